@@ -1,0 +1,65 @@
+"""How much memory there is, and how large a tile fits into it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import torch
+
+from mdn.errors import OutOfMemoryError, UsageError
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse_size(text: str) -> int:
+    """"1G", "512M", "1.5GiB" or plain bytes, as bytes. Raises UsageError."""
+    bare = text.strip().upper().removesuffix("IB").removesuffix("B")
+    number, unit = (bare[:-1], bare[-1:]) if bare[-1:] in UNITS and bare[-1:] else (bare, "")
+    try:
+        size = float(number) * UNITS[unit]
+    except ValueError:
+        size = -1.0
+    if not 0 < size < 2**60:
+        raise UsageError(f"{text!r} is not a size in memory; write 800M or 2G")
+    return int(size)
+
+
+def resident() -> int:
+    """Bytes of main memory this process holds."""
+    try:
+        with open("/proc/self/statm") as stream:
+            return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def available(device: torch.device) -> int:
+    """Bytes that can still be had on the device; a guess of 2 GiB where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo") as stream:
+            rows = dict(line.split(":", 1) for line in stream)
+        return int(rows["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return 2 * 2**30
+
+
+def largest_tile(budget: int, bytes_per_pixel: float, wanted: int, least: int) -> int:
+    """The tile of at most `wanted` pixels a side whose work fits into `budget` bytes.
+
+    Raises:
+        OutOfMemoryError: not even the least tile fits.
+    """
+    side = int(max(0, budget / bytes_per_pixel) ** 0.5)
+    if side < least:
+        need = int(least * least * bytes_per_pixel / 2**20) + 1
+        raise OutOfMemoryError(
+            f"{max(0, budget) >> 20} MiB are left for the tiles and the smallest takes {need} MiB;"
+            " raise --max-memory or choose a smaller model"
+        )
+    return min(side, wanted)

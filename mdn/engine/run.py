@@ -1,0 +1,197 @@
+"""The tiled engine: any net over any picture, in bounded memory.
+
+Rows of tiles are read, encoded, denoised, blended and decoded one after the other, so that no more
+than one row of tiles is ever held as floats, however large the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.engine import memory
+from mdn.errors import OutOfMemoryError
+from mdn.tiles import Span, padded, reflected, smallest_tile, spans
+
+TILE = 768  # pixels a side, unless memory or the user says otherwise
+BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**22}  # of one call of the net
+
+# (batch of B x C x H x W, float32; origin (y, x) of each in the picture) -> the same shape.
+Infer = Callable[[Tensor, list[tuple[int, int]]], Tensor]
+Encode = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the engine must know of a net.
+
+    Attributes:
+        context: radius of the receptive field, pixels.
+        multiple: H and W must be multiples of it.
+        bytes_per_pixel: peak working memory of a call, in float32, by pixel of its input.
+    """
+
+    context: int
+    multiple: int
+    bytes_per_pixel: float
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to compute.
+
+    Attributes:
+        device, dtype: where, and in what precision (None: float32).
+        max_memory: bytes that the process may hold in all, or None for what the machine has.
+        tile: side of a tile in pixels, or None to choose.
+    """
+
+    device: torch.device
+    dtype: torch.dtype | None = None
+    max_memory: int | None = None
+    tile: int | None = None
+
+
+def run(
+    infer: Infer,
+    needs: Needs,
+    runtime: Runtime,
+    picture: np.ndarray,
+    encode: Encode,
+    decode: Encode,
+    progress: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """Denoise one picture.
+
+    Args:
+        picture: (H, W, C) as stored, H and W at least 1. Never written to.
+        encode, decode: stored samples to float32 and back.
+        progress: told the share done, 0..1, after each batch of tiles.
+
+    Returns:
+        (H, W, C) of the picture's dtype.
+
+    Raises:
+        OutOfMemoryError: the smallest tile does not fit either.
+    """
+    tile = _first_tile(needs, runtime, picture)
+    while True:
+        try:
+            return _pass(infer, needs, runtime, picture, encode, decode, progress, tile)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_memory(error):
+                raise
+            shape = picture.shape[:2]
+            tile = min(tile, max(padded(n, needs.multiple) for n in shape)) // 2
+            if tile < smallest_tile(needs.context, needs.multiple):
+                raise OutOfMemoryError(
+                    "the device has no memory left for the smallest tile;"
+                    " close other programs, or use --device cpu"
+                ) from error
+        if runtime.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _first_tile(needs: Needs, runtime: Runtime, picture: np.ndarray) -> int:
+    """The wanted tile, or the largest that fits; the same on every machine that has the room."""
+    least = smallest_tile(needs.context, needs.multiple)
+    wanted = max(runtime.tile or TILE, least)
+    reserved = 2 * picture.nbytes  # the result, and the file it will be encoded to
+    room = memory.available(runtime.device)
+    if runtime.device.type == "cpu":
+        room -= reserved
+    if runtime.max_memory is not None:
+        room = min(room, runtime.max_memory - memory.resident() - reserved)
+    # A row of tiles holds, as floats, its blend and the copy it is read into.
+    band = 3 * 4 * picture.shape[1] * picture.shape[2]
+    height, width = (padded(n, needs.multiple) for n in picture.shape[:2])
+    side = max(1, min(wanted, max(height, width)))
+    small = min(least, side)
+    cost = needs.bytes_per_pixel + band / max(small, 1)
+    return max(least, memory.largest_tile(room, cost, side, small))
+
+
+def _pass(
+    infer: Infer,
+    needs: Needs,
+    runtime: Runtime,
+    picture: np.ndarray,
+    encode: Encode,
+    decode: Encode,
+    progress: Callable[[float], None],
+    tile: int,
+) -> np.ndarray:
+    """The whole picture with tiles of one size."""
+    height, width, channels = picture.shape
+    rows = spans(padded(height, needs.multiple), tile, needs.context, needs.multiple)
+    columns = spans(padded(width, needs.multiple), tile, needs.context, needs.multiple)
+    result = np.empty_like(picture)
+    blend = np.zeros((0, columns[-1].stop, channels), np.float32)
+    top = 0  # the picture's row that blend[0] stands for
+    for index, row in enumerate(rows):
+        grown = row.stop - top - blend.shape[0]
+        blend = np.concatenate([blend, np.zeros((grown, *blend.shape[1:]), np.float32)])
+        for done, batch in _batches(columns, row, runtime):
+            tiles = _read(picture, row, batch, encode)
+            outputs = _infer(infer, tiles, [(row.start, c.start) for c in batch], runtime)
+            for column, output in zip(batch, outputs, strict=True):
+                weights = row.weights[:, None, None] * column.weights[None, :, None]
+                part = blend[row.start - top : row.stop - top, column.start : column.stop]
+                part += output * weights
+            progress((index + done) / len(rows))
+        final = rows[index + 1].start if index + 1 < len(rows) else row.stop
+        ready = min(final, height)
+        if ready > top:
+            result[top:ready] = decode(blend[: ready - top, :width])
+        blend, top = blend[final - top :].copy(), final
+    return result
+
+
+def _batches(
+    columns: list[Span], row: Span, runtime: Runtime
+) -> list[tuple[float, list[Span]]]:
+    """The tiles of a row in batches, each with the share of the row that is done after it."""
+    pixels = (row.stop - row.start) * (columns[0].stop - columns[0].start)
+    size = max(1, BATCH_PIXELS.get(runtime.device.type, TILE * TILE) // pixels)
+    if runtime.max_memory is not None:
+        size = 1
+    starts = range(0, len(columns), size)
+    return [(min(1.0, (s + size) / len(columns)), columns[s : s + size]) for s in starts]
+
+
+def _read(picture: np.ndarray, row: Span, columns: list[Span], encode: Encode) -> Tensor:
+    """The tiles of a batch as (B, C, H, W) float32, going on by reflection beyond the picture."""
+    height, width = picture.shape[:2]
+    parts = []
+    for column in columns:
+        region = picture[row.start : min(row.stop, height), column.start : min(column.stop, width)]
+        if row.stop > height or column.stop > width:
+            down = reflected(row.start, row.stop, height)
+            across = reflected(column.start, column.stop, width)
+            region = picture[down[:, None], across[None, :]]
+        parts.append(encode(region).transpose(2, 0, 1))
+    return torch.from_numpy(np.ascontiguousarray(np.stack(parts)))
+
+
+def _infer(
+    infer: Infer, tiles: Tensor, origins: list[tuple[int, int]], runtime: Runtime
+) -> np.ndarray:
+    """The net on one batch, as (B, H, W, C) float32 in main memory."""
+    kind = runtime.device.type
+    cast = nullcontext() if runtime.dtype is None else torch.autocast(kind, runtime.dtype)
+    with torch.inference_mode(), cast:
+        outputs = infer(tiles.to(runtime.device), origins)
+    return outputs.float().cpu().permute(0, 2, 3, 1).numpy()
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: PyTorch's CPU allocator has no type of its own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

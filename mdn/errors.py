@@ -1,0 +1,51 @@
+"""The one exception tree. Libraries raise these; `cli.app` turns them into a line and an exit code."""
+
+
+class MdnError(Exception):
+    """Anything mdn can explain in one line.
+
+    Attributes:
+        exit_code: what the process returns when nothing catches the error earlier.
+    """
+
+    exit_code = 1
+
+
+class UsageError(MdnError):
+    """The request itself cannot be carried out: a bad option, two inputs for one output."""
+
+    exit_code = 2
+
+
+class FileError(MdnError):
+    """One file cannot be read or written. A batch reports it and goes on.
+
+    Args:
+        name: the file as the user named it.
+        problem: what is wrong with it.
+        remedy: what the user can do about it, or nothing.
+    """
+
+    exit_code = 3
+
+    def __init__(self, name: object, problem: str, remedy: str = "") -> None:
+        self.name, self.problem, self.remedy = str(name), problem, remedy
+        super().__init__(f"{name}: {problem}" + (f"; {remedy}" if remedy else ""))
+
+
+class NothingDoneError(MdnError):
+    """Every input failed, or nothing matched."""
+
+    exit_code = 4
+
+
+class OutOfMemoryError(MdnError):
+    """The work does not fit in the memory of the device or under --max-memory."""
+
+    exit_code = 5
+
+
+class ModelError(MdnError):
+    """A model is missing, damaged or not what its card says."""
+
+    exit_code = 6

@@ -1,0 +1,48 @@
+"""The one picture of an image that every part of mdn shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What travels beside the pixels, in the form the file formats store it.
+
+    Attributes:
+        icc: an ICC profile, or None.
+        exif: an EXIF block, starting at the TIFF header (no "Exif\\0\\0" prefix), or None.
+        xmp: an XMP packet, UTF-8, or None.
+        dpi: horizontal and vertical pixels per inch, or None.
+        private: what only the format it came from understands (PNG chunks, TIFF tags), keyed by
+            that format's name; a writer of another format ignores it.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    private: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Image:
+    """Pixels as stored, upright, and everything a file carried beside them.
+
+    Attributes:
+        pixels: (pages, H, W, C), C = 1 for gray or 3 for RGB; dtype as stored. Integers span their
+            dtype (0..255, 0..65535); floats are linear in the file's own unit, 1.0 being white.
+        alpha: (pages, H, W) of the same dtype, or None. Never denoised.
+        meta: metadata to hand on.
+        name: how messages call this image.
+        format: the format it was read from: png, jpeg, tiff, webp or bmp.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    meta: Metadata = field(default_factory=Metadata)
+    name: str = "image"
+    format: str = "png"

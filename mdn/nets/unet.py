@@ -1,0 +1,116 @@
+"""A bias-free residual U-Net that works at half resolution: mdn's fast blind denoiser.
+
+Three ideas, each with its source:
+
+- the picture is unshuffled to half resolution first, so that the costly full-resolution layers
+  are never run (FFDNet, Zhang et al. 2018, section III);
+- no layer has a bias and nothing is normalised, so that the net is scale-equivariant:
+  f(a x) = a f(x). A net trained on some noise levels then works on others, and on pictures of any
+  range (Mohan et al., "Robust and interpretable blind image denoising", ICLR 2020, section 4);
+- a fourth input plane marks the pixels that are not to be believed. It is zero where everything is,
+  so that marking nothing leaves the net exactly scale-equivariant. Training on masked crops teaches
+  the net to rebuild the marked pixels from their surroundings (masked image training, CVPR 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutral
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Shape of a UNet.
+
+    Attributes:
+        widths: channels at 1/2, 1/4, 1/8 ... of the input's resolution.
+        blocks: residual blocks at each of those, down and again up; the last only once.
+        channels: colour channels in and out.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 192)
+    blocks: tuple[int, ...] = (3, 2, 1)
+    channels: int = 3
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), 3x3, no bias (DRUNet, Zhang et al. 2021, section 3)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x), inplace=True))
+
+
+def _stage(width: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
+
+
+class UNet(nn.Module):
+    """Blind denoiser: (B, C, H, W), nominally 0..1, H and W multiples of `multiple` -> the same."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, blocks = config.widths, config.blocks
+        self.head = nn.Conv2d(4 * (config.channels + 1), widths[0], 3, padding=1, bias=False)
+        self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
+        self.downs = nn.ModuleList(
+            nn.Conv2d(fine, coarse, 2, stride=2, bias=False)
+            for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.body = _stage(widths[-1], blocks[-1])
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False)
+            for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.decoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
+        self.tail = nn.Conv2d(widths[0], 4 * config.channels, 3, padding=1, bias=False)
+        nn.init.zeros_(self.tail.weight)  # starts as the identity
+
+    @property
+    def multiple(self) -> int:
+        """H and W must be multiples of this."""
+        return 2 ** len(self.config.widths)
+
+    @property
+    def receptive_field(self) -> int:
+        """Radius, in pixels, beyond which an input pixel cannot change an output pixel."""
+        scales = [2 ** (level + 1) for level in range(len(self.config.widths))]
+        convs = [4 * n for n in self.config.blocks[:-1]] + [2 * self.config.blocks[-1]]
+        blocks = sum(scale * n for scale, n in zip(scales, convs, strict=True))
+        return blocks + 2 * scales[0] + scales[-1]  # and head and tail, and one coarsest cell
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Peak memory of a float32 call by pixel of its input, skips and workspace included."""
+        # The widest moment is the last decoder: its skip, its input and two convolutions' outputs
+        # at half resolution, beside the input and output pictures; measured to hold within 20 %.
+        return 4 * (5 * self.config.widths[0] / 4 + 6 * (self.config.channels + 1))
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Denoise x; where keep (B, 1, H, W) is 0 the pixel is not looked at but rebuilt."""
+        centred = x - MIDDLE
+        if keep is None:
+            doubt = torch.zeros_like(centred[:, :1])
+        else:
+            centred, doubt = centred * keep, 1 - keep.to(centred.dtype)
+        h = F.pixel_unshuffle(torch.cat([centred, doubt], 1), 2)
+        h = self.head(h.contiguous(memory_format=torch.channels_last))
+        skips = []
+        for encode, down in zip(self.encoders, self.downs, strict=True):
+            h = encode(h)
+            skips.append(h)
+            h = down(h)
+        h = self.body(h)
+        for up, decode in zip(reversed(self.ups), reversed(self.decoders), strict=True):
+            h = decode(up(h) + skips.pop())
+        return centred + F.pixel_shuffle(self.tail(h), 2).to(x.dtype) + MIDDLE

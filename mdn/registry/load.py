@@ -1,0 +1,61 @@
+"""From a card to a net, its weights verified."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from mdn import nets
+from mdn.errors import ModelError
+from mdn.registry.cards import Card
+from mdn.registry.store import verify
+
+
+def load(card: Card, device: torch.device) -> nn.Module:
+    """The model's net with its weights, in evaluation mode, float32, on the device.
+
+    The net is rebuilt from the config that the weights carry, never from a file's name. A .pth is
+    unpickled with weights_only, so that it can run no code; its config is then on the card.
+
+    Raises:
+        ModelError: weights missing, damaged, changed, or not of the net they claim to be.
+    """
+    verify(card)
+    try:
+        if card.weights.endswith(".safetensors"):
+            arch, config, state = _read_safetensors(card)
+        else:
+            arch, config, state = card.arch, card.config, _read_pickle(card)
+        net = nets.build(arch, config)
+        net.load_state_dict(state)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"model {card.name!r}: its weights do not load: {reason}") from error
+    return net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _read_safetensors(card: Card) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
+    with safe_open(card.weights_path, "pt") as stream:
+        about = stream.metadata() or {}
+        state = {key: _single(stream.get_tensor(key)) for key in stream.keys()}  # noqa: SIM118
+    return about["arch"], json.loads(about["config"]), state
+
+
+def _read_pickle(card: Card) -> dict[str, Tensor]:
+    try:
+        state = torch.load(card.weights_path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"it holds more than weights: {error}") from error
+    for key in ("params_ema", "params", "state_dict"):
+        state = state.get(key, state)
+    return {key: _single(value) for key, value in state.items()}
+
+
+def _single(value: Tensor) -> Tensor:
+    """Weights are stored in half precision and computed with in single."""
+    return value.float() if value.is_floating_point() else value

@@ -1,0 +1,85 @@
+"""Where models lie, and how one is found by name. No torch here."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+
+import mdn
+from mdn.errors import ModelError
+from mdn.registry.cards import CARD, Card, read_card
+
+DEFAULT = "photo"
+
+
+def shipped_folder() -> Path:
+    """The models that came with mdn: inside the wheel, or beside the package in a checkout."""
+    package = Path(mdn.__file__).resolve().parent
+    inside = package / "models"
+    return inside if inside.is_dir() else package.parent / "models"
+
+
+def user_folder() -> Path:
+    """The user's own models: `models` in MDN_HOME, or in the platform's data folder."""
+    home = os.environ.get("MDN_HOME")
+    return (Path(home) if home else platformdirs.user_data_path("mdn")) / "models"
+
+
+def names() -> list[str]:
+    """Names of all models, shipped and user's, sorted. Reads no card."""
+    return sorted(_folders())
+
+
+def list_cards() -> list[Card]:
+    """The card of every model that is not hidden, by name. Raises ModelError for a damaged card."""
+    cards = [read_card(folder, origin) for _, (folder, origin) in sorted(_folders().items())]
+    return [card for card in cards if not card.hidden]
+
+
+def find(name: str) -> Card:
+    """The card of a model by its name, or of a model folder by its path.
+
+    Raises:
+        ModelError: there is none; offers the nearest names.
+    """
+    folders = _folders()
+    if name in folders:
+        return read_card(*folders[name])
+    if os.sep in name or (os.altsep and os.altsep in name):
+        return read_card(Path(name), "folder")
+    near = difflib.get_close_matches(name, folders, n=3, cutoff=0.4) or sorted(folders)
+    hint = f"did you mean {', '.join(near)}?" if near else "none is installed"
+    raise ModelError(f"no model {name!r}; {hint} `mdn models list` shows all")
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, hexadecimal. Raises ModelError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: the model's weights cannot be read: {error.strerror}") from error
+
+
+def verify(card: Card) -> None:
+    """Raises ModelError where the weights are not the ones that the card was written for."""
+    if digest(card.weights_path) != card.sha256:
+        raise ModelError(
+            f"{card.weights_path}: damaged or changed: its sha256 is not the one on the card;"
+            " reinstall mdn, or the model"
+        )
+
+
+def _folders() -> dict[str, tuple[Path, str]]:
+    """name -> (folder, origin). A user's model hides a shipped one of the same name."""
+    found: dict[str, tuple[Path, str]] = {}
+    for root, origin in ((shipped_folder(), "shipped"), (user_folder(), "user")):
+        if root.is_dir():
+            for folder in root.iterdir():
+                if (folder / CARD).is_file():
+                    found[folder.name] = (folder, origin)
+    return found

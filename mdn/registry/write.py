@@ -1,0 +1,48 @@
+"""Making a model folder of trained weights: the card is derived from the net, not typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from torch import nn
+
+from mdn.errors import FileError
+from mdn.registry.cards import CARD
+from mdn.registry.store import digest
+
+
+def write_card(folder: Path, net: nn.Module, arch: str, weights: str, about: dict[str, Any]) -> None:
+    """Write card.toml beside the weights.
+
+    Args:
+        folder: holds the file `weights`.
+        net: says what the engine must know: channels, multiple, receptive field, memory.
+        about: what only people know: name, title, summary, licence, training_data, noise_seen,
+            scores, precisions; a `context` in it replaces the net's receptive field.
+
+    Raises:
+        FileError: the card cannot be written.
+    """
+    derived = {
+        "arch": arch,
+        "weights": weights,
+        "sha256": digest(folder / weights),
+        "channels": net.config.channels,  # type: ignore[union-attr]
+        "multiple": net.multiple,
+        "context": net.receptive_field,
+        "bytes_per_pixel": net.bytes_per_pixel,
+        "parameters": sum(p.numel() for p in net.parameters()),
+    }
+    table = {"title": about["name"], "summary": "", "licence": "unknown"} | derived | about
+    tables = {key: table.pop(key) for key in list(table) if isinstance(table[key], dict)}
+    try:
+        text = tomli_w.dumps({key: _plain(value) for key, value in (table | tables).items()})
+        (folder / CARD).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FileError(folder / CARD, f"cannot be written: {error.strerror}") from error
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,138 @@
+"""`mdn denoise`: images in, the same images out, only clean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.encoding import Display
+from mdn.engine import Infer, Needs, Runtime, choose_device, choose_precision
+from mdn.engine import run as run_engine
+from mdn.errors import UsageError
+from mdn.registry import store
+from mdn.registry.cards import Card
+from mdn.registry.load import load as load_net
+from mdn.tasks.batch import BatchResult, Job, Report, run_batch
+from mdn.tasks.files import describe, load, save
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `mdn denoise` was asked for.
+
+    Attributes:
+        jobs: what to read and write.
+        model: a model's name, or the path of a model folder.
+        device, precision: auto, or as `engine.choose_device` and `choose_precision` name them.
+        max_memory: bytes the process may hold, or None.
+        tile: side of a tile in pixels, or None to choose.
+        strength: 0 (the input, bit for bit) to 1 (all that the model does).
+        seed: of every random choice a model makes.
+        quality: 1 to 100, for JPEG and WebP.
+        fail_fast: stop at the first file that fails.
+        dry_run: do no work.
+    """
+
+    jobs: Sequence[Job]
+    model: str = store.DEFAULT
+    device: str = "auto"
+    precision: str = "auto"
+    max_memory: int | None = None
+    tile: int | None = None
+    strength: float = 1.0
+    seed: int = 0
+    quality: int = 95
+    fail_fast: bool = False
+    dry_run: bool = False
+
+
+class Denoiser:
+    """One model on one device, loaded when the first image needs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.card: Card = store.find(settings.model)
+        device = choose_device(settings.device)
+        dtype = choose_precision(settings.precision, device, self.card.precisions)
+        self.runtime = Runtime(device, dtype, settings.max_memory, settings.tile)
+        self.needs = Needs(self.card.context, self.card.multiple, self.card.bytes_per_pixel)
+
+    @cached_property
+    def net(self) -> torch.nn.Module:
+        """The net, verified and on the device."""
+        return load_net(self.card, self.runtime.device)
+
+    def page(self, page: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
+        """One page (H, W, C) as stored -> the same, denoised."""
+        coding = Display(page.dtype)
+        infer = in_channels(self.infer, self.card.channels)
+        return run_engine(
+            infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress
+        )
+
+    def infer(self, batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        """The net's answer, mixed with its input as far as the strength says."""
+        output = self.net(batch).float()
+        return torch.lerp(batch, output, self.settings.strength)
+
+
+def in_channels(infer: Infer, wanted: int) -> Infer:
+    """`infer` for any number of channels, from a net that takes `wanted` of them.
+
+    Gray goes to a colour net as equal channels, and the mean of its answers comes back. Colour goes
+    to a gray net channel by channel.
+    """
+
+    def adapted(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        count, channels = batch.shape[:2]
+        if channels == wanted:
+            return infer(batch, origins)
+        single = batch.reshape(count * channels, 1, *batch.shape[2:])
+        each = [origin for origin in origins for _ in range(channels)]
+        output = infer(single.expand(-1, wanted, -1, -1), each)
+        return output.mean(1, keepdim=True).reshape(batch.shape)
+
+    return adapted
+
+
+def run(settings: Settings, report: Report) -> BatchResult:
+    """Denoise each job's image.
+
+    Raises:
+        ModelError: no such model, or its weights are damaged; nothing was written.
+        UsageError: a strength outside 0..1, or a device that is not there.
+        OutOfMemoryError: the smallest tile does not fit.
+    """
+    if not 0 <= settings.strength <= 1:
+        raise UsageError(f"--strength {settings.strength:g}: choose a number from 0 to 1")
+    denoiser = Denoiser(settings)
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        image = load(job)
+        pages = image.pixels
+        if settings.strength > 0:
+            result = np.empty_like(pages)
+            for index, page in enumerate(pages):
+                tell = _page_progress(job, report, index, len(pages))
+                result[index] = denoiser.page(page, tell)
+            pages = result
+        save(job, replace(image, pixels=pages), report, quality=settings.quality)
+        return describe(image) | {"model": denoiser.card.name, "strength": settings.strength}
+
+    return run_batch(
+        settings.jobs, work, report, fail_fast=settings.fail_fast, dry_run=settings.dry_run
+    )
+
+
+def _page_progress(job: Job, report: Report, index: int, pages: int) -> Callable[[float], None]:
+    """Turns the share done of one page into the share done of its file."""
+
+    def tell(share: float) -> None:
+        report.progress(job, (index + share) / pages)
+
+    return tell

@@ -1,0 +1,1 @@
+"""Everything that turns a recipe and a folder of clean pictures into weights."""

@@ -1,0 +1,63 @@
+"""Checkpoints that are either whole or not there, and the weights that are made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mdn.errors import FileError, UsageError
+
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.safetensors"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write through a temporary file and one rename. Raises FileError, leaving the old file."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise FileError(path, f"cannot be written: {error.strerror}") from error
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Everything a run needs to go on: weights, average, optimisers, step, seconds, recipe."""
+    partial = folder / (CHECKPOINT + ".part")
+    try:
+        torch.save(state, partial)
+        os.replace(partial, folder / CHECKPOINT)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        partial.unlink(missing_ok=True)
+        raise FileError(folder / CHECKPOINT, f"cannot be written: {error}") from error
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """The last checkpoint of a run, or None. Raises UsageError where it cannot be read."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged archives raise many kinds
+        raise UsageError(f"{path}: not a readable checkpoint: {error}; use --no-resume") from error
+
+
+def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor]) -> None:
+    """Half-precision weights that carry the architecture and config they belong to."""
+    half = {
+        k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()
+    }
+    config = dataclasses.asdict(net.config)  # type: ignore[call-overload]
+    write_whole(path, save(half, {"arch": arch, "config": json.dumps(config)}))

@@ -1,0 +1,75 @@
+"""What is done to a clean crop before the net sees it: noise, clipping, and masks.
+
+Every random choice of a step comes from generators seeded by (seed, step, group). A resumed run
+therefore equals an unbroken one, and two processes that share the groups equal one that draws all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdn import noise
+from mdn.training.data import Crops
+from mdn.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A group of crops: `noisy` and `clean` (B, C, H, W); `keep` (B, 1, H, W) or None: no mask."""
+
+    noisy: Tensor
+    clean: Tensor
+    keep: Tensor | None
+
+
+def generator_for(seed: int, step: int, group: int) -> torch.Generator:
+    """A CPU generator for one group of one step."""
+    # Large odd factors keep neighbouring (seed, step, group) triples far apart.
+    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + group * 0x94D049BB133111EB) % (
+        1 << 63
+    )
+    return torch.Generator().manual_seed(mixed)
+
+
+def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
+    """The crops of one group, all with one kind of noise, each with its own level."""
+    generator = generator_for(recipe.seed, step, group)
+    count = recipe.optim.batch // recipe.optim.groups
+    clean = crops.draw(count, generator)
+    gray = _toss(generator) < recipe.data.gray
+    if gray:
+        clean = clean.mean(1, keepdim=True)
+    noisy = _add_noise(recipe, clean, generator)
+    if gray:
+        clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
+    keep = None
+    if _toss(generator) < recipe.mask.share:
+        keep = _draw_masks(recipe, clean, generator)
+    return Sample(noisy, clean, keep)
+
+
+def _toss(generator: torch.Generator) -> float:
+    return torch.rand((), generator=generator).item()
+
+
+def _add_noise(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:
+    weights = torch.tensor([row.weight for row in recipe.noise])
+    row = recipe.noise[int(torch.multinomial(weights, 1, generator=generator))]
+    spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator).to(clean.device)
+    noisy = noise.add(clean, row.kind, row.low + (row.high - row.low) * spread, generator)
+    # Files hold clipped and rounded values; the classical protocol measures on unclipped ones.
+    if _toss(generator) < recipe.clip_share:
+        noisy = (noisy.clamp(0, 1) * 255).round() / 255
+    return noisy
+
+
+def _draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """One Bernoulli mask a pixel, shared by the colours; the ratio differs from crop to crop."""
+    count, _, height, width = clean.shape
+    low, high = recipe.mask.low, recipe.mask.high
+    ratio = low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
+    drawn = torch.rand(count, 1, height, width, generator=generator)
+    return (drawn >= ratio).float().to(clean.device)

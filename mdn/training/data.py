@@ -1,0 +1,116 @@
+"""Clean pictures in memory, and random crops of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mdn.errors import UsageError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
+    """Decode every picture of the folders and shards once.
+
+    Args:
+        sources: image folders or shards (.safetensors), relative to `root`.
+        root: the data folder.
+
+    Returns:
+        name -> uint8 (3, H, W), sorted by name.
+
+    Raises:
+        UsageError: a source is missing, empty or holds an unreadable picture.
+    """
+    pictures: dict[str, Tensor] = {}
+    for source in sources:
+        path = root / source
+        if path.suffix == ".safetensors" and path.is_file():
+            found = _read_shard(path)
+        elif path.is_dir():
+            files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            found = {f"{source}/{file.name}": _decode(file) for file in files}
+        else:
+            raise UsageError(f"{path}: no such training folder or shard; --data names their parent")
+        if not found:
+            raise UsageError(f"{path}: no pictures in it")
+        pictures |= found
+    return dict(sorted(pictures.items()))
+
+
+def save_shard(pictures: dict[str, Tensor], path: Path) -> None:
+    """Pack decoded pictures into one file that loads without decoding."""
+    save_file({name: picture.contiguous() for name, picture in pictures.items()}, path)
+
+
+def split(pictures: dict[str, Tensor], hold_out: int) -> tuple[list[Tensor], list[Tensor]]:
+    """(training, validation): every `hold_out`-th of the sorted names is held out; 0 holds none."""
+    training: list[Tensor] = []
+    validation: list[Tensor] = []
+    for index, name in enumerate(sorted(pictures)):
+        held = hold_out and index % hold_out == 0
+        (validation if held else training).append(pictures[name])
+    return training, validation
+
+
+class Crops:
+    """Random square crops, flipped and turned, of pictures held in memory.
+
+    Args:
+        pictures: uint8 (3, H, W) each; those smaller than a crop are left out.
+        size: side of a crop, pixels.
+
+    Raises:
+        UsageError: no picture is large enough.
+    """
+
+    def __init__(self, pictures: list[Tensor], size: int, device: torch.device) -> None:
+        large = [p for p in pictures if min(p.shape[1:]) >= size]
+        if not large:
+            raise UsageError(
+                f"every training picture is smaller than the crop of {size} pixels;"
+                " lower [data] crop or add larger pictures"
+            )
+        self.left_out = len(pictures) - len(large)
+        self.size = size
+        self.pictures = [p.to(device) for p in large]
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` crops as float32 (count, 3, size, size) in 0..1; the generator lives on the CPU."""
+        dice = torch.rand(count, 5, generator=generator).tolist()
+        crops = torch.stack([self._one(*row) for row in dice])
+        return crops.float() / 255
+
+    def _one(self, which: float, down: float, across: float, flip: float, turn: float) -> Tensor:
+        picture = self.pictures[int(which * len(self.pictures))]
+        top = int(down * (picture.shape[1] - self.size + 1))
+        left = int(across * (picture.shape[2] - self.size + 1))
+        crop = picture[:, top : top + self.size, left : left + self.size]
+        if flip < 0.5:
+            crop = crop.flip(2)
+        return torch.rot90(crop, int(turn * 4), (1, 2))
+
+
+def _decode(path: Path) -> Tensor:
+    try:
+        pixels = iio.imread(path, plugin="pillow", mode="RGB")
+    except Exception as error:  # decoders raise whatever they like
+        raise UsageError(f"{path}: not a readable picture: {error}") from error
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
+
+
+def _read_shard(path: Path) -> dict[str, Tensor]:
+    try:
+        found = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"{path}: not a readable shard: {error}") from error
+    for name, picture in found.items():
+        if picture.dtype != torch.uint8 or picture.ndim != 3 or picture.shape[0] != 3:
+            raise UsageError(f"{path}: {name} is not a uint8 picture of 3 x H x W")
+    return found

@@ -1,0 +1,257 @@
+"""The training loop: resumable to the bit, stoppable at any moment, on one process or many."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mdn import nets
+from mdn.errors import MdnError, UsageError
+from mdn.registry.write import write_card
+from mdn.training import checkpoint
+from mdn.training.corrupt import Sample, draw_group
+from mdn.training.data import Crops
+from mdn.training.log import Log
+from mdn.training.optim import Average, factor, make_optimisers
+from mdn.training.processes import Processes
+from mdn.training.recipe import Recipe
+from mdn.training.watch import Watch
+
+LOG_EVERY = 50  # steps between rows of the log that carry the loss alone
+
+
+class Trainer:
+    """One run of a recipe in one folder.
+
+    Args:
+        recipe: what to train.
+        folder: where checkpoint, log, recipe and weights go.
+        crops, watch: the training crops and the validation.
+        processes: this process among those of the run.
+        precision: dtype of autocast, or None for float32 throughout.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        crops: Crops,
+        watch: Watch,
+        processes: Processes,
+        precision: torch.dtype | None,
+        compiled: bool = False,
+    ) -> None:
+        if recipe.optim.groups % processes.count:
+            raise UsageError(
+                f"{processes.count} processes cannot share {recipe.optim.groups} groups evenly;"
+                " set [optim] groups to a multiple of them"
+            )
+        self.recipe, self.folder, self.crops, self.watch = recipe, folder, crops, watch
+        self.processes, self.device, self.precision = processes, processes.device, precision
+        torch.manual_seed(recipe.seed)
+        net = nets.build(recipe.arch, recipe.net)
+        self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.start:
+            _begin_from(self.net, Path(recipe.start))
+        self.average = Average(self.net, recipe.optim.ema)
+        self.optimisers = make_optimisers(self.net, recipe.optim)
+        self.peaks = [[g["lr"] for g in o.param_groups] for o in self.optimisers]
+        self.scaler = torch.amp.GradScaler(enabled=precision == torch.float16)
+        self.step, self.seconds, self.kept = 0, 0.0, -1
+        self.scores: dict[str, float] = {}
+        self.losses: list[float] = []  # since the last row of the log
+        self.log = Log(folder / "training.csv", watch.names(), writes=processes.first)
+        forward: nn.Module = self.net
+        if processes.count > 1:
+            forward = DistributedDataParallel(self.net)
+        self.forward = _compile(forward) if compiled else forward
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint. False where there is none."""
+        state = checkpoint.load_state(self.folder)
+        if state is None:
+            return False
+        if state["net_config"] != [self.recipe.arch, repr(self.net.config)]:
+            raise UsageError(
+                f"{self.folder}: its checkpoint is of another net than the recipe's;"
+                " choose another --out or --no-resume"
+            )
+        self.net.load_state_dict(state["net"])
+        self.average.values = {k: v.to(self.device) for k, v in state["average"].items()}
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds, self.kept = state["step"], state["seconds"], state["step"]
+        self.scores, self.losses = state["scores"], state["losses"]
+        self.log.rewind(self.step)
+        return True
+
+    def save(self) -> None:
+        """Write the checkpoint, and the averaged weights beside it."""
+        self.kept = self.step
+        if not self.processes.first:
+            return
+        state = {
+            "net": self.net.state_dict(),
+            "average": self.average.values,
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "scaler": self.scaler.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "scores": self.scores,
+            "losses": self.losses,
+            "net_config": [self.recipe.arch, repr(self.net.config)],
+            "recipe": self.recipe.text,
+        }
+        checkpoint.save_state(self.folder, state)
+        weights = self.folder / checkpoint.WEIGHTS
+        checkpoint.save_weights(weights, self.net, self.recipe.arch, self.average.values)
+        write_card(self.folder, self.net, self.recipe.arch, weights.name, self._about())
+
+    def _about(self) -> dict[str, Any]:
+        """What the recipe and the last validation say for the model's card."""
+        seen = [f"{row.kind} {row.low:g}-{row.high:g}" for row in self.recipe.noise]
+        if self.recipe.mask.share:
+            low, high = self.recipe.mask.low, self.recipe.mask.high
+            seen.append(f"masks {low:g}-{high:g} on {self.recipe.mask.share:g} of the crops")
+        sources = "crops of " + ", ".join(self.recipe.data.sources)
+        scores = {name: round(score, 2) for name, score in self.scores.items()}
+        return {
+            "name": self.recipe.name,
+            "training_data": sources,
+            "noise_seen": seen,
+            "precisions": ["fp32", "bf16"],
+            "scores": {"held-out training pictures, PSNR": scores} if scores else {},
+        } | self.recipe.about
+
+    def run(
+        self,
+        stop: Callable[[], bool],
+        report: Callable[[dict[str, Any]], None],
+        until: int | None = None,
+        save_every: float = 180.0,
+    ) -> None:
+        """Train to the end of the recipe, or to step `until`, or until stop() says so.
+
+        Whatever ends it, the checkpoint of the last whole step is kept.
+
+        Raises:
+            MdnError: the loss is no longer a number; the last good checkpoint is kept.
+        """
+        last = min(self.recipe.optim.steps, until or self.recipe.optim.steps)
+        started, saved = time.monotonic() - self.seconds, time.monotonic()
+        while self.step < last and not self.processes.agree(stop()):
+            self.losses.append(self._advance())
+            self.seconds = time.monotonic() - started
+            whole = self.step % self.recipe.watch.every == 0 or self.step == self.recipe.optim.steps
+            if whole or self.step % LOG_EVERY == 0:
+                row = self._row(self._validate() if whole else {})
+                self.log.write(row)
+                report(row)
+                self.losses = []
+            if whole or time.monotonic() - saved > save_every:
+                self.save()
+                saved = time.monotonic()
+        if self.kept != self.step:
+            self.save()
+
+    def _advance(self) -> float:
+        """One step of the optimiser; the joint loss."""
+        share = self.recipe.optim.groups // self.processes.count
+        first = self.processes.rank * share
+        groups = [
+            draw_group(self.recipe, self.crops, self.step, group)
+            for group in range(first, first + share)
+        ]
+        loss = self._loss(_join(groups))
+        pace = factor(self.recipe.optim, self.step)
+        for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
+            optimiser.zero_grad(set_to_none=True)
+            for settings, peak in zip(optimiser.param_groups, peaks, strict=True):
+                settings["lr"] = peak * pace
+        self.scaler.scale(loss).backward()
+        value = self.processes.mean(loss.detach())
+        if not math.isfinite(value):
+            raise MdnError(
+                f"step {self.step}: the loss is not a number; the checkpoint of step"
+                f" {max(self.kept, 0)} is kept in {self.folder}; lower the learning rate"
+            )
+        for optimiser in self.optimisers:
+            self.scaler.unscale_(optimiser)
+        if self.recipe.optim.clip:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.optim.clip)
+        for optimiser in self.optimisers:
+            self.scaler.step(optimiser)
+        self.scaler.update()
+        self.average.update(self.net, self.step)
+        self.step += 1
+        return value
+
+    def _loss(self, sample: Sample) -> Tensor:
+        """Mean over all pixels, the masked ones included (CVPR 2023, section 4.1)."""
+        noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            output = self.forward(noisy, sample.keep)
+        measure = F.l1_loss if self.recipe.loss == "l1" else F.mse_loss
+        return measure(output.float(), sample.clean)
+
+    def _validate(self) -> dict[str, float]:
+        """Scores of the averaged weights, which are those that are shipped."""
+        if not self.processes.first:
+            return {}
+        live = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.net.load_state_dict(self.average.values)
+        self.scores = self.watch.measure(self.net, self._autocast())
+        self.net.load_state_dict(live)
+        return self.scores
+
+    def _autocast(self) -> Any:
+        if self.precision is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.precision)
+
+    def _row(self, scores: dict[str, float]) -> dict[str, Any]:
+        pace = factor(self.recipe.optim, self.step - 1)
+        return {
+            "step": self.step,
+            "seconds": round(self.seconds, 1),
+            "loss": round(sum(self.losses) / max(1, len(self.losses)), 6),
+            "pace": round(pace, 5),
+        } | {name: round(score, 3) for name, score in scores.items()}
+
+
+def _join(groups: list[Sample]) -> Sample:
+    """The groups as one batch; a group without a mask believes every pixel."""
+    keep = None
+    if any(g.keep is not None for g in groups):
+        keep = torch.cat(
+            [torch.ones_like(g.noisy[:, :1]) if g.keep is None else g.keep for g in groups]
+        )
+    return Sample(
+        torch.cat([g.noisy for g in groups]), torch.cat([g.clean for g in groups]), keep
+    )
+
+
+def _compile(net: nn.Module) -> Any:
+    """torch.compile where a compiler is at hand, else the net as it is."""
+    try:
+        return torch.compile(net, dynamic=False)
+    except RuntimeError:
+        return net
+
+
+def _begin_from(net: nn.Module, path: Path) -> None:
+    try:
+        net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{path}: cannot start from these weights: {error}") from error

@@ -1,0 +1,90 @@
+"""Optimisers and schedules by name."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mdn.training.recipe import OptimRecipe
+
+
+class FlatMuon(torch.optim.Optimizer):
+    """torch's Muon for convolutions: each kernel is stepped as its (out, in * height * width) matrix.
+
+    Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix, which for short runs of these
+    nets is worth about half the steps of Adam; torch's own takes nothing but two-dimensional
+    parameters, so it is given views that share the kernels' memory.
+    """
+
+    def __init__(self, kernels: list[nn.Parameter], lr: float, weight_decay: float) -> None:
+        super().__init__(kernels, {"lr": lr})
+        # Channels-last kernels are dense in this order of axes, so that the view costs no copy.
+        self.flat = [nn.Parameter(_matrix(p.data)) for p in kernels]
+        for kernel, flat in zip(kernels, self.flat, strict=True):
+            if flat.data_ptr() != kernel.data_ptr():
+                raise ValueError("Muon needs kernels in channels-last memory")
+        self.inner = torch.optim.Muon(self.flat, lr=lr, weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        kernels = self.param_groups[0]["params"]
+        for kernel, flat in zip(kernels, self.flat, strict=True):
+            flat.grad = None if kernel.grad is None else _matrix(kernel.grad)
+        self.inner.param_groups[0]["lr"] = self.param_groups[0]["lr"]
+        self.inner.step()
+
+    def state_dict(self) -> dict:
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.inner.load_state_dict(state_dict)
+
+
+def _matrix(kernel: Tensor) -> Tensor:
+    return kernel.permute(0, 2, 3, 1).reshape(kernel.shape[0], -1)
+
+
+def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Optimizer]:
+    """The optimisers of a recipe; together they own every parameter of the net once."""
+    parameters = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
+    if recipe.name == "muon":
+        # First and last layers map to and from colours and stay with Adam, as Muon's authors advise.
+        inner = [p for n, p in parameters if p.ndim == 4 and not n.startswith(("head.", "tail."))]
+        ids = {id(p) for p in inner}
+        outer = [p for _, p in parameters if id(p) not in ids]
+        muon = FlatMuon(inner, recipe.lr, recipe.weight_decay)
+        return [muon, torch.optim.Adam(outer, lr=recipe.adam_lr, betas=recipe.betas)]
+    kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
+    weights = [p for _, p in parameters]
+    return [
+        kind(weights, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    ]
+
+
+def factor(recipe: OptimRecipe, step: int) -> float:
+    """Share of the peak learning rate at a step, 0 < factor <= 1."""
+    rising = min(1.0, (step + 1) / max(1, recipe.warmup))
+    if recipe.schedule == "cosine":
+        done = max(0, step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+        return rising * max(1e-3, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    left = (recipe.steps - step) / max(1, recipe.cooldown)
+    return rising * min(1.0, max(1e-3, left))
+
+
+class Average:
+    """Exponential moving average of a net's parameters; its early steps weigh by their number."""
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.values = {k: v.detach().clone() for k, v in net.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
+        for key, value in net.state_dict().items():
+            if value.is_floating_point():
+                self.values[key].lerp_(value, 1 - decay)
+            else:
+                self.values[key].copy_(value)

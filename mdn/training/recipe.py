@@ -1,0 +1,215 @@
+"""A training recipe: one TOML file that says all there is to say about how weights came to be."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mdn.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Which pictures, and how crops are taken from them.
+
+    Attributes:
+        sources: image folders or packed shards (.safetensors), relative to --data.
+        crop: side of the square crops, pixels.
+        gray: share of the batch turned to gray, with one noise for all channels.
+        hold_out: every n-th picture of the sorted names is kept for validation.
+    """
+
+    sources: tuple[str, ...]
+    crop: int = 96
+    gray: float = 0.0
+    hold_out: int = 25
+
+
+@dataclass(frozen=True)
+class NoiseRecipe:
+    """One family of noise to train on: levels are drawn evenly from low..high."""
+
+    kind: str
+    low: float
+    high: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class MaskRecipe:
+    """Masked training: a `share` of the batch loses a ratio of its pixels, drawn from low..high."""
+
+    share: float = 0.0
+    low: float = 0.0
+    high: float = 0.9
+
+
+@dataclass(frozen=True)
+class OptimRecipe:
+    """Optimiser, schedule and budget.
+
+    Attributes:
+        name: adam, adamw or muon (matrices by Muon, the rest by Adam).
+        lr: peak learning rate; for muon that of the matrices, with `adam_lr` for the rest.
+        schedule: trapezoid (warm up, hold, fall linearly over the last `cooldown` steps) or cosine.
+        batch, groups: crops a step, drawn in `groups` that share one kind of noise. Processes of a
+            distributed run each take a part of the groups.
+        clip: largest norm of the gradient; 0 for none.
+        ema: decay of the averaged weights, which are what is shipped; 0 for none.
+    """
+
+    name: str = "muon"
+    lr: float = 0.02
+    adam_lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    schedule: str = "trapezoid"
+    steps: int = 20000
+    warmup: int = 200
+    cooldown: int = 5000
+    batch: int = 16
+    groups: int = 4
+    clip: float = 0.0
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class WatchRecipe:
+    """Validation while training: rows of [noise kind, level], each `every` steps."""
+
+    every: int = 1000
+    rows: tuple[tuple[str, float], ...] = (("gaussian", 15.0), ("gaussian", 50.0))
+    pictures: int = 24
+    crop: int = 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All of it.
+
+    Attributes:
+        name, arch, net: the model's name, its architecture and that one's config.
+        about: title, summary, licence and training_data for the model's card.
+        loss: l1 or l2, over all pixels.
+        clip_share: share of the groups whose noisy crops are clipped and rounded to 8 bits.
+        seed: of every random choice.
+        start: weights (.safetensors) to begin from, relative to the recipe; empty for none.
+        text: the recipe file as it stood.
+    """
+
+    name: str
+    arch: str
+    data: DataRecipe
+    noise: tuple[NoiseRecipe, ...]
+    net: dict[str, Any] = field(default_factory=dict)
+    mask: MaskRecipe = MaskRecipe()
+    optim: OptimRecipe = OptimRecipe()
+    watch: WatchRecipe = WatchRecipe()
+    about: dict[str, str] = field(default_factory=dict)
+    loss: str = "l1"
+    clip_share: float = 0.5
+    seed: int = 0
+    start: str = ""
+    text: str = ""
+
+
+CHOICES = {
+    (OptimRecipe, "name"): ("muon", "adam", "adamw"),
+    (OptimRecipe, "schedule"): ("trapezoid", "cosine"),
+    (Recipe, "loss"): ("l1", "l2"),
+}
+
+
+def load(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        UsageError: it cannot be read, or says something that makes no sense; names the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: not a readable recipe: {error}") from error
+    return parse(table, str(path), text)
+
+
+def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recipe:
+    """A recipe from its TOML table. Raises UsageError as `load` does."""
+    table = dict(table)
+    parts: dict[str, Any] = {"text": text}
+    for key, kind in (
+        ("data", DataRecipe),
+        ("mask", MaskRecipe),
+        ("optim", OptimRecipe),
+        ("watch", WatchRecipe),
+    ):
+        if key in table:
+            parts[key] = _fill(kind, table.pop(key), f"{where}: [{key}]")
+    rows = table.pop("noise", [])
+    parts["noise"] = tuple(_fill(NoiseRecipe, row, f"{where}: [[noise]]") for row in rows)
+    recipe = _fill(Recipe, table, where, **parts)
+    unknown = set(recipe.about) - {"title", "summary", "licence", "training_data"}
+    if unknown:
+        raise UsageError(f"{where}: [about] holds title, summary, licence and training_data only")
+    _check(recipe, where)
+    return recipe
+
+
+def _fill(kind: type, table: dict[str, Any], where: str, **ready: Any) -> Any:
+    """A dataclass from a table, complaining about every key that is unknown, missing or odd."""
+    known = {f.name: f for f in fields(kind)}
+    for key in table:
+        if key not in known or key in ready:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it knows {', '.join(known)}"
+            raise UsageError(f"{where}: unknown key {key!r}{hint}")
+    values = {key: _typed(value, known[key], where) for key, value in table.items()} | ready
+    for name, f in known.items():
+        if name not in values and f.default is MISSING and f.default_factory is MISSING:
+            raise UsageError(f"{where}: {name!r} is missing")
+    for (owner, name), choices in CHOICES.items():
+        if owner is kind and values.get(name, choices[0]) not in choices:
+            raise UsageError(f"{where}: {name} = {values[name]!r}; choose {', '.join(choices)}")
+    return kind(**values)
+
+
+def _typed(value: Any, f: Any, where: str) -> Any:
+    """Lists become tuples, whole numbers become floats where floats are wanted."""
+    wanted = str(f.type)
+    if isinstance(value, list) and wanted.startswith("tuple"):
+        return tuple(tuple(v) if isinstance(v, list) else v for v in value)
+    if wanted == "float" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    simple = {"int": int, "float": float, "str": str, "bool": bool}.get(wanted)
+    if simple and (not isinstance(value, simple) or (simple is int and isinstance(value, bool))):
+        raise UsageError(f"{where}: {f.name} = {value!r} should be of type {wanted}")
+    return value
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    """The numbers must fit together before hours are spent on them."""
+    optim, data, mask = recipe.optim, recipe.data, recipe.mask
+    problems = [
+        (not data.sources, "[data] sources is empty"),
+        (data.crop < 8, "[data] crop must be at least 8 pixels"),
+        (data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"),
+        (not 0 <= data.gray <= 1, "[data] gray is a share between 0 and 1"),
+        (optim.steps < 1, "[optim] steps must be at least 1"),
+        (optim.groups < 1 or optim.batch < 1, "[optim] batch and groups must be at least 1"),
+        (optim.groups >= 1 and optim.batch % optim.groups, "[optim] groups must divide batch"),
+        (optim.warmup + optim.cooldown > optim.steps, "[optim] warmup + cooldown exceed steps"),
+        (optim.lr <= 0, "[optim] lr must be above 0"),
+        (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
+        (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
+        (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),
+        (any(row.weight <= 0 for row in recipe.noise), "[[noise]] weight must be above 0"),
+        (recipe.watch.every < 1, "[watch] every must be at least 1"),
+        (not recipe.noise, "at least one [[noise]] table is needed"),
+    ]
+    for wrong, message in problems:
+        if wrong:
+            raise UsageError(f"{where}: {message}")

@@ -1,0 +1,23 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Machines differ in speed, and what is tested here is never how fast an example runs.
+settings.register_profile("mdn", deadline=None, derandomize=True)
+settings.load_profile("mdn")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of test and training pictures; tests that need it are skipped where it is not."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("MDN_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("the picture collection is not here: set MDN_TEST_DATA to its folder")
+    return folder

@@ -1,0 +1,47 @@
+"""Devices and precisions by name, sizes in memory."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mdn.engine import choose_device, choose_precision, parse_size
+from mdn.errors import UsageError
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("wish", ["gpu", "cuda:x", "cpu0", ""])
+def test_unknown_devices_are_refused(wish: str) -> None:
+    with pytest.raises(UsageError, match="choose auto"):
+        choose_device(wish)
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"cuda"):
+        choose_device(f"cuda:{torch.cuda.device_count()}")
+
+
+def test_precisions() -> None:
+    cpu = torch.device("cpu")
+    assert choose_precision("fp32", cpu) is None
+    assert choose_precision("bf16", cpu) is torch.bfloat16
+    assert choose_precision("auto", cpu, ("fp32",)) is None
+    with pytest.raises(UsageError, match="bf16"):
+        choose_precision("int8", cpu)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1G", 2**30), ("512M", 2**29), ("1.5GiB", 3 * 2**29), ("4096", 4096), ("2kb", 2048)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1G", "1X", "0", "nan"])
+def test_odd_sizes_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="size"):
+        parse_size(text)

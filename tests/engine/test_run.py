@@ -1,0 +1,132 @@
+"""The engine: tiled equals whole, any size works, memory is bounded, and running out is survived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mdn import nets
+from mdn.encoding import Display
+from mdn.engine import Infer, Needs, Runtime, run
+from mdn.errors import OutOfMemoryError
+
+CPU = torch.device("cpu")
+SMALL = {"unet": {"widths": [4, 8], "blocks": [1, 1]}}
+
+
+def small_net(arch: str) -> nn.Module:
+    """A small net of the architecture whose every layer matters, the last one too."""
+    torch.manual_seed(0)
+    net = nets.build(arch, SMALL[arch])
+    for p in net.parameters():
+        if not p.any():
+            nn.init.normal_(p, std=0.1)
+    return net.eval()
+
+
+def go(
+    infer: Infer,
+    picture: np.ndarray,
+    needs: Needs,
+    tile: int | None = None,
+    max_memory: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    coding = Display(picture.dtype)
+    runtime = Runtime(CPU, None, max_memory, tile)
+    return run(infer, needs, runtime, picture, coding.encode, coding.decode, progress)
+
+
+def picture_of(height: int, width: int, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(1).random((height, width, channels), np.float32)
+
+
+@pytest.mark.parametrize("arch", sorted(SMALL))
+@pytest.mark.parametrize("size", [(211, 303), (130, 517), (97, 96)])
+def test_tiled_equals_whole(arch: str, size: tuple[int, int]) -> None:
+    net = small_net(arch)
+    needs = Needs(net.receptive_field, net.multiple, 100)
+    picture = picture_of(*size)
+    whole = go(lambda x, _: net(x), picture, needs, tile=4096)
+    tiled = go(lambda x, _: net(x), picture, needs, tile=1)
+    assert np.abs(whole - picture).max() > 0.05, "the net does something"
+    assert np.abs(whole - tiled).max() < 1e-3
+
+
+@pytest.mark.parametrize("arch", sorted(SMALL))
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (17, 9)])
+def test_pictures_smaller_than_a_window(arch: str, size: tuple[int, int]) -> None:
+    net = small_net(arch)
+    out = go(lambda x, _: net(x), picture_of(*size), Needs(8, net.multiple, 100))
+    assert out.shape == (*size, 3)
+    assert np.isfinite(out).all()
+
+
+def test_the_input_is_not_touched_and_the_dtype_is_kept() -> None:
+    picture = np.random.default_rng(0).integers(0, 65536, (50, 70, 3)).astype(np.uint16)
+    before = picture.copy()
+    out = go(lambda x, _: x, picture, Needs(4, 8, 100), tile=40)
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(out, before)
+    assert out.dtype == np.uint16
+
+
+def test_origins_are_those_of_the_tiles() -> None:
+    height, width = 120, 200
+    rows = np.arange(height, dtype=np.float32)[:, None] * 1000
+    picture = (rows + np.arange(width, dtype=np.float32))[..., None]
+
+    def check(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        for tile, (y, x) in zip(batch, origins, strict=True):
+            assert tile[0, 0, 0].item() == y * 1000 + x
+        return batch
+
+    np.testing.assert_allclose(go(check, picture, Needs(4, 8, 100), tile=48), picture, rtol=1e-6)
+
+
+def test_progress_rises_to_one() -> None:
+    seen: list[float] = []
+    go(lambda x, _: x, picture_of(300, 300), Needs(4, 8, 100), tile=64, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert len(seen) > 3
+
+
+def test_out_of_memory_halves_the_tile_and_goes_on() -> None:
+    sizes: list[int] = []
+
+    def short_of_memory(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
+        sizes.append(batch.shape[-1])
+        if batch.shape[-1] > 100:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+        return batch
+
+    picture = picture_of(400, 400)
+    out = go(short_of_memory, picture, Needs(4, 8, 100), tile=400)
+    np.testing.assert_allclose(out, picture, atol=1e-6)
+    assert sizes[:3] == [400, 200, 96]
+
+
+def test_no_memory_at_all_is_said() -> None:
+    def never(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
+        raise MemoryError
+
+    with pytest.raises(OutOfMemoryError, match="smallest tile"):
+        go(never, picture_of(200, 200), Needs(4, 8, 100))
+
+
+def test_other_errors_are_not_taken_for_memory() -> None:
+    def broken(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        go(broken, picture_of(20, 20), Needs(4, 8, 100))
+
+
+def test_a_memory_cap_that_cannot_hold_is_said() -> None:
+    with pytest.raises(OutOfMemoryError, match="--max-memory"):
+        go(lambda x, _: x, picture_of(600, 600), Needs(80, 8, 400), max_memory=2**20)

@@ -1,0 +1,65 @@
+"""The bias-free U-Net: its size, its reach, and its scale-equivariance."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mdn.nets import build
+from mdn.nets.unet import MIDDLE, UNet, UNetConfig
+
+
+def lively(config: UNetConfig = UNetConfig(widths=(4, 8), blocks=(1, 1))) -> UNet:
+    torch.manual_seed(0)
+    net = UNet(config).eval()
+    torch.nn.init.normal_(net.tail.weight, std=0.1)
+    return net
+
+
+def test_default_stays_below_three_million_parameters() -> None:
+    assert sum(p.numel() for p in UNet(UNetConfig()).parameters()) == 2_563_840
+
+
+def test_it_starts_as_the_identity() -> None:
+    x = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(UNet(UNetConfig(widths=(4, 8), blocks=(1, 1)))(x), x)
+
+
+def test_it_is_scale_equivariant_about_mid_gray() -> None:
+    net, x = lively(), torch.rand(1, 3, 16, 16) - MIDDLE
+    torch.testing.assert_close(
+        net(3 * x + MIDDLE) - MIDDLE, 3 * (net(x + MIDDLE) - MIDDLE), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_masked_pixels_are_not_looked_at() -> None:
+    net, x = lively(), torch.rand(1, 3, 16, 16)
+    keep = (torch.rand(1, 1, 16, 16) > 0.5).float()
+    changed = x + (1 - keep) * torch.rand_like(x)
+    torch.testing.assert_close(net(x, keep), net(changed, keep))
+    assert not torch.allclose(net(x), net(changed))
+
+
+def test_keeping_all_is_the_same_as_no_mask() -> None:
+    net, x = lively(), torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(net(x, torch.ones(1, 1, 16, 16)), net(x))
+
+
+def test_nothing_beyond_the_receptive_field_matters() -> None:
+    net = lively()
+    x = torch.rand(1, 3, 96, 96, dtype=torch.float64)
+    net, radius = net.double(), net.receptive_field
+    changed = x.clone()
+    changed[..., 48, 48] += 1
+    moved = (net(x) - net(changed)).abs().amax((0, 1)) > 0
+    rows, columns = torch.nonzero(moved, as_tuple=True)
+    reach = max((rows - 48).abs().max().item(), (columns - 48).abs().max().item())
+    assert radius - net.multiple - 4 <= reach <= radius
+
+
+def test_build_takes_what_json_gives_and_refuses_the_unknown() -> None:
+    assert isinstance(build("unet", {"widths": [4, 8], "blocks": [1, 1]}), UNet)
+    with pytest.raises(KeyError):
+        build("no-such-net", {})
+    with pytest.raises(TypeError):
+        build("unet", {"widht": [4, 8]})

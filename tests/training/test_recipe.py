@@ -1,0 +1,98 @@
+"""A recipe or a data folder that cannot work is refused in one line before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdn.errors import UsageError
+from mdn.training.data import Crops, load_pictures, save_shard, split
+from mdn.training.optim import factor
+from mdn.training.recipe import OptimRecipe, load
+
+Recipes = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("steps", "0", "steps must be at least 1"),
+        ("groups", "3", "groups must divide batch"),
+        ("crop = 16", "2", "crop"),
+        ("sources", "[]", "sources is empty"),
+        ("warmup", "7", "warmup"),
+        ("lr", "-1", "lr must be above 0"),
+        ("lr", '"fast"', "type float"),
+        ("loss", '"l3"', "choose l1, l2"),
+        ("name", '"sgd"', "choose muon"),
+        ("hold_out", "1", "hold_out"),
+        ("share", "0.5\nhigh = 1.0", "mask"),
+        ("gray", "0.25\ngrey = 1", "did you mean 'gray'"),
+        ("arch", '"unet"\nname =', "not a readable recipe"),
+    ],
+)
+def test_a_recipe_that_cannot_fit(
+    key: str, value: str, complaint: str, write_recipe: Recipes
+) -> None:
+    path = write_recipe()
+    rows = reversed(path.read_text().splitlines())
+    line = next(row for row in rows if row.startswith(key if "=" in key else f"{key} ="))
+    path.write_text(path.read_text().replace(line, f"{line.split()[0]} = {value}"))
+    with pytest.raises(UsageError, match=complaint):
+        load(path)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="gone.toml"):
+        load(tmp_path / "gone.toml")
+
+
+def test_shards_hold_what_the_folders_held(data: Path) -> None:
+    pictures = load_pictures(("pictures",), data)
+    save_shard(pictures, data / "pack.safetensors")
+    packed = load_pictures(("pack.safetensors",), data)
+    assert list(packed) == list(pictures)
+    assert all(torch.equal(packed[name], pictures[name]) for name in pictures)
+
+
+def test_the_split_is_fixed_by_name(data: Path) -> None:
+    training, held = split(load_pictures(("pictures",), data), 3)
+    assert (len(training), len(held)) == (4, 2)
+
+
+def test_empty_missing_and_unreadable_data(data: Path) -> None:
+    (data / "empty").mkdir()
+    (data / "bad").mkdir()
+    (data / "bad" / "a.png").write_bytes(b"not a picture")
+    (data / "bad.safetensors").write_bytes(b"not a shard")
+    with pytest.raises(UsageError, match="no pictures"):
+        load_pictures(("empty",), data)
+    with pytest.raises(UsageError, match="no such training folder"):
+        load_pictures(("gone",), data)
+    with pytest.raises(UsageError, match=r"a\.png: not a readable picture"):
+        load_pictures(("bad",), data)
+    with pytest.raises(UsageError, match="not a readable shard"):
+        load_pictures(("bad.safetensors",), data)
+
+
+def test_crops_lie_inside_and_small_pictures_are_left_out() -> None:
+    pictures = [torch.full((3, 16, 16), 51, dtype=torch.uint8), torch.zeros(3, 8, 40).byte()]
+    crops = Crops(pictures, 16, torch.device("cpu"))
+    drawn = crops.draw(5, torch.Generator().manual_seed(0))
+    assert crops.left_out == 1
+    torch.testing.assert_close(drawn, torch.full((5, 3, 16, 16), 0.2))
+    with pytest.raises(UsageError, match="smaller than the crop"):
+        Crops(pictures, 32, torch.device("cpu"))
+
+
+def test_schedules() -> None:
+    trapezoid = OptimRecipe(steps=100, warmup=10, cooldown=40)
+    assert factor(trapezoid, 0) == pytest.approx(0.1)
+    assert factor(trapezoid, 30) == 1
+    assert factor(trapezoid, 80) == pytest.approx(0.5)
+    cosine = OptimRecipe(schedule="cosine", steps=110, warmup=10, cooldown=0)
+    assert factor(cosine, 60) == pytest.approx(0.5)
+    assert 0 < factor(cosine, 109) < 0.01

@@ -18,7 +18,8 @@ class Metadata:
         xmp: an XMP packet, UTF-8, or None.
         dpi: horizontal and vertical pixels per inch, or None.
         private: what only the format it came from understands (PNG chunks, TIFF tags), keyed by
-            that format's name; a writer of another format ignores it.
+            that format's name; a writer of another format ignores it. Under "dropped": short
+            phrases for what the reader itself had to leave behind.
     """
 
     icc: bytes | None = None

@@ -1,0 +1,185 @@
+"""Photo files in and out: PNG, JPEG, TIFF, WebP and BMP.
+
+What a file holds beside its pixels comes along: alpha bit for bit, depth, ICC profile, EXIF, XMP,
+resolution, and what only its own format knows.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mdn.errors import FileError, UsageError
+from mdn.image import Image
+from mdn.io import bmp, convert, exif, jpeg, png, tiff, webp
+from mdn.io.atomic import read_bytes, write_bytes
+from mdn.io.base import DAMAGED, Format, quiet
+
+__all__ = ["FORMATS", "SUFFIXES", "format_of", "losses", "read_image", "write_image"]
+
+FORMATS: dict[str, Format] = {
+    form.name: form for form in (png.FORMAT, jpeg.FORMAT, tiff.FORMAT, webp.FORMAT, bmp.FORMAT)
+}
+SUFFIXES: frozenset[str] = frozenset(
+    suffix for form in FORMATS.values() for suffix in form.suffixes
+)
+
+# Pictures that people will try, told by how they start, so that the message can name them.
+_FOREIGN = (
+    (0, b"GIF8", "a GIF"),
+    (4, b"ftypheic", "a HEIC picture"),
+    (4, b"ftypheix", "a HEIC picture"),
+    (4, b"ftypmif1", "a HEIF picture"),
+    (4, b"ftypavi", "an AVIF picture"),
+    (4, b"ftypcrx", "a raw camera picture"),
+    (0, b"FUJIFILM", "a raw camera picture"),
+    (0, b"IIU\0", "a raw camera picture"),
+    (0, b"8BPS", "a Photoshop document"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (0, b"v/1\x01", "an OpenEXR picture"),
+    (0, b"%PDF", "a PDF document"),
+)
+
+
+def read_image(source: Path | bytes, *, name: str | None = None) -> Image:
+    """Read a picture, upright, with everything it carries.
+
+    Args:
+        source: a file, or its content (as from standard input). The format is told by the content.
+        name: how messages call it; by default the path.
+
+    Returns:
+        Pixels of uint8, uint16 (full range) or float32 (finite), alpha and metadata.
+
+    Raises:
+        FileError: it is missing, unreadable, damaged, cut short, too large, holds NaN or infinity,
+            or is of a kind that mdn does not hold.
+    """
+    name = name or ("standard input" if isinstance(source, bytes) else str(source))
+    data = source if isinstance(source, bytes) else read_bytes(source, name)
+    form = _recognise(data, name)
+    try:
+        with quiet():
+            image = exif.upright(form.decode(data, name))
+    except FileError:
+        raise
+    except MemoryError:
+        raise FileError(name, "does not fit in memory", "cut it into parts") from None
+    except Exception as problem:  # decoders of damaged files raise whatever they stumble over
+        raise FileError(
+            name, f"is a damaged {form.name.upper()}{_told(problem)}", DAMAGED
+        ) from problem
+    _check_finite(image)
+    return image
+
+
+def write_image(
+    image: Image, target: Path | None, *, format: str | None = None, quality: int = 95
+) -> bytes | None:
+    """Write a picture whole, or not at all.
+
+    Args:
+        image: what to write; what the format cannot hold is left out, see `losses`.
+        target: the file, replaced by one rename; or None to get the content back.
+        format: one of `FORMATS`; by default told by the target's suffix, without a target the
+            image's own.
+        quality: 1 to 100, for JPEG and lossy WebP. At 90 and above JPEG keeps full chroma.
+
+    Returns:
+        The content if `target` is None, else None.
+
+    Raises:
+        FileError: the format cannot hold the picture, or the target cannot be written.
+        UsageError: an unknown format or suffix, or a quality out of range.
+    """
+    if not 1 <= quality <= 100:
+        raise UsageError(f"quality {quality} is not between 1 and 100")
+    form = _format(format or (image.format if target is None else format_of(target)))
+    shown = str(target) if target is not None else image.name
+    try:
+        with quiet():
+            data = form.encode(convert.fit(image, form), quality)
+    except FileError:
+        raise
+    except MemoryError:
+        raise FileError(shown, "does not fit in memory", "cut it into parts") from None
+    except Exception as problem:  # an encoder's refusal is about this one file
+        kind = form.name.upper()
+        raise FileError(
+            shown, f"cannot be stored as {kind}{_told(problem)}", "try .tif"
+        ) from problem
+    if target is None:
+        return data
+    write_bytes(target, data)
+    return None
+
+
+def losses(image: Image, format: str) -> list[str]:
+    """What a format cannot hold of this image, one short phrase each ("alpha", "EXIF").
+
+    Raises:
+        FileError: it cannot hold the picture at all (several pages, a side too long): worth asking
+            before the work, since `write_image` would refuse after it.
+        UsageError: an unknown format.
+    """
+    return convert.losses(image, _format(format))
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """The format that a path's suffix stands for.
+
+    Raises:
+        UsageError: an unknown suffix; the message lists the known ones.
+    """
+    suffix = Path(path).suffix.lower()
+    for form in FORMATS.values():
+        if suffix in form.suffixes:
+            return form.name
+    known = " ".join(sorted(SUFFIXES))
+    said = f"ends in {suffix}" if suffix else "has no suffix"
+    raise UsageError(f"{path}: {said}, and the format follows it; use one of {known}")
+
+
+def _told(problem: Exception) -> str:
+    """What a codec says, in brackets; nothing where Python itself stumbled over odd values."""
+    text = " ".join(str(problem).split())[:100]
+    return f" ({text})" if text and isinstance(problem, OSError | RuntimeError) else ""
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise UsageError(f"unknown format {name}; use one of {' '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def _recognise(data: bytes, name: str) -> Format:
+    if not data:
+        raise FileError(name, "is empty", "copy or export it again")
+    for form in FORMATS.values():
+        if form.recognises(data):
+            return form
+    for at, magic, kind in _FOREIGN:
+        if data[at : at + len(magic)] == magic:
+            raise FileError(
+                name, f"is {kind}, which mdn does not read", "convert it to PNG or TIFF"
+            )
+    known = ", ".join(form.upper() for form in FORMATS)
+    raise FileError(name, "is not a picture that mdn reads", f"it reads {known}")
+
+
+def _check_finite(image: Image) -> None:
+    if image.pixels.dtype.kind != "f":
+        return
+    planes = [image.pixels] if image.alpha is None else [image.pixels, image.alpha]
+    bad = sum(plane.size - np.count_nonzero(np.isfinite(plane)) for plane in planes)
+    if bad:
+        total = sum(plane.size for plane in planes)
+        raise FileError(
+            image.name,
+            f"has {bad} of {total} samples that are NaN or infinite",
+            "replace them with finite values first",
+        )

@@ -1,0 +1,116 @@
+"""What every format module shares: its description, the size limit, silence."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+
+from mdn.errors import FileError
+from mdn.image import Image
+
+# Pages x height x width x channels. A 200-megapixel RGBA photo has 0.8e9; without a limit, a file
+# of a few kilobytes could claim more memory than any machine has.
+MAX_SAMPLES = 2**31
+
+DAMAGED = "it may be damaged or cut short: copy or export it again"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format: how to know, read and write it, and what it can hold.
+
+    Attributes:
+        name: as in `Image.format`.
+        suffixes: lower case, with the dot, the usual one first.
+        recognises: whether a file's content is of this format.
+        decode: (content, name for messages) -> Image as stored, not yet upright.
+        encode: (Image already fitted to this format, quality 1..100) -> content.
+        depths: the dtypes it stores.
+        alpha, pages: whether it stores an alpha plane, several pages.
+        gray, gray_alpha: whether it stores one channel, and one channel beside an alpha plane.
+        holds: which of "icc", "exif", "xmp", "dpi" it stores.
+        max_side: most pixels along one side.
+        max_block: most bytes in one metadata block, or None.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    decode: Callable[[bytes, str], Image]
+    encode: Callable[[Image, int], bytes]
+    depths: tuple[str, ...]
+    alpha: bool
+    gray: bool
+    gray_alpha: bool
+    pages: bool
+    holds: frozenset[str]
+    max_side: int
+    max_block: int | None = None
+
+
+def check_size(name: str, height: int, width: int, samples: int = 1) -> None:
+    """Refuse a picture without pixels, or with more samples than `MAX_SAMPLES`.
+
+    Args:
+        name: the file, for the message.
+        height, width: pixels.
+        samples: channels, alpha included, times pages.
+    """
+    if height <= 0 or width <= 0 or samples <= 0:
+        raise FileError(name, f"has no pixels ({width} x {height})", DAMAGED)
+    if height * width * samples > MAX_SAMPLES:
+        raise FileError(
+            name,
+            f"claims {width} x {height} pixels of {samples} samples, more than mdn reads"
+            f" ({MAX_SAMPLES} samples)",
+            "cut it into parts if it is genuine",
+        )
+
+
+def split_alpha(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Split (..., H, W, 1 to 4 samples) into pixels (..., 1 or 3) and alpha (...) or None."""
+    samples = array.shape[-1]
+    if samples in (1, 3):
+        return np.ascontiguousarray(array), None
+    return np.ascontiguousarray(array[..., :-1]), np.ascontiguousarray(array[..., -1])
+
+
+def with_alpha(image: Image) -> np.ndarray:
+    """Page 0 of an image as the encoders want it: (H, W) for gray alone, else (H, W, 2 to 4)."""
+    pixels = image.pixels[0]
+    if image.alpha is None:
+        return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    return np.concatenate([pixels, image.alpha[0][..., None]], axis=-1)
+
+
+def pillow_encoded(array: np.ndarray, suffix: str, options: dict[str, Any]) -> bytes:
+    """Encode (H, W) or (H, W, 2 to 4) uint8 through Pillow; options that are empty are left out."""
+    given = {key: value for key, value in options.items() if value is not None}
+    written = iio.imwrite(
+        "<bytes>", array, plugin="pillow", extension=suffix, is_batch=False, **given
+    )
+    assert written is not None
+    return written
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what libraries say about damaged files off stderr: one FileError says it instead."""
+    loggers = [logging.getLogger(name) for name in ("tifffile", "imagecodecs")]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled

@@ -1,0 +1,139 @@
+"""Fitting an image to what a format can hold, and saying what is lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mdn.errors import FileError
+from mdn.image import Image, Metadata
+from mdn.io.base import Format
+from mdn.io.jpeg import MAX_BLOCK
+from mdn.io.png import COLOUR_CHUNKS, TEXT_CHUNKS
+from mdn.io.tiff_layout import ASSOCIATED, TiffLayout
+
+_SPOKEN = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution (dpi)"}
+# What JPEG puts before the block itself; a profile may span many segments.
+_PREFIX = {"exif": len(b"Exif\0\0"), "xmp": len(b"http://ns.adobe.com/xap/1.0/\0")}
+
+
+def losses(image: Image, form: Format) -> list[str]:
+    """What `form` cannot hold of this image, one short phrase each.
+
+    Raises:
+        FileError: it cannot hold the picture at all: several pages, or a side too long.
+    """
+    check_fits(image, form)
+    lost = []
+    depth = str(image.pixels.dtype)
+    if depth not in form.depths:
+        lost.append("16-bit depth" if depth == "uint16" else _float_loss(image, form))
+    if image.alpha is not None and not form.alpha:
+        lost.append("alpha")
+    if _must_expand(image, form):
+        lost.append("single gray channel (stored as RGB)")
+    lost += [_SPOKEN[field] for field in _SPOKEN if _is_lost(image.meta, field, form)]
+    return lost + _private_losses(image, form)
+
+
+def fit(image: Image, form: Format) -> Image:
+    """The image with the depth, channels and metadata that `form` stores."""
+    check_fits(image, form)
+    pixels, alpha, meta = image.pixels, image.alpha, image.meta
+    if _is_premultiplied(image) and form.name != "tiff" and alpha is not None:
+        pixels = _divided(pixels, alpha)
+    if str(pixels.dtype) not in form.depths:
+        depth = np.dtype(np.uint16 if "uint16" in form.depths else np.uint8)
+        pixels = to_depth(pixels, depth)
+        alpha = None if alpha is None else to_depth(alpha, depth)
+    if not form.alpha:
+        alpha = None
+    if _must_expand(image, form):
+        pixels = np.repeat(pixels, 3, axis=-1)
+    lost: dict[str, Any] = {field: None for field in _SPOKEN if _is_lost(meta, field, form)}
+    return replace(image, pixels=pixels, alpha=alpha, meta=replace(meta, **lost))
+
+
+def check_fits(image: Image, form: Format) -> None:
+    """Raise FileError if a format cannot hold the picture, whatever is given up."""
+    pages, height, width, _ = image.pixels.shape
+    if pages > 1 and not form.pages:
+        shown = form.name.upper()
+        raise FileError(image.name, f"has {pages} pages and {shown} holds one", "write a .tif")
+    if max(height, width) > form.max_side:
+        raise FileError(
+            image.name,
+            f"has {width} x {height} pixels and {form.name.upper()} holds {form.max_side} a side",
+            "write a .tif",
+        )
+
+
+def to_depth(array: np.ndarray, depth: np.dtype) -> np.ndarray:
+    """Scale samples to an integer depth, rounding to nearest.
+
+    Args:
+        array: uint16 over its range, or float with 1.0 as white; values beyond 0..1 are clipped.
+        depth: uint8 or uint16.
+    """
+    if array.dtype not in (np.uint16, np.float32):
+        raise TypeError(f"samples of {array.dtype} have no defined range")
+    top = np.iinfo(depth).max
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(depth)
+    return np.rint(np.clip(array, 0, 1) * np.float32(top)).astype(depth)
+
+
+def _divided(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Undo premultiplied alpha; where alpha is 0 the colours stay as stored."""
+    top = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+    cover = np.where(alpha == 0, top, alpha).astype(np.float64)[..., None] / top
+    plain = pixels / cover
+    if pixels.dtype.kind == "f":
+        return plain.astype(pixels.dtype)
+    return np.rint(np.minimum(plain, top)).astype(pixels.dtype)
+
+
+def _is_premultiplied(image: Image) -> bool:
+    layout = image.meta.private.get("tiff")
+    return isinstance(layout, TiffLayout) and layout.extrasample == ASSOCIATED
+
+
+def _must_expand(image: Image, form: Format) -> bool:
+    if image.pixels.shape[-1] != 1:
+        return False
+    keeps_alpha = image.alpha is not None and form.alpha
+    return not (form.gray_alpha if keeps_alpha else form.gray)
+
+
+def _is_lost(meta: Metadata, field: str, form: Format) -> bool:
+    value = getattr(meta, field)
+    if not value or field not in form.holds:
+        return bool(value)
+    small = field in _PREFIX and form.max_block is not None
+    return small and len(value) + _PREFIX[field] > MAX_BLOCK
+
+
+def _float_loss(image: Image, form: Format) -> str:
+    outside = np.count_nonzero((image.pixels < 0) | (image.pixels > 1))
+    bits = 16 if "uint16" in form.depths else 8
+    clipped = f", {outside} samples beyond 0..1 clipped" if outside else ""
+    return f"32-bit float depth (stored as {bits}-bit{clipped})"
+
+
+def _private_losses(image: Image, form: Format) -> list[str]:
+    private, lost = image.meta.private, list(image.meta.private.get("dropped", ()))
+    if form.name != "png":
+        kinds = {kind for kind, _ in private.get("png", ())}
+        lost += ["PNG text"] if kinds & TEXT_CHUNKS else []
+        # Without them a picture counts as sRGB, so nothing is lost where they only say that.
+        said = kinds & COLOUR_CHUNKS
+        if said and (b"cICP" in said or not (b"sRGB" in said or image.meta.icc)):
+            lost.append("PNG colour space")
+    if form.name != "jpeg" and private.get("jpeg"):
+        lost.append("JPEG comment and IPTC")
+    layout = private.get("tiff")
+    if form.name != "tiff" and isinstance(layout, TiffLayout) and any(layout.tags):
+        lost.append("TIFF tags")
+    return lost

@@ -1,0 +1,172 @@
+"""JPEG: baseline and progressive, gray and RGB, 8 bits (ITU-T T.81).
+
+libjpeg forgives: where data is missing it invents gray, and says so only through warnings that no
+Python binding passes on. So the segments are walked here first, and the decoded picture is tested
+for dependence on bytes that a complete file would never reach.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import JpegImagePlugin
+
+from mdn.errors import FileError
+from mdn.image import Image, Metadata
+from mdn.io.base import DAMAGED, Format, check_size, pillow_encoded, split_alpha, with_alpha
+
+MAX_BLOCK = 65533  # bytes in one segment, its length field excluded
+
+_EXIF = b"Exif\0\0"
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_MULTI_PICTURE = b"MPF\0"
+_COM, _APP1, _APP2, _APP13, _SOS, _EOI = 0xFE, 0xE1, 0xE2, 0xED, 0xDA, 0xD9
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart
+
+# A real progressive file has about ten scans. Thousands of nearly empty ones keep a decoder busy
+# for minutes (the attack that libjpeg-turbo's -maxscans answers).
+_MAX_SCANS = 200
+# Below this quality the eye cannot tell 4:2:0 from 4:4:4, and files are a third smaller.
+_FULL_CHROMA_QUALITY = 90
+# Entropy-coded data without markers. A complete picture never reads it.
+_JUNK = bytes(range(1, 255)) * 2
+
+
+@dataclass
+class Segments:
+    """The outline of a JPEG: frame header, where its picture ends, segments worth handing on."""
+
+    frame: int = 0
+    height: int = 0
+    width: int = 0
+    components: int = 0
+    scans: int = 0
+    end: int = 0
+    kept: list[tuple[int, bytes]] = field(default_factory=list)
+    pictures: bool = False
+
+
+def decode(data: bytes, name: str) -> Image:
+    """Read the first picture of a JPEG, as stored (not yet turned upright)."""
+    outline = walk(data, name)
+    _check(outline, len(data), name)
+    image, array = _pixels(data)
+    intact = zlib.crc32(array.data)
+    del array  # one decoded picture in memory at a time
+    longer, array = _pixels(data[: outline.end] + _JUNK + data[outline.end :])
+    if zlib.crc32(array.data) != intact:
+        raise FileError(name, "is a JPEG that ends before its picture does", DAMAGED)
+    del longer
+    pixels, _ = split_alpha(array.reshape(1, outline.height, outline.width, -1))
+    return Image(pixels, None, _metadata(image, outline), name, "jpeg")
+
+
+def encode(image: Image, quality: int) -> bytes:
+    """Write a JPEG of the given quality (1 to 100), 4:4:4 from quality 90 on."""
+    meta = image.meta
+    further = b"".join(
+        struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+        for marker, body in meta.private.get("jpeg", ())
+    )
+    options = {
+        "quality": quality,
+        "subsampling": 0 if quality >= _FULL_CHROMA_QUALITY else 2,
+        "icc_profile": meta.icc,
+        "exif": _EXIF + meta.exif if meta.exif else None,
+        "xmp": meta.xmp,
+        "dpi": meta.dpi,
+        "extra": further or None,
+    }
+    return pillow_encoded(with_alpha(image), ".jpg", options)
+
+
+def walk(data: bytes, name: str) -> Segments:
+    """Follow the segments of a JPEG from its start to its end-of-image marker.
+
+    Raises:
+        FileError: there is no end, or no frame header before the first scan.
+    """
+    outline, at = Segments(), 2
+    while (found := _MARKER.search(data, at)) is not None:
+        marker, at = found[1][0], found.end()
+        if marker == _EOI:
+            outline.end = found.start()
+            break
+        if marker in (0x01, 0xD8):  # these two carry no length
+            continue
+        length = int.from_bytes(data[at : at + 2], "big")
+        _note(outline, marker, data[at + 2 : at + max(length, 2)])
+        at += length
+    if not outline.end or not outline.scans or not outline.frame:
+        raise FileError(name, "is a JPEG that ends before its picture does", DAMAGED)
+    return outline
+
+
+def _note(outline: Segments, marker: int, body: bytes) -> None:
+    if marker in _FRAMES and not outline.frame and len(body) >= 6:
+        outline.frame = marker
+        _, outline.height, outline.width, outline.components = struct.unpack_from(">BHHB", body)
+    elif marker == _SOS:
+        outline.scans += 1
+    elif marker in (_COM, _APP13) or (marker == _APP1 and body.startswith(_EXTENDED_XMP)):
+        outline.kept.append((marker, body))
+    elif marker == _APP2 and body.startswith(_MULTI_PICTURE):
+        outline.pictures = True
+
+
+def _check(outline: Segments, size: int, name: str) -> None:
+    check_size(name, outline.height, outline.width, outline.components)
+    if outline.components == 4:
+        raise FileError(name, "is a CMYK JPEG, which mdn does not read", "convert it to RGB first")
+    if outline.components not in (1, 3):
+        raise FileError(name, f"is a JPEG of {outline.components} channels", DAMAGED)
+    if outline.scans > _MAX_SCANS:
+        raise FileError(name, f"is a JPEG of {outline.scans} scans", "save it again")
+    # A block of 8x8 pixels takes at least one bit in Huffman coding, a fraction in arithmetic.
+    pixels_per_byte = 8 * 64 * (64 if outline.frame in _ARITHMETIC else 1)
+    if outline.height * outline.width > size * pixels_per_byte:
+        shape = f"{outline.width} x {outline.height}"
+        raise FileError(name, f"holds too little data for {shape} pixels", DAMAGED)
+
+
+def _pixels(data: bytes) -> tuple[JpegImagePlugin.JpegImageFile, np.ndarray]:
+    # The class itself, not Image.open: that one refuses pictures of 180 megapixels through a global
+    # setting, and takes a JPEG with a preview behind it for a film.
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    return image, np.asarray(image)
+
+
+def _metadata(image: JpegImagePlugin.JpegImageFile, outline: Segments) -> Metadata:
+    info = image.info
+    exif = info.get("exif", b"").removeprefix(_EXIF)
+    private: dict[str, object] = {}
+    if outline.kept:
+        private["jpeg"] = tuple(outline.kept)
+    if outline.pictures:
+        private["dropped"] = ("further pictures in the file",)
+    dpi = info.get("dpi") if info.get("jfif_unit") in (1, 2) else None
+    return Metadata(info.get("icc_profile"), exif or None, info.get("xmp"), dpi, private)
+
+
+FORMAT = Format(
+    name="jpeg",
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    recognises=lambda data: data.startswith(b"\xff\xd8\xff"),
+    decode=decode,
+    encode=encode,
+    depths=("uint8",),
+    alpha=False,
+    gray=True,
+    gray_alpha=False,
+    pages=False,
+    holds=frozenset({"icc", "exif", "xmp", "dpi"}),
+    max_side=65500,  # libjpeg's own limit
+    max_block=MAX_BLOCK,
+)

@@ -1,0 +1,219 @@
+"""Reading TIFF: 8 and 16-bit integers and 32-bit floats, gray and RGB, one or many equal pages.
+
+The layout and every tag that is not about storage are kept beside the pixels, so that a TIFF
+written back differs from the one read in its pixels alone (TIFF 6.0; BigTIFF).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from tifffile import TiffFile, TiffPage
+
+from mdn.errors import FileError
+from mdn.image import Image, Metadata
+from mdn.io import exif
+from mdn.io.base import DAMAGED, Format, check_size
+from mdn.io.tiff_check import check_page
+from mdn.io.tiff_layout import CENTIMETRE, INCH, TiffLayout, is_structural
+from mdn.io.tiff_write import encode
+
+MINISWHITE, MINISBLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+_PROFILE, _XMP, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 34675, 700, 282, 283, 296
+_REDUCED, _MASK = 1, 4  # NewSubfileType: a smaller copy, a transparency mask
+_MAX_PAGES = 2**16
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A page of the file and its raw tags."""
+
+    page: TiffPage
+    tags: exif.Directory
+
+
+def decode(data: bytes, name: str) -> Image:
+    """Read all pages of a TIFF as (pages, H, W, C).
+
+    Raises:
+        FileError: the samples are of a kind that mdn does not hold, or pages differ.
+    """
+    # _multifile: an OME description could make tifffile open other files.
+    with TiffFile(io.BytesIO(data), _multifile=False) as file:
+        layout = exif.Layout(file.byteorder, file.is_bigtiff)
+        pages, dropped = _pages(file, data, layout, name)
+        first = pages[0].page
+        for other in pages:
+            check_page(other.page, first, len(pages), len(data), name)
+        stored = _virtual_stack(file, pages, name)
+        if stored is None:
+            stored = np.empty((len(pages), *first.shape), first.dtype)
+            for index, other in enumerate(pages):
+                stored[index] = other.page.asarray(maxworkers=1)
+        held = _layout(pages, layout, file.is_imagej)
+    if held.planar:
+        stored = np.moveaxis(stored, 1, -1)
+    if stored.ndim == 3:
+        stored = stored[..., None]
+    colours = 3 if first.photometric in (RGB, YCBCR) else 1
+    pixels, alpha = stored[..., :colours], stored[..., colours:]
+    if first.photometric == MINISWHITE:
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    if first.photometric == PALETTE and held.colormap is None:
+        pixels = _expanded(pixels[..., 0], np.asarray(first.colormap))
+    return Image(
+        np.ascontiguousarray(pixels),
+        np.ascontiguousarray(alpha[..., 0]) if alpha.shape[-1] else None,
+        _metadata(pages[0].tags, held, layout.order, dropped),
+        name,
+        "tiff",
+    )
+
+
+def _pages(
+    file: TiffFile, data: bytes, layout: exif.Layout, name: str
+) -> tuple[list[_Page], tuple[str, ...]]:
+    pages: list[_Page] = []
+    dropped: list[str] = []
+    seen: set[int] = set()
+    for index, page in enumerate(file.pages):
+        if index >= _MAX_PAGES:
+            raise FileError(name, f"has more than {_MAX_PAGES} pages", "split it")
+        if not isinstance(page, TiffPage) or page.offset in seen:
+            raise FileError(name, f"has no readable page {index + 1}", DAMAGED)
+        seen.add(page.offset)
+        if index and page.subfiletype & (_REDUCED | _MASK):
+            dropped.append("thumbnail and mask pages")
+            continue
+        pages.append(_Page(page, exif.read_directory(data, page.offset, layout)))
+    if not pages:
+        raise FileError(name, "has no pages", DAMAGED)
+    return pages, tuple(dict.fromkeys(dropped))
+
+
+def _virtual_stack(file: TiffFile, pages: list[_Page], name: str) -> np.ndarray | None:
+    """All planes of a file that describes one and stores many behind it (ImageJ, tifffile)."""
+    page = pages[0].page
+    if len(pages) > 1 or not (file.is_imagej or file.is_shaped):
+        return None
+    series = file.series[0]
+    count = math.prod(series.shape) // math.prod(page.shape)
+    if count <= 1 or math.prod(series.shape) % math.prod(page.shape):
+        return None
+    check_size(name, page.imagelength, page.imagewidth, page.samplesperpixel * count)
+    return series.asarray(maxworkers=1).reshape(count, *page.shape)
+
+
+def _layout(pages: list[_Page], layout: exif.Layout, is_imagej: bool) -> TiffLayout:
+    page, tags = pages[0].page, pages[0].tags
+    descriptive = _descriptive(tags)
+    private = [
+        tuple(
+            (tag, entry.type, entry.count, entry.value)
+            for tag, entry in other.tags.items()
+            if isinstance(entry, exif.Entry)
+            and not is_structural(tag)
+            and (number > 0 or tag not in descriptive)
+        )
+        for number, other in enumerate(pages)
+    ]
+    # In a microscope's palette image the samples are measurements and the palette only tints them.
+    colormap = page.colormap if is_imagej and page.photometric == PALETTE else None
+    return TiffLayout(
+        compression=int(page.compression),
+        predictor=page.predictor != 1,
+        tile=(page.tilelength, page.tilewidth) if page.is_tiled else None,
+        planar=int(page.planarconfig) == 2 and page.samplesperpixel > 1,
+        inverted=page.photometric == MINISWHITE,
+        colormap=colormap,
+        extrasample=_extrasample(page),
+        big=layout.big,
+        order=layout.order,
+        resolution=_resolution(tags, layout.order),
+        tags=tuple(private),
+    )
+
+
+def _extrasample(page: TiffPage) -> int:
+    return int(page.extrasamples[0]) if page.extrasamples else 0
+
+
+def _resolution(tags: exif.Directory, order: str) -> tuple[Any, Any, int] | None:
+    """((numerator, denominator) across, the same down, unit), or None."""
+    pairs = []
+    for tag in (_X_RESOLUTION, _Y_RESOLUTION):
+        entry = tags.get(tag)
+        if not isinstance(entry, exif.Entry) or entry.type != 5:
+            return None
+        top, bottom = np.frombuffer(entry.value[:8], order + "u4")
+        if not bottom:
+            return None
+        pairs.append((int(top), int(bottom)))
+    unit = tags.get(_UNIT)
+    number = exif.number(unit, order) if isinstance(unit, exif.Entry) else None
+    return pairs[0], pairs[1], INCH if number is None else number
+
+
+def _descriptive(tags: exif.Directory) -> exif.Directory:
+    """What an EXIF block can say as well. Descriptions written for machines stay with the TIFF."""
+    found: exif.Directory = {}
+    for tag, item in tags.items():
+        machine = isinstance(item, exif.Entry) and item.value.startswith(
+            (b"ImageJ=", b"<?xml", b"<OME", b"{", b"SCIFIO=")
+        )
+        if tag in exif.POINTERS or (tag in exif.DESCRIPTIVE and not (tag == 270 and machine)):
+            found[tag] = item
+    return found
+
+
+def _metadata(
+    tags: exif.Directory, held: TiffLayout, order: Literal["<", ">"], dropped: tuple[str, ...]
+) -> Metadata:
+    descriptive = _descriptive(tags)
+    block = exif.build(descriptive, order) if descriptive else None
+    dpi = None
+    if held.resolution is not None and held.resolution[2] in (INCH, CENTIMETRE):
+        scale = 1.0 if held.resolution[2] == INCH else 2.54
+        across, down = (top / bottom * scale for top, bottom in held.resolution[:2])
+        dpi = (across, down) if across > 0 and down > 0 else None
+    private: dict[str, Any] = {"tiff": held}
+    if dropped:
+        private["dropped"] = dropped
+    return Metadata(_raw(tags, _PROFILE), block, _raw(tags, _XMP), dpi, private)
+
+
+def _raw(tags: exif.Directory, tag: int) -> bytes | None:
+    entry = tags.get(tag)
+    return entry.value if isinstance(entry, exif.Entry) else None
+
+
+def _expanded(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:
+    """Look up a palette of 16-bit colours; 8 bits where they say all, one channel for grays."""
+    table = colormap.astype(np.uint16).T
+    if (table % 257 == 0).all():
+        table = (table // 257).astype(np.uint8)
+    elif (table % 256 == 0).all():
+        table = (table // 256).astype(np.uint8)
+    if (table == table[:, :1]).all():
+        table = table[:, :1]
+    return table[indices]
+
+
+FORMAT = Format(
+    name="tiff",
+    suffixes=(".tif", ".tiff"),
+    recognises=lambda data: data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    decode=decode,
+    encode=encode,
+    depths=("uint8", "uint16", "float32"),
+    alpha=True,
+    gray=True,
+    gray_alpha=True,
+    pages=True,
+    holds=frozenset({"icc", "exif", "xmp", "dpi"}),
+    max_side=2**31 - 1,
+)

@@ -1,0 +1,109 @@
+"""What mdn asks of a TIFF page before it reads the pixels.
+
+A TIFF can state any size, sample type and position. Kinds that mdn does not hold are refused by
+name rather than converted, and claims that the file cannot keep are refused before they get memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tifffile import TiffPage
+
+from mdn.errors import FileError
+from mdn.io import jpeg
+from mdn.io.base import DAMAGED, check_size
+from mdn.io.tiff_layout import JPEG, LOSSLESS
+
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}  # photometric interpretation -> channels of colour
+_NAMED = {
+    4: "a mask",
+    5: "CMYK",
+    8: "CIELab",
+    9: "CIELab",
+    10: "CIELab",
+    32803: "a raw camera picture",
+    34892: "a raw camera picture",
+    32844: "LogLuv",
+    32845: "LogLuv",
+}
+_MAX_TILE = 2**26  # samples: a tile larger than any picture it could serve is a trap
+
+
+def check_page(page: TiffPage, first: TiffPage, pages: int, size: int, name: str) -> None:
+    """Raise FileError unless the page can be read and is of the same kind as the first.
+
+    Args:
+        page, first: the page to check and the page it must match.
+        pages: number of pages, for the limit on samples.
+        size: bytes in the file.
+        name: the file, for the message.
+    """
+    check_size(name, page.imagelength, page.imagewidth, page.samplesperpixel * pages)
+    _check_kind(page, name)
+    _check_samples(page, name)
+    if _kind(page) != _kind(first):
+        raise FileError(name, "has pages of different sizes or kinds", "split it into one each")
+    _check_storage(page, size, name)
+
+
+def _kind(page: TiffPage) -> tuple[object, ...]:
+    extra = tuple(map(int, page.extrasamples))
+    return page.shape, page.dtype, int(page.photometric), int(page.planarconfig), extra
+
+
+def _check_kind(page: TiffPage, name: str) -> None:
+    photometric, compression = int(page.photometric), int(page.compression)
+    if photometric not in _COLOURS:
+        kind = _NAMED.get(photometric, f"of photometric kind {photometric}")
+        raise FileError(name, f"is {kind}, which mdn does not read", "convert it to RGB or gray")
+    if compression != JPEG and (compression not in LOSSLESS or photometric == 6):
+        kind = f"compression {compression}" if photometric != 6 else "YCbCr without JPEG"
+        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
+    if page.imagedepth != 1 or getattr(page, "tiledepth", 1) > 1:
+        raise FileError(name, "stores volumes in one page", "save it as a stack of pages")
+
+
+def _check_samples(page: TiffPage, name: str) -> None:
+    bits, dtype = page.bitspersample, page.dtype
+    if dtype is None or bits != dtype.itemsize * 8 or str(dtype) not in _DEPTHS:
+        # A type with its width in its name, unless fewer bits of it are used.
+        full = dtype is not None and bits == dtype.itemsize * 8
+        kind = str(dtype) if full else f"{bits}-bit" if isinstance(bits, int) else "mixed"
+        raise FileError(
+            name,
+            f"has {kind} samples, which mdn does not read",
+            "convert it to 8 or 16-bit unsigned integers or 32-bit floats",
+        )
+    inverted_float = int(page.photometric) == 0 and dtype.kind == "f"
+    if inverted_float or (int(page.photometric) == 3 and page.colormap is None):
+        raise FileError(name, "has samples without a defined meaning", "convert it to gray")
+    extra = page.samplesperpixel - _COLOURS[int(page.photometric)]
+    named = any(int(kind) in (1, 2) for kind in page.extrasamples)
+    # Nobody says what a second channel beside gray is; leaving it noisy would be a guess.
+    if extra not in (0, 1) or (extra == 1 and page.samplesperpixel == 2 and not named):
+        count = page.samplesperpixel
+        raise FileError(name, f"has {count} channels of unnamed meaning", "save each as a page")
+
+
+_DEPTHS = frozenset({"uint8", "uint16", "float32"})
+
+
+def _check_storage(page: TiffPage, size: int, name: str) -> None:
+    """Every strip or tile must lie in the file, and be no larger than the picture needs."""
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    wanted = 1 if page.is_contiguous else math.prod(page.chunked)
+    inside = all(start > 0 and length > 0 and start + length <= size for start, length in segments)
+    if len(segments) < wanted or not inside:
+        raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
+    area = page.imagelength * page.imagewidth
+    if page.is_tiled and page.tilelength * page.tilewidth > max(_MAX_TILE, 4 * area):
+        raise FileError(name, f"has tiles of {page.tilewidth} x {page.tilelength}", DAMAGED)
+    if int(page.compression) != JPEG:
+        return
+    limit = page.tilelength * page.tilewidth if page.is_tiled else area
+    for start, length in segments:
+        page.parent.filehandle.seek(start)
+        frame = jpeg.walk(page.parent.filehandle.read(length), name)
+        if frame.height * frame.width > limit:
+            raise FileError(name, "has a strip larger than the picture", DAMAGED)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn import io
+from mdn.errors import FileError
+from mdn.image import Image
+from tests.io.samples import opened, picture
+
+PHOTO = Image(picture(16, 24, 3)[None])
+
+
+def only(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_is_complete_and_alone(tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    assert io.write_image(PHOTO, target) is None
+    assert only(tmp_path) == ["out.png"]
+    np.testing.assert_array_equal(np.asarray(opened(target.read_bytes())), PHOTO.pixels[0])
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_are_those_of_a_plain_new_file(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        io.write_image(PHOTO, tmp_path / "out.png")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.png").stat().st_mode) == mode
+
+
+def test_an_existing_file_is_replaced_by_one_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out.bmp"
+    target.write_bytes(b"old")
+    seen: list[bytes] = []
+    rename = Path.replace
+
+    def watched(self: Path, other: Path) -> Path:
+        seen.append(target.read_bytes())
+        assert self.read_bytes()[:2] == b"BM"
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    io.write_image(PHOTO, target)
+    assert seen == [b"old"]
+    assert only(tmp_path) == ["out.bmp"]
+
+
+@pytest.mark.parametrize(
+    ("call", "problem", "expected"),
+    [
+        ("fsync", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left"),
+        ("fsync", OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output"),
+        ("open", OSError(errno.EROFS, os.strerror(errno.EROFS)), "may not be written"),
+    ],
+)
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, problem: OSError, expected: str
+) -> None:
+    target = tmp_path / "out.png"
+    target.write_bytes(b"old")
+
+    def failing(*_: object) -> int:
+        raise problem
+
+    monkeypatch.setattr(os, call, failing)
+    with pytest.raises(FileError, match=expected) as caught:
+        io.write_image(PHOTO, target)
+    monkeypatch.undo()
+    assert str(target) in str(caught.value)
+    assert only(tmp_path) == ["out.png"]
+    assert target.read_bytes() == b"old"
+
+
+def test_an_interrupt_passes_on_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        io.write_image(PHOTO, tmp_path / "out.png")
+    assert only(tmp_path) == []
+
+
+def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    preamble = """
+        import os, resource, sys
+        from pathlib import Path
+        import numpy as np
+        from mdn import io
+        from mdn.errors import FileError
+        from mdn.image import Image
+        noise = np.random.default_rng(0).integers(0, 256, (1, 200, 200, 3))
+        picture = Image(noise.astype(np.uint8))
+        target = Path(sys.argv[1])
+    """
+    script = textwrap.dedent(preamble) + textwrap.dedent(code)
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs file size limits")
+def test_a_file_that_may_not_grow_is_a_clear_error(tmp_path: Path) -> None:
+    code = """
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+        try:
+            io.write_image(picture, target)
+        except FileError as problem:
+            print(problem)
+    """
+    result = run(code, tmp_path / "out.png")
+    assert result.returncode == 0, result.stderr
+    assert "out.png: cannot be written (File too large); make room" in result.stdout
+    assert only(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs user ids")
+def test_a_folder_without_write_permission(tmp_path_factory: pytest.TempPathFactory) -> None:
+    code = """
+        target.mkdir(mode=0o755)
+        if os.geteuid() == 0:
+            os.seteuid(65534)  # permissions do not bind the superuser
+        else:
+            target.chmod(0o555)
+        try:
+            io.write_image(picture, target / "out.png")
+        except FileError as problem:
+            print(problem)
+        print(sorted(target.iterdir()))
+        os.chmod(target, 0o755) if os.geteuid() != 65534 else None
+        os.seteuid(os.getuid())
+        target.rmdir()
+    """
+    place = Path(tempfile.gettempdir()) / f"mdn-read-only-{os.getpid()}"
+    result = run(code, place)
+    assert result.returncode == 0, result.stderr
+    assert "out.png: is in a folder that may not be written; write elsewhere" in result.stdout
+    assert "[]" in result.stdout
+
+
+def test_a_write_protected_file_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    target.write_bytes(b"old")
+    target.chmod(0o444)
+    with pytest.raises(FileError, match="read-only"):
+        io.write_image(PHOTO, target)
+    assert target.read_bytes() == b"old"
+    assert only(tmp_path) == ["out.png"]
+
+
+def test_targets_that_cannot_be_files(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"folder that does not exist; create .*missing"):
+        io.write_image(PHOTO, tmp_path / "missing" / "out.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(FileError, match="is a directory"):
+        io.write_image(PHOTO, tmp_path / "folder.png")
+    with pytest.raises(FileError, match="not a regular file"):
+        io.write_image(PHOTO, Path(os.devnull), format="png")
+    with pytest.raises(FileError):
+        io.write_image(PHOTO, tmp_path / ("x" * 300 + ".png"))
+    with pytest.raises(FileError):
+        io.write_image(PHOTO, tmp_path / "a\0b.png")
+    assert only(tmp_path) == ["folder.png"]
+
+
+def test_a_long_name_leaves_room_for_the_temporary_one(tmp_path: Path) -> None:
+    io.write_image(PHOTO, tmp_path / ("x" * 251 + ".png"))
+    assert len(only(tmp_path)) == 1
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    target = tmp_path / "real" / "out.png"
+    target.write_bytes(b"old")
+    link = tmp_path / "link.png"
+    link.symlink_to(target)
+    io.write_image(PHOTO, link)
+    assert link.is_symlink()
+    assert target.read_bytes()[:4] == b"\x89PNG"
+    assert only(tmp_path / "real") == ["out.png"]

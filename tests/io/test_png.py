@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import struct
+import zlib
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as hnp
+
+from mdn import io
+from mdn.errors import FileError
+from tests.io.samples import XMP, chunk, chunks_of, exif, icc, picture, png, png_of, unpng
+
+RGB_TRIPLES = bytes([10, 20, 30, 200, 0, 7, 0, 255, 9, 1, 2, 3])
+GRAY_TRIPLES = bytes([0, 0, 0, 90, 90, 90, 255, 255, 255, 3, 3, 3])
+FOUR_INDICES = b"\0" + bytes([0b00011011])
+
+
+def stored(image_bytes: bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    image = io.read_image(image_bytes)
+    assert image.format == "png"
+    assert image.pixels.shape[0] == 1
+    return image.pixels[0], None if image.alpha is None else image.alpha[0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_every_mode_comes_back_bit_for_bit(channels: int, dtype: type) -> None:
+    source = picture(7, 11, channels, dtype)
+    image = io.read_image(png_of(source))
+    assert image.pixels.dtype == dtype
+    assert image.pixels.shape == (1, 7, 11, 3 if channels > 2 else 1)
+    assert (image.alpha is not None) == (channels in (2, 4))
+    written = io.write_image(image, None)
+    assert written is not None
+    result = unpng(written)
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(result, source)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]),
+        st.tuples(st.integers(1, 5), st.integers(1, 6), st.sampled_from([1, 2, 3, 4])),
+    )
+)
+def test_any_samples_survive(source: np.ndarray) -> None:
+    source = source[..., 0] if source.shape[-1] == 1 else source
+    written = io.write_image(io.read_image(png_of(source)), None)
+    assert written is not None
+    np.testing.assert_array_equal(unpng(written), source)
+
+
+def test_depth_follows_the_file_not_the_maximum() -> None:
+    image = io.read_image(png_of(np.full((4, 4), 200, np.uint16)))
+    assert image.pixels.dtype == np.uint16
+
+
+def test_colours_under_a_transparent_alpha_are_kept() -> None:
+    source = picture(6, 6, 4, np.uint16)
+    source[..., 3] = 0
+    written = io.write_image(io.read_image(png_of(source)), None)
+    assert written is not None
+    np.testing.assert_array_equal(unpng(written), source)
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "expected"),
+    [
+        (1, 0b01100000, [0, 255, 255, 0]),
+        (2, 0b00011011, [0, 85, 170, 255]),
+        (4, None, [0x11, 0xBB, 0xEE, 0x44]),
+    ],
+)
+def test_small_gray_depths_span_eight_bits(bits: int, row: int | None, expected: list[int]) -> None:
+    rows = b"\0" + (bytes([row]) if row is not None else bytes([0x1B, 0xE4]))
+    pixels, alpha = stored(png(4, 1, bits, 0, rows))
+    assert alpha is None
+    assert pixels[0, :, 0].tolist() == expected
+
+
+def test_palette_becomes_rgb_and_is_written_as_truecolour() -> None:
+    data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", RGB_TRIPLES))
+    pixels, alpha = stored(data)
+    assert alpha is None
+    assert pixels.tobytes() == RGB_TRIPLES
+    written = io.write_image(io.read_image(data), None)
+    assert written is not None
+    assert chunks_of(written)[0][1][9] == 2
+    assert b"PLTE" not in dict(chunks_of(written))
+
+
+def test_palette_with_transparency_becomes_rgba() -> None:
+    data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", RGB_TRIPLES), chunk(b"tRNS", b"\0\x80"))
+    pixels, alpha = stored(data)
+    assert alpha is not None
+    assert alpha.tolist() == [[0, 128, 255, 255]]
+    assert pixels.tobytes() == RGB_TRIPLES
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_gray_palette_becomes_gray(transparent: bool) -> None:
+    extra = [chunk(b"tRNS", b"\x07")] if transparent else []
+    data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", GRAY_TRIPLES), *extra)
+    pixels, alpha = stored(data)
+    assert pixels[..., 0].tolist() == [[0, 90, 255, 3]]
+    assert pixels.shape[-1] == 1
+    assert (None if alpha is None else alpha.tolist()) == (
+        [[7, 255, 255, 255]] if transparent else None
+    )
+
+
+def test_gray_palette_under_an_rgb_profile_stays_rgb() -> None:
+    profile = chunk(b"iCCP", b"p\0\0" + zlib.compress(icc()))
+    data = png(4, 1, 2, 3, FOUR_INDICES, profile, chunk(b"PLTE", GRAY_TRIPLES))
+    pixels, _ = stored(data)
+    assert pixels.tobytes() == GRAY_TRIPLES
+
+
+def test_a_colour_key_becomes_alpha_at_sixteen_bits() -> None:
+    source = picture(3, 4, 3, np.uint16)
+    key = chunk(b"tRNS", source[1, 2].astype(">u2").tobytes())
+    pixels, alpha = stored(png_of(source, key))
+    expected = np.full((3, 4), 65535, np.uint16)
+    expected[1, 2] = 0
+    np.testing.assert_array_equal(pixels, source)
+    np.testing.assert_array_equal(alpha, expected)
+
+
+def test_interlaced_pictures_are_read() -> None:
+    source = picture(13, 11, 3)
+    passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
+    rows = b"".join(
+        b"\0" + line.tobytes()
+        for top, left, down, right in (*passes, (1, 0, 2, 1))
+        for line in source[top::down, left::right]
+    )
+    pixels, _ = stored(png(11, 13, 8, 2, rows, adam7=True))
+    np.testing.assert_array_equal(pixels, source)
+
+
+def test_metadata_and_colour_chunks_are_kept() -> None:
+    sent = [
+        (b"gAMA", struct.pack(">I", 45455)),
+        (b"cHRM", struct.pack(">8I", *range(31270, 31278))),
+        (b"cICP", bytes([9, 16, 0, 1])),
+        (b"tEXt", b"Author\0somebody"),
+        (b"zTXt", b"Comment\0\0" + zlib.compress(b"words " * 50)),
+        (b"iTXt", "Title\0\0\0de\0Titel\0Größe".encode()),
+        (b"pHYs", struct.pack(">IIB", 11811, 5906, 1)),
+        (b"eXIf", exif()),
+    ]
+    profile = chunk(b"iCCP", b"name\0\0" + zlib.compress(icc()))
+    packet = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP))
+    source = picture(5, 5, 3, np.uint16)
+    image = io.read_image(png_of(source, *(chunk(*item) for item in sent), profile, packet))
+    assert image.meta.icc == icc()
+    assert image.meta.exif == exif()
+    assert image.meta.xmp == XMP
+    assert image.meta.dpi == pytest.approx((300, 150), abs=0.02)
+    assert io.losses(image, "png") == []
+    written = io.write_image(image, None)
+    assert written is not None
+    result = chunks_of(written)
+    for item in sent:
+        assert item in result
+    again = io.read_image(written)
+    assert again.meta == image.meta
+    assert dict(result)[b"iCCP"].endswith(zlib.compress(icc()))
+    before_pixels = [kind for kind, _ in result][: [kind for kind, _ in result].index(b"IDAT")]
+    assert {b"gAMA", b"cHRM", b"cICP", b"iCCP"} <= set(before_pixels)
+
+
+def test_every_cut_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    data = png_of(picture(9, 9, 3), chunk(b"tEXt", b"a\0b"))
+    for length in range(1, len(data)):
+        with pytest.raises(FileError):
+            io.read_image(data[:length], name="cut.png")
+    assert capfd.readouterr().err == ""
+
+
+def test_damaged_pixel_data_is_an_error() -> None:
+    data = bytearray(png_of(picture(9, 9, 3)))
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(FileError, match="damaged PNG"):
+        io.read_image(bytes(data))
+
+
+def test_too_few_rows_behind_good_checksums_are_an_error() -> None:
+    with pytest.raises(FileError):
+        io.read_image(png(10, 10, 8, 0, (b"\0" + bytes(10)) * 5))
+
+
+def test_a_damaged_comment_costs_only_the_comment() -> None:
+    comment = bytearray(chunk(b"tEXt", b"Author\0somebody"))
+    comment[-1] ^= 1
+    source = picture(4, 4, 1)
+    image = io.read_image(png_of(source, bytes(comment)))
+    np.testing.assert_array_equal(image.pixels[0, ..., 0], source)
+    assert "png" not in image.meta.private
+
+
+def test_an_inflation_bomb_in_a_profile_is_left_out() -> None:
+    bomb = chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(2**26)))
+    image = io.read_image(png_of(picture(4, 4, 3), bomb))
+    assert image.meta.icc is None
+
+
+def test_animation_is_refused_and_one_frame_is_not() -> None:
+    source = picture(4, 4, 3)
+    two = png_of(source, chunk(b"acTL", struct.pack(">II", 2, 0)))
+    with pytest.raises(FileError, match="animated"):
+        io.read_image(two)
+    one = png_of(source, chunk(b"acTL", struct.pack(">II", 1, 0)))
+    np.testing.assert_array_equal(io.read_image(one).pixels[0], source)

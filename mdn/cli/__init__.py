@@ -1,0 +1,1 @@
+"""The command line: options in, `tasks` called, results drawn. Imports nothing heavy."""

@@ -1,0 +1,133 @@
+"""The `mdn` command, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mdn import __version__
+from mdn.cli import bench, denoise, models, noise, options, train
+from mdn.errors import MdnError, OutOfMemoryError
+
+EPILOG = (
+    "[bold]Exit codes[/bold]: 0 done, 1 internal error, 2 usage, 3 some inputs failed, 4 all "
+    "failed or nothing matched, 5 out of memory, 6 model missing or damaged, 130 interrupted."
+)
+
+# Typer reports these itself: a wanted exit, and what it calls a usage error (ClickException).
+TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, typer.BadParameter.__mro__[2])
+
+INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 + the signal's number, as shells do
+
+
+class Boundary(TyperGroup):
+    """The group of all commands. Whatever leaves a command is caught here, and only here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command named on the command line."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except TYPERS_OWN:
+            raise
+        except BrokenPipeError:
+            _abandon_stdout()
+            raise typer.Exit(BROKEN_PIPE) from None
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.meta.get(options.DEBUG_KEY):
+                traceback.print_exc()
+            message, code = _explain(error)
+            typer.echo(f"mdn: {message}", err=True)
+            raise typer.Exit(code) from None
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """One line for the user, and the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    text = " ".join(str(error).split())
+    if isinstance(error, MdnError):
+        return f"error: {text}", error.exit_code
+    if isinstance(error, MemoryError):
+        reason = f" ({text})" if text else ""
+        message = f"error: out of memory{reason}; give --max-memory 1G or close other programs"
+        return message, OutOfMemoryError.exit_code
+    kind = type(error).__name__
+    return f"error: internal error, {kind}: {text}; run again with --debug to see where", 1
+
+
+def _abandon_stdout() -> None:
+    """Whoever read our output has left: what Python still holds for it goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):  # standard output may be no real file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mdn {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="mdn",
+    cls=Boundary,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
+)
+
+
+@app.callback()
+def mdn(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    debug: options.Debug = False,
+) -> None:
+    """Removes noise from images, and leaves everything else about them alone.
+
+    [bold]mdn COMMAND -h[/bold] explains a command and gives examples.
+
+    [bold]Examples[/bold]
+
+      mdn denoise photo.png
+      mdn noise photo.png --type gaussian --level 25
+      mdn models list
+    """
+
+
+app.command("denoise")(denoise.denoise)
+app.command("noise")(noise.noise)
+app.command("bench")(bench.bench)
+app.command("train")(train.train)
+app.add_typer(models.app, name="models")
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)  # unwinds the stack, so that temporary files are taken away
+
+
+def main() -> None:
+    """The console script."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if "--debug" not in sys.argv:
+        # Libraries warn about a damaged file in their own words, on top of our one line.
+        warnings.simplefilter("ignore")
+        logging.getLogger().addHandler(logging.NullHandler())
+    app(prog_name="mdn")

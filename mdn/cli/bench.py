@@ -1,0 +1,180 @@
+"""`mdn bench`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdn.cli import options as opt
+
+ABOUT = "What is measured"
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+def bench(
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR[,DIR]",
+            rich_help_panel=ABOUT,
+            show_default=False,
+            help="Folders of clean pictures, or of pairs (noisy/ and gt/ in them); short names "
+            "are looked up in --root.",
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME[,NAME]",
+            rich_help_panel=ABOUT,
+            autocompletion=opt.model_names,
+            help="Models, and classical methods: peer:bm3d, peer:bm3d-blind, peer:nlm, peer:tv, "
+            "peer:wavelet, peer:opencv-nlm, peer:all.",
+        ),
+    ] = opt.DEFAULT_MODEL,
+    noise: Annotated[
+        str,
+        typer.Option(
+            metavar="NOISE[,NOISE]",
+            rich_help_panel=ABOUT,
+            help="suite, all, none, a type at its published levels, or TYPE:LEVEL.",
+        ),
+    ] = "suite",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="paper|float",
+            rich_help_panel=ABOUT,
+            help="paper: 8-bit input and output, SSIM 11x11 Gaussian; float: no rounding, SSIM "
+            "7x7.",
+        ),
+    ] = "paper",
+    unclipped: Annotated[
+        bool,
+        typer.Option(
+            "--unclipped",
+            metavar="",
+            rich_help_panel=ABOUT,
+            help="Feed float pictures whose noise is neither clipped nor rounded, as most "
+            "published Gaussian figures do.",
+        ),
+    ] = False,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            rich_help_panel=ABOUT,
+            help="psnr, ssim, ms-ssim, gmsd, and psnr-fit (after the best gain and offset).",
+        ),
+    ] = "psnr,ssim",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=ABOUT,
+            show_default=False,
+            help="The first N pictures of each folder; all of them otherwise.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", rich_help_panel=ABOUT, help="Of the noise.")
+    ] = 0,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel=ABOUT,
+            show_default=False,
+            help="Where short names of data are looked up; test/ in $MDN_TEST_DATA otherwise.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="DIR",
+            rich_help_panel=opt.FILES,
+            show_default=False,
+            help="Gets results.csv, .json and .md, and every score, so that the same command goes "
+            "on where it stopped.",
+        ),
+    ] = None,
+    fail_below: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            rich_help_panel=opt.FILES,
+            show_default=False,
+            help="Exit with code 7 unless it holds: [MODEL@]DATA/NOISE[:METRIC]>=NUMBER. May be "
+            "given several times.",
+        ),
+    ] = None,
+    device: opt.Device = "auto",
+    precision: opt.PrecisionOption = opt.Precision.auto,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=opt.WORK,
+            show_default=False,
+            help="Processor threads to compute with; all of them otherwise.",
+        ),
+    ] = None,
+    quiet: opt.Quiet = False,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Measures models and classical methods on the same noisy pictures.
+
+    The table goes to standard output, as Markdown unless that is a terminal.
+    The noise is the one that mdn noise adds with the same --seed. Exit codes
+    are those of every command, and 7 where a --fail-below does not hold.
+
+    [bold]Examples[/bold]
+
+      mdn bench --data photos/ --noise gaussian:25,poisson:3.5
+      mdn bench --model photo,peer:bm3d --data cbsd68,kodak24 -o results/
+      mdn bench --data cbsd68 --noise gaussian:25 --fail-below 'cbsd68/gaussian25>=30'
+    """
+    import torch
+
+    from mdn.cli.bench_view import BenchView, show
+    from mdn.tasks import bench as task
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    settings = task.Settings(
+        models=_split(model),
+        data=_split(data),
+        noise=noise,
+        protocol=protocol,
+        metrics=_split(metrics),
+        unclipped=unclipped,
+        limit=limit,
+        seed=seed,
+        root=root,
+        out=out,
+        fail_below=tuple(fail_below or ()),
+        device=device,
+        precision=precision.value,
+        command=shlex.join(["mdn", *sys.argv[1:]]),
+    )
+    with BenchView(quiet=quiet) as view:
+        result = task.run(settings, view)
+    show(result, as_json=as_json)
+    for line in result.broken:
+        view.insist(f"mdn: error: {line}", "red")
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)

@@ -1,0 +1,102 @@
+"""`mdn bench` as it goes, and its table at the end."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Column, Table
+from rich.text import Text
+
+from mdn.cli.render import Lines, print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from mdn.metrics import Metric
+    from mdn.tasks.bench import Result, Row
+
+ROOM = 6  # lines of the terminal that the table leaves free
+
+
+class BenchView(Lines):
+    """Draws a benchmark on a terminal: a line by data and noise, a column by contender, a bar."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self._rows: dict[str, dict[str, Row]] = {}
+        self._metric: Metric | None = None
+        self._bar, self._total = -1, 0
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._drawing,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        if not self._bars.disable:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def begin(self, total: int, metric: Metric) -> None:
+        """See tasks.bench.Report."""
+        self._metric, self._total = metric, total
+        self._bar = self.add_bar("scores", total, count=f"0/{total}")
+
+    def scored(self, row: Row, done: int) -> None:
+        """See tasks.bench.Report."""
+        self._rows.setdefault(row.label, {})[row.contender] = row
+        self.move_bar(self._bar, done, f"{done}/{self._total}")
+
+    def failed(self, line: str) -> None:
+        """See tasks.bench.Report."""
+        self.insist(f"mdn: error: {line}", "red")
+
+    def note(self, line: str) -> None:
+        """See tasks.bench.Report."""
+        self.say(f"mdn: note: {line}", "yellow")
+
+    def _drawing(self) -> Group:
+        """The newest lines of the table, as many as the terminal has room for, and the bar."""
+        names = list(dict.fromkeys(name for row in self._rows.values() for name in row))
+        title = "" if self._metric is None else self._metric.title
+        columns = [Column(title), *(Column(name, justify="right") for name in names)]
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        newest = list(self._rows.items())[-max(1, self._console.height - ROOM) :]
+        for label, row in newest:
+            figures = [self._figure(row.get(name)) for name in names]
+            table.add_row(Text(printable(label)), *figures)
+        return Group(table, self._bars)
+
+    def _figure(self, row: Row | None) -> str:
+        stat = None if row is None or self._metric is None else row.stat(self._metric.name)
+        if stat is None or self._metric is None:
+            return ""
+        return f"{stat.mean:.{self._metric.digits}f}"
+
+
+def show(result: Result, *, as_json: bool) -> None:
+    """The result on standard output: JSON if wanted, a table on a terminal, else Markdown."""
+    from mdn.tasks.bench import report
+
+    if as_json:
+        print_json(result.document | {"broken": result.broken, "exit_code": result.exit_code})
+    elif sys.stdout.isatty():
+        titles = report.header(result.metrics)
+        rows = [[row.label, *report.cells(row, result.metrics)] for row in result.rows]
+        print_table(["data/noise", *titles], rows, right=titles[1:])
+    else:
+        typer.echo(result.markdown)

@@ -1,0 +1,129 @@
+"""`mdn denoise`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mdn.cli import options as opt
+
+
+def denoise(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUTS",
+            help="Images, folders, quoted patterns such as 'photos/**/*.jpg', or - for standard "
+            "input.",
+        ),
+    ],
+    output: opt.Output = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            rich_help_panel=opt.WORK,
+            autocompletion=opt.model_names,
+            help="One of [bold]mdn models list[/bold].",
+        ),
+    ] = opt.DEFAULT_MODEL,
+    strength: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            callback=opt.check_share,
+            rich_help_panel=opt.WORK,
+            help="1 removes all noise, 0 none; between, the two are mixed.",
+        ),
+    ] = 1.0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", rich_help_panel=opt.WORK, help="For models that draw at random."
+        ),
+    ] = 0,
+    device: opt.Device = "auto",
+    precision: opt.PrecisionOption = opt.Precision.auto,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            rich_help_panel=opt.WORK,
+            show_default=False,
+            help="Memory to stay under, such as 512M or 2G; large images are done in smaller "
+            "tiles.",
+        ),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=opt.WORK,
+            show_default=False,
+            help="Side of the tiles in pixels; chosen from the memory otherwise.",
+        ),
+    ] = None,
+    recursive: opt.Recursive = False,
+    overwrite: opt.Overwrite = False,
+    skip_existing: opt.SkipExisting = False,
+    format: opt.Format = None,
+    jpeg_quality: opt.JpegQuality = 95,
+    fail_fast: opt.FailFast = False,
+    dry_run: opt.DryRun = False,
+    quiet: opt.Quiet = False,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Removes the noise from images; size, depth, alpha and metadata stay.
+
+    Without -o the result lies beside the input: photo.png becomes
+    photo_denoised.png. The input is never touched.
+
+    [bold]Examples[/bold]
+
+      mdn denoise photo.png
+      mdn denoise *.jpg -o clean/ --skip-existing
+      mdn denoise scans -r -o clean/
+      mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'
+      mdn denoise - < noisy.png > clean.png
+    """
+    from mdn.cli import batch
+    from mdn.engine import parse_size
+    from mdn.tasks import denoise as task
+    from mdn.tasks.jobs import plan
+
+    planned = plan(
+        inputs,
+        output,
+        format=format,
+        recursive=recursive,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+    )
+    settings = task.Settings(
+        jobs=planned.jobs,
+        model=model,
+        device=device,
+        precision=precision.value,
+        max_memory=None if max_memory is None else parse_size(max_memory),
+        tile=tile,
+        strength=strength,
+        seed=seed,
+        quality=jpeg_quality,
+        fail_fast=fail_fast,
+        dry_run=dry_run,
+    )
+    batch.run(
+        planned,
+        lambda report: task.run(settings, report),
+        command="denoise",
+        quiet=quiet,
+        as_json=as_json,
+        dry_run=dry_run,
+    )

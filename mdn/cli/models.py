@@ -1,0 +1,146 @@
+"""`mdn models`: what is there, what its card says, where it lies, whether it is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mdn.cli import options as opt
+from mdn.errors import ModelError
+
+if TYPE_CHECKING:
+    from mdn.registry.cards import Card
+
+app = typer.Typer(no_args_is_help=True, help="Lists, shows and checks the models.")
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", autocompletion=opt.model_names, help="A model's name."),
+]
+
+
+@app.command("list")
+def list_models(as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
+    """Lists the models that came with mdn, and your own."""
+    from mdn.cli import render
+
+    cards, damaged = _all_cards()
+    rows = [
+        (
+            card.name,
+            card.arch,
+            f"{card.parameters:,}",
+            _megabytes(card),
+            card.domain,
+            card.origin,
+            card.summary,
+        )
+        for card in cards
+    ]
+    header = ("NAME", "ARCH", "PARAMETERS", "MB", "DOMAIN", "ORIGIN", "SUMMARY")
+    if as_json:
+        render.print_json([_facts(card) for card in cards])
+    else:
+        render.print_table(header, rows, right=("PARAMETERS", "MB"))
+    if damaged:
+        raise ModelError("; ".join(damaged))
+
+
+@app.command()
+def show(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
+    """Shows a model's card: licence, training data, noise it has seen, measured scores."""
+    from mdn.cli import render
+    from mdn.registry import store
+
+    card = store.find(name)
+    if as_json:
+        render.print_json(_facts(card))
+    else:
+        render.print_facts(list(_lines("", _facts(card))))
+
+
+@app.command()
+def path(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
+    """Prints the folder of a model."""
+    from mdn.cli import render
+    from mdn.registry import store
+
+    folder = str(store.find(name).folder)
+    if as_json:
+        render.print_json({"name": name, "path": folder})
+    else:
+        typer.echo(folder)
+
+
+@app.command()
+def verify(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            autocompletion=opt.model_names,
+            show_default=False,
+            help="A model's name; all of them otherwise.",
+        ),
+    ] = None,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Checks that weights are the ones their card was written for; exit code 6 if not."""
+    from mdn.cli import render
+    from mdn.registry import store
+
+    cards, damaged = _all_cards() if name is None else ([store.find(name)], [])
+    whole: list[str] = []
+    for card in cards:
+        try:
+            store.verify(card)
+            whole.append(card.name)
+        except ModelError as error:
+            damaged.append(str(error))
+    if as_json:
+        render.print_json({"whole": whole, "damaged": damaged})
+    else:
+        render.print_facts([(each, "ok") for each in whole])
+    if damaged:
+        raise ModelError("; ".join(damaged))
+
+
+def _all_cards() -> tuple[list[Card], list[str]]:
+    """Every model's card, and what is wrong with those that cannot be read."""
+    from mdn.registry import store
+
+    cards: list[Card] = []
+    damaged: list[str] = []
+    for name in store.names():
+        try:
+            cards.append(store.find(name))
+        except ModelError as error:
+            damaged.append(str(error))
+    return [card for card in cards if not card.hidden], damaged
+
+
+def _megabytes(card: Card) -> str:
+    try:
+        return f"{card.weights_path.stat().st_size / 1e6:.1f}"
+    except OSError:
+        return "missing"
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    return dataclasses.asdict(card) | {"folder": str(card.folder)}
+
+
+def _lines(prefix: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The entries of nested tables, their names joined."""
+    for key, value in table.items():
+        name = f"{prefix} {key}".strip().replace("_", " ")
+        if isinstance(value, dict):
+            yield from _lines(name, value)
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(map(str, value))
+        else:
+            yield name, str(value)

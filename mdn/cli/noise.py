@@ -1,0 +1,130 @@
+"""`mdn noise`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mdn.cli import options as opt
+from mdn.errors import UsageError
+
+ABOUT = "Noise"
+
+
+def noise(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUTS",
+            show_default=False,
+            help="Images, folders, quoted patterns, or - for standard input. With none, "
+            "[bold]--type[/bold] explains that noise.",
+        ),
+    ] = None,
+    output: opt.Output = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "-t",
+            "--type",
+            metavar="TYPE",
+            rich_help_panel=ABOUT,
+            show_default=False,
+            autocompletion=opt.noise_names,
+            help="One of [bold]mdn noise --list[/bold].",
+        ),
+    ] = None,
+    level: Annotated[
+        float | None,
+        typer.Option(
+            "-l",
+            "--level",
+            metavar="L",
+            rich_help_panel=ABOUT,
+            show_default=False,
+            help="How strong, in the unit of the type; each type has a default.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="S",
+            rich_help_panel=ABOUT,
+            help="The same seed, file name and draw give the same noise.",
+        ),
+    ] = 0,
+    count: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=ABOUT,
+            help="Draws of each image, named _001, _002 ... or by {draw} in a template.",
+        ),
+    ] = 1,
+    list_types: Annotated[
+        bool,
+        typer.Option("--list", metavar="", rich_help_panel=ABOUT, help="List the types of noise."),
+    ] = False,
+    recursive: opt.Recursive = False,
+    overwrite: opt.Overwrite = False,
+    skip_existing: opt.SkipExisting = False,
+    format: opt.Format = None,
+    jpeg_quality: opt.JpegQuality = 95,
+    fail_fast: opt.FailFast = False,
+    dry_run: opt.DryRun = False,
+    quiet: opt.Quiet = False,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Adds a known noise to images, to try a denoiser on.
+
+    Without -o the result lies beside the input: photo.png becomes
+    photo_gaussian25.png. Every file of a batch gets noise of its own, drawn
+    from --seed and the file's name.
+
+    [bold]Examples[/bold]
+
+      mdn noise --type poisson
+      mdn noise photo.png --type gaussian --level 25
+      mdn noise photos -o noisy/ --type speckle --level 0.03 --seed 7 --count 3
+    """
+    from mdn.cli import batch, explain
+    from mdn.noise import NOISES, get
+    from mdn.tasks import noise as task
+    from mdn.tasks.jobs import plan
+
+    if list_types:
+        explain.types(NOISES, as_json)
+        return
+    if kind is None:
+        raise UsageError("no --type: choose one that `mdn noise --list` shows")
+    chosen = get(kind)
+    if not inputs:
+        explain.one(chosen, as_json)
+        return
+    strength = chosen.default if level is None else level
+    chosen.check(strength)
+    planned = plan(
+        inputs,
+        output,
+        ending=f"_{kind}{strength:g}",
+        format=format,
+        recursive=recursive,
+        draws=count,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+    )
+    settings = task.Settings(
+        planned.jobs, kind, strength, seed, jpeg_quality, fail_fast=fail_fast, dry_run=dry_run
+    )
+    batch.run(
+        planned,
+        lambda report: task.run(settings, report),
+        command="noise",
+        quiet=quiet,
+        as_json=as_json,
+        dry_run=dry_run,
+    )

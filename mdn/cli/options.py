@@ -1,0 +1,179 @@
+"""Options that several commands share, each spelled once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from mdn.errors import MdnError
+
+DEFAULT_MODEL = "photo"
+
+# Known here by name only, since mdn.noise brings torch along; a test holds the two together.
+NOISE_NAMES = (
+    "gaussian",
+    "gaussian-gray",
+    "poisson",
+    "speckle",
+    "speckle-normal",
+    "spatial",
+    "salt-pepper",
+    "isp",
+    "poisson-gaussian",
+    "banding-rows",
+    "banding-columns",
+    "grain",
+    "gaussian-jpeg",
+    "jpeg",
+    "mixture",
+    "fireflies",
+)
+
+DEBUG_KEY = "mdn.debug"
+
+
+class Precision(StrEnum):
+    """Number formats that a net can compute in."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+def _check_device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise typer.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:N and mps.")
+    return value
+
+
+def check_share(value: float) -> float:
+    if value != value:  # NaN passes every comparison of a range check
+        raise typer.BadParameter("nan is not in the range 0<=x<=1.")
+    return value
+
+
+def _remember_debug(context: typer.Context, value: bool) -> bool:
+    if value:
+        context.meta[DEBUG_KEY] = True
+    return value
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Completion of --model; a damaged card must not break the shell's Tab key."""
+    from mdn.registry import store
+
+    try:
+        names = [card.name for card in store.list_cards()]
+    except MdnError:
+        names = store.names()
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def noise_names(incomplete: str) -> list[str]:
+    """Completion of --type."""
+    return [name for name in NOISE_NAMES if name.startswith(incomplete)]
+
+
+def _choices(*values: str) -> Callable[[str], list[str]]:
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+FILES, WORK, TALK = "Files", "Computation", "Messages"
+
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        rich_help_panel=FILES,
+        show_default=False,
+        help="A file, a folder (exists, or ends with /), a template with {stem} {suffix} {name} "
+        "{parent}, or - for standard output.",
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        rich_help_panel=FILES,
+        show_default=False,
+        autocompletion=_choices("png", "jpeg", "tiff", "webp", "bmp"),
+        help="png, jpeg, tiff, webp or bmp, whatever the name of the output says.",
+    ),
+]
+Recursive = Annotated[
+    bool,
+    typer.Option(
+        "-r", "--recursive", metavar="", rich_help_panel=FILES, help="Folders in folders too."
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", metavar="", rich_help_panel=FILES, help="Replace outputs that exist."
+    ),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing", metavar="", rich_help_panel=FILES, help="Leave outputs that exist alone."
+    ),
+]
+JpegQuality = Annotated[
+    int,
+    typer.Option(min=1, max=100, metavar="N", rich_help_panel=FILES, help="JPEG and WebP."),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        callback=_check_device,
+        rich_help_panel=WORK,
+        autocompletion=_choices("auto", "cpu", "cuda", "mps"),
+        help="auto, cpu, cuda, cuda:N or mps.",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision", rich_help_panel=WORK, help="auto takes the fastest that is safe here."
+    ),
+]
+FailFast = Annotated[
+    bool,
+    typer.Option(
+        "--fail-fast", metavar="", rich_help_panel=WORK, help="Stop at the first file that fails."
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", metavar="", rich_help_panel=WORK, help="Say what would be done, do nothing."
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", metavar="", rich_help_panel=TALK, help="Print errors only.")
+]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json", metavar="", rich_help_panel=TALK, help="One JSON document on standard output."
+    ),
+]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        metavar="",
+        is_eager=True,
+        callback=_remember_debug,
+        rich_help_panel=TALK,
+        help="Show the traceback of an error.",
+    ),
+]

@@ -1,0 +1,119 @@
+"""What the tasks report, as lines and bars: a batch of files, a training run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mdn.cli.render import Lines, duration, megapixels, printable
+
+if TYPE_CHECKING:
+    from mdn.tasks.batch import BatchResult, Job, Outcome
+
+
+class BatchView(Lines):
+    """Draws a batch: the file at hand, the whole, and a line for each file that is done.
+
+    Attributes:
+        notes: the warnings of each job, by its id().
+    """
+
+    def __init__(self, total: int, *, quiet: bool, dry_run: bool = False) -> None:
+        super().__init__(quiet=quiet, bars=not dry_run)
+        self.total = total
+        self.notes: dict[int, list[str]] = {}
+        self._begun = time.perf_counter()
+        self._done = 0
+        self._file = -1
+        self._whole = self.add_bar("all files", total, count=f"0/{total}") if total > 1 else None
+
+    def remark(self, line: str) -> None:
+        """A remark on the batch as a whole."""
+        self.say(f"mdn: note: {line}", "dim")
+
+    def started(self, job: Job, index: int, total: int) -> None:
+        """See tasks.batch.Report."""
+        self._done = index - 1
+        self._file = self.add_bar(job.name, 1)
+
+    def progress(self, job: Job, fraction: float) -> None:
+        """See tasks.batch.Report."""
+        self.move_bar(self._file, fraction)
+        if self._whole is not None:
+            self.move_bar(self._whole, self._done + fraction)
+
+    def note(self, job: Job, line: str) -> None:
+        """See tasks.batch.Report."""
+        self.notes.setdefault(id(job), []).append(line)
+        self.say(f"mdn: warning: {job.name}: {line}", "yellow")
+
+    def finished(self, outcome: Outcome) -> None:
+        """See tasks.batch.Report."""
+        self.remove_bar(self._file)
+        if self._whole is not None:
+            done = self._done + 1
+            self.move_bar(self._whole, done, f"{done}/{self.total}")
+        self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        job = outcome.job
+        arrow = f"{job.name} -> {job.target_name}"
+        if outcome.status == "failed":
+            self.insist(f"mdn: error: {outcome.error}", "red")
+        elif outcome.status == "skipped":
+            self.say(f"{job.name}: skipped, {outcome.error}", "dim")
+        elif outcome.status == "ok":
+            facts = [megapixels(outcome.details.get("megapixels")), duration(outcome.seconds)]
+            self.say("  ".join([arrow, *filter(None, facts)]))
+        elif not self.quiet:
+            typer.echo(printable(arrow))  # what a dry run is for: it goes to standard output
+
+    def summary(self, result: BatchResult) -> None:
+        """How many files came out how, for a batch of more than one."""
+        if self.total < 2:
+            return
+        counts = {
+            "done": result.count("ok"),
+            "planned": result.count("planned"),
+            "skipped": result.count("skipped"),
+            "failed": result.count("failed"),
+            "not tried": result.untried,
+        }
+        parts = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+        self.say(f"{self.total} files: {parts}  {duration(time.perf_counter() - self._begun)}")
+
+
+class TrainView(Lines):
+    """Draws a training run: a bar over its steps, and a line for each row of the log.
+
+    Attributes:
+        first: the step that the run began or went on at.
+    """
+
+    def __init__(self, name: str, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self.name, self.first, self.steps = name, 0, 0
+        self._bar: int | None = None
+
+    def note(self, line: str) -> None:
+        """See tasks.train.Report."""
+        self.say(line, "dim")
+
+    def begin(self, step: int, steps: int) -> None:
+        """See tasks.train.Report."""
+        self.first, self.steps = step, steps
+        self._bar = self.add_bar(self.name, steps, step, f"{step}/{steps}")
+
+    def row(self, row: dict[str, Any]) -> None:
+        """See tasks.train.Report."""
+        step = row["step"]
+        if self._bar is not None:
+            self.move_bar(self._bar, step, f"{step}/{self.steps}")
+        cells = [
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in row.items()
+            if name not in ("step", "seconds")
+        ]
+        self.say("  ".join([f"step {step}", *cells, duration(row["seconds"])]))

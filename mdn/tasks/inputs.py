@@ -1,0 +1,160 @@
+"""From what the user named - files, folders, patterns, `-` - to the images meant by it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdn.errors import FileError, UsageError
+from mdn.io import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Found:
+    """One input.
+
+    Attributes:
+        path: the file; None is standard input.
+        name: what messages call it.
+        relative: where it goes below an output folder; keeps the tree of a folder that was named.
+        listed: it came out of a folder or a pattern, the user did not name it.
+        problem: why it cannot be read, if that is known already.
+    """
+
+    path: Path | None
+    name: str
+    relative: Path
+    listed: bool = False
+    problem: FileError | None = None
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The inputs, each once, in the order named, and remarks on what was left out."""
+
+    found: tuple[Found, ...]
+    notes: tuple[str, ...]
+    folders: bool  # some input named a folder or a pattern, so there may be any number of files
+
+
+def expand(
+    inputs: Iterable[str],
+    *,
+    recursive: bool = False,
+    former: re.Pattern[str] | None = None,
+    output_folder: Path | None = None,
+) -> Expansion:
+    """The images that `inputs` mean.
+
+    Args:
+        inputs: files, folders, patterns (`*`, `?`, `[...]`, `**`), or `-` for standard input.
+        recursive: look into the folders of a folder.
+        former: matches the stem of a file that an earlier run wrote; such files are left out of
+            folders and patterns, and a note says so.
+        output_folder: where results go; when it lies below an input folder it is left out too.
+
+    Raises:
+        UsageError: `-` is given twice.
+    """
+    found: list[Found] = []
+    notes: list[str] = []
+    several = False
+    for text in inputs:
+        if text == "-":
+            found.append(Found(None, "stdin", Path("stdin")))
+        elif is_folder(text):
+            several = True
+            root = Path(text)
+            listing = list(_walk(root, recursive, output_folder))
+            found += _listed(text, listing, former, notes, _why_empty(root, recursive))
+        elif not os.path.lexists(text) and glob.has_magic(text):
+            several = True
+            matches = (Path(match) for match in sorted(glob.glob(text, recursive=True)))
+            listing = [(path, Path(path.name)) for path in matches if _is_image(path)]
+            found += _listed(text, listing, former, notes, "no image matches this pattern")
+        else:
+            found.append(_named(text))
+    if sum(item.path is None for item in found) > 1:
+        raise UsageError("standard input (-) is given twice: it can be read once")
+    return Expansion(tuple(_once(found)), tuple(notes), several)
+
+
+def _named(text: str) -> Found:
+    path = Path(text)
+    problem = None
+    try:
+        path.stat()
+    except FileNotFoundError:
+        problem = FileError(text, "no such file", "check the name")
+    except OSError as error:
+        problem = FileError(text, (error.strerror or "cannot be read").lower(), "check the name")
+    return Found(path, text, Path(path.name), problem=problem)
+
+
+def _why_empty(root: Path, recursive: bool) -> str:
+    if not os.access(root, os.R_OK | os.X_OK):
+        return "permission denied: check who may read this folder"
+    return "no images in this folder" + ("" if recursive else "; -r looks into its folders too")
+
+
+def is_folder(text: str) -> bool:
+    """Whether a folder of that name is there; what may not be looked at counts as none."""
+    try:
+        return Path(text).is_dir()
+    except OSError:
+        return False
+
+
+def _listed(
+    text: str,
+    listing: list[tuple[Path, Path]],
+    former: re.Pattern[str] | None,
+    notes: list[str],
+    empty: str,
+) -> list[Found]:
+    kept = [pair for pair in listing if former is None or not former.search(pair[0].stem)]
+    left_out = len(listing) - len(kept)
+    if left_out:
+        files = "1 file" if left_out == 1 else f"{left_out} files"
+        notes.append(f"{text}: left out {files} that an earlier run wrote; name a file to take it")
+    if not kept:
+        problem = "nothing here but what an earlier run wrote" if listing else empty
+        return [Found(Path(text), text, Path(), listed=True, problem=FileError(text, problem))]
+    return [Found(path, str(path), relative, listed=True) for path, relative in kept]
+
+
+def _walk(root: Path, recursive: bool, output_folder: Path | None) -> Iterable[tuple[Path, Path]]:
+    """Images below `root`, sorted, each with its path relative to `root`; hidden ones left out."""
+    barred = None
+    if output_folder is not None and output_folder.resolve() != root.resolve():
+        barred = output_folder.resolve()
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
+        if barred is not None:
+            folders[:] = [name for name in folders if (here / name).resolve() != barred]
+        for name in sorted(files):
+            if not name.startswith(".") and _is_image(here / name):
+                yield here / name, (here / name).relative_to(root)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _once(found: list[Found]) -> Iterable[Found]:
+    seen: set[str] = set()
+    for item in found:
+        place = "-" if item.path is None else place_of(item.path)
+        if place not in seen:
+            seen.add(place)
+            yield item
+
+
+def place_of(path: Path) -> str:
+    """The directory entry that `path` means: links in its folders are followed, it is not."""
+    return str(Path(os.path.realpath(path.parent)) / path.name)

@@ -1,0 +1,90 @@
+"""`mdn models`: list, show, path, verify."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mdn.registry import store
+from tests.cli.cli_tools import Run
+
+
+@pytest.fixture
+def mine(run: Run, tmp_path: Path) -> Path:
+    """A model of the user's own."""
+    folder = tmp_path / "home" / "models" / "mine"
+    shutil.copytree(store.find("unittest").folder, folder)
+    card = (folder / "card.toml").read_text()
+    card = card.replace('name = "unittest"', 'name = "mine"').replace("hidden = true\n", "")
+    (folder / "card.toml").write_text(card)
+    return folder
+
+
+def test_the_list_has_a_line_for_each_model(run: Run, mine: Path) -> None:
+    result = run("models", "list")
+    assert result.exit_code == 0
+    header, *lines = result.stdout.splitlines()
+    assert header.split() == ["NAME", "ARCH", "PARAMETERS", "MB", "DOMAIN", "ORIGIN", "SUMMARY"]
+    (line,) = [line for line in lines if line.startswith("mine ")]
+    assert line.split()[1:3] == ["unet", "2,992"]
+    assert " user " in line
+    assert "For tests: random weights that change a picture a little." in line
+    assert not any(line.startswith("unittest ") for line in lines)
+
+
+def test_the_list_as_json(run: Run, mine: Path) -> None:
+    cards = {card["name"]: card for card in json.loads(run("models", "list", "--json").stdout)}
+    assert cards["mine"]["parameters"] == 2992
+    assert cards["mine"]["folder"] == str(mine)
+
+
+def test_a_damaged_card_does_not_hide_the_others(run: Run, mine: Path) -> None:
+    other = mine.with_name("other")
+    other.mkdir()
+    (other / "card.toml").write_text("name = ")
+    result = run("models", "list")
+    assert result.exit_code == 6
+    assert "other" in result.stderr
+    assert "mine " in result.stdout
+
+
+def test_show_tells_what_the_card_says(run: Run, mine: Path) -> None:
+    card = mine / "card.toml"
+    card.write_text(card.read_text() + "\n[scores.cbsd68]\ngaussian-25 = 31.02\n")
+    text = run("models", "show", "mine").stdout
+    assert "licence" in text
+    assert "fp32, bf16, fp16" in text
+    assert "scores cbsd68 gaussian-25  31.02" in text
+    shown = json.loads(run("models", "show", "mine", "--json").stdout)
+    assert shown["scores"] == {"cbsd68": {"gaussian-25": 31.02}}
+
+
+def test_path_is_the_folder_alone(run: Run, mine: Path) -> None:
+    assert run("models", "path", "mine").stdout == f"{mine}\n"
+    assert json.loads(run("models", "path", "mine", "--json").stdout)["path"] == str(mine)
+
+
+def test_verify_finds_a_changed_byte(run: Run, mine: Path) -> None:
+    assert run("models", "verify", "mine").stdout == "mine  ok\n"
+    weights = mine / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    result = run("models", "verify", "mine")
+    assert result.exit_code == 6
+    assert "mine" in result.stderr
+    assert result.stdout == ""
+    everything = run("models", "verify", "--json")
+    assert everything.exit_code == 6
+    assert len(json.loads(everything.stdout)["damaged"]) == 1
+
+
+@pytest.mark.parametrize("command", ["show", "path", "verify"])
+def test_an_unknown_name_gets_the_nearest(run: Run, mine: Path, command: str) -> None:
+    result = run("models", command, "mime")
+    assert result.exit_code == 6
+    assert "mine" in result.stderr
+    assert result.stdout == ""

@@ -1,0 +1,126 @@
+"""`mdn noise` from end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn import io
+from mdn.noise import NOISES
+from tests.cli.cli_tools import Make, Run, process
+
+
+def pixels(path: Path) -> np.ndarray:
+    return io.read_image(path).pixels
+
+
+def test_a_photo_gets_noise_of_the_level(run: Run, make: Make, tmp_path: Path) -> None:
+    clean = make("a.png", np.uint16, side=64)
+    result = run("noise", "a.png", "--type", "gaussian", "--level", "5")
+    assert result.exit_code == 0, result.stderr
+    noisy = tmp_path / "a_gaussian5.png"
+    inside = np.abs(pixels(clean).astype(int) - 32768) < 25000  # away from the clipping
+    error = (pixels(noisy).astype(int) - pixels(clean))[inside] / 65535 * 255
+    assert error.std() == pytest.approx(5, rel=0.05)
+
+
+def test_the_default_level_is_in_the_name(run: Run, make: Make, tmp_path: Path) -> None:
+    make("a.png")
+    assert run("noise", "a.png", "-t", "salt-pepper").exit_code == 0
+    assert (tmp_path / "a_salt-pepper0.01.png").exists()
+
+
+def test_a_seed_repeats_and_another_does_not(run: Run, make: Make, tmp_path: Path) -> None:
+    make("a.png")
+    for output, seed in (("x.png", "7"), ("y.png", "7"), ("z.png", "8")):
+        run("noise", "a.png", "-t", "gaussian", "--seed", seed, "-o", output)
+    x, y, z = (pixels(tmp_path / name) for name in ("x.png", "y.png", "z.png"))
+    assert np.array_equal(x, y)
+    assert not np.array_equal(x, z)
+
+
+def test_draws_differ_and_are_numbered(run: Run, make: Make, tmp_path: Path) -> None:
+    make("a.png")
+    assert run("noise", "a.png", "-t", "gaussian", "-o", "out/", "--count", "3").exit_code == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a_001.png", "a_002.png", "a_003.png"]
+    first, second, third = (pixels(tmp_path / "out" / name) for name in names)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(second, third)
+
+
+def test_a_template_may_name_the_draw(run: Run, make: Make, tmp_path: Path) -> None:
+    make("a.png")
+    run("noise", "a.png", "-t", "gaussian", "-o", "{draw}/{name}", "--count", "2")
+    assert (tmp_path / "1" / "a.png").exists()
+    assert (tmp_path / "2" / "a.png").exists()
+
+
+def test_former_draws_in_a_folder_are_left_out(run: Run, make: Make) -> None:
+    make("in/a.png")
+    for _ in range(2):
+        result = run("noise", "in", "-t", "gaussian", "--count", "2", "--overwrite", "--json")
+        assert [f["input"] for f in json.loads(result.stdout)["files"]] == ["in/a.png"] * 2
+
+
+def test_a_pipe_of_two(make: Make, tmp_path: Path) -> None:
+    data = make("a.png").read_bytes()
+    noisy = process("noise", "-", "--type", "gaussian", cwd=tmp_path, input=data)
+    assert noisy.returncode == 0, noisy.stderr
+    assert io.read_image(noisy.stdout).pixels.shape == io.read_image(data).pixels.shape
+    assert noisy.stdout != data
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)
+def test_each_noise_explains_itself(run: Run, noise) -> None:
+    result = run("noise", "--type", noise.name)
+    assert result.exit_code == 0
+    text = " ".join(result.stdout.split())
+    for part in (noise.title, noise.explanation, noise.parameter, noise.unit, noise.example):
+        assert " ".join(part.split()) in text
+    assert "published " + " ".join(f"{level:g}" for level in noise.levels) in text
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)
+def test_each_example_works(run: Run, make: Make, noise) -> None:
+    name = noise.example.split()[2]
+    if Path(name).suffix not in io.SUFFIXES:
+        pytest.skip(f"mdn does not read {Path(name).suffix}")
+    make(name, side=64)
+    result = run(*noise.example.split()[1:])
+    assert result.exit_code == 0, result.stderr
+
+
+def test_the_list_names_every_noise(run: Run) -> None:
+    lines = run("noise", "--list").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [noise.name for noise in NOISES]
+    listed = json.loads(run("noise", "--list", "--json").stdout)
+    assert [entry["name"] for entry in listed] == [noise.name for noise in NOISES]
+    one = json.loads(run("noise", "--type", "poisson", "--json").stdout)
+    assert one["levels"] == [2, 2.5, 3, 3.5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.png"], "mdn noise --list"),
+        ([], "mdn noise --list"),
+        (["a.png", "--type", "gausian"], "gaussian"),
+        (["--type", "gausian"], "gaussian"),
+        (["a.png", "--type", "gaussian", "--level", "-3"], "-3"),
+        (["a.png", "--type", "gaussian", "--level", "nan"], "nan"),
+        (["-", "--type", "gaussian", "--count", "2"], "one image"),
+    ],
+)
+def test_requests_that_cannot_be_met(
+    run: Run, make: Make, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    make("a.png")
+    result = run("noise", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("mdn: error: ")
+    assert words in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -1,0 +1,112 @@
+"""`mdn train`: options to settings, rows to lines, and a tiny run in earnest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn import io
+from mdn.image import Image
+from mdn.tasks import train as task
+from tests.cli.cli_tools import Run
+
+RECIPE = """
+name = "tiny"
+arch = "unet"
+[net]
+widths = [4, 8]
+blocks = [1, 1]
+[data]
+sources = ["pictures"]
+crop = 16
+hold_out = 3
+[[noise]]
+kind = "gaussian"
+low = 0
+high = 50
+[optim]
+steps = 4
+warmup = 1
+cooldown = 2
+batch = 2
+groups = 1
+[watch]
+every = 2
+rows = [["gaussian", 25]]
+pictures = 1
+crop = 32
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    """A recipe in the working folder, and pictures for it."""
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "pictures").mkdir()
+    random = np.random.default_rng(0)
+    for index in range(4):
+        picture = random.integers(0, 256, (1, 40, 40, 3), np.uint8)
+        io.write_image(Image(picture), tmp_path / "pictures" / f"{index}.png")
+    return "tiny.toml"
+
+
+def test_a_run_stops_goes_on_and_finishes(run: Run, recipe: str, tmp_path: Path) -> None:
+    options = ("-o", "out", "--device", "cpu", "--precision", "fp32", "--threads", "1")
+    first = run("train", recipe, "--stop-after", "2", *options)
+    assert first.exit_code == 0, first.stderr
+    assert first.stdout == ""
+    assert "out: stopped at step 2, go on with the same command" in first.stderr
+    second = run("train", recipe, *options)
+    assert second.exit_code == 0, second.stderr
+    rows = [line for line in second.stderr.splitlines() if line.startswith("step ")]
+    assert rows[-1].startswith("step 4  loss 0.")
+    assert "gaussian-25 " in rows[-1]
+    assert second.stderr.splitlines()[-1].startswith("out: finished  ")
+    assert (tmp_path / "out" / "training.csv").exists()
+    quiet = run("train", recipe, "-q", *options)
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+
+
+def test_every_option_reaches_the_task(
+    run: Run, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[task.Settings] = []
+
+    def fake(settings: task.Settings, report: task.Report) -> task.Result:
+        seen.append(settings)
+        return task.Result(Path("out"), 9, 1.0, finished=True)
+
+    monkeypatch.setattr(task, "run", fake)
+    run("train", recipe, "--data", "d", "--out", "o", "--no-resume", "--stop-after", "3")
+    run("train", recipe, "--device", "cuda:1", "--precision", "bf16")
+    assert seen[0] == task.Settings(
+        Path(recipe), data=Path("d"), out=Path("o"), resume=False, stop_after=3
+    )
+    assert seen[1] == task.Settings(Path(recipe), device="cuda:1", precision="bf16")
+
+
+@pytest.mark.parametrize(("stop_after", "step", "code"), [(None, 7, 130), (5, 7, 0), (5, 6, 130)])
+def test_an_interrupted_run_says_so_by_its_exit_code(
+    run: Run,
+    recipe: str,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_after: int | None,
+    step: int,
+    code: int,
+) -> None:
+    def fake(settings: task.Settings, report: task.Report) -> task.Result:
+        report.begin(2, 100)
+        return task.Result(Path("out"), step, 1.0, finished=False)
+
+    monkeypatch.setattr(task, "run", fake)
+    options = [] if stop_after is None else ["--stop-after", str(stop_after)]
+    assert run("train", recipe, *options).exit_code == code
+
+
+def test_a_missing_recipe_is_one_line(run: Run) -> None:
+    result = run("train", "gone.toml")
+    assert result.exit_code in (2, 3)
+    assert "gone.toml" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,110 @@
+"""What a terminal shows, and what a log does not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mdn.cli.render import duration, megapixels, printable
+from tests.cli.cli_tools import MODEL, Make, child_environment, process
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+
+
+def on_a_terminal(*arguments: str, cwd: Path, **environment: str) -> tuple[str, int]:
+    """What `mdn` writes on standard error when that is a terminal, and its exit code."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mdn", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        cwd=cwd,
+        env=child_environment() | {"TERM": "xterm-256color", "COLUMNS": "100"} | environment,
+    ) as child:
+        os.close(theirs)
+        seen = b""
+        until = time.monotonic() + 300
+        while time.monotonic() < until:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # how Linux says that the other end was closed
+                break
+            if not part:
+                break
+            seen += part
+    os.close(ours)
+    return seen.decode(), child.returncode
+
+
+BAR = "━"
+
+
+def test_a_terminal_shows_the_name_the_share_and_the_count(make: Make, tmp_path: Path) -> None:
+    make("in/first.png")
+    make("in/second.png")
+    shown, code = on_a_terminal("denoise", "in", *MODEL, cwd=tmp_path, NO_COLOR="")
+    assert code == 0
+    assert BAR in shown
+    assert "all files" in shown
+    assert "1/2" in shown
+    assert "%" in shown
+    assert "in/first.png -> in/first_denoised.png" in shown
+    assert "2 files: 2 done" in shown
+
+
+def test_no_color_leaves_the_bar_and_takes_the_colours(make: Make, tmp_path: Path) -> None:
+    make("first.png")
+    shown, _ = on_a_terminal("denoise", "first.png", "gone.png", *MODEL, cwd=tmp_path, NO_COLOR="1")
+    assert BAR in shown
+    assert "\x1b[3" not in shown  # foreground colours: 30 to 38
+    coloured, _ = on_a_terminal("denoise", "gone.png", *MODEL, cwd=tmp_path, NO_COLOR="")
+    assert "\x1b[31m" in coloured
+
+
+def test_quiet_shows_nothing_on_a_terminal(make: Make, tmp_path: Path) -> None:
+    make("first.png")
+    assert on_a_terminal("denoise", "first.png", "-q", *MODEL, cwd=tmp_path) == ("", 0)
+
+
+def test_a_log_has_lines_and_no_bar(make: Make, tmp_path: Path) -> None:
+    make("in/first.png")
+    make("in/second.png")
+    # FORCE_COLOR makes rich believe in a terminal
+    done = process("denoise", "in", *MODEL, cwd=tmp_path, FORCE_COLOR="1", COLUMNS="20")
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 3
+    assert BAR not in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (3.14, "3.1 s"),
+        (59.94, "59.9 s"),
+        (125.4, "2 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (7260, "2 h 01 min"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(24.04, "24.0 MP"), (0.06, "0.06 MP"), (1.0, "1.0 MP"), (None, "")]
+)
+def test_megapixels(value: object, text: str) -> None:
+    assert megapixels(value) == text
+
+
+def test_printable_keeps_letters_and_spells_out_the_rest() -> None:
+    assert printable("Übung 日本.png") == "Übung 日本.png"
+    assert printable("a\nb\x1b[0m\u202ec\udcff") == r"a\nb\x1b[0m\u202ec\udcff"

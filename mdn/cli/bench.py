@@ -146,7 +146,7 @@ def bench(
 
       mdn bench --data photos/ --noise gaussian:25,poisson:3.5
       mdn bench --model photo,peer:bm3d --data cbsd68,kodak24 -o results/
-      mdn bench --data cbsd68 --noise gaussian:25 --fail-below 'cbsd68/gaussian25>=30'
+      mdn bench --data cbsd68 --fail-below 'cbsd68/gaussian25>=30'
     """
     import torch
 

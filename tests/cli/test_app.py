@@ -20,7 +20,7 @@ from mdn.errors import (
 )
 from tests.cli.cli_tools import Run, child_environment, process
 
-COMMANDS = ["denoise", "noise", "train", "models"]
+COMMANDS = ["denoise", "noise", "train", "bench", "models"]
 
 
 def test_the_version(run: Run) -> None:

@@ -1,0 +1,82 @@
+"""Impulses: single samples far beyond the range of their neighbours (salt, pepper, fireflies).
+
+How far is far follows from the spread of the eight neighbours, or from their usual spread if that
+is more, so that strong ordinary noise is not taken for impulses.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+REACH = 1.25  # spreads of the neighbours beyond them
+SMALLEST = 0.1  # of the nominal range: what texture alone reaches too often
+QUIET = 0.05  # quantile of the spreads that impulses leave alone, up to a share of 0.3 of them
+USUAL = 1.7  # the usual spread of eight normal neighbours over that quantile
+BINS = 8  # of brightness, since noise may depend on it
+FEWEST = 0.005  # share of the samples that could show an impulse, for their count to mean something
+
+
+def find(plane: Tensor) -> tuple[Tensor, float | None]:
+    """Where the impulses of a channel (H, W) are, and the share of samples that became one.
+
+    An impulse shows only where it would stand out: salt not on white, nor beside another impulse.
+    The share is therefore counted among the samples where one, had it struck, would have been seen;
+    0 and 1 are taken for the ends of the range. Where only salt or only pepper could be seen, as
+    much of the other is assumed; None where neither could. Border samples are left out.
+    """
+    mask = torch.zeros_like(plane, dtype=torch.bool)
+    if min(plane.shape) < 3:
+        return mask, None
+    centre = plane[1:-1, 1:-1]
+    lowest, highest = _neighbours(plane)
+    spread = highest - lowest
+    usual = _usual(spread, (highest + lowest) / 2)
+    margin = torch.clamp(REACH * spread.clamp(min=usual), min=SMALLEST)
+    bright, dark = centre > highest + margin, centre < lowest - margin
+    mask[1:-1, 1:-1] = bright | dark
+    shares = [_share(bright, highest + margin < 1), _share(dark, lowest - margin > 0)]
+    known = [share for share in shares if share is not None]
+    return mask, min(1.0, 2 * sum(known) / len(known)) if known else None
+
+
+def _neighbours(plane: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest of the eight neighbours of every inner sample."""
+    height, width = plane.shape
+    places = [(row, column) for row in range(3) for column in range(3) if (row, column) != (1, 1)]
+    lowest = highest = plane[: height - 2, : width - 2]
+    for row, column in places[1:]:
+        shifted = plane[row : row + height - 2, column : column + width - 2]
+        lowest, highest = torch.minimum(lowest, shifted), torch.maximum(highest, shifted)
+    return lowest, highest
+
+
+def _usual(spread: Tensor, brightness: Tensor) -> float:
+    """The spread that is usual where the noise is strongest, among the bins of brightness.
+
+    Not bin by bin: near black and white, clipping makes neighbours alike, but not the next sample.
+    """
+    place = (brightness * BINS).floor().clamp(0, BINS - 1)
+    bins = [spread[place == number] for number in range(BINS)]
+    large = [values for values in bins if values.numel() >= 0.02 * spread.numel()]
+    quiet = [values.kthvalue(max(1, int(QUIET * values.numel()))).values for values in large]
+    return USUAL * float(max(quiet))
+
+
+def _share(struck: Tensor, visible: Tensor) -> float | None:
+    """The share of the samples in sight that were struck; None when too few were in sight."""
+    seen = int(visible.sum())
+    if seen < max(1, FEWEST * visible.numel()):
+        return None
+    return int((struck & visible).sum()) / seen
+
+
+def filled(plane: Tensor, mask: Tensor) -> Tensor:
+    """The channel with each impulse replaced by its left or upper neighbour that is none."""
+    result = plane.clone()
+    for axis in (1, 0):
+        before = torch.roll(result, 1, axis)
+        usable = mask & ~torch.roll(mask, 1, axis)
+        result = torch.where(usable, before, result)
+        mask = mask & ~usable
+    return result

@@ -1,0 +1,51 @@
+"""What a noise type is: a frozen description with the function that adds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdn.errors import UsageError
+
+Level = float | Tensor
+"""One number for everything, or a tensor that broadcasts: (B,1,1,1) a sample, (C,1,1) a channel."""
+
+NoiseFunction = Callable[[Tensor, Level, torch.Generator], Tensor]
+"""fn(x, level, generator) for x (..., C, H, W) float32, nominal [0, 1]; same shape, not clipped."""
+
+
+@dataclass(frozen=True)
+class NoiseType:
+    """A kind of noise, as a user meets it.
+
+    parameter: the symbol of its level in the literature; unit: what the level is counted in.
+    levels: those that papers report, from weak to strong; default: the level when none is given.
+    limits: the smallest and the largest level that make sense; `check` refuses others.
+    explanation: two or three sentences; example: one command line.
+    """
+
+    name: str
+    title: str
+    parameter: str
+    unit: str
+    levels: tuple[float, ...]
+    default: float
+    limits: tuple[float, float]
+    explanation: str
+    example: str
+    function: NoiseFunction
+
+    def check(self, level: Level) -> None:
+        """Raise UsageError when a level lies outside the limits (or is not a number)."""
+        lowest, highest = self.limits
+        values = torch.as_tensor(level)
+        # Written so that NaN, which compares false with everything, is refused as well.
+        if not bool(((values >= lowest) & (values <= highest)).all()):
+            shown = f"{level:g}" if isinstance(level, float | int) else "one of the levels"
+            raise UsageError(
+                f"{self.name}: level {shown} is outside {lowest:g} to {highest:g} ({self.unit}); "
+                f"try {self.default:g}"
+            )

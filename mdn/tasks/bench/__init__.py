@@ -1,0 +1,152 @@
+"""`mdn bench`: models and classical methods, measured on the same noisy files with one harness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mdn import metrics
+from mdn.errors import UsageError
+from mdn.tasks.bench import draws, gate, report
+from mdn.tasks.bench.cache import Cache
+from mdn.tasks.bench.contenders import Field, line_up
+from mdn.tasks.bench.data import DataSet, default_root, open_sets
+from mdn.tasks.bench.rows import Row
+from mdn.tasks.bench.runner import Report, Rules, Runner
+
+__all__ = ["Report", "Result", "Row", "Settings", "run"]
+
+NO_LPIPS = "LPIPS: weights not at hand; not measured"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `mdn bench` was asked for.
+
+    Attributes:
+        models: names of models, peer:NAME, or peer:all.
+        data: folders, or names of folders in `root`.
+        noise: see draws.parse. Pairs come with their own.
+        protocol: a name in metrics.PROTOCOLS.
+        metrics: names in metrics.METRICS, or lpips.
+        unclipped: contenders get float pictures whose noise is neither clipped nor rounded.
+        limit: of pictures by data set, or None.
+        seed: of the noise and of models that draw at random.
+        root: where short names of data sets are looked up; MDN_TEST_DATA/test where None.
+        out: the folder of results and of scores to reuse, or None.
+        fail_below: conditions; see gate.
+        device, precision: as for every command.
+        command: the command line, for the report.
+    """
+
+    models: tuple[str, ...]
+    data: tuple[str, ...]
+    noise: str = "suite"
+    protocol: str = "paper"
+    metrics: tuple[str, ...] = ("psnr", "ssim")
+    unclipped: bool = False
+    limit: int | None = None
+    seed: int = 0
+    root: Path | None = None
+    out: Path | None = None
+    fail_below: tuple[str, ...] = ()
+    device: str = "auto"
+    precision: str = "auto"
+    command: str = "mdn bench"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it.
+
+    Attributes:
+        rows: the table. metrics: its figures.
+        failures: what was skipped, one line each.
+        broken: conditions that do not hold, one line each.
+        document: everything, JSON-able. markdown: the same for people.
+    """
+
+    rows: tuple[Row, ...]
+    metrics: tuple[metrics.Metric, ...]
+    failures: tuple[str, ...]
+    broken: tuple[str, ...]
+    document: dict[str, Any]
+    markdown: str
+
+    @property
+    def exit_code(self) -> int:
+        """4 nothing could be measured, 7 a condition does not hold, 3 something was skipped."""
+        if not any(row.scores for row in self.rows):
+            return 4
+        return 7 if self.broken else 3 if self.failures else 0
+
+
+def run(settings: Settings, listener: Report) -> Result:
+    """Measure every contender on every picture under every noise.
+
+    Raises:
+        UsageError: an unknown noise, metric, protocol, peer or data set, or a condition on nothing.
+        ModelError: an unknown or damaged model.
+        FileError: the folder of results cannot be written.
+    """
+    rules = _rules(settings)
+    wanted = draws.parse(settings.noise)
+    sets = open_sets(settings.data, settings.root or default_root(), settings.limit)
+    plan = {data.name: (draws.REAL,) if data.pairs else wanted for data in sets}
+    field = line_up(settings.models, settings.device, settings.precision, settings.seed)
+    conditions = _conditions(settings, plan, field, rules)
+    runner = Runner(field.contenders, rules, Cache(settings.out), listener)
+    notes = _notes(settings, sets, field)
+    pictures = sum(len(data.pictures) * len(plan[data.name]) for data in sets)
+    listener.begin(pictures * len(field.contenders), metrics.get(rules.metrics[0]))
+    for line in notes:
+        listener.note(line)
+    for data in sets:
+        for line in data.failures:
+            runner.fail(line)
+        for draw in plan[data.name]:
+            runner.measure(data, draw)
+    facts = report.facts(settings.command, runner, field, sets, plan, notes)
+    document = facts | {"rows": report.row_table(runner.rows, rules.metrics)}
+    shown = tuple(metrics.get(name) for name in rules.metrics)
+    markdown = report.markdown(facts, runner.rows, shown)
+    if settings.out is not None:
+        report.write(settings.out, document, markdown)
+    broken = tuple(gate.broken(conditions, runner.rows))
+    return Result(tuple(runner.rows), shown, tuple(runner.failures), broken, document, markdown)
+
+
+def _rules(settings: Settings) -> Rules:
+    names = tuple(dict.fromkeys(name for name in settings.metrics if name != "lpips"))
+    for name in names:
+        metrics.get(name)
+    if not names:
+        raise UsageError(f"--metrics names none that can be measured; try {', '.join(METRICS)}")
+    protocol = metrics.PROTOCOLS.get(settings.protocol)
+    if protocol is None:
+        known = ", ".join(metrics.PROTOCOLS)
+        raise UsageError(f"unknown protocol {settings.protocol!r}; choose one of {known}")
+    return Rules(names, protocol, settings.unclipped, settings.seed)
+
+
+METRICS = tuple(metrics.METRICS)
+
+
+def _conditions(
+    settings: Settings, plan: dict[str, tuple[draws.Draw, ...]], field: Field, rules: Rules
+) -> list[gate.Condition]:
+    labels = {name: [draw.label for draw in each] for name, each in plan.items()}
+    kinds = {each.name: each.kind for each in field.contenders}
+    return [gate.parse(text, labels, kinds, rules.metrics) for text in settings.fail_below]
+
+
+def _notes(settings: Settings, sets: tuple[DataSet, ...], field: Field) -> list[str]:
+    """What a reader of the table must know, one line each."""
+    notes = [f"{name}: {problem}" for name, problem in field.missing.items()]
+    if "lpips" in settings.metrics:
+        notes.append(NO_LPIPS)
+    for data in (data for data in sets if data.pairs):
+        unused = "--noise and --unclipped do" if settings.unclipped else "--noise does"
+        notes.append(f"{data.name}: pairs with real noise; {unused} not apply")
+    return notes

@@ -1,0 +1,167 @@
+"""Who takes part in a benchmark: the noisy picture itself, models, and classical peers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from mdn.errors import UsageError
+from mdn.registry import store
+from mdn.tasks import denoise
+from mdn.tasks.bench import peers
+
+
+class Contender(Protocol):
+    """Anything that turns a noisy page into a cleaner one.
+
+    Attributes:
+        name: what rows call it.
+        kind: input, model or peer.
+        identity: changes when its results may.
+        device: where it computes.
+    """
+
+    name: str
+    kind: str
+    identity: str
+    device: torch.device
+
+    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+        """(H, W, C) in its dtype -> the same, denoised.
+
+        sigma is the true deviation of the noise, in units of white; only methods that say so use
+        it. Raises FileError where it cannot do the picture called `name`.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Whatever need not be timed: loads what is loaded once. Told before every picture."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """What a report says of it; JSON-able."""
+        ...
+
+
+class Untouched:
+    """The noisy picture as it is: what all others must beat."""
+
+    name, kind, identity, device = "noisy", "input", "noisy", torch.device("cpu")
+
+    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+        """See Contender."""
+        return noisy
+
+    def prepare(self) -> None:
+        """See Contender."""
+
+    def describe(self) -> dict[str, object]:
+        """See Contender."""
+        return {"name": self.name, "kind": self.kind, "title": "the input itself"}
+
+
+class Model:
+    """A model of the registry.
+
+    Raises:
+        ModelError: there is none of that name, or its weights are missing or damaged.
+    """
+
+    kind = "model"
+
+    def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
+        settings = denoise.Settings((), model=name, device=device, precision=precision, seed=seed)
+        self._denoiser = denoise.Denoiser(settings)
+        card, runtime = self._denoiser.card, self._denoiser.runtime
+        store.verify(card)  # known now, not an hour later when its turn comes
+        self.name, self.device = name, runtime.device
+        self.precision = str(runtime.dtype or torch.float32).removeprefix("torch.")
+        self.identity = f"{card.sha256}/{self.device.type}/{self.precision}/{seed}"
+
+    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+        """See Contender."""
+        return self._denoiser.page(noisy, lambda share: None)
+
+    def prepare(self) -> None:
+        """See Contender."""
+        self._denoiser.net  # noqa: B018  # a cached property: loads on first sight
+
+    def describe(self) -> dict[str, object]:
+        """See Contender."""
+        card = self._denoiser.card
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "title": card.title,
+            "arch": card.arch,
+            "parameters": card.parameters,
+            "sha256": card.sha256,
+            "device": str(self.device),
+            "precision": self.precision,
+        }
+
+
+class Classical:
+    """A peer, under the name it was asked for by."""
+
+    kind, device = "peer", torch.device("cpu")
+
+    def __init__(self, peer: peers.Peer) -> None:
+        self._peer = peer
+        self.name = peers.PREFIX + peer.name
+        versions = [f"{package} {version}" for package, version in peer.versions.items()]
+        self.identity = "/".join([self.name, *versions])
+
+    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+        """See Contender."""
+        return self._peer.denoise(noisy, sigma, name)
+
+    def prepare(self) -> None:
+        """See Contender."""
+
+    def describe(self) -> dict[str, object]:
+        """See Contender."""
+        about = {"name": self.name, "kind": self.kind, "title": self._peer.title}
+        return about | {"versions": self._peer.versions}
+
+
+@dataclass(frozen=True)
+class Field:
+    """All who were named: those who take part, and, by name, why a peer cannot."""
+
+    contenders: tuple[Contender, ...]
+    missing: dict[str, str]
+
+
+def line_up(names: tuple[str, ...], device: str, precision: str, seed: int) -> Field:
+    """The contenders of those names, the noisy input first.
+
+    Args:
+        names: of models, or peer:NAME; peer:all is every peer.
+        device, precision, seed: for the models.
+
+    Raises:
+        UsageError: an unknown peer, or no name at all.
+        ModelError: an unknown or damaged model.
+    """
+    every = [peers.PREFIX + each for each in peers.PEERS]
+    wanted = dict.fromkeys(
+        each for name in names for each in (every if name == f"{peers.PREFIX}all" else [name])
+    )
+    if not all(wanted) or not wanted:
+        raise UsageError("--model has an empty name in it; write --model NAME,NAME")
+    contenders: list[Contender] = [Untouched()]
+    missing: dict[str, str] = {}
+    for name in wanted:
+        if not name.startswith(peers.PREFIX):
+            contenders.append(Model(name, device, precision, seed))
+            continue
+        peer = peers.find(name.removeprefix(peers.PREFIX))
+        if peer.missing:
+            missing[name] = peer.missing
+        else:
+            contenders.append(Classical(peer))
+    return Field(tuple(contenders), missing)

@@ -1,0 +1,175 @@
+"""What a benchmark measures on: folders of clean pictures, and folders of noisy / clean pairs."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdn import io
+from mdn.errors import FileError, UsageError
+
+ROOT_VARIABLE = "MDN_TEST_DATA"  # the folder whose test/ holds the data sets
+PAIR_FOLDERS = ("noisy", "gt")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a data set.
+
+    Attributes:
+        name: what messages call it: data set / file.
+        truth: the clean file.
+        noisy: the noisy file of a pair; None where noise is to be added.
+    """
+
+    name: str
+    truth: Path
+    noisy: Path | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A folder's pictures.
+
+    Attributes:
+        name: of the folder; what rows call the set.
+        pictures: sorted by file name.
+        pairs: the noise is in the files.
+        failures: files that are no half of a pair, one line each.
+    """
+
+    name: str
+    pictures: tuple[Picture, ...]
+    pairs: bool
+    failures: tuple[str, ...] = ()
+
+
+def default_root() -> Path | None:
+    """Where short names of data sets are looked up when --root is not given."""
+    home = os.environ.get(ROOT_VARIABLE)
+    return Path(home) / "test" if home else None
+
+
+def open_sets(names: Iterable[str], root: Path | None, limit: int | None) -> tuple[DataSet, ...]:
+    """The data sets that `names` mean, each cut to its first `limit` pictures.
+
+    Raises:
+        UsageError: there is no such folder (offers the nearest), it holds no picture, or two
+            folders have one name.
+    """
+    sets = tuple(_open(_find(name, root), limit) for name in dict.fromkeys(names))
+    seen: set[str] = set()
+    for data in sets:
+        if data.name in seen:
+            raise UsageError(f"two folders of data are called {data.name}: rename one")
+        seen.add(data.name)
+    return sets
+
+
+def _find(name: str, root: Path | None) -> Path:
+    if not name:
+        raise UsageError("--data has an empty name in it; write --data DIR,DIR")
+    if Path(name).is_dir():
+        return Path(name)
+    if Path(name).is_file():
+        raise UsageError(f"--data {name} is a file; name a folder of pictures")
+    if root is None:
+        raise UsageError(
+            f"no folder {name}; short names of data sets need --root DIR, or {ROOT_VARIABLE} set"
+        )
+    if (root / name).is_dir():
+        return root / name
+    known = sorted(each.name for each in root.iterdir() if each.is_dir()) if root.is_dir() else []
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or known
+    hint = f"did you mean {', '.join(near)}?" if near else "and that folder holds no data sets"
+    raise UsageError(f"no folder {name}, nor one in {root}; {hint}")
+
+
+def _open(folder: Path, limit: int | None) -> DataSet:
+    name = folder.resolve().name
+    if all((folder / half).is_dir() for half in PAIR_FOLDERS):
+        pictures, failures = _pairs(folder, name)
+    else:
+        pictures = [Picture(f"{name}/{path.name}", path) for path in _images(folder)]
+        failures = []
+    if not pictures and not failures:
+        raise UsageError(f"{folder} holds no pictures, and no folders noisy and gt of pairs")
+    pairs = any(picture.noisy for picture in pictures) or bool(failures)
+    return DataSet(name, tuple(pictures[:limit]), pairs, tuple(failures))
+
+
+def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
+    """Files of one stem in noisy/ and gt/, and a line for each that stands alone."""
+    halves = [_by_stem(folder / half) for half in PAIR_FOLDERS]
+    noisy, truth = halves
+    both = [stem for stem in noisy if stem in truth]
+    pictures = [Picture(f"{name}/{noisy[stem].name}", truth[stem], noisy[stem]) for stem in both]
+    failures = [
+        f"{name}/{half}/{path.name}: has no partner in {other}/; add it, or take this file away"
+        for half, other, mine, theirs in (
+            ("noisy", "gt", noisy, truth),
+            ("gt", "noisy", truth, noisy),
+        )
+        for stem, path in mine.items()
+        if stem not in theirs
+    ]
+    return pictures, failures
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in _images(folder)}
+
+
+def _images(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in io.SUFFIXES and path.is_file() and path.name[0] != "."
+        )
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be listed: {error.strerror}") from error
+
+
+def read(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
+    """The clean page and the noisy one, (H, W, C) as stored; None where noise is to be added.
+
+    Raises:
+        FileError: unreadable, more than one page, floats outside 0..1, or halves that differ.
+    """
+    truth = _page(picture.truth, picture.name)
+    if picture.noisy is None:
+        return truth, None
+    noisy = _page(picture.noisy, picture.name)
+    if noisy.shape != truth.shape:
+        sizes = [f"{page.shape[1]}x{page.shape[0]}x{page.shape[2]}" for page in (noisy, truth)]
+        raise FileError(
+            picture.name,
+            f"the halves of the pair differ: noisy is {sizes[0]}, gt is {sizes[1]}",
+            "cut them to one size",
+        )
+    return truth, noisy
+
+
+def _page(path: Path, name: str) -> np.ndarray:
+    pages = io.read_image(path, name=name).pixels
+    if len(pages) != 1:
+        raise FileError(name, f"has {len(pages)} pages", "save each as a picture of its own")
+    if pages.dtype.kind == "f" and not (pages.min() >= 0 and pages.max() <= 1):
+        raise FileError(name, "has values outside 0..1, where white is 1", "scale it first")
+    return pages[0]
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, hexadecimal. Raises FileError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from error

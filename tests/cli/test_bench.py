@@ -1,0 +1,89 @@
+"""`mdn bench`: the table, the JSON document, the exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.cli_tools import MODEL, Make, Run
+from tests.cli.test_views import on_a_terminal
+
+GAUSSIAN = (*MODEL, "--data", "clean", "--noise", "gaussian:25")
+
+
+@pytest.fixture(autouse=True)
+def pictures(make: Make) -> None:
+    """A folder `clean` of two pictures."""
+    make("clean/a.png")
+    make("clean/bb.png")
+
+
+def test_markdown_off_a_terminal(run: Run) -> None:
+    result = run("bench", *GAUSSIAN)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "# Benchmark"
+    assert any(line.startswith("| gaussian25 | noisy | 2 | 2") for line in lines)
+    assert any(line.startswith("| gaussian25 | unittest | 2 |") for line in lines)
+    assert result.stderr == ""
+
+
+def test_json_is_one_document(run: Run) -> None:
+    result = run("bench", *GAUSSIAN, "--json", "--metrics", "psnr", "--seed", "3")
+    document = json.loads(result.stdout)
+    assert document["seed"] == 3
+    assert [row["contender"] for row in document["rows"]] == ["noisy", "unittest"]
+    assert document["exit_code"] == 0
+
+
+def test_results_and_resuming(run: Run) -> None:
+    first = run("bench", *GAUSSIAN, "-o", "out", "--json")
+    second = run("bench", *GAUSSIAN, "-o", "out", "--json")
+    rows = [json.loads(each.stdout)["rows"] for each in (first, second)]
+    assert [row["reused"] for row in rows[0]] == [0, 0]
+    assert [row["reused"] for row in rows[1]] == [2, 2]
+    assert rows[0][1]["psnr"] == rows[1][1]["psnr"]
+
+
+def test_a_condition_that_does_not_hold_is_exit_seven(run: Run) -> None:
+    kept = run("bench", *GAUSSIAN, "--fail-below", "noisy@clean/gaussian25>=10")
+    assert kept.exit_code == 0
+    broken = run("bench", *GAUSSIAN, "--fail-below", "clean/gaussian25>=90")
+    assert broken.exit_code == 7
+    assert "mdn: error: clean/gaussian25: unittest has psnr" in broken.stderr
+    assert "wanted >= 90" in broken.stderr
+    assert "| gaussian25 | unittest" in broken.stdout
+
+
+def test_a_bad_picture_is_exit_three(run: Run, make: Make) -> None:
+    make("clean/c.png").write_bytes(b"")
+    result = run("bench", *GAUSSIAN)
+    assert result.exit_code == 3
+    assert "mdn: error: clean/c.png: is empty" in result.stderr
+    assert "## Skipped" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["--data", "clan", "--root", "."], 2, "did you mean clean"),
+        (["--data", "clean", "--noise", "poison"], 2, "try poisson"),
+        (["--data", "clean", "-m", "unitest"], 6, "did you mean unittest"),
+    ],
+)
+def test_what_is_not_known(run: Run, arguments: list[str], code: int, line: str) -> None:
+    result = run("bench", *arguments)
+    assert result.exit_code == code
+    assert line in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_a_terminal_shows_the_table_grow(tmp_path: Path) -> None:
+    text, code = on_a_terminal("bench", *GAUSSIAN, cwd=tmp_path)
+    assert code == 0
+    assert "PSNR dB" in text
+    assert "clean/gaussian25" in text
+    assert "4/4" in text

@@ -44,9 +44,21 @@ def denoise(
     seed: Annotated[
         int,
         typer.Option(
-            min=0, metavar="N", rich_help_panel=opt.WORK, help="For models that draw at random."
+            min=0,
+            metavar="N",
+            rich_help_panel=opt.WORK,
+            help="Of the masks that a masked model (swinir-masked) draws.",
         ),
     ] = 0,
+    passes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=opt.WORK,
+            help="Masked passes to average; a model without masks makes one.",
+        ),
+    ] = 1,
     device: opt.Device = "auto",
     precision: opt.PrecisionOption = opt.Precision.auto,
     max_memory: Annotated[
@@ -115,6 +127,7 @@ def denoise(
         tile=tile,
         strength=strength,
         seed=seed,
+        passes=passes,
         quality=jpeg_quality,
         fail_fast=fail_fast,
         dry_run=dry_run,

@@ -79,26 +79,31 @@ def run(
     Raises:
         OutOfMemoryError: the smallest tile does not fit either.
     """
-    tile = _first_tile(needs, runtime, picture)
+    tile, call = _first_tile(needs, runtime, picture)
+    least = smallest_tile(needs.context, needs.multiple)
     while True:
         try:
-            return _pass(infer, needs, runtime, picture, encode, decode, progress, tile)
+            return _pass(infer, needs, runtime, picture, encode, decode, progress, tile, call)
         except (MemoryError, RuntimeError) as error:
             if not _is_memory(error):
                 raise
-            shape = picture.shape[:2]
-            tile = min(tile, max(padded(n, needs.multiple) for n in shape)) // 2
-            if tile < smallest_tile(needs.context, needs.multiple):
+            tile = min(tile, max(padded(n, needs.multiple) for n in picture.shape[:2]))
+            if tile <= least:
                 raise OutOfMemoryError(
                     "the device has no memory left for the smallest tile;"
                     " close other programs, or use --device cpu"
                 ) from error
+            tile = max(tile // 2, least)
+            call = 1  # a batch of smaller tiles would take all the memory that they spare
         if runtime.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _first_tile(needs: Needs, runtime: Runtime, picture: np.ndarray) -> int:
-    """The wanted tile, or the largest that fits; the same on every machine that has the room."""
+def _first_tile(needs: Needs, runtime: Runtime, picture: np.ndarray) -> tuple[int, int]:
+    """The wanted tile, or the largest that fits, and the pixels of one call of the net.
+
+    Both are the same on every machine that has the room.
+    """
     least = smallest_tile(needs.context, needs.multiple)
     wanted = max(runtime.tile or TILE, least)
     reserved = 2 * picture.nbytes  # the result, and the file it will be encoded to
@@ -113,7 +118,9 @@ def _first_tile(needs: Needs, runtime: Runtime, picture: np.ndarray) -> int:
     side = max(1, min(wanted, max(height, width)))
     small = min(least, side)
     cost = needs.bytes_per_pixel + band / max(small, 1)
-    return max(least, memory.largest_tile(room, cost, side, small))
+    tile = max(least, memory.largest_tile(room, cost, side, small))
+    call = 1 if runtime.max_memory is not None else int(room / cost)
+    return tile, min(call, BATCH_PIXELS[runtime.device.type])
 
 
 def _pass(
@@ -125,8 +132,9 @@ def _pass(
     decode: Encode,
     progress: Callable[[float], None],
     tile: int,
+    call: int,
 ) -> np.ndarray:
-    """The whole picture with tiles of one size."""
+    """The whole picture with tiles of one size, as many to a call as `call` pixels hold."""
     height, width, channels = picture.shape
     rows = spans(padded(height, needs.multiple), tile, needs.context, needs.multiple)
     columns = spans(padded(width, needs.multiple), tile, needs.context, needs.multiple)
@@ -136,7 +144,7 @@ def _pass(
     for index, row in enumerate(rows):
         grown = row.stop - top - blend.shape[0]
         blend = np.concatenate([blend, np.zeros((grown, *blend.shape[1:]), np.float32)])
-        for done, batch in _batches(columns, row, runtime):
+        for done, batch in _batches(columns, row, call):
             tiles = _read(picture, row, batch, encode)
             outputs = _infer(infer, tiles, [(row.start, c.start) for c in batch], runtime)
             for column, output in zip(batch, outputs, strict=True):
@@ -152,14 +160,10 @@ def _pass(
     return result
 
 
-def _batches(
-    columns: list[Span], row: Span, runtime: Runtime
-) -> list[tuple[float, list[Span]]]:
+def _batches(columns: list[Span], row: Span, call: int) -> list[tuple[float, list[Span]]]:
     """The tiles of a row in batches, each with the share of the row that is done after it."""
     pixels = (row.stop - row.start) * (columns[0].stop - columns[0].start)
-    size = max(1, BATCH_PIXELS.get(runtime.device.type, TILE * TILE) // pixels)
-    if runtime.max_memory is not None:
-        size = 1
+    size = max(1, call // pixels)
     starts = range(0, len(columns), size)
     return [(min(1.0, (s + size) / len(columns)), columns[s : s + size]) for s in starts]
 

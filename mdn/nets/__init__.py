@@ -6,10 +6,12 @@ from typing import Any
 
 from torch import nn
 
+from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.nets.unet import UNet, UNetConfig
 
 # An explicit list: what is not named here does not exist.
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
+    "swinir-masked": (SwinIRConfig, SwinIR),
     "unet": (UNetConfig, UNet),
 }
 

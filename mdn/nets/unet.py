@@ -55,7 +55,13 @@ def _stage(width: int, blocks: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Blind denoiser: (B, C, H, W), nominally 0..1, H and W multiples of `multiple` -> the same."""
+    """Blind denoiser: (B, C, H, W), nominally 0..1, H and W multiples of `multiple` -> the same.
+
+    Attributes:
+        seeded: False: it draws no masks of its own, and takes no seed.
+    """
+
+    seeded = False
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()

@@ -32,7 +32,8 @@ class Settings:
         max_memory: bytes the process may hold, or None.
         tile: side of a tile in pixels, or None to choose.
         strength: 0 (the input, bit for bit) to 1 (all that the model does).
-        seed: of every random choice a model makes.
+        seed: of the masks that a masked model draws; others ignore it.
+        passes: how many masked passes to average; models without masks make one.
         quality: 1 to 100, for JPEG and WebP.
         fail_fast: stop at the first file that fails.
         dry_run: do no work.
@@ -46,6 +47,7 @@ class Settings:
     tile: int | None = None
     strength: float = 1.0
     seed: int = 0
+    passes: int = 1
     quality: int = 95
     fail_fast: bool = False
     dry_run: bool = False
@@ -77,8 +79,16 @@ class Denoiser:
 
     def infer(self, batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
         """The net's answer, mixed with its input as far as the strength says."""
-        output = self.net(batch).float()
+        output = self._masked(batch, origins) if self.net.seeded else self.net(batch).float()
         return torch.lerp(batch, output, self.settings.strength)
+
+    def _masked(self, batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        """The mean over passes with different masks, which are a function of the absolute pixel."""
+        where = torch.tensor(origins, device=batch.device)
+        total = torch.zeros_like(batch)
+        for index in range(self.settings.passes):
+            total += self.net(batch, seed=self.settings.seed, pass_index=index, origin=where)
+        return total / self.settings.passes
 
 
 def in_channels(infer: Infer, wanted: int) -> Infer:

@@ -86,6 +86,8 @@ def expand(
 def _named(text: str) -> Found:
     path = Path(text)
     problem = None
+    if not text:
+        problem = FileError("''", "is an empty name", "name an image, a folder or a pattern")
     try:
         path.stat()
     except FileNotFoundError:
@@ -102,9 +104,12 @@ def _why_empty(root: Path, recursive: bool) -> str:
 
 
 def is_folder(text: str) -> bool:
-    """Whether a folder of that name is there; what may not be looked at counts as none."""
+    """Whether a folder of that name is there; what may not be looked at counts as none.
+
+    Nor does an empty name, which a script's unset variable leaves: Path takes it for this folder.
+    """
     try:
-        return Path(text).is_dir()
+        return bool(text) and Path(text).is_dir()
     except OSError:
         return False
 

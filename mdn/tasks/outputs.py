@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -123,9 +124,11 @@ def _kind(output: str | None, several: bool) -> Kind:
 def _check_template(template: str) -> None:
     known = ", ".join(f"{{{name}}}" for name in FIELDS)
     try:
-        fields = [(name, conv) for _, name, _, conv in string.Formatter().parse(template)]
+        fields = [each for each in string.Formatter().parse(template) if each[1] is not None]
     except ValueError as error:
         raise UsageError(f"-o {template}: {error}; fields are {known}") from None
-    for name, conversion in fields:
-        if name is not None and (name not in FIELDS or conversion):
+    for _, name, width, conversion in fields:
+        if name not in FIELDS or conversion:
             raise UsageError(f"-o {template}: no field {{{name}}}; fields are {known}")
+        if width and (name != "draw" or not re.fullmatch(r"0\d?d?", width)):
+            raise UsageError(f"-o {template}: only {{draw}} takes a width, such as {{draw:03}}")

@@ -12,17 +12,25 @@ import torch
 from torch import Tensor
 
 from mdn import noise
+from mdn.nets.masking import draw_seeds
 from mdn.training.data import Crops
 from mdn.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A group of crops: `noisy` and `clean` (B, C, H, W); `keep` (B, 1, H, W) or None: no mask."""
+    """A group of crops.
+
+    Attributes:
+        noisy, clean: (B, C, H, W).
+        keep: (B, 1, H, W), 1 where the pixel is shown to the net, or None: no mask.
+        seeds: (B,) int64, for nets that draw masks of their own.
+    """
 
     noisy: Tensor
     clean: Tensor
     keep: Tensor | None
+    seeds: Tensor
 
 
 def generator_for(seed: int, step: int, group: int) -> torch.Generator:
@@ -48,7 +56,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     keep = None
     if _toss(generator) < recipe.mask.share:
         keep = _draw_masks(recipe, clean, generator)
-    return Sample(noisy, clean, keep)
+    return Sample(noisy, clean, keep, draw_seeds(count, generator).to(clean.device))
 
 
 def _toss(generator: torch.Generator) -> float:

@@ -201,7 +201,10 @@ class Trainer:
         """Mean over all pixels, the masked ones included (CVPR 2023, section 4.1)."""
         noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            output = self.forward(noisy, sample.keep)
+            if self.net.seeded:
+                output = self.forward(noisy, seed=sample.seeds)
+            else:
+                output = self.forward(noisy, keep=sample.keep)
         measure = F.l1_loss if self.recipe.loss == "l1" else F.mse_loss
         return measure(output.float(), sample.clean)
 
@@ -237,9 +240,10 @@ def _join(groups: list[Sample]) -> Sample:
         keep = torch.cat(
             [torch.ones_like(g.noisy[:, :1]) if g.keep is None else g.keep for g in groups]
         )
-    return Sample(
-        torch.cat([g.noisy for g in groups]), torch.cat([g.clean for g in groups]), keep
+    noisy, clean, seeds = (
+        torch.cat([getattr(g, part) for g in groups]) for part in ("noisy", "clean", "seeds")
     )
+    return Sample(noisy, clean, keep, seeds)
 
 
 def _compile(net: nn.Module) -> Any:

@@ -15,7 +15,10 @@ from mdn.engine import Infer, Needs, Runtime, run
 from mdn.errors import OutOfMemoryError
 
 CPU = torch.device("cpu")
-SMALL = {"unet": {"widths": [4, 8], "blocks": [1, 1]}}
+SMALL = {
+    "unet": {"widths": [4, 8], "blocks": [1, 1]},
+    "swinir-masked": {"depths": [2], "dim": 12, "heads": 2, "window": 4},
+}
 
 
 def small_net(arch: str) -> nn.Module:
@@ -45,14 +48,27 @@ def picture_of(height: int, width: int, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(1).random((height, width, channels), np.float32)
 
 
+def test_every_net_is_tested_here() -> None:
+    assert SMALL.keys() == nets.ARCHITECTURES.keys()
+
+
+def infer_with(net: nn.Module) -> Infer:
+    """As `mdn denoise` calls it: a masked net is told where the tiles lie."""
+
+    def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        return net(batch, origin=torch.tensor(origins)) if net.seeded else net(batch)
+
+    return infer
+
+
 @pytest.mark.parametrize("arch", sorted(SMALL))
 @pytest.mark.parametrize("size", [(211, 303), (130, 517), (97, 96)])
 def test_tiled_equals_whole(arch: str, size: tuple[int, int]) -> None:
     net = small_net(arch)
     needs = Needs(net.receptive_field, net.multiple, 100)
     picture = picture_of(*size)
-    whole = go(lambda x, _: net(x), picture, needs, tile=4096)
-    tiled = go(lambda x, _: net(x), picture, needs, tile=1)
+    whole = go(infer_with(net), picture, needs, tile=4096)
+    tiled = go(infer_with(net), picture, needs, tile=1)
     assert np.abs(whole - picture).max() > 0.05, "the net does something"
     assert np.abs(whole - tiled).max() < 1e-3
 
@@ -61,7 +77,7 @@ def test_tiled_equals_whole(arch: str, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (17, 9)])
 def test_pictures_smaller_than_a_window(arch: str, size: tuple[int, int]) -> None:
     net = small_net(arch)
-    out = go(lambda x, _: net(x), picture_of(*size), Needs(8, net.multiple, 100))
+    out = go(infer_with(net), picture_of(*size), Needs(8, net.multiple, 100))
     assert out.shape == (*size, 3)
     assert np.isfinite(out).all()
 

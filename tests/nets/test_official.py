@@ -1,0 +1,194 @@
+"""State dicts under the released names become ours, or are refused with one clear line."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mdn.nets.official import convert_skip, convert_swinir
+from mdn.nets.skip import Skip, SkipConfig
+from mdn.nets.swinir import SwinIR, SwinIRConfig
+from tests.nets.swin_reference import official_state
+
+
+def tiny() -> dict[str, Tensor]:
+    return official_state((2, 4), dim=12, heads=3, window=4, training_size=16)
+
+
+def test_published_shape_gives_the_published_config() -> None:
+    config, ours = convert_swinir(official_state())
+    assert config == SwinIRConfig(input_mask="pixel", input_ratio=(0.8, 0.9))
+    assert sum(value.numel() for value in ours.values()) == 824_118
+
+
+def test_shape_is_read_off_the_tensors() -> None:
+    config, _ = convert_swinir(tiny(), attention_ratio=(0.5, 0.6))
+    assert (config.depths, config.dim, config.heads, config.window) == ((2, 4), 12, 3, 4)
+    assert (config.mlp_ratio, config.residual, config.channels) == (2.0, "3conv", 3)
+    assert config.attention_ratio == (0.5, 0.6)
+
+
+@pytest.mark.parametrize("nest", ["params", "params_ema", "state_dict"])
+def test_nested_and_data_parallel_checkpoints(nest: str) -> None:
+    state = tiny()
+    wrapped = {nest: {f"module.{key}": value for key, value in state.items()}, "iter": 200_000}
+    _, ours = convert_swinir(wrapped)
+    for key, value in convert_swinir(state)[1].items():
+        assert torch.equal(ours[key], value)
+
+
+def test_averaged_weights_are_preferred() -> None:
+    state = tiny()
+    raw = {key: torch.zeros_like(value) for key, value in state.items()}
+    _, ours = convert_swinir({"params": raw, "params_ema": state})
+    assert ours["last.bias"].abs().max() > 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 12), (1, 12, 1, 1)])
+def test_a_mask_token_is_taken_along(shape: tuple[int, ...]) -> None:
+    state = tiny() | {"mask_token": torch.arange(12.0).view(shape)}
+    config, ours = convert_swinir(state)
+    assert config.input_mask == "token"
+    SwinIR(config).load_state_dict(ours)
+    assert torch.equal(ours["mask_token"], torch.arange(12.0))
+
+
+def test_single_convolution_groups() -> None:
+    state = {k: v for k, v in tiny().items() if ".conv." not in k and "after_body" not in k}
+    for name in ("layers.0.conv", "layers.1.conv", "conv_after_body"):
+        state |= {f"{name}.weight": torch.rand(12, 12, 3, 3), f"{name}.bias": torch.rand(12)}
+    config, ours = convert_swinir(state)
+    assert config.residual == "1conv"
+    SwinIR(config).load_state_dict(ours)
+
+
+BLOCK = "layers.1.residual_group.blocks.2"
+TABLE = "layers.0.residual_group.blocks.0.attn.relative_position_bias_table"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"conv_first.weight": None}, "no conv_first.weight"),
+        ({f"{BLOCK}.attn.qkv.bias": None}, r"1 missing \(groups.1.blocks.2.attention.qkv.bias\)"),
+        ({"upsample.0.weight": torch.rand(3)}, r"1 unknown \(upsample.0.weight\)"),
+        (
+            {"conv_last.weight": torch.rand(3, 9, 3, 3)},
+            "3x9x3x3 instead of 3x12x3x3",
+        ),
+        ({"conv_first.weight": torch.rand(12, 3, 3, 3)}, "plain SwinIR"),
+        (
+            {TABLE: torch.rand(50, 3)},
+            "no window size",
+        ),
+        ({"layers.0.residual_group.blocks.0.mlp.fc1.weight": None}, "fc1.weight is missing"),
+        ({"conv_first.weight": torch.rand(12)}, "conv_first.weight of 12 has wrong axes"),
+        (
+            {TABLE: torch.rand(49, 5)},
+            "multiple of heads",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named_in_one_line(
+    changes: dict[str, Tensor | None], message: str
+) -> None:
+    merged = tiny() | changes
+    state = {key: value for key, value in merged.items() if value is not None}
+    with pytest.raises(ValueError, match=message) as caught:
+        convert_swinir(state)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("nothing", [{}, {"params": {}}, {"epoch": 3}])
+def test_no_weights_at_all(nothing: dict[str, object]) -> None:
+    for convert in (convert_swinir, convert_skip):
+        with pytest.raises(ValueError, match="not a state dict"):
+            convert(nothing)
+
+
+class Joined(nn.Sequential):
+    """Side path and deeper path under the names "0" and "1", as Deep Image Prior joins them."""
+
+
+def dip_scale(inputs: int, width: int, scales: int) -> nn.Sequential:
+    """The published nesting: layers numbered from 1, padding before each convolution."""
+
+    def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+        pad = nn.ReflectionPad2d(kernel // 2)
+        return nn.Sequential(pad, nn.Conv2d(inputs, outputs, kernel, stride))
+
+    def numbered(*layers: nn.Module) -> nn.Sequential:
+        return nn.Sequential(
+            OrderedDict((str(place), layer) for place, layer in enumerate(layers, 1))
+        )
+
+    def act() -> nn.Module:
+        return nn.LeakyReLU(0.2)
+
+    def norm(width: int) -> nn.Module:
+        return nn.BatchNorm2d(width)
+
+    below = [dip_scale(width, width, scales - 1)] if scales > 1 else []
+    deeper = numbered(
+        *(conv(inputs, width, 3, 2), norm(width), act()),
+        *(conv(width, width, 3), norm(width), act()),
+        *below,
+        nn.Upsample(scale_factor=2),
+    )
+    side = numbered(conv(inputs, width, 1), norm(width), act())
+    return numbered(
+        *(Joined(side, deeper), norm(2 * width)),
+        *(conv(2 * width, width, 3), norm(width), act()),
+        *(conv(width, width, 1), norm(width), act()),
+    )
+
+
+def dip_state(inputs: int, width: int, scales: int) -> dict[str, Tensor]:
+    torch.manual_seed(3)
+    net = dip_scale(inputs, width, scales)
+    net.add_module("9", nn.Sequential(nn.ReflectionPad2d(0), nn.Conv2d(width, 3, 1)))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_()
+    return net.state_dict()
+
+
+@pytest.mark.parametrize(("inputs", "per_channel"), [(6, True), (4, False)])
+def test_skip_nets_load_by_order(inputs: int, per_channel: bool) -> None:
+    state = dip_state(inputs, 64, 5)
+    config, ours = convert_skip({"state_dict": state})
+    assert config == SkipConfig(mask_per_channel=per_channel)
+    Skip(config).load_state_dict(ours)
+    assert torch.equal(ours["scales.skip.weight"], state["1.0.1.1.weight"])
+    assert torch.equal(ours["scales.down.bias"], state["1.1.1.1.bias"])
+    assert torch.equal(ours["scales.below.deep_norm.bias"], state["1.1.7.1.1.5.bias"])
+    assert torch.equal(ours["scales.mix.weight"], state["6.1.weight"])
+    assert torch.equal(ours["out.weight"], state["9.1.weight"])
+
+
+def test_skip_nets_of_other_sizes() -> None:
+    config, ours = convert_skip(dip_state(6, 8, 3))
+    assert (config.scales, config.width) == (3, 8)
+    Skip(config).load_state_dict(ours)
+
+
+def without(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (tiny(), "not a"),
+        (dip_state(5, 8, 2), "5 input planes for 3 colour channels"),
+        (without(dip_state(6, 8, 2), "4.bias"), "45 parameter tensors instead of"),
+        (dip_state(6, 8, 2) | {"2.weight": torch.rand(8)}, "2.weight of 8 should be 16"),
+    ],
+)
+def test_other_nets_are_refused(state: dict[str, Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        convert_skip(state)
+    assert "\n" not in str(caught.value)

@@ -49,7 +49,9 @@ class Boundary(TyperGroup):
             if ctx.meta.get(options.DEBUG_KEY):
                 traceback.print_exc()
             message, code = _explain(error)
-            typer.echo(f"mdn: {message}", err=True)
+            from mdn.cli.render import printable
+
+            typer.echo(f"mdn: {printable(message)}", err=True)
             raise typer.Exit(code) from None
 
 

@@ -23,6 +23,7 @@ def run(
     quiet: bool,
     as_json: bool,
     dry_run: bool,
+    debug: bool,
 ) -> NoReturn:
     """Runs `task` on a plan, draws its progress, prints its result, and exits.
 
@@ -30,7 +31,7 @@ def run(
         plan: the jobs.
         task: does them, and tells the report it is given.
         command: the command's name, for the JSON document.
-        quiet, as_json, dry_run: the options of these names.
+        quiet, as_json, dry_run, debug: the options of these names.
 
     Raises:
         UsageError: standard output cannot take what was asked for.
@@ -41,7 +42,8 @@ def run(
     from mdn.cli.views import BatchView
 
     _check_streams(plan, as_json=as_json, dry_run=dry_run)
-    with BatchView(len(plan.jobs), quiet=quiet, dry_run=dry_run and not as_json) as view:
+    no_bars = dry_run and not as_json
+    with BatchView(len(plan.jobs), quiet=quiet, dry_run=no_bars, debug=debug) as view:
         for line in plan.notes:
             view.remark(line)
         if not plan.jobs:

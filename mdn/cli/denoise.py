@@ -10,6 +10,7 @@ from mdn.cli import options as opt
 
 
 def denoise(
+    context: typer.Context,
     inputs: Annotated[
         list[str],
         typer.Argument(
@@ -139,4 +140,5 @@ def denoise(
         quiet=quiet,
         as_json=as_json,
         dry_run=dry_run,
+        debug=opt.DEBUG_KEY in context.meta,
     )

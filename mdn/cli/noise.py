@@ -13,6 +13,7 @@ ABOUT = "Noise"
 
 
 def noise(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -127,4 +128,5 @@ def noise(
         quiet=quiet,
         as_json=as_json,
         dry_run=dry_run,
+        debug=opt.DEBUG_KEY in context.meta,
     )

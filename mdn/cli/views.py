@@ -20,9 +20,11 @@ class BatchView(Lines):
         notes: the warnings of each job, by its id().
     """
 
-    def __init__(self, total: int, *, quiet: bool, dry_run: bool = False) -> None:
+    def __init__(
+        self, total: int, *, quiet: bool, dry_run: bool = False, debug: bool = False
+    ) -> None:
         super().__init__(quiet=quiet, bars=not dry_run)
-        self.total = total
+        self.total, self.debug = total, debug
         self.notes: dict[int, list[str]] = {}
         self._begun = time.perf_counter()
         self._done = 0
@@ -61,6 +63,8 @@ class BatchView(Lines):
         job = outcome.job
         arrow = f"{job.name} -> {job.target_name}"
         if outcome.status == "failed":
+            if self.debug and outcome.trace:
+                typer.echo(outcome.trace, err=True, nl=False)
             self.insist(f"mdn: error: {outcome.error}", "red")
         elif outcome.status == "skipped":
             self.say(f"{job.name}: skipped, {outcome.error}", "dim")

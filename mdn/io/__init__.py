@@ -65,10 +65,8 @@ def read_image(source: Path | bytes, *, name: str | None = None) -> Image:
     try:
         with quiet():
             image = exif.upright(form.decode(data, name))
-    except FileError:
+    except (FileError, MemoryError):
         raise
-    except MemoryError:
-        raise FileError(name, "does not fit in memory", "cut it into parts") from None
     except Exception as problem:  # decoders of damaged files raise whatever they stumble over
         raise FileError(
             name, f"is a damaged {form.name.upper()}{_told(problem)}", DAMAGED
@@ -103,10 +101,8 @@ def write_image(
     try:
         with quiet():
             data = form.encode(convert.fit(image, form), quality)
-    except FileError:
+    except (FileError, MemoryError):
         raise
-    except MemoryError:
-        raise FileError(shown, "does not fit in memory", "cut it into parts") from None
     except Exception as problem:  # an encoder's refusal is about this one file
         kind = form.name.upper()
         raise FileError(

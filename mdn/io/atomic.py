@@ -34,8 +34,6 @@ def read_bytes(path: Path, name: str) -> bytes:
         raise FileError(name, "does not exist", "check its name and folder") from None
     except PermissionError:
         raise FileError(name, "may not be read", "change its permissions") from None
-    except MemoryError:
-        raise FileError(name, "does not fit in memory", "cut it into parts") from None
     except (OSError, ValueError) as problem:
         raise FileError(name, f"cannot be read ({_reason(problem)})") from problem
 

@@ -1,21 +1,22 @@
 """Doing one thing to many files: who is next, what went wrong, what the exit code is.
 
 A command plans its jobs (`tasks.jobs`), and hands them here with the work to do on one of them. A
-file that fails is recorded and the batch goes on; what would fail for every file (a damaged model,
-no memory) is let through and ends it.
+file that fails is recorded and the batch goes on, too large a picture for the memory included; what
+would fail for every file (a damaged model) is let through and ends it.
 """
 
 from __future__ import annotations
 
 import errno
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from mdn.errors import FileError
+from mdn.errors import FileError, NothingDoneError, OutOfMemoryError
 
 Status = Literal["ok", "skipped", "failed", "planned"]
 
@@ -60,6 +61,9 @@ class Outcome:
         seconds: wall-clock time it took.
         error: one line for a failed job, the reason for a skipped one, else empty.
         details: facts about the work for people and for --json; JSON-able.
+        starved: whether it failed for want of memory.
+        trace: the traceback of a failed job, for --debug. As text: the exception itself would keep
+            every array alive that was in use where it was raised.
     """
 
     job: Job
@@ -67,6 +71,8 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     details: dict[str, object] = field(default_factory=dict)
+    starved: bool = False
+    trace: str = ""
 
 
 class Report(Protocol):
@@ -107,11 +113,16 @@ class BatchResult:
 
     @property
     def exit_code(self) -> int:
-        """0 if nothing failed, 3 if some files did, 4 if all of them did or there were none."""
+        """0 if nothing failed, 3 if some files did, 4 if all of them did or there were none.
+
+        5 if all of them did for want of memory: then --max-memory or the machine is at fault.
+        """
         failed = self.count("failed")
+        if failed and all(outcome.starved for outcome in self.outcomes):
+            return OutOfMemoryError.exit_code
         if failed == len(self.outcomes):
-            return 4
-        return 3 if failed else 0
+            return NothingDoneError.exit_code
+        return FileError.exit_code if failed else 0
 
 
 def run_batch(
@@ -132,8 +143,8 @@ def run_batch(
         dry_run: do no work; say what would be done.
 
     Returns:
-        The outcomes. A `FileError` or `OSError` from `work` becomes a failed outcome; any other
-        exception is raised, because it would befall the next file too.
+        The outcomes. A `FileError`, an `OSError` or a lack of memory in `work` becomes a failed
+        outcome; any other exception is raised, because it would befall the next file too.
     """
     outcomes: list[Outcome] = []
     for index, job in enumerate(jobs, start=1):
@@ -161,11 +172,12 @@ def _attempt(
             details = work(job, report)
     except BrokenPipeError:
         raise  # whoever read our output has gone: there is nobody left to work for
-    except FileError as error:
-        return Outcome(job, "failed", time.perf_counter() - begin, str(error))
-    except OSError as error:
-        message = str(explain(error, job))
-        return Outcome(job, "failed", time.perf_counter() - begin, message)
+    except (FileError, OSError, OutOfMemoryError, MemoryError) as error:
+        starved = isinstance(error, OutOfMemoryError | MemoryError)
+        line, trace = str(explain(error, job)), traceback.format_exc()
+        return Outcome(
+            job, "failed", time.perf_counter() - begin, line, starved=starved, trace=trace
+        )
     return Outcome(job, "ok", time.perf_counter() - begin, details=details)
 
 
@@ -202,8 +214,14 @@ _REMEDIES: dict[int | None, tuple[str, str]] = {
 }
 
 
-def explain(error: OSError, job: Job) -> FileError:
-    """What the system refused, in one line that names the file and says what to do."""
+def explain(error: Exception, job: Job) -> FileError:
+    """What ended a job, in one line that names the file and says what to do."""
+    if isinstance(error, FileError):
+        return error
+    if isinstance(error, OutOfMemoryError):
+        return FileError(job.name, str(error))
+    if not isinstance(error, OSError):
+        return FileError(job.name, "does not fit in memory", "cut it into parts")
     name = job.target_name if error.filename is None else error.filename
     reason = error.strerror or type(error).__name__
     problem, remedy = _REMEDIES.get(error.errno, (reason, "check the file and run again"))

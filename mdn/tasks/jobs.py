@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
-from mdn.io import format_of
+from mdn.io import FORMATS, format_of
 from mdn.tasks.batch import Job
 from mdn.tasks.inputs import Found, expand, is_folder, place_of
 from mdn.tasks.outputs import Naming
@@ -60,7 +60,7 @@ def plan(
     """
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing exclude each other: give one of them")
-    forced = None if format is None else format_of(Path(f"x.{format.lower().lstrip('.')}"))
+    forced = None if format is None else _format(format)
     defaults = output is None
     # "-" in, nothing named out: a filter, as in `cat a.png | mdn denoise - | ...`
     output = "-" if defaults and list(inputs) == ["-"] else output
@@ -78,6 +78,13 @@ def plan(
     _refuse_inputs_as_outputs(jobs)
     jobs = _settle_existing(jobs, overwrite=overwrite, skip=skip_existing)
     return Plan(tuple(_writable(job) for job in jobs), tuple(notes))
+
+
+def _format(name: str) -> str:
+    try:
+        return format_of(Path(f"x.{name.lower().lstrip('.')}"))
+    except UsageError:
+        raise UsageError(f"--format {name}: choose one of {' '.join(FORMATS)}") from None
 
 
 def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:

@@ -130,5 +130,5 @@ def _check_template(template: str) -> None:
     for _, name, width, conversion in fields:
         if name not in FIELDS or conversion:
             raise UsageError(f"-o {template}: no field {{{name}}}; fields are {known}")
-        if width and (name != "draw" or not re.fullmatch(r"0\d?d?", width)):
+        if width and (name != "draw" or not re.fullmatch(r"0?\d?d?", width)):
             raise UsageError(f"-o {template}: only {{draw}} takes a width, such as {{draw:03}}")

@@ -88,6 +88,7 @@ def test_help_answers_in_a_third_of_a_second(tmp_path: Path) -> None:
         (OutOfMemoryError("too large"), 5, "mdn: error: too large"),
         (MemoryError(), 5, "mdn: error: out of memory; give --max-memory"),
         (ModelError("two\nlines"), 6, "mdn: error: two lines"),
+        (FileError("\x1b[31m.png", "damaged"), 3, "mdn: error: \\x1b[31m.png: damaged"),
         (KeyboardInterrupt(), 130, "mdn: interrupted"),
         (BrokenPipeError(), 141, ""),
         (ValueError("a bug"), 1, "internal error, ValueError: a bug; run again with --debug"),

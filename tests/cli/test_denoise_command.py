@@ -270,7 +270,16 @@ def test_out_of_memory(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("mdn.tasks.denoise.Denoiser.page", fail)
     result = run("denoise", "a.png", *MODEL)
     assert result.exit_code == 5
-    assert "raise --max-memory" in result.stderr
+    assert "a.png: the smallest tile takes 9 MiB; raise --max-memory" in result.stderr
+
+
+def test_debug_shows_where_a_file_of_a_batch_failed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    for arguments in (["--debug", "denoise", "a.png"], ["denoise", "a.png", "--debug"]):
+        result = run(*arguments, *MODEL)
+        assert result.exit_code == 4
+        assert "Traceback" in result.stderr
+        assert "mdn: error: a.png: is not a picture" in result.stderr
 
 
 def test_too_little_memory_is_refused(run: Run, make: Make) -> None:

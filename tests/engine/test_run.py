@@ -146,3 +146,41 @@ def test_other_errors_are_not_taken_for_memory() -> None:
 def test_a_memory_cap_that_cannot_hold_is_said() -> None:
     with pytest.raises(OutOfMemoryError, match="--max-memory"):
         go(lambda x, _: x, picture_of(600, 600), Needs(80, 8, 400), max_memory=2**20)
+
+
+def test_smaller_tiles_are_not_batched_into_as_large_a_call() -> None:
+    calls: list[int] = []
+
+    def short_of_memory(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
+        calls.append(batch.shape[0] * batch.shape[2] * batch.shape[3])
+        if calls[-1] > 300 * 300:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+        return batch
+
+    picture = picture_of(400, 1600)
+    out = go(short_of_memory, picture, Needs(4, 8, 100), tile=400)
+    np.testing.assert_allclose(out, picture, atol=1e-6)
+    assert max(calls[1:]) <= 200 * 200
+
+
+def test_a_call_is_no_larger_than_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, needs = picture_of(300, 1600), Needs(4, 8, 1000)
+    free = 100 * 2**20
+    monkeypatch.setattr("mdn.engine.memory.available", lambda device: free)
+
+    def check(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
+        assert batch.shape[0] * batch.shape[2] * batch.shape[3] * needs.bytes_per_pixel < free
+        return batch
+
+    go(check, picture, needs, tile=100)
+
+
+def test_the_smallest_tile_is_tried_before_giving_up() -> None:
+    def short_of_memory(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
+        if batch.shape[-1] > 96:
+            raise MemoryError
+        return batch
+
+    picture = picture_of(150, 150)
+    out = go(short_of_memory, picture, Needs(4, 8, 100))
+    np.testing.assert_allclose(out, picture, atol=1e-6)

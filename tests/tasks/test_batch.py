@@ -104,7 +104,7 @@ def test_a_dry_run_does_no_work_and_still_finds_problems() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [ModelError("damaged"), OutOfMemoryError("full"), KeyboardInterrupt(), BrokenPipeError()],
+    [ModelError("damaged"), KeyboardInterrupt(), BrokenPipeError()],
 )
 def test_what_would_befall_every_file_is_let_through(error: BaseException) -> None:
     def work(job: Job, report: Report) -> dict[str, object]:
@@ -112,6 +112,16 @@ def test_what_would_befall_every_file_is_let_through(error: BaseException) -> No
 
     with pytest.raises(type(error)):
         run_batch([job("a"), job("b")], work, Recorder())
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("full"), MemoryError()])
+def test_a_picture_too_large_for_the_memory_is_a_failure_of_that_file(error: Exception) -> None:
+    jobs = [job("a"), job("b")]
+    result = run_batch(jobs, fails_on("a", error=error), Recorder())
+    assert [outcome.status for outcome in result.outcomes] == ["failed", "ok"]
+    assert result.outcomes[0].error.startswith("a: ")
+    assert result.exit_code == 3
+    assert run_batch(jobs[:1], fails_on("a", error=error), Recorder()).exit_code == 5
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,13 @@ def test_a_template_with_any_other_field_is_refused(touch: Touch, template: str)
         plan(["a.png"], template)
 
 
+@pytest.mark.parametrize("template", ["{stem:d}.png", "{stem:>99999999}.png", "{draw:{draw}}.png"])
+def test_a_template_with_any_other_width_is_refused(touch: Touch, template: str) -> None:
+    touch("a.png")
+    with pytest.raises(UsageError, match="only {draw} takes a width"):
+        plan(["a.png"], template)
+
+
 def test_format_changes_the_suffix_but_not_its_spelling(touch: Touch) -> None:
     touch("a.jpg", "b.tif")
     planned = plan(["a.jpg", "b.tif"], None, format="JPG")
@@ -110,7 +117,7 @@ def test_format_is_forced_on_a_named_file(touch: Touch) -> None:
 
 def test_an_unknown_format_is_refused(touch: Touch) -> None:
     touch("a.png")
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="--format gif89: choose one of png"):
         plan(["a.png"], None, format="gif89")
 
 
@@ -171,6 +178,12 @@ def test_stdin_into_a_folder_needs_a_format(touch: Touch) -> None:
 
 
 # --- Folders and patterns ---------------------------------------------------------------------
+
+
+def test_an_empty_name_is_not_the_current_folder(touch: Touch) -> None:
+    touch("a.png")
+    (job,) = plan([""], None).jobs
+    assert "empty name" in problem(job)
 
 
 def test_a_folder_gives_its_images_only(touch: Touch) -> None:

@@ -1,4 +1,4 @@
-"""The one exception tree. Libraries raise these; `cli.app` turns them into a line and an exit code."""
+"""The one exception tree. `cli.app` alone turns these into a line and an exit code."""
 
 
 class MdnError(Exception):

@@ -7,9 +7,10 @@ Along one axis, two neighbouring tiles:
                         [ctx][ feather ][ctx]
 
 Within `context` of an edge that is not the picture's own, a tile's result is wrong: the net did not
-see all that it would have seen in the whole picture. Such pixels get weight zero. Over the `feather`
-the weight rises to one, so that what rounding leaves of a difference shows no seam. Weights are then
-divided by their sum, which is cheap to know: a grid of tiles is the product of its two axes.
+see all that it would have seen in the whole picture. Such pixels get weight zero. Over the
+`feather` the weight rises to one, so that what rounding leaves of a difference shows no seam.
+Weights are then divided by their sum, which is cheap to know: a grid of tiles is the product of
+its two axes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from mdn import __version__
 from mdn.cli import bench, denoise, models, noise, options, train
-from mdn.errors import MdnError, OutOfMemoryError
+from mdn.errors import FileError, MdnError, OutOfMemoryError
 
 EPILOG = (
     "[bold]Exit codes[/bold]: 0 done, 1 internal error, 2 usage, 3 some inputs failed, 4 all "
@@ -41,6 +41,7 @@ class Boundary(TyperGroup):
             sys.stdout.flush()
             return result
         except TYPERS_OWN:
+            _drop_what_cannot_be_written()
             raise
         except BrokenPipeError:
             _abandon_stdout()
@@ -52,6 +53,7 @@ class Boundary(TyperGroup):
             from mdn.cli.render import printable
 
             typer.echo(f"mdn: {printable(message)}", err=True)
+            _drop_what_cannot_be_written()
             raise typer.Exit(code) from None
 
 
@@ -62,12 +64,24 @@ def _explain(error: BaseException) -> tuple[str, int]:
     text = " ".join(str(error).split())
     if isinstance(error, MdnError):
         return f"error: {text}", error.exit_code
+    if isinstance(error, OSError):  # without a name it is one of our own standard streams
+        reason = (error.strerror or type(error).__name__).lower()
+        refused = FileError(error.filename or "standard output", f"cannot be used ({reason})")
+        return f"error: {refused}", refused.exit_code
     if isinstance(error, MemoryError):
         reason = f" ({text})" if text else ""
         message = f"error: out of memory{reason}; give --max-memory 1G or close other programs"
         return message, OutOfMemoryError.exit_code
     kind = type(error).__name__
     return f"error: internal error, {kind}: {text}; run again with --debug to see where", 1
+
+
+def _drop_what_cannot_be_written() -> None:
+    """The failure has been told: Python must not try again at exit and tell it its own way."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
 
 
 def _abandon_stdout() -> None:
@@ -122,12 +136,27 @@ app.command("train")(train.train)
 app.add_typer(models.app, name="models")
 
 
+def _fill_closed_streams() -> None:
+    """Puts the null device where the caller closed a standard stream (`2>&-`).
+
+    Else the next file to be opened would get that number, and be written to by whoever writes to
+    stderr. Standard output is opened for reading, so that an image sent there is an error, not lost.
+    """
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise SystemExit(TERMINATED)  # unwinds the stack, so that temporary files are taken away
 
 
 def main() -> None:
     """The console script."""
+    _fill_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
     if "--debug" not in sys.argv:
         # Libraries warn about a damaged file in their own words, on top of our one line.

@@ -63,12 +63,24 @@ def show(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> N
 
 
 @app.command()
-def path(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
-    """Prints the folder of a model."""
+def path(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            autocompletion=opt.model_names,
+            show_default=False,
+            help="A model's name; otherwise the folder that your own models go into is printed.",
+        ),
+    ] = None,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Prints the folder of a model, or the one for your own models."""
     from mdn.cli import render
     from mdn.registry import store
 
-    folder = str(store.find(name).folder)
+    folder = str(store.user_folder() if name is None else store.find(name).folder)
     if as_json:
         render.print_json({"name": name, "path": folder})
     else:

@@ -13,7 +13,7 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def parse_size(text: str) -> int:
-    """"1G", "512M", "1.5GiB" or plain bytes, as bytes. Raises UsageError."""
+    """ "1G", "512M", "1.5GiB" or plain bytes, as bytes. Raises UsageError."""
     bare = text.strip().upper().removesuffix("IB").removesuffix("B")
     number, unit = (bare[:-1], bare[-1:]) if bare[-1:] in UNITS and bare[-1:] else (bare, "")
     try:

@@ -1,4 +1,4 @@
-"""The nets. One net is one file: a frozen config and a module. They know nothing of the rest of mdn."""
+"""The nets. One net is one file, a frozen config and a module, and knows nothing else of mdn."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ Three ideas, each with its source:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -70,13 +71,12 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(4 * (config.channels + 1), widths[0], 3, padding=1, bias=False)
         self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 2, stride=2, bias=False)
-            for fine, coarse in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in pairwise(widths)
         )
         self.body = _stage(widths[-1], blocks[-1])
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False)
-            for fine, coarse in zip(widths, widths[1:], strict=False)
+            for fine, coarse in pairwise(widths)
         )
         self.decoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.tail = nn.Conv2d(widths[0], 4 * config.channels, 3, padding=1, bias=False)

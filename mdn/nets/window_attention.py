@@ -126,7 +126,7 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        qkv, bias, out = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
+        qkv, bias, out = ctx.saved_tensors  # type: ignore[attr-defined]
         grad_qkv, grad_bias = torch.empty_like(qkv), torch.zeros_like(bias, dtype=torch.float32)
         parts = (tensor.split(_BACKWARD_WINDOWS) for tensor in (qkv, out, grads[0], grad_qkv))
         with torch.autocast(qkv.device.type, enabled=False):

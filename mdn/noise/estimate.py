@@ -17,7 +17,7 @@ SMALLEST_SIDE = 16  # pixels
 # Thresholds chosen on training photos, on which every kind of noise was tried.
 CLIPPED_SHARE = 1e-4  # of the samples at 0 or 1, from which on noise counts as cut off
 CORRELATED = 0.25  # correlation of neighbours
-SMOOTH = 1.6  # low over high frequency energy in the flattest blocks; 1 or less for white noise
+SMOOTH = 2.2  # low over high frequency energy in the flattest blocks; 1 or less for white noise
 FAINT = 1.5 / 255  # sigma below which rounding to 8 bits, not noise, rules how neighbours differ
 DEPENDENT_SLOPE = 0.12  # relative spread of the variance that brightness explains
 DEPENDENT_SURE = 4.5  # the line's slope in standard errors
@@ -136,7 +136,13 @@ def _variance(curve: Curve, seen: Structure | None, correlated: bool) -> float:
     """Noise variance of one channel. Only white noise shows all of itself in high frequencies."""
     if correlated and seen is not None:
         return seen.variance
-    return _mean(curve.variance, curve.weight) if len(curve.variance) else 0.0
+    if len(curve.variance) == 0:
+        return 0.0
+    gain, offset, dependent = _line([curve])
+    if not dependent:
+        return _mean(curve.variance, curve.weight)
+    # Trust decides which line, and the picture's own brightness where on it the picture lies.
+    return max(0.0, _mean(gain * curve.brightness + offset, curve.count))
 
 
 def _line(curves: list[Curve]) -> tuple[float, float, bool]:

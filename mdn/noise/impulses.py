@@ -31,7 +31,7 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
     centre = plane[1:-1, 1:-1]
     lowest, highest = _neighbours(plane)
     spread = highest - lowest
-    usual = _usual(spread, (highest + lowest) / 2)
+    usual = _usual(spread, centre)
     margin = torch.clamp(REACH * spread.clamp(min=usual), min=SMALLEST)
     bright, dark = centre > highest + margin, centre < lowest - margin
     mask[1:-1, 1:-1] = bright | dark

@@ -16,7 +16,7 @@ from torch import Tensor
 CELL, CELLS = 6, 4  # a block is 4 x 4 cells of 6 x 6 pixels
 SIDE = CELL * CELLS
 MOST_BLOCKS = 10_000
-SHARE = 0.05  # of the blocks: those taken for flat
+SHARE = 0.02  # of the blocks: those taken for flat
 FEWEST = 20
 MOST_CLIPPED = 0.3  # share of a block's samples at 0 or 1
 FAR = 4  # pixels: beyond the reach of demosaicing and of small blurs

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from mdn.errors import ModelError
 
 CARD = "card.toml"
 DOMAINS = ("display", "hdr", "counts")
+
+_SPOKEN = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple: "a list of texts",
+    dict: "a table",
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class Card:
     """One model's card, as its card.toml says it.
 
     Attributes:
-        name: what the user types after --model; the folder's name.
+        name: what the user types after --model: the folder's name, for a model that is found by it.
         title, summary: one line each.
         arch: a name in nets.ARCHITECTURES.
         weights: file name inside the folder; .safetensors, or .pth read with weights_only.
@@ -79,32 +89,49 @@ def read_card(folder: Path, origin: str) -> Card:
         raise ModelError(f"{folder}: not a model: it has no {CARD}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: not a readable card: {error}") from error
-    known = {f.name for f in fields(Card)}
+    known = {f.name: f for f in fields(Card) if f.name not in ("folder", "origin")}
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in known or key in ("folder", "origin"):
+        if key not in known:
             raise ModelError(f"{path}: unknown key {key!r}")
         values[key] = tuple(value) if isinstance(value, list) else value
-    try:
-        card = Card(**values, folder=folder, origin=origin)
-    except TypeError as error:
-        raise ModelError(f"{path}: {str(error).removeprefix('Card.__init__() ')}") from error
-    _check(card, path)
+    needed = [name for name, f in known.items() if f.default is f.default_factory is MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise ModelError(f"{path}: it lacks {', '.join(missing)}")
+    _check_types(values, path)
+    if origin != "folder":  # what a model is found by; its folder may have been copied or renamed
+        values["name"] = folder.name
+    card = Card(**values, folder=folder, origin=origin)
+    _check_ranges(card, path)
     return card
 
 
-def _check(card: Card, path: Path) -> None:
-    """Types and ranges that the engine relies on."""
-    numbers = (card.channels, card.multiple, card.context, card.parameters)
+def _check_types(values: dict[str, Any], path: Path) -> None:
+    hints = get_type_hints(Card)
+    for key, value in values.items():
+        kind = get_origin(hints[key]) or hints[key]
+        fits = isinstance(value, (int, float) if kind is float else kind)
+        if isinstance(value, bool) and kind is not bool:
+            fits = False
+        if kind is tuple and fits:
+            fits = all(isinstance(item, str) for item in value)
+        if not fits:
+            raise ModelError(f"{path}: {key} must be {_SPOKEN[kind]}, not {value!r}")
+
+
+def _check_ranges(card: Card, path: Path) -> None:
+    """What the engine relies on."""
     wrong = (
-        "channels, multiple, context and parameters must be whole numbers"
-        if not all(isinstance(n, int) and n >= 0 for n in numbers)
-        else "multiple and channels must be at least 1"
-        if card.multiple < 1 or card.channels < 1
+        "context and parameters must be at least 0"
+        if card.context < 0 or card.parameters < 0
+        else "multiple must be at least 1, channels 1 or 3"
+        if card.multiple < 1 or card.channels not in (1, 3)
+        else "bytes_per_pixel must be above 0"
+        if not 0 < card.bytes_per_pixel < math.inf
         else f"domain must be one of {', '.join(DOMAINS)}"
         if card.domain not in DOMAINS
         else "weights must be a file name without folders"
-        if Path(str(card.weights)).name != card.weights
+        if not card.weights or Path(card.weights).name != card.weights
         else ""
     )
     if wrong:

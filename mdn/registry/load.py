@@ -33,10 +33,20 @@ def load(card: Card, device: torch.device) -> nn.Module:
             arch, config, state = card.arch, card.config, _read_pickle(card)
         net = nets.build(arch, config)
         net.load_state_dict(state)
+        _compare(card, net)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"model {card.name!r}: its weights do not load: {reason}") from error
     return net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _compare(card: Card, net: Any) -> None:
+    """Raises ValueError where the card promises the engine what the net does not keep."""
+    channels, multiple = net.config.channels, net.multiple
+    if card.channels != channels:
+        raise ValueError(f"they take {channels} channels, the card says {card.channels}")
+    if card.multiple % multiple:
+        raise ValueError(f"they need sizes of {multiple}, the card says {card.multiple}")
 
 
 def _read_safetensors(card: Card) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
@@ -52,7 +62,9 @@ def _read_pickle(card: Card) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise ValueError(f"it holds more than weights: {error}") from error
     for key in ("params_ema", "params", "state_dict"):
-        state = state.get(key, state)
+        state = state.get(key, state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError("it holds no table of weights")
     return {key: _single(value) for key, value in state.items()}
 
 

@@ -62,7 +62,10 @@ def digest(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError(f"{path}: the model's weights cannot be read: {error.strerror}") from error
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ModelError(
+            f"{path}: the model's weights cannot be read: {reason}; reinstall mdn, or the model"
+        ) from error
 
 
 def verify(card: Card) -> None:

@@ -13,7 +13,9 @@ from mdn.registry.cards import CARD
 from mdn.registry.store import digest
 
 
-def write_card(folder: Path, net: nn.Module, arch: str, weights: str, about: dict[str, Any]) -> None:
+def write_card(
+    folder: Path, net: nn.Module, arch: str, weights: str, about: dict[str, Any]
+) -> None:
     """Write card.toml beside the weights.
 
     Args:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError
 from mdn.training import recipe as recipes

@@ -26,7 +26,7 @@ def write_whole(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise FileError(path, f"cannot be written: {error.strerror}") from error
@@ -37,7 +37,7 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     partial = folder / (CHECKPOINT + ".part")
     try:
         torch.save(state, partial)
-        os.replace(partial, folder / CHECKPOINT)
+        partial.replace(folder / CHECKPOINT)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         partial.unlink(missing_ok=True)
         raise FileError(folder / CHECKPOINT, f"cannot be written: {error}") from error
@@ -56,8 +56,6 @@ def load_state(folder: Path) -> dict[str, Any] | None:
 
 def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor]) -> None:
     """Half-precision weights that carry the architecture and config they belong to."""
-    half = {
-        k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()
-    }
+    half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()}
     config = dataclasses.asdict(net.config)  # type: ignore[call-overload]
     write_whole(path, save(half, {"arch": arch, "config": json.dumps(config)}))

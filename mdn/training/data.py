@@ -82,7 +82,7 @@ class Crops:
         self.pictures = [p.to(device) for p in large]
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """`count` crops as float32 (count, 3, size, size) in 0..1; the generator lives on the CPU."""
+        """`count` crops as float32 (count, 3, size, size) in 0..1; a CPU generator."""
         dice = torch.rand(count, 5, generator=generator).tolist()
         crops = torch.stack([self._one(*row) for row in dice])
         return crops.float() / 255

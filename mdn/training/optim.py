@@ -11,7 +11,7 @@ from mdn.training.recipe import OptimRecipe
 
 
 class FlatMuon(torch.optim.Optimizer):
-    """torch's Muon for convolutions: each kernel is stepped as its (out, in * height * width) matrix.
+    """torch's Muon for convolutions: each kernel is stepped as one matrix, a row an output.
 
     Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix, which for short runs of these
     nets is worth about half the steps of Adam; torch's own takes nothing but two-dimensional
@@ -50,7 +50,7 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
     """The optimisers of a recipe; together they own every parameter of the net once."""
     parameters = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
     if recipe.name == "muon":
-        # First and last layers map to and from colours and stay with Adam, as Muon's authors advise.
+        # First and last layers stay with Adam, as Muon's authors advise.
         inner = [p for n, p in parameters if p.ndim == 4 and not n.startswith(("head.", "tail."))]
         ids = {id(p) for p in inner}
         outer = [p for _, p in parameters if id(p) not in ids]
@@ -58,9 +58,7 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
         return [muon, torch.optim.Adam(outer, lr=recipe.adam_lr, betas=recipe.betas)]
     kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
     weights = [p for _, p in parameters]
-    return [
-        kind(weights, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
-    ]
+    return [kind(weights, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)]
 
 
 def factor(recipe: OptimRecipe, step: int) -> float:

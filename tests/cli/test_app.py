@@ -18,7 +18,7 @@ from mdn.errors import (
     OutOfMemoryError,
     UsageError,
 )
-from tests.cli.cli_tools import Run, child_environment, process
+from tests.cli.cli_tools import MODEL, Make, Run, child_environment, process
 
 COMMANDS = ["denoise", "noise", "train", "bench", "models"]
 
@@ -91,6 +91,11 @@ def test_help_answers_in_a_third_of_a_second(tmp_path: Path) -> None:
         (FileError("\x1b[31m.png", "damaged"), 3, "mdn: error: \\x1b[31m.png: damaged"),
         (KeyboardInterrupt(), 130, "mdn: interrupted"),
         (BrokenPipeError(), 141, ""),
+        (
+            PermissionError(13, "No entry", "home/models"),
+            3,
+            "home/models: cannot be used (no entry",
+        ),
         (ValueError("a bug"), 1, "internal error, ValueError: a bug; run again with --debug"),
     ],
 )
@@ -106,6 +111,40 @@ def test_errors_become_one_line_and_a_code(
     assert line in result.stderr
     assert len(result.stderr.splitlines()) == (1 if line else 0)
     assert result.stdout == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_standard_output_on_a_full_disk_is_no_internal_error(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mdn", "models", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=child_environment(),
+            check=False,
+        )
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"mdn: error: standard output: cannot be used (no space left")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 4), (">&-", 4), ("2>&-", 0)])
+def test_closed_standard_streams(tmp_path: Path, make: Make, closed: str, code: int) -> None:
+    make("a.png")
+    words = {"<&-": "- -o b.png", ">&-": "a.png -o -", "2>&-": "a.png -o b.png"}[closed]
+    done = subprocess.run(
+        f'exec "{sys.executable}" -m mdn denoise {words} {" ".join(MODEL)} {closed}',
+        shell=True,
+        capture_output=True,
+        cwd=tmp_path,
+        env=child_environment(),
+        check=False,
+    )
+    assert done.returncode == code
+    assert done.stderr.count(b"\n") == (1 if code else 0)
+    assert (tmp_path / "b.png").exists() == (code == 0)
 
 
 @pytest.mark.parametrize(

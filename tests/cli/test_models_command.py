@@ -88,3 +88,7 @@ def test_an_unknown_name_gets_the_nearest(run: Run, mine: Path, command: str) ->
     assert result.exit_code == 6
     assert "mine" in result.stderr
     assert result.stdout == ""
+
+
+def test_path_without_a_name_is_where_own_models_go(run: Run, mine: Path) -> None:
+    assert run("models", "path").stdout == f"{mine.parent}\n"

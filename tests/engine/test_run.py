@@ -1,4 +1,4 @@
-"""The engine: tiled equals whole, any size works, memory is bounded, and running out is survived."""
+"""The engine: tiled equals whole, any size works, memory is bounded, running out is survived."""
 
 from __future__ import annotations
 

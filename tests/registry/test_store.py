@@ -82,7 +82,7 @@ def test_a_users_model_is_found_and_hides_a_shipped_one(own: Path) -> None:
 
 
 def test_an_unknown_name_offers_the_nearest() -> None:
-    with pytest.raises(ModelError, match="did you mean .*photo"):
+    with pytest.raises(ModelError, match=r"did you mean .*photo"):
         store.find("phto")
 
 
@@ -110,8 +110,16 @@ def test_missing_weights_and_cards_are_named(own: Path) -> None:
         ("parameters = ", "multiple = ", "not a readable card"),
         ("multiple = 4", "multiple = 0", "at least 1"),
         ('weights = "', 'weights = "../', "without folders"),
-        ("channels = 3", 'channels = "3"', "whole numbers"),
-        ('licence = "MIT"\n', "", "licence"),
+        ("channels = 3", 'channels = "3"', "channels must be a whole number, not '3'"),
+        ("channels = 3", "channels = true", "channels must be a whole number"),
+        ("channels = 3", "channels = 2", "channels 1 or 3"),
+        ("context = 24", "context = -1", "at least 0"),
+        ("bytes_per_pixel = 116.0", 'bytes_per_pixel = "x"', "bytes_per_pixel must be a number"),
+        ("bytes_per_pixel = 116.0", "bytes_per_pixel = nan", "above 0"),
+        ('weights = "weights.safetensors"', 'weights = ""', "a file name"),
+        ("hidden = true", "scores = 3", "scores must be a table"),
+        ("hidden = true", 'noise_seen = "all"', "noise_seen must be a list of texts"),
+        ('licence = "MIT"\n', "", "it lacks licence"),
     ],
 )
 def test_odd_cards_are_refused(own: Path, old: str, new: str, complaint: str) -> None:
@@ -120,13 +128,27 @@ def test_odd_cards_are_refused(own: Path, old: str, new: str, complaint: str) ->
         store.find("own")
 
 
+def test_a_model_is_called_by_the_folder_it_is_found_in(own: Path) -> None:
+    own.rename(own.with_name("mine"))
+    assert store.find("mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("channels = 3", "channels = 1"), ("multiple = 4", "multiple = 6")]
+)
+def test_a_card_that_does_not_fit_the_net_is_refused(own: Path, old: str, new: str) -> None:
+    edit(own, old, new)
+    with pytest.raises(ModelError, match="do not load: they"):
+        load(store.find("own"), CPU)
+
+
 def use_pickle(own: Path, payload: object) -> Card:
     path = own / "weights.pth"
     with path.open("wb") as stream:
-        if isinstance(payload, dict):
-            torch.save(payload, stream)
-        else:
+        if isinstance(payload, Evil):
             pickle.dump(payload, stream)
+        else:
+            torch.save(payload, stream)
     edit(own, 'weights = "weights.safetensors"', 'weights = "weights.pth"')
     text = (own / "card.toml").read_text()
     old = next(line for line in text.splitlines() if line.startswith("sha256"))
@@ -140,6 +162,12 @@ def test_a_pth_loads_through_weights_only(own: Path) -> None:
     state = load(store.find("unittest"), CPU).state_dict()
     net = load(use_pickle(own, {"params": state}), CPU)
     assert torch.equal(net.state_dict()["tail.weight"], state["tail.weight"])
+
+
+@pytest.mark.parametrize("payload", [[1, 2], {"params": 3}, {"params": {"tail.weight": 3}}])
+def test_a_pth_without_weights_is_refused(own: Path, payload: object) -> None:
+    with pytest.raises(ModelError, match="no table of weights"):
+        load(use_pickle(own, payload), CPU)
 
 
 class Evil:

@@ -145,7 +145,8 @@ def test_two_processes_equal_one(tmp_path: Path, data: Path, write_recipe: Recip
     )
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-port", "29517", str(script), str(recipe), str(data), str(tmp_path / "two")]
+    command += ["--master-port", "29517", str(script), str(recipe), str(data)]
+    command += [str(tmp_path / "two")]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300)
     one, two = log_of(tmp_path / "one"), log_of(tmp_path / "two")

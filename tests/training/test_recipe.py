@@ -46,7 +46,7 @@ def test_a_recipe_that_cannot_fit(
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="gone.toml"):
+    with pytest.raises(UsageError, match=r"gone\.toml"):
         load(tmp_path / "gone.toml")
 
 

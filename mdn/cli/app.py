@@ -140,7 +140,7 @@ def _fill_closed_streams() -> None:
     """Puts the null device where the caller closed a standard stream (`2>&-`).
 
     Else the next file to be opened would get that number, and be written to by whoever writes to
-    stderr. Standard output is opened for reading, so that an image sent there is an error, not lost.
+    stderr. Standard output is opened for reading: an image sent there is an error, not lost.
     """
     if sys.stdin is None:
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))

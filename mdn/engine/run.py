@@ -18,7 +18,7 @@ from mdn.engine import memory
 from mdn.errors import OutOfMemoryError
 from mdn.tiles import Span, padded, reflected, smallest_tile, spans
 
-TILE = 768  # pixels a side, unless memory or the user says otherwise
+TILE = 512  # pixels a side, unless memory or the user says otherwise; larger ones leave the cache
 BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**22}  # of one call of the net
 
 # (batch of B x C x H x W, float32; origin (y, x) of each in the picture) -> the same shape.

@@ -13,6 +13,9 @@ from mdn import nets
 from mdn.encoding import Display
 from mdn.engine import Infer, Needs, Runtime, run
 from mdn.errors import OutOfMemoryError
+from mdn.registry import store
+from mdn.registry.cards import Card
+from mdn.registry.load import load
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -69,6 +72,18 @@ def test_tiled_equals_whole(arch: str, size: tuple[int, int]) -> None:
     picture = picture_of(*size)
     whole = go(infer_with(net), picture, needs, tile=4096)
     tiled = go(infer_with(net), picture, needs, tile=1)
+    assert np.abs(whole - picture).max() > 0.05, "the net does something"
+    assert np.abs(whole - tiled).max() < 1e-3
+
+
+@pytest.mark.parametrize("card", store.list_cards(), ids=lambda card: card.name)
+def test_tiled_equals_whole_with_the_context_on_the_card(card: Card) -> None:
+    """A card may state less than the receptive field: then it must have been measured to do."""
+    infer = infer_with(load(card, CPU))
+    needs = Needs(card.context, card.multiple, card.bytes_per_pixel)
+    picture = picture_of(211, 403)
+    whole = go(infer, picture, needs, tile=4096)
+    tiled = go(infer, picture, needs, tile=1)
     assert np.abs(whole - picture).max() > 0.05, "the net does something"
     assert np.abs(whole - tiled).max() < 1e-3
 

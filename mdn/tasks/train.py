@@ -29,7 +29,6 @@ class Settings:
         stop_after: stop after that many steps of this call, the checkpoint kept.
         device, precision: as for every command.
         save_every: seconds between checkpoints.
-        compiled: run the net through torch.compile.
     """
 
     recipe: Path
@@ -40,7 +39,6 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     save_every: float = 180.0
-    compiled: bool = False
 
 
 class Report(Protocol):
@@ -102,7 +100,7 @@ def _prepare(
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
     watch = Watch(held_out, recipe.watch, processes.device)
     precision = choose_precision(settings.precision, processes.device)
-    trainer = Trainer(recipe, folder, crops, watch, processes, precision, settings.compiled)
+    trainer = Trainer(recipe, folder, crops, watch, processes, precision)
     if settings.resume and trainer.resume():
         report.note(f"going on from step {trainer.step} in {folder}")
     elif not settings.resume:

@@ -49,7 +49,6 @@ class Trainer:
         watch: Watch,
         processes: Processes,
         precision: torch.dtype | None,
-        compiled: bool = False,
     ) -> None:
         if recipe.optim.groups % processes.count:
             raise UsageError(
@@ -71,10 +70,8 @@ class Trainer:
         self.scores: dict[str, float] = {}
         self.losses: list[float] = []  # since the last row of the log
         self.log = Log(folder / "training.csv", watch.names(), writes=processes.first)
-        forward: nn.Module = self.net
-        if processes.count > 1:
-            forward = DistributedDataParallel(self.net)
-        self.forward = _compile(forward) if compiled else forward
+        several = processes.count > 1
+        self.forward = DistributedDataParallel(self.net) if several else self.net
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint. False where there is none."""
@@ -182,9 +179,10 @@ class Trainer:
         self.scaler.scale(loss).backward()
         value = self.processes.mean(loss.detach())
         if not math.isfinite(value):
+            kept = f"the checkpoint of step {self.kept} is kept in {self.folder}; "
             raise MdnError(
-                f"step {self.step}: the loss is not a number; the checkpoint of step"
-                f" {max(self.kept, 0)} is kept in {self.folder}; lower the learning rate"
+                f"step {self.step}: the loss is not a number;"
+                f" {kept if self.kept >= 0 else ''}lower the learning rate"
             )
         for optimiser in self.optimisers:
             self.scaler.unscale_(optimiser)
@@ -244,14 +242,6 @@ def _join(groups: list[Sample]) -> Sample:
         torch.cat([getattr(g, part) for g in groups]) for part in ("noisy", "clean", "seeds")
     )
     return Sample(noisy, clean, keep, seeds)
-
-
-def _compile(net: nn.Module) -> Any:
-    """torch.compile where a compiler is at hand, else the net as it is."""
-    try:
-        return torch.compile(net, dynamic=False)
-    except RuntimeError:
-        return net
 
 
 def _begin_from(net: nn.Module, path: Path) -> None:

@@ -19,6 +19,7 @@ from mdn.errors import OutOfMemoryError
 from mdn.tiles import Span, padded, reflected, smallest_tile, spans
 
 TILE = 512  # pixels a side, unless memory or the user says otherwise; larger ones leave the cache
+SLACK = 48 * 2**20  # bytes that libraries take on first use, and fragments of freed memory
 BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**22}  # of one call of the net
 
 # (batch of B x C x H x W, float32; origin (y, x) of each in the picture) -> the same shape.
@@ -111,7 +112,7 @@ def _first_tile(needs: Needs, runtime: Runtime, picture: np.ndarray) -> tuple[in
     if runtime.device.type == "cpu":
         room -= reserved
     if runtime.max_memory is not None:
-        room = min(room, runtime.max_memory - memory.resident() - reserved)
+        room = min(room, runtime.max_memory - memory.resident() - reserved - SLACK)
     # A row of tiles holds, as floats, its blend and the copy it is read into.
     band = 3 * 4 * picture.shape[1] * picture.shape[2]
     height, width = (padded(n, needs.multiple) for n in picture.shape[:2])

@@ -71,6 +71,7 @@ class Denoiser:
 
     def page(self, page: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
         """One page (H, W, C) as stored -> the same, denoised."""
+        _ = self.net  # loaded before the engine asks how much memory is taken
         coding = Display(page.dtype)
         infer = in_channels(self.infer, self.card.channels)
         return run_engine(

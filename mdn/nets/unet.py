@@ -10,6 +10,10 @@ Three ideas, each with its source:
 - a fourth input plane marks the pixels that are not to be believed. It is zero where everything is,
   so that marking nothing leaves the net exactly scale-equivariant. Training on masked crops teaches
   the net to rebuild the marked pixels from their surroundings (masked image training, CVPR 2023).
+
+A net that is told how strong the noise is has a fifth plane, that standard deviation. It scales
+with the picture: f(a x, a s) = a f(x, s) (DRUNet, Zhang et al. 2021, section 3). One noise level,
+seen at many contrasts, then teaches it all levels.
 """
 
 from __future__ import annotations
@@ -32,11 +36,13 @@ class UNetConfig:
         widths: channels at 1/2, 1/4, 1/8 ... of the input's resolution.
         blocks: residual blocks at each of those, down and again up; the last only once.
         channels: colour channels in and out.
+        levelled: whether it is told the standard deviation of the noise.
     """
 
     widths: tuple[int, ...] = (64, 128, 192)
     blocks: tuple[int, ...] = (3, 2, 1)
     channels: int = 3
+    levelled: bool = False
 
 
 class ResidualBlock(nn.Module):
@@ -56,7 +62,7 @@ def _stage(width: int, blocks: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Blind denoiser: (B, C, H, W), nominally 0..1, H and W multiples of `multiple` -> the same.
+    """Denoiser: (B, C, H, W), nominally 0..1, H and W multiples of `multiple` -> the same.
 
     Attributes:
         seeded: False: it draws no masks of its own, and takes no seed.
@@ -68,7 +74,8 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths, blocks = config.widths, config.blocks
-        self.head = nn.Conv2d(4 * (config.channels + 1), widths[0], 3, padding=1, bias=False)
+        planes = config.channels + 1 + config.levelled
+        self.head = nn.Conv2d(4 * planes, widths[0], 3, padding=1, bias=False)
         self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in pairwise(widths)
@@ -102,14 +109,26 @@ class UNet(nn.Module):
         # at half resolution, beside the input and output pictures; measured to hold within 20 %.
         return 4 * (5 * self.config.widths[0] / 4 + 6 * (self.config.channels + 1))
 
-    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Denoise x; where keep (B, 1, H, W) is 0 the pixel is not looked at but rebuilt."""
+    def forward(
+        self, x: Tensor, keep: Tensor | None = None, level: Tensor | None = None
+    ) -> Tensor:
+        """Denoise x.
+
+        keep: (B, 1, H, W); where it is 0 the pixel is not looked at but rebuilt.
+        level: the noise's standard deviation on x's scale, to be spread over (B, 1, H, W); a
+            levelled net needs it, another must not get it.
+        """
+        if (level is not None) != self.config.levelled:
+            raise ValueError("a levelled net, and no other, needs the level of the noise")
         centred = x - MIDDLE
         if keep is None:
             doubt = torch.zeros_like(centred[:, :1])
         else:
             centred, doubt = centred * keep, 1 - keep.to(centred.dtype)
-        h = F.pixel_unshuffle(torch.cat([centred, doubt], 1), 2)
+        planes = [centred, doubt]
+        if level is not None:
+            planes.append(level.to(centred.dtype).expand_as(doubt))
+        h = F.pixel_unshuffle(torch.cat(planes, 1), 2)
         h = self.head(h.contiguous(memory_format=torch.channels_last))
         skips = []
         for encode, down in zip(self.encoders, self.downs, strict=True):

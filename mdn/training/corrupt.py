@@ -16,6 +16,8 @@ from mdn.nets.masking import draw_seeds
 from mdn.training.data import Crops
 from mdn.training.recipe import Recipe
 
+MIDDLE = 0.5  # contrast is lowered and raised about mid-gray
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -24,12 +26,15 @@ class Sample:
     Attributes:
         noisy, clean: (B, C, H, W).
         keep: (B, 1, H, W), 1 where the pixel is shown to the net, or None: no mask.
+        level: (B, 1, 1, 1), the noise level drawn, on the scale of [0, 1] pictures where its kind
+            is given on the 0-255 scale; for nets that are told.
         seeds: (B,) int64, for nets that draw masks of their own.
     """
 
     noisy: Tensor
     clean: Tensor
     keep: Tensor | None
+    level: Tensor
     seeds: Tensor
 
 
@@ -50,28 +55,44 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     gray = _toss(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
-    noisy = _add_noise(recipe, clean, generator)
+    contrast = _draw_contrast(recipe, count, generator).to(clean.device)
+    clean = MIDDLE + (clean - MIDDLE) * contrast
+    noisy, level = _add_noise(recipe, clean, contrast, generator)
     if gray:
         clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
     keep = None
     if _toss(generator) < recipe.mask.share:
         keep = _draw_masks(recipe, clean, generator)
-    return Sample(noisy, clean, keep, draw_seeds(count, generator).to(clean.device))
+    return Sample(noisy, clean, keep, level, draw_seeds(count, generator).to(clean.device))
 
 
 def _toss(generator: torch.Generator) -> float:
     return torch.rand((), generator=generator).item()
 
 
-def _add_noise(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:
+def _draw_contrast(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:
+    """(count, 1, 1, 1) factors on the contrast, evenly spread over low..high by their logarithm."""
+    low, high = recipe.contrast.low, recipe.contrast.high
+    if _toss(generator) >= recipe.contrast.share:
+        return torch.ones(count, 1, 1, 1)
+    return low * (high / low) ** torch.rand(count, 1, 1, 1, generator=generator)
+
+
+def _add_noise(
+    recipe: Recipe, clean: Tensor, contrast: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Noise of one kind, and the level of each crop."""
     weights = torch.tensor([row.weight for row in recipe.noise])
     row = recipe.noise[int(torch.multinomial(weights, 1, generator=generator))]
     spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator).to(clean.device)
-    noisy = noise.add(clean, row.kind, row.low + (row.high - row.low) * spread, generator)
-    # Files hold clipped and rounded values; the classical protocol measures on unclipped ones.
+    level = row.low + (row.high - row.low) * spread
+    noisy = noise.add(clean, row.kind, level, generator)
+    # Files hold clipped and rounded values; the classical protocol measures on unclipped ones. A
+    # picture of other contrast is cut off at the ends of its own range.
     if _toss(generator) < recipe.clip_share:
-        noisy = (noisy.clamp(0, 1) * 255).round() / 255
-    return noisy
+        stretched = (MIDDLE + (noisy - MIDDLE) / contrast).clamp(0, 1)
+        noisy = MIDDLE + ((stretched * 255).round() / 255 - MIDDLE) * contrast
+    return noisy, level / 255
 
 
 def _draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:

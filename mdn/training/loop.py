@@ -121,6 +121,9 @@ class Trainer:
         if self.recipe.mask.share:
             low, high = self.recipe.mask.low, self.recipe.mask.high
             seen.append(f"masks {low:g}-{high:g} on {self.recipe.mask.share:g} of the crops")
+        if self.recipe.contrast.share:
+            low, high = self.recipe.contrast.low, self.recipe.contrast.high
+            seen.append(f"contrast times {low:g}-{high:g} on {self.recipe.contrast.share:g} of it")
         sources = "crops of " + ", ".join(self.recipe.data.sources)
         scores = {name: round(score, 2) for name, score in self.scores.items()}
         return {
@@ -201,6 +204,8 @@ class Trainer:
         with self._autocast():
             if self.net.seeded:
                 output = self.forward(noisy, seed=sample.seeds)
+            elif getattr(self.net.config, "levelled", False):
+                output = self.forward(noisy, keep=sample.keep, level=sample.level)
             else:
                 output = self.forward(noisy, keep=sample.keep)
         measure = F.l1_loss if self.recipe.loss == "l1" else F.mse_loss
@@ -238,10 +243,11 @@ def _join(groups: list[Sample]) -> Sample:
         keep = torch.cat(
             [torch.ones_like(g.noisy[:, :1]) if g.keep is None else g.keep for g in groups]
         )
-    noisy, clean, seeds = (
-        torch.cat([getattr(g, part) for g in groups]) for part in ("noisy", "clean", "seeds")
+    noisy, clean, level, seeds = (
+        torch.cat([getattr(g, part) for g in groups])
+        for part in ("noisy", "clean", "level", "seeds")
     )
-    return Sample(noisy, clean, keep, seeds)
+    return Sample(noisy, clean, keep, level, seeds)
 
 
 def _begin_from(net: nn.Module, path: Path) -> None:

@@ -48,6 +48,15 @@ class MaskRecipe:
 
 
 @dataclass(frozen=True)
+class ContrastRecipe:
+    """A `share` of the batch has its contrast multiplied by low..high before noise is added."""
+
+    share: float = 0.0
+    low: float = 1.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True)
 class OptimRecipe:
     """Optimiser, schedule and budget.
 
@@ -106,6 +115,7 @@ class Recipe:
     noise: tuple[NoiseRecipe, ...]
     net: dict[str, Any] = field(default_factory=dict)
     mask: MaskRecipe = MaskRecipe()
+    contrast: ContrastRecipe = ContrastRecipe()
     optim: OptimRecipe = OptimRecipe()
     watch: WatchRecipe = WatchRecipe()
     about: dict[str, str] = field(default_factory=dict)
@@ -144,6 +154,7 @@ def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recip
     for key, kind in (
         ("data", DataRecipe),
         ("mask", MaskRecipe),
+        ("contrast", ContrastRecipe),
         ("optim", OptimRecipe),
         ("watch", WatchRecipe),
     ):
@@ -192,7 +203,7 @@ def _typed(value: Any, f: Any, where: str) -> Any:
 
 def _check(recipe: Recipe, where: str) -> None:
     """The numbers must fit together before hours are spent on them."""
-    optim, data, mask = recipe.optim, recipe.data, recipe.mask
+    optim, data, mask, contrast = recipe.optim, recipe.data, recipe.mask, recipe.contrast
     problems = [
         (not data.sources, "[data] sources is empty"),
         (data.crop < 8, "[data] crop must be at least 8 pixels"),
@@ -205,6 +216,7 @@ def _check(recipe: Recipe, where: str) -> None:
         (optim.lr <= 0, "[optim] lr must be above 0"),
         (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
         (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
+        (not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"),
         (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),
         (any(row.weight <= 0 for row in recipe.noise), "[[noise]] weight must be above 0"),
         (recipe.watch.every < 1, "[watch] every must be at least 1"),

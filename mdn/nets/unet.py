@@ -37,12 +37,19 @@ class UNetConfig:
         blocks: residual blocks at each of those, down and again up; the last only once.
         channels: colour channels in and out.
         levelled: whether it is told the standard deviation of the noise.
+        sampled: whether doubt is told for each sample, not only for whole pixels.
     """
 
     widths: tuple[int, ...] = (64, 128, 192)
     blocks: tuple[int, ...] = (3, 2, 1)
     channels: int = 3
     levelled: bool = False
+    sampled: bool = False
+
+    @property
+    def planes(self) -> int:
+        """Input planes: colours, doubts and level."""
+        return self.channels + (self.channels if self.sampled else 1) + self.levelled
 
 
 class ResidualBlock(nn.Module):
@@ -74,8 +81,7 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths, blocks = config.widths, config.blocks
-        planes = config.channels + 1 + config.levelled
-        self.head = nn.Conv2d(4 * planes, widths[0], 3, padding=1, bias=False)
+        self.head = nn.Conv2d(4 * config.planes, widths[0], 3, padding=1, bias=False)
         self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in pairwise(widths)
@@ -107,27 +113,29 @@ class UNet(nn.Module):
         """Peak memory of a float32 call by pixel of its input, skips and workspace included."""
         # The widest moment is the last decoder: its skip, its input and two convolutions' outputs
         # at half resolution, beside the input and output pictures; measured to hold within 20 %.
-        return 4 * (5 * self.config.widths[0] / 4 + 6 * (self.config.channels + 1))
+        return 4 * (5 * self.config.widths[0] / 4 + 6 * self.config.planes)
 
     def forward(
         self, x: Tensor, keep: Tensor | None = None, level: Tensor | None = None
     ) -> Tensor:
         """Denoise x.
 
-        keep: (B, 1, H, W); where it is 0 the pixel is not looked at but rebuilt.
+        keep: (B, 1, H, W), or (B, C, H, W) for a sampled net; where it is 0 the pixel, or sample,
+            is not looked at but rebuilt.
         level: the noise's standard deviation on x's scale, to be spread over (B, 1, H, W); a
             levelled net needs it, another must not get it.
         """
         if (level is not None) != self.config.levelled:
             raise ValueError("a levelled net, and no other, needs the level of the noise")
         centred = x - MIDDLE
+        doubts = self.config.channels if self.config.sampled else 1
         if keep is None:
-            doubt = torch.zeros_like(centred[:, :1])
+            doubt = torch.zeros_like(centred[:, :doubts])
         else:
             centred, doubt = centred * keep, 1 - keep.to(centred.dtype)
-        planes = [centred, doubt]
+        planes = [centred, doubt.expand(-1, doubts, -1, -1)]
         if level is not None:
-            planes.append(level.to(centred.dtype).expand_as(doubt))
+            planes.append(level.to(centred.dtype).expand_as(centred[:, :1]))
         h = F.pixel_unshuffle(torch.cat(planes, 1), 2)
         h = self.head(h.contiguous(memory_format=torch.channels_last))
         skips = []

@@ -25,7 +25,8 @@ class Sample:
 
     Attributes:
         noisy, clean: (B, C, H, W).
-        keep: (B, 1, H, W), 1 where the pixel is shown to the net, or None: no mask.
+        keep: (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1 where the net
+            may look, or None: no mask.
         level: (B, 1, 1, 1), the noise level drawn, on the scale of [0, 1] pictures where its kind
             is given on the 0-255 scale; for nets that are told.
         seeds: (B,) int64, for nets that draw masks of their own.
@@ -96,9 +97,12 @@ def _add_noise(
 
 
 def _draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:
-    """One Bernoulli mask a pixel, shared by the colours; the ratio differs from crop to crop."""
-    count, _, height, width = clean.shape
+    """Bernoulli masks of pixels or of single samples; the ratio differs from crop to crop."""
+    count, channels, height, width = clean.shape
+    several = recipe.mask.samples > 0
+    planes = channels if several and _toss(generator) < recipe.mask.samples else 1
     low, high = recipe.mask.low, recipe.mask.high
     ratio = low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
-    drawn = torch.rand(count, 1, height, width, generator=generator)
-    return (drawn >= ratio).float().to(clean.device)
+    drawn = torch.rand(count, planes, height, width, generator=generator)
+    keep = (drawn >= ratio).float().to(clean.device)
+    return keep.expand(-1, channels, -1, -1) if several else keep

@@ -240,8 +240,9 @@ def _join(groups: list[Sample]) -> Sample:
     """The groups as one batch; a group without a mask believes every pixel."""
     keep = None
     if any(g.keep is not None for g in groups):
+        planes = max(g.keep.shape[1] for g in groups if g.keep is not None)
         keep = torch.cat(
-            [torch.ones_like(g.noisy[:, :1]) if g.keep is None else g.keep for g in groups]
+            [torch.ones_like(g.noisy[:, :planes]) if g.keep is None else g.keep for g in groups]
         )
     noisy, clean, level, seeds = (
         torch.cat([getattr(g, part) for g in groups])

@@ -40,9 +40,13 @@ class NoiseRecipe:
 
 @dataclass(frozen=True)
 class MaskRecipe:
-    """Masked training: a `share` of the batch loses a ratio of its pixels, drawn from low..high."""
+    """Masked training: a `share` of the batch loses a ratio of its pixels, drawn from low..high.
+
+    A share `samples` of the masks differs from channel to channel; the others take whole pixels.
+    """
 
     share: float = 0.0
+    samples: float = 0.0
     low: float = 0.0
     high: float = 0.9
 
@@ -216,6 +220,7 @@ def _check(recipe: Recipe, where: str) -> None:
         (optim.lr <= 0, "[optim] lr must be above 0"),
         (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
         (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
+        (not 0 <= mask.samples <= 1, "[mask] samples is a share between 0 and 1"),
         (not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"),
         (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),
         (any(row.weight <= 0 for row in recipe.noise), "[[noise]] weight must be above 0"),

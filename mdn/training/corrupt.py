@@ -59,6 +59,10 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     contrast = _draw_contrast(recipe, count, generator).to(clean.device)
     clean = MIDDLE + (clean - MIDDLE) * contrast
     noisy, level = _add_noise(recipe, clean, contrast, generator)
+    # Back at the picture's own contrast, and the level with it: otherwise the loss would be that of
+    # the crops of high contrast. To a net that scales with its input it is the same task.
+    clean, noisy = (MIDDLE + (x - MIDDLE) / contrast for x in (clean, noisy))
+    level = level / contrast
     if gray:
         clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
     keep = None

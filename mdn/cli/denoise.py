@@ -42,6 +42,18 @@ def denoise(
             help="1 removes all noise, 0 none; between, the two are mixed.",
         ),
     ] = 1.0,
+    sigma: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=255.0,
+            metavar="S",
+            rich_help_panel=opt.WORK,
+            show_default=False,
+            help="Standard deviation of the noise on the 0-255 scale, for a model that is told "
+            "(generalist-s15); estimated otherwise.",
+        ),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -127,6 +139,7 @@ def denoise(
         max_memory=None if max_memory is None else parse_size(max_memory),
         tile=tile,
         strength=strength,
+        sigma=sigma,
         seed=seed,
         passes=passes,
         quality=jpeg_quality,

@@ -115,9 +115,7 @@ class UNet(nn.Module):
         # at half resolution, beside the input and output pictures; measured to hold within 20 %.
         return 4 * (5 * self.config.widths[0] / 4 + 6 * self.config.planes)
 
-    def forward(
-        self, x: Tensor, keep: Tensor | None = None, level: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, keep: Tensor | None = None, level: Tensor | None = None) -> Tensor:
         """Denoise x.
 
         keep: (B, 1, H, W), or (B, C, H, W) for a sampled net; where it is 0 the pixel, or sample,

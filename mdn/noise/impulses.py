@@ -7,6 +7,7 @@ is more, so that strong ordinary noise is not taken for impulses.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 REACH = 1.25  # spreads of the neighbours beyond them
@@ -14,6 +15,7 @@ SMALLEST = 0.1  # of the nominal range: what texture alone reaches too often
 QUIET = 0.05  # quantile of the spreads that impulses leave alone, up to a share of 0.3 of them
 USUAL = 1.7  # the usual spread of eight normal neighbours over that quantile
 BINS = 8  # of brightness, since noise may depend on it
+COMMON = 3  # samples at one end, of a sample and its neighbours, that are still no white or black
 FEWEST = 0.005  # share of the samples that could show an impulse, for their count to mean something
 
 
@@ -30,9 +32,7 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
         return mask, None
     centre = plane[1:-1, 1:-1]
     lowest, highest = _neighbours(plane)
-    spread = highest - lowest
-    usual = _usual(spread, centre)
-    margin = torch.clamp(REACH * spread.clamp(min=usual), min=SMALLEST)
+    margin = _margin(lowest, highest, usual_spread(plane))
     bright, dark = centre > highest + margin, centre < lowest - margin
     mask[1:-1, 1:-1] = bright | dark
     shares = [_share(bright, highest + margin < 1), _share(dark, lowest - margin > 0)]
@@ -40,13 +40,56 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
     return mask, min(1.0, 2 * sum(known) / len(known)) if known else None
 
 
-def _neighbours(plane: Tensor) -> tuple[Tensor, Tensor]:
-    """Smallest and largest of the eight neighbours of every inner sample."""
-    height, width = plane.shape
+def struck(planes: Tensor, usual: float) -> Tensor:
+    """Where the impulses of (..., H, W) are, bool, by the usual spread of the whole picture.
+
+    A function of each sample and its eight neighbours, so that tiles agree with the whole; border
+    samples have none.
+    """
+    mask = torch.zeros_like(planes, dtype=torch.bool)
+    if min(planes.shape[-2:]) >= 3:
+        centre = planes[..., 1:-1, 1:-1]
+        lowest, highest = _neighbours(planes)
+        margin = _margin(lowest, highest, usual)
+        mask[..., 1:-1, 1:-1] = (centre > highest + margin) | (centre < lowest - margin)
+    return mask
+
+
+def ends(planes: Tensor) -> Tensor:
+    """Samples of (..., H, W) exactly at 0 or 1 that few neighbours share, bool.
+
+    Where a picture is known to hold salt and pepper these are suspects, however restless the
+    texture that hides them. Border samples have none.
+    """
+    mask = torch.zeros_like(planes, dtype=torch.bool)
+    height, width = planes.shape[-2:]
+    if min(height, width) < 3:
+        return mask
+    for end in (0.0, 1.0):
+        at_end = planes == end
+        flat = at_end.float().reshape(-1, 1, height, width)
+        alike = F.avg_pool2d(flat, 3, 1).reshape(*planes.shape[:-2], height - 2, width - 2) * 9
+        mask[..., 1:-1, 1:-1] |= at_end[..., 1:-1, 1:-1] & (alike < COMMON + 0.5)
+    return mask
+
+
+def usual_spread(plane: Tensor) -> float:
+    """How far the eight neighbours of a sample of (H, W) usually lie apart, ordinary noise only."""
+    lowest, highest = _neighbours(plane)
+    return _usual(highest - lowest, plane[1:-1, 1:-1])
+
+
+def _margin(lowest: Tensor, highest: Tensor, usual: float) -> Tensor:
+    return torch.clamp(REACH * (highest - lowest).clamp(min=usual), min=SMALLEST)
+
+
+def _neighbours(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest of the eight neighbours of every inner sample of (..., H, W)."""
+    height, width = planes.shape[-2:]
     places = [(row, column) for row in range(3) for column in range(3) if (row, column) != (1, 1)]
-    lowest = highest = plane[: height - 2, : width - 2]
+    lowest = highest = planes[..., : height - 2, : width - 2]
     for row, column in places[1:]:
-        shifted = plane[row : row + height - 2, column : column + width - 2]
+        shifted = planes[..., row : row + height - 2, column : column + width - 2]
         lowest, highest = torch.minimum(lowest, shifted), torch.maximum(highest, shifted)
     return lowest, highest
 

@@ -19,6 +19,8 @@ from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.files import describe, load, save
+from mdn.tasks.told import infer as infer_told
+from mdn.tasks.told import look, tell
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Settings:
         max_memory: bytes the process may hold, or None.
         tile: side of a tile in pixels, or None to choose.
         strength: 0 (the input, bit for bit) to 1 (all that the model does).
+        sigma: standard deviation of the noise on the 0-255 scale, for models that are told; None to
+            estimate it.
         seed: of the masks that a masked model draws; others ignore it.
         passes: how many masked passes to average; models without masks make one.
         quality: 1 to 100, for JPEG and WebP.
@@ -46,6 +50,7 @@ class Settings:
     max_memory: int | None = None
     tile: int | None = None
     strength: float = 1.0
+    sigma: float | None = None
     seed: int = 0
     passes: int = 1
     quality: int = 95
@@ -69,19 +74,35 @@ class Denoiser:
         """The net, verified and on the device."""
         return load_net(self.card, self.runtime.device)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the net needs to know how strong the noise is."""
+        return bool(getattr(self.net.config, "levelled", False))
+
     def page(self, page: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
         """One page (H, W, C) as stored -> the same, denoised."""
         _ = self.net  # loaded before the engine asks how much memory is taken
         coding = Display(page.dtype)
-        infer = in_channels(self.infer, self.card.channels)
+        infer = in_channels(self._infer_for(page, coding), self.card.channels)
         return run_engine(
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress
         )
 
-    def infer(self, batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        """The net's answer, mixed with its input as far as the strength says."""
-        output = self._masked(batch, origins) if self.net.seeded else self.net(batch).float()
-        return torch.lerp(batch, output, self.settings.strength)
+    def _infer_for(self, page: np.ndarray, coding: Display) -> Infer:
+        """The net's answer for this page, mixed with its input as far as the strength says."""
+        answer: Infer
+        if self.net.seeded:
+            answer = self._masked
+        elif self.is_told:
+            told = tell(look(page, coding.encode), self.settings.sigma)
+            answer = lambda batch, origins: infer_told(self.net, told, batch)  # noqa: E731
+        else:
+            answer = lambda batch, origins: self.net(batch).float()  # noqa: E731
+
+        def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+            return torch.lerp(batch, answer(batch, origins), self.settings.strength)
+
+        return infer
 
     def _masked(self, batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
         """The mean over passes with different masks, which are a function of the absolute pixel."""
@@ -116,12 +137,18 @@ def run(settings: Settings, report: Report) -> BatchResult:
 
     Raises:
         ModelError: no such model, or its weights are damaged; nothing was written.
-        UsageError: a strength outside 0..1, or a device that is not there.
+        UsageError: a strength outside 0..1, a device that is not there, or a level of noise for a
+            model that is not told any.
         OutOfMemoryError: the smallest tile does not fit.
     """
     if not 0 <= settings.strength <= 1:
         raise UsageError(f"--strength {settings.strength:g}: choose a number from 0 to 1")
     denoiser = Denoiser(settings)
+    if settings.sigma is not None and not denoiser.is_told:
+        raise UsageError(
+            f"--sigma: {denoiser.card.name} finds the level of the noise by itself;"
+            " leave --sigma out, or choose a model that is told (mdn models list)"
+        )
 
     def work(job: Job, report: Report) -> dict[str, object]:
         image = load(job)

@@ -1,0 +1,121 @@
+"""Bringing the noise to the net: a picture's noise is estimated, and a net that can be told is told.
+
+Three things are told, each a function of the whole picture, so that tiles agree:
+
+- how strong the noise is. Where neighbours are correlated that is the white noise with as much
+  power at the low frequencies, since a net that expects white noise keeps whatever is smooth;
+- where it depends on brightness, nothing new: a stabilising curve makes it equally strong first;
+- which samples are not to be believed: impulses. The net rebuilds them as it rebuilt masked ones in
+  training (masked image training, CVPR 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mdn.noise import impulses
+from mdn.noise.estimate import SMALLEST_SIDE, NoiseEstimate, estimate
+from mdn.noise.stabilise import Stabiliser, stabiliser
+
+SAMPLE = 1024  # pixels a side of what is looked at to estimate: more does not change the result
+WINDOW = 256  # it is put together from windows spread over a larger picture
+SALT = 2.0  # times the share of impulses: the most black and white samples that are put down to it
+FAINTEST = 0.5 / 255  # noise below which the picture is left alone, up to..
+FAINT = 2.0 / 255  # ..where the net is taken at its word
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a net is told of one picture.
+
+    Attributes:
+        level: standard deviation of the noise, nominal range [0, 1], after the stabiliser.
+        stabiliser: the curve that makes it the same everywhere, or None where it is already.
+        usual: spread of neighbours for the search for impulses, or None where there are none.
+        salted: whether every lonely black or white sample is to be doubted as well.
+        share: how far to follow the net: 0 for a clean picture, 1 from a faint noise on.
+        seen: the estimate behind it, None where the user gave the level.
+    """
+
+    level: float
+    stabiliser: Stabiliser | None = None
+    usual: float | None = None
+    salted: bool = False
+    share: float = 1.0
+    seen: NoiseEstimate | None = None
+
+
+def tell(sample: Tensor, sigma: float | None = None) -> Told:
+    """What to tell of the picture that `sample` (C, H, W) shows, nominal range [0, 1].
+
+    sigma: the noise's standard deviation on the 0-255 scale, where the user knows it.
+    """
+    if sigma is not None:
+        return Told(sigma / 255)
+    seen = estimate(_large_enough(sample))
+    usual, salted = None, False
+    if seen.impulsive:
+        usual = max(impulses.usual_spread(plane) for plane in _large_enough(sample))
+        # Strong noise that was cut off at black and white leaves many more such samples.
+        salted = float(impulses.ends(sample).float().mean()) < SALT * seen.impulses
+    curve = None
+    if seen.signal_dependent and not seen.correlated:
+        curve = stabiliser(seen.offset, seen.gain, 0.0)
+    level = curve.level if curve else seen.level / 255
+    share = min(1.0, max(0.0, (level - FAINTEST) / (FAINT - FAINTEST)))
+    return Told(level, curve, usual, salted, share, seen)
+
+
+def infer(net: nn.Module, told: Told, batch: Tensor) -> Tensor:
+    """The net's answer to (B, C, H, W) of the picture that `told` speaks of; float32."""
+    doubt = None
+    if told.usual is not None:
+        doubt = impulses.struck(batch, told.usual)
+        if told.salted:
+            doubt = doubt | impulses.ends(batch)
+    if told.share == 0 and doubt is None:
+        return batch
+    values = told.stabiliser.forward(batch) if told.stabiliser else batch
+    keep = None if doubt is None else 1 - doubt.to(batch.dtype)
+    level = torch.tensor(max(told.level, FAINT), device=batch.device)
+    output = net(values, keep=keep, level=level).float()
+    if told.stabiliser:
+        output = told.stabiliser.inverse(output)
+    if told.share < 1:
+        calm = torch.lerp(batch, output, told.share)
+        output = calm if doubt is None else torch.where(doubt, output, calm)
+    return output
+
+
+def look(page: np.ndarray, encode: object) -> Tensor:
+    """What to estimate from: (C, h, w) of a page (H, W, C), all of it or windows spread over it."""
+    height, width = page.shape[:2]
+    if height * width > SAMPLE * SAMPLE:
+        rows, columns = (_starts(length) for length in (height, width))
+        page = np.concatenate(
+            [
+                np.concatenate([page[r : r + WINDOW, c : c + WINDOW] for c in columns], 1)
+                for r in rows
+            ]
+        )
+    return torch.from_numpy(np.ascontiguousarray(encode(page).transpose(2, 0, 1)))  # type: ignore[operator]
+
+
+def _starts(length: int) -> list[int]:
+    """Where the windows begin along one side, evenly spread, at most SAMPLE / WINDOW of them."""
+    count = min(SAMPLE // WINDOW, max(1, length // WINDOW))
+    return [
+        round(i * (length - WINDOW) / max(1, count - 1)) if count > 1 else 0 for i in range(count)
+    ]
+
+
+def _large_enough(sample: Tensor) -> Tensor:
+    """The sample, mirrored until the estimator takes it."""
+    for axis in (1, 2):
+        while sample.shape[axis] < SMALLEST_SIDE:
+            sample = torch.cat([sample, sample.flip(axis)], axis)
+    return sample

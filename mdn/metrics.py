@@ -137,12 +137,16 @@ def _similarity(x: Tensor, truth: Tensor, gaussian: bool) -> tuple[Tensor, Tenso
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure: its name on the command line, its title, and how it is shown."""
+    """One figure: its name on the command line, its title, and how it is shown.
+
+    lower: whether lower is better.
+    """
 
     name: str
     title: str
     digits: int
     function: Callable[[Tensor, Tensor, Protocol], float]
+    lower: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -151,7 +155,7 @@ METRICS: dict[str, Metric] = {
         Metric("psnr", "PSNR dB", 2, lambda x, truth, _: psnr(x, truth)),
         Metric("ssim", "SSIM", 4, lambda x, truth, how: ssim(x, truth, gaussian=how.gaussian)),
         Metric("ms-ssim", "MS-SSIM", 4, lambda x, truth, _: ms_ssim(x, truth)),
-        Metric("gmsd", "GMSD", 4, lambda x, truth, _: gmsd(x, truth)),
+        Metric("gmsd", "GMSD", 4, lambda x, truth, _: gmsd(x, truth), lower=True),
         Metric("psnr-fit", "PSNR after fit dB", 2, lambda x, truth, _: psnr_fit(x, truth)),
     )
 }

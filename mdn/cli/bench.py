@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mdn.cli import options as opt
+from mdn.errors import UsageError
 
 ABOUT = "What is measured"
 
@@ -18,9 +19,20 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
+def _publish(folder: Path, data: str | None, report: Path | None, plots: bool, quiet: bool) -> None:
+    """`--from`: report and plots of a finished run."""
+    from mdn.tasks.bench import publish
+
+    if data is not None:
+        raise UsageError("--from DIR measures nothing: leave out --data")
+    for path in publish.from_results(folder, report, plots):
+        if not quiet:
+            typer.echo(path)
+
+
 def bench(
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="DIR[,DIR]",
             rich_help_panel=ABOUT,
@@ -28,7 +40,7 @@ def bench(
             help="Folders of clean pictures, or of pairs (noisy/ and gt/ in them); short names "
             "are looked up in --root.",
         ),
-    ],
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -120,6 +132,34 @@ def bench(
             "given several times.",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            rich_help_panel=opt.FILES,
+            show_default=False,
+            help="One page that opens offline: tables, plots, pictures, and how to repeat it all.",
+        ),
+    ] = None,
+    plots: Annotated[
+        bool,
+        typer.Option(
+            "--plots",
+            metavar="",
+            rich_help_panel=opt.FILES,
+            help="Draw plots and contact sheets into plots/ in --out.",
+        ),
+    ] = False,
+    finished: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            rich_help_panel=opt.FILES,
+            show_default=False,
+            help="Make --report and --plots from the results in this folder; nothing is measured.",
+        ),
+    ] = None,
     device: opt.Device = "auto",
     precision: opt.PrecisionOption = opt.Precision.auto,
     threads: Annotated[
@@ -147,7 +187,14 @@ def bench(
       mdn bench --data photos/ --noise gaussian:25,poisson:3.5
       mdn bench --model photo,peer:bm3d --data cbsd68,kodak24 -o results/
       mdn bench --data cbsd68 --fail-below 'cbsd68/gaussian25>=30'
+      mdn bench --data photos/ -o results/ --plots --report results.html
+      mdn bench --from results/ --report results.html
     """
+    if finished is not None:
+        _publish(finished, data, report, plots, quiet)
+        return
+    if data is None:
+        raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
     import torch
 
     from mdn.cli.bench_view import BenchView, show
@@ -167,6 +214,8 @@ def bench(
         root=root,
         out=out,
         fail_below=tuple(fail_below or ()),
+        plots=plots,
+        page=report,
         device=device,
         precision=precision.value,
         command=shlex.join(["mdn", *sys.argv[1:]]),

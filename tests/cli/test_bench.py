@@ -87,3 +87,28 @@ def test_a_terminal_shows_the_table_grow(tmp_path: Path) -> None:
     assert "PSNR dB" in text
     assert "clean/gaussian25" in text
     assert "4/4" in text
+
+
+def test_a_report_of_a_run_and_of_its_folder(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    first = run("bench", *GAUSSIAN, "-o", "out", "--plots", "--report", "out/a.html")
+    assert first.exit_code == 0, first.stderr
+    again = run("bench", "--from", "out", "--report", "b.html")
+    assert again.stdout == "b.html\n"
+    assert (tmp_path / "b.html").read_text() == (tmp_path / "out" / "a.html").read_text()
+    assert (tmp_path / "out" / "plots" / "levels-clean.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        ((), 2, "name what to measure on: --data DIR"),
+        (("--from", "out"), 2, "--from DIR needs something to make"),
+        (("--from", "out", "--data", "clean"), 2, "leave out --data"),
+        (("--from", "out", "--report", "a.html"), 3, "results.json: does not exist"),
+    ],
+)
+def test_what_a_report_needs(run: Run, arguments: tuple[str, ...], code: int, line: str) -> None:
+    result = run("bench", *arguments)
+    assert result.exit_code == code
+    assert line in result.stderr

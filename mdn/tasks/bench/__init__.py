@@ -8,7 +8,7 @@ from typing import Any
 
 from mdn import metrics
 from mdn.errors import UsageError
-from mdn.tasks.bench import draws, gate, report
+from mdn.tasks.bench import draws, figures, gate, publish, report, sheets
 from mdn.tasks.bench.cache import Cache
 from mdn.tasks.bench.contenders import Field, line_up
 from mdn.tasks.bench.data import DataSet, default_root, open_sets
@@ -36,6 +36,8 @@ class Settings:
         root: where short names of data sets are looked up; MDN_TEST_DATA/test where None.
         out: the folder of results and of scores to reuse, or None.
         fail_below: conditions; see gate.
+        plots: draw figures and contact sheets into out/plots.
+        page: the HTML report to write, or None.
         device, precision: as for every command.
         command: the command line, for the report.
     """
@@ -51,6 +53,8 @@ class Settings:
     root: Path | None = None
     out: Path | None = None
     fail_below: tuple[str, ...] = ()
+    plots: bool = False
+    page: Path | None = None
     device: str = "auto"
     precision: str = "auto"
     command: str = "mdn bench"
@@ -91,6 +95,7 @@ def run(settings: Settings, listener: Report) -> Result:
         FileError: the folder of results cannot be written.
     """
     rules = _rules(settings)
+    publish.check(settings.page, settings.plots, settings.out)
     wanted = draws.parse(settings.noise)
     sets = open_sets(settings.data, settings.root or default_root(), settings.limit)
     plan = {data.name: (draws.REAL,) if data.pairs else wanted for data in sets}
@@ -107,14 +112,26 @@ def run(settings: Settings, listener: Report) -> Result:
             runner.fail(line)
         for draw in plan[data.name]:
             runner.measure(data, draw)
+    drawn = _drawn(settings, runner, sets)
     facts = report.facts(settings.command, runner, field, sets, plan, notes)
-    document = facts | {"rows": report.row_table(runner.rows, rules.metrics)}
+    document = facts | {
+        "rows": report.row_table(runner.rows, rules.metrics),
+        "sheets": [sheet.slug for sheet in drawn],
+    }
     shown = tuple(metrics.get(name) for name in rules.metrics)
     markdown = report.markdown(facts, runner.rows, shown)
     if settings.out is not None:
         report.write(settings.out, document, markdown)
+    publish.publish(document, drawn, settings.page, settings.out if settings.plots else None)
     broken = tuple(gate.broken(conditions, runner.rows))
     return Result(tuple(runner.rows), shown, tuple(runner.failures), broken, document, markdown)
+
+
+def _drawn(settings: Settings, runner: Runner, sets: tuple[DataSet, ...]) -> list[sheets.Sheet]:
+    """The contact sheets, where anything shows them."""
+    if not settings.plots and settings.page is None:
+        return []
+    return sheets.make(runner, sets, settings.out)
 
 
 def _rules(settings: Settings) -> Rules:
@@ -146,6 +163,8 @@ def _notes(settings: Settings, sets: tuple[DataSet, ...], field: Field) -> list[
     notes = [f"{name}: {problem}" for name, problem in field.missing.items()]
     if "lpips" in settings.metrics:
         notes.append(NO_LPIPS)
+    if settings.page is not None and figures.missing():
+        notes.append(figures.missing())
     for data in (data for data in sets if data.pairs):
         unused = "--noise and --unclipped do" if settings.unclipped else "--noise does"
         notes.append(f"{data.name}: pairs with real noise; {unused} not apply")

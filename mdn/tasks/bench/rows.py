@@ -25,7 +25,7 @@ class Row:
     Attributes:
         data, noise, contender: names; noise is the label of its draw.
         kind: input, model or peer.
-        scores: of the pictures so far.
+        scores, pictures: what was scored so far, and the pictures' names.
         reused: how many of them an earlier run had computed.
     """
 
@@ -34,7 +34,13 @@ class Row:
     contender: str
     kind: str
     scores: list[Score] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
     reused: int = 0
+
+    def add(self, picture: str, score: Score) -> None:
+        """One picture more."""
+        self.pictures.append(picture)
+        self.scores.append(score)
 
     @property
     def label(self) -> str:

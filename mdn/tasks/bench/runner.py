@@ -60,6 +60,7 @@ class Runner:
         failures: what was skipped, one line each.
         rows: in the order of data, noise, contenders.
         digests: sha256 of the files read so far.
+        measured: data set and noise of the rows.
     """
 
     contenders: tuple[Contender, ...]
@@ -69,6 +70,7 @@ class Runner:
     failures: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     digests: dict[Path, str] = field(default_factory=dict)
+    measured: list[tuple[str, Draw]] = field(default_factory=list)
     _bad: set[Path] = field(default_factory=set)
     _done: int = 0
 
@@ -76,6 +78,7 @@ class Runner:
         """All contenders on one data set under one noise: one row each."""
         rows = [Row(data.name, draw.label, each.name, each.kind) for each in self.contenders]
         self.rows += rows
+        self.measured.append((data.name, draw))
         mark = draws.fingerprint(draw)
         for picture in data.pictures:
             self._one(picture, draw, mark, rows)
@@ -93,20 +96,21 @@ class Runner:
     def _all_on(self, picture: Picture, draw: Draw, mark: str, rows: list[Row]) -> None:
         pages: tuple[np.ndarray, np.ndarray] | None = None
         for contender, row in zip(self.contenders, rows, strict=True):
-            key = self._key(picture, draw, mark, contender)
+            key = self.key(picture, draw, mark, contender)
             found = self.cache.find(key, self.rules.metrics)
             row.reused += found is not None
             if found is None:
-                pages = pages or self._pages(picture, draw)
+                pages = pages or self.pages(picture, draw)
                 found = self._measured(contender, picture, draw, *pages)
                 if found is None:
                     continue
                 self.cache.add(key, found)
-            row.scores.append(found)
+            row.add(picture.name, found)
             self._done += 1
             self.report.scored(row, self._done)
 
-    def _key(self, picture: Picture, draw: Draw, mark: str, contender: Contender) -> str:
+    def key(self, picture: Picture, draw: Draw, mark: str, contender: Contender) -> str:
+        """What a score depends on; mark: draws.fingerprint of the draw."""
         files = [self._digest(path) for path in (picture.truth, picture.noisy) if path]
         rules = self.rules
         noise = (draw.label, mark, rules.seed, picture.truth.name)  # the name seeds the noise
@@ -118,8 +122,8 @@ class Runner:
             self.digests[path] = digest(path)
         return self.digests[path]
 
-    def _pages(self, picture: Picture, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
-        """The clean page and the noisy one."""
+    def pages(self, picture: Picture, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+        """The clean page and the noisy one. Raises FileError as data.read."""
         truth, noisy = read(picture)
         if noisy is None:
             rules = self.rules
@@ -135,7 +139,7 @@ class Runner:
         noisy: np.ndarray,
     ) -> Score | None:
         contender.prepare()
-        sigma = _true_sigma(draw, truth, noisy)
+        sigma = true_sigma(draw, truth, noisy)
         try:
             with Meter(contender.device) as meter:
                 result = contender.denoise(noisy, sigma, picture.name)
@@ -155,7 +159,7 @@ class Runner:
         self.report.failed(line)
 
 
-def _true_sigma(draw: Draw, truth: np.ndarray, noisy: np.ndarray) -> float:
+def true_sigma(draw: Draw, truth: np.ndarray, noisy: np.ndarray) -> float:
     """The noise's standard deviation, white being 1: its level, or what it did to the picture."""
     if draw.kind == "gaussian" and draw.level is not None:
         return draw.level / 255

@@ -1,4 +1,4 @@
-"""Stored samples to the values a net sees, and back without loss. decode(encode(x)) is x."""
+"""Photos as stored. decode(encode(x)) is x."""
 
 from __future__ import annotations
 

@@ -1,0 +1,6 @@
+"""Stored samples to the values a net sees, and back."""
+
+from mdn.encoding.anscombe import Anscombe
+from mdn.encoding.display import Display
+
+__all__ = ["Anscombe", "Display"]

@@ -1,4 +1,4 @@
-"""Bringing the noise to the net: a picture's noise is estimated, and a net that can be told is told.
+"""Bringing the noise to the net: a picture's noise is estimated, and nets that can be told are.
 
 Three things are told, each a function of the whole picture, so that tiles agree:
 

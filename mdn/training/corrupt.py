@@ -16,6 +16,7 @@ from mdn.nets.masking import draw_seeds
 from mdn.training.data import Crops
 from mdn.training.recipe import Recipe
 
+IMPULSIVE = ("salt-pepper", "fireflies")
 MIDDLE = 0.5  # contrast is lowered and raised about mid-gray
 
 
@@ -27,8 +28,7 @@ class Sample:
         noisy, clean: (B, C, H, W).
         keep: (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1 where the net
             may look, or None: no mask.
-        level: (B, 1, 1, 1), the noise level drawn, on the scale of [0, 1] pictures where its kind
-            is given on the 0-255 scale; for nets that are told.
+        level: (B, 1, 1, 1), the noise's standard deviation as a levelled net is told it.
         seeds: (B,) int64, for nets that draw masks of their own.
     """
 
@@ -92,12 +92,27 @@ def _add_noise(
     spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator).to(clean.device)
     level = row.low + (row.high - row.low) * spread
     noisy = noise.add(clean, row.kind, level, generator)
+    told = _told(recipe, row.kind, noisy - clean, generator)
     # Files hold clipped and rounded values; the classical protocol measures on unclipped ones. A
     # picture of other contrast is cut off at the ends of its own range.
     if _toss(generator) < recipe.clip_share:
         stretched = (MIDDLE + (noisy - MIDDLE) / contrast).clamp(0, 1)
         noisy = MIDDLE + ((stretched * 255).round() / 255 - MIDDLE) * contrast
-    return noisy, level / 255
+    return noisy, told
+
+
+def _told(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, 1, 1, 1): the deviation of the noise, off by as much as an estimate of it may be.
+
+    Impulses do not count: who estimates leaves them out, and what is found of them is masked.
+    """
+    level = added.square().mean((1, 2, 3), keepdim=True).sqrt()
+    if kind in IMPULSIVE:
+        level = torch.zeros_like(level)
+    if not recipe.level_error:
+        return level
+    error = torch.randn(len(added), 2, 1, 1, 1, generator=generator).to(added.device)
+    return level * torch.exp(recipe.level_error * error[:, 0]) + error[:, 1].abs() / 255
 
 
 def _draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:

@@ -108,6 +108,7 @@ class Recipe:
         about: title, summary, licence and training_data for the model's card.
         loss: l1 or l2, over all pixels.
         clip_share: share of the groups whose noisy crops are clipped and rounded to 8 bits.
+        level_error: deviation of the logarithm of the level that a levelled net is told.
         seed: of every random choice.
         start: weights (.safetensors) to begin from, relative to the recipe; empty for none.
         text: the recipe file as it stood.
@@ -125,6 +126,7 @@ class Recipe:
     about: dict[str, str] = field(default_factory=dict)
     loss: str = "l1"
     clip_share: float = 0.5
+    level_error: float = 0.0
     seed: int = 0
     start: str = ""
     text: str = ""
@@ -220,6 +222,7 @@ def _check(recipe: Recipe, where: str) -> None:
         (optim.lr <= 0, "[optim] lr must be above 0"),
         (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
         (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
+        (recipe.level_error < 0, "level_error must be at least 0"),
         (not 0 <= mask.samples <= 1, "[mask] samples is a share between 0 and 1"),
         (not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"),
         (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),

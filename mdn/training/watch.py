@@ -42,7 +42,7 @@ class Watch:
                 generator = generator_for(0, index, 0)
                 noisy = (noise.add(clean, kind, level, generator).clamp(0, 1) * 255).round() / 255
                 batch = noisy[None].to(self.device)
-                # A net that wants to be told is told the truth: its use estimates, training need not.
+                # What a levelled net is told here is the truth; in use it is an estimate.
                 told = {"level": (noisy - clean).std().to(self.device)} if levelled else {}
                 with autocast:
                     output = net(batch, **told).float().clamp(0, 1)[0].cpu()

@@ -43,7 +43,7 @@ class Recorder(nn.Module):
 def test_white_noise_is_told_by_its_level(sigma: float) -> None:
     told = tell(noisy("gaussian", sigma))
     assert told.level * 255 == pytest.approx(sigma, rel=0.12)
-    assert told.stabiliser is None and told.usual is None and told.share == 1
+    assert (told.stabiliser, told.usual, told.share) == (None, None, 1)
 
 
 def test_shot_noise_gets_a_stabiliser_whose_inverse_undoes_it() -> None:

@@ -10,8 +10,13 @@ from torch import Tensor, nn
 from mdn.training.recipe import OptimRecipe
 
 
+# First and last layers, and tables that are looked up, stay with Adam, as Muon's authors advise.
+FOR_ADAM = ("head.", "tail.", "conv_first.", "conv_last.")
+TABLES = ("relative_position_bias_table", "mask_token")
+
+
 class FlatMuon(torch.optim.Optimizer):
-    """torch's Muon for convolutions: each kernel is stepped as one matrix, a row an output.
+    """torch's Muon for matrices and convolutions: a kernel is one matrix, a row an output.
 
     Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix, which for short runs of these
     nets is worth about half the steps of Adam; torch's own takes nothing but two-dimensional
@@ -43,6 +48,8 @@ class FlatMuon(torch.optim.Optimizer):
 
 
 def _matrix(kernel: Tensor) -> Tensor:
+    if kernel.ndim == 2:
+        return kernel
     return kernel.permute(0, 2, 3, 1).reshape(kernel.shape[0], -1)
 
 
@@ -50,8 +57,7 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
     """The optimisers of a recipe; together they own every parameter of the net once."""
     parameters = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
     if recipe.name == "muon":
-        # First and last layers stay with Adam, as Muon's authors advise.
-        inner = [p for n, p in parameters if p.ndim == 4 and not n.startswith(("head.", "tail."))]
+        inner = [p for n, p in parameters if _is_inner(n, p)]
         ids = {id(p) for p in inner}
         outer = [p for _, p in parameters if id(p) not in ids]
         muon = FlatMuon(inner, recipe.lr, recipe.weight_decay)
@@ -59,6 +65,11 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
     kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
     weights = [p for _, p in parameters]
     return [kind(weights, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)]
+
+
+def _is_inner(name: str, parameter: nn.Parameter) -> bool:
+    outer = name.startswith(FOR_ADAM) or name.endswith(TABLES)
+    return parameter.ndim in (2, 4) and not outer
 
 
 def factor(recipe: OptimRecipe, step: int) -> float:

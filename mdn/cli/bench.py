@@ -37,8 +37,8 @@ def bench(
             metavar="DIR[,DIR]",
             rich_help_panel=ABOUT,
             show_default=False,
-            help="Folders of clean pictures, or of pairs (noisy/ and gt/ in them); short names "
-            "are looked up in --root.",
+            help="Folders of clean pictures, of pairs (noisy/ and gt/ in them), or of renders "
+            "(SCENE_SPP.exr and a reference); short names are looked up in --root.",
         ),
     ] = None,
     model: Annotated[
@@ -50,7 +50,7 @@ def bench(
             rich_help_panel=ABOUT,
             autocompletion=opt.model_names,
             help="Models, and classical methods: peer:bm3d, peer:bm3d-blind, peer:nlm, peer:tv, "
-            "peer:wavelet, peer:opencv-nlm, peer:all.",
+            "peer:wavelet, peer:opencv-nlm, peer:all; for renders peer:oidn, peer:oidn-colour.",
         ),
     ] = opt.DEFAULT_MODEL,
     noise: Annotated[
@@ -85,7 +85,8 @@ def bench(
         typer.Option(
             metavar="NAME[,NAME]",
             rich_help_panel=ABOUT,
-            help="psnr, ssim, ms-ssim, gmsd, and psnr-fit (after the best gain and offset).",
+            help="psnr, ssim, ms-ssim, gmsd, lpips, and psnr-fit (after the best gain and offset); "
+            "on the linear light of renders relmse, smape, flip.",
         ),
     ] = "psnr,ssim",
     limit: Annotated[

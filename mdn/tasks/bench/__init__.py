@@ -15,9 +15,9 @@ from mdn.tasks.bench.data import DataSet, default_root, open_sets
 from mdn.tasks.bench.rows import Row
 from mdn.tasks.bench.runner import Report, Rules, Runner
 
-__all__ = ["Report", "Result", "Row", "Settings", "run"]
+LINEAR = "renders, shown to models of display pictures through a gamma of 2.2"
 
-NO_LPIPS = "LPIPS: weights not at hand; not measured"
+__all__ = ["Report", "Result", "Row", "Settings", "run"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Settings:
         data: folders, or names of folders in `root`.
         noise: see draws.parse. Pairs come with their own.
         protocol: a name in metrics.PROTOCOLS.
-        metrics: names in metrics.METRICS, or lpips.
+        metrics: names in metrics.METRICS.
         unclipped: contenders get float pictures whose noise is neither clipped nor rounded.
         limit: of pictures by data set, or None.
         seed: of the noise and of models that draw at random.
@@ -98,13 +98,17 @@ def run(settings: Settings, listener: Report) -> Result:
     publish.check(settings.page, settings.plots, settings.out)
     wanted = draws.parse(settings.noise)
     sets = open_sets(settings.data, settings.root or default_root(), settings.limit)
-    plan = {data.name: (draws.REAL,) if data.pairs else wanted for data in sets}
+    plan = {data.name: draws.plan(data, wanted) for data in sets}
     field = line_up(settings.models, settings.device, settings.precision, settings.seed)
     conditions = _conditions(settings, plan, field, rules)
     runner = Runner(field.contenders, rules, Cache(settings.out), listener)
     notes = _notes(settings, sets, field)
-    pictures = sum(len(data.pictures) * len(plan[data.name]) for data in sets)
-    listener.begin(pictures * len(field.contenders), metrics.get(rules.metrics[0]))
+    total = sum(
+        len(draws.pictures(data, draw)) * len(runner.taking(data))
+        for data in sets
+        for draw in plan[data.name]
+    )
+    listener.begin(total, metrics.get(rules.metrics[0]))
     for line in notes:
         listener.note(line)
     for data in sets:
@@ -135,19 +139,15 @@ def _drawn(settings: Settings, runner: Runner, sets: tuple[DataSet, ...]) -> lis
 
 
 def _rules(settings: Settings) -> Rules:
-    names = tuple(dict.fromkeys(name for name in settings.metrics if name != "lpips"))
-    for name in names:
-        metrics.get(name)
+    wanted = [metrics.get(name) for name in dict.fromkeys(settings.metrics)]
+    names = tuple(metric.name for metric in wanted if not metric.missing())
     if not names:
-        raise UsageError(f"--metrics names none that can be measured; try {', '.join(METRICS)}")
+        raise UsageError(f"--metrics: {'; '.join(metric.missing() for metric in wanted)}")
     protocol = metrics.PROTOCOLS.get(settings.protocol)
     if protocol is None:
         known = ", ".join(metrics.PROTOCOLS)
         raise UsageError(f"unknown protocol {settings.protocol!r}; choose one of {known}")
     return Rules(names, protocol, settings.unclipped, settings.seed)
-
-
-METRICS = tuple(metrics.METRICS)
 
 
 def _conditions(
@@ -161,11 +161,19 @@ def _conditions(
 def _notes(settings: Settings, sets: tuple[DataSet, ...], field: Field) -> list[str]:
     """What a reader of the table must know, one line each."""
     notes = [f"{name}: {problem}" for name, problem in field.missing.items()]
-    if "lpips" in settings.metrics:
-        notes.append(NO_LPIPS)
+    absent = (metrics.get(name).missing() for name in dict.fromkeys(settings.metrics))
+    notes += [line for line in absent if line]
     if settings.page is not None and figures.missing():
         notes.append(figures.missing())
-    for data in (data for data in sets if data.pairs):
-        unused = "--noise and --unclipped do" if settings.unclipped else "--noise does"
-        notes.append(f"{data.name}: pairs with real noise; {unused} not apply")
+    linear = ", ".join(name for name in settings.metrics if metrics.get(name).linear)
+    for data in sets:
+        if data.pairs:
+            what = LINEAR if data.renders else "pairs with real noise"
+            unused = "--noise and --unclipped do" if settings.unclipped else "--noise does"
+            notes.append(f"{data.name}: {what}; {unused} not apply")
+        if linear and not data.renders:
+            notes.append(f"{data.name}: no renders, so nothing for {linear} to compare")
+        for each in field.contenders:
+            if each.renders_only and not data.renders:
+                notes.append(f"{data.name}: no renders, so nothing for {each.name} to do")
     return notes

@@ -12,6 +12,7 @@ from mdn.errors import UsageError
 from mdn.registry import store
 from mdn.tasks import denoise
 from mdn.tasks.bench import peers
+from mdn.tasks.bench.renders import Render
 
 
 class Contender(Protocol):
@@ -22,18 +23,25 @@ class Contender(Protocol):
         kind: input, model or peer.
         identity: changes when its results may.
         device: where it computes.
+        linear: it takes renders in linear light.
+        renders_only: it takes nothing else.
     """
 
     name: str
     kind: str
     identity: str
     device: torch.device
+    linear: bool
+    renders_only: bool
 
-    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
         """(H, W, C) in its dtype -> the same, denoised.
 
         sigma is the true deviation of the noise, in units of white; only methods that say so use
-        it. Raises FileError where it cannot do the picture called `name`.
+        it. render: the guides, for those who take linear light. Raises FileError where it cannot
+        do the picture called `name`.
         """
         ...
 
@@ -50,8 +58,11 @@ class Untouched:
     """The noisy picture as it is: what all others must beat."""
 
     name, kind, identity, device = "noisy", "input", "noisy", torch.device("cpu")
+    linear, renders_only = True, False
 
-    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
         """See Contender."""
         return noisy
 
@@ -70,7 +81,7 @@ class Model:
         ModelError: there is none of that name, or its weights are missing or damaged.
     """
 
-    kind = "model"
+    kind, linear, renders_only = "model", False, False
 
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
         settings = denoise.Settings((), model=name, device=device, precision=precision, seed=seed)
@@ -81,7 +92,9 @@ class Model:
         self.precision = str(runtime.dtype or torch.float32).removeprefix("torch.")
         self.identity = f"{card.sha256}/{self.device.type}/{self.precision}/{seed}"
 
-    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
         """See Contender."""
         return self._denoiser.page(noisy, lambda share: None)
 
@@ -112,12 +125,15 @@ class Classical:
     def __init__(self, peer: peers.Peer) -> None:
         self._peer = peer
         self.name = peers.PREFIX + peer.name
+        self.linear = self.renders_only = peer.renders
         versions = [f"{package} {version}" for package, version in peer.versions.items()]
         self.identity = "/".join([self.name, *versions])
 
-    def denoise(self, noisy: np.ndarray, sigma: float, name: str) -> np.ndarray:
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
         """See Contender."""
-        return self._peer.denoise(noisy, sigma, name)
+        return self._peer.denoise(noisy, sigma, name, render)
 
     def prepare(self) -> None:
         """See Contender."""

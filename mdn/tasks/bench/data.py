@@ -1,4 +1,4 @@
-"""What a benchmark measures on: folders of clean pictures, and folders of noisy / clean pairs."""
+"""What a benchmark measures on: folders of clean pictures, of noisy / clean pairs, of renders."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from mdn import io
 from mdn.errors import FileError, UsageError
+from mdn.tasks.bench import renders
 
 ROOT_VARIABLE = "MDN_TEST_DATA"  # the folder whose test/ holds the data sets
 PAIR_FOLDERS = ("noisy", "gt")
@@ -26,11 +27,13 @@ class Picture:
         name: what messages call it: data set / file.
         truth: the clean file.
         noisy: the noisy file of a pair; None where noise is to be added.
+        spp: samples per pixel of a noisy render; None for other pictures.
     """
 
     name: str
     truth: Path
     noisy: Path | None = None
+    spp: int | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class DataSet:
         name: of the folder; what rows call the set.
         pictures: sorted by file name.
         pairs: the noise is in the files.
+        renders: the files hold linear light; pairs, too.
         failures: files that are no half of a pair, one line each.
     """
 
@@ -48,6 +52,12 @@ class DataSet:
     pictures: tuple[Picture, ...]
     pairs: bool
     failures: tuple[str, ...] = ()
+    renders: bool = False
+
+    @property
+    def spp(self) -> tuple[int, ...]:
+        """The samples per pixel of its noisy renders, ascending."""
+        return tuple(sorted({each.spp for each in self.pictures if each.spp is not None}))
 
 
 def default_root() -> Path | None:
@@ -93,15 +103,40 @@ def _find(name: str, root: Path | None) -> Path:
 
 def _open(folder: Path, limit: int | None) -> DataSet:
     name = folder.resolve().name
+    if (scenes := _renders(folder, name, limit)) is not None:
+        return scenes
     if all((folder / half).is_dir() for half in PAIR_FOLDERS):
         pictures, failures = _pairs(folder, name)
     else:
         pictures = [Picture(f"{name}/{path.name}", path) for path in _images(folder)]
         failures = []
     if not pictures and not failures:
-        raise UsageError(f"{folder} holds no pictures, and no folders noisy and gt of pairs")
+        raise UsageError(
+            f"{folder} holds no pictures, no folders noisy and gt of pairs, no renders"
+        )
     pairs = any(picture.noisy for picture in pictures) or bool(failures)
     return DataSet(name, tuple(pictures[:limit]), pairs, tuple(failures))
+
+
+def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
+    """The EXR files of a folder, where their names say samples per pixel; else None.
+
+    limit: of scenes.
+    """
+    shots, alone = renders.shots(_files(folder, frozenset({".exr"})))
+    if not shots and not alone:
+        return None
+    scenes = list(dict.fromkeys(shot.scene for shot in shots))[:limit]
+    pictures = tuple(
+        Picture(f"{name}/{shot.noisy.name}", shot.reference, shot.noisy, shot.spp)
+        for shot in shots
+        if shot.scene in scenes
+    )
+    failures = tuple(
+        f"{name}/{path.name}: has no partner; a scene needs SCENE_SPP.exr and a reference"
+        for path in alone
+    )
+    return DataSet(name, pictures, True, failures, renders=True)
 
 
 def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
@@ -127,34 +162,64 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _images(folder: Path) -> list[Path]:
+    return _files(folder, io.SUFFIXES)
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     try:
         return sorted(
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in io.SUFFIXES and path.is_file() and path.name[0] != "."
+            if path.suffix.lower() in suffixes and path.is_file() and path.name[0] != "."
         )
     except OSError as error:
         raise UsageError(f"{folder} cannot be listed: {error.strerror}") from error
 
 
-def read(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
-    """The clean page and the noisy one, (H, W, C) as stored; None where noise is to be added.
+@dataclass(frozen=True)
+class Pages:
+    """What is on a picture's files.
+
+    Attributes:
+        truth: the clean page, (H, W, C) as stored.
+        noisy: the noisy one; None where noise is to be added.
+        render: the noisy render with its guides; None for other pictures. With it, the pages hold
+            linear light.
+    """
+
+    truth: np.ndarray
+    noisy: np.ndarray | None
+    render: renders.Render | None = None
+
+
+def read(picture: Picture) -> Pages:
+    """A picture's pages.
 
     Raises:
         FileError: unreadable, more than one page, floats outside 0..1, or halves that differ.
     """
+    if picture.noisy is not None and picture.spp is not None:
+        render = renders.read(picture.noisy, picture.name)
+        truth = renders.read(picture.truth, picture.truth.name).beauty
+        _same_size(render.beauty, truth, picture.name)
+        return Pages(truth, render.beauty, render)
     truth = _page(picture.truth, picture.name)
     if picture.noisy is None:
-        return truth, None
+        return Pages(truth, None)
     noisy = _page(picture.noisy, picture.name)
-    if noisy.shape != truth.shape:
-        sizes = [f"{page.shape[1]}x{page.shape[0]}x{page.shape[2]}" for page in (noisy, truth)]
-        raise FileError(
-            picture.name,
-            f"the halves of the pair differ: noisy is {sizes[0]}, gt is {sizes[1]}",
-            "cut them to one size",
-        )
-    return truth, noisy
+    _same_size(noisy, truth, picture.name)
+    return Pages(truth, noisy)
+
+
+def _same_size(noisy: np.ndarray, truth: np.ndarray, name: str) -> None:
+    if noisy.shape == truth.shape:
+        return
+    sizes = [f"{page.shape[1]}x{page.shape[0]}x{page.shape[2]}" for page in (noisy, truth)]
+    raise FileError(
+        name,
+        f"the halves of the pair differ: noisy is {sizes[0]}, gt is {sizes[1]}",
+        "cut them to one size",
+    )
 
 
 def _page(path: Path, name: str) -> np.ndarray:

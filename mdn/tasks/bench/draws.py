@@ -13,7 +13,7 @@ from mdn.encoding import Display
 from mdn.errors import UsageError
 from mdn.metrics import Protocol
 from mdn.tasks.batch import Job
-from mdn.tasks.bench.data import Picture
+from mdn.tasks.bench.data import DataSet, Picture
 from mdn.tasks.noise import add_to_page, draw_seed
 
 
@@ -32,6 +32,21 @@ class Draw:
 
 NONE = Draw("none")
 REAL = Draw("real")  # of pairs: the noise is in the files
+SPP = "spp"  # of renders: samples per pixel, likewise
+
+
+def plan(data: DataSet, wanted: tuple[Draw, ...]) -> tuple[Draw, ...]:
+    """The noises of a data set: those wanted, or the ones in its files."""
+    if data.renders:
+        return tuple(Draw(SPP, spp) for spp in data.spp)
+    return (REAL,) if data.pairs else wanted
+
+
+def pictures(data: DataSet, draw: Draw) -> tuple[Picture, ...]:
+    """The pictures that a draw is about."""
+    if not data.renders:
+        return data.pictures
+    return tuple(each for each in data.pictures if each.spp == draw.level)
 
 
 def parse(text: str) -> tuple[Draw, ...]:
@@ -90,7 +105,7 @@ def add(
 
 def fingerprint(draw: Draw) -> str:
     """Changes when the noise's own code does: old scores must then not be taken for new ones."""
-    if draw.level is None:
+    if draw.level is None or draw.kind == SPP:
         return ""
     ramp = torch.linspace(0, 1, 3 * 32 * 32).reshape(3, 32, 32)
     noisy = noise.add(ramp, draw.kind, draw.level, torch.Generator().manual_seed(0))

@@ -94,7 +94,8 @@ def broken(conditions: Iterable[Condition], rows: Iterable[Row]) -> list[str]:
     lines = []
     for condition in conditions:
         for who in condition.who:
-            stat = by_name[condition.label, who].stat(condition.metric)
+            row = by_name.get((condition.label, who))  # none where it takes no such pictures
+            stat = None if row is None else row.stat(condition.metric)
             if stat is None:
                 lines.append(
                     f"{condition.label}: {who} has no {condition.metric}: {condition.text}"

@@ -17,6 +17,7 @@ import numpy as np
 
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
+from mdn.tasks.bench.renders import Render
 
 PREFIX = "peer:"
 
@@ -31,13 +32,16 @@ class Peer:
         modules: what must be importable, with the distribution's name of each.
         install: the command that gets them.
         function: the method.
+        renders: it takes renders and nothing else; its function then takes a Render, and returns
+            its beauty.
     """
 
     name: str
     title: str
     modules: tuple[tuple[str, str], ...]
     install: str
-    function: Callable[[np.ndarray, float], np.ndarray]
+    function: Callable[..., np.ndarray]
+    renders: bool = False
 
     @property
     def missing(self) -> str:
@@ -50,12 +54,16 @@ class Peer:
         """Versions of the packages it uses."""
         return {package: _version(package) for _, package in self.modules}
 
-    def denoise(self, page: np.ndarray, sigma: float, name: str) -> np.ndarray:
+    def denoise(
+        self, page: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
         """One page in its own dtype -> the same, denoised. Raises FileError where it fails."""
         coding = Display(page.dtype)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                if self.renders:
+                    return self.function(render)
                 result = self.function(coding.encode(page), sigma)
         except Exception as error:  # other people's code: one picture's failure is no end to all
             reason = " ".join(str(error).split())[:100] or type(error).__name__
@@ -136,10 +144,27 @@ def _opencv(x: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.fastNlMeansDenoisingColored(eight[..., ::-1].copy(), None, h, h)[..., ::-1] / 255
 
 
+def _oidn(render: Render) -> np.ndarray:
+    import pyoidn
+
+    beauty = np.nan_to_num(render.beauty, nan=0, posinf=65504, neginf=0).clip(min=0)
+    guides = {}
+    if render.albedo is not None:
+        guides["albedo"] = np.nan_to_num(render.albedo).clip(0, 1)
+        if render.normal is not None:  # it takes normals only beside albedo
+            guides["normal"] = np.nan_to_num(render.normal).clip(-1, 1)
+    return pyoidn.denoise(beauty, hdr=True, **guides)
+
+
+def _oidn_colour(render: Render) -> np.ndarray:
+    return _oidn(Render(render.beauty))
+
+
 # Multiples of sigma: the best of a coarse grid on training photos at sigma 15, 25 and 50.
 TV_WEIGHT, NLM_H, OPENCV_H = 1.0, 0.6, 0.6
 
 _SKIMAGE = (("skimage", "scikit-image"), ("pywt", "PyWavelets"))
+_PYOIDN = (("pyoidn", "pyoidn"), ("cffi", "cffi"))
 _BENCH = "pip install mdn[bench]"
 _BM3D = "pip install bm3d (its licence allows non-commercial use only)"
 
@@ -163,6 +188,22 @@ PEERS: dict[str, Peer] = {
             (("cv2", "opencv-python-headless"), *_SKIMAGE),
             "pip install mdn[bench,peers]",
             _opencv,
+        ),
+        Peer(
+            "oidn",
+            "Intel Open Image Denoise with albedo and normal",
+            _PYOIDN,
+            "pip install mdn[oidn]",
+            _oidn,
+            renders=True,
+        ),
+        Peer(
+            "oidn-colour",
+            "Intel Open Image Denoise, colour alone",
+            _PYOIDN,
+            "pip install mdn[oidn]",
+            _oidn_colour,
+            renders=True,
         ),
     )
 }

@@ -68,8 +68,9 @@ def _about(data: DataSet, plan: Sequence[Draw], runner: Runner) -> dict[str, Any
     known = sorted(f"{path.name} {runner.digests.get(path, '')}" for path in files)
     return {
         "name": data.name,
-        "pictures": len(data.pictures),
+        "pictures": len({each.truth for each in data.pictures}),
         "pairs": data.pairs,
+        "renders": data.renders,
         "noise": [draw.label for draw in plan],
         "sha256": hashlib.sha256("\n".join(known).encode()).hexdigest(),
     }

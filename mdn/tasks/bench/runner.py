@@ -11,9 +11,9 @@ import numpy as np
 import mdn
 from mdn.encoding import Display
 from mdn.errors import FileError
-from mdn.metrics import Metric, score
+from mdn.metrics import Metric, get, score
 from mdn.metrics import Protocol as Scoring
-from mdn.tasks.bench import draws
+from mdn.tasks.bench import draws, renders
 from mdn.tasks.bench.cache import Cache, Score, key_of
 from mdn.tasks.bench.contenders import Contender, Untouched
 from mdn.tasks.bench.data import DataSet, Picture, digest, read
@@ -52,6 +52,27 @@ class Rules:
     seed: int
 
 
+@dataclass(frozen=True)
+class Task:
+    """One noisy picture to be cleaned.
+
+    Attributes:
+        name: what messages call it.
+        truth, noisy: (H, W, C), as stored; linear light where there is a render.
+        sigma: the noise's standard deviation, white being 1, as contenders see the page.
+        render: the noisy render with its guides, or None.
+    """
+
+    name: str
+    truth: np.ndarray
+    noisy: np.ndarray
+    sigma: float
+    render: renders.Render | None = None
+
+
+Lines = list[tuple[Contender, Row]]
+
+
 @dataclass
 class Runner:
     """Measures; a picture that fails is told of once, and left out from then on.
@@ -76,32 +97,37 @@ class Runner:
 
     def measure(self, data: DataSet, draw: Draw) -> None:
         """All contenders on one data set under one noise: one row each."""
-        rows = [Row(data.name, draw.label, each.name, each.kind) for each in self.contenders]
+        taking = self.taking(data)
+        rows = [Row(data.name, draw.label, each.name, each.kind) for each in taking]
         self.rows += rows
         self.measured.append((data.name, draw))
         mark = draws.fingerprint(draw)
-        for picture in data.pictures:
-            self._one(picture, draw, mark, rows)
+        for picture in draws.pictures(data, draw):
+            self._one(picture, draw, mark, list(zip(taking, rows, strict=True)))
 
-    def _one(self, picture: Picture, draw: Draw, mark: str, rows: list[Row]) -> None:
+    def taking(self, data: DataSet) -> list[Contender]:
+        """The contenders that can do these pictures."""
+        return [each for each in self.contenders if data.renders or not each.renders_only]
+
+    def _one(self, picture: Picture, draw: Draw, mark: str, field: Lines) -> None:
         before = self._done
         if picture.truth not in self._bad:
             try:
-                self._all_on(picture, draw, mark, rows)
+                self._all_on(picture, draw, mark, field)
             except FileError as error:
                 self._bad.add(picture.truth)
                 self.fail(str(error))
-        self._done = before + len(rows)  # the scores of a bad picture are dealt with, too
+        self._done = before + len(field)  # the scores of a bad picture are dealt with, too
 
-    def _all_on(self, picture: Picture, draw: Draw, mark: str, rows: list[Row]) -> None:
-        pages: tuple[np.ndarray, np.ndarray] | None = None
-        for contender, row in zip(self.contenders, rows, strict=True):
+    def _all_on(self, picture: Picture, draw: Draw, mark: str, field: Lines) -> None:
+        task: Task | None = None
+        for contender, row in field:
             key = self.key(picture, draw, mark, contender)
             found = self.cache.find(key, self.rules.metrics)
             row.reused += found is not None
             if found is None:
-                pages = pages or self.pages(picture, draw)
-                found = self._measured(contender, picture, draw, *pages)
+                task = task or self.task(picture, draw)
+                found = self._measured(contender, task)
                 if found is None:
                     continue
                 self.cache.add(key, found)
@@ -122,36 +148,38 @@ class Runner:
             self.digests[path] = digest(path)
         return self.digests[path]
 
-    def pages(self, picture: Picture, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
-        """The clean page and the noisy one. Raises FileError as data.read."""
-        truth, noisy = read(picture)
+    def task(self, picture: Picture, draw: Draw) -> Task:
+        """What contenders are given. Raises FileError as data.read."""
+        pages = read(picture)
+        noisy, truth = pages.noisy, pages.truth
         if noisy is None:
             rules = self.rules
             noisy = draws.add(truth, draw, picture, rules.seed, rules.protocol, rules.unclipped)
-        return truth, noisy
+        return Task(picture.name, truth, noisy, true_sigma(draw, truth, noisy), pages.render)
 
-    def _measured(
-        self,
-        contender: Contender,
-        picture: Picture,
-        draw: Draw,
-        truth: np.ndarray,
-        noisy: np.ndarray,
-    ) -> Score | None:
+    def score(self, result: np.ndarray, task: Task) -> dict[str, float | None]:
+        """All metrics of a result."""
+        linear = task.render is not None
+        return score(result, task.truth, self.rules.metrics, self.rules.protocol, linear)
+
+    def _measured(self, contender: Contender, task: Task) -> Score | None:
         contender.prepare()
-        sigma = true_sigma(draw, truth, noisy)
         try:
             with Meter(contender.device) as meter:
-                result = contender.denoise(noisy, sigma, picture.name)
+                result = answer(contender, task)
         except FileError as error:  # this contender's failure; the picture stays for the others
             self.fail(str(error))
             return None
-        rules = self.rules
-        scores = score(result, truth, rules.metrics, rules.protocol)
+        scores = self.score(result, task)
         if isinstance(contender, Untouched):
-            for name in (name for name, value in scores.items() if value is None):
-                self.report.note(f"{picture.name}: too small for {name}, which is left out")
-        return Score(scores, meter.seconds, truth.shape[0] * truth.shape[1], meter.peak)
+            self._tell_unscored(task, scores)
+        return Score(scores, meter.seconds, task.truth.shape[0] * task.truth.shape[1], meter.peak)
+
+    def _tell_unscored(self, task: Task, scores: dict[str, float | None]) -> None:
+        for name in (name for name, value in scores.items() if value is None):
+            if get(name).linear and task.render is None:
+                continue  # told of once, by the data set
+            self.report.note(f"{task.name}: too small for {name}, which is left out")
 
     def fail(self, line: str) -> None:
         """Records and tells that something was skipped."""
@@ -159,9 +187,22 @@ class Runner:
         self.report.failed(line)
 
 
+def answer(contender: Contender, task: Task) -> np.ndarray:
+    """What a contender makes of a task, in the task's own values.
+
+    Those who know nothing of linear light are shown renders through a gamma that is not clipped.
+    Raises FileError where it cannot do the picture.
+    """
+    if task.render is None or contender.linear:
+        return contender.denoise(task.noisy, task.sigma, task.name, task.render)
+    shown = renders.encode(task.noisy)
+    return renders.decode(contender.denoise(shown, task.sigma, task.name, None))
+
+
 def true_sigma(draw: Draw, truth: np.ndarray, noisy: np.ndarray) -> float:
     """The noise's standard deviation, white being 1: its level, or what it did to the picture."""
     if draw.kind == "gaussian" and draw.level is not None:
         return draw.level / 255
-    clean, other = (Display(page.dtype).encode(page) for page in (truth, noisy))
+    coding = renders.encode if draw.kind == draws.SPP else Display(truth.dtype).encode
+    clean, other = coding(truth), coding(noisy)
     return float(np.sqrt(np.mean((other - clean) ** 2, dtype=np.float64)))

@@ -15,13 +15,13 @@ import numpy as np
 from mdn import io
 from mdn.errors import FileError, MdnError
 from mdn.image import Image
-from mdn.metrics import get, score
+from mdn.metrics import get, tone_map
 from mdn.tasks.bench.cache import key_of
 from mdn.tasks.bench.contenders import Contender
 from mdn.tasks.bench.data import DataSet, Picture
 from mdn.tasks.bench.draws import Draw, fingerprint
 from mdn.tasks.bench.rows import Row
-from mdn.tasks.bench.runner import Runner, true_sigma
+from mdn.tasks.bench.runner import Runner, answer
 from mdn.tasks.bench.sheet_files import Sheet, Tile, find, save
 
 CROP = 96  # pixels a side
@@ -42,12 +42,13 @@ def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[S
     sheets = []
     for data_name, draw in _middle_levels(runner):
         rows = [row for row in runner.rows if (row.data, row.noise) == (data_name, draw.label)]
-        picture = _median_picture(by_name[data_name], rows, runner.rules.metrics[0])
+        data = by_name[data_name]
+        picture = _median_picture(data, rows, runner.rules.metrics[0])
         if picture is None:
             continue
-        key = _key(runner, picture, draw)
+        key = _key(runner, data, picture, draw)
         known = find(folder, key) if folder else None
-        sheet = known or _draw(runner, picture, draw, rows)
+        sheet = known or _draw(runner, data, picture, draw)
         if sheet is not None:
             sheets.append(sheet)
         if sheet is not None and folder is not None and known is None:
@@ -55,9 +56,9 @@ def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[S
     return sheets
 
 
-def _key(runner: Runner, picture: Picture, draw: Draw) -> str:
+def _key(runner: Runner, data: DataSet, picture: Picture, draw: Draw) -> str:
     mark = fingerprint(draw)
-    keys = [runner.key(picture, draw, mark, each) for each in runner.contenders]
+    keys = [runner.key(picture, draw, mark, each) for each in runner.taking(data)]
     return key_of(picture.name, runner.rules.metrics[0], CROP, THUMB, keys)
 
 
@@ -83,20 +84,20 @@ def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> Picture 
     return next(picture for picture in data.pictures if picture.name == name)
 
 
-def _draw(runner: Runner, picture: Picture, draw: Draw, rows: Sequence[Row]) -> Sheet | None:
+def _draw(runner: Runner, data: DataSet, picture: Picture, draw: Draw) -> Sheet | None:
     try:
-        truth, noisy = runner.pages(picture, draw)
+        task = runner.task(picture, draw)
     except MdnError:  # read once already; gone since
         return None
-    sigma = true_sigma(draw, truth, noisy)
     results: list[tuple[Contender, np.ndarray]] = []
-    for contender in runner.contenders:
+    for contender in runner.taking(data):
         try:
             contender.prepare()
-            results.append((contender, contender.denoise(noisy, sigma, picture.name)))
+            results.append((contender, answer(contender, task)))
         except FileError:  # told of when it was measured
             continue
-    shown = [visible(page) for page in (truth, *(result for _, result in results))]
+    linear = task.render is not None
+    shown = [visible(page, linear) for page in (task.truth, *(result for _, result in results))]
     errors = [np.square(page - shown[0]).mean(-1) for page in shown[1:]]
     rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
     top, left, side = telling_crop(rivals or errors)
@@ -104,12 +105,12 @@ def _draw(runner: Runner, picture: Picture, draw: Draw, rows: Sequence[Row]) -> 
     metric = get(runner.rules.metrics[0])
     tiles = [Tile("truth", "truth", _png(shown[0][cut]), b"", None)]
     for (who, result), page in zip(results, shown[1:], strict=True):
-        value = score(result, truth, (metric.name,), runner.rules.protocol)[metric.name]
         error = np.abs(page - shown[0])[cut].mean(-1)
+        value = runner.score(result, task)[metric.name]
         tiles.append(Tile(who.name, who.kind, _png(page[cut]), _png(heat(error)), value))
-    height, width = truth.shape[:2]
+    height, width = task.truth.shape[:2]
     return Sheet(
-        rows[0].data,
+        data.name,
         draw.label,
         picture.name,
         metric.title,
@@ -121,8 +122,9 @@ def _draw(runner: Runner, picture: Picture, draw: Draw, rows: Sequence[Row]) -> 
     )
 
 
-def visible(page: np.ndarray) -> np.ndarray:
+def visible(page: np.ndarray, linear: bool = False) -> np.ndarray:
     """(H, W, C) as stored -> (H, W, 3) float32 in 0..1, as a screen shows it."""
+    page = tone_map(page) if linear else page
     white = np.iinfo(page.dtype).max if page.dtype.kind in "ui" else 1
     values = np.clip(page.astype(np.float32) / np.float32(white), 0, 1)
     return np.broadcast_to(values, (*values.shape[:2], 3))

@@ -1,51 +1,20 @@
-"""How near a picture is to the true one: PSNR, SSIM, MS-SSIM, GMSD.
+"""Metrics of pictures as a screen shows them: PSNR, SSIM, MS-SSIM, GMSD.
 
-Papers score in different ways, and the ways differ by tenths of a decibel; `Protocol` names the two
-that the literature on blind denoising uses. Compare only figures of one protocol.
+All take x and truth, (C, H, W) float64, white being 1.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from mdn.errors import UsageError
 
 K1, K2 = 0.01, 0.03  # Wang et al. 2004, section III-C
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli, Bovik 2003, section 3.2
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 GMSD_C = 170 / 255**2  # Xue et al. 2014, section III-B, for values in 0..1
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How two pictures are made comparable before they are compared.
-
-    Attributes:
-        rounded: values become multiples of 1/255 first, as an 8-bit file holds them.
-        gaussian: SSIM's window is 11x11, Gaussian, sigma 1.5; else 7x7, all weights equal.
-        border: pixels cut off at each edge.
-    """
-
-    name: str
-    rounded: bool
-    gaussian: bool
-    border: int
-
-
-PROTOCOLS = {
-    # Chen et al., CVPR 2023, as their released evaluation does it.
-    "paper": Protocol("paper", rounded=True, gaussian=True, border=1),
-    # Ma et al., NeurIPS 2024; the window is scikit-image's default.
-    "float": Protocol("float", rounded=False, gaussian=False, border=0),
-}
 
 
 class TooSmallError(ValueError):
@@ -133,70 +102,3 @@ def _similarity(x: Tensor, truth: Tensor, gaussian: bool) -> tuple[Tensor, Tenso
     luminance = (2 * mx * mt + K1**2) / (mx**2 + mt**2 + K1**2)
     covariance, spread = sample * (xt - mx * mt), sample * (xx - mx**2 + tt - mt**2)
     return luminance, (2 * covariance + K2**2) / (spread + K2**2)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One figure: its name on the command line, its title, and how it is shown.
-
-    lower: whether lower is better.
-    """
-
-    name: str
-    title: str
-    digits: int
-    function: Callable[[Tensor, Tensor, Protocol], float]
-    lower: bool = False
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("psnr", "PSNR dB", 2, lambda x, truth, _: psnr(x, truth)),
-        Metric("ssim", "SSIM", 4, lambda x, truth, how: ssim(x, truth, gaussian=how.gaussian)),
-        Metric("ms-ssim", "MS-SSIM", 4, lambda x, truth, _: ms_ssim(x, truth)),
-        Metric("gmsd", "GMSD", 4, lambda x, truth, _: gmsd(x, truth), lower=True),
-        Metric("psnr-fit", "PSNR after fit dB", 2, lambda x, truth, _: psnr_fit(x, truth)),
-    )
-}
-
-
-def get(name: str) -> Metric:
-    """The metric of that name. Raises UsageError that offers the nearest names."""
-    if name in METRICS:
-        return METRICS[name]
-    near = difflib.get_close_matches(name.lower(), METRICS, n=2, cutoff=0.5) or list(METRICS)
-    raise UsageError(f"unknown metric {name!r}; try {', '.join(near)}")
-
-
-def prepare(picture: np.ndarray, protocol: Protocol) -> Tensor:
-    """(H, W, C) as stored -> (C, h, w) float64 as the protocol compares it.
-
-    Integers span their dtype, floats have white at 1; what lies outside 0..1 is clipped.
-    """
-    white = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1
-    values = np.clip(picture.astype(np.float64) / white, 0, 1)
-    if protocol.rounded:
-        values = np.rint(values * 255) / 255
-    cut = protocol.border
-    height, width = values.shape[:2]
-    inner = values[cut : height - cut, cut : width - cut]
-    return torch.from_numpy(np.ascontiguousarray(inner.transpose(2, 0, 1)))
-
-
-def score(
-    picture: np.ndarray, truth: np.ndarray, metrics: tuple[str, ...], protocol: Protocol
-) -> dict[str, float | None]:
-    """The metrics of a picture against the true one, both (H, W, C) as stored, by name.
-
-    None where the picture is too small for a metric's window. Raises UsageError for an unknown
-    metric.
-    """
-    x, reference = prepare(picture, protocol), prepare(truth, protocol)
-    scores: dict[str, float | None] = {}
-    for name in metrics:
-        try:
-            scores[name] = get(name).function(x, reference, protocol)
-        except TooSmallError:
-            scores[name] = None
-    return scores

@@ -1,0 +1,139 @@
+"""Renders: SCENE_SPP.exr at several samples per pixel, and each scene's reference.
+
+The beauty is linear light; albedo and normal, where a file has them, guide those who can use them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdn.errors import FileError
+
+_NAME = re.compile(r"(?P<scene>.+?)[_-](?P<spp>\d+)(?:spp)?")
+_REFERENCE = re.compile(r"(?P<scene>.+?)[_-](?:ref|reference|gt)")
+
+
+@dataclass(frozen=True)
+class Render:
+    """One render.
+
+    Attributes:
+        beauty: (H, W, 3) float32, linear light.
+        albedo, normal: (H, W, 3) float32, or None.
+    """
+
+    beauty: np.ndarray
+    albedo: np.ndarray | None = None
+    normal: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A noisy render and its reference; spp: samples per pixel of the noisy one."""
+
+    scene: str
+    spp: int
+    noisy: Path
+    reference: Path
+
+
+def shots(files: Iterable[Path]) -> tuple[list[Shot], list[Path]]:
+    """All pairs among EXR files, by scene and spp, and the files of scenes that have no pair.
+
+    A scene's reference is SCENE_reference.exr (or _ref, _gt), else its largest number of samples.
+    Nothing at all where no name says its samples per pixel.
+    """
+    scenes: dict[str, dict[int, Path]] = {}
+    references: dict[str, Path] = {}
+    for path in sorted(files):
+        if match := _NAME.fullmatch(path.stem):
+            scenes.setdefault(match["scene"], {})[int(match["spp"])] = path
+        elif match := _REFERENCE.fullmatch(path.stem):
+            references[match["scene"]] = path
+    found: list[Shot] = []
+    alone = [path for scene, path in references.items() if scene not in scenes]
+    for scene, by_spp in scenes.items():
+        reference = references.get(scene) or by_spp[max(by_spp)]
+        pairs = [
+            Shot(scene, spp, path, reference)
+            for spp, path in sorted(by_spp.items())
+            if path != reference
+        ]
+        found += pairs
+        alone += [] if pairs else [reference]
+    return found, alone if scenes else []
+
+
+def read(path: Path, name: str) -> Render:
+    """The beauty of an EXR file, and albedo and normal where it has layers of these names.
+
+    Raises FileError: unreadable, or without R, G and B.
+    """
+    channels = _channels(path, name)
+    beauty = _layer(channels, "", "RGB")
+    if beauty is None:
+        raise FileError(name, "has no channels R, G and B", "render its beauty into them")
+    return Render(beauty, _layer(channels, "albedo.", "RGB"), _layer(channels, "normal.", "XYZ"))
+
+
+def _channels(path: Path, name: str) -> dict[str, np.ndarray]:
+    """Every channel of the first part, (H, W), by name in lower case."""
+    import OpenEXR
+
+    try:
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            return {key.lower(): channel.pixels for key, channel in file.channels().items()}
+    except Exception as error:  # the binding raises whatever it stumbles over
+        reason = " ".join(str(error).split())[:100]
+        raise FileError(name, f"cannot be read ({reason})", "render it again") from error
+
+
+def _layer(channels: dict[str, np.ndarray], prefix: str, names: str) -> np.ndarray | None:
+    planes = [channels.get(f"{prefix}{each}".lower()) for each in names]
+    if any(plane is None for plane in planes):
+        return None
+    return np.stack(planes, -1).astype(np.float32)  # type: ignore[arg-type]
+
+
+GAMMA = 2.2
+
+
+def encode(linear: np.ndarray) -> np.ndarray:
+    """Linear light -> float32 as display nets know it: gamma 2.2, not clipped above."""
+    values = np.nan_to_num(linear.astype(np.float32), nan=0, posinf=65504, neginf=0)
+    return np.maximum(values, 0) ** np.float32(1 / GAMMA)
+
+
+def decode(shown: np.ndarray) -> np.ndarray:
+    """The way back from `encode`."""
+    return np.maximum(shown, 0) ** np.float32(GAMMA)
+
+
+def write(path: Path, render: Render, about: dict[str, Any]) -> None:
+    """A render as EXR, half floats, ZIP; whole or not at all. Raises FileError."""
+    import OpenEXR
+
+    layers = {"": ("RGB", render.beauty), "albedo.": ("RGB", render.albedo)}
+    layers["normal."] = ("XYZ", render.normal)
+    channels = {
+        f"{prefix}{letter}": np.ascontiguousarray(values[..., at].clip(-65504, 65504), np.float16)
+        for prefix, (letters, values) in layers.items()
+        if values is not None
+        for at, letter in enumerate(letters)
+    }
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage} | about
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        OpenEXR.File(header, channels).write(str(temporary))
+        temporary.replace(path)
+    except Exception as error:
+        temporary.unlink(missing_ok=True)
+        raise FileError(
+            path, f"cannot be written ({' '.join(str(error).split())[:100]})"
+        ) from error

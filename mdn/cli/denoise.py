@@ -42,6 +42,17 @@ def denoise(
             help="1 removes all noise, 0 none; between, the two are mixed.",
         ),
     ] = 1.0,
+    detail: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            callback=opt.check_share,
+            rich_help_panel=opt.WORK,
+            help="Gives this share of the fine, colourless grain back.",
+        ),
+    ] = 0.0,
     sigma: Annotated[
         float | None,
         typer.Option(
@@ -139,6 +150,7 @@ def denoise(
         max_memory=None if max_memory is None else parse_size(max_memory),
         tile=tile,
         strength=strength,
+        detail=detail,
         sigma=sigma,
         seed=seed,
         passes=passes,

@@ -19,8 +19,10 @@ from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.files import describe, load, save
+from mdn.tasks.grain import REACH, grain
+from mdn.tasks.remarks import remarks
 from mdn.tasks.told import infer as infer_told
-from mdn.tasks.told import look, tell
+from mdn.tasks.told import look, see, tell
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Settings:
         max_memory: bytes the process may hold, or None.
         tile: side of a tile in pixels, or None to choose.
         strength: 0 (the input, bit for bit) to 1 (all that the model does).
+        detail: 0 to 1: the share of the fine grain that is given back.
         sigma: standard deviation of the noise on the 0-255 scale, for models that are told; None to
             estimate it.
         seed: of the masks that a masked model draws; others ignore it.
@@ -50,6 +53,7 @@ class Settings:
     max_memory: int | None = None
     tile: int | None = None
     strength: float = 1.0
+    detail: float = 0.0
     sigma: float | None = None
     seed: int = 0
     passes: int = 1
@@ -67,7 +71,8 @@ class Denoiser:
         device = choose_device(settings.device)
         dtype = choose_precision(settings.precision, device, self.card.precisions)
         self.runtime = Runtime(device, dtype, settings.max_memory, settings.tile)
-        self.needs = Needs(self.card.context, self.card.multiple, self.card.bytes_per_pixel)
+        context = self.card.context + (REACH if settings.detail else 0)
+        self.needs = Needs(context, self.card.multiple, self.card.bytes_per_pixel)
 
     @cached_property
     def net(self) -> torch.nn.Module:
@@ -88,6 +93,12 @@ class Denoiser:
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress
         )
 
+    def remarks(self, page: np.ndarray) -> list[str]:
+        """What the user should know of the noise of a page, for models that are not told of it."""
+        if self.is_told or not self.card.noise_seen:
+            return []
+        return remarks(self.card, see(look(page, Display(page.dtype).encode)))
+
     def _infer_for(self, page: np.ndarray, coding: Display) -> Infer:
         """The net's answer for this page, mixed with its input as far as the strength says."""
         answer: Infer
@@ -100,7 +111,10 @@ class Denoiser:
             answer = lambda batch, origins: self.net(batch).float()  # noqa: E731
 
         def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-            return torch.lerp(batch, answer(batch, origins), self.settings.strength)
+            output = answer(batch, origins)
+            if self.settings.detail:
+                output = output + self.settings.detail * grain(batch, output)
+            return torch.lerp(batch, output, self.settings.strength)
 
         return infer
 
@@ -137,12 +151,14 @@ def run(settings: Settings, report: Report) -> BatchResult:
 
     Raises:
         ModelError: no such model, or its weights are damaged; nothing was written.
-        UsageError: a strength outside 0..1, a device that is not there, or a level of noise for a
-            model that is not told any.
+        UsageError: a strength or detail outside 0..1, a device that is not there, or a level of
+            noise for a model that is not told any.
         OutOfMemoryError: the smallest tile does not fit.
     """
-    if not 0 <= settings.strength <= 1:
-        raise UsageError(f"--strength {settings.strength:g}: choose a number from 0 to 1")
+    for option in ("strength", "detail"):
+        share = getattr(settings, option)
+        if not 0 <= share <= 1:
+            raise UsageError(f"--{option} {share:g}: choose a number from 0 to 1")
     denoiser = Denoiser(settings)
     if settings.sigma is not None and not denoiser.is_told:
         raise UsageError(
@@ -154,6 +170,8 @@ def run(settings: Settings, report: Report) -> BatchResult:
         image = load(job)
         pages = image.pixels
         if settings.strength > 0:
+            for line in denoiser.remarks(pages[0]):
+                report.note(job, line)
             result = np.empty_like(pages)
             for index, page in enumerate(pages):
                 tell = _page_progress(job, report, index, len(pages))

@@ -56,7 +56,7 @@ def tell(sample: Tensor, sigma: float | None = None) -> Told:
     """
     if sigma is not None:
         return Told(sigma / 255)
-    seen = estimate(_large_enough(sample))
+    seen = see(sample)
     usual, salted = None, False
     if seen.impulsive:
         usual = max(impulses.usual_spread(plane) for plane in _large_enough(sample))
@@ -68,6 +68,11 @@ def tell(sample: Tensor, sigma: float | None = None) -> Told:
     level = curve.level if curve else seen.level / 255
     share = min(1.0, max(0.0, (level - FAINTEST) / (FAINT - FAINTEST)))
     return Told(level, curve, usual, salted, share, seen)
+
+
+def see(sample: Tensor) -> NoiseEstimate:
+    """The noise of a sample (C, H, W) of any size."""
+    return estimate(_large_enough(sample))
 
 
 def infer(net: nn.Module, told: Told, batch: Tensor) -> Tensor:

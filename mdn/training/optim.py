@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from mdn.training.recipe import OptimRecipe
 
-
 # First and last layers, and tables that are looked up, stay with Adam, as Muon's authors advise.
 FOR_ADAM = ("head.", "tail.", "conv_first.", "conv_last.")
 TABLES = ("relative_position_bias_table", "mask_token")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ SMOOTH = 2.2  # low over high frequency energy in the flattest blocks; 1 or less
 FAINT = 1.5 / 255  # sigma below which rounding to 8 bits, not noise, rules how neighbours differ
 DEPENDENT_SLOPE = 0.12  # relative spread of the variance that brightness explains
 DEPENDENT_SURE = 4.5  # the line's slope in standard errors
+CHOICES = ([0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2])  # which powers a curve may have
 IMPULSIVE = 1e-3  # share of the samples
 
 
@@ -33,6 +35,8 @@ class NoiseEstimate:
     brightness, variance: noise variance against brightness, both on the nominal [0, 1] scale, one
     entry for each bin of brightness with flat blocks, channels together.
     gain, offset: the line variance = gain * brightness + offset through it.
+    curve: (a, b, c), none below 0, of variance = a + b * brightness + c * brightness^2 through it:
+    what is added, what comes of counting, what multiplies.
     signal_dependent: whether that line, and not a constant, describes the curve.
     neighbours: correlation of vertical and of horizontal neighbours; correlated: whether the noise
     is smoothed, striped or compressed, not white.
@@ -45,6 +49,7 @@ class NoiseEstimate:
     variance: tuple[float, ...]
     gain: float
     offset: float
+    curve: tuple[float, float, float]
     signal_dependent: bool
     neighbours: tuple[float, float]
     correlated: bool
@@ -92,6 +97,7 @@ def estimate(x: Tensor) -> NoiseEstimate:
         variance,
         gain,
         offset,
+        _curve(curves),
         dependent,
         neighbours,
         correlated,
@@ -162,6 +168,31 @@ def _line(curves: list[Curve]) -> tuple[float, float, bool]:
     slope = gain * spread**0.5 / level
     sure = explained * (len(x) - 2) > DEPENDENT_SURE**2 * (total - explained)
     return gain, offset, slope > DEPENDENT_SLOPE and sure
+
+
+def _curve(curves: list[Curve]) -> tuple[float, float, float]:
+    """The best (a, b, c) that are not below 0, by weighted least squares.
+
+    With three unknowns the one right choice of those that are 0 is found by trying all.
+    """
+    x, y = torch.cat([c.brightness for c in curves]), torch.cat([c.variance for c in curves])
+    if len(x) == 0:
+        return 0.0, 0.0, 0.0
+    # Errors of a variance grow with it: without this the brightest bins alone would count.
+    weight = torch.cat([c.weight for c in curves]) / y.clamp(min=1e-8) ** 2
+    powers = torch.stack([torch.ones_like(x), x, x * x], 1)
+    best, least = (0.0, 0.0, 0.0), math.inf
+    for chosen in CHOICES:
+        used = powers[:, chosen] * weight[:, None].sqrt()
+        found = torch.linalg.lstsq(used, (y * weight.sqrt())[:, None], driver="gelsd").solution
+        if bool((found < 0).any()):
+            continue
+        all_three = torch.zeros(3, dtype=found.dtype)
+        all_three[chosen] = found[:, 0]
+        error = float((weight * (powers @ all_three - y) ** 2).sum())
+        if error < least:
+            best, least = tuple(all_three.tolist()), error
+    return best
 
 
 def _together(curves: list[Curve]) -> tuple[tuple[float, ...], tuple[float, ...]]:

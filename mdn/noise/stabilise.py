@@ -18,7 +18,7 @@ from torch import Tensor
 BELOW, ABOVE = -0.5, 1.5  # brightness that the tables span; noise reaches beyond black and white
 ENTRIES = 1025
 NODES = 15  # of the Gauss-Hermite quadrature
-DARKEST = 0.04  # the smallest variance, as a share of the mean: T would be too steep below
+DARKEST = 0.2  # the smallest variance, as a share of the mean: T would be too steep below
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def tell(sample: Tensor, sigma: float | None = None) -> Told:
         salted = float(impulses.ends(sample).float().mean()) < SALT * seen.impulses
     curve = None
     if seen.signal_dependent and not seen.correlated:
-        curve = stabiliser(seen.offset, seen.gain, 0.0)
+        curve = stabiliser(*seen.curve)
     level = curve.level if curve else seen.level / 255
     share = min(1.0, max(0.0, (level - FAINTEST) / (FAINT - FAINTEST)))
     return Told(level, curve, usual, salted, share, seen)

@@ -191,3 +191,21 @@ def test_samples_that_are_not_finite_are_refused() -> None:
     x[0, 3, 3] = float("nan")
     with pytest.raises(UsageError, match="NaN"):
         estimate(x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "power"), [("gaussian", 20.0, 0), ("poisson", 3.0, 1), ("speckle", 0.03, 2)]
+)
+def test_the_curve_follows_the_variance(kind: str, level: float, power: int) -> None:
+    ramp = torch.linspace(0.1, 0.8, 256).expand(3, 256, 256)
+    generator = torch.Generator().manual_seed(3)
+    noisy = noise.add(ramp, kind, level, generator)
+    a, b, c = estimate(noisy).curve
+    assert min(a, b, c) >= 0
+    for brightness in (0.2, 0.45, 0.7):
+        flat = torch.full((1, 400, 400), brightness)
+        if kind == "poisson":  # its strength depends on the number of values in the picture
+            flat = torch.cat([ramp[:1, :1].expand(1, 400, 256), flat], 2)
+        drawn = noise.add(flat, kind, level, torch.Generator().manual_seed(4))
+        true = float((drawn - flat)[:, :, -400:].var())
+        assert a + b * brightness + c * brightness**2 == pytest.approx(true, rel=0.15), power

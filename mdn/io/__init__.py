@@ -26,6 +26,8 @@ SUFFIXES: frozenset[str] = frozenset(
     suffix for form in FORMATS.values() for suffix in form.suffixes
 )
 
+EXR_MAGIC = b"v/1\x01"  # read and written by `io.exr`: layers are no single picture
+
 # Pictures that people will try, told by how they start, so that the message can name them.
 _FOREIGN = (
     (0, b"GIF8", "a GIF"),
@@ -40,7 +42,6 @@ _FOREIGN = (
     (0, b"\xff\x0a", "a JPEG XL picture"),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
-    (0, b"v/1\x01", "an OpenEXR picture"),
     (0, b"%PDF", "a PDF document"),
 )
 
@@ -158,6 +159,10 @@ def _recognise(data: bytes, name: str) -> Format:
     for form in FORMATS.values():
         if form.recognises(data):
             return form
+    if data[:4] == EXR_MAGIC:
+        raise FileError(
+            name, "is an OpenEXR picture, which only mdn denoise reads", "convert it to TIFF"
+        )
     for at, magic, kind in _FOREIGN:
         if data[at : at + len(magic)] == magic:
             raise FileError(

@@ -38,7 +38,8 @@ def bench(
             rich_help_panel=ABOUT,
             show_default=False,
             help="Folders of clean pictures, of pairs (noisy/ and gt/ in them), or of renders "
-            "(SCENE_SPP.exr and a reference); short names are looked up in --root.",
+            "(SCENE_SPP.exr and a reference); short names are looked up in --root; mitsuba renders "
+            "three scenes once.",
         ),
     ] = None,
     model: Annotated[

@@ -26,7 +26,7 @@ class Settings:
 
     Attributes:
         models: names of models, peer:NAME, or peer:all.
-        data: folders, or names of folders in `root`.
+        data: folders, names of folders in `root`, or mitsuba: scenes rendered on the spot.
         noise: see draws.parse. Pairs come with their own.
         protocol: a name in metrics.PROTOCOLS.
         metrics: names in metrics.METRICS.
@@ -97,7 +97,8 @@ def run(settings: Settings, listener: Report) -> Result:
     rules = _rules(settings)
     publish.check(settings.page, settings.plots, settings.out)
     wanted = draws.parse(settings.noise)
-    sets = open_sets(settings.data, settings.root or default_root(), settings.limit)
+    root = settings.root or default_root()
+    sets = open_sets(settings.data, root, settings.limit, listener.note)
     plan = {data.name: draws.plan(data, wanted) for data in sets}
     field = line_up(settings.models, settings.device, settings.precision, settings.seed)
     conditions = _conditions(settings, plan, field, rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from mdn import io
 from mdn.errors import FileError, UsageError
-from mdn.tasks.bench import renders
+from mdn.tasks.bench import renders, scenes
 
 ROOT_VARIABLE = "MDN_TEST_DATA"  # the folder whose test/ holds the data sets
 PAIR_FOLDERS = ("noisy", "gt")
@@ -66,20 +66,35 @@ def default_root() -> Path | None:
     return Path(home) / "test" if home else None
 
 
-def open_sets(names: Iterable[str], root: Path | None, limit: int | None) -> tuple[DataSet, ...]:
+def open_sets(
+    names: Iterable[str],
+    root: Path | None,
+    limit: int | None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[DataSet, ...]:
     """The data sets that `names` mean, each cut to its first `limit` pictures.
 
+    tell: hears of scenes that must be rendered first.
+
     Raises:
-        UsageError: there is no such folder (offers the nearest), it holds no picture, or two
-            folders have one name.
+        UsageError: there is no such folder (offers the nearest), it holds no picture, two folders
+            have one name, or scenes cannot be rendered.
+        FileError: rendered scenes cannot be kept.
     """
-    sets = tuple(_open(_find(name, root), limit) for name in dict.fromkeys(names))
+    sets = tuple(_named(name, root, limit, tell) for name in dict.fromkeys(names))
     seen: set[str] = set()
     for data in sets:
         if data.name in seen:
             raise UsageError(f"two folders of data are called {data.name}: rename one")
         seen.add(data.name)
     return sets
+
+
+def _named(name: str, root: Path | None, limit: int | None, tell: Callable[[str], None]) -> DataSet:
+    if name == scenes.NAME and not Path(name).is_dir():
+        folder = scenes.cached(limit, lambda line: tell(f"{name}: {line}, kept for other runs"))
+        return _open(folder, limit or scenes.BENCH.count)
+    return _open(_find(name, root), limit)
 
 
 def _find(name: str, root: Path | None) -> Path:
@@ -96,15 +111,15 @@ def _find(name: str, root: Path | None) -> Path:
     if (root / name).is_dir():
         return root / name
     known = sorted(each.name for each in root.iterdir() if each.is_dir()) if root.is_dir() else []
+    known.append(scenes.NAME)
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or known
-    hint = f"did you mean {', '.join(near)}?" if near else "and that folder holds no data sets"
-    raise UsageError(f"no folder {name}, nor one in {root}; {hint}")
+    raise UsageError(f"no folder {name}, nor one in {root}; did you mean {', '.join(near)}?")
 
 
 def _open(folder: Path, limit: int | None) -> DataSet:
     name = folder.resolve().name
-    if (scenes := _renders(folder, name, limit)) is not None:
-        return scenes
+    if (found := _renders(folder, name, limit)) is not None:
+        return found
     if all((folder / half).is_dir() for half in PAIR_FOLDERS):
         pictures, failures = _pairs(folder, name)
     else:
@@ -126,11 +141,11 @@ def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
     shots, alone = renders.shots(_files(folder, frozenset({".exr"})))
     if not shots and not alone:
         return None
-    scenes = list(dict.fromkeys(shot.scene for shot in shots))[:limit]
+    wanted = list(dict.fromkeys(shot.scene for shot in shots))[:limit]
     pictures = tuple(
         Picture(f"{name}/{shot.noisy.name}", shot.reference, shot.noisy, shot.spp)
         for shot in shots
-        if shot.scene in scenes
+        if shot.scene in wanted
     )
     failures = tuple(
         f"{name}/{path.name}: has no partner; a scene needs SCENE_SPP.exr and a reference"

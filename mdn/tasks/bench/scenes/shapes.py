@@ -1,0 +1,116 @@
+"""Meshes and textures made of numbers: what the scenes are built from beside simple solids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+Mesh = tuple[np.ndarray, np.ndarray]
+"""Vertices (N, 3) float32, and faces (M, 3) int32 that name them, about one unit across."""
+
+
+def knot(random: np.random.Generator) -> Mesh:
+    """A torus knot; with one winding a ring."""
+    p, q = random.choice([(1, 0), (2, 3), (3, 2), (2, 5)])
+    t = np.linspace(0, 2 * np.pi, 161)[:-1]
+    radius = 0.32 + 0.13 * np.cos(q * t)
+    centre = np.stack([radius * np.cos(p * t), radius * np.sin(p * t), 0.16 * np.sin(q * t)], -1)
+    along = np.roll(centre, -1, 0) - np.roll(centre, 1, 0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    side = np.cross(along, [0.0, 0.0, 1.0]) + 1e-6
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    up = np.cross(side, along)
+    angle = np.linspace(0, 2 * np.pi, 17)[:-1]
+    thick = random.uniform(0.06, 0.12)
+    ring = np.cos(angle)[None, :, None] * side[:, None] + np.sin(angle)[None, :, None] * up[:, None]
+    return _tube(centre[:, None] + thick * ring, closed=True)
+
+
+def stone(random: np.random.Generator) -> Mesh:
+    """A sphere with bumps."""
+    theta, phi = np.meshgrid(
+        np.linspace(1e-3, np.pi - 1e-3, 40), np.linspace(0, 2 * np.pi, 81)[:-1], indexing="ij"
+    )
+    way = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
+    bumps: np.ndarray = sum(  # type: ignore[assignment]
+        random.uniform(0, 0.12) * np.sin(way @ random.normal(0, 5, 3) + random.uniform(0, 6))
+        for _ in range(5)
+    )
+    return _tube(way * (0.42 * (1 + bumps))[..., None], closed=False)
+
+
+def vase(random: np.random.Generator) -> Mesh:
+    """A curve turned about the upright axis."""
+    height = np.linspace(0, 1, 60)
+    waves = sum(
+        random.uniform(0, 0.1) * np.sin(random.uniform(2, 9) * height + random.uniform(0, 6))
+        for _ in range(3)
+    )
+    radius = np.maximum(0.22 + waves, 0.05)
+    phi = np.linspace(0, 2 * np.pi, 49)[:-1]
+    rings = np.stack(
+        [
+            radius[:, None] * np.cos(phi),
+            radius[:, None] * np.sin(phi),
+            np.broadcast_to(height[:, None] - 0.5, (60, 48)),
+        ],
+        -1,
+    )
+    return _tube(rings, closed=False)
+
+
+MESHES = (knot, stone, vase)
+
+
+def _tube(rings: np.ndarray, *, closed: bool) -> Mesh:
+    """Triangles between neighbours of (rings, points, 3); closed: the last ring meets the first."""
+    count, points = rings.shape[:2]
+    at = np.arange(count * points, dtype=np.int32).reshape(count, points)
+    upper = at if closed else at[:-1]
+    lower = np.roll(at, -1, 0) if closed else at[1:]
+    a, b, c, d = upper, np.roll(upper, -1, 1), lower, np.roll(lower, -1, 1)
+    faces = np.concatenate(
+        [np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)]
+    )
+    return rings.reshape(-1, 3).astype(np.float32), faces
+
+
+def ply(mesh: Mesh) -> bytes:
+    """A mesh as a binary PLY file."""
+    vertices, faces = mesh
+    header = (
+        "ply\nformat binary_little_endian 1.0\n"
+        f"element vertex {len(vertices)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        f"element face {len(faces)}\n"
+        "property list uchar int vertex_indices\nend_header\n"
+    )
+    table = np.empty(len(faces), dtype=[("count", "u1"), ("at", "<i4", 3)])
+    table["count"], table["at"] = 3, faces
+    return header.encode() + vertices.astype("<f4").tobytes() + table.tobytes()
+
+
+def clouds(random: np.random.Generator, side: int = 128) -> np.ndarray:
+    """A texture, (side, side, 3) float32 in 0..1: two colours mixed by noise of many sizes."""
+    field = np.zeros((side, side))
+    for octave in (2, 4, 8, 16, 32):
+        coarse = random.random((octave + 1, octave + 1))
+        at = np.linspace(0, octave, side)
+        rows = np.stack([np.interp(at, np.arange(octave + 1), row) for row in coarse])
+        full = np.stack([np.interp(at, np.arange(octave + 1), column) for column in rows.T], 1)
+        field += full / octave**0.7
+    field = (field - field.min()) / np.ptp(field)
+    low, high = random.uniform(0.05, 0.9, (2, 3))
+    return (low + (high - low) * field[..., None]).astype(np.float32)
+
+
+def sky(random: np.random.Generator) -> np.ndarray:
+    """Light from all around, (64, 128, 3) float32 linear: a gradient, and often a small sun."""
+    up = np.linspace(1, -1, 64)[:, None, None]
+    zenith, horizon = random.uniform(0.15, 0.7, 3), random.uniform(0.5, 1.2, 3)
+    ground = random.uniform(0.05, 0.3, 3)
+    light = np.where(up > 0, horizon + (zenith - horizon) * np.abs(up) ** 0.5, ground)
+    light = np.repeat(light, 128, 1)
+    if random.random() < 0.7:
+        row, column, size = random.integers(6, 26), random.integers(0, 124), random.integers(1, 5)
+        light[row : row + size, column : column + size] += random.uniform(200, 1500) / size
+    return light.astype(np.float32)

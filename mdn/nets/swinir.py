@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets.masking import MaskField, MaskKey, check_ratio
+from mdn.nets.native.attention import Windows, serves
 from mdn.nets.window_attention import WindowAttention, cuts, strips, to_windows
 
 _RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -216,23 +217,33 @@ class Block(nn.Module):
 
     def _overwrite(self, x: Tensor, keep: Tensor | None) -> Tensor:
         batch, height, width, _ = x.shape
-        bias = self.attention.bias()
+        bias, native = self.attention.bias(), self._native(x)
         # Nothing in a block crosses a row of windows, so it can work strip by strip; an accelerator
         # has no such cache to keep to, and a compiler would unroll the strips.
         striped = x.device.type == "cpu" and not torch.compiler.is_compiling()
         rows = _STRIP_TOKENS // (batch * width) if striped else height
         for top, bottom, down in strips(height, self.window, self.shift, rows):
-            for left, right, across in cuts(width, self.window, self.shift):
-                part = x[:, top:bottom, left:right]
-                mask = None if keep is None else keep[:, top:bottom, left:right]
-                out = self.attention(part, mask, (down, across), bias)
-                to_windows(part, (down, across)).add_(out)
             strip = x[:, top:bottom]
+            mask = None if keep is None else keep[:, top:bottom]
+            if native:
+                windows = Windows(self.attention.heads, (down, 0), (self.window, self.shift))
+                strip.add_(self.attention.across(strip, mask, windows, bias))
+            else:
+                self._attend_strip(strip, mask, down, bias)
             strip.add_(self._mlp(strip))
         return x
 
+    def _attend_strip(self, x: Tensor, keep: Tensor | None, down: int, bias: Tensor) -> None:
+        for left, right, across in cuts(x.shape[2], self.window, self.shift):
+            part = x[:, :, left:right]
+            mask = None if keep is None else keep[:, :, left:right]
+            to_windows(part, (down, across)).add_(self.attention(part, mask, (down, across), bias))
+
     def _attended(self, x: Tensor, keep: Tensor | None) -> Tensor:
         bias, rows = self.attention.bias(), []
+        if self._native(x):
+            side = self.window, self.shift
+            return self.attention.across(x, keep, Windows(self.attention.heads, side, side), bias)
         for top, bottom, down in cuts(x.shape[1], self.window, self.shift):
             parts = []
             for left, right, across in cuts(x.shape[2], self.window, self.shift):
@@ -251,6 +262,9 @@ class Block(nn.Module):
             return x + branch
         alive = ~field.chance(2 * self.layer + place, self.drop)
         return x + branch * (alive.to(branch.dtype) / (1 - self.drop))[:, None, None, None]
+
+    def _native(self, x: Tensor) -> bool:
+        return serves(x, x.shape[-1], self.attention.heads, self.window)
 
     def _mlp(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(self.norm(x))))

@@ -46,7 +46,12 @@ def test_a_learnt_token_adds_its_own_parameters_only() -> None:
 @pytest.mark.parametrize("ratio", [0.0, 0.75])
 @pytest.mark.parametrize("size", [(8, 8), (12, 20)])
 @pytest.mark.parametrize("grad", [False, True])
-def test_equals_the_slow_reference(ratio: float, size: tuple[int, int], grad: bool) -> None:
+@pytest.mark.parametrize("native", [False, True])
+def test_equals_the_slow_reference(
+    ratio: float, size: tuple[int, int], grad: bool, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not native:
+        monkeypatch.setattr(swinir, "serves", lambda *_: False)
     torch.manual_seed(1)
     state = reference.official_state((2, 2), dim=12, heads=3, window=4, training_size=16)
     config, ours = convert_swinir(state, attention_ratio=(ratio, ratio))
@@ -228,7 +233,12 @@ def test_stochastic_depth_is_drawn_from_the_seed_and_keeps_the_mean() -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.75])
-def test_gradients_equal_torchs_own_and_reach_every_parameter(ratio: float) -> None:
+@pytest.mark.parametrize("native", [False, True])
+def test_gradients_equal_torchs_own_and_reach_every_parameter(
+    ratio: float, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not native:
+        monkeypatch.setattr(swinir, "serves", lambda *_: False)
     net = lively(variant(attention_ratio=(ratio, ratio), input_mask="token", window=8, dim=24))
     x = torch.rand(2, 3, 24, 16, requires_grad=True)
     weight = torch.randn(2, 3, 24, 16)
@@ -241,6 +251,7 @@ def test_gradients_equal_torchs_own_and_reach_every_parameter(ratio: float) -> N
     assert all(gradient.abs().max() > 0 for gradient in own)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mdn.nets.window_attention.attend", stock_attention)
+        patch.setattr(swinir, "serves", lambda *_: False)
         for ours, theirs in zip(own, gradients(), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 

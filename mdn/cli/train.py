@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mdn.cli import options as opt
+from mdn.errors import UsageError
 
 
 def train(
     recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE.toml", help="What to train, on what, and how.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="RECIPE",
+            show_default=False,
+            help="What to train, on what, and how: a .toml file, or a name of [bold]mdn train "
+            "--list[/bold]. With [bold]--plot[/bold], folders of runs.",
+        ),
+    ] = None,
     data: Annotated[
         Path,
         typer.Option(metavar="DIR", help="The folder that the recipe's picture folders are in."),
@@ -25,7 +33,18 @@ def train(
             "--out",
             metavar="DIR",
             show_default=False,
-            help="The folder of the run; runs/<name of the recipe> otherwise.",
+            help="The folder of the run, runs/<name of the recipe> otherwise; the picture, with "
+            "--plot.",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            show_default=False,
+            help="Change a line of the recipe, such as optim.steps=2000; may be given several "
+            "times.",
         ),
     ] = None,
     resume: Annotated[
@@ -43,8 +62,26 @@ def train(
             help="Stop after that many steps; run again to go on.",
         ),
     ] = None,
+    plot: Annotated[
+        bool,
+        typer.Option(
+            "--plot", metavar="", help="Draw the curves of runs into one picture; train nothing."
+        ),
+    ] = False,
+    list_recipes: Annotated[
+        bool, typer.Option("--list", metavar="", help="List the recipes that came with mdn.")
+    ] = False,
     device: opt.Device = "auto",
     precision: opt.PrecisionOption = opt.Precision.auto,
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            metavar="",
+            rich_help_panel=opt.WORK,
+            help="Compile the net first, by torch.compile; where it cannot, go on without.",
+        ),
+    ] = False,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -61,36 +98,50 @@ def train(
     """Trains a model by a recipe; weights, log and recipe end in one folder.
 
     Ctrl-C, a kill or --stop-after end the run after the step at hand; the
-    same command goes on from there. The log is training.csv in that folder.
+    same command goes on from there. The log is training.csv in that folder,
+    drawn in curves.png where matplotlib is installed.
 
     [bold]Examples[/bold]
 
-      mdn train models/photo/recipe.toml --data pictures/
+      mdn train photo --data pictures/
       mdn train my.toml --data pictures/ -o runs/mine --stop-after 1000
+      mdn train my.toml --set optim.lr=1e-4 --set name=slower
+      mdn train --plot runs/mine runs/slower -o both.png
     """
     import torch
 
-    from mdn.cli.app import INTERRUPTED
+    from mdn.cli import assign, recipes
+    from mdn.cli.app import INTERRUPTED, TERMINATED
     from mdn.cli.render import duration
     from mdn.cli.views import TrainView
     from mdn.tasks import train as task
 
+    named = recipe or []
+    if list_recipes:
+        return recipes.show()
+    if plot:
+        return typer.echo(str(task.plot(named, out)))
+    if len(named) != 1:
+        raise UsageError("one recipe at a time: `mdn train --list` shows those that came with mdn")
     if threads is not None:
         torch.set_num_threads(threads)
     settings = task.Settings(
-        recipe,
+        named[0],
         data=data,
         out=out,
         resume=resume,
         stop_after=stop_after,
         device=device,
         precision=precision.value,
+        changes=assign.table(changes or []),
+        compile=compile,
     )
-    with TrainView(recipe.stem, quiet=quiet) as view:
+    with TrainView(Path(named[0]).stem, quiet=quiet) as view:
         result = task.run(settings, view)
         state = "finished" if result.finished else f"stopped at step {result.step}, go on with the"
         rest = "" if result.finished else " same command"
         view.say(f"{result.folder}: {state}{rest}  {duration(result.seconds)}")
     wanted = result.finished or (stop_after and result.step >= view.first + stop_after)
     if not wanted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED)
+    return None

@@ -63,3 +63,11 @@ def largest_tile(budget: int, bytes_per_pixel: float, wanted: int, least: int) -
             " raise --max-memory or choose a smaller model"
         )
     return min(side, wanted)
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: PyTorch's CPU allocator has no type of its own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

@@ -86,7 +86,7 @@ def run(
         try:
             return _pass(infer, needs, runtime, picture, encode, decode, progress, tile, call)
         except (MemoryError, RuntimeError) as error:
-            if not _is_memory(error):
+            if not memory.ran_out(error):
                 raise
             tile = min(tile, max(padded(n, needs.multiple) for n in picture.shape[:2]))
             if tile <= least:
@@ -192,11 +192,3 @@ def _infer(
     with torch.inference_mode(), cast:
         outputs = infer(tiles.to(runtime.device), origins)
     return outputs.float().cpu().permute(0, 2, 3, 1).numpy()
-
-
-def _is_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: PyTorch's CPU allocator has no type of its own."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text

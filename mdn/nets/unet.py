@@ -51,6 +51,12 @@ class UNetConfig:
         """Input planes: colours, doubts and level."""
         return self.channels + (self.channels if self.sampled else 1) + self.levelled
 
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks):
+            raise ValueError(f"{len(self.widths)} widths and {len(self.blocks)} blocks: not a pair")
+        if not self.widths or min(*self.widths, *self.blocks, self.channels) < 1:
+            raise ValueError("widths, blocks and channels must be at least 1")
+
 
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), 3x3, no bias (DRUNet, Zhang et al. 2021, section 3)."""

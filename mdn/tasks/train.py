@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from mdn.engine.device import choose_device, choose_precision
-from mdn.errors import FileError
+from mdn.errors import FileError, MdnError, UsageError
+from mdn.training import curves, recipe_files
 from mdn.training import recipe as recipes
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.loop import Trainer
@@ -22,16 +27,18 @@ class Settings:
     """What `mdn train` was asked for.
 
     Attributes:
-        recipe: the recipe file.
+        recipe: the recipe: a file, a folder that holds one, or the name of one that came with mdn.
         data: the folder that the recipe's sources are in.
         out: folder of the run; runs/<recipe's name> where None.
         resume: go on from the folder's checkpoint if it has one.
         stop_after: stop after that many steps of this call, the checkpoint kept.
         device, precision: as for every command.
         save_every: seconds between checkpoints.
+        changes: laid over the recipe, as tables in tables.
+        compile: have torch.compile make the net faster, where it can.
     """
 
-    recipe: Path
+    recipe: str
     data: Path = Path()
     out: Path | None = None
     resume: bool = True
@@ -39,6 +46,8 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     save_every: float = 180.0
+    changes: dict[str, Any] = field(default_factory=dict)
+    compile: bool = False
 
 
 class Report(Protocol):
@@ -51,12 +60,19 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Result:
-    """Where the run stands. `finished` is False where it was stopped before its last step."""
+    """Where the run stands.
+
+    Attributes:
+        folder: of the run. step: steps done. seconds: of all its parts.
+        finished: whether the last step of the recipe is done.
+        signal: the number of the signal that ended it, or 0.
+    """
 
     folder: Path
     step: int
     seconds: float
     finished: bool
+    signal: int = 0
 
 
 def run(settings: Settings, report: Report) -> Result:
@@ -65,9 +81,10 @@ def run(settings: Settings, report: Report) -> Result:
     Raises:
         UsageError: the recipe, the data or the machine does not allow it.
         FileError: the folder cannot be written.
+        OutOfMemoryError: its batches do not fit.
         MdnError: the loss is no longer a number.
     """
-    recipe = recipes.load(settings.recipe)
+    recipe = recipes.load(recipe_files.find(settings.recipe), settings.changes)
     folder = settings.out or Path("runs") / recipe.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,14 +92,42 @@ def run(settings: Settings, report: Report) -> Result:
         raise FileError(folder, f"cannot be made: {error.strerror}") from error
     processes = join(choose_device(settings.device))
     try:
-        trainer = _prepare(settings, recipe, folder, processes, report)
+        try:
+            trainer = _prepare(settings, recipe, folder, processes, report)
+        except BaseException:
+            with suppress(OSError):  # it is taken away if empty, and else stays
+                folder.rmdir()
+            raise
         report.begin(trainer.step, recipe.optim.steps)
         until = trainer.step + settings.stop_after if settings.stop_after else None
+        tell = _Curves(folder, report) if processes.first else report.row
         with _Stop() as stop:
-            trainer.run(stop, report.row, until, settings.save_every)
-        return Result(folder, trainer.step, trainer.seconds, trainer.step >= recipe.optim.steps)
+            trainer.run(stop, tell, until, settings.save_every)
+        finished = trainer.step >= recipe.optim.steps
+        return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
     finally:
         leave()
+
+
+def plot(runs: Sequence[str], out: Path | None) -> Path:
+    """The curves of finished or unfinished runs in one picture; the file that was written.
+
+    Args:
+        runs: their folders.
+        out: the picture, .png, .svg or .pdf; curves.png in the folder of a single run if None.
+
+    Raises:
+        UsageError: a folder without a log, several runs without a name for the picture, or no
+            matplotlib.
+        FileError: the picture cannot be written.
+    """
+    if not runs:
+        raise UsageError("--plot: name the folders of runs, such as runs/mine")
+    if out is None and len(runs) > 1:
+        raise UsageError("--plot of several runs needs a name for the picture: -o curves.png")
+    target = out or Path(runs[0]) / curves.PICTURE
+    curves.write(target, curves.read_runs([Path(run) for run in runs]))
+    return target
 
 
 def _prepare(
@@ -98,32 +143,67 @@ def _prepare(
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
-    watch = Watch(held_out, recipe.watch, processes.device)
+    watch = Watch(_to_watch(recipe, held_out, settings.data), recipe.watch, processes.device)
+    if not watch.clean:
+        report.note("no picture to validate on: hold some out, or name [watch] sources")
     precision = choose_precision(settings.precision, processes.device)
     trainer = Trainer(recipe, folder, crops, watch, processes, precision)
     if settings.resume and trainer.resume():
         report.note(f"going on from step {trainer.step} in {folder}")
+        if changed := recipe_files.differences(trainer.former, recipe.text):
+            report.note(f"the recipe has changed since: {'; '.join(changed)}")
     elif not settings.resume:
         trainer.log.rewind(-1)
     if processes.first:
-        (folder / "recipe.toml").write_text(recipe.text, encoding="utf-8")
+        (folder / recipe_files.RECIPE).write_text(recipe.text, encoding="utf-8")
+    if settings.compile and (problem := trainer.compile()):
+        report.note(f"training goes on uncompiled: {problem}")
     return trainer
 
 
+def _to_watch(recipe: recipes.Recipe, held_out: list[Tensor], data: Path) -> list[Tensor]:
+    """The pictures that the run is validated on."""
+    if not recipe.watch.sources:
+        return held_out
+    return list(load_pictures(recipe.watch.sources, data).values())
+
+
+class _Curves:
+    """Hands rows on, and draws the curves after each validation; a run does not end for a plot."""
+
+    def __init__(self, folder: Path, report: Report) -> None:
+        self.folder, self.report = folder, report
+        self.draws = not curves.missing()
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        self.report.row(row)
+        if not self.draws or not row.keys() - set(curves.NOT_WATCHED):
+            return
+        try:
+            curves.write(self.folder / curves.PICTURE, curves.read_runs([self.folder]))
+        except MdnError as error:
+            self.draws = False
+            self.report.note(f"the curves are no longer drawn: {error}")
+
+
 class _Stop:
-    """True once SIGTERM or SIGINT has arrived: the loop then ends after the step at hand."""
+    """True once SIGTERM or SIGINT has arrived: the loop then ends after the step at hand.
+
+    Attributes:
+        signal: the number of the first of them, or 0.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signal = 0
         self._former: dict[int, Any] = {}
 
     def __call__(self) -> bool:
-        return self.asked
+        return self.signal > 0
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt  # a second Ctrl-C does not wait
-        self.asked = True
+        self.signal = self.signal or number
 
     def __enter__(self) -> _Stop:
         for number in (signal.SIGTERM, signal.SIGINT):

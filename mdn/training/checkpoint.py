@@ -57,5 +57,17 @@ def load_state(folder: Path) -> dict[str, Any] | None:
 def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor]) -> None:
     """Half-precision weights that carry the architecture and config they belong to."""
     half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()}
-    config = dataclasses.asdict(net.config)  # type: ignore[call-overload]
-    write_whole(path, save(half, {"arch": arch, "config": json.dumps(config)}))
+    write_whole(path, pack(net, arch, half))
+
+
+def pack(net: nn.Module, arch: str, values: dict[str, Tensor]) -> bytes:
+    """A .safetensors file of the net, the same bytes for the same weights."""
+    config = json.dumps(dataclasses.asdict(net.config))  # type: ignore[call-overload]
+    data = save(values, {"arch": arch, "config": config})
+    # The library writes the metadata in an order that differs from process to process.
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    about = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": about} | header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8, as the format asks
+    return len(text).to_bytes(8, "little") + text + data[end:]

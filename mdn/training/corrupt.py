@@ -97,7 +97,9 @@ def _add_noise(
     # picture of other contrast is cut off at the ends of its own range.
     if _toss(generator) < recipe.clip_share:
         stretched = (MIDDLE + (noisy - MIDDLE) / contrast).clamp(0, 1)
-        noisy = MIDDLE + ((stretched * 255).round() / 255 - MIDDLE) * contrast
+        if recipe.rounded:
+            stretched = (stretched * 255).round() / 255
+        noisy = MIDDLE + (stretched - MIDDLE) * contrast
     return noisy, told
 
 

@@ -6,7 +6,25 @@ import csv
 from pathlib import Path
 from typing import Any
 
+LOG = "training.csv"
 FIRST = ["step", "seconds", "loss", "pace"]
+
+Columns = dict[str, list[tuple[float, float]]]
+
+
+def read(path: Path) -> Columns:
+    """(step, value) of a training log by column; nothing where there is no log."""
+    columns: Columns = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            for line in csv.DictReader(stream):
+                step = float(line["step"])
+                for name, text in line.items():
+                    if name != "step" and text:
+                        columns.setdefault(name, []).append((step, float(text)))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {}
+    return columns
 
 
 class Log:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mdn import nets
-from mdn.errors import MdnError, UsageError
+from mdn.engine import memory
+from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry.write import write_card
 from mdn.training import checkpoint
+from mdn.training.build import build, check_memory, too_large
 from mdn.training.corrupt import Sample, draw_group
 from mdn.training.data import Crops
-from mdn.training.log import Log
-from mdn.training.optim import Average, factor, make_optimisers
+from mdn.training.log import LOG, Log
+from mdn.training.optim import Average, factor, make_optimisers, restore
 from mdn.training.processes import Processes
 from mdn.training.recipe import Recipe
 from mdn.training.watch import Watch
@@ -57,19 +57,18 @@ class Trainer:
             )
         self.recipe, self.folder, self.crops, self.watch = recipe, folder, crops, watch
         self.processes, self.device, self.precision = processes, processes.device, precision
-        torch.manual_seed(recipe.seed)
-        net = nets.build(recipe.arch, recipe.net)
+        net = build(recipe)
+        check_memory(recipe, net, self.device, processes.count)
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if recipe.start:
-            _begin_from(self.net, Path(recipe.start))
         self.average = Average(self.net, recipe.optim.ema)
         self.optimisers = make_optimisers(self.net, recipe.optim)
         self.peaks = [[g["lr"] for g in o.param_groups] for o in self.optimisers]
-        self.scaler = torch.amp.GradScaler(enabled=precision == torch.float16)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
         self.step, self.seconds, self.kept = 0, 0.0, -1
         self.scores: dict[str, float] = {}
         self.losses: list[float] = []  # since the last row of the log
-        self.log = Log(folder / "training.csv", watch.names(), writes=processes.first)
+        self.former = recipe.text  # what the checkpoint was trained by
+        self.log = Log(folder / LOG, watch.names(), writes=processes.first)
         several = processes.count > 1
         self.forward = DistributedDataParallel(self.net) if several else self.net
 
@@ -85,13 +84,41 @@ class Trainer:
             )
         self.net.load_state_dict(state["net"])
         self.average.values = {k: v.to(self.device) for k, v in state["average"].items()}
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        try:
+            for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+                restore(optimiser, saved)
+        except (ValueError, KeyError) as error:
+            raise UsageError(
+                f"{self.folder}: its checkpoint is of another optimiser than the recipe's;"
+                " choose another --out or --no-resume"
+            ) from error
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds, self.kept = state["step"], state["seconds"], state["step"]
         self.scores, self.losses = state["scores"], state["losses"]
+        self.former = state["recipe"]
         self.log.rewind(self.step)
         return True
+
+    def compile(self) -> str:
+        """Have torch.compile make the net faster. Returns why it could not, or nothing.
+
+        It is tried on the first batch, forwards and backwards, and left alone where that fails: a
+        compiler is missing on many machines, and a run need not end for it.
+        """
+        plain = self.forward
+        try:
+            self.forward = torch.compile(plain)  # type: ignore[assignment]
+            with self._in_memory():
+                self.scaler.scale(self._loss(self._batch())).backward()
+        except OutOfMemoryError:
+            raise
+        except Exception as error:  # its back ends raise whatever they like
+            self.forward = plain
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            return (lines or [type(error).__name__])[0][:200]
+        finally:
+            self.net.zero_grad(set_to_none=True)
+        return ""
 
     def save(self) -> None:
         """Write the checkpoint, and the averaged weights beside it."""
@@ -147,11 +174,13 @@ class Trainer:
 
         Raises:
             MdnError: the loss is no longer a number; the last good checkpoint is kept.
+            OutOfMemoryError: a step does not fit; likewise.
         """
         last = min(self.recipe.optim.steps, until or self.recipe.optim.steps)
         started, saved = time.monotonic() - self.seconds, time.monotonic()
         while self.step < last and not self.processes.agree(stop()):
-            self.losses.append(self._advance())
+            with self._in_memory():
+                self.losses.append(self._advance())
             self.seconds = time.monotonic() - started
             whole = self.step % self.recipe.watch.every == 0 or self.step == self.recipe.optim.steps
             if whole or self.step % LOG_EVERY == 0:
@@ -165,15 +194,26 @@ class Trainer:
         if self.kept != self.step:
             self.save()
 
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
+        """What runs out of memory in here says what to do about it."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not memory.ran_out(error):
+                raise
+            raise OutOfMemoryError(
+                f"step {self.step}: {too_large(self.recipe)}{self._what_is_kept()}"
+            ) from error
+
+    def _what_is_kept(self) -> str:
+        if self.kept < 0:
+            return ""
+        return f"; the checkpoint of step {self.kept} is kept in {self.folder}"
+
     def _advance(self) -> float:
         """One step of the optimiser; the joint loss."""
-        share = self.recipe.optim.groups // self.processes.count
-        first = self.processes.rank * share
-        groups = [
-            draw_group(self.recipe, self.crops, self.step, group)
-            for group in range(first, first + share)
-        ]
-        loss = self._loss(_join(groups))
+        loss = self._loss(self._batch())
         pace = factor(self.recipe.optim, self.step)
         for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
             optimiser.zero_grad(set_to_none=True)
@@ -182,10 +222,9 @@ class Trainer:
         self.scaler.scale(loss).backward()
         value = self.processes.mean(loss.detach())
         if not math.isfinite(value):
-            kept = f"the checkpoint of step {self.kept} is kept in {self.folder}; "
             raise MdnError(
-                f"step {self.step}: the loss is not a number;"
-                f" {kept if self.kept >= 0 else ''}lower the learning rate"
+                f"step {self.step}: the loss is not a number; lower the learning rate"
+                f"{self._what_is_kept()}"
             )
         for optimiser in self.optimisers:
             self.scaler.unscale_(optimiser)
@@ -197,6 +236,16 @@ class Trainer:
         self.average.update(self.net, self.step)
         self.step += 1
         return value
+
+    def _batch(self) -> Sample:
+        """This process's share of the crops of the step at hand."""
+        share = self.recipe.optim.groups // self.processes.count
+        first = self.processes.rank * share
+        groups = [
+            draw_group(self.recipe, self.crops, self.step, group)
+            for group in range(first, first + share)
+        ]
+        return _join(groups)
 
     def _loss(self, sample: Sample) -> Tensor:
         """Mean over all pixels, the masked ones included (CVPR 2023, section 4.1)."""
@@ -249,10 +298,3 @@ def _join(groups: list[Sample]) -> Sample:
         for part in ("noisy", "clean", "level", "seeds")
     )
     return Sample(noisy, clean, keep, level, seeds)
-
-
-def _begin_from(net: nn.Module, path: Path) -> None:
-    try:
-        net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    except (OSError, RuntimeError) as error:
-        raise UsageError(f"{path}: cannot start from these weights: {error}") from error

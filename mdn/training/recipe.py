@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from mdn import noise
 from mdn.errors import UsageError
+from mdn.training import recipe_files
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class OptimRecipe:
     Attributes:
         name: adam, adamw or muon (matrices by Muon, the rest by Adam).
         lr: peak learning rate; for muon that of the matrices, with `adam_lr` for the rest.
-        schedule: trapezoid (warm up, hold, fall linearly over the last `cooldown` steps) or cosine.
+        schedule: trapezoid (warm up, hold, fall linearly over the last `cooldown` steps), cosine,
+            or halving (warm up, then half the rate from each step of `halvings` on).
         batch, groups: crops a step, drawn in `groups` that share one kind of noise. Processes of a
             distributed run each take a part of the groups.
         clip: largest norm of the gradient; 0 for none.
@@ -83,6 +85,7 @@ class OptimRecipe:
     steps: int = 20000
     warmup: int = 200
     cooldown: int = 5000
+    halvings: tuple[int, ...] = ()
     batch: int = 16
     groups: int = 4
     clip: float = 0.0
@@ -91,8 +94,13 @@ class OptimRecipe:
 
 @dataclass(frozen=True)
 class WatchRecipe:
-    """Validation while training: rows of [noise kind, level], each `every` steps."""
+    """Validation while training: rows of [noise kind, level], each `every` steps.
 
+    It looks at the pictures held out of training or, where `sources` names folders or shards, at
+    those; at `pictures` of them, `crop` pixels a side from the middle.
+    """
+
+    sources: tuple[str, ...] = ()
     every: int = 1000
     rows: tuple[tuple[str, float], ...] = (("gaussian", 15.0), ("gaussian", 50.0))
     pictures: int = 24
@@ -107,7 +115,8 @@ class Recipe:
         name, arch, net: the model's name, its architecture and that one's config.
         about: title, summary, licence and training_data for the model's card.
         loss: l1 or l2, over all pixels.
-        clip_share: share of the groups whose noisy crops are clipped and rounded to 8 bits.
+        clip_share: share of the groups whose noisy crops are clipped, and rounded to 8 bits too
+            where `rounded` is true.
         level_error: deviation of the logarithm of the level that a levelled net is told.
         seed: of every random choice.
         start: weights (.safetensors) to begin from, relative to the recipe; empty for none.
@@ -128,28 +137,25 @@ class Recipe:
     clip_share: float = 0.5
     level_error: float = 0.0
     seed: int = 0
+    rounded: bool = True
     start: str = ""
     text: str = ""
 
 
 CHOICES = {
     (OptimRecipe, "name"): ("muon", "adam", "adamw"),
-    (OptimRecipe, "schedule"): ("trapezoid", "cosine"),
+    (OptimRecipe, "schedule"): ("trapezoid", "cosine", "halving"),
     (Recipe, "loss"): ("l1", "l2"),
 }
 
 
-def load(path: Path) -> Recipe:
-    """Read a recipe.
+def load(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
+    """Read a recipe, over its base where it has one, with `changes` laid over it.
 
     Raises:
         UsageError: it cannot be read, or says something that makes no sense; names the key.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: not a readable recipe: {error}") from error
+    table, text = recipe_files.read(path, changes)
     return parse(table, str(path), text)
 
 
@@ -218,7 +224,11 @@ def _check(recipe: Recipe, where: str) -> None:
         (optim.steps < 1, "[optim] steps must be at least 1"),
         (optim.groups < 1 or optim.batch < 1, "[optim] batch and groups must be at least 1"),
         (optim.groups >= 1 and optim.batch % optim.groups, "[optim] groups must divide batch"),
-        (optim.warmup + optim.cooldown > optim.steps, "[optim] warmup + cooldown exceed steps"),
+        (optim.warmup > optim.steps, "[optim] warmup exceeds steps"),
+        (
+            optim.schedule == "trapezoid" and optim.warmup + optim.cooldown > optim.steps,
+            "[optim] warmup + cooldown exceed steps",
+        ),
         (optim.lr <= 0, "[optim] lr must be above 0"),
         (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
         (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
@@ -228,8 +238,15 @@ def _check(recipe: Recipe, where: str) -> None:
         (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),
         (any(row.weight <= 0 for row in recipe.noise), "[[noise]] weight must be above 0"),
         (recipe.watch.every < 1, "[watch] every must be at least 1"),
+        (recipe.watch.pictures < 1, "[watch] pictures must be at least 1"),
         (not recipe.noise, "at least one [[noise]] table is needed"),
     ]
     for wrong, message in problems:
         if wrong:
             raise UsageError(f"{where}: {message}")
+    rows = [(row.kind, level) for row in recipe.noise for level in (row.low, row.high)]
+    try:
+        for kind, level in [*rows, *recipe.watch.rows]:
+            noise.get(kind).check(level)
+    except (UsageError, TypeError, ValueError) as error:
+        raise UsageError(f"{where}: [[noise]] or [watch] rows: {error}") from error

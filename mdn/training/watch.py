@@ -18,12 +18,12 @@ class Watch:
     """
 
     def __init__(self, pictures: list[Tensor], recipe: WatchRecipe, device: torch.device) -> None:
-        self.rows = recipe.rows
         self.device = device
         fitting = [p for p in pictures if min(p.shape[1:]) >= recipe.crop]
         step = max(1, len(fitting) // recipe.pictures)  # spread over all sources
         self.clean = [_middle(p, recipe.crop).float() / 255 for p in fitting[::step]]
         self.clean = self.clean[: recipe.pictures]
+        self.rows = recipe.rows if self.clean else ()
 
     def names(self) -> list[str]:
         """Column names of the log."""
@@ -47,7 +47,7 @@ class Watch:
                 with autocast:
                     output = net(batch, **told).float().clamp(0, 1)[0].cpu()
                 total += -10 * torch.log10((output - clean).square().mean()).item()
-            scores[name] = total / max(1, len(self.clean))
+            scores[name] = total / len(self.clean)
         net.train(training)
         return scores
 

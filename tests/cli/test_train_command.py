@@ -82,9 +82,9 @@ def test_every_option_reaches_the_task(
     run("train", recipe, "--data", "d", "--out", "o", "--no-resume", "--stop-after", "3")
     run("train", recipe, "--device", "cuda:1", "--precision", "bf16")
     assert seen[0] == task.Settings(
-        Path(recipe), data=Path("d"), out=Path("o"), resume=False, stop_after=3
+        recipe, data=Path("d"), out=Path("o"), resume=False, stop_after=3
     )
-    assert seen[1] == task.Settings(Path(recipe), device="cuda:1", precision="bf16")
+    assert seen[1] == task.Settings(recipe, device="cuda:1", precision="bf16")
 
 
 @pytest.mark.parametrize(("stop_after", "step", "code"), [(None, 7, 130), (5, 7, 0), (5, 6, 130)])

@@ -10,6 +10,8 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from mdn.training import curves
+
 RECIPE = """
 name = "tiny"
 arch = "unet"
@@ -76,3 +78,9 @@ def write_recipe(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests do without the picture, which takes longer to draw than they take to train."""
+    monkeypatch.setattr(curves, "missing", lambda: "not wanted")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mdn.errors import MdnError, UsageError
+from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry import store
 from mdn.registry.load import load
 from mdn.tasks.train import Result, Settings, run
@@ -41,9 +43,11 @@ class Listener:
         self.rows.append(row)
 
 
-def train(recipe: Path, data: Path, out: Path, **more: Any) -> Result:
-    settings = Settings(recipe, data, out, device="cpu", precision="fp32", **more)
-    return run(settings, Listener())
+def train(
+    recipe: Path, data: Path, out: Path, listener: Listener | None = None, **more: Any
+) -> Result:
+    options = {"device": "cpu", "precision": "fp32"} | more
+    return run(Settings(str(recipe), data, out, **options), listener or Listener())
 
 
 def state(folder: Path) -> dict[str, Any]:
@@ -99,6 +103,7 @@ def test_sigterm_keeps_a_checkpoint(tmp_path: Path, data: Path, write_recipe: Re
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
     result = train(recipe, data, tmp_path / "run")
     assert not result.finished
+    assert result.signal == signal.SIGTERM
     assert state(tmp_path / "run")["step"] == result.step > 0
 
 
@@ -132,6 +137,148 @@ def test_a_run_can_start_from_other_weights(
     train(recipe, data, tmp_path / "second", stop_after=1)
     started = state(tmp_path / "second")["net"]["body.0.first.weight"]
     torch.testing.assert_close(started, load_file(weights)["body.0.first.weight"].float())
+
+
+def test_the_same_run_gives_the_same_bytes(
+    tmp_path: Path, data: Path, write_recipe: Recipes
+) -> None:
+    for name in ("a", "b"):
+        train(write_recipe(), data, tmp_path / name, stop_after=1)
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("a", "b")]
+    assert weights[0] == weights[1]
+    # The order of the metadata is drawn anew in each process, so twice the same proves little.
+    length = int.from_bytes(weights[0][:8], "little")
+    header = json.loads(weights[0][8 : 8 + length])
+    assert list(header["__metadata__"]) == ["arch", "config"]
+    assert next(iter(header)) == "__metadata__"
+    assert length % 8 == 0
+
+
+def test_what_changed_since_the_checkpoint_is_said_and_takes_effect(
+    tmp_path: Path, data: Path, write_recipe: Recipes
+) -> None:
+    train(write_recipe("adamw"), data, tmp_path / "run", stop_after=2)
+    same, other = Listener(), Listener()
+    train(write_recipe("adamw"), data, tmp_path / "run", same, stop_after=1)
+    assert not any("has changed" in note for note in same.notes)
+    changes = {"optim": {"lr": 0.5, "weight_decay": 0.3}, "data": {"gray": 0.0}}
+    train(write_recipe("adamw"), data, tmp_path / "run", other, stop_after=1, changes=changes)
+    assert (
+        "the recipe has changed since: data.gray 0.25 -> 0.0; optim.lr 0.01 -> 0.5;"
+        in (other.notes[-1])
+    )
+    (group,) = state(tmp_path / "run")["optimisers"][0]["param_groups"]
+    assert group["weight_decay"] == 0.3
+    assert group["lr"] == 0.5
+
+
+def test_a_checkpoint_of_another_optimiser_is_refused(
+    tmp_path: Path, data: Path, write_recipe: Recipes
+) -> None:
+    for former, now in (("adam", "muon"), ("muon", "adam"), ("adam", "adamw")):
+        out = tmp_path / f"{former}-{now}"
+        train(write_recipe(former), data, out, stop_after=1)
+        if (former, now) == ("adam", "adamw"):  # the same moments: it may go on
+            train(write_recipe(now), data, out, stop_after=1)
+            continue
+        with pytest.raises(UsageError, match="another optimiser"):
+            train(write_recipe(now), data, out)
+
+
+def test_memory_that_runs_out_in_a_step_keeps_the_checkpoint(
+    tmp_path: Path, data: Path, write_recipe: Recipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, out = write_recipe(), tmp_path / "run"
+    train(recipe, data, out, stop_after=4)
+    before = (out / "checkpoint.pt").read_bytes()
+
+    def starve(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1")
+
+    monkeypatch.setattr(torch.nn.functional, "l1_loss", starve)
+    with pytest.raises(OutOfMemoryError, match=r"lower \[optim\] batch.*of step 4 is kept"):
+        train(recipe, data, out)
+    assert (out / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_batch_that_cannot_fit_is_refused_before_anything_is_made(
+    tmp_path: Path, data: Path, write_recipe: Recipes
+) -> None:
+    with pytest.raises(OutOfMemoryError, match="a batch of 40000000 crops of 16x16"):
+        train(write_recipe(batch=40_000_000), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_to_watch_can_be_named(tmp_path: Path, data: Path, write_recipe: Recipes) -> None:
+    shutil.copytree(data / "pictures", data / "others")
+    (data / "others" / "0.png").rename(data / "others" / "9.png")
+    for changes in ({"watch": {"sources": ["others"]}}, {"data": {"hold_out": 0}}):
+        listener = Listener()
+        train(write_recipe(), data, tmp_path / "run", listener, resume=False, changes=changes)
+        scored = "gaussian-25" in listener.rows[-1]
+        assert scored == ("watch" in changes)
+        assert any("no picture to validate on" in note for note in listener.notes) != scored
+
+
+def test_half_precision_trains(tmp_path: Path, data: Path, write_recipe: Recipes) -> None:
+    found = {}
+    for precision in ("fp32", "bf16", "fp16"):
+        listener = Listener()
+        train(write_recipe("adam"), data, tmp_path / precision, listener, precision=precision)
+        found[precision] = state(tmp_path / precision)
+        assert found[precision]["net"]["tail.weight"].dtype == torch.float32
+        assert bool(found[precision]["scaler"]) == (precision == "fp16")
+        loss = log_of(tmp_path / precision)[-1]["loss"]
+        assert float(loss) == pytest.approx(float(log_of(tmp_path / "fp32")[-1]["loss"]), rel=0.02)
+    for precision in ("bf16", "fp16"):
+        tails = [found[name]["net"]["tail.weight"] for name in ("fp32", precision)]
+        assert not torch.equal(*tails)
+
+
+def test_a_net_that_does_not_compile_is_trained_all_the_same(
+    tmp_path: Path, data: Path, write_recipe: Recipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(net: torch.nn.Module) -> Callable[..., torch.Tensor]:
+        def call(*values: Any, **named: Any) -> torch.Tensor:
+            raise RuntimeError("backend='inductor' raised:\nno C++ compiler found")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    listener = Listener()
+    assert train(write_recipe(), data, tmp_path / "a", listener, compile=True).finished
+    assert "training goes on uncompiled: backend='inductor' raised:" in listener.notes
+    train(write_recipe(), data, tmp_path / "b")
+    for key, value in state(tmp_path / "b")["net"].items():
+        assert torch.equal(value, state(tmp_path / "a")["net"][key])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
+def test_a_compiled_net_trains_as_a_plain_one(
+    tmp_path: Path, data: Path, write_recipe: Recipes
+) -> None:
+    listener = Listener()
+    train(write_recipe("adam"), data, tmp_path / "a", listener, compile=True)
+    assert not any("uncompiled" in note for note in listener.notes)
+    train(write_recipe("adam"), data, tmp_path / "b")
+    for a, b in zip(log_of(tmp_path / "a"), log_of(tmp_path / "b"), strict=True):
+        assert float(a["loss"]) == pytest.approx(float(b["loss"]), rel=1e-3)
+
+
+def test_a_small_masked_swinir_trains_and_loads(tmp_path: Path, data: Path) -> None:
+    changes = {
+        "net": {"depths": [1, 1], "dim": 12, "heads": 3},
+        "data": {"sources": ["pictures"], "crop": 16, "hold_out": 3},
+        "optim": {"steps": 3, "batch": 2, "warmup": 1},
+        "watch": {"crop": 32, "pictures": 1, "every": 3, "rows": [["gaussian", 25]]},
+    }
+    for name in ("ablation", "ablation-unmasked"):
+        listener = Listener()
+        assert train(Path(name), data, tmp_path / name, listener, changes=changes).finished
+        assert 0 < listener.rows[-1]["loss"] < 1
+        net = load(store.find(str(tmp_path / name)), torch.device("cpu"))
+        assert net.masked == (name == "ablation")
 
 
 @pytest.mark.slow

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mdn.errors import ModelError
 from mdn.registry import store
-
-LOG = "training.csv"
-Columns = dict[str, list[tuple[float, float]]]
+from mdn.training.log import LOG, Columns, read
 
 
 def of_contenders(document: Mapping[str, Any]) -> dict[str, Columns]:
@@ -28,18 +24,3 @@ def of_contenders(document: Mapping[str, Any]) -> dict[str, Columns]:
         if columns:
             found[each["name"]] = columns
     return found
-
-
-def read(path: Path) -> Columns:
-    """The numbers of a training log by column; nothing where there is no log."""
-    columns: Columns = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            for line in csv.DictReader(stream):
-                step = float(line["step"])
-                for name, text in line.items():
-                    if name != "step" and text:
-                        columns.setdefault(name, []).append((step, float(text)))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return {}
-    return columns

@@ -1,0 +1,96 @@
+"""The net of a recipe, and whether it can be trained as the recipe says, known before it starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from mdn import nets
+from mdn.engine import memory
+from mdn.errors import OutOfMemoryError, UsageError
+from mdn.training.recipe import Recipe
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The recipe's net with the weights that it starts from, on the CPU.
+
+    Raises:
+        UsageError: an unknown architecture, a [net] table that makes no net, a crop that it cannot
+            take, or a `start` of another net.
+    """
+    if recipe.arch not in nets.ARCHITECTURES:
+        known = nets.ARCHITECTURES
+        raise UsageError(f"recipe {recipe.name}: arch = {recipe.arch!r}{_near(recipe.arch, known)}")
+    fields = [field.name for field in dataclasses.fields(nets.ARCHITECTURES[recipe.arch][0])]
+    for key in recipe.net:
+        if key not in fields:
+            raise UsageError(f"recipe {recipe.name}: [net] {key}{_near(key, fields)}")
+    torch.manual_seed(recipe.seed)
+    try:
+        net = nets.build(recipe.arch, recipe.net)
+    except MemoryError:
+        raise
+    except Exception as error:  # a config's numbers reach layers that raise whatever they like
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(f"recipe {recipe.name}: [net] makes no {recipe.arch}: {reason}") from error
+    _check_sizes(recipe, net)
+    if recipe.start:
+        _begin_from(net, Path(recipe.start))
+    return net
+
+
+def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes: int) -> None:
+    """Refuse a batch that cannot fit, rather than be killed for it by the system.
+
+    Training keeps more than a call without gradients needs at its peak, so that this lets through
+    what may yet fail, and refuses nothing that would not.
+
+    Raises:
+        OutOfMemoryError: it says what to lower.
+    """
+    pixels = recipe.optim.batch // processes * recipe.data.crop**2
+    need = pixels * float(net.bytes_per_pixel)  # type: ignore[arg-type]
+    room = memory.available(device)
+    if need > room:
+        raise OutOfMemoryError(
+            f"{too_large(recipe)}: it takes more than {need / 2**30:.3g} GiB and there are"
+            f" {room / 2**30:.3g}"
+        )
+
+
+def too_large(recipe: Recipe) -> str:
+    """What to say of a batch that memory does not hold."""
+    batch, crop = recipe.optim.batch, recipe.data.crop
+    return (
+        f"a batch of {batch} crops of {crop}x{crop} does not fit in memory; lower [optim] batch,"
+        " [data] crop or the size of the [net]"
+    )
+
+
+def _check_sizes(recipe: Recipe, net: nn.Module) -> None:
+    for key, size in (("[data] crop", recipe.data.crop), ("[watch] crop", recipe.watch.crop)):
+        if size % net.multiple:  # type: ignore[operator]
+            raise UsageError(
+                f"recipe {recipe.name}: {key} = {size} is no multiple of {net.multiple}, which this"
+                f" {recipe.arch} needs"
+            )
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" is unknown; did you mean {near[0]!r}?" if near else f"; choose {', '.join(known)}"
+
+
+def _begin_from(net: nn.Module, path: Path) -> None:
+    try:
+        net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{path}: cannot start from these weights: {reason}") from error

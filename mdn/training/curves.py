@@ -1,0 +1,139 @@
+"""Curves of training runs as a picture: loss and validation against steps, several runs in one.
+
+A panel by noise, a line by run, as in figure 13 of Chen et al. (CVPR 2023): where one run learns
+the training noise by heart and another learns pictures, only the panels of unseen noise tell.
+matplotlib is an extra; `missing()` says so in one line.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdn.errors import FileError, UsageError
+from mdn.training.checkpoint import write_whole
+from mdn.training.log import LOG, Columns, read
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PICTURE = "curves.png"
+SUFFIXES = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
+MARK = "mdn training curves"  # a picture of ours may be replaced, another's may not
+NOT_WATCHED = ("step", "seconds", "loss", "pace")
+
+# Okabe and Ito's palette for all kinds of colour vision, less its yellow, which paper swallows.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#7F7FBF")
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.edgecolor": "#999999",
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+}
+
+Points = Sequence[tuple[float, float]]
+
+
+def missing() -> str:
+    """Why no curves can be drawn here, in one line, or nothing."""
+    if find_spec("matplotlib") is None:
+        return "curves: not drawn: needs matplotlib; pip install mdn[plots]"
+    return ""
+
+
+def read_runs(folders: Sequence[Path]) -> dict[str, Columns]:
+    """The logs of runs by the runs' names, told apart by their paths where names repeat.
+
+    Raises:
+        UsageError: a folder has no log, or an empty one.
+    """
+    runs: dict[str, Columns] = {}
+    names = [folder.resolve().name for folder in folders]
+    for folder, name in zip(folders, names, strict=True):
+        columns = read(folder / LOG)
+        if not columns:
+            raise UsageError(f"{folder}: no training run: it has no {LOG}, or nothing is in it yet")
+        runs[name if names.count(name) == 1 else str(folder)] = columns
+    return runs
+
+
+def write(target: Path, runs: Mapping[str, Columns]) -> None:
+    """Draw runs into a .png, .svg or .pdf, whole or not at all.
+
+    Raises:
+        UsageError: matplotlib is missing, or another suffix.
+        FileError: the file cannot be written, or is there and none of ours.
+    """
+    if missing():
+        raise UsageError(missing())
+    key = SUFFIXES.get(target.suffix.lower())
+    if key is None:
+        raise UsageError(f"{target}: name a picture that ends in {', '.join(SUFFIXES)}")
+    try:
+        taken = target.exists() and MARK.encode() not in target.read_bytes()
+    except OSError as error:
+        raise FileError(target, f"cannot be read: {error.strerror}") from error
+    if taken:
+        raise FileError(target, "is there already, and is no picture of curves", "name another")
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        out = io.BytesIO()
+        kind = target.suffix.lower()[1:]
+        draw(runs).savefig(out, format=kind, dpi=110, facecolor="white", metadata={key: MARK})
+    write_whole(target, out.getvalue())
+
+
+def draw(runs: Mapping[str, Columns]) -> Figure:
+    """The loss, and a panel for each noise that any of the runs was validated on."""
+    from matplotlib.figure import Figure
+
+    watched = list(
+        dict.fromkeys(key for columns in runs.values() for key in columns if key not in NOT_WATCHED)
+    )
+    across = min(4, len(watched) + 1)
+    down = math.ceil((len(watched) + 1) / across)
+    figure = Figure((2.9 * across + 0.4, 2.4 * down + 0.5), layout="constrained")
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    _panel(axes[0], {name: _smooth(columns.get("loss", [])) for name, columns in runs.items()})
+    axes[0].set(title="training loss", yscale="log")
+    for at, key in zip(axes[1:], watched, strict=False):
+        _panel(at, {name: columns.get(key, []) for name, columns in runs.items()}, marker="o")
+        at.set_title(" ".join(key.rsplit("-", 1)))
+        at.set_ylabel("PSNR, dB")
+    for at in axes[len(watched) + 1 :]:
+        at.remove()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)))
+    return figure
+
+
+def _panel(at: Axes, lines: Mapping[str, Points], marker: str = "") -> None:
+    for index, (name, points) in enumerate(lines.items()):
+        # A run without this row keeps its place, so that the colours stay the same.
+        steps, values = zip(*points, strict=True) if points else ((), ())
+        colour = COLOURS[index % len(COLOURS)]
+        at.plot(steps, values, color=colour, marker=marker, markersize=3, label=name)
+    at.set_xlabel("step")
+    at.margins(x=0.03)
+
+
+def _smooth(points: Points) -> list[tuple[float, float]]:
+    """Means of fortieths of the run or finer, each over the step where it ends."""
+    size = max(1, len(points) // 40)
+    groups = [points[at : at + size] for at in range(0, len(points), size)]
+    return [(group[-1][0], statistics.fmean(y for _, y in group)) for group in groups]

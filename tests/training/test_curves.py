@@ -1,0 +1,98 @@
+"""Logs become a picture with a line by run and a panel by noise."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mdn.errors import FileError, UsageError
+from mdn.tasks.train import Settings, plot, run
+from mdn.training import curves
+from tests.training.test_loop import Listener, Recipes
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(autouse=True)
+def no_curves() -> None:
+    """Here they are wanted."""
+
+
+def log(folder: Path, rows: list[str], gain: float = 1.0) -> Path:
+    folder.mkdir(parents=True)
+    with (folder / "training.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["step", "seconds", "loss", "pace", *rows])
+        for step in range(50, 2001, 50):
+            scores = [20 + gain * step / 500 if step % 500 == 0 else "" for _ in rows]
+            writer.writerow([step, step / 10, 1 / step, 1, *scores])
+    return folder
+
+
+def test_runs_share_panels_and_keep_their_colours(tmp_path: Path) -> None:
+    one = log(tmp_path / "masked", ["gaussian-15", "poisson-3.5"])
+    two = log(tmp_path / "plain", ["poisson-3.5", "spatial-55"], gain=0.5)
+    figure = curves.draw(curves.read_runs([one, two]))
+    titles = [at.get_title(loc="left") or at.get_title() for at in figure.axes]
+    assert titles == ["training loss", "gaussian 15", "poisson 3.5", "spatial 55"]
+    poisson, spatial = figure.axes[2], figure.axes[3]
+    masked, plain = poisson.get_lines()
+    assert list(masked.get_xdata()) == [500, 1000, 1500, 2000]
+    assert list(masked.get_ydata()) == [21, 22, 23, 24]
+    assert list(plain.get_ydata()) == [20.5, 21, 21.5, 22]
+    assert spatial.get_lines()[1].get_color() == plain.get_color() != masked.get_color()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["masked", "plain"]
+
+
+def test_the_picture_is_written_and_replaced_but_not_over_another(tmp_path: Path) -> None:
+    run = log(tmp_path / "run", ["gaussian-15"])
+    assert plot([str(run)], None) == run / "curves.png"
+    assert plot([str(run)], None) == run / "curves.png"
+    assert Image.open(run / "curves.png").size[0] > 300
+    for _ in range(2):
+        plot([str(run), str(run)], tmp_path / "both.svg")
+    holiday = tmp_path / "holiday.png"
+    Image.new("RGB", (4, 4)).save(holiday)
+    before = holiday.read_bytes()
+    with pytest.raises(FileError, match="no picture of curves"):
+        plot([str(run)], holiday)
+    assert holiday.read_bytes() == before
+
+
+def test_what_cannot_be_drawn_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = log(tmp_path / "run", [])
+    with pytest.raises(UsageError, match=r"no training run: it has no training\.csv"):
+        plot([str(tmp_path)], None)
+    with pytest.raises(UsageError, match="needs a name"):
+        plot([str(run), str(run)], None)
+    with pytest.raises(UsageError, match="ends in"):
+        plot([str(run)], tmp_path / "x.gif")
+    with pytest.raises(UsageError, match="name the folders"):
+        plot([], None)
+    monkeypatch.setattr(curves, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install mdn\[plots\]"):
+        plot([str(run)], None)
+
+
+def test_a_run_draws_its_own_curves(tmp_path: Path, data: Path, write_recipe: Recipes) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    settings = Settings(str(write_recipe()), data, out, device="cpu", precision="fp32")
+    run(settings, Listener())
+    assert Image.open(out / "curves.png").size[0] > 300
+
+
+def test_a_run_does_not_end_for_a_picture(
+    tmp_path: Path, data: Path, write_recipe: Recipes
+) -> None:
+    out, listener = tmp_path / "run", Listener()
+    out.mkdir()
+    (out / "curves.png").write_bytes(b"a picture of somebody else's")
+    settings = Settings(str(write_recipe()), data, out, device="cpu", precision="fp32")
+    assert run(settings, listener).finished
+    assert [note for note in listener.notes if "no longer drawn" in note] != []
+    assert (out / "curves.png").read_bytes() == b"a picture of somebody else's"

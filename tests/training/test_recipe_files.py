@@ -1,0 +1,163 @@
+"""Recipes by name, over a base, with changes; and what changed between two."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mdn.errors import UsageError
+from mdn.nets.swinir import SwinIR, SwinIRConfig
+from mdn.training import recipe_files
+from mdn.training.build import build
+from mdn.training.optim import factor
+from mdn.training.recipe import OptimRecipe, load
+
+Recipes = Callable[..., Path]
+PAPER = "swinir-masked-paper"
+
+
+def shipped(name: str, **changes: Any) -> Any:
+    return load(recipe_files.find(name), changes)
+
+
+def over(path: Path, text: str, name: str = "over") -> Path:
+    """A recipe beside `path`, laid over it."""
+    target = path.with_name(f"{name}.toml")
+    target.write_text(f'base = "{path.name}"\n{text}')
+    return target
+
+
+def test_an_overlay_changes_what_it_says_and_keeps_the_rest(write_recipe: Recipes) -> None:
+    path = write_recipe()
+    changed = load(over(path, "[optim]\nlr = 0.5\n[[noise]]\nkind = 'speckle'\nlow=0\nhigh=0.1\n"))
+    below = load(path)
+    assert (changed.name, changed.optim.lr, changed.optim.steps) == ("over", 0.5, 8)
+    assert [row.kind for row in changed.noise] == ["speckle"]
+    assert (changed.data, changed.watch, changed.net) == (below.data, below.watch, below.net)
+
+
+def test_the_text_of_an_overlay_stands_alone(write_recipe: Recipes, tmp_path: Path) -> None:
+    changed = load(over(write_recipe(), "[optim]\nlr = 0.5\n"), {"seed": 7})
+    alone = tmp_path / "elsewhere" / "recipe.toml"
+    alone.parent.mkdir()
+    alone.write_text(changed.text)
+    again = load(alone)
+    assert (again.seed, again.optim, again.name) == (7, changed.optim, "over")
+    assert changed.text.startswith("# Made of over.toml over recipe.toml, with changes")
+
+
+def test_overlays_of_overlays(write_recipe: Recipes) -> None:
+    first = over(write_recipe(), "[optim]\nlr = 0.5\nsteps = 99\n", "first")
+    second = load(over(first, "[optim]\nlr = 0.25\n", "second"))
+    assert (second.name, second.optim.lr, second.optim.steps) == ("second", 0.25, 99)
+
+
+def test_bases_that_are_not_there_or_go_in_a_circle(write_recipe: Recipes) -> None:
+    path = write_recipe()
+    first = over(path, "", "first")
+    with pytest.raises(UsageError, match=r"'gone\.toml' is no file beside it"):
+        load(over(Path("gone.toml").absolute().parent / path.parent / "gone.toml", ""))
+    path.write_text(f'base = "{first.name}"\n' + path.read_text())
+    with pytest.raises(UsageError, match="circle"):
+        load(first)
+
+
+def test_changes_are_checked_as_the_file_is(write_recipe: Recipes) -> None:
+    with pytest.raises(UsageError, match=r"unknown key 'step'; did you mean 'steps'"):
+        load(write_recipe(), {"optim": {"step": 3}})
+
+
+def test_names_files_and_folders_are_found(tmp_path: Path, write_recipe: Recipes) -> None:
+    path = write_recipe()
+    assert recipe_files.find(str(path)) == path
+    assert recipe_files.find(str(path.parent)) == path
+    assert recipe_files.find("photo").parent.name == "photo"
+    with pytest.raises(UsageError, match="no such recipe; did you mean swinir-masked-paper"):
+        recipe_files.find("swinir-maskd-paper")
+    with pytest.raises(UsageError, match=r"gone\.toml: there is no such recipe file"):
+        recipe_files.find(str(tmp_path / "gone.toml"))
+
+
+def test_every_shipped_recipe_makes_its_net() -> None:
+    for name, path in recipe_files.names().items():
+        recipe = load(path)
+        assert recipe.name == name
+        assert recipe.about["summary"]
+        build(recipe)
+
+
+def test_the_paper_recipe_to_the_letter() -> None:
+    """CVPR 2023, section 5.1, as FACTS of the project have it."""
+    recipe = shipped(PAPER)
+    net = build(recipe)
+    assert isinstance(net, SwinIR)
+    assert net.config == SwinIRConfig()
+    assert sum(p.numel() for p in net.parameters()) == 824_118
+    assert recipe.data.sources == ("DIV2K", "Flickr2K", "BSD500", "WED")
+    assert [(row.kind, row.low, row.high) for row in recipe.noise] == [("gaussian", 15, 15)]
+    assert (recipe.data.crop, recipe.loss, recipe.clip_share) == (64, "l1", 1)
+    optim = recipe.optim
+    assert (optim.name, optim.betas, optim.batch, optim.steps) == ("adam", (0.9, 0.99), 64, 200_000)
+    rates = [optim.lr * factor(optim, step) for step in (0, 99_999, 100_000, 150_000, 199_999)]
+    assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 2.5e-5, 2.5e-5])
+    assert (recipe.mask.share, recipe.contrast.share, recipe.data.gray) == (0, 0, 0)
+
+
+def test_baselines_and_ablations_differ_by_their_masks_alone() -> None:
+    masks = {"input_mask", "input_ratio", "attention_ratio"}
+    for base in (PAPER, "ablation"):
+        reference = tomllib.loads(shipped(base).text)
+        variants = [n for n in recipe_files.names() if n.startswith("ablation-")]
+        for name in variants if base == "ablation" else ["swinir-baseline-paper"]:
+            table = tomllib.loads(shipped(name).text)
+            different = {k for k in table["net"] if table["net"][k] != reference["net"][k]}
+            assert different, name
+            assert different <= masks, name
+            for part in ("data", "noise", "optim", "watch", "seed", "loss", "clip_share"):
+                assert table[part] == reference[part], (name, part)
+
+
+def test_differences_are_named_and_comments_are_none() -> None:
+    former = '# old\nseed = 1\n[optim]\nlr = 0.1\n[[noise]]\nkind = "gaussian"\nlow = 1\n'
+    now = 'seed = 1\n[optim]\nlr = 0.2\nclip = 1.0\n[[noise]]\nkind = "gaussian"\nlow = 2\n'
+    assert recipe_files.differences(former, former.replace("# old", "# new")) == []
+    assert recipe_files.differences(former, now) == [
+        "noise ['gaussian 1'] -> ['gaussian 2']",
+        "optim.clip unset -> 1.0",
+        "optim.lr 0.1 -> 0.2",
+    ]
+
+
+def test_halvings() -> None:
+    optim = OptimRecipe(schedule="halving", warmup=4, halvings=(10, 20))
+    assert [factor(optim, s) for s in (0, 5, 9, 10, 20)] == [0.25, 1, 1, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("level", ["1e9", "-1"])
+def test_noise_levels_are_checked_before_training(level: str, write_recipe: Recipes) -> None:
+    with pytest.raises(UsageError, match="gaussian: level"):
+        load(write_recipe(rows=f'[["gaussian", {level}]]'))
+
+
+def test_unknown_noise_is_named_with_what_is_near(write_recipe: Recipes) -> None:
+    with pytest.raises(UsageError, match="unknown noise type 'gausian'; try gaussian"):
+        load(write_recipe(rows='[["gausian", 25]]'))
+    with pytest.raises(UsageError, match="rows"):
+        load(write_recipe(rows='["gaussian"]'))
+
+
+def test_a_clean_crop_is_clipped_but_not_rounded_where_the_recipe_says_so() -> None:
+    from mdn.training.corrupt import draw_group
+    from mdn.training.data import Crops
+
+    recipe = shipped("ablation", optim={"batch": 2})
+    crops = Crops([torch.randint(0, 256, (3, 80, 80)).byte()], 64, torch.device("cpu"))
+    noisy = draw_group(recipe, crops, 0, 0).noisy
+    assert float(noisy.min()) == 0
+    assert float(noisy.max()) == 1
+    assert ((noisy * 255).round() / 255 - noisy).abs().max() > 1e-3

@@ -270,7 +270,7 @@ def test_a_small_masked_swinir_trains_and_loads(tmp_path: Path, data: Path) -> N
     changes = {
         "net": {"depths": [1, 1], "dim": 12, "heads": 3},
         "data": {"sources": ["pictures"], "crop": 16, "hold_out": 3},
-        "optim": {"steps": 3, "batch": 2, "warmup": 1},
+        "optim": {"steps": 3, "batch": 4, "warmup": 1, "cooldown": 1},
         "watch": {"crop": 32, "pictures": 1, "every": 3, "rows": [["gaussian", 25]]},
     }
     for name in ("ablation", "ablation-unmasked"):

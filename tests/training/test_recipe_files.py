@@ -155,7 +155,7 @@ def test_a_clean_crop_is_clipped_but_not_rounded_where_the_recipe_says_so() -> N
     from mdn.training.corrupt import draw_group
     from mdn.training.data import Crops
 
-    recipe = shipped("ablation", optim={"batch": 2})
+    recipe = shipped(PAPER, optim={"batch": 4})
     crops = Crops([torch.randint(0, 256, (3, 80, 80)).byte()], 64, torch.device("cpu"))
     noisy = draw_group(recipe, crops, 0, 0).noisy
     assert float(noisy.min()) == 0

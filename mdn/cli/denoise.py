@@ -105,6 +105,11 @@ def denoise(
             help="Side of the tiles in pixels; chosen from the memory otherwise.",
         ),
     ] = None,
+    encoding: opt.Encoding = opt.EncodingName.auto,
+    axes: opt.Axes = None,
+    channels: opt.Channels = None,
+    z: opt.ZPlanes = None,
+    t: opt.TPlanes = None,
     recursive: opt.Recursive = False,
     overwrite: opt.Overwrite = False,
     skip_existing: opt.SkipExisting = False,
@@ -133,6 +138,7 @@ def denoise(
     from mdn.engine import parse_size
     from mdn.tasks import denoise as task
     from mdn.tasks.jobs import plan
+    from mdn.tasks.planes import Choice
 
     planned = plan(
         inputs,
@@ -155,6 +161,8 @@ def denoise(
         seed=seed,
         passes=passes,
         quality=jpeg_quality,
+        encoding=encoding.value,
+        choice=Choice(axes, channels, z, t),
         fail_fast=fail_fast,
         dry_run=dry_run,
     )

@@ -45,6 +45,14 @@ class Precision(StrEnum):
     fp16 = "fp16"
 
 
+class EncodingName(StrEnum):
+    """How stored samples become what a net sees."""
+
+    auto = "auto"
+    display = "display"
+    counts = "counts"
+
+
 def _check_device(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
         raise typer.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:N and mps.")
@@ -83,7 +91,7 @@ def _choices(*values: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]
 
 
-FILES, WORK, TALK = "Files", "Computation", "Messages"
+FILES, STACKS, WORK, TALK = "Files", "Stacks", "Computation", "Messages"
 
 Output = Annotated[
     str | None,
@@ -125,6 +133,35 @@ SkipExisting = Annotated[
         "--skip-existing", metavar="", rich_help_panel=FILES, help="Leave outputs that exist alone."
     ),
 ]
+
+
+def _plane_option(help: str) -> object:
+    return typer.Option(metavar="NUMBERS", rich_help_panel=STACKS, show_default=False, help=help)
+
+
+Encoding = Annotated[
+    EncodingName,
+    typer.Option(
+        "--encoding",
+        rich_help_panel=STACKS,
+        help="display: pictures as shown. counts: measured light, its noise stabilised. auto: "
+        "counts for gray TIFF that is 16-bit, float or of a microscope.",
+    ),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LETTERS",
+        rich_help_panel=STACKS,
+        show_default=False,
+        help="What the axes of a TIFF stack are, such as TZCYX, where the file says otherwise.",
+    ),
+]
+Channels = Annotated[
+    str | None, _plane_option("Channels to denoise, counted from 0, such as 0,2; the rest stays.")
+]
+ZPlanes = Annotated[str | None, _plane_option("Slices to denoise, such as 3-7; the rest stays.")]
+TPlanes = Annotated[str | None, _plane_option("Times to denoise, such as 0-9; the rest stays.")]
 JpegQuality = Annotated[
     int,
     typer.Option(min=1, max=100, metavar="N", rich_help_panel=FILES, help="JPEG and WebP."),

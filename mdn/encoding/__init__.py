@@ -1,6 +1,7 @@
 """Stored samples to the values a net sees, and back."""
 
 from mdn.encoding.anscombe import Anscombe
+from mdn.encoding.counts import Counts
 from mdn.encoding.display import Display
 
-__all__ = ["Anscombe", "Display"]
+__all__ = ["Anscombe", "Counts", "Display"]

@@ -1,7 +1,8 @@
 """The tiled engine: any net over any picture, in bounded memory.
 
 Rows of tiles are read, encoded, denoised, blended and decoded one after the other, so that no more
-than one row of tiles is ever held as floats, however large the picture.
+than one row of tiles is ever held as floats, however large the picture. `stream` reads it from
+wherever it lies and hands on rows as they are done; `run` is that for a picture in memory.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from mdn.errors import OutOfMemoryError
 from mdn.tiles import Span, padded, reflected, smallest_tile, spans
 
 TILE = 512  # pixels a side, unless memory or the user says otherwise; larger ones leave the cache
+CHUNK = 2**19  # samples decoded at once: more would take as much as the band itself
 SLACK = 48 * 2**20  # bytes that libraries take on first use, and fragments of freed memory
 BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**22}  # of one call of the net
 
 # (batch of B x C x H x W, float32; origin (y, x) of each in the picture) -> the same shape.
 Infer = Callable[[Tensor, list[tuple[int, int]]], Tensor]
 Encode = Callable[[np.ndarray], np.ndarray]
+# (values float32 (h, W, C), the stored samples (h, W, S) that they are of) -> stored samples.
+Decode = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,47 @@ class Runtime:
     tile: int | None = None
 
 
+@dataclass(frozen=True)
+class Strip:
+    """A picture that is read and written in bands of whole rows.
+
+    Attributes:
+        height, width: in pixels.
+        channels: that the encoding makes of it.
+        read: (start, stop) -> rows start..stop as stored, (stop - start, width, samples). Asked for
+            from the top down, each row once in a pass.
+        write: takes (start, rows), from the top down; again from 0 where a pass is begun anew.
+        row_bytes: of one row as stored.
+        reserved: bytes that will be held for it elsewhere.
+    """
+
+    height: int
+    width: int
+    channels: int
+    read: Callable[[int, int], np.ndarray]
+    write: Callable[[int, np.ndarray], None]
+    row_bytes: int
+    reserved: int = 0
+
+
+def strip_of(picture: np.ndarray, result: np.ndarray) -> Strip:
+    """A picture (H, W, C) in memory, and where it is to be written: an array of its kind."""
+
+    def write(start: int, rows: np.ndarray) -> None:
+        result[start : start + len(rows)] = rows
+
+    height, width, channels = picture.shape
+    return Strip(
+        height,
+        width,
+        channels,
+        read=lambda start, stop: picture[start:stop],
+        write=write,
+        row_bytes=picture[0].nbytes,
+        reserved=2 * picture.nbytes,  # the result, and the file it will be encoded to
+    )
+
+
 def run(
     infer: Infer,
     needs: Needs,
@@ -80,15 +125,35 @@ def run(
     Raises:
         OutOfMemoryError: the smallest tile does not fit either.
     """
-    tile, call = _first_tile(needs, runtime, picture)
+    result = np.empty_like(picture)
+    strip = strip_of(picture, result)
+    stream(infer, needs, runtime, strip, encode, lambda values, _: decode(values), progress)
+    return result
+
+
+def stream(
+    infer: Infer,
+    needs: Needs,
+    runtime: Runtime,
+    strip: Strip,
+    encode: Encode,
+    decode: Decode,
+    progress: Callable[[float], None] = lambda share: None,
+) -> None:
+    """Denoise one picture, a band of rows at a time; see `run`.
+
+    Raises:
+        OutOfMemoryError: the smallest tile does not fit either.
+    """
+    tile, call = _first_tile(needs, runtime, strip)
     least = smallest_tile(needs.context, needs.multiple)
     while True:
         try:
-            return _pass(infer, needs, runtime, picture, encode, decode, progress, tile, call)
+            return _pass(infer, needs, runtime, strip, encode, decode, progress, tile, call)
         except (MemoryError, RuntimeError) as error:
             if not memory.ran_out(error):
                 raise
-            tile = min(tile, max(padded(n, needs.multiple) for n in picture.shape[:2]))
+            tile = min(tile, max(padded(n, needs.multiple) for n in (strip.height, strip.width)))
             if tile <= least:
                 raise OutOfMemoryError(
                     "the device has no memory left for the smallest tile;"
@@ -100,22 +165,22 @@ def run(
             torch.cuda.empty_cache()
 
 
-def _first_tile(needs: Needs, runtime: Runtime, picture: np.ndarray) -> tuple[int, int]:
+def _first_tile(needs: Needs, runtime: Runtime, strip: Strip) -> tuple[int, int]:
     """The wanted tile, or the largest that fits, and the pixels of one call of the net.
 
     Both are the same on every machine that has the room.
     """
     least = smallest_tile(needs.context, needs.multiple)
     wanted = max(runtime.tile or TILE, least)
-    reserved = 2 * picture.nbytes  # the result, and the file it will be encoded to
+    reserved = strip.reserved
     room = memory.available(runtime.device)
     if runtime.device.type == "cpu":
         room -= reserved
     if runtime.max_memory is not None:
         room = min(room, runtime.max_memory - memory.resident() - reserved - SLACK)
-    # A row of tiles holds, as floats, its blend and the copy it is read into.
-    band = 3 * 4 * picture.shape[1] * picture.shape[2]
-    height, width = (padded(n, needs.multiple) for n in picture.shape[:2])
+    # A row of tiles holds, as floats, its blend and a copy; and twice what it is read into.
+    band = 3 * 4 * strip.width * strip.channels + 2 * strip.row_bytes
+    height, width = (padded(n, needs.multiple) for n in (strip.height, strip.width))
     side = max(1, min(wanted, max(height, width)))
     small = min(least, side)
     cost = needs.bytes_per_pixel + band / max(small, 1)
@@ -128,25 +193,28 @@ def _pass(
     infer: Infer,
     needs: Needs,
     runtime: Runtime,
-    picture: np.ndarray,
+    strip: Strip,
     encode: Encode,
-    decode: Encode,
+    decode: Decode,
     progress: Callable[[float], None],
     tile: int,
     call: int,
-) -> np.ndarray:
+) -> None:
     """The whole picture with tiles of one size, as many to a call as `call` pixels hold."""
-    height, width, channels = picture.shape
+    height, width = strip.height, strip.width
     rows = spans(padded(height, needs.multiple), tile, needs.context, needs.multiple)
     columns = spans(padded(width, needs.multiple), tile, needs.context, needs.multiple)
-    result = np.empty_like(picture)
-    blend = np.zeros((0, columns[-1].stop, channels), np.float32)
-    top = 0  # the picture's row that blend[0] stands for
+    blend = np.zeros((0, columns[-1].stop, strip.channels), np.float32)
+    band: np.ndarray | None = None
+    top = 0  # the picture's row that blend[0] and band[0] stand for
     for index, row in enumerate(rows):
         grown = row.stop - top - blend.shape[0]
         blend = np.concatenate([blend, np.zeros((grown, *blend.shape[1:]), np.float32)])
+        held = 0 if band is None else len(band)
+        fresh = strip.read(top + held, min(row.stop, height))
+        band = fresh if band is None else np.concatenate([band, fresh])
         for done, batch in _batches(columns, row, call):
-            tiles = _read(picture, row, batch, encode)
+            tiles = _read(band[row.start - top :], row, batch, height, encode)
             outputs = _infer(infer, tiles, [(row.start, c.start) for c in batch], runtime)
             for column, output in zip(batch, outputs, strict=True):
                 weights = row.weights[:, None, None] * column.weights[None, :, None]
@@ -155,10 +223,12 @@ def _pass(
             progress((index + done) / len(rows))
         final = rows[index + 1].start if index + 1 < len(rows) else row.stop
         ready = min(final, height)
-        if ready > top:
-            result[top:ready] = decode(blend[: ready - top, :width])
-        blend, top = blend[final - top :].copy(), final
-    return result
+        chunk = max(1, CHUNK // (width * strip.channels))
+        for start in range(top, ready, chunk):
+            end = min(start + chunk, ready)
+            here = slice(start - top, end - top)
+            strip.write(start, decode(blend[here, :width], band[here]))
+        blend, band, top = blend[final - top :].copy(), band[final - top :].copy(), final
 
 
 def _batches(columns: list[Span], row: Span, call: int) -> list[tuple[float, list[Span]]]:
@@ -169,16 +239,19 @@ def _batches(columns: list[Span], row: Span, call: int) -> list[tuple[float, lis
     return [(min(1.0, (s + size) / len(columns)), columns[s : s + size]) for s in starts]
 
 
-def _read(picture: np.ndarray, row: Span, columns: list[Span], encode: Encode) -> Tensor:
-    """The tiles of a batch as (B, C, H, W) float32, going on by reflection beyond the picture."""
-    height, width = picture.shape[:2]
+def _read(band: np.ndarray, row: Span, columns: list[Span], height: int, encode: Encode) -> Tensor:
+    """The tiles of a batch as (B, C, H, W) float32, going on by reflection beyond the picture.
+
+    band: rows from row.start on, of a picture of `height` rows.
+    """
+    width = band.shape[1]
     parts = []
     for column in columns:
-        region = picture[row.start : min(row.stop, height), column.start : min(column.stop, width)]
+        region = band[: row.stop - row.start, column.start : min(column.stop, width)]
         if row.stop > height or column.stop > width:
-            down = reflected(row.start, row.stop, height)
+            down = reflected(row.start, row.stop, height) - row.start
             across = reflected(column.start, column.stop, width)
-            region = picture[down[:, None], across[None, :]]
+            region = band[down[:, None], across[None, :]]
         parts.append(encode(region).transpose(2, 0, 1))
     return torch.from_numpy(np.ascontiguousarray(np.stack(parts)))
 

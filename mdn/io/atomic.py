@@ -7,7 +7,9 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from mdn.errors import FileError
 from mdn.io.base import MAX_SAMPLES
@@ -47,6 +49,16 @@ def write_bytes(target: Path, data: bytes) -> None:
     Raises:
         FileError: it cannot be written; the message says why.
     """
+    with replacing(target) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A temporary file beside `target`, open for reading and writing, renamed over it at the end.
+
+    Promises and errors are those of `write_bytes`.
+    """
     try:
         place = Path(os.path.realpath(target))
         _check_target(target, place)
@@ -55,9 +67,8 @@ def write_bytes(target: Path, data: bytes) -> None:
     temporary = place.parent / f".mdn-{secrets.token_hex(8)}.part"
     try:
         # 0o666 less the umask: what any new file gets, unlike tempfile's 0o600.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as stream:
-            stream.write(data)
+        with open(temporary, "x+b", opener=lambda at, flags: os.open(at, flags, 0o666)) as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(place)

@@ -55,8 +55,10 @@ class Format:
     max_block: int | None = None
 
 
-def check_size(name: str, height: int, width: int, samples: int = 1) -> None:
-    """Refuse a picture without pixels, or with more samples than `MAX_SAMPLES`.
+def check_size(
+    name: str, height: int, width: int, samples: int = 1, limit: int | None = MAX_SAMPLES
+) -> None:
+    """Refuse a picture without pixels, or with more samples than `limit`, if there is one.
 
     Args:
         name: the file, for the message.
@@ -65,11 +67,11 @@ def check_size(name: str, height: int, width: int, samples: int = 1) -> None:
     """
     if height <= 0 or width <= 0 or samples <= 0:
         raise FileError(name, f"has no pixels ({width} x {height})", DAMAGED)
-    if height * width * samples > MAX_SAMPLES:
+    if limit is not None and height * width * samples > limit:
         raise FileError(
             name,
             f"claims {width} x {height} pixels of {samples} samples, more than mdn reads"
-            f" ({MAX_SAMPLES} samples)",
+            f" ({limit} samples)",
             "cut it into parts if it is genuine",
         )
 

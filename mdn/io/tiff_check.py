@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 
-from tifffile import TiffPage
+from tifffile import TIFF, TiffPage
 
 from mdn.errors import FileError
 from mdn.io import jpeg
-from mdn.io.base import DAMAGED, check_size
+from mdn.io.base import DAMAGED, MAX_SAMPLES, check_size
 from mdn.io.tiff_layout import JPEG, LOSSLESS
 
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}  # photometric interpretation -> channels of colour
@@ -65,16 +65,9 @@ def _check_kind(page: TiffPage, name: str) -> None:
 
 
 def _check_samples(page: TiffPage, name: str) -> None:
-    bits, dtype = page.bitspersample, page.dtype
-    if dtype is None or bits != dtype.itemsize * 8 or str(dtype) not in _DEPTHS:
-        # A type with its width in its name, unless fewer bits of it are used.
-        full = dtype is not None and bits == dtype.itemsize * 8
-        kind = str(dtype) if full else f"{bits}-bit" if isinstance(bits, int) else "mixed"
-        raise FileError(
-            name,
-            f"has {kind} samples, which mdn does not read",
-            "convert it to 8 or 16-bit unsigned integers or 32-bit floats",
-        )
+    _check_depth(page, name, _DEPTHS)
+    dtype = page.dtype
+    assert dtype is not None
     inverted_float = int(page.photometric) == 0 and dtype.kind == "f"
     if inverted_float or (int(page.photometric) == 3 and page.colormap is None):
         raise FileError(name, "has samples without a defined meaning", "convert it to gray")
@@ -89,6 +82,20 @@ def _check_samples(page: TiffPage, name: str) -> None:
 _DEPTHS = frozenset({"uint8", "uint16", "float32"})
 
 
+def _check_depth(page: TiffPage, name: str, depths: frozenset[str]) -> None:
+    bits, dtype = page.bitspersample, page.dtype
+    # A type with its width in its name, unless fewer bits of it are used.
+    full = dtype is not None and bits == dtype.itemsize * 8
+    if full and str(dtype) in depths:
+        return
+    kind = str(dtype) if full else f"{bits}-bit" if isinstance(bits, int) else "mixed"
+    raise FileError(
+        name,
+        f"has {kind} samples, which mdn does not read",
+        "convert it to 8 or 16-bit unsigned integers or 32-bit floats",
+    )
+
+
 def _check_storage(page: TiffPage, size: int, name: str) -> None:
     """Every strip or tile must lie in the file, and be no larger than the picture needs."""
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
@@ -99,11 +106,68 @@ def _check_storage(page: TiffPage, size: int, name: str) -> None:
     area = page.imagelength * page.imagewidth
     if page.is_tiled and page.tilelength * page.tilewidth > max(_MAX_TILE, 4 * area):
         raise FileError(name, f"has tiles of {page.tilewidth} x {page.tilelength}", DAMAGED)
-    if int(page.compression) != JPEG:
-        return
+    if int(page.compression) == JPEG:
+        _check_frames(page, segments, name)
+
+
+def _check_frames(page: TiffPage, segments: list[tuple[int, int]], name: str) -> None:
+    """No JPEG among the segments may be larger than the page says."""
+    area = page.imagelength * page.imagewidth
     limit = page.tilelength * page.tilewidth if page.is_tiled else area
     for start, length in segments:
         page.parent.filehandle.seek(start)
         frame = jpeg.walk(page.parent.filehandle.read(length), name)
         if frame.height * frame.width > limit:
             raise FileError(name, "has a strip larger than the picture", DAMAGED)
+
+
+_STACK_DEPTHS = _DEPTHS | {"int8", "int16", "uint32", "int32", "float16", "float64"}
+_STACK_COLOURS = frozenset({0, 1, 2, 3, 6})  # measurements, tinted by a palette or not, and colour
+
+
+def check_stack_page(page: TiffPage, size: int, name: str) -> None:
+    """Raise FileError unless mdn can read the page of a stack and write it back in its own kind.
+
+    Args:
+        page: the first of its series, which says what all are like.
+        size: bytes in the file.
+        name: the file, for the message.
+    """
+    check_size(name, page.imagelength, page.imagewidth, 0 if 0 in page.shaped else 1, limit=None)
+    photometric, code = int(page.photometric), int(page.compression)
+    if photometric not in _STACK_COLOURS:
+        kind = _NAMED.get(photometric, f"of photometric kind {photometric}")
+        raise FileError(name, f"is {kind}, which mdn does not read", "convert it to RGB or gray")
+    if photometric == 6 and code != JPEG:
+        raise FileError(name, "has YCbCr without JPEG, which mdn does not read", "convert it")
+    if not _is_writable(code):
+        raise FileError(
+            name, f"has compression {code}, which mdn cannot write", "save it with LZW or none"
+        )
+    if page.shaped[1] != 1 or getattr(page, "tiledepth", 1) > 1:
+        raise FileError(name, "stores volumes in one page", "save it as a stack of pages")
+    _check_depth(page, name, _STACK_DEPTHS)
+    _check_stack_storage(page, size, name)
+
+
+def _is_writable(compression: int) -> bool:
+    try:
+        return TIFF.COMPRESSORS[compression] is not None
+    except (KeyError, NotImplementedError):
+        return False
+
+
+def _check_stack_storage(page: TiffPage, size: int, name: str) -> None:
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    wanted = math.prod(page.chunked)
+    inside = all(n == 0 or (start > 0 and start + n <= size) for start, n in segments)
+    if len(segments) != wanted and not (page.is_contiguous and segments):
+        raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
+    if not inside or not any(length for _, length in segments):
+        raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
+    chunk = math.prod(page.chunks)
+    area = page.imagelength * page.imagewidth * page.samplesperpixel
+    if chunk > MAX_SAMPLES or (page.is_tiled and chunk > max(_MAX_TILE, 4 * area)):
+        raise FileError(name, f"has segments of {chunk} samples, more than mdn reads", DAMAGED)
+    if int(page.compression) == JPEG:
+        _check_frames(page, segments[:1], name)

@@ -16,6 +16,8 @@ QUIET = 0.05  # quantile of the spreads that impulses leave alone, up to a share
 USUAL = 1.7  # the usual spread of eight normal neighbours over that quantile
 BINS = 8  # of brightness, since noise may depend on it
 COMMON = 3  # samples at one end, of a sample and its neighbours, that are still no white or black
+LONE = 2.0  # spreads of its neighbours that a hot pixel lies beyond them; a point of light: 1.25
+USUAL_NORMAL = 2.85  # the usual spread of eight normal neighbours, in standard deviations
 FEWEST = 0.005  # share of the samples that could show an impulse, for their count to mean something
 
 
@@ -123,3 +125,34 @@ def filled(plane: Tensor, mask: Tensor) -> Tensor:
         result = torch.where(usable, before, result)
         mask = mask & ~usable
     return result
+
+
+def lone(planes: Tensor, level: float) -> Tensor:
+    """Hot and dead pixels of a sensor in (..., H, W), bool, where noise has deviation `level`.
+
+    Such a sample stands out from its eight neighbours by more than noise does, and by more than a
+    bright point would that the optics have spread over several pixels. Border samples have none.
+    """
+    mask = torch.zeros_like(planes, dtype=torch.bool)
+    if min(planes.shape[-2:]) >= 3:
+        centre = planes[..., 1:-1, 1:-1]
+        lowest, highest = _neighbours(planes)
+        margin = LONE * (highest - lowest).clamp(min=USUAL_NORMAL * level)
+        mask[..., 1:-1, 1:-1] = (centre > highest + margin) | (centre < lowest - margin)
+    return mask
+
+
+def mended(planes: Tensor, level: float) -> Tensor:
+    """(B, C, H, W) with each `lone` sample replaced by the median of its eight neighbours."""
+    mask = lone(planes, level)
+    if not bool(mask.any()):
+        return planes
+    grown = F.pad(planes, (1, 1, 1, 1), mode="replicate")
+    height, width = planes.shape[-2:]
+    around = [
+        grown[..., row : row + height, column : column + width]
+        for row in range(3)
+        for column in range(3)
+        if (row, column) != (1, 1)
+    ]
+    return torch.where(mask, torch.stack(around).median(0).values, planes)

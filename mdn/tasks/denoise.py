@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,16 +14,19 @@ from torch import Tensor
 from mdn.encoding import Display
 from mdn.engine import Infer, Needs, Runtime, choose_device, choose_precision
 from mdn.engine import run as run_engine
-from mdn.errors import UsageError
+from mdn.errors import FileError, UsageError
 from mdn.registry import store
 from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
+from mdn.tasks import stacks
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
+from mdn.tasks.counts import Measured, mending
 from mdn.tasks.files import describe, load, save
 from mdn.tasks.grain import REACH, grain
+from mdn.tasks.planes import Choice
 from mdn.tasks.remarks import remarks
+from mdn.tasks.told import Told, look, see, tell
 from mdn.tasks.told import infer as infer_told
-from mdn.tasks.told import look, see, tell
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Settings:
         seed: of the masks that a masked model draws; others ignore it.
         passes: how many masked passes to average; models without masks make one.
         quality: 1 to 100, for JPEG and WebP.
+        encoding: display, counts, or auto: counts for what a microscope measured.
+        choice: which planes of a stack, and how its axes are called.
         fail_fast: stop at the first file that fails.
         dry_run: do no work.
     """
@@ -58,6 +64,8 @@ class Settings:
     seed: int = 0
     passes: int = 1
     quality: int = 95
+    encoding: str = "auto"
+    choice: Choice = field(default_factory=Choice)
     fail_fast: bool = False
     dry_run: bool = False
 
@@ -88,10 +96,33 @@ class Denoiser:
         """One page (H, W, C) as stored -> the same, denoised."""
         _ = self.net  # loaded before the engine asks how much memory is taken
         coding = Display(page.dtype)
-        infer = in_channels(self._infer_for(page, coding), self.card.channels)
+        see_noise = lambda: tell(look(page, coding.encode), self.settings.sigma)  # noqa: E731
+        infer = self.showing(see_noise, apart=False)
         return run_engine(
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress
         )
+
+    def counting(self, measured: Sequence[Measured]) -> Infer:
+        """The net's answer to counts, one channel for each of `measured`; never mixed."""
+        parts = [
+            in_channels(self.answer(functools.partial(self._told, each), 1.0), self.card.channels)
+            for each in measured
+        ]
+
+        def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+            found = [part(batch[:, i : i + 1], origins) for i, part in enumerate(parts)]
+            return torch.cat(found, 1)
+
+        return mending(infer, measured)
+
+    def _told(self, measured: Measured) -> Told:
+        sigma = self.settings.sigma
+        return measured.told if sigma is None else Told(sigma / 255)
+
+    def showing(self, see_noise: Callable[[], Told], *, apart: bool) -> Infer:
+        """The net's answer to pictures as shown, mixed with them as far as the strength says."""
+        answer = self.answer(see_noise, self.settings.strength)
+        return in_channels(answer, self.card.channels, apart=apart)
 
     def remarks(self, page: np.ndarray) -> list[str]:
         """What the user should know of the noise of a page, for models that are not told of it."""
@@ -99,13 +130,16 @@ class Denoiser:
             return []
         return remarks(self.card, see(look(page, Display(page.dtype).encode)))
 
-    def _infer_for(self, page: np.ndarray, coding: Display) -> Infer:
-        """The net's answer for this page, mixed with its input as far as the strength says."""
+    def answer(self, see_noise: Callable[[], Told], strength: float) -> Infer:
+        """The net's answer, mixed with its input as far as `strength` says.
+
+        see_noise: asked once where the net needs to be told of the noise.
+        """
         answer: Infer
         if self.net.seeded:
             answer = self._masked
         elif self.is_told:
-            told = tell(look(page, coding.encode), self.settings.sigma)
+            told = see_noise()
             answer = lambda batch, origins: infer_told(self.net, told, batch)  # noqa: E731
         else:
             answer = lambda batch, origins: self.net(batch).float()  # noqa: E731
@@ -114,7 +148,7 @@ class Denoiser:
             output = answer(batch, origins)
             if self.settings.detail:
                 output = output + self.settings.detail * grain(batch, output)
-            return torch.lerp(batch, output, self.settings.strength)
+            return torch.lerp(batch, output, strength)
 
         return infer
 
@@ -127,16 +161,16 @@ class Denoiser:
         return total / self.settings.passes
 
 
-def in_channels(infer: Infer, wanted: int) -> Infer:
+def in_channels(infer: Infer, wanted: int, *, apart: bool = False) -> Infer:
     """`infer` for any number of channels, from a net that takes `wanted` of them.
 
     Gray goes to a colour net as equal channels, and the mean of its answers comes back. Colour goes
-    to a gray net channel by channel.
+    to a gray net channel by channel, and so do measurements (`apart`) to any net.
     """
 
     def adapted(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
         count, channels = batch.shape[:2]
-        if channels == wanted:
+        if channels == wanted and not (apart and channels > 1):
             return infer(batch, origins)
         single = batch.reshape(count * channels, 1, *batch.shape[2:])
         each = [origin for origin in origins for _ in range(channels)]
@@ -167,28 +201,32 @@ def run(settings: Settings, report: Report) -> BatchResult:
         )
 
     def work(job: Job, report: Report) -> dict[str, object]:
+        about = {"model": denoiser.card.name, "strength": settings.strength}
+        if stacks.may_take(job) and (details := stacks.denoise(denoiser, job, report)):
+            return details | about
+        if settings.choice.given:
+            raise FileError(job.name, f"{settings.choice.given} is for stacks, from TIFF to TIFF")
         image = load(job)
         pages = image.pixels
-        if settings.strength > 0:
+        if settings.strength > 0 and settings.encoding == "counts":
+            tell_page = functools.partial(_tell_page, job, report, len(pages))
+            pages = stacks.denoise_counts(denoiser, pages, tell_page)
+        elif settings.strength > 0:
             for line in denoiser.remarks(pages[0]):
                 report.note(job, line)
             result = np.empty_like(pages)
             for index, page in enumerate(pages):
-                tell = _page_progress(job, report, index, len(pages))
-                result[index] = denoiser.page(page, tell)
+                share = functools.partial(_tell_page, job, report, len(pages), index)
+                result[index] = denoiser.page(page, share)
             pages = result
         save(job, replace(image, pixels=pages), report, quality=settings.quality)
-        return describe(image) | {"model": denoiser.card.name, "strength": settings.strength}
+        return describe(image) | about
 
     return run_batch(
         settings.jobs, work, report, fail_fast=settings.fail_fast, dry_run=settings.dry_run
     )
 
 
-def _page_progress(job: Job, report: Report, index: int, pages: int) -> Callable[[float], None]:
+def _tell_page(job: Job, report: Report, pages: int, index: int, share: float) -> None:
     """Turns the share done of one page into the share done of its file."""
-
-    def tell(share: float) -> None:
-        report.progress(job, (index + share) / pages)
-
-    return tell
+    report.progress(job, (index + share) / pages)

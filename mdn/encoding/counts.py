@@ -1,0 +1,80 @@
+"""Microscopy: counts of photons above a camera's pedestal, in whatever unit the file has.
+
+Brightness has no natural white, so its range is that of the whole stack, never of a tile: two tiles
+of one picture, and two slices of one stack, are encoded alike. Where the noise is known the
+generalised Anscombe transform makes it equally strong everywhere first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mdn.encoding.anscombe import Anscombe
+
+LOW, HIGH = 0.1, 99.9  # percentiles of the stack that become 0 and 1
+
+
+@dataclass(frozen=True)
+class Counts:
+    """One channel of a stack.
+
+    Attributes:
+        dtype: of the stored samples.
+        low, high: what becomes 0 and 1, in the unit of the file; high is above low.
+        curve: the transform that stabilises the noise, in that unit, or None where there is none.
+    """
+
+    dtype: np.dtype
+    low: float
+    high: float
+    curve: Anscombe | None = field(default=None)
+
+    @property
+    def level(self) -> float | None:
+        """Standard deviation of the noise of encoded values; None where it is not stabilised."""
+        return None if self.curve is None else 1 / self._span
+
+    def encode(self, stored: np.ndarray) -> np.ndarray:
+        """Stored samples -> float32, mostly 0..1. Samples that are no numbers become 0."""
+        x = stored.astype(np.float32)
+        if self.dtype.kind == "f":
+            x = np.where(np.isfinite(x), x, np.float32(self.low))
+        y = x if self.curve is None else self.curve.forward(x)
+        return (y - np.float32(self._black)) * np.float32(1 / self._span)
+
+    def decode(self, values: np.ndarray, stored: np.ndarray, strength: float = 1.0) -> np.ndarray:
+        """What a denoiser made of encoded values -> samples, in place of the stored ones.
+
+        No sample leaves the dtype, or reaches its largest value that had not reached it before:
+        nothing is clipped that was not. Samples that are no numbers stay what they are.
+
+        Args:
+            values: float32; of the mean of the encoding, as a denoiser gives it.
+            stored: the samples before.
+            strength: 1 gives the values, 0 the stored samples, between the two are mixed.
+        """
+        y = values * np.float32(self._span) + np.float32(self._black)
+        x = y if self.curve is None else self.curve.inverse(y)
+        if strength < 1 or self.dtype.itemsize > 4:
+            x = stored + strength * (x.astype(np.float64) - stored)
+        if self.dtype.kind == "f":
+            return np.where(np.isfinite(stored), x, stored).astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        # float32 holds no 2^32 - 1: clipping must be done where whole numbers are whole.
+        whole = np.rint(x.astype(np.float64) if self.dtype.itemsize > 2 else x)
+        clean = whole.clip(limits.min, limits.max).astype(self.dtype)
+        return np.where((clean == limits.max) & (stored < limits.max), limits.max - 1, clean)
+
+    @cached_property
+    def _black(self) -> float:
+        return self._through(self.low)
+
+    @cached_property
+    def _span(self) -> float:
+        return max(self._through(self.high) - self._black, 1e-12)
+
+    def _through(self, x: float) -> float:
+        return x if self.curve is None else float(self.curve.forward(np.float64(x)))  # type: ignore

@@ -1,0 +1,108 @@
+"""Other pixels in the same TIFF: a copy of the file whose segments are replaced one by one.
+
+Every tag, description and look-up table of the source thereby stays as it is, to the byte, also
+those that nobody here has heard of. Only what says where the segments lie is brought up to date.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+from tifffile import TiffPage
+
+from mdn.errors import FileError
+from mdn.io.base import DAMAGED
+from mdn.io.tiff_rows import Rows
+
+
+class RowsOut:
+    """Writes rows of a page from the top down, each segment as soon as it is whole.
+
+    A segment takes the place of the old one where it fits, and else goes to the end of the file. So
+    nothing else in the file moves, and whatever points at it stays true.
+
+    Args:
+        rows: how the page is stored, in the file that `out` is a copy of.
+        out: the copy, open for reading and writing.
+        quality: 1 to 100, for JPEG.
+    """
+
+    def __init__(self, rows: Rows, out: BinaryIO, quality: int) -> None:
+        self.rows, self.out, self.quality = rows, out, quality
+        self.offsets, self.counts = list(rows.offsets), list(rows.counts)
+        self._held: list[np.ndarray] = []
+        self._top = 0  # the first row held
+
+    def write(self, start: int, block: np.ndarray) -> None:
+        """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
+        rows = self.rows
+        if rows.straight is not None:
+            self.out.seek(rows.straight + start * rows.row_bytes)
+            self.out.write(np.ascontiguousarray(block.astype(rows.stored)).data)
+            return
+        if start == 0:
+            self._held, self._top = [], 0
+        self._held.append(block)
+        stop = start + len(block)
+        full = stop if stop == rows.height else stop // rows.step * rows.step
+        if full <= self._top:
+            return
+        joined = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
+        for top in range(self._top, full, rows.step):
+            self._line(top // rows.step, joined[top - self._top : top - self._top + rows.step])
+        self._held = [joined[full - self._top :].copy()]
+        self._top = full
+
+    def _line(self, line: int, block: np.ndarray) -> None:
+        rows = self.rows
+        planes = rows.key.shaped[0]
+        inner = rows.samples // planes
+        for plane in range(planes):
+            part = block[..., plane * inner : (plane + 1) * inner]
+            for column in range(rows.columns):
+                index = (plane * rows.lines + line) * rows.columns + column
+                if rows.counts[index]:  # what the file left out stays out
+                    left = column * rows.across
+                    data = rows.encode(part[:, left : left + rows.across], self.quality)
+                    self._store(index, data)
+
+    def _store(self, index: int, data: bytes) -> None:
+        if len(data) > self.counts[index]:
+            self.offsets[index] = self.out.seek(0, 2) + self.out.tell() % 2
+        self.out.seek(self.offsets[index])
+        self.out.write(data)
+        self.counts[index] = len(data)
+
+    def finish(self, page: TiffPage) -> None:
+        """Enter where the segments are now. `page`: the page's own directory, not a summary."""
+        if self.rows.straight is not None or self.counts == list(self.rows.counts):
+            return
+        for codes, values in (((324, 273), self.offsets), ((325, 279), self.counts)):
+            code = next((c for c in codes if c in page.tags), None)
+            if code is None:
+                raise FileError(self.rows.name, "does not say where its strips are", DAMAGED)
+            self._enter(page, code, values)
+
+    def _enter(self, page: TiffPage, code: int, values: list[int]) -> None:
+        """Replace the numbers of a tag, in wider ones at the end of the file where they need it."""
+        tag, big, order = page.tags[code], page.parent.is_bigtiff, page.parent.byteorder
+        widths = {3: "u2", 4: "u4", 16: "u8"}
+        if tag.dtype in widths and max(values) <= np.iinfo(widths[tag.dtype]).max:
+            self.out.seek(tag.valueoffset)
+            self.out.write(np.array(values, order + widths[tag.dtype]).tobytes())
+            return
+        if not big and max(values) >= 2**32:
+            raise FileError(self.rows.name, "would outgrow a TIFF of 4 GB", "save it as BigTIFF")
+        data = np.array(values, order + ("u8" if big else "u4")).tobytes()
+        room = 8 if big else 4
+        place = tag.offset + (12 if big else 8)
+        if len(data) > room:
+            end = self.out.seek(0, 2) + self.out.tell() % 2
+            self.out.seek(end)
+            self.out.write(data)
+            data = np.array([end], order + ("u8" if big else "u4")).tobytes()
+        self.out.seek(place)
+        self.out.write(data)
+        self.out.seek(tag.offset + 2)
+        self.out.write(np.array([16 if big else 4], order + "u2").tobytes())

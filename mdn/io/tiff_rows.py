@@ -1,0 +1,208 @@
+"""Rows of one TIFF page, read a few at a time: what lies in memory is a band, not the picture.
+
+A page's samples come in segments, strips or tiles, each compressed on its own. Whatever the file
+says of them is left to tifffile to decode (TIFF 6.0, sections 3 and 15); here it is decided which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from tifffile import TIFF, TiffFrame, TiffPage
+
+from mdn.errors import FileError
+from mdn.io.base import DAMAGED
+from mdn.io.tiff_layout import JPEG
+
+_OWN_CODECS = frozenset({22610, 33003, 33004, 33005, 34712, 34887, 34933, 34934, 50001, 50002})
+_OWN_CODECS |= {52546}  # they store pictures, not bytes, and predict by themselves
+_LOSSLESS: dict[int, dict[str, Any]] = {
+    50001: {"lossless": True},
+    50002: {"lossless": True},
+    52546: {"lossless": 1},
+}
+_REVERSED = 2  # fill order: the lowest bit first
+
+
+_DAMAGE = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, IndexError, KeyError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+
+
+@contextmanager
+def guarded(name: str) -> Iterator[None]:
+    """What tifffile and the codecs raise over damaged files, as one FileError."""
+    try:
+        yield
+    except _DAMAGE as problem:
+        raise FileError(name, "is a damaged TIFF", DAMAGED) from problem
+    except OSError as problem:
+        if problem.errno is not None:
+            raise
+        raise FileError(name, f"is a damaged TIFF ({problem})", DAMAGED) from problem
+
+
+class Rows:
+    """One picture of a stack, as rows of samples.
+
+    Args:
+        page: where it is stored.
+        offset: where its samples begin if the page stands for many pictures, one behind the other
+            and not compressed; else None.
+        name: the file, for messages.
+
+    Attributes:
+        height, width, samples: of the picture, all samples of a pixel counted.
+        dtype: in the machine's byte order.
+        virtual: whether its page stands for many pictures.
+        step: rows of a strip or tile; reading whole steps is cheapest.
+    """
+
+    def __init__(self, page: TiffPage | TiffFrame, offset: int | None, name: str) -> None:
+        assert page.keyframe is not None
+        self.key: TiffPage = page.keyframe
+        self.name, self.virtual = name, offset is not None
+        self.offsets, self.counts = page.dataoffsets, page.databytecounts
+        self._planes, _, self.height, self.width, inner = self.key.shaped
+        self.samples = self._planes * inner
+        self.stored = np.dtype(self.key.dtype).newbyteorder(self.key.parent.byteorder)
+        self.dtype = np.dtype(self.key.dtype)
+        self.straight = self._straight(offset)
+        tiled = self.key.is_tiled
+        self.step = self.key.tilelength if tiled else min(self.key.rowsperstrip, self.height)
+        self.across = self.key.tilewidth if tiled else self.width
+        self.columns, self.lines = -(-self.width // self.across), -(-self.height // self.step)
+        self._cached: tuple[tuple[int, int, int], np.ndarray] | None = None
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of the picture."""
+        return self.width * self.samples * self.dtype.itemsize
+
+    def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
+        """Rows start..stop, columns left..right, as (rows, columns, samples).
+
+        Raises:
+            FileError: the file is damaged there.
+        """
+        with guarded(self.name):
+            return self._read(start, stop, left, right)
+
+    def _read(self, start: int, stop: int, left: int, right: int | None) -> np.ndarray:
+        right = self.width if right is None else right
+        if self.straight is not None:
+            return self._read_straight(start, stop)[:, left:right]
+        first, last = left // self.across, -(-right // self.across)
+        parts = []
+        for line in range(start // self.step, -(-stop // self.step)):
+            top = line * self.step
+            block = self._line(line, first, last)
+            parts.append(block[max(0, start - top) : stop - top])
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return joined[:, left - first * self.across : right - first * self.across]
+
+    def _straight(self, offset: int | None) -> int | None:
+        """Where the samples begin, if they lie in the file as they do in memory."""
+        if offset is not None:
+            return offset
+        page = self.key
+        plain = page.compression == 1 and page.fillorder != _REVERSED and self._planes == 1
+        if not plain or page.is_tiled or not self.offsets:
+            return None
+        ends = [o + c for o, c in zip(self.offsets, self.counts, strict=True)]
+        whole = sum(self.counts) == self.height * self.row_bytes and self.offsets[0] > 0
+        return self.offsets[0] if whole and ends[:-1] == list(self.offsets[1:]) else None
+
+    def _read_straight(self, start: int, stop: int) -> np.ndarray:
+        handle, count = self.key.parent.filehandle, (stop - start) * self.row_bytes
+        handle.seek((self.straight or 0) + start * self.row_bytes)
+        data = handle.read(count)
+        if len(data) != count:
+            raise FileError(self.name, "is a TIFF that ends before its pixels do", DAMAGED)
+        rows = np.frombuffer(data, self.stored).reshape(stop - start, self.width, self.samples)
+        return rows.astype(self.dtype)
+
+    def _line(self, line: int, first: int, last: int) -> np.ndarray:
+        """One line of segments, those of columns first..last, as (rows, columns, samples)."""
+        if self._cached is not None and self._cached[0] == (line, first, last):
+            return self._cached[1]
+        top, left = line * self.step, first * self.across
+        height = min(self.step, self.height - top)
+        width = min(last * self.across, self.width) - left
+        inner = self.samples // self._planes
+        block = np.zeros((height, width, self.samples), self.dtype)
+        for plane in range(self._planes):
+            for column in range(first, last):
+                found = self.decode((plane * self.lines + line) * self.columns + column)
+                if found is not None:
+                    at = (column - first) * self.across
+                    part = block[:, at : at + self.across, plane * inner : (plane + 1) * inner]
+                    part[...] = found[: part.shape[0], : part.shape[1]]
+        self._cached = (line, first, last), block
+        return block
+
+    def decode(self, index: int) -> np.ndarray | None:
+        """One segment as (rows, columns, samples in it); None where the file left it out."""
+        if not self.counts[index]:
+            return None
+        handle = self.key.parent.filehandle
+        handle.seek(self.offsets[index])
+        data = handle.read(self.counts[index])
+        options = {"jpegtables": self.key.jpegtables} if self.key.jpegtables else {}
+        decoded = self.key.decode(data, index, **options)[0]
+        if decoded is None:
+            return None
+        found = np.asarray(decoded)
+        return found.reshape(found.shape[-3:])
+
+    def segment(self, index: int) -> tuple[int, int, int]:
+        """Which plane of samples, line and column a segment is."""
+        rest, column = divmod(index, self.columns)
+        plane, line = divmod(rest, self.lines)
+        return plane, line, column
+
+    def encode(self, block: np.ndarray, quality: int) -> bytes:
+        """A segment (rows, columns, samples in it) in the compression of the page.
+
+        quality: 1 to 100, for JPEG. Other codecs that could lose something are told not to.
+        """
+        page, code = self.key, int(self.key.compression)
+        codec: Any = TIFF.COMPRESSORS[code]
+        if page.is_tiled and block.shape[:2] != (page.tilelength, page.tilewidth):
+            grown = [(0, page.tilelength - block.shape[0]), (0, page.tilewidth - block.shape[1])]
+            block = np.pad(block, [*grown, (0, 0)], mode="edge")
+        if code == JPEG:
+            return self._encode_jpeg(block, quality)
+        if code in _OWN_CODECS:
+            flat = block[..., 0] if block.shape[-1] == 1 else block
+            return bytes(codec(np.ascontiguousarray(flat), **self._arguments()))
+        data = np.ascontiguousarray(block.astype(self.stored))
+        if page.predictor != 1:
+            data = TIFF.PREDICTORS[page.predictor](data, axis=-2)
+        options = {"axis": -2} if code == 32773 else {}
+        packed = data.tobytes() if code == 1 else bytes(codec(data, **options))
+        return bytes(imagecodecs.bitorder_encode(packed)) if page.fillorder == _REVERSED else packed
+
+    def _arguments(self) -> dict[str, Any]:
+        code = int(self.key.compression)
+        if code in (33003, 33004, 33005, 34712):
+            return {"codecformat": "j2k"}
+        if code == 34887:
+            parameters = self.key.tags.valueof(50674) or (0, 0)
+            return {"compression": {1: "deflate", 2: "zstd"}.get(parameters[1])}
+        return dict(_LOSSLESS.get(code, {}))
+
+    def _encode_jpeg(self, block: np.ndarray, quality: int) -> bytes:
+        flat = block[..., 0] if block.shape[-1] == 1 else block
+        options: dict[str, Any] = {"level": quality}
+        if block.shape[-1] == 3:
+            ycbcr = int(self.key.photometric) == 6
+            options |= {"colorspace": "rgb", "outcolorspace": "ycbcr" if ycbcr else "rgb"}
+            if ycbcr:
+                options["subsampling"] = self.key.subsampling or (2, 2)
+        return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(flat), **options))

@@ -1,0 +1,73 @@
+"""Which planes of a stack are meant: `--channels 0,2 --z 3-7`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mdn.errors import FileError, UsageError
+from mdn.io.tiff_stack import Plane, Stack
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Some planes of a stack.
+
+    Attributes:
+        axes: what the stack's axes are called, as TZCYX; None: as the file says.
+        channels, z, t: numbers from 0 and ranges, as 0,2-4; None means all.
+    """
+
+    axes: str | None = None
+    channels: str | None = None
+    z: str | None = None
+    t: str | None = None
+
+    def __post_init__(self) -> None:
+        for option, _, text in self._wishes():
+            numbers(text, option)
+
+    @property
+    def given(self) -> str:
+        """The first of its options that was given, or nothing."""
+        first = ["--axes"] if self.axes is not None else [option for option, *_ in self._wishes()]
+        return first[0] if first else ""
+
+    def _wishes(self) -> list[tuple[str, str, str]]:
+        every = (("--channels", "C", self.channels), ("--z", "Z", self.z), ("--t", "T", self.t))
+        return [(option, letter, text) for option, letter, text in every if text is not None]
+
+    def of(self, stack: Stack) -> list[Plane]:
+        """The planes meant, in the order of the file.
+
+        Raises:
+            FileError: the stack has no such axis, or no such place on it.
+        """
+        chosen: Sequence[Plane] = stack.planes
+        for option, letter, text in self._wishes():
+            known = {plane.where[letter] for plane in stack.planes if letter in plane.where}
+            if not known:
+                raise FileError(
+                    stack.name, f"{option}: has no axis {letter} among its {stack.axes}",
+                    "say what they are with --axes",
+                )  # fmt: skip
+            wanted = numbers(text, option)
+            if wrong := sorted(wanted - known):
+                raise FileError(
+                    stack.name, f"{option} {wrong[0]}: it has {len(known)}, counted from 0"
+                )
+            chosen = [plane for plane in chosen if plane.where.get(letter) in wanted]
+        return list(chosen)
+
+
+def numbers(text: str, option: str) -> set[int]:
+    """{0, 2, 3, 4} for "0,2-4". Raises UsageError."""
+    found: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first:
+            raise UsageError(f"{option} {text!r}: write numbers from 0 and ranges, as 0,2-4")
+        found |= set(range(first, last + 1))
+    return found

@@ -1,0 +1,220 @@
+"""Denoising stacks: plane by plane, rows by rows, into a copy of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mdn import io
+from mdn.encoding import Display
+from mdn.engine import Strip, stream, strip_of
+from mdn.io.tiff_rewrite import Rewriter, rewrite
+from mdn.io.tiff_stack import Plane, Stack, open_stack
+from mdn.tasks.batch import Job, Report
+from mdn.tasks.counts import Measured, Region, measure, sample
+from mdn.tasks.told import Told, tell
+
+if TYPE_CHECKING:
+    from mdn.tasks.denoise import Denoiser
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MINISWHITE, _PALETTE = 0, 3
+_PHOTO = (2, 3, 6)  # RGB, palette, YCbCr
+
+
+def may_take(job: Job) -> bool:
+    """Whether a job is from TIFF file to TIFF file."""
+    if job.source is None or job.target is None:
+        return False
+    if (job.format or io.format_of(job.target)) != "tiff":
+        return False
+    try:
+        with job.source.open("rb") as file:
+            return file.read(4) in _TIFF
+    except OSError:
+        return False  # whoever reads it next says what is wrong
+
+
+def is_photo(stack: Stack) -> bool:
+    """Whether it is what `io.read_image` is for: one picture in colour, of bearable size."""
+    key = stack.planes[0].rows.key
+    file = stack.file
+    if int(key.photometric) == _PALETTE and not (file.is_imagej or file.is_ome):
+        return True
+    described = file.is_imagej or file.is_ome or file.is_bigtiff or key.is_tiled
+    one = len(stack.planes) == 1 and not described
+    return one and int(key.photometric) in _PHOTO
+
+
+def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] | None:
+    """Denoise a stack from file to file; None where it is better read as a photo.
+
+    Raises:
+        FileError: it cannot be read or written, or has no such planes.
+    """
+    settings = denoiser.settings
+    assert job.source is not None
+    assert job.target is not None
+    with open_stack(job.source, settings.choice.axes, job.name) as stack:
+        chosen = settings.choice.of(stack)
+        if not settings.choice.given and is_photo(stack):
+            return None
+        details = stack.describe() | {"planes": len(chosen)}
+        if settings.strength == 0:
+            chosen = []
+        known = _look(stack, chosen, settings.encoding)
+        details["encoding"] = "counts" if known else "display"
+        if known:
+            details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
+        with rewrite(stack, job.target, settings.quality) as out:
+            pages = [list(group) for _, group in groupby(chosen, key=_page)]
+            for index, planes in enumerate(pages):
+                tell_share = _share(job, report, index, len(pages))
+                _denoise_page(denoiser, out, planes, known, tell_share)
+        return details
+
+
+def _page(plane: Plane) -> tuple[int, int]:
+    return plane.series, plane.number
+
+
+def _share(job: Job, report: Report, index: int, pages: int) -> Callable[[float], None]:
+    return lambda share: report.progress(job, (index + share) / pages)
+
+
+def counts_by_default(stack: Stack) -> bool:
+    """Whether a stack was measured, rather than photographed, scanned or drawn."""
+    inverted = int(stack.planes[0].rows.key.photometric) == _MINISWHITE
+    return not (stack.colour or stack.plain or inverted)
+
+
+def _look(stack: Stack, chosen: Iterable[Plane], encoding: str) -> dict[tuple[int, int], Measured]:
+    """What is to be known of each channel, by series and channel; nothing for pictures as shown."""
+    if encoding == "display" or (encoding == "auto" and not counts_by_default(stack)):
+        return {}
+    wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
+    return {
+        key: measure(
+            [
+                (plane.shape[:2], _region(plane, plane.samples[0]))
+                for plane in stack.planes
+                if (plane.series, plane.channel) == key
+            ],
+            stack.dtype,
+        )
+        for key in sorted(wanted)
+    }
+
+
+def denoise_counts(
+    denoiser: Denoiser, pages: np.ndarray, tell_page: Callable[[int, float], None]
+) -> np.ndarray:
+    """Pages in memory (P, H, W, C) as stored -> the same, denoised as counts, channel by channel.
+
+    tell_page: told the index of a page and the share of it that is done.
+    """
+    _ = denoiser.net
+    channels = range(pages.shape[-1])
+    measured = [
+        measure([(page.shape[:2], _part(page[..., c])) for page in pages], pages.dtype)
+        for c in channels
+    ]
+    result = np.empty_like(pages)
+    for index, (page, clean) in enumerate(zip(pages, result, strict=True)):
+        strip = strip_of(page, clean)
+        _counting(denoiser, strip, list(channels), measured, partial(tell_page, index))
+    return result
+
+
+def _part(plane: np.ndarray) -> Region:
+    return lambda top, bottom, left, right: plane[top:bottom, left:right]
+
+
+def _region(plane: Plane, index: int) -> Region:
+    def read(top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        return plane.rows.read(top, bottom, left, right)[..., index]
+
+    return read
+
+
+def _denoise_page(
+    denoiser: Denoiser,
+    out: Rewriter,
+    planes: Sequence[Plane],
+    known: dict[tuple[int, int], Measured],
+    progress: Callable[[float], None],
+) -> None:
+    """All chosen planes that share the rows of one page."""
+    first = planes[0]
+    measured = [known[plane.series, plane.channel] for plane in planes] if known else []
+    samples = [index for plane in planes for index in plane.samples]
+    rows = first.rows
+    _ = denoiser.net  # loaded before the engine asks how much memory is taken
+    # A line of strips or tiles is held as read, as written, and as encoded.
+    reserved = 0 if rows.straight is not None else 4 * min(rows.step, rows.height) * rows.row_bytes
+    with out.page(first.series, first.number, rows) as writer:
+        strip = Strip(
+            rows.height, rows.width, len(samples), rows.read, writer.write, rows.row_bytes,
+            reserved,
+        )  # fmt: skip
+        if measured:
+            _counting(denoiser, strip, samples, measured, progress)
+        else:
+            _showing(denoiser, strip, samples, first, progress)
+
+
+def _counting(
+    denoiser: Denoiser,
+    strip: Strip,
+    samples: list[int],
+    measured: Sequence[Measured],
+    progress: Callable[[float], None],
+) -> None:
+    """Measurements, each sample of a pixel by its own encoding."""
+    strength = denoiser.settings.strength
+
+    def encode(stored: np.ndarray) -> np.ndarray:
+        parts = [
+            each.coding.encode(stored[..., i]) for i, each in zip(samples, measured, strict=True)
+        ]
+        return np.stack(parts, -1)
+
+    def decode(values: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        result = stored.copy()
+        for place, (i, each) in enumerate(zip(samples, measured, strict=True)):
+            result[..., i] = each.coding.decode(values[..., place], stored[..., i], strength)
+        return result
+
+    infer = denoiser.counting(measured)
+    stream(infer, denoiser.needs, denoiser.runtime, strip, encode, decode, progress)
+
+
+def _showing(
+    denoiser: Denoiser,
+    strip: Strip,
+    samples: list[int],
+    plane: Plane,
+    progress: Callable[[float], None],
+) -> None:
+    """Pictures as they are shown: colour together, others each for itself."""
+    coding = Display(plane.rows.dtype)
+
+    def encode(stored: np.ndarray) -> np.ndarray:
+        return coding.encode(stored[..., samples])
+
+    def decode(values: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        result = stored.copy()
+        result[..., samples] = coding.decode(values)
+        return result
+
+    def see_noise() -> Told:
+        parts = [sample([(plane.shape[:2], _region(plane, i))])[0] for i in samples]
+        return tell(torch.from_numpy(coding.encode(np.stack(parts))), denoiser.settings.sigma)
+
+    infer = denoiser.showing(see_noise, apart=not plane.colour)
+    stream(infer, denoiser.needs, denoiser.runtime, strip, encode, decode, progress)

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-fast lint completions clean
+.PHONY: demo test test-fast lint completions bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m tests.demo demo
@@ -23,6 +23,14 @@ lint: $(VENV)/lint.stamp
 
 completions: $(VENV)/base.stamp
 	$(BIN)/python -m mdn.cli.completions completions
+
+# models/BENCH.md. Hours on all pictures: LIMIT=2 makes a page in minutes. PICTURES: see mdn bench.
+LIMIT ?= 0
+PEERS ?= peer:all
+PICTURES ?= $(MDN_TEST_DATA)/test
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m mdn.cli.bench_page models/BENCH.md --work runs/bench-page \
+		--root $(PICTURES) --limit $(LIMIT) --peers $(PEERS)
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -282,6 +282,15 @@ def test_bad_pairs_are_named(tmp_path: Path) -> None:
     assert result.exit_code == 3
 
 
+def test_two_halves_of_one_name_are_named(tmp_path: Path) -> None:
+    for path in ("noisy/a.png", "noisy/a.tif", "gt/a.png"):
+        write(tmp_path / "real" / path)
+    result = bench.run(settings(tmp_path / "real"), Listener())
+    assert [len(row.scores) for row in result.rows] == [1, 1]
+    assert result.failures[0].startswith("real/noisy/a.tif: there is another file of that name")
+    assert result.exit_code == 3
+
+
 def test_nothing_measured_is_exit_four(tmp_path: Path) -> None:
     write(tmp_path / "real" / "noisy" / "a.png")
     (tmp_path / "real" / "gt").mkdir()
@@ -299,6 +308,8 @@ def test_nothing_measured_is_exit_four(tmp_path: Path) -> None:
         ({"models": ("peer:bm4d",)}, "no peer 'bm4d'; try peer:bm3d"),
         ({"models": ("unittest", "")}, "--model has an empty name"),
         ({"data": ("clena",)}, "no folder clena.*did you mean clean"),
+        ({"data": ("../x/clena",)}, "no folder"),
+        ({"data": ("zzz",)}, "no folder zzz, nor one in .*; did you mean clean"),
         ({"data": ("clean", "clean/../clean")}, "two folders of data are called clean"),
         ({"data": ("clean/0.png",)}, "is a file; name a folder"),
     ],

@@ -104,16 +104,28 @@ def _find(name: str, root: Path | None) -> Path:
         return Path(name)
     if Path(name).is_file():
         raise UsageError(f"--data {name} is a file; name a folder of pictures")
+    if root is not None and (root / name).is_dir():
+        return root / name
+    beside = Path(name).parent
+    here = {each.name: each for each in _folders(beside)}
+    near = difflib.get_close_matches(Path(name).name, here, n=3, cutoff=0.5)
+    if near:
+        shown = ", ".join(str(here[each]) for each in near)
+        raise UsageError(f"no folder {name}; did you mean {shown}?")
     if root is None:
         raise UsageError(
             f"no folder {name}; short names of data sets need --root DIR, or {ROOT_VARIABLE} set"
         )
-    if (root / name).is_dir():
-        return root / name
-    known = sorted(each.name for each in root.iterdir() if each.is_dir()) if root.is_dir() else []
-    known.append(scenes.NAME)
+    known = [*(each.name for each in _folders(root)), scenes.NAME]
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or known
     raise UsageError(f"no folder {name}, nor one in {root}; did you mean {', '.join(near)}?")
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        return sorted(each for each in place.iterdir() if each.is_dir())
+    except OSError:
+        return []
 
 
 def _open(folder: Path, limit: int | None) -> DataSet:
@@ -156,11 +168,15 @@ def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
 
 def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
     """Files of one stem in noisy/ and gt/, and a line for each that stands alone."""
-    halves = [_by_stem(folder / half) for half in PAIR_FOLDERS]
-    noisy, truth = halves
+    (noisy, first), (truth, second) = (_by_stem(folder / half) for half in PAIR_FOLDERS)
     both = [stem for stem in noisy if stem in truth]
     pictures = [Picture(f"{name}/{noisy[stem].name}", truth[stem], noisy[stem]) for stem in both]
     failures = [
+        f"{name}/{half}/{path.name}: there is another file of that name, of another format"
+        for half, twice in zip(PAIR_FOLDERS, (first, second), strict=True)
+        for path in twice
+    ]
+    failures += [
         f"{name}/{half}/{path.name}: has no partner in {other}/; add it, or take this file away"
         for half, other, mine, theirs in (
             ("noisy", "gt", noisy, truth),
@@ -172,8 +188,11 @@ def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
     return pictures, failures
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in _images(folder)}
+def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Files by stem, and those whose stem was taken."""
+    found: dict[str, Path] = {}
+    twice = [path for path in _images(folder) if found.setdefault(path.stem, path) != path]
+    return found, twice
 
 
 def _images(folder: Path) -> list[Path]:

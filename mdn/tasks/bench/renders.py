@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mdn.errors import FileError
+from mdn.io import exr
 
 _NAME = re.compile(r"(?P<scene>.+?)[_-](?P<spp>\d+)(?:spp)?")
 _REFERENCE = re.compile(r"(?P<scene>.+?)[_-](?:ref|reference|gt)")
@@ -75,23 +76,12 @@ def read(path: Path, name: str) -> Render:
 
     Raises FileError: unreadable, or without R, G and B.
     """
-    channels = _channels(path, name)
+    first = exr.read(path, name=name).parts[0]
+    channels = {channel.lower(): plane for channel, plane in first.items()}
     beauty = _layer(channels, "", "RGB")
     if beauty is None:
         raise FileError(name, "has no channels R, G and B", "render its beauty into them")
     return Render(beauty, _layer(channels, "albedo.", "RGB"), _layer(channels, "normal.", "XYZ"))
-
-
-def _channels(path: Path, name: str) -> dict[str, np.ndarray]:
-    """Every channel of the first part, (H, W), by name in lower case."""
-    import OpenEXR
-
-    try:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
-            return {key.lower(): channel.pixels for key, channel in file.channels().items()}
-    except Exception as error:  # the binding raises whatever it stumbles over
-        reason = " ".join(str(error).split())[:100]
-        raise FileError(name, f"cannot be read ({reason})", "render it again") from error
 
 
 def _layer(channels: dict[str, np.ndarray], prefix: str, names: str) -> np.ndarray | None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mdn.cli import models_add
 from mdn.cli import options as opt
 from mdn.errors import ModelError
 
 if TYPE_CHECKING:
     from mdn.registry.cards import Card
 
-app = typer.Typer(no_args_is_help=True, help="Lists, shows and checks the models.")
+app = typer.Typer(no_args_is_help=True, help="Lists, shows, checks and adds models.")
 
 Name = Annotated[
     str,
@@ -119,6 +120,10 @@ def verify(
         render.print_facts([(each, "ok") for each in whole])
     if damaged:
         raise ModelError("; ".join(damaged))
+
+
+app.command("add")(models_add.add)
+app.command("remove")(models_add.remove)
 
 
 def _all_cards() -> tuple[list[Card], list[str]]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from torch import nn
 
+from mdn.nets.skip import Skip, SkipConfig
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.nets.unet import UNet, UNetConfig
 
 # An explicit list: what is not named here does not exist.
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
+    "mpi-skip": (SkipConfig, Skip),
     "swinir-masked": (SwinIRConfig, SwinIR),
     "unet": (UNetConfig, UNet),
 }

@@ -58,7 +58,7 @@ def convert_swinir(
     Raises:
         ValueError: a key is unknown or missing, a shape is wrong, or this is plain SwinIR.
     """
-    official = _unwrap(checkpoint, "conv_first.weight")
+    official = unwrap(checkpoint, "conv_first.weight")
     config = _swinir_config(official, input_mask, input_ratio, attention_ratio)
     ours, unknown = {}, []
     for key, value in official.items():
@@ -90,7 +90,7 @@ def convert_skip(checkpoint: Mapping[str, Any]) -> tuple[SkipConfig, dict[str, T
     Raises:
         ValueError: the parameters are not those of a skip net, in its order.
     """
-    official = _unwrap(checkpoint, None)
+    official = unwrap(checkpoint, None)
     dropped = ("running_mean", "running_var", "num_batches_tracked")
     parameters = [(key, value) for key, value in official.items() if not key.endswith(dropped)]
     config = _skip_config([value for _, value in parameters])
@@ -109,7 +109,7 @@ def convert_skip(checkpoint: Mapping[str, Any]) -> tuple[SkipConfig, dict[str, T
     return config, ours
 
 
-def _unwrap(checkpoint: Mapping[str, Any], landmark: str | None) -> dict[str, Tensor]:
+def unwrap(checkpoint: Mapping[str, Any], landmark: str | None) -> dict[str, Tensor]:
     """The bare state dict, without the wrappings of trainers and of data-parallel modules."""
     state: Mapping[str, Any] = checkpoint
     for _ in range(3):

@@ -43,9 +43,15 @@ class SkipConfig:
 
 
 class Skip(nn.Module):
-    """Hourglass: (B, C, H, W) in [0, 1] and its mask to (B, C, H, W) in ]0, 1[."""
+    """Hourglass: (B, C, H, W) in [0, 1] and its mask to (B, C, H, W) in ]0, 1[.
+
+    Attributes:
+        multiple: any size will do.
+        seeded: False: its masks are an argument.
+    """
 
     multiple = 1
+    seeded = False
 
     def __init__(self, config: SkipConfig) -> None:
         super().__init__()

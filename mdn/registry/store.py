@@ -83,6 +83,7 @@ def _folders() -> dict[str, tuple[Path, str]]:
     for root, origin in ((shipped_folder(), "shipped"), (user_folder(), "user")):
         if root.is_dir():
             for folder in root.iterdir():
-                if (folder / CARD).is_file():
+                # A leading dot: one that is being added, or that a kill left half-way.
+                if (folder / CARD).is_file() and not folder.name.startswith("."):
                     found[folder.name] = (folder, origin)
     return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from mdn.errors import FileError
 from mdn.registry.cards import CARD
@@ -48,3 +51,16 @@ def write_card(
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def pack(net: nn.Module, arch: str, values: dict[str, Tensor]) -> bytes:
+    """A .safetensors file of the net, the same bytes for the same weights."""
+    config = json.dumps(dataclasses.asdict(net.config))  # type: ignore[call-overload]
+    data = save(values, {"arch": arch, "config": config})
+    # The library writes the metadata in an order that differs from process to process.
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    about = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": about} | header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8, as the format asks
+    return len(text).to_bytes(8, "little") + text + data[end:]

@@ -85,7 +85,8 @@ def _check_sizes(recipe: Recipe, net: nn.Module) -> None:
 
 def _near(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
-    return f" is unknown; did you mean {near[0]!r}?" if near else f"; choose {', '.join(known)}"
+    hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(known)}"
+    return f" is unknown; {hint}"
 
 
 def _begin_from(net: nn.Module, path: Path) -> None:

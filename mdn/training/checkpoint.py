@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from mdn.errors import FileError, UsageError
+from mdn.registry.write import pack
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
@@ -58,16 +56,3 @@ def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor
     """Half-precision weights that carry the architecture and config they belong to."""
     half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()}
     write_whole(path, pack(net, arch, half))
-
-
-def pack(net: nn.Module, arch: str, values: dict[str, Tensor]) -> bytes:
-    """A .safetensors file of the net, the same bytes for the same weights."""
-    config = json.dumps(dataclasses.asdict(net.config))  # type: ignore[call-overload]
-    data = save(values, {"arch": arch, "config": config})
-    # The library writes the metadata in an order that differs from process to process.
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    about = dict(sorted(header.pop("__metadata__").items()))
-    text = json.dumps({"__metadata__": about} | header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8, as the format asks
-    return len(text).to_bytes(8, "little") + text + data[end:]

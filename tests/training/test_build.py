@@ -18,7 +18,7 @@ Recipes = Callable[..., Path]
     ("changes", "complaint"),
     [
         ({"arch": "unte"}, "arch = 'unte' is unknown; did you mean 'unet'"),
-        ({"arch": "resnet99"}, "choose swinir-masked, "),
+        ({"arch": "resnet99"}, "is unknown; choose .*swinir-masked, "),
         ({"net": {"width": 3}}, r"\[net\] width is unknown; did you mean 'widths'"),
         ({"net": {"widths": "many"}}, r"\[net\] makes no unet"),
         ({"net": {"widths": [0, 8]}}, r"\[net\] makes no unet"),

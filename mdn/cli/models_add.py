@@ -1,0 +1,123 @@
+"""`mdn models add` and `remove`: the user's own models come and go."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdn.cli import options as opt
+from mdn.errors import UsageError
+
+ARCHITECTURES = ("swinir-masked", "unet", "mpi-skip")  # a test holds this to the registry's list
+
+
+def _archs(incomplete: str) -> list[str]:
+    return [name for name in ARCHITECTURES if name.startswith(incomplete)]
+
+
+def add(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            show_default=False,
+            help="A checkpoint (.pth), a .safetensors file, or the folder of a model or a run.",
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            show_default=False,
+            help="What to call it; by default as the file or folder is called.",
+        ),
+    ] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARCH",
+            show_default=False,
+            autocompletion=_archs,
+            help="swinir-masked, unet or mpi-skip; found out by the keys otherwise.",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            show_default=False,
+            help="How a swinir-masked was trained: input_mask, input_ratio, attention_ratio; its "
+            "release's values otherwise.",
+        ),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", show_default=False, help="For the card.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="TEXT", show_default=False, help="For the card.")
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", metavar="", help="Replace a model of that name, or hide it."),
+    ] = False,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Adds a model of your own: official weights, or what mdn train made.
+
+    Checkpoints are read for their weights alone, so that a file from a
+    stranger runs no code, and are converted from the names of the papers'
+    releases. What does not fit is named, and nothing is added.
+
+    [bold]Examples[/bold]
+
+      mdn models add masked_denoising.pth --as masked --arch swinir-masked
+      mdn models add baseline.pth --set input_mask=none --set attention_ratio=[0,0]
+      mdn models add runs/mine --as mine
+      mdn denoise photo.png --model masked
+    """
+    from mdn.cli import assign, render
+    from mdn.registry import add as registry
+
+    about = {"title": title, "licence": licence}
+    card = registry.add(
+        source,
+        name,
+        arch,
+        options=assign.table(changes or []),
+        about={key: value for key, value in about.items() if value is not None},
+        force=force,
+    )
+    if as_json:
+        facts = {"name": card.name, "arch": card.arch, "parameters": card.parameters}
+        render.print_json(facts | {"folder": str(card.folder)})
+    else:
+        typer.echo(f"{card.name}: {card.arch}, {card.parameters:,} parameters, in {card.folder}")
+
+
+def remove(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", autocompletion=opt.model_names, help="A model's name."),
+    ],
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", metavar="", help="Do not ask whether it is meant.")
+    ] = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Deletes one of your own models; those that came with mdn stay."""
+    from mdn.registry import store
+
+    card = store.find(name)
+    if card.origin == "user" and not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{name}: say --yes to delete {card.folder}")
+        typer.confirm(f"Delete {card.folder}?", abort=True, err=True)
+    from mdn.registry import add as registry
+
+    typer.echo(f"{name}: removed from {registry.remove(name).parent}")

@@ -143,7 +143,8 @@ def _prepare(
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
-    watch = Watch(_to_watch(recipe, held_out, settings.data), recipe.watch, processes.device)
+    pictures = _to_watch(recipe, held_out, settings.data)
+    watch = Watch(pictures, recipe.watch, processes.device, recipe.mask)
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")
     precision = choose_precision(settings.precision, processes.device)

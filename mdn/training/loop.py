@@ -248,7 +248,7 @@ class Trainer:
         return _join(groups)
 
     def _loss(self, sample: Sample) -> Tensor:
-        """Mean over all pixels, the masked ones included (CVPR 2023, section 4.1)."""
+        """Mean over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone."""
         noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
         with self._autocast():
             if self.net.seeded:
@@ -258,6 +258,10 @@ class Trainer:
             else:
                 output = self.forward(noisy, keep=sample.keep)
         measure = F.l1_loss if self.recipe.loss == "l1" else F.mse_loss
+        if self.recipe.mask.alone:
+            assert sample.keep is not None
+            hidden = (sample.keep == 0).expand_as(sample.clean)
+            return measure(output.float()[hidden], sample.clean[hidden])
         return measure(output.float(), sample.clean)
 
     def _validate(self) -> dict[str, float]:

@@ -44,10 +44,13 @@ class MaskRecipe:
     """Masked training: a `share` of the batch loses a ratio of its pixels, drawn from low..high.
 
     A share `samples` of the masks differs from channel to channel; the others take whole pixels.
+    With `alone` the loss is that of the masked samples alone (MPI: Ma et al., NeurIPS 2024,
+    section 3.1), and every crop must then be masked.
     """
 
     share: float = 0.0
     samples: float = 0.0
+    alone: bool = False
     low: float = 0.0
     high: float = 0.9
 
@@ -233,6 +236,10 @@ def _check(recipe: Recipe, where: str) -> None:
         (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
         (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
         (recipe.level_error < 0, "level_error must be at least 0"),
+        (
+            mask.alone and (mask.share < 1 or mask.low <= 0),
+            "[mask] alone needs share 1 and low > 0",
+        ),
         (not 0 <= mask.samples <= 1, "[mask] samples is a share between 0 and 1"),
         (not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"),
         (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),

@@ -7,17 +7,25 @@ from torch import Tensor, nn
 
 from mdn import noise
 from mdn.training.corrupt import generator_for
-from mdn.training.recipe import WatchRecipe
+from mdn.training.recipe import MaskRecipe, WatchRecipe
 
 
 class Watch:
     """PSNR in dB of a net on held-out pictures, one figure a row of the recipe.
 
     Noisy inputs are clipped and rounded to 8 bits, as files are; the output is clipped. The same
-    noise is drawn each time, so that figures compare within and across runs.
+    noise is drawn each time, so that figures compare within and across runs. For a net that learns
+    to fill masks alone, the figures are those of the samples that such a mask hides.
     """
 
-    def __init__(self, pictures: list[Tensor], recipe: WatchRecipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        pictures: list[Tensor],
+        recipe: WatchRecipe,
+        device: torch.device,
+        mask: MaskRecipe | None = None,
+    ) -> None:
+        self.mask = mask if mask and mask.alone else None
         self.device = device
         fitting = [p for p in pictures if min(p.shape[1:]) >= recipe.crop]
         step = max(1, len(fitting) // recipe.pictures)  # spread over all sources
@@ -44,12 +52,24 @@ class Watch:
                 batch = noisy[None].to(self.device)
                 # What a levelled net is told here is the truth; in use it is an estimate.
                 told = {"level": (noisy - clean).std().to(self.device)} if levelled else {}
+                if self.mask:
+                    told["keep"] = _keep(self.mask, clean, generator).to(self.device)
                 with autocast:
                     output = net(batch, **told).float().clamp(0, 1)[0].cpu()
-                total += -10 * torch.log10((output - clean).square().mean()).item()
+                error = (output - clean).square()
+                if self.mask:
+                    error = error[(told["keep"][0] == 0).cpu().expand_as(error)]
+                total += -10 * torch.log10(error.mean()).item()
             scores[name] = total / len(self.clean)
         net.train(training)
         return scores
+
+
+def _keep(mask: MaskRecipe, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """(1, 1 or C, H, W): a mask of the middle ratio, of single samples where the recipe's are."""
+    planes = clean.shape[0] if mask.samples > 0 else 1
+    drawn = torch.rand(1, planes, *clean.shape[1:], generator=generator)
+    return (drawn >= (mask.low + mask.high) / 2).float()
 
 
 def _middle(picture: Tensor, size: int) -> Tensor:

@@ -21,16 +21,17 @@ def denoise(
     ],
     output: opt.Output = None,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             "-m",
             "--model",
             metavar="NAME",
             rich_help_panel=opt.WORK,
             autocompletion=opt.model_names,
+            show_default="photo, or cells for counts",
             help="One of [bold]mdn models list[/bold].",
         ),
-    ] = opt.DEFAULT_MODEL,
+    ] = None,
     strength: Annotated[
         float,
         typer.Option(

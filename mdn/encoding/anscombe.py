@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", "np.ndarray", "Tensor")  # it only needs what both of them have
 
+NEWTON = 12  # steps; each at least halves what is missing, near darkness too
 _ROOT = 1.5**0.5  # sqrt(3/2)
 
 
@@ -64,6 +65,15 @@ class Anscombe:
         share = (self.gain / (2 * root)).clip(max=1 / _ROOT)
         bias = 0.25 + _ROOT / 4 * share - 11 / 8 * share**2 + 5 / 8 * _ROOT * share**3
         return self._straight(y.clip(min=self._least)) + self.gain * bias
+
+    def mean(self, x: Array) -> Array:
+        """The y whose inverse is x: the mean of forward of noisy samples whose own mean is x."""
+        y = self.forward(x)
+        for _ in range(NEWTON):
+            # The slope of the inverse is close to that of the algebraic one.
+            slope = (self._root0 + self.gain / 2 * y).clip(min=self.gain)
+            y = (y - (self.inverse(y) - x) / slope).clip(min=self._least)
+        return y
 
     def algebraic(self, y: Array) -> Array:
         """The x whose forward is y: for values that are as noisy as they were, or have no noise."""

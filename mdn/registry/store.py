@@ -14,6 +14,7 @@ from mdn.errors import ModelError
 from mdn.registry.cards import CARD, Card, read_card
 
 DEFAULT = "photo"
+FOR_DOMAIN = {"counts": "cells"}  # where such a model is there; see Card.domain
 
 
 def shipped_folder() -> Path:
@@ -32,6 +33,12 @@ def user_folder() -> Path:
 def names() -> list[str]:
     """Names of all models, shipped and user's, sorted. Reads no card."""
     return sorted(_folders())
+
+
+def default_for(domain: str) -> str:
+    """The model for values of that domain, where the user names none."""
+    name = FOR_DOMAIN.get(domain, DEFAULT)
+    return name if name in _folders() else DEFAULT
 
 
 def list_cards() -> list[Card]:

@@ -35,7 +35,8 @@ class Settings:
 
     Attributes:
         jobs: what to read and write.
-        model: a model's name, or the path of a model folder.
+        model: a model's name, or the path of a model folder; None for the default of what a file
+            holds: pictures as shown, or counts.
         device, precision: auto, or as `engine.choose_device` and `choose_precision` name them.
         max_memory: bytes the process may hold, or None.
         tile: side of a tile in pixels, or None to choose.
@@ -53,7 +54,7 @@ class Settings:
     """
 
     jobs: Sequence[Job]
-    model: str = store.DEFAULT
+    model: str | None = None
     device: str = "auto"
     precision: str = "auto"
     max_memory: int | None = None
@@ -75,7 +76,7 @@ class Denoiser:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.card: Card = store.find(settings.model)
+        self.card: Card = store.find(settings.model or store.DEFAULT)
         device = choose_device(settings.device)
         dtype = choose_precision(settings.precision, device, self.card.precisions)
         self.runtime = Runtime(device, dtype, settings.max_memory, settings.tile)
@@ -86,6 +87,14 @@ class Denoiser:
     def net(self) -> torch.nn.Module:
         """The net, verified and on the device."""
         return load_net(self.card, self.runtime.device)
+
+    @cached_property
+    def for_counts(self) -> Denoiser:
+        """The one for measurements: another, where the user named none and there is a better."""
+        name = store.default_for("counts")
+        if self.settings.model is not None or name == self.card.name:
+            return self
+        return Denoiser(replace(self.settings, model=name))
 
     @property
     def is_told(self) -> bool:
@@ -201,16 +210,17 @@ def run(settings: Settings, report: Report) -> BatchResult:
         )
 
     def work(job: Job, report: Report) -> dict[str, object]:
-        about = {"model": denoiser.card.name, "strength": settings.strength}
+        about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
         if stacks.may_take(job) and (details := stacks.denoise(denoiser, job, report)):
-            return details | about
+            return about | details
         if settings.choice.given:
             raise FileError(job.name, f"{settings.choice.given} is for stacks, from TIFF to TIFF")
         image = load(job)
         pages = image.pixels
         if settings.strength > 0 and settings.encoding == "counts":
             tell_page = functools.partial(_tell_page, job, report, len(pages))
-            pages = stacks.denoise_counts(denoiser, pages, tell_page)
+            pages = stacks.denoise_counts(denoiser.for_counts, pages, tell_page)
+            about["model"] = denoiser.for_counts.card.name
         elif settings.strength > 0:
             for line in denoiser.remarks(pages[0]):
                 report.note(job, line)

@@ -70,6 +70,8 @@ def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] |
         known = _look(stack, chosen, settings.encoding)
         details["encoding"] = "counts" if known else "display"
         if known:
+            denoiser = denoiser.for_counts
+            details["model"] = denoiser.card.name
             details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
         with rewrite(stack, job.target, settings.quality) as out:
             pages = [list(group) for _, group in groupby(chosen, key=_page)]

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.nets.masking import draw_seeds
+from mdn.training import photons
 from mdn.training.data import Crops
-from mdn.training.recipe import Recipe
+from mdn.training.recipe import PHOTONS, NoiseRecipe, Recipe
 
 IMPULSIVE = ("salt-pepper", "fireflies")
 MIDDLE = 0.5  # contrast is lowered and raised about mid-gray
@@ -53,17 +54,21 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     generator = generator_for(recipe.seed, step, group)
     count = recipe.optim.batch // recipe.optim.groups
     clean = crops.draw(count, generator)
-    gray = _toss(generator) < recipe.data.gray
+    single = recipe.channels == 1
+    gray = single or _toss(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
     contrast = _draw_contrast(recipe, count, generator).to(clean.device)
+    row = _draw_row(recipe, generator)
+    if row.kind == PHOTONS:  # contrast and clipping are then those of counted light
+        return _draw_photons(recipe, row, clean, generator)
     clean = MIDDLE + (clean - MIDDLE) * contrast
-    noisy, level = _add_noise(recipe, clean, contrast, generator)
+    noisy, level = _add_noise(recipe, row, clean, contrast, generator)
     # Back at the picture's own contrast, and the level with it: otherwise the loss would be that of
     # the crops of high contrast. To a net that scales with its input it is the same task.
     clean, noisy = (MIDDLE + (x - MIDDLE) / contrast for x in (clean, noisy))
     level = level / contrast
-    if gray:
+    if gray and not single:
         clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
     keep = None
     if _toss(generator) < recipe.mask.share:
@@ -83,12 +88,30 @@ def _draw_contrast(recipe: Recipe, count: int, generator: torch.Generator) -> Te
     return low * (high / low) ** torch.rand(count, 1, 1, 1, generator=generator)
 
 
+def _draw_row(recipe: Recipe, generator: torch.Generator) -> NoiseRecipe:
+    weights = torch.tensor([row.weight for row in recipe.noise])
+    return recipe.noise[int(torch.multinomial(weights, 1, generator=generator))]
+
+
+def _draw_photons(
+    recipe: Recipe, row: NoiseRecipe, clean: Tensor, generator: torch.Generator
+) -> Sample:
+    """A group of stabilised counts, gray; the level is off by as much as an estimate may be."""
+    noisy, target, level = photons.draw(clean, row.low, row.high, generator)
+    keep = None
+    if _toss(generator) < recipe.mask.share:
+        keep = _draw_masks(recipe, target, generator)
+    error = torch.randn(len(level), 1, 1, 1, generator=generator).to(level)
+    level = level * torch.exp(recipe.level_error * error)
+    channels = recipe.channels
+    noisy, target = (x.expand(-1, channels, -1, -1) for x in (noisy, target))
+    return Sample(noisy, target, keep, level, draw_seeds(len(level), generator).to(level.device))
+
+
 def _add_noise(
-    recipe: Recipe, clean: Tensor, contrast: Tensor, generator: torch.Generator
+    recipe: Recipe, row: NoiseRecipe, clean: Tensor, contrast: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Noise of one kind, and the level of each crop."""
-    weights = torch.tensor([row.weight for row in recipe.noise])
-    row = recipe.noise[int(torch.multinomial(weights, 1, generator=generator))]
     spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator).to(clean.device)
     level = row.low + (row.high - row.low) * spread
     noisy = noise.add(clean, row.kind, level, generator)

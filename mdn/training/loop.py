@@ -24,7 +24,7 @@ from mdn.training.data import Crops
 from mdn.training.log import LOG, Log
 from mdn.training.optim import Average, factor, make_optimisers, restore
 from mdn.training.processes import Processes
-from mdn.training.recipe import Recipe
+from mdn.training.recipe import PHOTONS, Recipe
 from mdn.training.watch import Watch
 
 LOG_EVERY = 50  # steps between rows of the log that carry the loss alone
@@ -158,8 +158,12 @@ class Trainer:
             "training_data": sources,
             "noise_seen": seen,
             "precisions": ["fp32", "bf16"],
+            "domain": "counts" if self._counts() else "display",
             "scores": {"held-out training pictures, PSNR": scores} if scores else {},
         } | self.recipe.about
+
+    def _counts(self) -> bool:
+        return any(row.kind == PHOTONS for row in self.recipe.noise)
 
     def run(
         self,

@@ -11,6 +11,9 @@ from mdn import noise
 from mdn.errors import UsageError
 from mdn.training import recipe_files
 
+# Noise that is not added to a picture but makes a measurement of it: see training.photons.
+PHOTONS = "photons"
+
 
 @dataclass(frozen=True)
 class DataRecipe:
@@ -144,6 +147,11 @@ class Recipe:
     start: str = ""
     text: str = ""
 
+    @property
+    def channels(self) -> int:
+        """Colour channels of the net: 3, or 1 for a gray one."""
+        return int(self.net.get("channels", 3))
+
 
 CHOICES = {
     (OptimRecipe, "name"): ("muon", "adam", "adamw"),
@@ -251,7 +259,11 @@ def _check(recipe: Recipe, where: str) -> None:
     for wrong, message in problems:
         if wrong:
             raise UsageError(f"{where}: {message}")
-    rows = [(row.kind, level) for row in recipe.noise for level in (row.low, row.high)]
+    drawn = [row for row in recipe.noise if row.kind == PHOTONS]
+    if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
+        raise UsageError(f"{where}: [[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising")
+    others = [row for row in recipe.noise if row.kind != PHOTONS]
+    rows = [(row.kind, level) for row in others for level in (row.low, row.high)]
     try:
         for kind, level in [*rows, *recipe.watch.rows]:
             noise.get(kind).check(level)

@@ -44,9 +44,11 @@ class Watch:
         net.eval()
         levelled = getattr(net.config, "levelled", False)
         scores = {}
+        gray = getattr(net.config, "channels", 3) == 1
         for name, (kind, level) in zip(self.names(), self.rows, strict=True):
             total = 0.0
-            for index, clean in enumerate(self.clean):
+            for index, picture in enumerate(self.clean):
+                clean = picture.mean(0, keepdim=True) if gray else picture
                 generator = generator_for(0, index, 0)
                 noisy = (noise.add(clean, kind, level, generator).clamp(0, 1) * 255).round() / 255
                 batch = noisy[None].to(self.device)

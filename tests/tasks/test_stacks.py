@@ -201,3 +201,21 @@ def test_hostile_tiffs_end_in_one_line_each(shared_data: Path, tmp_path: Path) -
         assert "\n" not in (each["error"] or "")
         if each["status"] != "ok":
             assert not Path(each["output"]).exists()
+
+
+def test_counts_have_a_default_model_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mdn.registry import store
+
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, cells(64, 80))
+    own = tmp_path / "home" / "models" / "cells"
+    shutil.copytree(store.shipped_folder() / "unittest", own)
+    card = (own / "card.toml").read_text()
+    (own / "card.toml").write_text(f'domain = "counts"\n{card}')
+    monkeypatch.setenv("MDN_HOME", str(tmp_path / "home"))
+    chosen = denoised(path, tmp_path / "b.tif", model=None).outcomes[0].details["model"]
+    assert chosen == "cells"
+    named = denoised(path, tmp_path / "c.tif").outcomes[0].details["model"]
+    assert named == "unittest"

@@ -1,0 +1,53 @@
+"""Fluorescence to train on: what the net is shown, shown the net in use, and told of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mdn.errors import UsageError
+from mdn.training import photons, recipe
+from mdn.training.corrupt import draw_group
+from mdn.training.data import Crops
+
+TABLE = {
+    "name": "x",
+    "arch": "unet",
+    "net": {"channels": 1, "widths": [8, 8], "blocks": [1, 1], "levelled": True},
+    "data": {"sources": ["x"], "crop": 64},
+    "noise": [{"kind": "photons", "low": 10.0, "high": 60.0}],
+    "optim": {"batch": 4, "groups": 2},
+}
+
+
+def clean() -> torch.Tensor:
+    ramp = torch.linspace(0, 1, 96)
+    return (ramp[:, None] * ramp[None]).expand(3, 1, 96, 96)
+
+
+@pytest.mark.parametrize("sigma", [3.0, 20.0, 70.0])
+def test_the_noise_is_even_unbiased_and_as_strong_as_told(sigma: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noisy, target, level = photons.draw(clean(), sigma, sigma, generator)
+    residual = noisy - target
+    assert float(residual.mean()) == pytest.approx(0, abs=0.03 * float(level.max()))
+    for each, told in zip(residual, level, strict=True):
+        bright = each[:, 64:, 64:]
+        assert float(bright.std()) == pytest.approx(float(told), rel=0.1)
+    # Asked for at white over the whole range; the range is that of the noisy samples.
+    assert 0.4 * sigma < float(level.mean()) * 255 < 1.6 * sigma
+
+
+def test_a_gray_net_is_given_gray_crops() -> None:
+    made = recipe.parse(TABLE)
+    crops = Crops([torch.randint(0, 255, (3, 80, 80)).byte()], 64, torch.device("cpu"))
+    sample = draw_group(made, crops, 0, 0)
+    assert sample.noisy.shape == sample.clean.shape == (2, 1, 64, 64)
+    assert sample.level.shape == (2, 1, 1, 1)
+    again = draw_group(made, crops, 0, 0)
+    assert torch.equal(sample.noisy, again.noisy)
+
+
+def test_levels_out_of_reach_are_refused() -> None:
+    with pytest.raises(UsageError, match="photons"):
+        recipe.parse(TABLE | {"noise": [{"kind": "photons", "low": 0.0, "high": 60.0}]})

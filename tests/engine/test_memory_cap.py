@@ -9,6 +9,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tifffile
 
 CODE = """
 import resource, sys
@@ -38,3 +39,25 @@ def test_the_cap_holds_where_it_is_needed(tmp_path: Path) -> None:
     words = ["denoise", photo, "--precision", "fp32", "--overwrite", "-q"]
     assert peak(*words, "--tile", "1448") > CAP, "else this test shows nothing"
     assert peak(*words, "--tile", "1448", "--max-memory", CAP) <= CAP
+
+
+def counted(path: Path, side: int) -> None:
+    """A tiled BigTIFF of side x side 16-bit samples, written a tile at a time."""
+    rng = np.random.default_rng(0)
+    tiles = [rng.poisson(60, (256, 256)).astype(np.uint16) * 5 for _ in range(8)]
+    tifffile.imwrite(
+        path, (tiles[i % 8] for i in range((side // 256) ** 2)), shape=(side, side),
+        dtype=np.uint16, tile=(256, 256), bigtiff=True, photometric="minisblack", metadata=None,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """2, 8 and 32 MB of samples; the least width of a band is that of a tile, hence the sizes."""
+    peaks = []
+    for side in (1024, 2048, 4096):
+        counted(tmp_path / "big.tif", side)
+        words = ["denoise", tmp_path / "big.tif", "-o", tmp_path / "out.tif", "-q", "--overwrite"]
+        peaks.append(peak(*words, "--model", "unittest", "--max-memory", "1G"))
+    assert max(peaks) < 2**30
+    assert max(peaks) - min(peaks) < 48 * 2**20, peaks

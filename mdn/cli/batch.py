@@ -51,7 +51,7 @@ def run(
         result = task(view)
         view.summary(result)
     if as_json:
-        print_json(_document(command, plan, result, view.notes))
+        print_json(document(command, plan, result, view.notes))
     raise typer.Exit(result.exit_code)
 
 
@@ -66,7 +66,7 @@ def _check_streams(plan: Plan, *, as_json: bool, dry_run: bool) -> None:
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
 
 
-def _document(
+def document(
     command: str, plan: Plan, result: BatchResult, notes: dict[int, list[str]]
 ) -> dict[str, object]:
     """The JSON document: one entry a file, in the order of the batch, and totals."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from mdn.cli import options as opt
 from mdn.errors import UsageError
 
 ABOUT = "Noise"
+LOOKING = "Looking at noise"
 
 
 def noise(
@@ -69,6 +71,24 @@ def noise(
         bool,
         typer.Option("--list", metavar="", rich_help_panel=ABOUT, help="List the types of noise."),
     ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate",
+            metavar="",
+            rich_help_panel=LOOKING,
+            help="Add nothing: tell how strong the noise of the inputs is, and of what kind.",
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            rich_help_panel=LOOKING,
+            show_default=False,
+            help="With --estimate, draw noise variance against brightness.",
+        ),
+    ] = None,
     recursive: opt.Recursive = False,
     overwrite: opt.Overwrite = False,
     skip_existing: opt.SkipExisting = False,
@@ -80,7 +100,7 @@ def noise(
     as_json: opt.AsJson = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Adds a known noise to images, to try a denoiser on.
+    """Adds a known noise to images, to try a denoiser on; or estimates theirs.
 
     Without -o the result lies beside the input: photo.png becomes
     photo_gaussian25.png. Every file of a batch gets noise of its own, drawn
@@ -91,6 +111,7 @@ def noise(
       mdn noise --type poisson
       mdn noise photo.png --type gaussian --level 25
       mdn noise photos -o noisy/ --type speckle --level 0.03 --seed 7 --count 3
+      mdn noise --estimate photo.png --plot curve.png
     """
     from mdn.cli import batch, explain
     from mdn.noise import NOISES, get
@@ -100,6 +121,23 @@ def noise(
     if list_types:
         explain.types(NOISES, as_json)
         return
+    if estimate:
+        if kind is not None or level is not None or output is not None or count != 1 or dry_run:
+            raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
+        from mdn.cli import survey
+
+        survey.run(
+            inputs or [],
+            plot,
+            recursive=recursive,
+            overwrite=overwrite,
+            fail_fast=fail_fast,
+            quiet=quiet,
+            as_json=as_json,
+            debug=opt.DEBUG_KEY in context.meta,
+        )
+    if plot is not None:
+        raise UsageError("--plot draws what --estimate finds: add --estimate")
     if kind is None:
         raise UsageError("no --type: choose one that `mdn noise --list` shows")
     chosen = get(kind)

@@ -40,6 +40,9 @@ class NoiseEstimate:
     signal_dependent: whether that line, and not a constant, describes the curve.
     neighbours: correlation of vertical and of horizontal neighbours; correlated: whether the noise
     is smoothed, striped or compressed, not white.
+    low_frequency_sigma: standard deviation, 0-255 scale, of the white noise that has as much power
+    at low frequencies, root mean square of the channels: the level of white noise, and up to three
+    times the level of noise that went through a 3x3 mean. What smoothing cannot remove.
     impulses: share of the samples that became isolated extremes; impulsive: whether that is more
     than a photo's own sparkle.
     """
@@ -53,13 +56,14 @@ class NoiseEstimate:
     signal_dependent: bool
     neighbours: tuple[float, float]
     correlated: bool
+    low_frequency_sigma: float
     impulses: float
     impulsive: bool
 
     @property
     def level(self) -> float:
         """One sigma for the picture on the 0-255 scale: the root mean square of the channels."""
-        return (sum(value * value for value in self.sigma) / len(self.sigma)) ** 0.5
+        return _root_mean([value * value for value in self.sigma])
 
 
 def estimate(x: Tensor) -> NoiseEstimate:
@@ -90,6 +94,8 @@ def estimate(x: Tensor) -> NoiseEstimate:
         255 * _variance(curve, seen, correlated) ** 0.5
         for curve, seen in zip(curves, structures, strict=True)
     ]
+    smooth = [seen.low_frequency for seen in structures if seen is not None]
+    low = 255 * _root_mean(smooth) if correlated else _root_mean([value**2 for value in sigma])
     brightness, variance = _together(curves)
     return NoiseEstimate(
         tuple(sigma),
@@ -101,6 +107,7 @@ def estimate(x: Tensor) -> NoiseEstimate:
         dependent,
         neighbours,
         correlated,
+        low,
         share,
         share > IMPULSIVE,
     )
@@ -110,6 +117,10 @@ def is_clipped(x: Tensor) -> bool:
     """Whether x was cut off at 0 and 1: nothing lies beyond, and some samples lie exactly there."""
     beyond = bool(((x < 0) | (x > 1)).any())
     return not beyond and float(((x == 0) | (x == 1)).float().mean()) > CLIPPED_SHARE
+
+
+def _root_mean(squares: list[float]) -> float:
+    return (sum(squares) / len(squares)) ** 0.5
 
 
 def _mean(values: Tensor, weight: Tensor) -> float:

@@ -1,0 +1,111 @@
+"""What `mdn noise --estimate` prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from mdn.cli.batch import document
+from mdn.cli.render import printable
+from mdn.cli.views import BatchView
+from mdn.errors import NothingDoneError, UsageError
+
+if TYPE_CHECKING:
+    from mdn.tasks.batch import Outcome
+
+BAR = 40  # characters of the longest bar
+GAP = " " * 12  # of the names beside the values
+
+
+class SurveyView(BatchView):
+    """Draws the estimates on standard output as they come; failures as every batch does."""
+
+    def __init__(self, total: int, *, quiet: bool, as_json: bool, debug: bool) -> None:
+        super().__init__(total, quiet=quiet, debug=debug)
+        self.as_json = as_json
+
+    def _tell(self, outcome: Outcome) -> None:
+        if outcome.status != "ok":
+            super()._tell(outcome)
+        elif not self.as_json:
+            typer.echo("\n".join(lines(outcome.job.name, outcome.details)))
+
+
+def run(
+    inputs: Sequence[str],
+    plot: Path | None,
+    *,
+    recursive: bool,
+    overwrite: bool,
+    fail_fast: bool,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+) -> NoReturn:
+    """Estimates the noise of the inputs, prints it, and exits.
+
+    Raises:
+        UsageError: no inputs, or a figure that cannot be drawn.
+        NothingDoneError: no image is left.
+        typer.Exit: always, with the batch's exit code.
+    """
+    from mdn.cli.render import print_json
+    from mdn.tasks import survey
+    from mdn.tasks.jobs import Plan
+
+    if not inputs:
+        raise UsageError("--estimate needs an image: mdn noise --estimate photo.png")
+    jobs, expansion = survey.jobs_of(inputs, recursive)
+    if any(job.source is None for job in jobs) and sys.stdin.isatty():
+        raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
+    settings = survey.Settings(jobs, plot, overwrite, fail_fast)
+    with SurveyView(len(jobs), quiet=quiet, as_json=as_json, debug=debug) as view:
+        for line in expansion.notes:
+            view.remark(line)
+        if not jobs:
+            raise NothingDoneError("there is nothing to do: no input is left")
+        result = survey.run(settings, view)
+        view.summary(result)
+        if plot is not None and plot.exists() and result.count("ok"):
+            view.say(f"plot: {plot}")
+    if as_json:
+        plan = Plan(tuple(jobs), expansion.notes)
+        print_json(document("noise --estimate", plan, result, view.notes))
+    raise typer.Exit(result.exit_code)
+
+
+def lines(name: str, found: Mapping[str, Any]) -> list[str]:
+    """One picture's estimate as lines of text.
+
+    Args:
+        name: the picture's.
+        found: the details that tasks.survey gives.
+    """
+    size = f"{found['width']}x{found['height']}, {found['dtype']}"
+    level = f"sigma {found['level']:.3g} on the 0-255 scale"
+    if len(found["sigma"]) > 1:
+        each = ", ".join(f"{colour} {sigma:.3g}" for colour, sigma in found["sigma"].items())
+        level += f" ({each})"
+    if found["dtype"] != "uint8":
+        level += f"; {found['stored_level']:.4g} in the file's own values"
+    first, *rest = found["kind"]
+    out = [f"{printable(name)}  {size}", f"  {'level':<10}{level}", f"  {'kind':<10}{first}"]
+    out += [f"{GAP}{words}" for words in rest]
+    return [*out, *_curve(found["brightness"], found["variance"])]
+
+
+def _curve(brightness: Sequence[float], variance: Sequence[float]) -> list[str]:
+    """Sigma against brightness as bars; nothing where no bin has flat places."""
+    if not brightness:
+        return []
+    strongest = max(max(variance), 1e-12) ** 0.5
+    out = ["  at brightness (0-255), sigma:"]
+    for place, square in sorted(zip(brightness, variance, strict=True)):
+        sigma = max(square, 0.0) ** 0.5
+        bar = "#" * round(BAR * sigma / strongest)
+        out.append(f"{255 * place:10.0f}  {255 * sigma:6.2f}  {bar}".rstrip())
+    return out

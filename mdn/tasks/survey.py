@@ -1,0 +1,167 @@
+"""`mdn noise --estimate`: how strong the noise of images is and of what kind, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mdn.encoding import Display
+from mdn.errors import FileError, UsageError
+from mdn.io.atomic import write_bytes
+from mdn.noise.estimate import NoiseEstimate
+from mdn.tasks.batch import BatchResult, Job, Report, run_batch
+from mdn.tasks.bench import figures
+from mdn.tasks.files import describe, load
+from mdn.tasks.inputs import Expansion, expand
+from mdn.tasks.told import look, see
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
+MOST_NAMED = len(figures.COLOURS)  # pictures that a figure tells apart
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `mdn noise --estimate` was asked for.
+
+    Attributes:
+        jobs: what to look at; their targets are unused.
+        plot: the figure to write, or None.
+        overwrite: it may replace a file.
+        fail_fast: stop at the first file that fails.
+    """
+
+    jobs: Sequence[Job]
+    plot: Path | None = None
+    overwrite: bool = False
+    fail_fast: bool = False
+
+
+def jobs_of(inputs: Sequence[str], recursive: bool) -> tuple[list[Job], Expansion]:
+    """One job for each image that the inputs mean. Raises UsageError as inputs.expand."""
+    expansion = expand(inputs, recursive=recursive)
+    jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.found]
+    return jobs, expansion
+
+
+def run(settings: Settings, report: Report) -> BatchResult:
+    """The noise of each job's image, in the details of its outcome; see `facts`.
+
+    Raises:
+        UsageError: a figure that cannot be drawn, or that would replace a file; nothing was done.
+        FileError: the figure cannot be written.
+    """
+    if settings.plot is not None:
+        _check_plot(settings.plot, settings)
+    seen: dict[str, NoiseEstimate] = {}
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        image = load(job)
+        pages = image.pixels
+        if len(pages) > 1:
+            report.note(job, f"the noise of the first of {len(pages)} pages is shown")
+        if not np.isfinite(pages[0]).all():
+            raise FileError(job.name, "holds NaN or infinite samples", "repair it first")
+        seen[job.name] = see(look(pages[0], Display(pages.dtype).encode))
+        return describe(image) | facts(seen[job.name], pages.dtype)
+
+    result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
+    if settings.plot is not None and seen:
+        png = figures.as_png(partial(_drawn, seen))
+        assert png is not None
+        write_bytes(settings.plot, png)
+    return result
+
+
+def _check_plot(plot: Path, settings: Settings) -> None:
+    if figures.missing():
+        raise UsageError(f"--plot {plot}: {figures.missing()}")
+    if plot.suffix.lower() != ".png":
+        raise UsageError(f"--plot {plot}: name a file that ends in .png")
+    if not plot.exists():
+        return
+    sources = [job.source for job in settings.jobs if job.source is not None]
+    if any(source.exists() and plot.samefile(source) for source in sources):
+        raise UsageError(f"--plot {plot}: that is one of the inputs")
+    if not settings.overwrite:
+        raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
+
+
+def facts(seen: NoiseEstimate, dtype: np.dtype) -> dict[str, object]:
+    """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
+
+    Args:
+        seen: the estimate.
+        dtype: of the samples as stored; white is its largest value, or 1 for floats.
+    """
+    white = float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
+    names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
+    return asdict(seen) | {
+        "level": seen.level,
+        "stored_level": seen.level / 255 * white,
+        "sigma": dict(zip(names, seen.sigma, strict=True)),
+        "kind": kind(seen),
+    }
+
+
+def kind(seen: NoiseEstimate) -> list[str]:
+    """What the noise is like, in one sentence for each question."""
+    words = ["equally strong at every brightness"]
+    if seen.signal_dependent:
+        words = [
+            "stronger where the picture is brighter: variance = "
+            f"{seen.gain:.3g} x brightness {'-' if seen.offset < 0 else '+'} {abs(seen.offset):.2g}"
+        ]
+        if seen.gain > 0:
+            words[0] += f", as of {1 / seen.gain:.3g} counts at white"
+    vertical, horizontal = seen.neighbours
+    if not seen.correlated:
+        words.append("white: each pixel has noise of its own")
+    elif abs(vertical - horizontal) > 0.5:
+        across = "rows" if horizontal > vertical else "columns"
+        words.append(f"correlated along {across} ({max(seen.neighbours):.2f}): stripes")
+    else:
+        words.append(
+            f"correlated: neighbours are alike ({vertical:.2f} down, {horizontal:.2f} across), "
+            f"as smoothed white noise of {seen.low_frequency_sigma:.3g}"
+        )
+    share = f"{100 * seen.impulses:.2g} % of the samples"
+    words.append(f"impulses: {share} are isolated extremes" if seen.impulsive else "no impulses")
+    return words
+
+
+def _drawn(seen: dict[str, NoiseEstimate]) -> Figure:
+    """Variance against brightness of each picture, with the curve through it."""
+    figure = figures.make(7, 4.2)
+    axes = figure.add_subplot(
+        title="Noise variance against brightness",
+        xlabel="brightness (0 black, 255 white)",
+        ylabel="variance (0-255 scale, squared)",
+    )
+    for number, (name, each) in enumerate(seen.items()):
+        colour = figures.COLOURS[number % MOST_NAMED]
+        x, y = 255 * np.array(each.brightness), 255**2 * np.array(each.variance)
+        label = f"{Path(name).name}: sigma {each.level:.1f}, {', '.join(_short(each))}"
+        axes.plot(x, y, "o", color=colour, label=label)
+        if len(x):
+            line = np.linspace(x.min(), x.max(), 100)
+            a, b, c = each.curve if each.signal_dependent else (np.average(each.variance), 0, 0)
+            axes.plot(line, 255**2 * (a + b * line / 255 + c * (line / 255) ** 2), color=colour)
+    axes.set_xlim(0, 255)
+    axes.set_ylim(0, 1.3 * max(axes.get_ylim()[1], 1))  # room for the legend
+    if len(seen) <= MOST_NAMED:
+        axes.legend(loc="upper left")
+    return figure
+
+
+def _short(seen: NoiseEstimate) -> list[str]:
+    found = ["signal-dependent" if seen.signal_dependent else "additive"]
+    found.append("correlated" if seen.correlated else "white")
+    return [*found, "impulsive"] if seen.impulsive else found

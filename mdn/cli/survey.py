@@ -95,15 +95,17 @@ def lines(name: str, found: Mapping[str, Any]) -> list[str]:
     first, *rest = found["kind"]
     out = [f"{printable(name)}  {size}", f"  {'level':<10}{level}", f"  {'kind':<10}{first}"]
     out += [f"{GAP}{words}" for words in rest]
-    return [*out, *_curve(found["brightness"], found["variance"])]
+    return [*out, *_curve(found)]
 
 
-def _curve(brightness: Sequence[float], variance: Sequence[float]) -> list[str]:
+def _curve(found: Mapping[str, Any]) -> list[str]:
     """Sigma against brightness as bars; nothing where no bin has flat places."""
+    brightness, variance = found["brightness"], found["variance"]
     if not brightness:
         return []
     strongest = max(max(variance), 1e-12) ** 0.5
-    out = ["  at brightness (0-255), sigma:"]
+    which = " of the finest detail" if found["correlated"] else ""
+    out = [f"  at brightness (0-255), sigma{which}:"]
     for place, square in sorted(zip(brightness, variance, strict=True)):
         sigma = max(square, 0.0) ** 0.5
         bar = "#" * round(BAR * sigma / strongest)

@@ -17,7 +17,7 @@ from torch import Tensor
 from mdn.noise.clipping import unclipped_variance
 
 SIDE = 8
-MOST_BLOCKS = 40_000  # a channel; more change the result by less than its error
+MOST_BLOCKS = 30_000  # a channel; more change the result by less than its error
 BINS = 16  # of brightness
 SHARE = 0.03  # of the blocks of a bin: those taken for flat
 FEWEST = 40  # blocks that a bin must choose

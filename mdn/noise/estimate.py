@@ -20,6 +20,7 @@ CLIPPED_SHARE = 1e-4  # of the samples at 0 or 1, from which on noise counts as 
 CORRELATED = 0.25  # correlation of neighbours
 SMOOTH = 2.2  # low over high frequency energy in the flattest blocks; 1 or less for white noise
 FAINT = 1.5 / 255  # sigma below which rounding to 8 bits, not noise, rules how neighbours differ
+ROUNDED = 0.4 / 255  # sigma below which it is rounding to 8 bits that depends on brightness
 DEPENDENT_SLOPE = 0.12  # relative spread of the variance that brightness explains
 DEPENDENT_SURE = 4.5  # the line's slope in standard errors
 CHOICES = ([0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2])  # which powers a curve may have
@@ -170,7 +171,7 @@ def _line(curves: list[Curve]) -> tuple[float, float, bool]:
         return 0.0, 0.0, False
     middle, level = _mean(x, weight), _mean(y, weight)
     spread = _mean((x - middle) ** 2, weight)
-    if len(x) < 3 or spread <= 0 or level <= 0:
+    if len(x) < 3 or spread <= 0 or level <= ROUNDED**2:
         return 0.0, level, False
     gain = _mean((x - middle) * (y - level), weight) / spread
     offset = level - gain * middle

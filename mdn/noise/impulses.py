@@ -34,7 +34,7 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
         return mask, None
     centre = plane[1:-1, 1:-1]
     lowest, highest = _neighbours(plane)
-    margin = _margin(lowest, highest, usual_spread(plane))
+    margin = _margin(lowest, highest, _usual(highest - lowest, centre))
     bright, dark = centre > highest + margin, centre < lowest - margin
     mask[1:-1, 1:-1] = bright | dark
     shares = [_share(bright, highest + margin < 1), _share(dark, lowest - margin > 0)]

@@ -59,29 +59,30 @@ def measure(plane: Tensor, clipped: bool) -> Structure | None:
     rows, columns = chosen // restless.shape[1], chosen % restless.shape[1]
     flat = windows[rows, columns].double()
     seen = [[_difference(flat, axis, lag) for lag in range(1, FAR + 1)] for axis in (1, 2)]
-    restless_seen = float(restless.flatten()[chosen].mean())
-    vertical, horizontal = _completed(seen, restless_seen)
+    near = max(seen[0][-1], seen[1][-1])
+    if near <= 0:
+        return None
+    vertical, horizontal = _completed(seen, float(restless.flatten()[chosen].mean()))
     # Stripes do not differ along themselves at all: the axis that differs more tells the variance.
     variance = max(vertical[-1], horizontal[-1])
-    if variance <= 0:
-        return None
     power = variance * _sum(vertical, variance) * _sum(horizontal, variance)
-    near = max(seen[0][-1], seen[1][-1])
     return Structure(near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power)
 
 
 def _completed(seen: list[list[float]], restless: float) -> list[list[float]]:
     """The differences with what the choice of the calmest blocks took from them.
 
-    seen: half the mean squared difference at lags 1 to FAR, down and across. restless: variance of
-    the cells' means in the chosen blocks. Where that is less than noise of such differences must
-    leave, the rest was chosen away: a field that is constant in each cell, seen by the share of the
-    pairs that straddle two.
+    seen: half the mean squared difference at lags 1 to FAR, down and across, not all 0.
+    restless: variance of the cells' means in the chosen blocks. Where that is less than noise of
+    such differences must leave, the rest was chosen away: a field that is constant in each cell,
+    seen by the share of the pairs that straddle two.
     """
     found = seen
     for _ in range(ROUNDS):
         variance = max(found[0][-1], found[1][-1])
-        expected = variance * _mean_variance(found[0], variance) * _mean_variance(found[1], variance)
+        expected = (
+            variance * _mean_variance(found[0], variance) * _mean_variance(found[1], variance)
+        )
         missing = max(0.0, expected - restless)
         found = [
             [value + missing * lag / CELL for lag, value in enumerate(axis, 1)] for axis in seen
@@ -93,7 +94,7 @@ def _mean_variance(differences: list[float], variance: float) -> float:
     """Variance of the mean of CELL samples in a row, in units of a sample's."""
     lags = enumerate(differences[:-1], 1)
     pairs = sum((1 - lag / CELL) * (1 - value / variance) for lag, value in lags)
-    return max(0.0, 1 + 2 * pairs) / CELL if variance > 0 else 0.0
+    return max(0.0, 1 + 2 * pairs) / CELL
 
 
 def _sum(differences: list[float], variance: float) -> float:

@@ -143,7 +143,7 @@ def _drawn(seen: dict[str, NoiseEstimate]) -> Figure:
     axes = figure.add_subplot(
         title="Noise variance against brightness",
         xlabel="brightness (0 black, 255 white)",
-        ylabel="variance (0-255 scale, squared)",
+        ylabel="variance of the finest detail (0-255 scale, squared)",
     )
     for number, (name, each) in enumerate(seen.items()):
         colour = figures.COLOURS[number % MOST_NAMED]

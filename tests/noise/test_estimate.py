@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from mdn import noise
 from mdn.errors import UsageError
-from mdn.noise import clipping
+from mdn.noise import clipping, structure
 from mdn.noise.estimate import NoiseEstimate, estimate
 from tests.noise.moments import generator
 
@@ -117,6 +118,28 @@ def test_level_and_correlation_of_smoothed_noise() -> None:
     assert found.level == pytest.approx(20, rel=0.15)
 
 
+@pytest.mark.parametrize("sigma", [40, 50, 60])
+def test_low_frequencies_of_smoothed_noise_are_those_of_the_noise_before(sigma: float) -> None:
+    assert seen("spatial", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.15)
+
+
+@pytest.mark.parametrize("sigma", [5, 25, 50])
+def test_low_frequencies_of_white_noise_are_its_level(sigma: float) -> None:
+    assert seen("gaussian", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.10)
+
+
+def test_the_choice_of_calm_blocks_takes_nothing_from_the_low_frequencies() -> None:
+    """Measured without being told that the noise is white: on nothing but noise."""
+    noisy = 0.5 + 0.1 * torch.randn(256, 256, generator=generator())
+    found = structure.measure(noisy, clipped=False)
+    assert found is not None
+    assert found.low_frequency**0.5 == pytest.approx(0.1, rel=0.1)
+    smooth = F.avg_pool2d(noisy[None], 3, 1)[0]
+    found = structure.measure(smooth, clipped=False)
+    assert found is not None
+    assert found.low_frequency**0.5 == pytest.approx(0.1, rel=0.15)
+
+
 def test_stripes_correlate_along_themselves_only() -> None:
     vertical, horizontal = seen("banding-rows", 10).neighbours
     assert horizontal > 0.9
@@ -143,6 +166,17 @@ def test_impulses_do_not_count_as_level() -> None:
 def photo(path: Path) -> Tensor:
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(np.float32) / 255
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("name", ["cbsd68/101085.jpg", "kodak24/kodim23.png"])
+def test_low_frequencies_within_fifteen_percent_on_photos(shared_data: Path, name: str) -> None:
+    path = shared_data / "test" / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not in the picture collection")
+    clean = photo(path)[:, :320, :320]
+    for sigma in (40, 60):
+        noisy = stored(noise.add(clean, "spatial", sigma, generator(2)))
+        assert estimate(noisy).low_frequency_sigma == pytest.approx(sigma, rel=0.15), sigma
 
 
 @pytest.mark.parametrize("name", ["cbsd68/101085.jpg", "cbsd68/105025.jpg", "kodak24/kodim23.png"])

@@ -1,0 +1,117 @@
+"""`mdn noise --estimate` from end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn import io
+from mdn.image import Image
+from tests.cli.cli_tools import Run, process
+
+
+def picture(path: Path, sigma: float, gain: float = 0.0, dtype: type = np.uint8) -> Path:
+    """A shaded picture with Gaussian noise; gain adds variance by brightness, all on 0..1."""
+    white = float(np.iinfo(dtype).max)
+    random = np.random.default_rng(1)
+    across, down = np.meshgrid(np.linspace(0.15, 0.85, 128), np.linspace(0.8, 1, 128))
+    clean = np.stack([across * down, 0.9 * across, 1 - across], -1)
+    spread = np.sqrt((sigma / 255) ** 2 + gain * clean)
+    noisy = clean + spread * random.standard_normal(clean.shape)
+    pixels = np.rint(noisy.clip(0, 1) * white).astype(dtype)[None]
+    io.write_image(Image(pixels), path)
+    return path
+
+
+def test_the_level_and_kind_in_words(run: Run, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 12)
+    before = (tmp_path / "a.png").read_bytes()
+    result = run("noise", "--estimate", "a.png")
+    assert result.exit_code == 0, result.stderr
+    assert "128x128, uint8" in result.stdout
+    assert "sigma 1" in result.stdout
+    for words in ("equally strong at every brightness", "white", "no impulses", "#####"):
+        assert words in result.stdout
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_json_has_every_channel_and_the_curve(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    picture(tmp_path / "in" / "a.png", 10, dtype=np.uint16)
+    picture(tmp_path / "in" / "b.png", 2, gain=0.01)
+    result = run("noise", "--estimate", "in", "--json")
+    assert result.exit_code == 0, result.stderr
+    steady, growing = json.loads(result.stdout)["files"]
+    assert set(steady["sigma"]) == {"red", "green", "blue"}
+    assert steady["level"] == pytest.approx(10, rel=0.1)
+    assert steady["stored_level"] == pytest.approx(10 * 257, rel=0.1)
+    assert not steady["signal_dependent"]
+    assert growing["signal_dependent"]
+    assert growing["gain"] == pytest.approx(0.01, rel=0.2)
+    assert len(growing["brightness"]) == len(growing["variance"]) > 3
+    assert "counts at white" in growing["kind"][0]
+
+
+def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture(tmp_path / "a.png", 12)
+    asked = ("noise", "--estimate", "a.png", "--plot", "curve.png", "-q")
+    assert run(*asked).exit_code == 0
+    drawn = io.read_image(tmp_path / "curve.png").pixels[0]
+    assert drawn.shape[0] > 200
+    assert len(np.unique(drawn.reshape(-1, drawn.shape[-1]), axis=0)) > 10
+    assert run(*asked).exit_code == 2
+    assert run(*asked, "--overwrite").exit_code == 0
+    onto_input = run("noise", "--estimate", "a.png", "--plot", "a.png", "--overwrite")
+    assert onto_input.exit_code == 2
+    assert "one of the inputs" in onto_input.stderr
+
+
+def test_without_matplotlib_one_line_says_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mdn.tasks.bench import figures
+
+    monkeypatch.setattr(figures, "find_spec", lambda name: None)
+    picture(tmp_path / "a.png", 12)
+    result = run("noise", "--estimate", "a.png", "--plot", "curve.png")
+    assert result.exit_code == 2
+    assert "pip install mdn[plots]" in result.stderr
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    data = picture(tmp_path / "a.png", 12).read_bytes()
+    result = process("noise", "--estimate", "-", cwd=tmp_path, input=data)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(b"stdin  128x128")
+
+
+def test_a_bad_file_among_good_ones_is_named(run: Run, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 12)
+    (tmp_path / "b.png").write_bytes(b"no image")
+    result = run("noise", "--estimate", "a.png", "b.png")
+    assert result.exit_code == 3
+    assert "a.png  128x128" in result.stdout
+    assert "b.png" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--estimate"], "needs an image"),
+        (["--estimate", "a.png", "--type", "gaussian"], "adds no noise"),
+        (["a.png", "--type", "gaussian", "--plot", "c.png"], "--estimate"),
+        (["--estimate", "a.png", "--plot", "c.pdf"], ".png"),
+    ],
+)
+def test_requests_that_cannot_be_met(
+    run: Run, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    picture(tmp_path / "a.png", 12)
+    result = run("noise", *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr

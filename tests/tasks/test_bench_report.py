@@ -64,6 +64,7 @@ def test_the_crop_is_where_contenders_differ_most() -> None:
     alone = sheets.telling_crop([other])  # where its error is
     assert alone[0] <= 100 <= 140 <= alone[0] + side
     assert sheets.telling_crop([even[:20, :30]])[2] == 20
+    assert sheets.telling_crop([even[:100, :120]])[2] == 50
 
 
 def test_window_means_are_means() -> None:

@@ -185,10 +185,11 @@ def pace(document: Document) -> Figure | None:
     looks = look(document)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for at, (name, points) in zip(axes, panels.items(), strict=False):
-        for who, (seconds, value) in points.items():
+        for index, who in enumerate(sorted(points, key=lambda each: points[each][1])):
             how = looks[who] | {"linestyle": "none", "markersize": 7}
-            at.plot([seconds], [value], **how)
-            at.annotate(who, (seconds, value), (6, 4), textcoords="offset points", fontsize=8)
+            at.plot([points[who][0]], [points[who][1]], **how)
+            aside = (7, 4 if index % 2 else -9)  # neighbours in quality: one above, one below
+            at.annotate(who, points[who], aside, textcoords="offset points", fontsize=8)
         at.set_xscale("log")
         at.margins(x=0.25, y=0.15)
         at.set_title(name)
@@ -267,7 +268,9 @@ def _legend(figure: Figure, looks: Mapping[str, dict[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=name, **how) for name, how in looks.items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(6, len(handles)))
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=max(1, int(figure.get_figwidth() / 1.5))
+    )
 
 
 def as_png(draw: Callable[[], Figure | None], dpi: int = 110) -> bytes | None:

@@ -102,7 +102,8 @@ def _class(name: str) -> str:
 def _pivots(document: Document, data: str, known: Sequence[Metric]) -> str:
     """For each metric, noises by contenders; the first open, the others folded away."""
     count = next(each["pictures"] for each in document["data"] if each["name"] == data)
-    parts = [f"<h3>{escape(data)}, {count} pictures: {escape(known[0].title)}</h3>"]
+    pictures = f"{count} picture{'' if count == 1 else 's'}"
+    parts = [f"<h3>{escape(data)}, {pictures}: {escape(known[0].title)}</h3>"]
     parts.append(_pivot(document, data, known[0]))
     for metric in known[1:]:
         parts.append(
@@ -119,7 +120,7 @@ def _pivot(document: Document, data: str, metric: Metric) -> str:
     for noise in dict.fromkeys(row["noise"] for row in rows):
         mine = {row["contender"]: row for row in rows if row["noise"] == noise}
         rivals = [
-            row[metric.name]
+            round(row[metric.name], metric.digits)
             for row in mine.values()
             if row["kind"] != "input" and row[metric.name] is not None
         ]
@@ -141,7 +142,7 @@ def _figure(row: Mapping[str, Any] | None, metric: Metric, best: float | None) -
     if spread is not None:
         shown += f' <span class="std">± {spread:.{metric.digits}f}</span>'
     kind = "input" if row["kind"] == "input" else ""
-    if best is not None and not kind and round(value - best, metric.digits) == 0:
+    if best is not None and not kind and round(value, metric.digits) == best:
         kind = "best"
     return shown, repr(value), kind
 

@@ -24,7 +24,7 @@ from mdn.tasks.bench.rows import Row
 from mdn.tasks.bench.runner import Runner, answer
 from mdn.tasks.bench.sheet_files import Sheet, Tile, find, save
 
-CROP = 96  # pixels a side
+CROP, SMALLEST = 96, 24  # pixels a side
 THUMB = 420  # of the overview, pixels
 WORST = 0.2  # the error that is drawn brightest, white being 1
 
@@ -136,7 +136,7 @@ def telling_crop(errors: Sequence[np.ndarray]) -> tuple[int, int, int]:
     errors: squared, (H, W) by contender. With a single one: where its error is largest.
     """
     height, width = errors[0].shape
-    side = min(CROP, height, width)
+    side = min(CROP, max(SMALLEST, min(height, width) // 2), height, width)
     rms = np.stack([np.sqrt(_window_means(error, side)) for error in errors])
     spread = rms.max(0) - (rms.min(0) if len(errors) > 1 else 0)
     top, left = np.unravel_index(int(spread.argmax()), spread.shape)

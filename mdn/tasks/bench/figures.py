@@ -111,7 +111,8 @@ def levels(document: Document, data: str) -> Figure | None:
             at.set_ylabel(metric.title)
     for at in axes[len(panels) :]:
         at.remove()
-    _legend(figure, look(document))
+    drawn = {name for lines in panels.values() for name in lines}
+    _legend(figure, {name: how for name, how in look(document).items() if name in drawn})
     return figure
 
 

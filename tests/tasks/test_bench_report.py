@@ -5,6 +5,7 @@ from __future__ import annotations
 import html.parser
 import json
 import re
+import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from mdn import io
 from mdn.errors import FileError, UsageError
+from mdn.registry import store
 from mdn.tasks import bench
 from mdn.tasks.bench import curves, figures, publish, sheet_files, sheets
 from mdn.tasks.bench.contenders import Model
@@ -138,19 +140,24 @@ def test_time_is_seconds_per_megapixel(finished: Path) -> None:
     assert value == pytest.approx(np.mean([row["psnr"] for row in rows]))
 
 
-def test_training_curves_come_from_the_log(tmp_path: Path) -> None:
-    log = tmp_path / "training.csv"
-    log.write_text("step,seconds,loss,pace,gaussian-25\n50,1,0.5,1,\n100,2,0.25,1,30.5\n")
-    columns = curves.read(log)
-    assert columns["loss"] == [(50, 0.5), (100, 0.25)]
-    assert columns["gaussian-25"] == [(100, 30.5)]
+def test_training_curves_are_of_the_weights_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = store.find("unittest")
+    folder = tmp_path / "models" / "unittest"
+    shutil.copytree(card.folder, folder)
+    (folder / "training.csv").write_text("step,loss,gaussian-25\n50,0.5,\n100,0.25,30.5\n")
+    monkeypatch.setenv("MDN_HOME", str(tmp_path))
+    about = {"contenders": [{"kind": "model", "name": "unittest", "sha256": card.sha256}]}
     with figures.style():
-        figure = figures.training("m", columns)
+        figure = figures.training(about)
     assert figure is not None
-    assert [line.get_label() for line in figure.axes[1].get_lines()] == ["gaussian-25"]
-    assert curves.read(tmp_path / "none.csv") == {}
-    log.write_text("step,loss\nx,y\n")
-    assert curves.read(log) == {}
+    loss, watched = figure.axes
+    assert list(watched.get_lines()[0].get_ydata()) == [30.5]
+    assert list(loss.get_lines()[0].get_xdata()) == [50, 100]
+    about["contenders"][0]["sha256"] = "of other weights"
+    assert curves.of_contenders(about) == {}
+    assert figures.training(about) is None
 
 
 @pytest.mark.parametrize(

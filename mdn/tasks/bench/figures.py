@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from mdn import metrics, noise
 from mdn.errors import MdnError
+from mdn.tasks.bench import curves
+from mdn.training.curves import draw as draw_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -220,39 +222,10 @@ def _paces(document: Document, data: str) -> dict[str, tuple[float, float]]:
 # --- training curves ----------------------------------------------------------------------------
 
 
-def training(name: str, columns: Mapping[str, Sequence[tuple[float, float]]]) -> Figure | None:
-    """The log of a run: the loss, and what was watched.
-
-    columns: (step, value) by column of training.csv.
-    """
-    watched = {key: points for key, points in columns.items() if key not in NOT_WATCHED and points}
-    loss = columns.get("loss", ())
-    if not watched and not loss:
-        return None
-    figure = make(WIDE, 2.9)
-    left, right = figure.subplots(1, 2)
-    if loss:
-        left.plot(*zip(*loss, strict=True), color=GRAY, linewidth=0.7)
-        left.plot(*zip(*_smooth(loss), strict=True), color=COLOURS[0])
-        left.set_yscale("log")
-    left.set(title=f"{name}: loss", xlabel="step")
-    for index, (key, points) in enumerate(watched.items()):
-        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-        right.plot(*zip(*points, strict=True), color=colour, marker=marker, ms=3, label=key)
-    right.set(title=f"{name}: PSNR dB, validation", xlabel="step")
-    if watched:
-        right.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
-    return figure
-
-
-NOT_WATCHED = ("step", "seconds", "loss", "pace", "lr")
-
-
-def _smooth(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Means of tenths of the run or finer."""
-    size = max(1, len(points) // 40)
-    groups = [points[i : i + size] for i in range(0, len(points), size)]
-    return [(group[-1][0], statistics.fmean(y for _, y in group)) for group in groups]
+def training(document: Document) -> Figure | None:
+    """The training runs of the models measured, as far as their logs are here: see mdn.training."""
+    runs = curves.of_contenders(document)
+    return draw_runs(runs) if runs else None
 
 
 # --- making and writing -------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 
 from mdn import metrics
 from mdn.metrics import Metric
-from mdn.tasks.bench import curves, figures
+from mdn.tasks.bench import figures
 from mdn.tasks.bench.sheet_files import Sheet, Tile
 
 Document = Mapping[str, Any]
@@ -197,11 +197,7 @@ def _pace(document: Document) -> str:
 def _training(document: Document) -> str:
     if figures.missing():
         return ""
-    drawn = []
-    for index, (name, columns) in enumerate(curves.of_contenders(document).items()):
-        svg = figures.as_svg(partial(figures.training, name, columns), f"t{index}")
-        drawn.append(_plot(svg))
-    return "".join(drawn)
+    return _plot(figures.as_svg(lambda: figures.training(document), "t"))
 
 
 # --- contact sheets -----------------------------------------------------------------------------

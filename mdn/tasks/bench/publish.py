@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
-from mdn.tasks.bench import curves, figures, html, sheet_files
+from mdn.tasks.bench import figures, html, sheet_files
 from mdn.tasks.bench.sheet_files import Sheet
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def plots(document: dict[str, Any], sheets: Sequence[Sheet]) -> list[tuple[str, 
         mine = [sheet for sheet in sheets if sheet.data == data]
         drawings[f"pictures-{data}"] = partial(contact, mine)
     drawings["pace"] = partial(figures.pace, document)
-    for name, columns in curves.of_contenders(document).items():
-        drawings[f"training-{name}"] = partial(figures.training, name, columns)
+    drawings["training"] = partial(figures.training, document)
     drawn = [(name, figures.as_png(draw)) for name, draw in drawings.items()]
     return [(name.replace("/", "_"), png) for name, png in drawn if png is not None]
 

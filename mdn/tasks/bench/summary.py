@@ -71,10 +71,8 @@ def markdown(document: Document, pictures: Sequence[str], again: str) -> str:
             lines += _shown(pictures, f"{kind}-{data['name']}", f"{data['name']}: {text}")
     lines += ["## Time and memory", "", *_costs(document), ""]
     lines += _shown(pictures, "pace", "quality against time")
-    training = [name for name in pictures if name.startswith("training-")]
-    lines += ["## Training", ""] if training else []
-    for name in training:
-        lines += _shown(pictures, name.rpartition(".")[0], name.rpartition(".")[0])
+    training = _shown(pictures, "training", "loss and validation while the models were trained")
+    lines += ["## Training", "", *training] if training else []
     for title, entries in (("Notes", document["notes"]), ("Skipped", document["failures"])):
         lines += [f"## {title}", "", *(f"- {each}" for each in entries), ""] if entries else []
     return "\n".join(lines)

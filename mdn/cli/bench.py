@@ -120,8 +120,8 @@ def bench(
             metavar="DIR",
             rich_help_panel=opt.FILES,
             show_default=False,
-            help="Gets results.csv, .json and .md, and every score, so that the same command goes "
-            "on where it stopped.",
+            help="Gets results.csv, .json and .md, pictures.csv, and every score, so that the same "
+            "command goes on where it stopped.",
         ),
     ] = None,
     fail_below: Annotated[

@@ -191,6 +191,10 @@ def test_results_say_how_to_repeat_them(clean: Path, tmp_path: Path) -> None:
     page = (tmp_path / "out" / "results.md").read_text()
     with (tmp_path / "out" / "results.csv").open(newline="") as stream:
         table = list(csv.DictReader(stream))
+    with (tmp_path / "out" / "pictures.csv").open(newline="") as stream:
+        single = [row for row in csv.DictReader(stream) if row["contender"] == "unittest"]
+    assert [row["picture"] for row in single] == ["clean/0.png", "clean/1.png"]
+    assert sum(float(row["psnr"]) for row in single) / 2 == pytest.approx(mean(result.rows[1]))
     assert document == json.loads(json.dumps(result.document))
     assert document["command"] == command
     assert document["versions"]["torch"] == torch.__version__

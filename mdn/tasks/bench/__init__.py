@@ -126,7 +126,8 @@ def run(settings: Settings, listener: Report) -> Result:
     shown = tuple(metrics.get(name) for name in rules.metrics)
     markdown = report.markdown(facts, runner.rows, shown)
     if settings.out is not None:
-        report.write(settings.out, document, markdown)
+        each = report.picture_table(runner.rows, rules.metrics)
+        report.write(settings.out, document, markdown, each)
     publish.publish(document, drawn, settings.page, settings.out if settings.plots else None)
     broken = tuple(gate.broken(conditions, runner.rows))
     return Result(tuple(runner.rows), shown, tuple(runner.failures), broken, document, markdown)

@@ -172,15 +172,35 @@ def _plain(text: str) -> str:
     return " ".join(str(text).split())
 
 
-def write(folder: Path, document: Mapping[str, Any], page: str) -> None:
-    """results.csv, results.json and results.md. Raises FileError where they cannot be written."""
-    rows = document["rows"]
-    table = text_io.StringIO(newline="")
-    writer = csv.DictWriter(table, list(rows[0]) if rows else ["data"])
+def picture_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """One flat table a picture, noise and contender: what the means are of."""
+    return [
+        {"data": row.data, "noise": row.noise, "contender": row.contender, "picture": picture}
+        | {name: _number(score.metrics.get(name), 6) for name in metrics}
+        | {"seconds": _number(score.seconds, 4)}
+        for row in rows
+        for picture, score in zip(row.pictures, row.scores, strict=True)
+    ]
+
+
+def _csv(table: Sequence[Mapping[str, Any]]) -> str:
+    text = text_io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(table[0]) if table else ["data"])
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def write(
+    folder: Path, document: Mapping[str, Any], page: str, pictures: Sequence[Mapping[str, Any]]
+) -> None:
+    """results.csv, results.json, results.md, and pictures.csv, the table of single pictures.
+
+    Raises FileError where they cannot be written.
+    """
     written = {
-        "results.csv": table.getvalue(),
+        "results.csv": _csv(document["rows"]),
+        "pictures.csv": _csv(pictures),
         "results.json": json.dumps(document, indent=2) + "\n",
         "results.md": page,
     }

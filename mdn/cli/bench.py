@@ -31,6 +31,15 @@ def _publish(folder: Path, data: str | None, report: Path | None, plots: bool, q
 
 
 def bench(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGES]",
+            show_default=False,
+            help="Pictures of your own, without clean versions: the models are ranked on each by "
+            "self-supervised scores.",
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +133,16 @@ def bench(
             "command goes on where it stopped.",
         ),
     ] = None,
+    check_ranking: Annotated[
+        bool,
+        typer.Option(
+            "--check-ranking",
+            metavar="",
+            rich_help_panel=ABOUT,
+            help="On --data, hold the ranking without clean versions against the true one, and "
+            "print how often it is right.",
+        ),
+    ] = False,
     fail_below: Annotated[
         list[str] | None,
         typer.Option(
@@ -191,7 +210,33 @@ def bench(
       mdn bench --data cbsd68 --fail-below 'cbsd68/gaussian25>=30'
       mdn bench --data photos/ -o results/ --plots --report results.html
       mdn bench --from results/ --report results.html
+      mdn bench photo.png --model photo,peer:nlm
+      mdn bench --check-ranking --data cbsd68 --noise gaussian:25 --limit 4
     """
+    if inputs or check_ranking:
+        if inputs and (data is not None or check_ranking):
+            raise UsageError("name pictures of your own, or --data with clean ones, not both")
+        if out or report or plots or finished or fail_below:
+            raise UsageError(
+                "-o, --report, --plots, --from and --fail-below are for --data with clean pictures"
+            )
+        from mdn.cli import judge
+
+        judge.run(
+            _split(data) if data else (),
+            tuple(inputs or ()),
+            _split(model),
+            noise=noise,
+            limit=limit,
+            seed=seed,
+            root=root,
+            device=device,
+            precision=precision.value,
+            threads=threads,
+            quiet=quiet,
+            as_json=as_json,
+            debug=debug,
+        )
     if finished is not None:
         _publish(finished, data, report, plots, quiet)
         return

@@ -17,13 +17,13 @@ DEEPEST = -0.5  # sigmas on the wrong side of the cut where too little is left t
 
 
 def _table() -> tuple[Tensor, Tensor]:
-    """Ratio mean / deviation after the cut, and deviation after / before, on a grid of z."""
+    """Mean and deviation after the cut, in deviations before it, on a grid of z."""
     z = torch.linspace(DEEPEST, FARTHEST, 551, dtype=torch.float64)
     density = torch.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
     below = 0.5 * (1 + torch.erf(z / math.sqrt(2)))
     mean = density + z * below
     deviation = ((z * z + 1) * below + z * density - mean * mean).sqrt()
-    return mean / deviation, deviation
+    return mean, deviation
 
 
 def unclipped_variance(mean: Tensor, variance: Tensor) -> Tensor:
@@ -31,11 +31,26 @@ def unclipped_variance(mean: Tensor, variance: Tensor) -> Tensor:
 
     Only the nearer end is considered, which holds up to a sigma of a quarter of the range.
     """
-    ratios, deviations = _table()
+    means, deviations = _table()
     distance = torch.minimum(mean, 1 - mean)
-    ratio = distance / variance.clamp(min=1e-12).sqrt()
+    kept = _read(means / deviations, deviations, distance / variance.clamp(min=1e-12).sqrt())
+    return variance / kept**2
+
+
+def clipped_variance(mean: Tensor, variance: Tensor) -> Tensor:
+    """The variance after clipping to [0, 1], given the mean after it and the variance before.
+
+    Both (n,) float64. Only the nearer end is considered, as by `unclipped_variance`.
+    """
+    means, deviations = _table()
+    distance = torch.minimum(mean, 1 - mean)
+    kept = _read(means, deviations, distance / variance.clamp(min=1e-12).sqrt())
+    return variance * kept**2
+
+
+def _read(ratios: Tensor, deviations: Tensor, ratio: Tensor) -> Tensor:
+    """The deviation that belongs to a ratio, between two entries of the table."""
     upper = torch.searchsorted(ratios, ratio.clamp(ratios[0], ratios[-1])).clamp(1, len(ratios) - 1)
     low, high = ratios[upper - 1], ratios[upper]
     part = ((ratio - low) / (high - low)).clamp(0, 1)
-    kept = deviations[upper - 1] + part * (deviations[upper] - deviations[upper - 1])
-    return variance / kept**2
+    return deviations[upper - 1] + part * (deviations[upper] - deviations[upper - 1])

@@ -1,0 +1,188 @@
+"""How good a denoiser is on a picture whose clean version nobody has: three self-supervised scores.
+
+- SURE: an unbiased estimate of the mean squared error for white Gaussian noise (Stein 1981), its
+  divergence from one random probe (Ramani, Blu & Unser, "Monte-Carlo SURE", IEEE TIP 2008). With a
+  variance for each pixel it serves noise that depends on brightness, to first order.
+- Masked-pixel error: some pixels are replaced from their neighbours, and the answer there is held
+  against the pixel as it was. Its noise is news to the denoiser, so the error is the true one plus
+  the noise's variance (Noise2Self, Batson & Royer 2019, section 3).
+- Residual whiteness: what was taken away should look like the noise: no correlation of neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mdn.noise import impulses
+from mdn.noise.clipping import clipped_variance
+from mdn.noise.estimate import NoiseEstimate, is_clipped
+
+STRIDE, RUNS = 4, 2  # one pixel in 4 x 4 is replaced at a time, in two runs
+PROBE = 0.2  # length of the probe in standard deviations of the noise: denoisers are not smooth
+SHORTEST = 1.5 / 255  # for those that round to 8 bits
+FARTHEST = 2  # pixels up to which neighbours of the residual are compared
+BLUR = 5  # pixels a side over which brightness is averaged before the variance is read off it
+FLOOR = 1e-6  # the smallest error: estimates may fall below 0
+FAINTEST = 0.3 / 255  # noise below which there is nothing to judge by
+
+Denoise = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What can be said of one denoiser on one picture without its clean version.
+
+    Attributes:
+        sure: estimated mean squared error, white being 1; None where the noise is not white, not
+            Gaussian or Poisson-Gaussian, or too weak. Below 0 is possible: it is an estimate.
+        masked: the masked-pixel error less the noise's variance; None where neighbours share noise.
+        whiteness: root mean square correlation of the residual with itself, 0 for white; None
+            where neighbours share noise or nothing was taken away.
+        taken: standard deviation of the residual, in those of the noise; 1 is all of it.
+    """
+
+    sure: float | None
+    masked: float | None
+    whiteness: float | None
+    taken: float
+
+    @property
+    def error(self) -> float | None:
+        """What ranks: the geometric mean of the two errors, so that decibels are averaged.
+
+        They err in different ways: SURE by its estimate of the variance, the masked error by what
+        a denoiser loses that cannot see the pixel. One alone where there is no other.
+        """
+        known = [max(each, FLOOR) for each in (self.sure, self.masked) if each is not None]
+        return math.exp(sum(map(math.log, known)) / len(known)) if known else None
+
+
+def psnr(error: float | None) -> float | None:
+    """Decibels of a mean squared error, white being 1; FLOOR stands for all that are below it."""
+    return None if error is None else -10 * math.log10(max(error, FLOOR))
+
+
+def judge(denoise: Denoise, noisy: np.ndarray, seen: NoiseEstimate, seed: int = 0) -> Scores:
+    """Scores of one denoiser on one picture.
+
+    Args:
+        denoise: float32 (H, W, C), nominal 0..1, to the same.
+        noisy: such a picture, at least 16 pixels a side.
+        seen: the estimate of its noise.
+        seed: of the probe and the places of the masks; the same for all that are compared.
+    """
+    random = np.random.default_rng(seed)
+    variance = variance_map(noisy, seen)
+    strength = float(np.sqrt(variance.mean()))
+    answer = denoise(noisy).astype(np.float64)
+    residual = noisy - answer
+    white = not seen.correlated and strength > FAINTEST
+    sure = masked = whiteness = None
+    if white and not seen.impulsive:
+        sure = _sure(denoise, noisy, answer, variance, random)
+    if white:
+        believed = _believed(noisy, seen)
+        masked = _masked(denoise, noisy, believed, random) - float(variance.mean())
+        whiteness = _whiteness(residual / np.sqrt(variance))
+    taken = float(residual.std()) / strength if strength > 0 else 0.0
+    return Scores(sure, masked, whiteness, taken)
+
+
+def variance_map(noisy: np.ndarray, seen: NoiseEstimate) -> np.ndarray:
+    """The noise's variance at each sample of (H, W, C), white being 1, as the estimate has it.
+
+    What clipping to 0..1 took is left out: near black and white less noise is in the picture.
+    """
+    bright = _blurred(noisy)
+    if seen.signal_dependent:
+        a, b, c = seen.curve
+        shown = bright.clip(0, 1)
+        variance = a + b * shown + c * shown**2
+    else:
+        level = np.array(seen.sigma, np.float64) / 255
+        variance = np.broadcast_to(level**2, noisy.shape)
+    if is_clipped(torch.from_numpy(noisy)):
+        pair = (torch.from_numpy(each.ravel().copy()) for each in (bright, variance))
+        variance = clipped_variance(*pair).numpy().reshape(noisy.shape)
+    return variance.clip(min=1e-12)
+
+
+def _sure(
+    denoise: Denoise,
+    noisy: np.ndarray,
+    answer: np.ndarray,
+    variance: np.ndarray,
+    random: np.random.Generator,
+) -> float:
+    probe = random.choice(np.array([-1.0, 1.0]), noisy.shape)
+    length = max(SHORTEST, PROBE * float(np.sqrt(variance.mean())))
+    moved = denoise((noisy + length * probe).astype(np.float32)).astype(np.float64)
+    divergence = probe * (moved - answer) / length
+    terms = (answer - noisy) ** 2 - variance + 2 * variance * divergence
+    return float(terms.mean())
+
+
+def _masked(
+    denoise: Denoise, noisy: np.ndarray, believed: np.ndarray, random: np.random.Generator
+) -> float:
+    """Mean squared error at replaced pixels, against the noisy samples there that are believed."""
+    around = _neighbours(noisy)
+    errors = []
+    for place in random.choice(STRIDE * STRIDE, RUNS, replace=False):
+        row, column = divmod(int(place), STRIDE)
+        where = (slice(row, None, STRIDE), slice(column, None, STRIDE))
+        hidden = noisy.copy()
+        hidden[where] = around[where]
+        answer = denoise(hidden)[where].astype(np.float64)
+        square = (answer - noisy[where]) ** 2
+        errors.append(float(square[believed[where]].mean()))
+    return sum(errors) / len(errors)
+
+
+def _believed(noisy: np.ndarray, seen: NoiseEstimate) -> np.ndarray:
+    """Which samples are no impulses: what those became says nothing of any denoiser."""
+    if not seen.impulsive:
+        return np.ones(noisy.shape, bool)
+    planes = torch.from_numpy(np.ascontiguousarray(noisy.transpose(2, 0, 1)))
+    struck = torch.stack([impulses.find(plane)[0] for plane in planes])
+    return ~struck.numpy().transpose(1, 2, 0)
+
+
+def _neighbours(noisy: np.ndarray) -> np.ndarray:
+    """The mean of the four nearest neighbours of each pixel."""
+    grown = np.pad(noisy, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    total = grown[:-2, 1:-1] + grown[2:, 1:-1] + grown[1:-1, :-2] + grown[1:-1, 2:]
+    return (total / 4).astype(noisy.dtype)
+
+
+def _whiteness(residual: np.ndarray) -> float | None:
+    """Root mean square of the residual's correlations at all lags up to FARTHEST but 0."""
+    residual = residual - residual.mean((0, 1))
+    power = float((residual**2).mean())
+    if power <= 1e-12:
+        return None
+    height, width = residual.shape[:2]
+    found = []
+    for down in range(FARTHEST + 1):
+        for across in range(-FARTHEST, FARTHEST + 1):
+            if (down, across) <= (0, 0):
+                continue  # the other half is the same
+            left, right = max(0, -across), width - max(0, across)
+            here = residual[: height - down, left:right]
+            there = residual[down:, left + across : right + across]
+            found.append(float((here * there).mean()) / power)
+    return float(np.sqrt(np.mean(np.square(found))))
+
+
+def _blurred(noisy: np.ndarray) -> np.ndarray:
+    """Means over BLUR x BLUR pixels, mirrored at the border; float64."""
+    reach = BLUR // 2
+    grown = np.pad(noisy.astype(np.float64), ((reach, reach), (reach, reach), (0, 0)), "reflect")
+    height, width = noisy.shape[:2]
+    rows = sum(grown[i : i + height] for i in range(BLUR))
+    return sum(rows[:, i : i + width] for i in range(BLUR)) / BLUR**2  # type: ignore[return-value]

@@ -183,6 +183,5 @@ def _blurred(noisy: np.ndarray) -> np.ndarray:
     """Means over BLUR x BLUR pixels, mirrored at the border; float64."""
     reach = BLUR // 2
     grown = np.pad(noisy.astype(np.float64), ((reach, reach), (reach, reach), (0, 0)), "reflect")
-    height, width = noisy.shape[:2]
-    rows = sum(grown[i : i + height] for i in range(BLUR))
-    return sum(rows[:, i : i + width] for i in range(BLUR)) / BLUR**2  # type: ignore[return-value]
+    windows = np.lib.stride_tricks.sliding_window_view(grown, (BLUR, BLUR), (0, 1))
+    return windows.mean((-1, -2))

@@ -10,7 +10,11 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
+
+// Loops that must be unrolled whole, so that the sums in them stay in registers.
+#define MDN_UNROLL _Pragma("GCC unroll 32")
 
 namespace {
 
@@ -22,7 +26,7 @@ constexpr float kLow = 1e-20f, kHigh = 1e20f;
 typedef float vf __attribute__((vector_size(4 * kLanes)));
 typedef int32_t vi __attribute__((vector_size(4 * kLanes)));
 
-inline vf all(float x) { return vf{} + x; }
+inline vf all(float x) { return x - vf{}; }
 inline vf load(const float* p) { return *reinterpret_cast<const vf*>(p); }
 inline void store(float* p, vf x) { *reinterpret_cast<vf*>(p) = x; }
 
@@ -139,17 +143,16 @@ struct Head {
 
 template <int D, class T>
 void read(const Grid& g, const Window& w, const T* qkv, int head, Head<D>& h, bool rows) {
-  const int dim = g.heads * g.size, area = w.area();
-  const float scale = 1.0f / std::sqrt(float(g.size));
+  const int dim = g.heads * D, area = w.area();
+  const float scale = 1.0f / std::sqrt(float(D));
   for (int i = 0; i < area; ++i) {
-    const T* p = qkv + w.token(g, i) * 3 * dim + head * g.size;
-    for (int d = 0; d < g.size; ++d) {
-      const float q = get(p[d]) * scale;
-      h.query_t[d][i] = q;
-      if (rows) h.query[i][d] = q;
-      h.key[i][d] = get(p[dim + d]);
-      h.value[i][d] = get(p[2 * dim + d]);
-    }
+    const T* p = qkv + w.token(g, i) * 3 * dim + head * D;
+    float query[D];
+    for (int d = 0; d < D; ++d) query[d] = get(p[d]) * scale;
+    MDN_UNROLL for (int d = 0; d < D; ++d) h.query_t[d][i] = query[d];
+    if (rows) std::memcpy(h.query[i], query, sizeof query);
+    for (int d = 0; d < D; ++d) h.key[i][d] = get(p[dim + d]);
+    for (int d = 0; d < D; ++d) h.value[i][d] = get(p[2 * dim + d]);
   }
 }
 
@@ -158,19 +161,28 @@ template <int D, int NV>
 bool forward(Head<D>& h, const float* bias, int area, int first, const float* top) {
   vf sum[NV] = {}, out[D][NV] = {};
   for (int j = 0; j < area; ++j) {
-    for (int v = 0; v < NV; ++v) {
+    vf s[NV];
+    MDN_UNROLL for (int v = 0; v < NV; ++v) {
       const int lane = first + v * kLanes;
-      vf s = load(bias + j * kMaxArea + lane) - (top ? load(top + lane) : vf{});
-      for (int d = 0; d < D; ++d) s += load(h.query_t[d] + lane) * h.key[j][d];
-      s = exponential(s);
-      sum[v] += s;
-      for (int d = 0; d < D; ++d) out[d][v] += s * h.value[j][d];
+      s[v] = load(bias + j * kMaxArea + lane) - (top ? load(top + lane) : vf{});
+    }
+    MDN_UNROLL for (int d = 0; d < D; ++d) {
+      const vf key = all(h.key[j][d]);
+      MDN_UNROLL for (int v = 0; v < NV; ++v) s[v] += load(h.query_t[d] + first + v * kLanes) * key;
+    }
+    MDN_UNROLL for (int v = 0; v < NV; ++v) {
+      s[v] = exponential(s[v]);
+      sum[v] += s[v];
+    }
+    MDN_UNROLL for (int d = 0; d < D; ++d) {
+      const vf value = all(h.value[j][d]);
+      MDN_UNROLL for (int v = 0; v < NV; ++v) out[d][v] += s[v] * value;
     }
   }
   bool fine = true;
-  for (int v = 0; v < NV; ++v) {
+  MDN_UNROLL for (int v = 0; v < NV; ++v) {
     const int lane = first + v * kLanes;
-    for (int d = 0; d < D; ++d) store(h.out_t[d] + lane, out[d][v] / sum[v]);
+    MDN_UNROLL for (int d = 0; d < D; ++d) store(h.out_t[d] + lane, out[d][v] / sum[v]);
     for (int l = 0; l < kLanes && lane + l < area; ++l) {
       fine = fine && sum[v][l] > kLow && sum[v][l] < kHigh;
       h.log_sum[lane + l] = std::log(sum[v][l]) + (top ? top[lane + l] : 0.0f);
@@ -194,7 +206,7 @@ template <int D, class T>
 void forward_window(const Grid& g, const Window& w, const T* qkv, Biases& biases, T* out,
                     float* log_sums, Head<D>& h) {
   constexpr int NV = D <= 10 ? 2 : 1;
-  const int area = w.area(), dim = g.heads * g.size;
+  const int area = w.area(), dim = g.heads * D;
   for (int head = 0; head < g.heads; ++head) {
     const float* bias = biases.at(biases.tables[biases.kind(w)], head);
     read(g, w, qkv, head, h, false);
@@ -206,7 +218,9 @@ void forward_window(const Grid& g, const Window& w, const T* qkv, Biases& biases
       }
     for (int i = 0; i < area; ++i) {
       const int64_t token = w.token(g, i);
-      for (int d = 0; d < g.size; ++d) put(out + token * dim + head * g.size + d, h.out_t[d][i]);
+      float row[D];
+      MDN_UNROLL for (int d = 0; d < D; ++d) row[d] = h.out_t[d][i];
+      for (int d = 0; d < D; ++d) put(out + token * dim + head * D + d, row[d]);
       if (log_sums) log_sums[token * g.heads + head] = h.log_sum[i];
     }
   }
@@ -217,24 +231,36 @@ template <int D, int NV>
 void slopes(Head<D>& h, const float* bias, float* bias_grad, int area, int first) {
   vf query_grad[D][NV] = {};
   for (int j = 0; j < area; ++j) {
-    for (int v = 0; v < NV; ++v) {
+    vf s[NV], slope[NV];
+    MDN_UNROLL for (int v = 0; v < NV; ++v) {
       const int lane = first + v * kLanes;
-      vf s = load(bias + j * kMaxArea + lane) - load(h.log_sum + lane);
-      vf slope = -load(h.inner + lane);
-      for (int d = 0; d < D; ++d) {
-        s += load(h.query_t[d] + lane) * h.key[j][d];
-        slope += load(h.grad_t[d] + lane) * h.value[j][d];
+      s[v] = load(bias + j * kMaxArea + lane) - load(h.log_sum + lane);
+      slope[v] = -load(h.inner + lane);
+    }
+    MDN_UNROLL for (int d = 0; d < D; ++d) {
+      const vf key = all(h.key[j][d]), value = all(h.value[j][d]);
+      MDN_UNROLL for (int v = 0; v < NV; ++v) {
+        const int lane = first + v * kLanes;
+        s[v] += load(h.query_t[d] + lane) * key;
+        slope[v] += load(h.grad_t[d] + lane) * value;
       }
-      s = exponential(s);
-      slope *= s;
-      store(h.scores[j] + lane, s);
-      store(h.slopes[j] + lane, slope);
-      store(bias_grad + j * kMaxArea + lane, load(bias_grad + j * kMaxArea + lane) + slope);
-      for (int d = 0; d < D; ++d) query_grad[d][v] += slope * h.key[j][d];
+    }
+    MDN_UNROLL for (int v = 0; v < NV; ++v) {
+      const int lane = first + v * kLanes;
+      s[v] = exponential(s[v]);
+      slope[v] *= s[v];
+      store(h.scores[j] + lane, s[v]);
+      store(h.slopes[j] + lane, slope[v]);
+      store(bias_grad + j * kMaxArea + lane, load(bias_grad + j * kMaxArea + lane) + slope[v]);
+    }
+    MDN_UNROLL for (int d = 0; d < D; ++d) {
+      const vf key = all(h.key[j][d]);
+      MDN_UNROLL for (int v = 0; v < NV; ++v) query_grad[d][v] += slope[v] * key;
     }
   }
-  for (int v = 0; v < NV; ++v)
-    for (int d = 0; d < D; ++d) store(h.out_t[d] + first + v * kLanes, query_grad[d][v]);
+  MDN_UNROLL for (int v = 0; v < NV; ++v)
+    MDN_UNROLL for (int d = 0; d < D; ++d)
+      store(h.out_t[d] + first + v * kLanes, query_grad[d][v]);
 }
 
 // rows[j] = sum over i of weights[j][i] * terms[i], R rows at a time.
@@ -244,12 +270,12 @@ void mix(const float (*weights)[kMaxArea], const float (*terms)[kLanes * ((D + 1
   constexpr int N = (D + 15) / 16;
   vf sum[R][N] = {};
   for (int i = 0; i < area; ++i)
-    for (int n = 0; n < N; ++n) {
+    MDN_UNROLL for (int n = 0; n < N; ++n) {
       const vf term = load(terms[i] + n * kLanes);
-      for (int r = 0; r < R; ++r) sum[r][n] += term * weights[j + r][i];
+      MDN_UNROLL for (int r = 0; r < R; ++r) sum[r][n] += term * weights[j + r][i];
     }
-  for (int r = 0; r < R; ++r)
-    for (int n = 0; n < N; ++n) store(rows[r] + n * kLanes, sum[r][n]);
+  MDN_UNROLL for (int r = 0; r < R; ++r)
+    MDN_UNROLL for (int n = 0; n < N; ++n) store(rows[r] + n * kLanes, sum[r][n]);
 }
 
 template <int D, class T>
@@ -257,18 +283,20 @@ void backward_window(const Grid& g, const Window& w, const T* qkv, Biases& biase
                      const float* log_sums, const T* grad, T* grad_qkv, Biases& bias_grads,
                      Head<D>& h) {
   constexpr int NV = D <= 10 ? 2 : 1, R = 8;
-  const int area = w.area(), dim = g.heads * g.size, kind = biases.kind(w);
-  const float scale = 1.0f / std::sqrt(float(g.size));
+  const int area = w.area(), dim = g.heads * D, kind = biases.kind(w);
+  const float scale = 1.0f / std::sqrt(float(D));
   for (int head = 0; head < g.heads; ++head) {
     read(g, w, qkv, head, h, true);
     for (int i = 0; i < area; ++i) {
       const int64_t token = w.token(g, i);
-      const T *p = grad + token * dim + head * g.size, *o = out + token * dim + head * g.size;
-      float inner = 0;
-      for (int d = 0; d < g.size; ++d) {
-        const float x = get(p[d]);
-        h.grad_t[d][i] = h.grad[i][d] = x;
-        inner += x * get(o[d]);
+      const T *p = grad + token * dim + head * D, *o = out + token * dim + head * D;
+      float inner = 0, row[D], other[D];
+      for (int d = 0; d < D; ++d) row[d] = get(p[d]);
+      for (int d = 0; d < D; ++d) other[d] = get(o[d]) * row[d];
+      std::memcpy(h.grad[i], row, sizeof row);
+      MDN_UNROLL for (int d = 0; d < D; ++d) {
+        h.grad_t[d][i] = row[d];
+        inner += other[d];
       }
       h.inner[i] = inner;
       h.log_sum[i] = log_sums[token * g.heads + head];
@@ -283,12 +311,12 @@ void backward_window(const Grid& g, const Window& w, const T* qkv, Biases& biase
       mix<D, R>(h.slopes, h.query, area, j, key_grad);
       mix<D, R>(h.scores, h.grad, area, j, value_grad);
       for (int r = 0; r < R && j + r < area; ++r) {
-        T* p = grad_qkv + w.token(g, j + r) * 3 * dim + head * g.size;
-        for (int d = 0; d < g.size; ++d) {
-          put(p + d, h.out_t[d][j + r] * scale);
-          put(p + dim + d, key_grad[r][d]);
-          put(p + 2 * dim + d, value_grad[r][d]);
-        }
+        T* p = grad_qkv + w.token(g, j + r) * 3 * dim + head * D;
+        float row[D];
+        MDN_UNROLL for (int d = 0; d < D; ++d) row[d] = h.out_t[d][j + r] * scale;
+        for (int d = 0; d < D; ++d) put(p + d, row[d]);
+        for (int d = 0; d < D; ++d) put(p + dim + d, key_grad[r][d]);
+        for (int d = 0; d < D; ++d) put(p + 2 * dim + d, value_grad[r][d]);
       }
     }
   }
@@ -333,16 +361,18 @@ void backward_all(const Grid& g, const T* qkv, const float* bias, const T* out,
   }
 }
 
-// Calls `run` with the smallest compiled head that holds `size`.
+// Calls `run` with the size of a head as a constant: all loops over it are then unrolled.
 template <class Run>
 int by_size(int size, Run run) {
-  if (size <= 4) run(std::integral_constant<int, 4>());
-  else if (size <= 8) run(std::integral_constant<int, 8>());
-  else if (size <= 10) run(std::integral_constant<int, 10>());
-  else if (size <= 16) run(std::integral_constant<int, 16>());
-  else if (size <= 32) run(std::integral_constant<int, 32>());
-  else return 1;
-  return 0;
+  switch (size) {
+    case 4: run(std::integral_constant<int, 4>()); return 0;
+    case 8: run(std::integral_constant<int, 8>()); return 0;
+    case 10: run(std::integral_constant<int, 10>()); return 0;
+    case 16: run(std::integral_constant<int, 16>()); return 0;
+    case 30: run(std::integral_constant<int, 30>()); return 0;
+    case 32: run(std::integral_constant<int, 32>()); return 0;
+    default: return 1;
+  }
 }
 
 // (batch, heads, size, window, height, cell, shift, width, cell, shift)

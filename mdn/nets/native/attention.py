@@ -13,7 +13,7 @@ from mdn.nets.native import library
 
 _DTYPES = (torch.float32, torch.bfloat16)
 # What the code was compiled for: tokens of a window, channels of a head.
-_MAX_AREA, _MAX_SIZE = 64, 32
+_MAX_AREA, _SIZES = 64, (4, 8, 10, 16, 30, 32)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def serves(x: Tensor, dim: int, heads: int, window: int) -> bool:
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    fits = window**2 <= _MAX_AREA and dim // heads <= _MAX_SIZE
+    fits = window**2 <= _MAX_AREA and dim // heads in _SIZES
     return fits and x.dtype in _DTYPES and dtype in _DTYPES and library() is not None
 
 

@@ -15,7 +15,7 @@ from tests.nets.swin_reference import region_mask
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="no compiler here")
 # heads, channels of a head, window
-SHAPES = [(6, 10, 8), (3, 4, 4), (2, 8, 8), (2, 24, 8)]
+SHAPES = [(6, 10, 8), (3, 4, 4), (2, 8, 8), (2, 16, 8), (2, 30, 8)]
 
 
 def drawn(heads: int, size: int, window: int, gain: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,6 +96,7 @@ def test_serves_what_it_was_compiled_for_only() -> None:
     assert serves(x, 60, 6, 8)
     assert not serves(x.double(), 60, 6, 8)
     assert not serves(x, 60, 1, 8)
+    assert not serves(x, 60, 5, 8)
     assert not serves(x, 60, 6, 16)
     with torch.autocast("cpu", torch.float16):
         assert not serves(x, 60, 6, 8)

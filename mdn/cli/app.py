@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from mdn import __version__
-from mdn.cli import bench, denoise, models, noise, options, train
+from mdn.cli import bench, denoise, models, noise, options, train, zeroshot
 from mdn.errors import FileError, MdnError, OutOfMemoryError
 
 EPILOG = (
@@ -130,6 +130,7 @@ def mdn(
 
 
 app.command("denoise")(denoise.denoise)
+app.command("zeroshot")(zeroshot.zeroshot)
 app.command("noise")(noise.noise)
 app.command("bench")(bench.bench)
 app.command("train")(train.train)

@@ -40,9 +40,9 @@ class BatchView(Lines):
         self._done = index - 1
         self._file = self.add_bar(job.name, 1)
 
-    def progress(self, job: Job, fraction: float) -> None:
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
         """See tasks.batch.Report."""
-        self.move_bar(self._file, fraction)
+        self.move_bar(self._file, fraction, status or None)
         if self._whole is not None:
             self.move_bar(self._whole, self._done + fraction)
 
@@ -71,6 +71,9 @@ class BatchView(Lines):
         elif outcome.status == "ok":
             facts = [megapixels(outcome.details.get("megapixels")), duration(outcome.seconds)]
             self.say("  ".join([arrow, *filter(None, facts)]))
+            told = outcome.details.get("told")
+            for line in told if isinstance(told, list) else []:
+                self.say(f"  {line}", "dim")
         elif not self.quiet:
             typer.echo(printable(arrow))  # what a dry run is for: it goes to standard output
 

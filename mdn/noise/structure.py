@@ -57,7 +57,7 @@ def measure(plane: Tensor, clipped: bool) -> Structure | None:
     count = max(FEWEST, int(usable * SHARE))
     chosen = torch.topk(restless.flatten(), count, largest=False, sorted=False).indices
     rows, columns = chosen // restless.shape[1], chosen % restless.shape[1]
-    flat = windows[rows, columns].double()
+    flat = _level(windows[rows, columns].double())
     seen = [[_difference(flat, axis, lag) for lag in range(1, FAR + 1)] for axis in (1, 2)]
     near = max(seen[0][-1], seen[1][-1])
     if near <= 0:
@@ -100,6 +100,15 @@ def _mean_variance(differences: list[float], variance: float) -> float:
 def _sum(differences: list[float], variance: float) -> float:
     """Sum of the autocorrelation over all lags nearer than FAR, both ways."""
     return max(0.0, 1 + 2 * sum(1 - value / variance for value in differences[:-1]))
+
+
+def _level(blocks: Tensor) -> Tensor:
+    """Blocks (n, SIDE, SIDE) less the plane that fits each best: shading is not noise."""
+    ramp = torch.arange(SIDE, dtype=blocks.dtype) - (SIDE - 1) / 2
+    power = SIDE * ramp.square().sum()
+    down = (blocks * ramp[:, None]).sum((1, 2), keepdim=True) / power
+    across = (blocks * ramp).sum((1, 2), keepdim=True) / power
+    return blocks - down * ramp[:, None] - across * ramp
 
 
 def _restlessness(plane: Tensor, step: int) -> Tensor:

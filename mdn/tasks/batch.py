@@ -82,8 +82,8 @@ class Report(Protocol):
         """Work on `job` begins, the `index`-th (from 1) of `total`."""
         ...
 
-    def progress(self, job: Job, fraction: float) -> None:
-        """`fraction` of this job, 0 to 1, is done."""
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        """`fraction` of this job, 0 to 1, is done; how it goes, in a few words."""
         ...
 
     def note(self, job: Job, line: str) -> None:

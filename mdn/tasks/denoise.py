@@ -28,6 +28,8 @@ from mdn.tasks.remarks import remarks
 from mdn.tasks.told import Told, look, see, tell
 from mdn.tasks.told import infer as infer_told
 
+Part = tuple[np.ndarray, Told]  # (h, w, C) encoded, and what is to be told of it
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -100,6 +102,17 @@ class Denoiser:
     def is_told(self) -> bool:
         """Whether the net needs to know how strong the noise is."""
         return bool(getattr(self.net.config, "levelled", False))
+
+    def check_sigma(self) -> None:
+        """Raises UsageError where a level of noise was given that the net has no use for."""
+        if self.settings.sigma is not None and not self.is_told:
+            raise UsageError(
+                f"--sigma: {self.card.name} finds the level of the noise by itself;"
+                " leave --sigma out, or choose a model that is told (mdn models list)"
+            )
+
+    def study(self, parts: Callable[[], Sequence[Part]]) -> None:
+        """Look at parts of what comes next; for those that fit their net to it."""
 
     def page(self, page: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
         """One page (H, W, C) as stored -> the same, denoised."""
@@ -198,43 +211,50 @@ def run(settings: Settings, report: Report) -> BatchResult:
             noise for a model that is not told any.
         OutOfMemoryError: the smallest tile does not fit.
     """
+    check(settings)
+    denoiser = Denoiser(settings)
+    denoiser.check_sigma()
+    return run_batch(
+        settings.jobs,
+        functools.partial(work_on, denoiser),
+        report,
+        fail_fast=settings.fail_fast,
+        dry_run=settings.dry_run,
+    )
+
+
+def check(settings: Settings) -> None:
+    """Raises UsageError where a share is none."""
     for option in ("strength", "detail"):
         share = getattr(settings, option)
         if not 0 <= share <= 1:
             raise UsageError(f"--{option} {share:g}: choose a number from 0 to 1")
-    denoiser = Denoiser(settings)
-    if settings.sigma is not None and not denoiser.is_told:
-        raise UsageError(
-            f"--sigma: {denoiser.card.name} finds the level of the noise by itself;"
-            " leave --sigma out, or choose a model that is told (mdn models list)"
-        )
 
-    def work(job: Job, report: Report) -> dict[str, object]:
-        about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
-        if stacks.may_take(job) and (details := stacks.denoise(denoiser, job, report)):
-            return about | details
-        if settings.choice.given:
-            raise FileError(job.name, f"{settings.choice.given} is for stacks, from TIFF to TIFF")
-        image = load(job)
-        pages = image.pixels
-        if settings.strength > 0 and settings.encoding == "counts":
-            tell_page = functools.partial(_tell_page, job, report, len(pages))
-            pages = stacks.denoise_counts(denoiser.for_counts, pages, tell_page)
-            about["model"] = denoiser.for_counts.card.name
-        elif settings.strength > 0:
-            for line in denoiser.remarks(pages[0]):
-                report.note(job, line)
-            result = np.empty_like(pages)
-            for index, page in enumerate(pages):
-                share = functools.partial(_tell_page, job, report, len(pages), index)
-                result[index] = denoiser.page(page, share)
-            pages = result
-        save(job, replace(image, pixels=pages), report, quality=settings.quality)
-        return describe(image) | about
 
-    return run_batch(
-        settings.jobs, work, report, fail_fast=settings.fail_fast, dry_run=settings.dry_run
-    )
+def work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
+    """Read, denoise and write one image; facts about it."""
+    settings = denoiser.settings
+    about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
+    if stacks.may_take(job) and (details := stacks.denoise(denoiser, job, report)):
+        return about | details
+    if settings.choice.given:
+        raise FileError(job.name, f"{settings.choice.given} is for stacks, from TIFF to TIFF")
+    image = load(job)
+    pages = image.pixels
+    if settings.strength > 0 and settings.encoding == "counts":
+        tell_page = functools.partial(_tell_page, job, report, len(pages))
+        pages = stacks.denoise_counts(denoiser.for_counts, pages, tell_page)
+        about["model"] = denoiser.for_counts.card.name
+    elif settings.strength > 0:
+        for line in denoiser.remarks(pages[0]):
+            report.note(job, line)
+        result = np.empty_like(pages)
+        for index, page in enumerate(pages):
+            share = functools.partial(_tell_page, job, report, len(pages), index)
+            result[index] = denoiser.page(page, share)
+        pages = result
+    save(job, replace(image, pixels=pages), report, quality=settings.quality)
+    return describe(image) | about
 
 
 def _tell_page(job: Job, report: Report, pages: int, index: int, share: float) -> None:

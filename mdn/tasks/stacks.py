@@ -20,7 +20,7 @@ from mdn.tasks.counts import Measured, Region, measure, sample
 from mdn.tasks.told import Told, tell
 
 if TYPE_CHECKING:
-    from mdn.tasks.denoise import Denoiser
+    from mdn.tasks.denoise import Denoiser, Part
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MINISWHITE, _PALETTE = 0, 3
@@ -73,6 +73,8 @@ def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] |
             denoiser = denoiser.for_counts
             details["model"] = denoiser.card.name
             details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
+        if chosen:
+            denoiser.study(partial(_parts, stack, chosen, known, settings.sigma))
         with rewrite(stack, job.target, settings.quality) as out:
             pages = [list(group) for _, group in groupby(chosen, key=_page)]
             for index, planes in enumerate(pages):
@@ -113,6 +115,29 @@ def _look(stack: Stack, chosen: Iterable[Plane], encoding: str) -> dict[tuple[in
     }
 
 
+def _parts(
+    stack: Stack,
+    chosen: Sequence[Plane],
+    known: dict[tuple[int, int], Measured],
+    sigma: float | None,
+) -> list[Part]:
+    """Windows of the chosen planes, encoded, with what is to be told; see Denoiser.study."""
+    parts: list[Part] = []
+    for key, planes in groupby(chosen, key=lambda plane: (plane.series, plane.channel)):
+        alike = list(planes)
+        places = range(len(alike[0].samples))
+        stored = [sample([(p.shape[:2], _region(p, p.samples[i])) for p in alike]) for i in places]
+        if key in known:
+            each = known[key]
+            parts += [(each.coding.encode(plane)[..., None], each.told) for plane in stored[0]]
+            continue
+        encode = Display(alike[0].rows.dtype).encode
+        for values in encode(np.stack(stored, -1)):
+            told = tell(torch.from_numpy(values.transpose(2, 0, 1).copy()), sigma)
+            parts.append((values, told))
+    return parts
+
+
 def denoise_counts(
     denoiser: Denoiser, pages: np.ndarray, tell_page: Callable[[int, float], None]
 ) -> np.ndarray:
@@ -126,6 +151,13 @@ def denoise_counts(
         measure([(page.shape[:2], _part(page[..., c])) for page in pages], pages.dtype)
         for c in channels
     ]
+    denoiser.study(
+        lambda: [
+            (each.coding.encode(plane)[..., None], each.told)
+            for c, each in zip(channels, measured, strict=True)
+            for plane in sample([(page.shape[:2], _part(page[..., c])) for page in pages])
+        ]
+    )
     result = np.empty_like(pages)
     for index, (page, clean) in enumerate(zip(pages, result, strict=True)):
         strip = strip_of(page, clean)

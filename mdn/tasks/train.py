@@ -143,8 +143,8 @@ def _prepare(
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
-    pictures = _to_watch(recipe, held_out, settings.data)
-    watch = Watch(pictures, recipe.watch, processes.device, recipe.mask)
+    to_watch = _to_watch(recipe, held_out, settings.data)
+    watch = Watch(to_watch, recipe.watch, processes.device, recipe.mask)
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")
     precision = choose_precision(settings.precision, processes.device)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mdn import noise
-from mdn.training.corrupt import generator_for
+from mdn.training.corrupt import IMPULSIVE, generator_for
 from mdn.training.recipe import MaskRecipe, WatchRecipe
 
 
@@ -52,8 +52,10 @@ class Watch:
                 generator = generator_for(0, index, 0)
                 noisy = (noise.add(clean, kind, level, generator).clamp(0, 1) * 255).round() / 255
                 batch = noisy[None].to(self.device)
-                # What a levelled net is told here is the truth; in use it is an estimate.
-                told = {"level": (noisy - clean).std().to(self.device)} if levelled else {}
+                # What a levelled net is told here is the truth; in use it is an estimate, which
+                # leaves impulses out.
+                level = (noisy - clean).std() * (kind not in IMPULSIVE)
+                told = {"level": level.to(self.device)} if levelled else {}
                 if self.mask:
                     told["keep"] = _keep(self.mask, clean, generator).to(self.device)
                 with autocast:

@@ -20,7 +20,7 @@ class Recorder:
     def started(self, job: Job, index: int, total: int) -> None:
         self.events.append(("started", f"{job.name} {index}/{total}"))
 
-    def progress(self, job: Job, fraction: float) -> None:
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
         self.events.append(("progress", f"{job.name} {fraction:g}"))
 
     def note(self, job: Job, line: str) -> None:

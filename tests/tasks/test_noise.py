@@ -24,7 +24,7 @@ class Notes:
 
     def started(self, job: Job, index: int, total: int) -> None: ...
 
-    def progress(self, job: Job, fraction: float) -> None:
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
         self.fractions.append(fraction)
 
     def note(self, job: Job, line: str) -> None:

@@ -1,0 +1,291 @@
+"""A denoiser whose net is fitted to what it is about to denoise."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mdn import nets
+from mdn.encoding import Display
+from mdn.engine import Infer, Needs
+from mdn.errors import UsageError
+from mdn.nets.masking import MaskKey, channel_keep
+from mdn.noise.estimate import is_clipped
+from mdn.registry import store
+from mdn.tasks.batch import Job, Report
+from mdn.tasks.denoise import Denoiser, Part
+from mdn.tasks.told import FAINT, Told, look, tell
+from mdn.tasks.zeroshot import state
+from mdn.tasks.zeroshot.fit import Fit, Window, fit
+from mdn.tasks.zeroshot.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from mdn.tasks.zeroshot import Settings
+
+ENDED = {
+    "done": "all of them",
+    "settled": "ended early: the error no longer fell",
+    "time": "ended by the time limit",
+    "interrupted": "interrupted",
+}
+# A fit that learns so much (share of the squared error) says that the noise was strange to the net,
+# which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
+STRANGE, STRANGE_SEEING = 0.08, 0.5
+PASSES = 8  # masks of the last ensemble
+SIDE, GRID = 256, 4  # a large picture is fitted to GRID x GRID windows of it
+FITTING = 0.85  # share of a picture's progress bar
+AGAIN = 4  # a further page starts from the last one's net, with so many times fewer steps
+
+
+class ZeroShot(Denoiser):
+    """As Denoiser, for one job after the other: `begin` each."""
+
+    def __init__(self, settings: Settings, report: Report) -> None:
+        super().__init__(settings)
+        self.wishes, self.asked, self.report = settings.wishes, settings, report
+        self.fitted: nn.Module | None = None
+        self.fits: list[Fit] = []
+        self.why = ""
+        self.plan = Plan()
+        self.job: Job | None = None
+        self.interrupted = False
+        self.other: ZeroShot | None = None  # the one for measurements, where there is a better
+
+    @cached_property
+    def start(self) -> nn.Module:
+        """The net as it is before any fit."""
+        loaded = super().net
+        if loaded.seeded:
+            raise UsageError(f"--model {self.card.name}: draws its own masks and cannot be fitted")
+        if not self.wishes.from_scratch:
+            return loaded
+        torch.manual_seed(self.settings.seed)
+        fresh = nets.build(self.card.arch, asdict(loaded.config))  # type: ignore[call-overload]
+        return fresh.eval().to(self.runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    @cached_property
+    def for_counts(self) -> ZeroShot:  # type: ignore[override]
+        """See Denoiser."""
+        name = store.default_for("counts")
+        if self.settings.model is not None or name == self.card.name:
+            return self
+        self.other = ZeroShot(replace(self.asked, model=name), self.report)
+        self.other.job = self.job
+        return self.other
+
+    @property
+    def net(self) -> nn.Module:  # type: ignore[override]
+        """The net fitted to the picture at hand, or the start."""
+        return self.fitted if self.fitted is not None else self.start
+
+    def begin(self, job: Job) -> None:
+        """A new picture: nothing of the last one stays."""
+        self.job, self.fitted, self.fits, self.why = job, None, [], ""
+        if self.other is not None:
+            self.other.begin(job)
+
+    def study(self, parts: Callable[[], Sequence[Part]]) -> None:
+        """Fit the net to parts of what comes next, or go on from the last fit of this job."""
+        if self.interrupted:
+            return
+        found = parts()
+        seen = next((told.seen for _, told in found if told.seen is not None), None)
+        plan = make_plan(self.wishes, seen)
+        self.plan, self.why = plan, plan.why
+        iters = plan.iters if self.fitted is None else plan.iters // AGAIN
+        if iters == 0:
+            return
+        net = self.fitted if self.fitted is not None else copy.deepcopy(self.start)
+        for parameter in net.parameters():
+            parameter.requires_grad_(True)
+        windows = [
+            small
+            for values, told in found
+            for window in self._windows(values, told)
+            for small in _shuffled(window, plan.shuffle)
+        ]
+
+        def progress(step: int, score: float, before: float) -> None:
+            if self.job is not None:
+                self.report.progress(
+                    self.job,
+                    FITTING * step / iters,
+                    f"step {step}/{iters}, error on hidden samples {score**0.5:.4f}"
+                    f" (before {before**0.5:.4f})",
+                )
+
+        kept = state.load(self.asked.checkpoint, self.card) if self.asked.resume else None
+        result = fit(
+            net,
+            windows,
+            replace(plan, iters=iters),
+            self.settings.seed,
+            self.runtime.dtype,
+            progress,
+            self.asked.time_limit,
+            kept,
+            lambda values: state.save(self.asked.checkpoint, self.card, values),
+        )
+        self.fitted = net
+        self.fits.append(result)
+        self.interrupted = result.ended == "interrupted"
+
+    def page(self, page: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
+        """See Denoiser; fits first."""
+        encode = Display(page.dtype).encode
+        told = tell(look(page, encode), self.settings.sigma)
+        self.study(lambda: [(encode(region), told) for region in regions_of(page)])
+        return super().page(page, progress)
+
+    def _windows(self, region: np.ndarray, told: Told) -> list[Window]:
+        """A part (h, w, C) of a picture as the net will see it; each channel where it sees gray."""
+        values = torch.from_numpy(np.ascontiguousarray(region.transpose(2, 0, 1)))
+        curve = told.seen.curve if told.seen else (told.level**2, 0.0, 0.0)
+        clipped = told.seen is not None and is_clipped(values)
+        if self.is_told and told.stabiliser:
+            values, curve = told.stabiliser.forward(values), (told.level**2, 0.0, 0.0)
+        gray = len(values) != self.card.channels
+        return [
+            Window(
+                plane.expand(self.card.channels, -1, -1).contiguous(),
+                curve,
+                max(told.level, FAINT),
+                gray,
+                clipped,
+            )
+            for plane in (values.split(1) if gray else [values])
+        ]
+
+    def answer(self, see_noise: Callable[[], Told], strength: float) -> Infer:
+        """See Denoiser: what the net makes of what it sees, and of what is hidden from it."""
+        seeing = super().answer(see_noise, strength)
+        weight = self._seeing()
+        shuffle = self.plan.shuffle if self.fits else 1
+        told = see_noise() if self.is_told else None
+
+        def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+            seen = seeing(batch, origins)
+            if weight == 1:
+                return seen
+            filled = self._filled(batch, seen, origins, told)
+            return torch.lerp(batch, torch.lerp(filled, seen, weight), strength)
+
+        return infer if shuffle == 1 else _apart(infer, shuffle)
+
+    def _seeing(self) -> float:
+        """How far to trust what the net makes of what it sees, noise that neighbours share too."""
+        if not self.fits:
+            return 1.0
+        learnt = 1 - (self.fits[-1].after / max(self.fits[0].before, 1e-12)) ** 2
+        return min(self.plan.seeing, STRANGE_SEEING) if learnt > STRANGE else self.plan.seeing
+
+    def _filled(
+        self, batch: Tensor, seen: Tensor, origins: list[tuple[int, int]], told: Told | None
+    ) -> Tensor:
+        """The mean guess at each sample over the masks that hide it; `seen` where none does."""
+        config = self.net.config
+        by_sample = bool(
+            getattr(config, "sampled", False) or getattr(config, "mask_per_channel", False)
+        ) and not bool((batch[:, :1] == batch).all())
+        values = told.stabiliser.forward(batch) if told and told.stabiliser else batch
+        extra = {}
+        if told:
+            extra["level"] = torch.tensor(max(told.level, FAINT), device=batch.device)
+        total, count = torch.zeros_like(batch), torch.zeros_like(batch)
+        where = torch.tensor(origins, device=batch.device)
+        ratio = (self.plan.ratio, self.plan.ratio)
+        shape = (len(batch), batch.shape[1], batch.shape[2], batch.shape[3])
+        for index in range(PASSES):
+            key = MaskKey(self.settings.seed, index, where)
+            keep = channel_keep(key, shape, ratio, by_sample, batch.device)
+            guess = self.net(values, keep=keep, **extra).float()
+            if told and told.stabiliser:
+                guess = told.stabiliser.inverse(guess)
+            total += guess * (1 - keep)
+            count += (1 - keep).expand_as(count)
+        return torch.where(count > 0, total / count.clamp(min=1), seen)
+
+    @property
+    def needs(self) -> Needs:
+        """Of a net that sees every shuffle-th pixel: as many times as far."""
+        s = self.plan.shuffle if self.fits else 1
+        base = self._needs
+        return Needs(base.context * s, base.multiple * s, base.bytes_per_pixel)
+
+    @needs.setter
+    def needs(self, value: Needs) -> None:
+        self._needs = value
+
+    def describe(self) -> dict[str, object]:
+        """For --json, and in "told" for people: what was chosen, and how the fit went."""
+        shot = self if self.other is None else self.other
+        if not shot.fits:
+            return {"told": [shot.why or "nothing to fit"], "steps": 0}
+        first, last = shot.fits[0], shot.fits[-1]
+        steps, seconds = (sum(getattr(f, name) for f in shot.fits) for name in ("steps", "seconds"))
+        error = f"error on held-out samples {first.before:.4f} -> {last.after:.4f}"
+        kept = "" if last.after < first.before else "; no gain, the model as it came was used"
+        return {
+            "told": [
+                shot.why,
+                f"{steps} steps in {seconds:.0f} s, {ENDED[last.ended]}; {error}{kept}",
+            ],
+            "steps": steps,
+            "fit_seconds": round(seconds, 3),
+            "ended": last.ended,
+            "error_before": round(first.before, 6),
+            "error_after": round(last.after, 6),
+        }
+
+    def leave_if_interrupted(self) -> None:
+        """Raises KeyboardInterrupt after the picture whose fit was interrupted has been written."""
+        if self.interrupted or (self.other is not None and self.other.interrupted):
+            raise KeyboardInterrupt
+
+
+def regions_of(page: np.ndarray) -> list[np.ndarray]:
+    """The page (H, W, C), or windows spread over it where it is large; views."""
+    height, width = page.shape[:2]
+    if height * width <= (SIDE * GRID) ** 2:
+        return [page]
+    tops, lefts = (
+        [i * (length - SIDE) // (GRID - 1) if length > SIDE else 0 for i in range(GRID)]
+        for length in (height, width)
+    )
+    return [
+        page[y : y + SIDE, x : x + SIDE] for y in dict.fromkeys(tops) for x in dict.fromkeys(lefts)
+    ]
+
+
+def _shuffled(window: Window, s: int) -> list[Window]:
+    """The window, or the s * s smaller ones that it is taken apart into, colours kept together."""
+    height, width = (length // s * s for length in window.values.shape[1:])
+    if s == 1 or min(height, width) < s:
+        return [window]
+    parts = F.pixel_unshuffle(window.values[:, None, :height, :width], s)
+    return [replace(window, values=part) for part in parts.transpose(0, 1)]
+
+
+def _apart(infer: Infer, s: int) -> Infer:
+    """`infer` on each of the s * s pictures that every s-th pixel makes, and put together again."""
+
+    def apart(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        count, channels, height, width = batch.shape
+        parts = F.pixel_unshuffle(batch.reshape(-1, 1, height, width), s)
+        parts = parts.reshape(count, channels, s * s, height // s, width // s).transpose(1, 2)
+        each = [(top // s, left // s) for top, left in origins for _ in range(s * s)]
+        done = infer(parts.flatten(0, 1).contiguous(), each)
+        done = done.reshape(count, s * s, channels, height // s, width // s).transpose(1, 2)
+        return F.pixel_shuffle(done.reshape(-1, s * s, height // s, width // s), s).reshape(
+            batch.shape
+        )
+
+    return apart

@@ -1,0 +1,101 @@
+"""How a net is fitted to one picture: what the user asked for, and what the noise suggests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mdn.errors import UsageError
+from mdn.noise.estimate import NoiseEstimate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a fit needs to know.
+
+    Attributes:
+        iters: steps at most; 0 leaves the net as it is.
+        lr: peak learning rate of Adam, falling as a cosine.
+        ratio: share of the samples that a step hides.
+        ema: decay of the averaged weights, which are what is used.
+        shuffle: the picture is taken apart into shuffle^2 smaller ones, each colour for itself, so
+            that neighbours which share noise come to lie in different ones.
+        seeing: 0 to 1: weight of the net's answer to what it sees against its guess of what is
+            hidden from it.
+        crop, batch: side and number of the crops of a step.
+        why: what was chosen, and for what reason, in words.
+    """
+
+    iters: int = 150
+    lr: float = 1e-4
+    ratio: float = 0.3
+    ema: float = 0.95
+    shuffle: int = 1
+    seeing: float = 1.0
+    crop: int = 96
+    batch: int = 4
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for; None where it is left to mdn. As Plan, and:
+
+    Attributes:
+        preset: auto; fast: fewer steps; synthetic: noise that is independent from pixel to pixel;
+            real: noise that is not (the two cases of MPI, NeurIPS 2024, section 4.1).
+        from_scratch: forget what the net has learnt.
+    """
+
+    preset: str = "auto"
+    iters: int | None = None
+    lr: float | None = None
+    ratio: float | None = None
+    ema: float | None = None
+    shuffle: int | None = None
+    from_scratch: bool = False
+
+
+PRESETS: dict[str, Plan] = {
+    "auto": Plan(),
+    "fast": Plan(iters=60, ema=0.9),
+    "synthetic": Plan(iters=1000, ratio=0.3, ema=0.99, why="preset synthetic"),
+    "real": Plan(iters=1000, ratio=0.85, ema=0.99, seeing=0.5, why="preset real"),
+}
+SCRATCH = Plan(iters=1500, lr=2e-3, ema=0.99)
+CLEAN = 1.0  # sigma, 0-255 scale: below it there is nothing to gain
+
+
+def make_plan(wishes: Wishes, seen: NoiseEstimate | None) -> Plan:
+    """The plan for a picture whose noise was `seen`; None: it cannot be told.
+
+    Raises:
+        UsageError: a wish that makes no sense; names the option.
+    """
+    if wishes.preset not in PRESETS:
+        raise UsageError(f"--preset {wishes.preset}: choose one of {', '.join(PRESETS)}")
+    plan = PRESETS[wishes.preset]
+    if wishes.from_scratch:
+        plan = replace(plan, iters=SCRATCH.iters, lr=SCRATCH.lr, ema=SCRATCH.ema, seeing=0.0)
+    if wishes.preset in ("auto", "fast"):
+        plan = _for_noise(plan, seen, wishes.from_scratch)
+    asked = {
+        name: value
+        for name in ("iters", "lr", "ratio", "ema", "shuffle")
+        if (value := getattr(wishes, name)) is not None
+    }
+    if seen is not None and seen.level < CLEAN and wishes.iters is None:
+        asked["iters"] = 0
+    return replace(plan, **asked)
+
+
+def _for_noise(plan: Plan, seen: NoiseEstimate | None, scratch: bool) -> Plan:
+    if seen is None:
+        return replace(plan, why="too small to tell its noise")
+    if seen.level < CLEAN:
+        return replace(plan, why=f"sigma {seen.level:.1f}: clean already, changed little")
+    if seen.correlated:
+        reason = "neighbours share noise, so what is seen counts half"
+        plan = replace(plan, seeing=0.0 if scratch else 0.5)
+    else:
+        reason = "no noise shared by neighbours"
+    return replace(plan, why=f"sigma {seen.level:.0f}, {reason}; {plan.ratio:.0%} hidden a step")

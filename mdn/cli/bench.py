@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -249,6 +250,7 @@ def bench(
 
     if threads is not None:
         torch.set_num_threads(threads)
+        os.environ["OIDN_NUM_THREADS"] = str(threads)  # read when its library is loaded
     settings = task.Settings(
         models=_split(model),
         data=_split(data),

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.encoding import Anscombe, Counts
 from mdn.encoding.counts import HIGH, LOW
 from mdn.engine import Infer
 from mdn.noise import impulses
+from mdn.noise.correlation import BLOCK, reach
 from mdn.noise.estimate import NoiseEstimate
 from mdn.tasks.told import FAINT, FAINTEST, Told, see
 
@@ -35,24 +37,26 @@ class Measured:
     Attributes:
         coding: its samples to the net's values and back.
         seen: the noise estimate, on the scale that it was made on.
+        level: standard deviation of the noise of encoded values.
+        spacing: how far apart samples must be for their noise to be independent.
     """
 
     coding: Counts
     seen: NoiseEstimate
+    level: float
+    spacing: int
 
     @property
     def told(self) -> Told:
         """What to tell a net that wants to be told."""
-        level = self.coding.level or 0.0
-        share = min(1.0, max(0.0, (level - FAINTEST) / (FAINT - FAINTEST)))
-        return Told(level, share=share, seen=self.seen)
+        share = min(1.0, max(0.0, (self.level - FAINTEST) / (FAINT - FAINTEST)))
+        return Told(self.level, share=share, seen=self.seen)
 
     def describe(self) -> dict[str, float]:
         """For --json: the line of the noise's variance in the unit of the file."""
         curve = self.coding.curve
-        if curve is None:
-            return {"gain": 0.0, "offset": 0.0}
-        return {"gain": round(curve.gain, 6), "offset": round(curve.offset, 6)}
+        gain, offset = (0.0, 0.0) if curve is None else (curve.gain, curve.offset)
+        return {"gain": round(gain, 6), "offset": round(offset, 6), "spacing": self.spacing}
 
 
 def measure(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -> Measured:
@@ -73,7 +77,12 @@ def measure(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -
     if high <= low:
         low, high = float(finite.min()), float(finite.max())
     high = max(high, low + _least(dtype, low))
-    return Measured(Counts(dtype, low, high, _curve(seen, black, white, low)), seen)
+    coding = Counts(dtype, low, high, _curve(seen, black, white, low))
+    level, spacing = coding.level or 0.0, 1
+    if seen.correlated and min(stored.shape[1:]) >= BLOCK:
+        found = reach(torch.from_numpy(coding.encode(stored)))
+        level, spacing = found.deviation, found.spacing
+    return Measured(coding, seen, level, spacing)
 
 
 def sample(planes: Sequence[tuple[tuple[int, int], Region]]) -> np.ndarray:
@@ -141,8 +150,46 @@ def mending(infer: Infer, measured: Sequence[Measured]) -> Infer:
         parts = []
         for index, each in enumerate(measured):
             part = batch[:, index : index + 1]
-            level = each.coding.level
-            parts.append(part if level is None else impulses.mended(part, level))
+            parts.append(impulses.mended(part, each.level) if each.level else part)
         return infer(torch.cat(parts, 1), origins)
 
     return mended
+
+
+def spaced(infer: Infer, distance: int) -> Infer:
+    """`infer` on every `distance`-th sample at a time, all such pictures put together again.
+
+    A net that expects white noise takes smooth noise for structure. Taken that far apart, samples
+    have independent noise (pixel-shuffle down-sampling, Zhou et al., AAAI 2020, section 3.2).
+    """
+    if distance == 1:
+        return infer
+
+    def apart(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        count, channels, height, width = batch.shape
+        phases = distance * distance
+        small = F.pixel_unshuffle(batch, distance)
+        small = small.reshape(count, channels, phases, height // distance, width // distance)
+        small = small.transpose(1, 2).reshape(-1, channels, *small.shape[-2:])
+        output = infer(small, [origin for origin in origins for _ in range(phases)])
+        output = output.reshape(count, phases, channels, *small.shape[-2:]).transpose(1, 2)
+        whole = output.reshape(count, channels * phases, *small.shape[-2:])
+        return _evened(F.pixel_shuffle(whole, distance), distance)
+
+    return apart
+
+
+def _evened(x: Tensor, period: int) -> Tensor:
+    """x without what repeats every `period` samples: the seams between the small pictures.
+
+    Structure as fine as that was under the smooth noise, and is not in them either.
+    """
+    kernel = torch.ones(period)
+    if period % 2 == 0:  # kept in the middle
+        kernel = F.conv1d(kernel[None, None], torch.ones(1, 1, 2), padding=1)[0, 0]
+    kernel = (kernel / kernel.sum()).to(x)
+    half = len(kernel) // 2
+    grown = F.pad(x, (half,) * 4, mode="replicate")
+    flat = grown.reshape(-1, 1, *grown.shape[-2:])
+    flat = F.conv2d(F.conv2d(flat, kernel[None, None, :, None]), kernel[None, None, None, :])
+    return flat.reshape(x.shape)

@@ -20,7 +20,7 @@ from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
 from mdn.tasks import stacks
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
-from mdn.tasks.counts import Measured, mending
+from mdn.tasks.counts import Measured, mending, spaced
 from mdn.tasks.files import describe, load, save
 from mdn.tasks.grain import REACH, grain
 from mdn.tasks.planes import Choice
@@ -127,7 +127,12 @@ class Denoiser:
     def counting(self, measured: Sequence[Measured]) -> Infer:
         """The net's answer to counts, one channel for each of `measured`; never mixed."""
         parts = [
-            in_channels(self.answer(functools.partial(self._told, each), 1.0), self.card.channels)
+            spaced(
+                in_channels(
+                    self.answer(functools.partial(self._told, each), 1.0), self.card.channels
+                ),
+                each.spacing,
+            )
             for each in measured
         ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -225,7 +227,11 @@ def _counting(
         return result
 
     infer = denoiser.counting(measured)
-    stream(infer, denoiser.needs, denoiser.runtime, strip, encode, decode, progress)
+    # Tiles must begin where all the samples of a spacing do.
+    far = math.lcm(*(each.spacing for each in measured))
+    needs = denoiser.needs
+    needs = replace(needs, context=needs.context * far, multiple=needs.multiple * far)
+    stream(infer, needs, denoiser.runtime, strip, encode, decode, progress)
 
 
 def _showing(

@@ -74,6 +74,16 @@ class RowsOut:
         self.out.write(data)
         self.counts[index] = len(data)
 
+    def holes(self) -> list[tuple[int, int]]:
+        """The parts of the file that the old segments held and the new ones do not."""
+        before = zip(self.rows.offsets, self.rows.counts, strict=True)
+        after = zip(self.offsets, self.counts, strict=True)
+        return [
+            (old + (count if new == old else 0), old + length)
+            for (old, length), (new, count) in zip(before, after, strict=True)
+            if new != old or count < length
+        ]
+
     def finish(self, page: TiffPage) -> None:
         """Enter where the segments are now. `page`: the page's own directory, not a summary."""
         if self.rows.straight is not None or self.counts == list(self.rows.counts):

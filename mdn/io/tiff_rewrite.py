@@ -14,6 +14,7 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from mdn.io.atomic import replacing
 from mdn.io.base import quiet
+from mdn.io.tiff_pack import Hole, pack
 from mdn.io.tiff_patch import RowsOut
 from mdn.io.tiff_rows import Rows
 from mdn.io.tiff_stack import Stack, picture_series
@@ -32,6 +33,7 @@ class Rewriter:
 
     def __init__(self, stack: Stack, out: BinaryIO, quality: int) -> None:
         self.stack, self.out, self.quality = stack, out, quality
+        self.holes: list[Hole] = []
         self.written: set[tuple[int, int]] = set()
 
     @contextmanager
@@ -42,6 +44,7 @@ class Rewriter:
         found = picture_series(self.stack.file)[series].pages[0 if rows.virtual else number]
         assert found is not None
         writer.finish(found if isinstance(found, TiffPage) else found.aspage())
+        self.holes += writer.holes()
         self.written.add((series, number))
 
     def rebuild_pyramid(self) -> None:
@@ -72,6 +75,7 @@ class Rewriter:
                 down = edges[top : min(top + count, target.height)] - start
                 writer.write(top, shrunk(source.read(start, stop), down, target.width))
             writer.finish(page if isinstance(page, TiffPage) else page.aspage())
+            self.holes += writer.holes()
 
 
 @contextmanager
@@ -88,6 +92,7 @@ def rewrite(stack: Stack, target: Path, quality: int = 95) -> Iterator[Rewriter]
         yield writer
         with quiet():
             writer.rebuild_pyramid()
+        pack(out, writer.holes)
 
 
 def shrunk(rows: np.ndarray, down: np.ndarray, width: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from mdn.errors import FileError, UsageError
 from mdn.io.tiff_rewrite import rewrite
 from mdn.io.tiff_stack import open_stack
 
-POSITIONS = {273, 279, 324, 325}  # where the segments lie: the only thing that may change
+POSITIONS = {273, 279, 324, 325, 330}  # where segments and levels lie: all that may change
 
 
 def noise(*shape: int, dtype: Any = np.uint16, seed: int = 0) -> np.ndarray:
@@ -312,3 +312,48 @@ def test_the_collection_comes_back(shared_data: Path, tmp_path: Path) -> None:
         with tifffile.TiffFile(path) as file:
             pixels = file.series[0].asarray()
         compare(path, target, pixels + pixels.dtype.type(7))
+
+
+def smooth(path: Path, target: Path) -> None:
+    """Writes pictures that pack into next to nothing."""
+    with open_stack(path) as stack, rewrite(stack, target) as out:
+        for plane in stack.planes:
+            with out.page(plane.series, plane.number, plane.rows) as writer:
+                writer.write(0, plane.rows.read(0, plane.rows.height) // 1000 + 5)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_clean_pixels_take_less_room(tmp_path: Path, order: str, big: bool) -> None:
+    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    with tifffile.TiffWriter(path, byteorder=order, bigtiff=big) as writer:
+        for number in range(3):
+            writer.write(
+                noise(100, 120, seed=number), compression="zlib", tile=(32, 32), metadata=None,
+                description=f"page {number}, a text that needs room", datetime=True,
+                resolution=(3.5, 3.5), extratags=[(34675, 7, 99, b"\1" * 99, True)],
+            )  # fmt: skip
+    smooth(path, target)
+    with tifffile.TiffFile(path) as file:
+        compare(path, target, np.full_like(file.series[0].asarray(), 5))
+    assert target.stat().st_size < path.stat().st_size / 3
+    with tifffile.TiffFile(target) as file:
+        assert all((page.asarray() == 5).all() for page in file.pages)
+
+
+def test_a_pyramid_is_packed_whole(tmp_path: Path) -> None:
+    path, target = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
+    base = pyramid(path)
+    smooth(path, target)
+    compare(path, target, np.full_like(base, 5))
+    assert target.stat().st_size < path.stat().st_size / 3
+    with tifffile.TiffFile(target) as file:
+        assert all((level.asarray() == 5).all() for level in file.series[0].levels)
+
+
+def test_tags_that_only_their_maker_knows_keep_the_file_as_it_is(tmp_path: Path) -> None:
+    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(path, noise(99, 99), compression="zlib", extratags=[(65100, 4, 1, 8, True)])
+    smooth(path, target)
+    assert target.stat().st_size == path.stat().st_size
+    assert (tifffile.imread(target) == 5).all()

@@ -124,6 +124,10 @@ class Denoiser:
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress
         )
 
+    def spacing(self, measured: Measured) -> int:
+        """How far apart samples must be to be shown to the net together; see `counts.spaced`."""
+        return measured.spacing
+
     def counting(self, measured: Sequence[Measured]) -> Infer:
         """The net's answer to counts, one channel for each of `measured`; never mixed."""
         parts = [
@@ -131,7 +135,7 @@ class Denoiser:
                 in_channels(
                     self.answer(functools.partial(self._told, each), 1.0), self.card.channels
                 ),
-                each.spacing,
+                self.spacing(each),
             )
             for each in measured
         ]

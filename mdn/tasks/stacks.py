@@ -228,7 +228,7 @@ def _counting(
 
     infer = denoiser.counting(measured)
     # Tiles must begin where all the samples of a spacing do.
-    far = math.lcm(*(each.spacing for each in measured))
+    far = math.lcm(*(denoiser.spacing(each) for each in measured))
     needs = denoiser.needs
     needs = replace(needs, context=needs.context * far, multiple=needs.multiple * far)
     stream(infer, needs, denoiser.runtime, strip, encode, decode, progress)

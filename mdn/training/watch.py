@@ -54,8 +54,8 @@ class Watch:
                 batch = noisy[None].to(self.device)
                 # What a levelled net is told here is the truth; in use it is an estimate, which
                 # leaves impulses out.
-                level = (noisy - clean).std() * (kind not in IMPULSIVE)
-                told = {"level": level.to(self.device)} if levelled else {}
+                deviation = (noisy - clean).std() * (kind not in IMPULSIVE)
+                told = {"level": deviation.to(self.device)} if levelled else {}
                 if self.mask:
                     told["keep"] = _keep(self.mask, clean, generator).to(self.device)
                 with autocast:

@@ -219,3 +219,19 @@ def test_counts_have_a_default_model_of_their_own(
     assert chosen == "cells"
     named = denoised(path, tmp_path / "c.tif").outcomes[0].details["model"]
     assert named == "unittest"
+
+
+def test_smooth_noise_is_taken_apart_in_tiles_as_in_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(0, 120, (502, 402))
+    smooth = sum(drawn[i : i + 500, j : j + 400] for i in range(3) for j in range(3)) / 9
+    tifffile.imwrite(path, np.rint(1000 + smooth).astype(np.uint16), photometric="minisblack")
+    outcome = denoised(path, tmp_path / "b.tif", model="photo").outcomes[0]
+    assert outcome.details["noise"]["0"]["spacing"] == 3, outcome  # type: ignore[index]
+    after = tifffile.imread(tmp_path / "b.tif").astype(float)
+    assert after.std() < smooth.std() / 4
+    whole = denoised(path, tmp_path / "c.tif", model="photo", tile=4096)
+    assert whole.exit_code == 0
+    difference = after - tifffile.imread(tmp_path / "c.tif").astype(float)
+    assert np.abs(difference).max() <= 0.05 * smooth.std()

@@ -21,6 +21,7 @@ from mdn.nets.masking import MaskKey, channel_keep
 from mdn.noise.estimate import is_clipped
 from mdn.registry import store
 from mdn.tasks.batch import Job, Report
+from mdn.tasks.counts import Measured
 from mdn.tasks.denoise import Denoiser, Part
 from mdn.tasks.told import FAINT, Told, look, tell
 from mdn.tasks.zeroshot import state
@@ -85,6 +86,10 @@ class ZeroShot(Denoiser):
     def net(self) -> nn.Module:  # type: ignore[override]
         """The net fitted to the picture at hand, or the start."""
         return self.fitted if self.fitted is not None else self.start
+
+    def spacing(self, measured: Measured) -> int:
+        """A net that was fitted sees pixels as its plan says; see `_apart`."""
+        return 1 if self.fits else super().spacing(measured)
 
     def begin(self, job: Job) -> None:
         """A new picture: nothing of the last one stays."""

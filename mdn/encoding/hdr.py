@@ -1,0 +1,82 @@
+"""Linear light of any range, and back: exposure, then an invertible curve. decode(encode(x)) is x.
+
+The curve is the logarithm of mu-law companding, as Kalantari & Ramamoorthi use it to show radiance
+to a net ("Deep High Dynamic Range Imaging of Dynamic Scenes", SIGGRAPH 2017, equation 3):
+
+    y = sign(x) * log(1 + mu |x|) / log(1 + mu)
+
+It takes 0 to 0 and 1 to 1, goes on above 1 without end, and treats negative values alike. The
+exposure is Reinhard's ("Photographic Tone Reproduction for Digital Images", SIGGRAPH 2002,
+equations 1 and 2): the logarithmic mean of the luminance becomes the middle gray, 0.18.
+
+`Srgb` is the other one: what display pictures and the tables of papers know, range 0 to 1 only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIDDLE_GRAY = 0.18
+MU = 30.0
+_DARK = 1e-8  # less than this is no light: a render's empty background says nothing on exposure
+
+
+def exposure(picture: np.ndarray) -> float:
+    """What to multiply a whole picture with so that its middle becomes middle gray.
+
+    Args:
+        picture: (..., C), linear light, any float dtype; samples that are not finite play no part.
+
+    Returns:
+        A positive factor; 1 for a picture without light.
+    """
+    light = picture.astype(np.float64).mean(-1)
+    light = light[np.isfinite(light) & (light > _DARK)]
+    return float(MIDDLE_GRAY / np.exp(np.log(light).mean())) if light.size else 1.0
+
+
+@dataclass(frozen=True)
+class Hdr:
+    """The whole range of linear light.
+
+    Attributes:
+        exposure: factor before the curve; one for a whole picture, or a whole shot.
+        mu: how strongly dark is opened up.
+    """
+
+    exposure: float = 1.0
+    mu: float = MU
+
+    def encode(self, linear: np.ndarray) -> np.ndarray:
+        """Linear light, finite -> float32; 0 stays 0, the exposed 1 stays 1."""
+        exposed = np.abs(linear.astype(np.float64)) * (self.mu * self.exposure)
+        return (np.copysign(np.log1p(exposed), linear) / np.log1p(self.mu)).astype(np.float32)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """The way back from `encode`, as float32."""
+        wide = np.abs(values.astype(np.float64)) * np.log1p(self.mu)
+        linear = np.expm1(wide) / (self.mu * self.exposure)
+        top = np.finfo(np.float32).max
+        return np.copysign(np.minimum(linear, top), values).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Srgb:
+    """Display pictures: clipped to 0..1, then the curve of sRGB (IEC 61966-2-1).
+
+    The protocol of Chen et al. (CVPR 2023) for renders. What is beyond 0..1 is lost.
+    """
+
+    def encode(self, linear: np.ndarray) -> np.ndarray:
+        """Linear light -> 0..1."""
+        x = np.clip(linear.astype(np.float64), 0, 1)
+        curved = 1.055 * x ** (1 / 2.4) - 0.055
+        return np.where(x <= 0.0031308, 12.92 * x, curved).astype(np.float32)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """The way back, for 0..1."""
+        y = np.clip(values.astype(np.float64), 0, 1)
+        curved = ((y + 0.055) / 1.055) ** 2.4
+        return np.where(y <= 0.04045, y / 12.92, curved).astype(np.float32)

@@ -1,0 +1,166 @@
+"""Which channels form a layer, and what the layer is for: beauty, a light, a guide, data.
+
+Names are those that the renderers write by themselves:
+
+    Cycles   ViewLayer.Combined.R, ViewLayer.Denoising Albedo.R, ViewLayer.Vector.X, Combined_key
+    Arnold   R, RGBA_key.R, albedo.R, N.X, motionvector.X, crypto_object00.R
+    V-Ray    R, diffuseFilter.R, VRayDiffuseFilter.R, normals.X, bumpNormals.X, velocity.R
+    Mitsuba  R, albedo.R, sh_normal.X, dd.T, position.X
+    pbrt     R, Albedo.R, Ns.X, P.X, Variance.R
+    Karma    C.r, albedo.r, N.x, basecolor.r, motionvector.x
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mdn.io.exr import Exr
+
+Role = Literal[
+    *("beauty", "light", "albedo", "normal", "depth", "motion", "alpha"),
+    *("cryptomatte", "id", "position", "variance", "data"),
+]
+
+_COLOURS = ("rgb", "xyz", "uvw")  # the last part of the names of a layer's channels, lower case
+_BEAUTY = {"", "beauty", "combined", "rgba", "rgb", "c", "image", "noisyimage", "final", "color"}
+_GUIDES: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("cryptomatte", re.compile(r"crypto.*|u?crypto(object|material|asset)?\d*")),
+    ("variance", re.compile(r".*variance|stddev|sigma|.*error")),
+    ("albedo", re.compile(r".*albedo.*|(vray)?(raw)?diffusefilter|basecolou?r|diff(use)?col(ou?r)?")),
+    ("normal", re.compile(r"n[sgn]?|(.*_)?.*normals?|shnormal")),
+    ("depth", re.compile(r"z|.*depth|zdepth|mist|dd|distance")),
+    ("motion", re.compile(r"(motion|velocity)(vectors?)?|vectors?|mv|flow|.*motionvectors?")),
+    ("position", re.compile(r"p|pref|(world)?position|point|uvs?|st|pos")),
+    ("id", re.compile(r".*id|index(ob|ma)|.*mask.*|.*matte.*|.*index")),
+)
+# Layers whose values are no light, though they come as colours: never denoised by "auto".
+_NOT_LIGHT = re.compile(
+    r".*(ao|occlusion|shadowcatcher|shadowraw|samplerate|samplecount|debug|curvature|fresnel|facing"
+    r"|toon|wire|uv|hairid|glosscol|transcol|subsurfacecol|filter)|.*filter|gloss(y)?col(or)?"
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Channels of one part that belong together.
+
+    Attributes:
+        part: which part of the file.
+        name: as a user writes it: the channels' names without their last part; the part's name
+            where the channels have no other; "rgb" for the beauty that has no name at all.
+        channels: the channels, colours in the order R G B (X Y Z), or a single one.
+        role: what it is for.
+        alpha: the channel of its alpha, or nothing.
+    """
+
+    part: int
+    name: str
+    channels: tuple[str, ...]
+    role: Role
+    alpha: str = ""
+
+    def pixels(self, exr: Exr) -> np.ndarray:
+        """(H, W, C) as stored."""
+        planes = exr.parts[self.part]
+        return np.stack([planes[key] for key in self.channels], -1)
+
+
+def layers(exr: Exr) -> list[Layer]:
+    """All layers of a file, each channel in just one (alpha stands with its colours)."""
+    found: list[Layer] = []
+    for index, planes in enumerate(exr.parts):
+        groups: dict[str, dict[str, str]] = {}
+        for key in planes:
+            prefix, _, last = key.rpartition(".")
+            groups.setdefault(prefix, {})[last.lower()] = key
+        for prefix, members in groups.items():
+            found += _split(exr, index, prefix, members)
+    return found
+
+
+def _split(exr: Exr, part: int, prefix: str, members: dict[str, str]) -> list[Layer]:
+    """The layers of the channels that share a prefix: R G B A, and any others alone."""
+    title = prefix or exr.headers.parts[part].name
+    floats = {k: v for k, v in members.items() if exr.parts[part][v].dtype.kind == "f"}
+    rest, made = dict(members), []
+    for letters in _COLOURS:
+        if all(letter in floats for letter in letters):
+            keys = tuple(rest.pop(letter) for letter in letters)
+            role = role_of(title, keys)
+            alpha = floats.get("a", "") if letters == "rgb" else ""
+            if role == "cryptomatte" or role == "motion":
+                keys += tuple(rest.pop(k) for k in ("a", "w") if k in rest)
+                alpha = ""
+            elif alpha:
+                rest.pop("a")
+            made.append(Layer(part, title or letters, keys, role, alpha))
+            break
+    if not made and "y" in floats and not {"x", "z", "ry", "by"} & set(rest):
+        alpha = rest.pop("a", "") if "a" in floats else ""
+        keys = (rest.pop("y"),)
+        made.append(Layer(part, title or "y", keys, role_of(title, keys), alpha))
+    for last, key in rest.items():
+        name = f"{title}.{key.rpartition('.')[2]}" if title else key
+        kind = exr.parts[part][key].dtype.kind
+        role = "id" if kind == "u" else _single(title, last)
+        made.append(Layer(part, name, (key,), role))
+    return made
+
+
+def _single(title: str, last: str) -> Role:
+    """A channel that stands alone: what it is called, or else what its layer is called."""
+    if last in ("a", "alpha", "ar", "ag", "ab"):
+        return "alpha"
+    own = role_of(last, (last,))
+    of_layer = role_of(title, (last,)) if title else "data"
+    if of_layer in ("light", "beauty"):
+        return own if own not in ("light", "beauty") else "data"
+    return own if own in ("depth", "id") else of_layer
+
+
+def role_of(title: str, channels: Sequence[str]) -> Role:
+    """What a layer of this name is for, by the usual names of the renderers."""
+    last = title.rpartition(".")[2]
+    plain = re.sub(r"[^a-z0-9]", "", last.lower())
+    for role, pattern in _GUIDES:
+        if pattern.fullmatch(plain):
+            return role
+    if plain in _BEAUTY:
+        return "beauty"
+    xyz = {key.rpartition(".")[2].lower() for key in channels} >= {"x", "y", "z"}
+    return "data" if xyz or _NOT_LIGHT.fullmatch(plain) else "light"
+
+
+def beauty(found: Sequence[Layer]) -> list[Layer]:
+    """The beauty of each part and view; where none is called so, the first that is light."""
+    named = [layer for layer in found if layer.role == "beauty"]
+    return named or [layer for layer in found if layer.role == "light"][:1]
+
+
+def find(found: Sequence[Layer], name: str) -> list[Layer]:
+    """The layers that a user means by `name`: the whole name, or its last part, in any case."""
+    wanted = name.strip().lower()
+    exact = [layer for layer in found if layer.name.lower() == wanted]
+    return exact or [
+        layer for layer in found if layer.name.lower().rpartition(".")[2] == wanted
+    ]
+
+
+def guide(found: Sequence[Layer], role: Role, beside: Layer) -> Layer | None:
+    """The guide of this role that covers the same pixels as `beside`, or none.
+
+    One made for denoising goes before others; the same part and the same view layer likewise.
+    """
+    fit = [layer for layer in found if layer.role == role and len(layer.channels) in (1, 3)]
+    prefix = beside.name.rpartition(".")[0]
+
+    def order(layer: Layer) -> tuple[bool, bool, bool]:
+        made = "denois" in layer.name.lower()
+        return layer.part != beside.part, layer.name.rpartition(".")[0] != prefix, not made
+
+    return min(fit, key=order, default=None)

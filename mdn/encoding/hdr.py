@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MIDDLE_GRAY = 0.18
-MU = 30.0
+MU = 10.0
 _DARK = 1e-8  # less than this is no light: a render's empty background says nothing on exposure
 
 

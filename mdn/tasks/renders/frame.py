@@ -1,0 +1,230 @@
+"""One EXR file: which layers are denoised and with which guides, and the file that comes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mdn.encoding.hdr import Hdr, Srgb, exposure
+from mdn.io.exr import Exr
+from mdn.io.exr.layers import Layer, layers
+from mdn.tasks.renders import repair, sums
+from mdn.tasks.renders.clean import Coding, Curve, clean
+from mdn.tasks.renders.wishes import Source, Wishes, chosen, guides_for
+
+# (linear light (H, W, C), its coding, progress) -> the same, denoised by the net.
+Net = Callable[[np.ndarray, Coding, Callable[[float], None]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What is the same for every frame of a shot: exposure, and the depth that counts as 1."""
+
+    exposure: float = 1.0
+    depth: float = 1.0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is to be done to one file.
+
+    Attributes:
+        found: all its layers.
+        targets: those to denoise.
+        guides: by target, where its guides are.
+        sums: lights that are to add up.
+    """
+
+    file: Exr
+    found: list[Layer]
+    targets: list[Layer]
+    guides: dict[Layer, list[Source]]
+    sums: list[sums.Sum] = field(default_factory=list)
+
+
+def plan(file: Exr, wishes: Wishes) -> Planned:
+    """Reads the layers' roles, and chooses. Raises FileError: see `wishes.chosen`."""
+    found = layers(file)
+    targets = chosen(file, found, wishes)
+    adding: list[sums.Sum] = []
+    if wishes.keep_sums:
+        adding = [each for each in sums.find(file, found) if each.total in targets]
+        terms = {term for each in adding for term in each.terms}
+        targets = [layer for layer in found if layer in targets or layer in terms]
+    guides = {layer: guides_for(file, found, layer, wishes) for layer in targets}
+    return Planned(file, found, targets, guides, adding)
+
+
+def measure(planned: Planned) -> Constants:
+    """Exposure and depth of one frame: the whole picture's, and its first beauty's."""
+    first = planned.targets[0]
+    light = first.pixels(planned.file)
+    depths = [each for each in planned.guides[first] if each.layer.role == "depth"]
+    deep = 1.0
+    if depths:
+        values = np.abs(depths[0].layer.pixels(depths[0].file).astype(np.float32))
+        values = values[np.isfinite(values) & (values < 1e9)]  # beyond: "no surface"
+        deep = float(np.percentile(values, 99)) if values.size else 1.0
+    return Constants(exposure(light), deep or 1.0)
+
+
+def denoise(
+    planned: Planned,
+    net: Net,
+    wishes: Wishes,
+    constants: Constants,
+    strength: float,
+    progress: Callable[[float], None],
+    after: Callable[[Layer, np.ndarray], np.ndarray] = lambda layer, light: light,
+) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
+    """The file with its targets denoised.
+
+    Args:
+        net: see `Net`.
+        strength: 0 to 1: mixed with the noisy light, in linear light.
+        after: told every denoised layer (H, W, C), and returns what to store of it (motion).
+
+    Returns:
+        The file, the channels that are not as they came, and counts of odd samples.
+    """
+    odd: Counter[str] = Counter()
+    if strength == 0:
+        return planned.file, frozenset(), odd
+    light: dict[Layer, np.ndarray] = {}
+    for index, layer in enumerate(planned.targets):
+        share = lambda done, index=index: progress((index + done) / len(planned.targets))  # noqa: E731
+        stored = layer.pixels(planned.file)
+        odd += repair.count_odd(stored)
+        noisy = repair.finite(stored.astype(np.float32))
+        given = noisy
+        if wishes.clamp_fireflies is not None:
+            given, clamped = repair.clamp_fireflies(noisy, wishes.clamp_fireflies)
+            odd["fireflies"] += clamped
+        result = _one(planned, layer, given, net, wishes, constants, share)
+        result = after(layer, result)
+        result = given + strength * (result - given)
+        light[layer] = _empty_stays_empty(planned.file, layer, noisy, result)
+    return _stored(planned, light, odd)
+
+
+def _one(
+    planned: Planned,
+    layer: Layer,
+    noisy: np.ndarray,
+    net: Net,
+    wishes: Wishes,
+    constants: Constants,
+    progress: Callable[[float], None],
+) -> np.ndarray:
+    """One layer (H, W, C) float32, finite -> the same, denoised."""
+    if wishes.tonemap == "srgb":
+        coding = Srgb()
+        shown = coding.decode(coding.encode(noisy))
+        return net(shown, coding, progress)
+    curve = Curve(Hdr(constants.exposure), constants.exposure)
+    guides = _guides(planned.guides[layer], constants)
+    page = lambda picture, told: net(picture, curve.coding, told)  # noqa: E731
+    return clean(page, curve, noisy, guides, progress)
+
+
+def _guides(sources: list[Source], constants: Constants) -> np.ndarray | None:
+    """(H, W, D) float32, each about 0..1, finite."""
+    planes = []
+    for source in sources:
+        values = source.layer.pixels(source.file).astype(np.float32)
+        if source.layer.role == "depth":
+            values = np.clip(values / constants.depth, -1, 1)
+        planes.append(np.clip(np.nan_to_num(values, posinf=1, neginf=0), -1, 2))
+    return np.concatenate(planes, -1) if planes else None
+
+
+def _empty_stays_empty(
+    file: Exr, layer: Layer, noisy: np.ndarray, result: np.ndarray
+) -> np.ndarray:
+    """Where nothing was covered and nothing lit, nothing appears: colour is premultiplied."""
+    if not layer.alpha:
+        return result
+    empty = (file.parts[layer.part][layer.alpha] == 0) & (noisy == 0).all(-1)
+    return np.where(empty[..., None], 0, result)
+
+
+def _stored(
+    planned: Planned, light: dict[Layer, np.ndarray], odd: Counter[str]
+) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
+    """The layers rounded to their dtypes, sums kept, in a file that is otherwise the same."""
+    parts = [dict(part) for part in planned.file.parts]
+    changed: set[tuple[int, str]] = set()
+
+    def put(layer: Layer, planes: list[np.ndarray]) -> None:
+        for key, plane in zip(layer.channels, planes, strict=True):
+            parts[layer.part][key] = plane
+            changed.add((layer.part, key))
+
+    def dtype(layer: Layer, at: int) -> np.dtype:
+        return planned.file.parts[layer.part][layer.channels[at]].dtype
+
+    for layer, values in light.items():
+        tops = [float(np.finfo(dtype(layer, at)).max) for at in range(values.shape[-1])]
+        odd["beyond the range"] += int((np.abs(values) > np.array(tops)).sum())
+        put(
+            layer,
+            [
+                np.clip(values[..., at], -top, top).astype(dtype(layer, at))
+                for at, top in enumerate(tops)
+            ],
+        )
+    for each in planned.sums:
+        terms = [parts[t.part] for t in each.terms]
+        for at, key in enumerate(each.total.channels):
+            planes = [part[t.channels[at]] for part, t in zip(terms, each.terms, strict=True)]
+            shared = sums.kept(
+                parts[each.total.part][key], planes, [plane.dtype for plane in planes]
+            )
+            for t, plane in zip(each.terms, shared, strict=True):
+                parts[t.part][t.channels[at]] = plane
+        if each is _last_sum(planned, each.total):
+            _total_from_terms(parts, each)
+    return replace(planned.file, parts=tuple(parts)), frozenset(changed), +odd
+
+
+def _last_sum(planned: Planned, total: Layer) -> sums.Sum:
+    return [each for each in planned.sums if each.total == total][-1]
+
+
+def _total_from_terms(parts: list[dict[str, np.ndarray]], each: sums.Sum) -> None:
+    """The beauty as its terms say it after rounding; with several sums, as the last one says."""
+    for at, key in enumerate(each.total.channels):
+        whole = parts[each.total.part]
+        top = float(np.finfo(whole[key].dtype).max)
+        summed = np.sum(
+            [parts[t.part][t.channels[at]].astype(np.float64) for t in each.terms], 0
+        )
+        whole[key] = np.clip(summed, -top, top).astype(whole[key].dtype)
+
+
+def mapping(planned: Planned, changed: frozenset[tuple[int, str]]) -> list[dict[str, object]]:
+    """Every layer: its channels, its role, and what became of it."""
+    guiding = {
+        source.layer
+        for each in planned.guides.values()
+        for source in each
+        if source.file is planned.file
+    }
+    rows: list[dict[str, object]] = []
+    for layer in planned.found:
+        fate = "denoised" if (layer.part, layer.channels[0]) in changed else "bit for bit"
+        guide = ", guides" if layer in guiding else ""
+        keys = [*layer.channels, *([layer.alpha] if layer.alpha else [])]
+        rows.append(
+            {
+                "layer": layer.name,
+                "part": planned.file.headers.parts[layer.part].name or layer.part,
+                "channels": keys,
+                "role": layer.role,
+                "fate": fate + guide,
+            }
+        )
+    return rows

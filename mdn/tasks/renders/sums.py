@@ -1,0 +1,95 @@
+"""Layers that add up to the beauty: found in the noisy file, true in the clean one.
+
+Which of them do is measured, not guessed from names: a set of layers is one that sums if its sum is
+the beauty at every pixel but for rounding. Light groups do, and so do the parts of the light
+(diffuse, specular, emission), each set for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from mdn.io.exr import Exr
+from mdn.io.exr.layers import Layer
+
+MOST = 14  # layers that are searched through: all their sets, 16 thousand
+SAMPLES = 512  # pixels that a set must first agree on
+ROUNDING = 4.0  # times what half precision rounds off each term
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A beauty and the lights that add up to it."""
+
+    total: Layer
+    terms: tuple[Layer, ...]
+
+
+def find(file: Exr, found: Sequence[Layer]) -> list[Sum]:
+    """Every sum of a file: sets of lights without a common member, the smallest first."""
+    sums: list[Sum] = []
+    for total in (layer for layer in found if layer.role == "beauty"):
+        window = file.headers.parts[total.part].data_window
+        lights = [
+            layer
+            for layer in found
+            if layer.role == "light"
+            and len(layer.channels) == len(total.channels)
+            and file.headers.parts[layer.part].data_window == window
+        ]
+        sums += _sums(file, total, lights[:MOST])
+    return sums
+
+
+def _sums(file: Exr, total: Layer, lights: list[Layer]) -> list[Sum]:
+    whole = _values(file, total)
+    parts = [_values(file, layer) for layer in lights]
+    light = np.abs(whole).reshape(-1, whole.shape[-1]).sum(-1)
+    most = np.argsort(light)[-SAMPLES * 4 :: 4]  # lit ones: black agrees with everything
+    few = [each.reshape(-1, whole.shape[-1])[most] for each in parts]
+    wanted = whole.reshape(-1, whole.shape[-1])[most]
+    sums: list[Sum] = []
+    left = list(range(len(lights)))
+    for size in range(2, len(lights) + 1):
+        for members in combinations(range(len(lights)), size):
+            if not all(index in left for index in members):
+                continue
+            if not _agree(wanted, [few[index] for index in members]):
+                continue
+            if _agree(whole, [parts[index] for index in members]):
+                sums.append(Sum(total, tuple(lights[index] for index in members)))
+                left = [index for index in left if index not in members]
+    return sums
+
+
+def _agree(total: np.ndarray, terms: list[np.ndarray]) -> bool:
+    """Whether the terms add up, but for the rounding of half floats in each."""
+    summed = np.sum(terms, 0)
+    size = np.sum(np.abs(terms), 0) + np.abs(total)
+    close = np.abs(summed - total) <= ROUNDING * 2.0**-11 * size + 1e-6
+    # A pixel in a thousand may be off: renderers clamp the beauty's fireflies.
+    return float(np.mean(close)) > 0.999
+
+
+def _values(file: Exr, layer: Layer) -> np.ndarray:
+    return np.nan_to_num(layer.pixels(file).astype(np.float64), posinf=0, neginf=0)
+
+
+def kept(total: np.ndarray, terms: list[np.ndarray], dtypes: list[np.dtype]) -> list[np.ndarray]:
+    """The terms, each rounded to its dtype, with the total's difference shared out among them.
+
+    Each takes of it as much as it is of the light; without light, all the same. The sum of what
+    comes back, rounded, is the total to be stored: then they add up to the last bit but one.
+    """
+    size = np.sum(np.abs(terms), 0, dtype=np.float64)
+    off = total.astype(np.float64) - np.sum(terms, 0, dtype=np.float64)
+    shared = []
+    for term, dtype in zip(terms, dtypes, strict=True):
+        share = np.where(size > 0, np.abs(term) / np.where(size > 0, size, 1), 1 / len(terms))
+        top = float(np.finfo(dtype).max)
+        shared.append(np.clip(term + share * off, -top, top).astype(dtype))
+    return shared

@@ -1,0 +1,128 @@
+"""What was asked of renders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdn.errors import FileError, UsageError
+from mdn.io import exr
+from mdn.io.exr.layers import Layer, beauty, find, guide, layers
+
+AUTO, NONE = "auto", "none"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The options of `mdn denoise` that are about renders.
+
+    Attributes:
+        layers: names of layers to denoise, or ("auto",): the beauty and all that is light; empty:
+            the beauty alone.
+        keep_sums: denoise the lights that add up to a beauty as well, and let them still do.
+        clamp_fireflies: times the light of its neighbours that a pixel may have; None: any.
+        tonemap: hdr, the whole range; or srgb, the protocol of papers: clipped to 0..1.
+        albedo, normal: auto, none, the name of a layer, or an EXR file that holds one.
+        motion: blend with the frame before, along motion vectors.
+        explain: tell what became of each layer.
+        shot: the files are frames of one shot: one exposure for all.
+    """
+
+    layers: tuple[str, ...] = ()
+    keep_sums: bool = False
+    clamp_fireflies: float | None = None
+    tonemap: str = "hdr"
+    albedo: str = AUTO
+    normal: str = AUTO
+    motion: bool = False
+    explain: bool = False
+    shot: bool = False
+
+    def check(self) -> None:
+        """Raises UsageError for a value that no file could satisfy."""
+        if self.tonemap not in ("hdr", "srgb"):
+            raise UsageError(f"--tonemap {self.tonemap}: choose hdr or srgb")
+        if self.clamp_fireflies is not None and not self.clamp_fireflies >= 1:
+            raise UsageError("--clamp-fireflies: choose 1 or more times the neighbours' light")
+        if self.motion and not self.shot:
+            raise UsageError("--motion needs the frames of a shot: frame.####.exr --frames 1-24")
+
+
+def chosen(file: exr.Exr, found: list[Layer], wishes: Wishes) -> list[Layer]:
+    """The layers to denoise, in the file's order.
+
+    Raises:
+        FileError: no beauty, no such layer, or one that holds no light.
+    """
+    if not wishes.layers:
+        picked = beauty(found)
+    elif wishes.layers == (AUTO,):
+        picked = [layer for layer in found if layer.role in ("beauty", "light")]
+    else:
+        picked = [layer for name in wishes.layers for layer in _named(file, found, name)]
+    if not picked:
+        known = ", ".join(layer.name for layer in found)
+        raise FileError(file.name, "has no beauty", f"name a layer with --layer: {known}")
+    return [layer for layer in found if layer in picked]
+
+
+def _named(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
+    fit = find(found, name)
+    if not fit:
+        known = ", ".join(layer.name for layer in found)
+        raise FileError(file.name, f"has no layer {name}", f"it has {known}")
+    if any(layer.role in ("id", "cryptomatte") for layer in fit):
+        raise FileError(file.name, f"layer {name} holds ids", "a mean of two ids is no id")
+    return fit
+
+
+@dataclass(frozen=True)
+class Source:
+    """A guide and the file that it is in."""
+
+    file: exr.Exr
+    layer: Layer
+
+
+def guides_for(file: exr.Exr, found: list[Layer], beside: Layer, wishes: Wishes) -> list[Source]:
+    """Albedo, normal and depth for one layer: those that there are, of its size.
+
+    Raises:
+        FileError: one that was named is not there, or covers other pixels.
+    """
+    sources: list[Source] = []
+    for role, wish in (("albedo", wishes.albedo), ("normal", wishes.normal), ("depth", AUTO)):
+        if wish == NONE or (role == "depth" and NONE == wishes.albedo == wishes.normal):
+            continue
+        if wish == AUTO:
+            layer = guide(found, role, beside)  # type: ignore[arg-type]
+            source = None if layer is None else Source(file, layer)
+        else:
+            source = _asked(file, found, role, wish)
+        if source is None:
+            continue
+        if source.file.headers.parts[source.layer.part].data_window == (
+            file.headers.parts[beside.part].data_window
+        ):
+            sources.append(source)
+        elif wish != AUTO:
+            raise FileError(file.name, f"--{role} {wish} covers other pixels than {beside.name}")
+    return sources
+
+
+def _asked(file: exr.Exr, found: list[Layer], role: str, wish: str) -> Source:
+    """A guide by the name of a layer, or out of another file."""
+    if fit := [layer for layer in find(found, wish) if len(layer.channels) in (1, 3)]:
+        return Source(file, fit[0])
+    path = Path(wish)
+    if not path.is_file():
+        raise FileError(file.name, f"--{role} {wish} names neither a layer of it nor a file")
+    other = exr.read(path)
+    inside = layers(other)
+    fit = [layer for layer in inside if layer.role == role] or [
+        layer for layer in inside if layer.role in ("beauty", "light") and role == "albedo"
+    ]
+    fit = fit or [layer for layer in inside if len(layer.channels) == 3][:1]
+    if not fit:
+        raise FileError(path, f"has no layer to take for {role}")
+    return Source(other, fit[0])

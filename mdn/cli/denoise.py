@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from mdn.cli import exr_options as exr
 from mdn.cli import options as opt
 
 
@@ -111,6 +112,15 @@ def denoise(
     channels: opt.Channels = None,
     z: opt.ZPlanes = None,
     t: opt.TPlanes = None,
+    layer: exr.Layer = None,
+    keep_sums: exr.KeepSums = False,
+    albedo: exr.Albedo = "auto",
+    normal: exr.Normal = "auto",
+    clamp_fireflies: exr.ClampFireflies = None,
+    tonemap: exr.TonemapOption = exr.Tonemap.hdr,
+    frames: exr.Frames = None,
+    motion: exr.Motion = False,
+    explain: exr.Explain = False,
     recursive: opt.Recursive = False,
     overwrite: opt.Overwrite = False,
     skip_existing: opt.SkipExisting = False,
@@ -134,21 +144,24 @@ def denoise(
       mdn denoise scans -r -o clean/
       mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'
       mdn denoise - < noisy.png > clean.png
+      mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
     """
     from mdn.cli import batch
     from mdn.engine import parse_size
     from mdn.tasks import denoise as task
     from mdn.tasks.jobs import plan
     from mdn.tasks.planes import Choice
+    from mdn.tasks.renders import Wishes
+    from mdn.tasks.renders.sequence import plan_shot
 
-    planned = plan(
-        inputs,
-        output,
-        format=format,
-        recursive=recursive,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-    )
+    named: dict[str, Any] = {
+        "format": format,
+        "overwrite": overwrite,
+        "skip_existing": skip_existing,
+        "renders": True,
+    }
+    shot = plan_shot(inputs, output, frames, **named)
+    planned = shot or plan(inputs, output, recursive=recursive, **named)
     settings = task.Settings(
         jobs=planned.jobs,
         model=model,
@@ -164,6 +177,17 @@ def denoise(
         quality=jpeg_quality,
         encoding=encoding.value,
         choice=Choice(axes, channels, z, t),
+        renders=Wishes(
+            layers=tuple(filter(None, (layer or "").split(","))),
+            keep_sums=keep_sums,
+            clamp_fireflies=clamp_fireflies,
+            tonemap=tonemap.value,
+            albedo=albedo,
+            normal=normal,
+            motion=motion,
+            explain=explain,
+            shot=shot is not None,
+        ),
         fail_fast=fail_fast,
         dry_run=dry_run,
     )

@@ -73,7 +73,7 @@ class BatchView(Lines):
             self.say("  ".join([arrow, *filter(None, facts)]))
             told = outcome.details.get("told")
             for line in told if isinstance(told, list) else []:
-                self.say(f"  {line}", "dim")
+                self.say(f"  {printable(line)}", "dim")
         elif not self.quiet:
             typer.echo(printable(arrow))  # what a dry run is for: it goes to standard output
 

@@ -25,6 +25,11 @@ from mdn.tasks.files import describe, load, save
 from mdn.tasks.grain import REACH, grain
 from mdn.tasks.planes import Choice
 from mdn.tasks.remarks import remarks
+from mdn.tasks.renders import Wishes
+from mdn.tasks.renders.clean import Coding
+from mdn.tasks.renders.shot import Shot
+from mdn.tasks.renders.work import Renders
+from mdn.tasks.renders.work import may_take as is_render
 from mdn.tasks.told import Told, look, see, tell
 from mdn.tasks.told import infer as infer_told
 
@@ -51,6 +56,7 @@ class Settings:
         quality: 1 to 100, for JPEG and WebP.
         encoding: display, counts, or auto: counts for what a microscope measured.
         choice: which planes of a stack, and how its axes are called.
+        renders: what was asked of EXR files.
         fail_fast: stop at the first file that fails.
         dry_run: do no work.
     """
@@ -69,6 +75,7 @@ class Settings:
     quality: int = 95
     encoding: str = "auto"
     choice: Choice = field(default_factory=Choice)
+    renders: Wishes = field(default_factory=Wishes)
     fail_fast: bool = False
     dry_run: bool = False
 
@@ -127,6 +134,44 @@ class Denoiser:
     def spacing(self, measured: Measured) -> int:
         """How far apart samples must be to be shown to the net together; see `counts.spaced`."""
         return measured.spacing
+
+    def light(
+        self,
+        linear: np.ndarray,
+        coding: Coding,
+        progress: Callable[[float], None],
+        memory: dict[tuple[int, ...], Told] | None = None,
+    ) -> np.ndarray:
+        """Linear light (H, W, C), float32 and finite, behind a coding -> the same; never mixed.
+
+        memory: of a shot, so that a net that is told of the noise hears the same of every frame.
+        """
+        _ = self.net
+        memory = {} if memory is None else memory
+
+        def see_noise() -> Told:
+            if linear.shape not in memory:
+                memory[linear.shape] = tell(look(linear, coding.encode), self.settings.sigma)
+            return memory[linear.shape]
+
+        infer = in_channels(self.answer(see_noise, 1.0), self.card.channels)
+        return run_engine(
+            infer, self.needs, self.runtime, linear, coding.encode, coding.decode, progress
+        )
+
+    @cached_property
+    def renders(self) -> Renders:
+        """For the EXR files among the jobs; it remembers the frames of a shot."""
+        settings = self.settings
+        memory: dict[tuple[int, ...], Told] | None = {} if settings.renders.shot else None
+        return Renders(
+            net=functools.partial(self.light, memory=memory),
+            model=self.card.name,
+            wishes=settings.renders,
+            strength=settings.strength,
+            quality=settings.quality,
+            shot=Shot(settings.jobs),
+        )
 
     def counting(self, measured: Sequence[Measured]) -> Infer:
         """The net's answer to counts, one channel for each of `measured`; never mixed."""
@@ -221,6 +266,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
         OutOfMemoryError: the smallest tile does not fit.
     """
     check(settings)
+    settings.renders.check()
     denoiser = Denoiser(settings)
     denoiser.check_sigma()
     return run_batch(
@@ -242,6 +288,8 @@ def check(settings: Settings) -> None:
 
 def work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
     """Read, denoise and write one image; facts about it."""
+    if is_render(job):
+        return denoiser.renders.denoise(job, report)
     settings = denoiser.settings
     about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
     if stacks.may_take(job) and (details := stacks.denoise(denoiser, job, report)):

@@ -7,6 +7,7 @@ import sys
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
+from mdn.io import exr
 from mdn.tasks.batch import Job, Report
 
 
@@ -17,12 +18,15 @@ def load(job: Job) -> Image:
         FileError: the file, or what came on standard input, is no image that mdn can read, or one
             that the output's format cannot hold at all: better known now than after the work.
     """
-    image = io.read_image(_content(job) if job.source is None else job.source, name=job.name)
+    if output_format_for(job, "") == exr.NAME:
+        raise FileError(job.name, "is no render, and EXR is for renders", "write a .tif")
+    image = io.read_image(content(job) if job.source is None else job.source, name=job.name)
     io.losses(image, output_format(job, image))
     return image
 
 
-def _content(job: Job) -> bytes:
+def content(job: Job) -> bytes:
+    """What comes on standard input. Raises FileError: nothing does."""
     data = sys.stdin.buffer.read()
     if not data:
         raise FileError(job.name, "nothing came on standard input", "pipe an image into mdn")
@@ -44,9 +48,14 @@ def describe(image: Image) -> dict[str, object]:
 
 def output_format(job: Job, image: Image) -> str:
     """The format of the output: the one asked for, that of the suffix, that of the input."""
+    return output_format_for(job, image.format)
+
+
+def output_format_for(job: Job, own: str) -> str:
+    """As `output_format`, of an input whose own format is `own`."""
     if job.format is not None:
         return job.format
-    return image.format if job.target is None else io.format_of(job.target)
+    return own if job.target is None else io.format_of(job.target)
 
 
 def save(job: Job, image: Image, report: Report, *, quality: int = 95) -> None:

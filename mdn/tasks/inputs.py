@@ -47,6 +47,7 @@ def expand(
     recursive: bool = False,
     former: re.Pattern[str] | None = None,
     output_folder: Path | None = None,
+    suffixes: frozenset[str] = SUFFIXES,
 ) -> Expansion:
     """The images that `inputs` mean.
 
@@ -56,6 +57,7 @@ def expand(
         former: matches the stem of a file that an earlier run wrote; such files are left out of
             folders and patterns, and a note says so.
         output_folder: where results go; when it lies below an input folder it is left out too.
+        suffixes: what counts as an image in folders and patterns.
 
     Raises:
         UsageError: `-` is given twice.
@@ -69,12 +71,12 @@ def expand(
         elif is_folder(text):
             several = True
             root = Path(text)
-            listing = list(_walk(root, recursive, output_folder))
+            listing = list(_walk(root, recursive, output_folder, suffixes))
             found += _listed(text, listing, former, notes, _why_empty(root, recursive))
         elif not os.path.lexists(text) and glob.has_magic(text):
             several = True
             matches = (Path(match) for match in sorted(glob.glob(text, recursive=True)))
-            listing = [(path, Path(path.name)) for path in matches if _is_image(path)]
+            listing = [(path, Path(path.name)) for path in matches if _is_image(path, suffixes)]
             found += _listed(text, listing, former, notes, "no image matches this pattern")
         else:
             found.append(_named(text))
@@ -132,7 +134,9 @@ def _listed(
     return [Found(path, str(path), relative, listed=True) for path, relative in kept]
 
 
-def _walk(root: Path, recursive: bool, output_folder: Path | None) -> Iterable[tuple[Path, Path]]:
+def _walk(
+    root: Path, recursive: bool, output_folder: Path | None, suffixes: frozenset[str]
+) -> Iterable[tuple[Path, Path]]:
     """Images below `root`, sorted, each with its path relative to `root`; hidden ones left out."""
     barred = None
     if output_folder is not None and output_folder.resolve() != root.resolve():
@@ -143,12 +147,12 @@ def _walk(root: Path, recursive: bool, output_folder: Path | None) -> Iterable[t
         if barred is not None:
             folders[:] = [name for name in folders if (here / name).resolve() != barred]
         for name in sorted(files):
-            if not name.startswith(".") and _is_image(here / name):
+            if not name.startswith(".") and _is_image(here / name, suffixes):
                 yield here / name, (here / name).relative_to(root)
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def _is_image(path: Path, suffixes: frozenset[str]) -> bool:
+    return path.suffix.lower() in suffixes and path.is_file()
 
 
 def _once(found: list[Found]) -> Iterable[Found]:

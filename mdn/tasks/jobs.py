@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
-from mdn.io import FORMATS, format_of
+from mdn.io import FORMATS, RENDERS, SUFFIXES, format_of
 from mdn.tasks.batch import Job
 from mdn.tasks.inputs import Found, expand, is_folder, place_of
 from mdn.tasks.outputs import Naming
@@ -40,6 +40,7 @@ def plan(
     draws: int = 1,
     overwrite: bool = False,
     skip_existing: bool = False,
+    renders: bool = False,
 ) -> Plan:
     """Decides what is read and what is written, and touches nothing.
 
@@ -53,6 +54,7 @@ def plan(
         draws: how many outputs each input gets.
         overwrite: replace files that exist.
         skip_existing: leave files that exist, and skip their inputs.
+        renders: take EXR files out of folders and patterns, too.
 
     Raises:
         UsageError: the request cannot be carried out as a whole. What is wrong with one file only
@@ -66,7 +68,13 @@ def plan(
     output = "-" if defaults and list(inputs) == ["-"] else output
     former = re.compile(re.escape(ending) + r"(_\d{3,})?$") if output is None else None
     folder = Path(output) if output is not None and is_folder(output) else None
-    expansion = expand(inputs, recursive=recursive, former=former, output_folder=folder)
+    expansion = expand(
+        inputs,
+        recursive=recursive,
+        former=former,
+        output_folder=folder,
+        suffixes=SUFFIXES | RENDERS if renders else SUFFIXES,
+    )
     several = expansion.folders or len(expansion.found) > 1
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
     jobs = [_job(item, naming, draw, forced) for item in expansion.found for draw in naming.numbers]
@@ -84,7 +92,7 @@ def _format(name: str) -> str:
     try:
         return format_of(Path(f"x.{name.lower().lstrip('.')}"))
     except UsageError:
-        raise UsageError(f"--format {name}: choose one of {' '.join(FORMATS)}") from None
+        raise UsageError(f"--format {name}: choose one of {' '.join(FORMATS)} exr") from None
 
 
 def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:

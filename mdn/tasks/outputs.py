@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from mdn.errors import UsageError
-from mdn.io import SUFFIXES, format_of
+from mdn.io import RENDERS, SUFFIXES, format_of
 from mdn.tasks.inputs import Found, is_folder
 
 FIELDS = ("stem", "suffix", "name", "parent", "draw")
@@ -79,7 +79,7 @@ class Naming:
         """The input's own suffix unless another format is forced: .jpg stays .jpg under jpeg."""
         if self.format is None:
             return source.suffix
-        if source.suffix.lower() in SUFFIXES and format_of(source) == self.format:
+        if source.suffix.lower() in SUFFIXES | RENDERS and format_of(source) == self.format:
             return source.suffix
         return f".{self.format}"
 
@@ -113,7 +113,7 @@ def _kind(output: str | None, several: bool) -> Kind:
         return "folder"
     if not several:
         return "file"
-    if os.path.lexists(output) or Path(output).suffix.lower() in SUFFIXES:
+    if os.path.lexists(output) or Path(output).suffix.lower() in SUFFIXES | RENDERS:
         raise UsageError(
             f"{output} is one file and there are several inputs: give -o a folder or a template "
             "such as {stem}_clean{suffix}"

@@ -22,9 +22,9 @@ from mdn.io.exr import header as headers
 from mdn.io.exr.child import CHILD
 from mdn.io.exr.header import COMPRESSIONS, LOSSY, Header, Headers
 
-__all__ = ["SUFFIX", "Exr", "is_exr", "read", "write"]
+__all__ = ["NAME", "SUFFIX", "Exr", "is_exr", "read", "write"]
 
-SUFFIX = ".exr"
+NAME, SUFFIX = "exr", ".exr"
 
 
 @dataclass(frozen=True)

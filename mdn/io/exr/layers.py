@@ -22,8 +22,18 @@ import numpy as np
 from mdn.io.exr import Exr
 
 Role = Literal[
-    *("beauty", "light", "albedo", "normal", "depth", "motion", "alpha"),
-    *("cryptomatte", "id", "position", "variance", "data"),
+    "beauty",
+    "light",
+    "albedo",
+    "normal",
+    "depth",
+    "motion",
+    "alpha",
+    "cryptomatte",
+    "id",
+    "position",
+    "variance",
+    "data",
 ]
 
 _COLOURS = ("rgb", "xyz", "uvw")  # the last part of the names of a layer's channels, lower case
@@ -31,7 +41,10 @@ _BEAUTY = {"", "beauty", "combined", "rgba", "rgb", "c", "image", "noisyimage", 
 _GUIDES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("cryptomatte", re.compile(r"crypto.*|u?crypto(object|material|asset)?\d*")),
     ("variance", re.compile(r".*variance|stddev|sigma|.*error")),
-    ("albedo", re.compile(r".*albedo.*|(vray)?(raw)?diffusefilter|basecolou?r|diff(use)?col(ou?r)?")),
+    (
+        "albedo",
+        re.compile(r".*albedo.*|(vray)?(raw)?diffusefilter|basecolou?r|diff(use)?col(ou?r)?"),
+    ),
     ("normal", re.compile(r"n[sgn]?|(.*_)?.*normals?|shnormal")),
     ("depth", re.compile(r"z|.*depth|zdepth|mist|dd|distance")),
     ("motion", re.compile(r"(motion|velocity)(vectors?)?|vectors?|mv|flow|.*motionvectors?")),
@@ -107,8 +120,8 @@ def _split(exr: Exr, part: int, prefix: str, members: dict[str, str]) -> list[La
     for last, key in rest.items():
         name = f"{title}.{key.rpartition('.')[2]}" if title else key
         kind = exr.parts[part][key].dtype.kind
-        role = "id" if kind == "u" else _single(title, last)
-        made.append(Layer(part, name, (key,), role))
+        alone: Role = "id" if kind == "u" else _single(title, last)
+        made.append(Layer(part, name, (key,), alone))
     return made
 
 
@@ -146,9 +159,7 @@ def find(found: Sequence[Layer], name: str) -> list[Layer]:
     """The layers that a user means by `name`: the whole name, or its last part, in any case."""
     wanted = name.strip().lower()
     exact = [layer for layer in found if layer.name.lower() == wanted]
-    return exact or [
-        layer for layer in found if layer.name.lower().rpartition(".")[2] == wanted
-    ]
+    return exact or [layer for layer in found if layer.name.lower().rpartition(".")[2] == wanted]
 
 
 def guide(found: Sequence[Layer], role: Role, beside: Layer) -> Layer | None:

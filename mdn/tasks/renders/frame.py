@@ -199,9 +199,7 @@ def _total_from_terms(parts: list[dict[str, np.ndarray]], each: sums.Sum) -> Non
     for at, key in enumerate(each.total.channels):
         whole = parts[each.total.part]
         top = float(np.finfo(whole[key].dtype).max)
-        summed = np.sum(
-            [parts[t.part][t.channels[at]].astype(np.float64) for t in each.terms], 0
-        )
+        summed = np.sum([parts[t.part][t.channels[at]].astype(np.float64) for t in each.terms], 0)
         whole[key] = np.clip(summed, -top, top).astype(whole[key].dtype)
 
 

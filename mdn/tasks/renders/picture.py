@@ -21,7 +21,8 @@ def picture(file: Exr, layer: Layer, format: str) -> tuple[Image, int]:
     if layer.alpha:
         cover = np.nan_to_num(file.parts[layer.part][layer.alpha].astype(np.float32))
         alpha = np.clip(cover, 0, 1)
-        light = light / np.where(alpha > 0, alpha, 1)[..., None]  # renders premultiply
+        cover = np.where(alpha > 0, alpha, 1)[..., None]
+        light = (light / cover).astype(np.float32)  # renders premultiply
     clipped = int(((light < 0) | (light > 1)).sum())
     shown = Srgb().encode(light)[..., :3]
     planes = None if alpha is None else alpha[None]

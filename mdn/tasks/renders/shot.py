@@ -95,7 +95,7 @@ class Shot:
         """The geometric mean over frames spread over the shot; unreadable ones do not count."""
         paths = [job.source for job in self.jobs if job.source is not None and not job.problem]
         count = min(LOOKED_AT, len(paths))
-        places = np.linspace(0, len(paths) - 1, count).round().astype(int) if count else []
+        places = np.linspace(0, max(0, len(paths) - 1), count).round().astype(int)
         seen: list[frame.Constants] = []
         for place in places:
             try:

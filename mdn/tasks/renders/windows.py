@@ -10,9 +10,7 @@ from torch import Tensor
 def mean(maps: Tensor, radius: int) -> Tensor:
     """The mean of (C, H, W) over windows of 2 radius + 1 pixels a side; less at the borders."""
     size = 2 * radius + 1
-    across = F.avg_pool2d(
-        maps[None], (1, size), 1, (0, radius), count_include_pad=False
-    )
+    across = F.avg_pool2d(maps[None], (1, size), 1, (0, radius), count_include_pad=False)
     return F.avg_pool2d(across, (size, 1), 1, (radius, 0), count_include_pad=False)[0]
 
 
@@ -71,8 +69,14 @@ def structure(difference: Tensor) -> Tensor:
     """
     power = smooth(difference**2) + 1e-7
     best = torch.full_like(power, -1.0)
+    height, width = difference.shape[1:]
+    # Mirrored, for a border repeated would agree with itself; one pixel has no other to mirror.
+    mode = "reflect" if min(height, width) > 1 else "replicate"
+    grown = F.pad(difference[None], (1, 1, 1, 1), mode=mode)[0]
     for down, across in _NEAR:
-        there = difference.roll((down, across), (1, 2))
-        back = difference.roll((-down, -across), (1, 2))
-        best = torch.maximum(best, smooth(difference * (there + back) / 2) / power)
+        pair = [
+            grown[:, 1 + s * down : 1 + s * down + height, 1 + s * across : 1 + s * across + width]
+            for s in (1, -1)
+        ]
+        best = torch.maximum(best, smooth(difference * (pair[0] + pair[1]) / 2) / power)
     return best

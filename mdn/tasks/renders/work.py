@@ -20,7 +20,7 @@ from mdn.tasks.renders.wishes import Wishes
 
 
 def may_take(job: Job) -> bool:
-    """Whether a job's input is an OpenEXR file, told by its content; standard input is peeked at."""
+    """Whether a job's input is an OpenEXR file by its content; standard input is peeked at."""
     if job.source is None:
         peek = getattr(sys.stdin.buffer, "peek", None)
         return peek is not None and exr.is_exr(peek(4)[:4])
@@ -112,7 +112,7 @@ class Renders:
             "strength": self.strength,
         }
         if self.wishes.explain:
-            details["explain"] = _explained(details)
+            details["told"] = _explained(details)
         return details
 
 
@@ -137,5 +137,3 @@ def _explained(details: dict[str, Any]) -> list[str]:
     lines += [f"sum kept: {' + '.join(terms)}" for terms in details["sums"]]
     lines += [f"{count} {key} samples" for key, count in details["odd_samples"].items()]
     return [*lines, f"exposure {details['exposure']:.4g}"]
-
-

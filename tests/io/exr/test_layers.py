@@ -1,0 +1,118 @@
+"""Layers and their roles, by the names that renderers write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn.io import exr
+from mdn.io.exr import layers as lay
+from tests.io.exr import samples
+
+HALF = np.ones((24, 40), np.float16)
+
+
+def roles(tmp_path: Path, *names: str) -> dict[str, str]:
+    planes = dict.fromkeys(names, HALF)
+    path = samples.write(tmp_path / "a.exr", (samples.header(), planes))
+    return {layer.name: layer.role for layer in lay.layers(exr.read(path))}
+
+
+def of(prefix: str, letters: str) -> list[str]:
+    return [f"{prefix}.{letter}" for letter in letters]
+
+
+def test_arnold(tmp_path: Path) -> None:
+    names = [*"RGBA", *of("RGBA_key", "RGBA"), *of("albedo", "RGB"), *of("N", "XYZ"), "Z"]
+    names += [*of("motionvector", "XYZ"), *of("crypto_object00", "RGBA"), *of("specular", "RGB")]
+    assert roles(tmp_path, *names) == {
+        "rgb": "beauty",
+        "RGBA_key": "light",
+        "albedo": "albedo",
+        "N": "normal",
+        "Z": "depth",
+        "motionvector": "motion",
+        "crypto_object00": "cryptomatte",
+        "specular": "light",
+    }
+
+
+def test_cycles(tmp_path: Path) -> None:
+    names = [
+        *of("ViewLayer.Combined", "RGBA"),
+        *of("ViewLayer.Denoising Albedo", "RGB"),
+        *of("ViewLayer.Denoising Normal", "XYZ"),
+        *of("ViewLayer.Vector", "XYZW"),
+        *of("ViewLayer.CryptoObject00", "rgba"),
+        "ViewLayer.Depth.Z",
+        "ViewLayer.IndexOB.X",
+        *of("ViewLayer.DiffCol", "RGB"),
+        *of("ViewLayer.GlossDir", "RGB"),
+        *of("ViewLayer.AO", "RGB"),
+    ]
+    found = roles(tmp_path, *names)
+    assert found.pop("ViewLayer.Depth.Z") == "depth"
+    assert found.pop("ViewLayer.IndexOB.X") == "id"
+    assert {key.rpartition(".")[2]: role for key, role in found.items()} == {
+        "Combined": "beauty",
+        "Denoising Albedo": "albedo",
+        "Denoising Normal": "normal",
+        "Vector": "motion",
+        "CryptoObject00": "cryptomatte",
+        "DiffCol": "albedo",
+        "GlossDir": "light",
+        "AO": "data",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "letters", "role"),
+    [
+        ("VRayDiffuseFilter", "RGB", "albedo"),
+        ("normals", "XYZ", "normal"),
+        ("bumpNormals", "XYZ", "normal"),
+        ("velocity", "XYZ", "motion"),
+        ("sh_normal", "XYZ", "normal"),
+        ("position", "XYZ", "position"),
+        ("Albedo", "RGB", "albedo"),
+        ("Ns", "XYZ", "normal"),
+        ("P", "XYZ", "position"),
+        ("Variance", "RGB", "variance"),
+        ("C", "rgb", "beauty"),
+        ("basecolor", "rgb", "albedo"),
+        ("indirectdiffuse", "rgb", "light"),
+        ("MultiMatte", "RGB", "id"),
+    ],
+)
+def test_others(tmp_path: Path, name: str, letters: str, role: str) -> None:
+    assert roles(tmp_path, *of(name, letters)) == {name: role}
+
+
+def test_every_channel_is_in_one_layer(tmp_path: Path) -> None:
+    path = samples.write(tmp_path / "a.exr", (samples.header(), samples.channels()))
+    file = exr.read(path)
+    held = [
+        key for layer in lay.layers(file) for key in (*layer.channels, *filter(None, [layer.alpha]))
+    ]
+    assert sorted(held) == sorted(file.parts[0])
+
+
+def test_a_part_gives_its_name_to_plain_channels(tmp_path: Path) -> None:
+    plain = dict.fromkeys("RGB", HALF)
+    path = samples.write(
+        tmp_path / "a.exr", (samples.header(), plain), (samples.header(), {"Z": HALF, **plain})
+    )
+    found = lay.layers(exr.read(path))
+    assert [(layer.name, layer.part) for layer in found] == [("p0", 0), ("p1", 1), ("p1.Z", 1)]
+    assert lay.find(found, "P1")[0].part == 1
+
+
+def test_a_guide_made_for_denoising_goes_first(tmp_path: Path) -> None:
+    names = [*of("V.DiffCol", "RGB"), *of("V.Denoising Albedo", "RGB"), *of("V.Combined", "RGB")]
+    path = samples.write(tmp_path / "a.exr", (samples.header(), dict.fromkeys(names, HALF)))
+    found = lay.layers(exr.read(path))
+    guide = lay.guide(found, "albedo", lay.beauty(found)[0])
+    assert guide is not None
+    assert guide.name == "V.Denoising Albedo"

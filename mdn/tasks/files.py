@@ -18,9 +18,9 @@ def load(job: Job) -> Image:
         FileError: the file, or what came on standard input, is no image that mdn can read, or one
             that the output's format cannot hold at all: better known now than after the work.
     """
+    image = io.read_image(content(job) if job.source is None else job.source, name=job.name)
     if output_format_for(job, "") == exr.NAME:
         raise FileError(job.name, "is no render, and EXR is for renders", "write a .tif")
-    image = io.read_image(content(job) if job.source is None else job.source, name=job.name)
     io.losses(image, output_format(job, image))
     return image
 

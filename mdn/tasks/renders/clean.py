@@ -1,12 +1,13 @@
-"""Denoising one layer of a render: the net at two scales, then what the guides explain.
+"""Denoising one layer of a render: the net at three scales, then what the guides explain.
 
-1. The net, on the picture and on its mean over 2 x 2 pixels. Where noise is stronger than any the
-   net was taught, the coarse one is clean and the fine one is not.
+1. The net, on the picture and on its means over 2 x 2 and 4 x 4 pixels. Where noise is stronger
+   than any the net was taught, the coarse ones are clean and the fine one is not.
 2. Refinement, each: what is left between the noisy layer and the net's answer is regressed on the
    guides in small windows. It is linear in the noisy light, so it also gives back what the curve
    took off its mean: a net behind a curve returns the mean of curved values, which is too dark.
-3. The two scales together: of what the fine one has and the coarse one has not, that share is taken
-   over which agrees with its neighbours (`windows.structure`).
+3. The scales together, from coarse to fine: of what the finer one has and the coarser one has not,
+   that share is taken over which agrees with its neighbours (`windows.structure`), and that is
+   strong beside the noise there, as in Wiener's filter.
 4. Refinement once more, in the smallest windows.
 """
 
@@ -24,12 +25,17 @@ from torch import Tensor
 from mdn.tasks.renders import windows
 
 FINE_RADIUS, COARSE_RADIUS, LAST_RADIUS = 4, 2, 2
+COARSER = 2  # scales beside the full one
 RIDGE = 1e-3
 OUTLIER = 3.0  # times the local light: what a sample may be off and still count in full
 DARK = 0.05  # exposed light below which noise grows no smaller
 AGREEMENT = 2 / 3  # correlation of neighbours from which a difference is all structure
+LEFT = 0.6  # share of the noise's power that a net which fails may leave in its answer..
+LEFT_ALONE = 0.1  # ..and without guides, where a coarse scale lacks more than noise
 BAND = 128  # rows that are refined at a time
-HALO = 2 * (FINE_RADIUS + LAST_RADIUS) + 10  # rows that the windows of a band look at beyond it
+HALO = (
+    2 * (FINE_RADIUS + LAST_RADIUS) + 6 * COARSER
+)  # rows that the windows of a band look at beyond it
 
 Page = Callable[[np.ndarray, Callable[[float], None]], np.ndarray]
 
@@ -68,9 +74,7 @@ def clean(
         (H, W, C) float32.
     """
     height, width, _ = noisy.shape
-    fine = page(noisy, lambda share: progress(0.7 * share))
-    small = page(_halved(noisy), lambda share: progress(0.7 + 0.2 * share))
-    coarse = _doubled(small, height, width)
+    scales = _scales(page, noisy, progress)
     if guides is None:
         guides = np.zeros((height, width, 0), np.float32)
     result = np.empty_like(noisy)
@@ -78,10 +82,25 @@ def clean(
         stop = min(start + BAND, height)
         top, bottom = max(0, start - HALO), min(height, stop + HALO)
         rows = slice(top, bottom)
-        band = _refined(curve, noisy[rows], fine[rows], coarse[rows], guides[rows])
+        band = _refined(curve, noisy[rows], [each[rows] for each in scales], guides[rows])
         result[start:stop] = band[start - top : stop - top]
         progress(0.9 + 0.1 * stop / height)
     return result
+
+
+def _scales(page: Page, noisy: np.ndarray, progress: Callable[[float], None]) -> list[np.ndarray]:
+    """The net's answers at all scales, the fine one first, each as large as the picture."""
+    answers = [page(noisy, lambda share: progress(0.7 * share))]
+    small, sizes = noisy, []
+    for _ in range(COARSER):
+        sizes.append(small.shape[:2])
+        small = _halved(small)
+        answer = page(small, lambda share: None)
+        for height, width in reversed(sizes):
+            answer = _doubled(answer, height, width)
+        answers.append(answer)
+    progress(0.9)
+    return answers
 
 
 def _halved(picture: np.ndarray) -> np.ndarray:
@@ -101,14 +120,17 @@ def _doubled(small: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _refined(
-    curve: Curve, noisy: np.ndarray, fine: np.ndarray, coarse: np.ndarray, guides: np.ndarray
+    curve: Curve, noisy: np.ndarray, scales: list[np.ndarray], guides: np.ndarray
 ) -> np.ndarray:
     """Steps 2 to 4 on rows of a picture. Exposed light, so that the constants mean the same."""
-    exposed, first, second = (_planes(each) * curve.exposure for each in (noisy, fine, coarse))
-    features = _planes(guides)
-    first = _corrected(exposed, first, features, FINE_RADIUS)
-    second = _corrected(exposed, second, features, COARSE_RADIUS)
-    mixed = _mixed(curve, first, second)
+    exposed, features = _planes(noisy) * curve.exposure, _planes(guides)
+    left = LEFT if len(features) else LEFT_ALONE
+    mixed: Tensor | None = None
+    for index, scale in reversed(list(enumerate(scales))):
+        radius = COARSE_RADIUS if index else FINE_RADIUS
+        finer = _corrected(exposed, _planes(scale) * curve.exposure, features, radius)
+        mixed = finer if mixed is None else _mixed(curve, exposed, finer, mixed, left)
+    assert mixed is not None
     final = _corrected(exposed, mixed, features, LAST_RADIUS) / curve.exposure
     return final.float().numpy().transpose(1, 2, 0)
 
@@ -121,12 +143,15 @@ def _corrected(noisy: Tensor, pilot: Tensor, guides: Tensor, radius: int) -> Ten
     return pilot + windows.regress(left, guides, light**-2, radius, RIDGE)
 
 
-def _mixed(curve: Curve, fine: Tensor, coarse: Tensor) -> Tensor:
+def _mixed(curve: Curve, noisy: Tensor, fine: Tensor, coarse: Tensor, left: float) -> Tensor:
     """The coarse one, and what the fine one has beside it that is structure."""
-    shown, base = (_shown(curve, each) for each in (fine, coarse))
+    seen, shown, base = (_shown(curve, each) for each in (noisy, fine, coarse))
     more = shown - base
-    share = windows.structure(more.mean(0, keepdim=True)) / AGREEMENT
-    values = base + share.clamp(0, 1) * more
+    gray = more.mean(0, keepdim=True)
+    share = (windows.structure(gray) / AGREEMENT).clamp(0, 1)
+    noise = windows.noise_power((seen - base).clamp(-1, 1).mean(0, keepdim=True))
+    share = share * (1 - left * noise / windows.power(gray)).clamp(0, 1)
+    values = base + share * more
     linear = curve.coding.decode(values.permute(1, 2, 0).float().numpy())
     return _planes(linear) * curve.exposure
 

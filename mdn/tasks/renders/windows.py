@@ -57,6 +57,16 @@ def regress(target: Tensor, guides: Tensor, weights: Tensor, radius: int, ridge:
     return mean(offset, radius) + (slopes * guides[:, None]).sum(0)
 
 
+def power(difference: Tensor) -> Tensor:
+    """The mean square of (1, H, W) in a soft window; never 0."""
+    return smooth(difference**2) + 1e-7
+
+
+def noise_power(difference: Tensor) -> Tensor:
+    """The part of `power` that is noise, drawn anew for each pixel."""
+    return power(difference) * (1 - structure(difference).clamp(0, 1))
+
+
 _NEAR = ((0, 1), (1, 0), (1, 1), (1, -1))  # the half of the eight neighbours; both ways are used
 
 
@@ -67,8 +77,8 @@ def structure(difference: Tensor) -> Tensor:
     own direction, a surface along all. So the share is the largest correlation with a neighbour,
     over four directions, in a soft window.
     """
-    power = smooth(difference**2) + 1e-7
-    best = torch.full_like(power, -1.0)
+    whole = power(difference)
+    best = torch.full_like(whole, -1.0)
     height, width = difference.shape[1:]
     # Mirrored, for a border repeated would agree with itself; one pixel has no other to mirror.
     mode = "reflect" if min(height, width) > 1 else "replicate"
@@ -78,5 +88,5 @@ def structure(difference: Tensor) -> Tensor:
             grown[:, 1 + s * down : 1 + s * down + height, 1 + s * across : 1 + s * across + width]
             for s in (1, -1)
         ]
-        best = torch.maximum(best, smooth(difference * (pair[0] + pair[1]) / 2) / power)
+        best = torch.maximum(best, smooth(difference * (pair[0] + pair[1]) / 2) / whole)
     return best

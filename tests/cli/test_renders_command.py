@@ -49,6 +49,7 @@ def test_other_commands_leave_renders_alone(run: Run, scene: Path, make: Make) -
     result = run("noise", ".", "-o", "noisy/", "--type", "gaussian")
     assert result.exit_code == 0, result.output
     assert "only mdn denoise reads" in run("noise", "render.exr", "--type", "gaussian").output
+    assert "use mdn denoise" in run("zeroshot", "render.exr", "-o", "a.exr").output
 
 
 def test_a_shot(run: Run) -> None:

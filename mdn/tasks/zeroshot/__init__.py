@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdn.errors import UsageError
+from mdn.errors import FileError, UsageError
 from mdn.tasks import denoise
 from mdn.tasks.batch import BatchResult, Job, Outcome, Report, run_batch
+from mdn.tasks.renders.work import may_take as is_render
 from mdn.tasks.zeroshot.adapter import FITTING, ZeroShot
 from mdn.tasks.zeroshot.plan import Plan, Wishes, make_plan
 
@@ -46,6 +47,8 @@ def run(settings: Settings, report: Report) -> BatchResult:
     shot.check_sigma()
 
     def work(job: Job, report: Report) -> dict[str, object]:
+        if is_render(job):
+            raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
         shot.begin(job)
         return denoise.work_on(shot, job, _Rest(report)) | shot.describe()
 

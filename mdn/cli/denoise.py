@@ -8,6 +8,7 @@ import typer
 
 from mdn.cli import exr_options as exr
 from mdn.cli import options as opt
+from mdn.errors import UsageError
 
 
 def denoise(
@@ -82,9 +83,21 @@ def denoise(
             min=1,
             metavar="N",
             rich_help_panel=opt.WORK,
-            help="Masked passes to average; a model without masks makes one.",
+            help="Passes to average: with other masks, or, for a model without masks, of the "
+            "picture turned and mirrored (8 at most). Better, and as many times slower.",
         ),
     ] = 1,
+    save_std: Annotated[
+        str | None,
+        typer.Option(
+            "--save-std",
+            metavar="FILE",
+            rich_help_panel=opt.FILES,
+            show_default=False,
+            help="How much the passes differ at each pixel: a .tif of numbers in the picture's "
+            "own unit, another format to look at; a folder or a template for a batch.",
+        ),
+    ] = None,
     device: opt.Device = "auto",
     precision: opt.PrecisionOption = opt.Precision.auto,
     max_memory: Annotated[
@@ -145,6 +158,7 @@ def denoise(
       mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'
       mdn denoise - < noisy.png > clean.png
       mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
+      mdn denoise photo.png --passes 8 --save-std doubt.tif
     """
     from mdn.cli import batch
     from mdn.engine import parse_size
@@ -161,7 +175,9 @@ def denoise(
         "renders": True,
     }
     shot = plan_shot(inputs, output, frames, **named)
-    planned = shot or plan(inputs, output, recursive=recursive, **named)
+    if shot and save_std is not None:
+        raise UsageError("--save-std: not for renders, whose frames have layers of their own")
+    planned = shot or plan(inputs, output, recursive=recursive, aside=save_std, **named)
     settings = task.Settings(
         jobs=planned.jobs,
         model=model,

@@ -68,6 +68,13 @@ class Counts:
         clean = whole.clip(limits.min, limits.max).astype(self.dtype)
         return np.where((clean == limits.max) & (stored < limits.max), limits.max - 1, clean)
 
+    def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """A standard deviation of encoded values -> that of the samples, to first order."""
+        y, step = values * np.float32(self._span) + np.float32(self._black), spread * self._span
+        if self.curve is None:
+            return np.abs(step)
+        return np.abs(self.curve.inverse(y + step) - self.curve.inverse(y - step)) / 2
+
     @cached_property
     def _black(self) -> float:
         return self._through(self.low)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -74,6 +74,8 @@ class Strip:
         write: takes (start, rows), from the top down; again from 0 where a pass is begun anew.
         row_bytes: of one row as stored.
         reserved: bytes that will be held for it elsewhere.
+        aside: where it is given, the net answers with twice the channels, the second half being the
+            deviation of the first; takes (start, values, deviation) before the rows are written.
     """
 
     height: int
@@ -83,6 +85,12 @@ class Strip:
     write: Callable[[int, np.ndarray], None]
     row_bytes: int
     reserved: int = 0
+    aside: Callable[[int, np.ndarray, np.ndarray], None] | None = None
+
+    @property
+    def planes(self) -> int:
+        """Channels that the net answers with."""
+        return self.channels * (1 if self.aside is None else 2)
 
 
 def strip_of(picture: np.ndarray, result: np.ndarray) -> Strip:
@@ -111,6 +119,7 @@ def run(
     encode: Encode,
     decode: Encode,
     progress: Callable[[float], None] = lambda share: None,
+    aside: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
 ) -> np.ndarray:
     """Denoise one picture.
 
@@ -118,6 +127,7 @@ def run(
         picture: (H, W, C) as stored, H and W at least 1. Never written to.
         encode, decode: stored samples to float32 and back.
         progress: told the share done, 0..1, after each batch of tiles.
+        aside: see Strip.
 
     Returns:
         (H, W, C) of the picture's dtype.
@@ -126,7 +136,7 @@ def run(
         OutOfMemoryError: the smallest tile does not fit either.
     """
     result = np.empty_like(picture)
-    strip = strip_of(picture, result)
+    strip = replace(strip_of(picture, result), aside=aside)
     stream(infer, needs, runtime, strip, encode, lambda values, _: decode(values), progress)
     return result
 
@@ -179,7 +189,7 @@ def _first_tile(needs: Needs, runtime: Runtime, strip: Strip) -> tuple[int, int]
     if runtime.max_memory is not None:
         room = min(room, runtime.max_memory - memory.resident() - reserved - SLACK)
     # A row of tiles holds, as floats, its blend and a copy; and twice what it is read into.
-    band = 3 * 4 * strip.width * strip.channels + 2 * strip.row_bytes
+    band = 3 * 4 * strip.width * strip.planes + 2 * strip.row_bytes
     height, width = (padded(n, needs.multiple) for n in (strip.height, strip.width))
     side = max(1, min(wanted, max(height, width)))
     small = min(least, side)
@@ -204,7 +214,7 @@ def _pass(
     height, width = strip.height, strip.width
     rows = spans(padded(height, needs.multiple), tile, needs.context, needs.multiple)
     columns = spans(padded(width, needs.multiple), tile, needs.context, needs.multiple)
-    blend = np.zeros((0, columns[-1].stop, strip.channels), np.float32)
+    blend = np.zeros((0, columns[-1].stop, strip.planes), np.float32)
     band: np.ndarray | None = None
     top = 0  # the picture's row that blend[0] and band[0] stand for
     for index, row in enumerate(rows):
@@ -223,11 +233,14 @@ def _pass(
             progress((index + done) / len(rows))
         final = rows[index + 1].start if index + 1 < len(rows) else row.stop
         ready = min(final, height)
-        chunk = max(1, CHUNK // (width * strip.channels))
+        chunk = max(1, CHUNK // (width * strip.planes))
         for start in range(top, ready, chunk):
             end = min(start + chunk, ready)
             here = slice(start - top, end - top)
-            strip.write(start, decode(blend[here, :width], band[here]))
+            values, deviation = np.split(blend[here, :width], [strip.channels], -1)
+            if strip.aside is not None:
+                strip.aside(start, values, deviation)
+            strip.write(start, decode(values, band[here]))
         blend, band, top = blend[final - top :].copy(), band[final - top :].copy(), final
 
 

@@ -15,6 +15,7 @@ from mdn.encoding import Display
 from mdn.engine import Infer, Needs, Runtime, choose_device, choose_precision
 from mdn.engine import run as run_engine
 from mdn.errors import FileError, UsageError
+from mdn.image import Image
 from mdn.registry import store
 from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
@@ -23,6 +24,7 @@ from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.counts import Measured, mending, spaced
 from mdn.tasks.files import describe, load, save
 from mdn.tasks.grain import REACH, grain
+from mdn.tasks.passes import WAYS, ensemble, turned
 from mdn.tasks.planes import Choice
 from mdn.tasks.remarks import remarks
 from mdn.tasks.renders import Wishes
@@ -30,6 +32,7 @@ from mdn.tasks.renders.clean import Coding
 from mdn.tasks.renders.shot import Shot
 from mdn.tasks.renders.work import Renders
 from mdn.tasks.renders.work import may_take as is_render
+from mdn.tasks.spread import Rows, shown_aside, spread_map, told_of
 from mdn.tasks.told import Told, look, see, tell
 from mdn.tasks.told import infer as infer_told
 
@@ -52,7 +55,8 @@ class Settings:
         sigma: standard deviation of the noise on the 0-255 scale, for models that are told; None to
             estimate it.
         seed: of the masks that a masked model draws; others ignore it.
-        passes: how many masked passes to average; models without masks make one.
+        passes: how many looks to average: with other masks, or, where the model has none, of the
+            picture turned and mirrored (8 at most).
         quality: 1 to 100, for JPEG and WebP.
         encoding: display, counts, or auto: counts for what a microscope measured.
         choice: which planes of a stack, and how its axes are called.
@@ -121,14 +125,27 @@ class Denoiser:
     def study(self, parts: Callable[[], Sequence[Part]]) -> None:
         """Look at parts of what comes next; for those that fit their net to it."""
 
-    def page(self, page: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
-        """One page (H, W, C) as stored -> the same, denoised."""
+    @property
+    def spreads(self) -> bool:
+        """Whether a map of the deviation between passes is wanted."""
+        return any(job.aside is not None for job in self.settings.jobs)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether the net draws masks, so that its passes differ by themselves."""
+        return bool(getattr(self.net, "masked", self.net.seeded))
+
+    def page(
+        self, page: np.ndarray, progress: Callable[[float], None], spread: Rows | None = None
+    ) -> np.ndarray:
+        """One page (H, W, C) as stored -> the same, denoised; `spread` takes its deviation."""
         _ = self.net  # loaded before the engine asks how much memory is taken
         coding = Display(page.dtype)
         see_noise = lambda: tell(look(page, coding.encode), self.settings.sigma)  # noqa: E731
         infer = self.showing(see_noise, apart=False)
+        aside = None if spread is None else shown_aside(spread, coding)
         return run_engine(
-            infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress
+            infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress, aside
         )
 
     def spacing(self, measured: Measured) -> int:
@@ -154,7 +171,7 @@ class Denoiser:
                 memory[linear.shape] = tell(look(linear, coding.encode), self.settings.sigma)
             return memory[linear.shape]
 
-        infer = in_channels(self.answer(see_noise, 1.0), self.card.channels)
+        infer = self._passes(see_noise, 1.0, spread=False)
         return run_engine(
             infer, self.needs, self.runtime, linear, coding.encode, coding.decode, progress
         )
@@ -174,20 +191,19 @@ class Denoiser:
         )
 
     def counting(self, measured: Sequence[Measured]) -> Infer:
-        """The net's answer to counts, one channel for each of `measured`; never mixed."""
+        """The net's answer to counts, one channel for each of `measured`; never mixed.
+
+        Where a map of deviations is wanted, those follow, as many channels again.
+        """
         parts = [
-            spaced(
-                in_channels(
-                    self.answer(functools.partial(self._told, each), 1.0), self.card.channels
-                ),
-                self.spacing(each),
-            )
+            self._passes(functools.partial(self._told, each), 1.0, spacing=self.spacing(each))
             for each in measured
         ]
 
         def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
             found = [part(batch[:, i : i + 1], origins) for i, part in enumerate(parts)]
-            return torch.cat(found, 1)
+            # Each part is a mean, and perhaps its deviation: all means come first.
+            return torch.cat([x[:, k : k + 1] for k in range(found[0].shape[1]) for x in found], 1)
 
         return mending(infer, measured)
 
@@ -197,8 +213,24 @@ class Denoiser:
 
     def showing(self, see_noise: Callable[[], Told], *, apart: bool) -> Infer:
         """The net's answer to pictures as shown, mixed with them as far as the strength says."""
-        answer = self.answer(see_noise, self.settings.strength)
-        return in_channels(answer, self.card.channels, apart=apart)
+        return self._passes(see_noise, self.settings.strength, apart=apart)
+
+    def _passes(
+        self,
+        see_noise: Callable[[], Told],
+        strength: float,
+        *,
+        apart: bool = False,
+        spacing: int = 1,
+        spread: bool | None = None,
+    ) -> Infer:
+        """The mean of the passes, for any number of channels, and their deviation where wanted."""
+        see_once = functools.cache(see_noise)
+        looks = []
+        for number in range(self.settings.passes):
+            answer = self.answer(see_once, strength, number)
+            looks.append(spaced(in_channels(answer, self.card.channels, apart=apart), spacing))
+        return ensemble(looks, spread=self.spreads if spread is None else spread)
 
     def remarks(self, page: np.ndarray) -> list[str]:
         """What the user should know of the noise of a page, for models that are not told of it."""
@@ -206,35 +238,32 @@ class Denoiser:
             return []
         return remarks(self.card, see(look(page, Display(page.dtype).encode)))
 
-    def answer(self, see_noise: Callable[[], Told], strength: float) -> Infer:
-        """The net's answer, mixed with its input as far as `strength` says.
+    def answer(self, see_noise: Callable[[], Told], strength: float, number: int = 0) -> Infer:
+        """The net's answer in one of the passes, mixed with its input as far as `strength` says.
 
-        see_noise: asked once where the net needs to be told of the noise.
+        see_noise: asked where the net needs to be told of the noise.
         """
-        answer: Infer
-        if self.net.seeded:
-            answer = self._masked
-        elif self.is_told:
-            told = see_noise()
-            answer = lambda batch, origins: infer_told(self.net, told, batch)  # noqa: E731
-        else:
-            answer = lambda batch, origins: self.net(batch).float()  # noqa: E731
+        told = see_noise() if self.is_told else None
+
+        def plain(batch: Tensor) -> Tensor:
+            return self.net(batch).float() if told is None else infer_told(self.net, told, batch)
+
+        upright = turned(plain, number)
 
         def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-            output = answer(batch, origins)
+            masked = self.is_masked
+            output = self._masked(number, batch, origins) if masked else upright(batch)
             if self.settings.detail:
                 output = output + self.settings.detail * grain(batch, output)
             return torch.lerp(batch, output, strength)
 
         return infer
 
-    def _masked(self, batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        """The mean over passes with different masks, which are a function of the absolute pixel."""
+    def _masked(self, number: int, batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        """One pass; its masks are a function of the absolute pixel, whatever the tiles."""
         where = torch.tensor(origins, device=batch.device)
-        total = torch.zeros_like(batch)
-        for index in range(self.settings.passes):
-            total += self.net(batch, seed=self.settings.seed, pass_index=index, origin=where)
-        return total / self.settings.passes
+        seed = self.settings.seed
+        return self.net(batch, seed=seed, pass_index=number, origin=where).float()
 
 
 def in_channels(infer: Infer, wanted: int, *, apart: bool = False) -> Infer:
@@ -269,6 +298,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
     settings.renders.check()
     denoiser = Denoiser(settings)
     denoiser.check_sigma()
+    _check_passes(denoiser)
     return run_batch(
         settings.jobs,
         functools.partial(work_on, denoiser),
@@ -289,6 +319,8 @@ def check(settings: Settings) -> None:
 def work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
     """Read, denoise and write one image; facts about it."""
     if is_render(job):
+        if job.aside is not None:
+            raise FileError(job.name, "--save-std: has layers of its own, not one picture")
         return denoiser.renders.denoise(job, report)
     settings = denoiser.settings
     about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
@@ -297,21 +329,45 @@ def work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
     if settings.choice.given:
         raise FileError(job.name, f"{settings.choice.given} is for stacks, from TIFF to TIFF")
     image = load(job)
-    pages = image.pixels
-    if settings.strength > 0 and settings.encoding == "counts":
-        tell_page = functools.partial(_tell_page, job, report, len(pages))
-        pages = stacks.denoise_counts(denoiser.for_counts, pages, tell_page)
-        about["model"] = denoiser.for_counts.card.name
-    elif settings.strength > 0:
-        for line in denoiser.remarks(pages[0]):
-            report.note(job, line)
-        result = np.empty_like(pages)
-        for index, page in enumerate(pages):
-            share = functools.partial(_tell_page, job, report, len(pages), index)
-            result[index] = denoiser.page(page, share)
-        pages = result
-    save(job, replace(image, pixels=pages), report, quality=settings.quality)
+    if settings.strength > 0:
+        pages, more = _denoise_pages(denoiser, image, job, report)
+        image, about = replace(image, pixels=pages), about | more
+    save(job, image, report, quality=settings.quality)
     return describe(image) | about
+
+
+def _denoise_pages(
+    denoiser: Denoiser, image: Image, job: Job, report: Report
+) -> tuple[np.ndarray, dict[str, object]]:
+    """The pages of a picture in memory; who did it, and what is to be told of their deviation."""
+    pages, counts = image.pixels, denoiser.settings.encoding == "counts"
+    share = functools.partial(_tell_page, job, report, len(pages))
+    with spread_map(job.aside, pages.shape[:3], Display(pages.dtype).white) as spread:
+        if counts:
+            denoiser = denoiser.for_counts
+            result = stacks.denoise_counts(denoiser, pages, share, spread)
+        else:
+            for line in denoiser.remarks(pages[0]):
+                report.note(job, line)
+            result = np.empty_like(pages)
+            for index, page in enumerate(pages):
+                rows = None if spread is None else spread.page(index)
+                result[index] = denoiser.page(page, functools.partial(share, index), rows)
+    return result, {"model": denoiser.card.name} | told_of(spread, job, report)
+
+
+def _check_passes(denoiser: Denoiser) -> None:
+    """What of --passes and --save-std makes no sense. Raises UsageError."""
+    settings = denoiser.settings
+    if denoiser.spreads and settings.passes < 2:
+        raise UsageError("--save-std: one pass differs from nothing; add --passes 8, say")
+    if denoiser.spreads and settings.strength == 0:
+        raise UsageError("--save-std: with --strength 0 there are no passes to differ")
+    if settings.passes > WAYS and not denoiser.is_masked:
+        raise UsageError(
+            f"--passes {settings.passes}: {denoiser.card.name} draws no masks; its passes are the"
+            f" picture turned and mirrored, {WAYS} at most"
+        )
 
 
 def _tell_page(job: Job, report: Report, pages: int, index: int, share: float) -> None:

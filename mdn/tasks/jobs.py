@@ -6,13 +6,12 @@ is only replaced when that was asked for, and no two inputs share an output.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
@@ -38,6 +37,7 @@ def plan(
     format: str | None = None,
     recursive: bool = False,
     draws: int = 1,
+    aside: str | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     renders: bool = False,
@@ -52,6 +52,7 @@ def plan(
         format: an output format to force whatever the suffix says.
         recursive: look into the folders of a folder, and mirror them below an output folder.
         draws: how many outputs each input gets.
+        aside: a file, a folder or a template for a second output of each input, or None.
         overwrite: replace files that exist.
         skip_existing: leave files that exist, and skip their inputs.
         renders: take EXR files out of folders and patterns, too.
@@ -79,11 +80,15 @@ def plan(
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
     jobs = [_job(item, naming, draw, forced) for item in expansion.found for draw in naming.numbers]
     notes = list(expansion.notes)
+    if aside is not None:
+        jobs = _with_asides(jobs, expansion.found, aside, several)
     if defaults and skip_existing:
         jobs = _without_former(jobs, notes)
     _refuse_shared_stdout(jobs)
-    _refuse_collisions(jobs)
-    _refuse_inputs_as_outputs(jobs)
+    seconds = [replace(job, target=job.aside) for job in jobs if job.aside is not None]
+    _refuse_collisions([*jobs, *seconds])
+    _refuse_inputs_as_outputs([*jobs, *seconds])
+    _settle_existing(seconds, overwrite=overwrite or skip_existing, skip=False)
     jobs = _settle_existing(jobs, overwrite=overwrite, skip=skip_existing)
     return Plan(tuple(_writable(job) for job in jobs), tuple(notes))
 
@@ -108,6 +113,24 @@ def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:
                 raise
             problem = FileError(item.name, str(error), "or name the output with -o")
     return Job(item.path, target, item.name, forced, draw, problem=problem)
+
+
+def _with_asides(
+    jobs: Sequence[Job], found: Sequence[Found], aside: str, several: bool
+) -> list[Job]:
+    """The jobs, one for each that was found, with their second outputs; folders get TIFFs."""
+    if aside == "-":
+        raise UsageError("--save-std: standard output is for the picture; name a file")
+    naming = Naming.choose(aside, ending="", format=None, draws=1, several=several)
+    if naming.kind == "folder":
+        naming = replace(naming, format="tiff")
+    made = []
+    for job, item in zip(jobs, found, strict=True):
+        target = naming.target(item, 1)
+        assert target is not None
+        format_of(target)
+        made.append(replace(job, aside=target))
+    return made
 
 
 def _without_former(jobs: list[Job], notes: list[str]) -> list[Job]:
@@ -180,10 +203,7 @@ def _settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> lis
     if not skip:
         return list(jobs)
     there = {id(job) for job, _ in existing}
-    return [
-        dataclasses.replace(job, skip=f"{job.target} exists") if id(job) in there else job
-        for job in jobs
-    ]
+    return [replace(job, skip=f"{job.target} exists") if id(job) in there else job for job in jobs]
 
 
 def _writable(job: Job) -> Job:
@@ -198,4 +218,4 @@ def _writable(job: Job) -> Job:
         problem = FileError(job.target, f"{folder} is not a folder", "choose another with -o")
     elif not os.access(folder, os.W_OK | os.X_OK):
         problem = FileError(job.target, f"{folder} is read-only", "write elsewhere with -o")
-    return dataclasses.replace(job, problem=problem)
+    return replace(job, problem=problem)

@@ -15,14 +15,18 @@ import torch
 from mdn import io
 from mdn.encoding import Display
 from mdn.engine import Strip, stream, strip_of
+from mdn.errors import FileError
 from mdn.io.tiff_rewrite import Rewriter, rewrite
 from mdn.io.tiff_stack import Plane, Stack, open_stack
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured, Region, measure, sample
+from mdn.tasks.spread import Aside, Rows, SpreadMap, spread_map, told_of
 from mdn.tasks.told import Told, tell
 
 if TYPE_CHECKING:
     from mdn.tasks.denoise import Denoiser, Part
+
+Maps = list[tuple[Rows, slice]]
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MINISWHITE, _PALETTE = 0, 3
@@ -77,16 +81,52 @@ def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] |
             details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
         if chosen:
             denoiser.study(partial(_parts, stack, chosen, known, settings.sigma))
-        with rewrite(stack, job.target, settings.quality) as out:
-            pages = [list(group) for _, group in groupby(chosen, key=_page)]
-            for index, planes in enumerate(pages):
+        white = Display(stack.dtype).white
+        with (
+            rewrite(stack, job.target, settings.quality) as out,
+            spread_map(job.aside, _one_size(stack, chosen, job), white) as spread,
+        ):
+            pages = [list(group) for _, group in groupby(enumerate(chosen), key=_page)]
+            for index, group in enumerate(pages):
+                maps = _maps(spread, group)
+                planes = [plane for _, plane in group]
                 tell_share = _share(job, report, index, len(pages))
-                _denoise_page(denoiser, out, planes, known, tell_share)
-        return details
+                _denoise_page(denoiser, out, planes, known, maps, tell_share)
+        return details | told_of(spread, job, report)
 
 
-def _page(plane: Plane) -> tuple[int, int]:
-    return plane.series, plane.number
+def _page(counted: tuple[int, Plane]) -> tuple[int, int]:
+    return counted[1].series, counted[1].number
+
+
+def _one_size(stack: Stack, chosen: Sequence[Plane], job: Job) -> tuple[int, int, int]:
+    """Planes, height and width of the map of deviations, which has a page for each plane."""
+    sizes = {plane.shape[:2] for plane in chosen}
+    if job.aside is not None and len(sizes) > 1:
+        raise FileError(stack.name, "--save-std: its planes differ in size", "choose some of them")
+    return (len(chosen), *(sizes.pop() if sizes else (0, 0)))
+
+
+def _maps(spread: SpreadMap | None, group: Sequence[tuple[int, Plane]]) -> Maps:
+    """For each plane of a page: where its deviations go, and its place among the samples."""
+    maps, start = [], 0
+    for number, plane in group:
+        stop = start + len(plane.samples)
+        if spread is not None:
+            maps.append((spread.page(number), slice(start, stop)))
+        start = stop
+    return maps
+
+
+def _aside(maps: Maps, unit: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Aside | None:
+    """Hands deviations on to the maps; unit: (values, deviations) as encoded -> as stored."""
+
+    def aside(start: int, values: np.ndarray, deviation: np.ndarray) -> None:
+        stored = unit(values, deviation)
+        for rows, columns in maps:
+            rows(start, stored[..., columns])
+
+    return aside if maps else None
 
 
 def _share(job: Job, report: Report, index: int, pages: int) -> Callable[[float], None]:
@@ -141,7 +181,10 @@ def _parts(
 
 
 def denoise_counts(
-    denoiser: Denoiser, pages: np.ndarray, tell_page: Callable[[int, float], None]
+    denoiser: Denoiser,
+    pages: np.ndarray,
+    tell_page: Callable[[int, float], None],
+    spread: SpreadMap | None = None,
 ) -> np.ndarray:
     """Pages in memory (P, H, W, C) as stored -> the same, denoised as counts, channel by channel.
 
@@ -163,7 +206,8 @@ def denoise_counts(
     result = np.empty_like(pages)
     for index, (page, clean) in enumerate(zip(pages, result, strict=True)):
         strip = strip_of(page, clean)
-        _counting(denoiser, strip, list(channels), measured, partial(tell_page, index))
+        maps = [] if spread is None else [(spread.page(index), slice(None))]
+        _counting(denoiser, strip, list(channels), measured, maps, partial(tell_page, index))
     return result
 
 
@@ -183,6 +227,7 @@ def _denoise_page(
     out: Rewriter,
     planes: Sequence[Plane],
     known: dict[tuple[int, int], Measured],
+    maps: Maps,
     progress: Callable[[float], None],
 ) -> None:
     """All chosen planes that share the rows of one page."""
@@ -199,9 +244,9 @@ def _denoise_page(
             reserved,
         )  # fmt: skip
         if measured:
-            _counting(denoiser, strip, samples, measured, progress)
+            _counting(denoiser, strip, samples, measured, maps, progress)
         else:
-            _showing(denoiser, strip, samples, first, progress)
+            _showing(denoiser, strip, samples, first, maps, progress)
 
 
 def _counting(
@@ -209,6 +254,7 @@ def _counting(
     strip: Strip,
     samples: list[int],
     measured: Sequence[Measured],
+    maps: Maps,
     progress: Callable[[float], None],
 ) -> None:
     """Measurements, each sample of a pixel by its own encoding."""
@@ -226,7 +272,15 @@ def _counting(
             result[..., i] = each.coding.decode(values[..., place], stored[..., i], strength)
         return result
 
+    def unit(values: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+        parts = [
+            each.coding.deviation(values[..., place], deviation[..., place])
+            for place, each in enumerate(measured)
+        ]
+        return np.stack(parts, -1) * strength
+
     infer = denoiser.counting(measured)
+    strip = replace(strip, aside=_aside(maps, unit))
     # Tiles must begin where all the samples of a spacing do.
     far = math.lcm(*(denoiser.spacing(each) for each in measured))
     needs = denoiser.needs
@@ -239,6 +293,7 @@ def _showing(
     strip: Strip,
     samples: list[int],
     plane: Plane,
+    maps: Maps,
     progress: Callable[[float], None],
 ) -> None:
     """Pictures as they are shown: colour together, others each for itself."""
@@ -257,4 +312,6 @@ def _showing(
         return tell(torch.from_numpy(coding.encode(np.stack(parts))), denoiser.settings.sigma)
 
     infer = denoiser.showing(see_noise, apart=not plane.colour)
+    white = np.float32(coding.white)
+    strip = replace(strip, aside=_aside(maps, lambda values, deviation: deviation * white))
     stream(infer, denoiser.needs, denoiser.runtime, strip, encode, decode, progress)

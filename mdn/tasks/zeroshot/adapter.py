@@ -23,6 +23,7 @@ from mdn.registry import store
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured
 from mdn.tasks.denoise import Denoiser, Part
+from mdn.tasks.spread import Rows
 from mdn.tasks.told import FAINT, Told, look, tell
 from mdn.tasks.zeroshot import state
 from mdn.tasks.zeroshot.fit import Fit, Window, fit
@@ -143,12 +144,14 @@ class ZeroShot(Denoiser):
         self.fits.append(result)
         self.interrupted = result.ended == "interrupted"
 
-    def page(self, page: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
+    def page(
+        self, page: np.ndarray, progress: Callable[[float], None], spread: Rows | None = None
+    ) -> np.ndarray:
         """See Denoiser; fits first."""
         encode = Display(page.dtype).encode
         told = tell(look(page, encode), self.settings.sigma)
         self.study(lambda: [(encode(region), told) for region in regions_of(page)])
-        return super().page(page, progress)
+        return super().page(page, progress, spread)
 
     def _windows(self, region: np.ndarray, told: Told) -> list[Window]:
         """A part (h, w, C) of a picture as the net will see it; each channel where it sees gray."""
@@ -169,9 +172,9 @@ class ZeroShot(Denoiser):
             for plane in (values.split(1) if gray else [values])
         ]
 
-    def answer(self, see_noise: Callable[[], Told], strength: float) -> Infer:
+    def answer(self, see_noise: Callable[[], Told], strength: float, number: int = 0) -> Infer:
         """See Denoiser: what the net makes of what it sees, and of what is hidden from it."""
-        seeing = super().answer(see_noise, strength)
+        seeing = super().answer(see_noise, strength, number)
         weight = self._seeing()
         shuffle = self.plan.shuffle if self.fits else 1
         told = see_noise() if self.is_told else None

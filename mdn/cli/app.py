@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from mdn import __version__
-from mdn.cli import analyze, bench, denoise, models, noise, options, train, zeroshot
+from mdn.cli import analyze, bench, denoise, interrupts, models, noise, options, train, zeroshot
 from mdn.errors import FileError, MdnError, OutOfMemoryError
 
 EPILOG = (
@@ -31,6 +31,8 @@ TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, typer.BadPar
 ANALYZE = ("bench", "analyze")
 
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 + the signal's number, as shells do
+INTERRUPTED = interrupts.INTERRUPTED
+BROKEN_PIPE, TERMINATED = 141, 143  # 128 + the signal's number, as shells do
 
 
 class Boundary(TyperGroup):
@@ -45,6 +47,7 @@ class Boundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command named on the command line."""
         try:
+            interrupts.unwind()
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from mdn.cli import options as opt
-from mdn.errors import UsageError
 
 
 def train(
@@ -122,7 +121,7 @@ def train(
     if plot:
         return typer.echo(str(task.plot(named, out)))
     if len(named) != 1:
-        raise UsageError("one recipe at a time: `mdn train --list` shows those that came with mdn")
+        raise typer.BadParameter("one recipe; mdn train --list shows those that came with mdn.")
     if threads is not None:
         torch.set_num_threads(threads)
     settings = task.Settings(

@@ -216,4 +216,4 @@ def test_the_shipped_script_is_this_main() -> None:
 
     pyproject = Path(__file__).resolve().parents[2] / "pyproject.toml"
     scripts = tomllib.loads(pyproject.read_text())["project"]["scripts"]
-    assert scripts == {"mdn": "mdn.cli.app:main"}
+    assert scripts == {"mdn": "mdn.__main__:main"}

@@ -15,7 +15,7 @@ from mdn.tasks.bench.data import DataSet, default_root, open_sets
 from mdn.tasks.bench.rows import Row
 from mdn.tasks.bench.runner import Report, Rules, Runner
 
-LINEAR = "renders, shown to models of display pictures through a gamma of 2.2"
+LINEAR = "renders, denoised as mdn denoise does, by classical peers behind a gamma of 2.2"
 
 __all__ = ["Report", "Result", "Row", "Settings", "run"]
 

@@ -13,6 +13,7 @@ from mdn.registry import store
 from mdn.tasks import denoise
 from mdn.tasks.bench import peers
 from mdn.tasks.bench.renders import Render
+from mdn.tasks.renders import Wishes, frame
 
 
 class Contender(Protocol):
@@ -74,6 +75,10 @@ class Untouched:
         return {"name": self.name, "kind": self.kind, "title": "the input itself"}
 
 
+def _unheard(share: float) -> None:
+    """Progress that nobody follows."""
+
+
 class Model:
     """A model of the registry.
 
@@ -81,7 +86,7 @@ class Model:
         ModelError: there is none of that name, or its weights are missing or damaged.
     """
 
-    kind, linear, renders_only = "model", False, False
+    kind, linear, renders_only = "model", True, False
 
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
         settings = denoise.Settings((), model=name, device=device, precision=precision, seed=seed)
@@ -95,8 +100,16 @@ class Model:
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        """See Contender."""
-        return self._denoiser.page(noisy, lambda share: None)
+        """See Contender. Of a render, what `mdn denoise` makes of its file."""
+        if render is None:
+            return self._denoiser.page(noisy, _unheard)
+        assert render.file is not None
+        wishes = Wishes()
+        planned = frame.plan(render.file, wishes)
+        constants = frame.measure(planned)
+        net = self._denoiser.light
+        cleaned, _, _ = frame.denoise(planned, net, wishes, constants, 1.0, _unheard)
+        return planned.targets[0].pixels(cleaned).astype(np.float32)
 
     def prepare(self) -> None:
         """See Contender."""

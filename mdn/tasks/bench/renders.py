@@ -27,11 +27,13 @@ class Render:
     Attributes:
         beauty: (H, W, 3) float32, linear light.
         albedo, normal: (H, W, 3) float32, or None.
+        file: what it was read from, or None.
     """
 
     beauty: np.ndarray
     albedo: np.ndarray | None = None
     normal: np.ndarray | None = None
+    file: exr.Exr | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,13 @@ def read(path: Path, name: str) -> Render:
 
     Raises FileError: unreadable, or without R, G and B.
     """
-    first = exr.read(path, name=name).parts[0]
-    channels = {channel.lower(): plane for channel, plane in first.items()}
+    file = exr.read(path, name=name)
+    channels = {channel.lower(): plane for channel, plane in file.parts[0].items()}
     beauty = _layer(channels, "", "RGB")
     if beauty is None:
         raise FileError(name, "has no channels R, G and B", "render its beauty into them")
-    return Render(beauty, _layer(channels, "albedo.", "RGB"), _layer(channels, "normal.", "XYZ"))
+    guides = _layer(channels, "albedo.", "RGB"), _layer(channels, "normal.", "XYZ")
+    return Render(beauty, *guides, file)
 
 
 def _layer(channels: dict[str, np.ndarray], prefix: str, names: str) -> np.ndarray | None:

@@ -190,7 +190,7 @@ class Runner:
 def answer(contender: Contender, task: Task) -> np.ndarray:
     """What a contender makes of a task, in the task's own values.
 
-    Those who know nothing of linear light are shown renders through a gamma that is not clipped.
+    Peers that know nothing of linear light are shown renders through a gamma, not clipped.
     Raises FileError where it cannot do the picture.
     """
     if task.render is None or contender.linear:

@@ -30,7 +30,6 @@ TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, typer.BadPar
 
 ANALYZE = ("bench", "analyze")
 
-INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 + the signal's number, as shells do
 INTERRUPTED = interrupts.INTERRUPTED
 BROKEN_PIPE, TERMINATED = 141, 143  # 128 + the signal's number, as shells do
 

@@ -122,6 +122,19 @@ class Denoiser:
                 " leave --sigma out, or choose a model that is told (mdn models list)"
             )
 
+    def check_passes(self) -> None:
+        """What of --passes and --save-std makes no sense. Raises UsageError."""
+        settings = self.settings
+        if self.spreads and settings.passes < 2:
+            raise UsageError("--save-std: one pass differs from nothing; add --passes 8, say")
+        if self.spreads and settings.strength == 0:
+            raise UsageError("--save-std: with --strength 0 there are no passes to differ")
+        if settings.passes > WAYS and not self.is_masked:
+            raise UsageError(
+                f"--passes {settings.passes}: {self.card.name} draws no masks; its passes are the"
+                f" picture turned and mirrored, {WAYS} at most"
+            )
+
     def study(self, parts: Callable[[], Sequence[Part]]) -> None:
         """Look at parts of what comes next; for those that fit their net to it."""
 
@@ -298,7 +311,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
     settings.renders.check()
     denoiser = Denoiser(settings)
     denoiser.check_sigma()
-    _check_passes(denoiser)
+    denoiser.check_passes()
     return run_batch(
         settings.jobs,
         functools.partial(work_on, denoiser),
@@ -354,20 +367,6 @@ def _denoise_pages(
                 rows = None if spread is None else spread.page(index)
                 result[index] = denoiser.page(page, functools.partial(share, index), rows)
     return result, {"model": denoiser.card.name} | told_of(spread, job, report)
-
-
-def _check_passes(denoiser: Denoiser) -> None:
-    """What of --passes and --save-std makes no sense. Raises UsageError."""
-    settings = denoiser.settings
-    if denoiser.spreads and settings.passes < 2:
-        raise UsageError("--save-std: one pass differs from nothing; add --passes 8, say")
-    if denoiser.spreads and settings.strength == 0:
-        raise UsageError("--save-std: with --strength 0 there are no passes to differ")
-    if settings.passes > WAYS and not denoiser.is_masked:
-        raise UsageError(
-            f"--passes {settings.passes}: {denoiser.card.name} draws no masks; its passes are the"
-            f" picture turned and mirrored, {WAYS} at most"
-        )
 
 
 def _tell_page(job: Job, report: Report, pages: int, index: int, share: float) -> None:

@@ -111,6 +111,8 @@ def draw(runs: Mapping[str, Columns]) -> Figure:
     axes = list(figure.subplots(down, across, squeeze=False).flat)
     _panel(axes[0], {name: _smooth(columns.get("loss", [])) for name, columns in runs.items()})
     axes[0].set(title="training loss", yscale="log")
+    axes[0].yaxis.set_major_formatter("{x:.3g}")
+    axes[0].yaxis.set_minor_formatter("{x:.3g}")
     for at, key in zip(axes[1:], watched, strict=False):
         _panel(at, {name: columns.get(key, []) for name, columns in runs.items()}, marker="o")
         at.set_title(" ".join(key.rsplit("-", 1)))

@@ -15,10 +15,12 @@ import torch
 from mdn import io
 from mdn.encoding.anscombe import Anscombe
 from mdn.encoding.counts import Counts
+from mdn.errors import UsageError
 from mdn.image import Image
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.registry.write import pack, write_card
 from mdn.tasks.batch import Job
+from mdn.tasks.bench.contenders import line_up
 from mdn.tasks.denoise import Denoiser, Settings, run
 from mdn.tasks.passes import turned
 
@@ -226,3 +228,15 @@ def test_deviations_of_counts_are_in_their_unit(curve: Anscombe | None) -> None:
     decoded = coding.decode(looks.astype(np.float32), stored)
     expected = coding.deviation(coding.encode(stored[:, :1]), spread)
     assert decoded.std() == pytest.approx(float(expected[0, 0]), rel=0.02)
+
+
+def test_a_benchmark_takes_passes_by_name(model: Model) -> None:
+    path, page = model(0.75), picture()
+    field = line_up((path, f"{path}:3"), "cpu", "fp32", 0)
+    _, one, three = field.contenders
+    each = masked_passes(path, page, 3)
+    np.testing.assert_allclose(one.denoise(page, 0.1, "x"), each[0], atol=1e-5)
+    np.testing.assert_allclose(three.denoise(page, 0.1, "x"), each.mean(0), atol=1e-5)
+    assert one.identity != three.identity
+    with pytest.raises(UsageError, match="--passes 9: unittest draws no masks"):
+        line_up(("unittest:9",), "cpu", "fp32", 0)

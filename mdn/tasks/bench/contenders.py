@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,22 +81,35 @@ def _unheard(share: float) -> None:
 
 
 class Model:
-    """A model of the registry.
+    """A model of the registry; NAME:8 is the mean of 8 of its passes, as mdn denoise makes them.
 
     Raises:
         ModelError: there is none of that name, or its weights are missing or damaged.
+        UsageError: more passes than it has.
     """
 
     kind, linear, renders_only = "model", True, False
 
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
-        settings = denoise.Settings((), model=name, device=device, precision=precision, seed=seed)
+        found = re.fullmatch(r"(.+):(\d{1,4})", name)
+        passes = max(1, int(found[2])) if found else 1
+        settings = denoise.Settings(
+            (),
+            model=found[1] if found else name,
+            device=device,
+            precision=precision,
+            seed=seed,
+            passes=passes,
+        )
         self._denoiser = denoise.Denoiser(settings)
+        self._denoiser.check_passes()
         card, runtime = self._denoiser.card, self._denoiser.runtime
         store.verify(card)  # known now, not an hour later when its turn comes
         self.name, self.device = name, runtime.device
         self.precision = str(runtime.dtype or torch.float32).removeprefix("torch.")
         self.identity = f"{card.sha256}/{self.device.type}/{self.precision}/{seed}"
+        if passes > 1:
+            self.identity += f"/{passes} passes"
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
@@ -169,7 +183,7 @@ def line_up(names: tuple[str, ...], device: str, precision: str, seed: int) -> F
     """The contenders of those names, the noisy input first.
 
     Args:
-        names: of models, or peer:NAME; peer:all is every peer.
+        names: of models, NAME:PASSES, or peer:NAME; peer:all is every peer.
         device, precision, seed: for the models.
 
     Raises:

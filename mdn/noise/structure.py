@@ -19,6 +19,7 @@ MOST_BLOCKS = 10_000
 SHARE = 0.02  # of the blocks: those taken for flat
 FEWEST = 20
 MOST_CLIPPED = 0.3  # share of a block's samples at 0 or 1
+FEW_CLIPPED, ENOUGH = 0.01, 0.2  # share by which a block still is whole; of whole blocks
 FAR = 4  # pixels: beyond the reach of demosaicing and of small blurs
 ROUNDS = 3  # after which what the choice of blocks took is known to 1 %
 
@@ -49,8 +50,11 @@ def measure(plane: Tensor, clipped: bool) -> Structure | None:
     windows = plane.unfold(0, SIDE, step).unfold(1, SIDE, step)
     restless = _restlessness(plane, step)
     if clipped:
-        cut = ((plane <= 0) | (plane >= 1)).float()[None]
-        restless[F.avg_pool2d(cut, SIDE, step)[0] > MOST_CLIPPED] = torch.inf
+        ends = ((plane <= 0) | (plane >= 1)).float()[None]
+        cut = F.avg_pool2d(ends, SIDE, step)[0]
+        # A cut takes of the noise, and so makes blocks look calm: whole ones first, if there are.
+        whole = float((cut <= FEW_CLIPPED).float().mean()) >= ENOUGH
+        restless[cut > (FEW_CLIPPED if whole else MOST_CLIPPED)] = torch.inf
     usable = int(restless.isfinite().sum())
     if usable < FEWEST:
         return None

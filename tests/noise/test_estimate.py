@@ -123,6 +123,15 @@ def test_low_frequencies_of_smoothed_noise_are_those_of_the_noise_before(sigma: 
     assert seen("spatial", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.15)
 
 
+def test_low_frequencies_of_a_picture_with_black_places() -> None:
+    """Cut off at black the noise looks weak, and its places calm."""
+    dark = scene()
+    dark[:, :, :90] = 0.02
+    found = seen("spatial", 60, dark)
+    assert found.low_frequency_sigma == pytest.approx(60, rel=0.15)
+    assert found.level == pytest.approx(20, rel=0.15)
+
+
 @pytest.mark.parametrize("sigma", [5, 25, 50])
 def test_low_frequencies_of_white_noise_are_its_level(sigma: float) -> None:
     assert seen("gaussian", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.10)

@@ -91,7 +91,8 @@ def lines(name: str, found: Mapping[str, Any]) -> list[str]:
         each = ", ".join(f"{colour} {sigma:.3g}" for colour, sigma in found["sigma"].items())
         level += f" ({each})"
     if found["dtype"] != "uint8":
-        level += f"; {found['stored_level']:.4g} in the file's own values"
+        black, white = found["range"]
+        level += f"; {found['stored_level']:.4g} in the file's values ({black:.6g} to {white:.6g})"
     first, *rest = found["kind"]
     out = [f"{printable(name)}  {size}", f"  {'level':<10}{level}", f"  {'kind':<10}{first}"]
     out += [f"{GAP}{words}" for words in rest]

@@ -70,7 +70,7 @@ def measure(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -
     finite = stored[np.isfinite(stored)] if dtype.kind == "f" else stored.ravel()
     if not finite.size:
         finite = np.zeros(1, np.float32)
-    black, white = _ends(finite, dtype)
+    black, white = ends(finite, dtype)
     scaled = (stored.astype(np.float64) - black) / (white - black)
     seen = see(torch.from_numpy(np.nan_to_num(scaled, nan=0, posinf=1, neginf=0)).float())
     low, high = (float(value) for value in np.percentile(finite, [LOW, HIGH]))
@@ -106,7 +106,7 @@ def _starts(length: int, most: int) -> list[int]:
     return [round(i * last / max(1, count - 1)) for i in range(count)] if count > 1 else [last // 2]
 
 
-def _ends(finite: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
+def ends(finite: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
     """What the estimate takes for black and white: where values were cut off, exactly there."""
     black, white = (float(value) for value in np.percentile(finite, SURE))
     if dtype.kind in "iu":

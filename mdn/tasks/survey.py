@@ -14,6 +14,7 @@ from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.noise.estimate import NoiseEstimate
+from mdn.tasks import counts
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.bench import figures
 from mdn.tasks.files import describe, load
@@ -69,8 +70,10 @@ def run(settings: Settings, report: Report) -> BatchResult:
             report.note(job, f"the noise of the first of {len(pages)} pages is shown")
         if not np.isfinite(pages[0]).all():
             raise FileError(job.name, "holds NaN or infinite samples", "repair it first")
-        seen[job.name] = see(look(pages[0], Display(pages.dtype).encode))
-        return describe(image) | facts(seen[job.name], pages.dtype)
+        black, white = _range(pages[0])
+        scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
+        seen[job.name] = see(look(pages[0].astype(np.float64), scale))
+        return describe(image) | facts(seen[job.name], black, white)
 
     result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
     if settings.plot is not None and seen:
@@ -94,18 +97,30 @@ def _check_plot(plot: Path, settings: Settings) -> None:
         raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
 
 
-def facts(seen: NoiseEstimate, dtype: np.dtype) -> dict[str, object]:
+def _range(page: np.ndarray) -> tuple[float, float]:
+    """The stored values that stand for 0 and 255 in what is told of a page.
+
+    Those of its dtype, unless the page is deep and uses little of them or, in floats, far more:
+    measurements do, and all their brightness would be one.
+    """
+    nominal = Display(page.dtype).white
+    black, white = counts.ends(page.ravel(), page.dtype)
+    used = (white - black) / nominal
+    return (black, white) if page.dtype.itemsize > 1 and not 0.5 < used < 2 else (0.0, nominal)
+
+
+def facts(seen: NoiseEstimate, black: float, white: float) -> dict[str, object]:
     """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
 
     Args:
         seen: the estimate.
-        dtype: of the samples as stored; white is its largest value, or 1 for floats.
+        black, white: the stored values of its 0 and 1.
     """
-    white = float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
     names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
     return asdict(seen) | {
         "level": seen.level,
-        "stored_level": seen.level / 255 * white,
+        "stored_level": seen.level / 255 * (white - black),
+        "range": [black, white],
         "sigma": dict(zip(names, seen.sigma, strict=True)),
         "kind": kind(seen),
     }

@@ -56,6 +56,24 @@ def test_json_has_every_channel_and_the_curve(run: Run, tmp_path: Path) -> None:
     assert "counts at white" in growing["kind"][0]
 
 
+def test_measurements_that_use_little_of_their_range(run: Run, tmp_path: Path) -> None:
+    """Counts of a camera, 100 to some 900 of 65535: variance 2 x count."""
+    random = np.random.default_rng(0)
+    clean = np.linspace(100, 800, 200)[None].repeat(200, 0)
+    noisy = 2 * random.poisson(clean / 2)
+    io.write_image(Image(noisy[None, ..., None].astype(np.uint16)), tmp_path / "a.tif")
+    result = run("noise", "--estimate", "a.tif", "--json")
+    assert result.exit_code == 0, result.stderr
+    (found,) = json.loads(result.stdout)["files"]
+    low, high = found["range"]
+    assert 0 <= low < 120
+    assert 780 < high < 1000
+    assert found["signal_dependent"]
+    assert found["gain"] * (high - low) == pytest.approx(2, rel=0.2)
+    assert found["stored_level"] == pytest.approx(np.sqrt(2 * clean.mean()), rel=0.1)
+    assert "in the file's values" in run("noise", "--estimate", "a.tif").stdout
+
+
 def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     picture(tmp_path / "a.png", 12)

@@ -32,7 +32,8 @@ def exposure(picture: np.ndarray) -> float:
     Returns:
         A positive factor; 1 for a picture without light.
     """
-    light = picture.astype(np.float64).mean(-1)
+    with np.errstate(invalid="ignore"):  # infinity less infinity, left out below
+        light = picture.astype(np.float64).mean(-1)
     light = light[np.isfinite(light) & (light > _DARK)]
     return float(MIDDLE_GRAY / np.exp(np.log(light).mean())) if light.size else 1.0
 

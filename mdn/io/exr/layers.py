@@ -86,25 +86,42 @@ class Layer:
 def layers(exr: Exr) -> list[Layer]:
     """All layers of a file, each channel in just one (alpha stands with its colours)."""
     found: list[Layer] = []
+    views = _views(exr)
     for index, planes in enumerate(exr.parts):
         groups: dict[str, dict[str, str]] = {}
         for key in planes:
             prefix, _, last = key.rpartition(".")
             groups.setdefault(prefix, {})[last.lower()] = key
         for prefix, members in groups.items():
-            found += _split(exr, index, prefix, members)
+            found += _split(exr, index, prefix, members, views)
     return found
 
 
-def _split(exr: Exr, part: int, prefix: str, members: dict[str, str]) -> list[Layer]:
+def _views(exr: Exr) -> frozenset[str]:
+    """The names of a stereo file's views: they say whose beauty it is, not that it is none."""
+    names: set[bytes] = set()
+    for part in exr.headers.parts:
+        names.add(part.attributes.get("view", ("", b""))[1])
+        listed, at = part.attributes.get("multiView", ("", b""))[1], 0
+        while at + 4 <= len(listed):  # a length, then as many bytes
+            end = at + 4 + int.from_bytes(listed[at : at + 4], "little")
+            names.add(listed[at + 4 : end])
+            at = end
+    return frozenset(name.decode("utf-8", "replace").lower() for name in names if name)
+
+
+def _split(
+    exr: Exr, part: int, prefix: str, members: dict[str, str], views: frozenset[str]
+) -> list[Layer]:
     """The layers of the channels that share a prefix: R G B A, and any others alone."""
     title = prefix or exr.headers.parts[part].name
+    said = ".".join(word for word in title.split(".") if word.lower() not in views)
     floats = {k: v for k, v in members.items() if exr.parts[part][v].dtype.kind == "f"}
     rest, made = dict(members), []
     for letters in _COLOURS:
         if all(letter in floats for letter in letters):
             keys = tuple(rest.pop(letter) for letter in letters)
-            role = role_of(title, keys)
+            role = role_of(said, keys)
             alpha = floats.get("a", "") if letters == "rgb" else ""
             if role == "cryptomatte" or role == "motion":
                 keys += tuple(rest.pop(k) for k in ("a", "w") if k in rest)
@@ -116,11 +133,11 @@ def _split(exr: Exr, part: int, prefix: str, members: dict[str, str]) -> list[La
     if not made and "y" in floats and not {"x", "z", "ry", "by"} & set(rest):
         alpha = rest.pop("a", "") if "a" in floats else ""
         keys = (rest.pop("y"),)
-        made.append(Layer(part, title or "y", keys, role_of(title, keys), alpha))
+        made.append(Layer(part, title or "y", keys, role_of(said, keys), alpha))
     for last, key in rest.items():
         name = f"{title}.{key.rpartition('.')[2]}" if title else key
         kind = exr.parts[part][key].dtype.kind
-        alone: Role = "id" if kind == "u" else _single(title, last)
+        alone: Role = "id" if kind == "u" else _single(said, last)
         made.append(Layer(part, name, (key,), alone))
     return made
 
@@ -129,6 +146,8 @@ def _single(title: str, last: str) -> Role:
     """A channel that stands alone: what it is called, or else what its layer is called."""
     if last in ("a", "alpha", "ar", "ag", "ab"):
         return "alpha"
+    if not title and last in ("r", "g", "b"):
+        return "beauty"  # a gray picture under one colour's name
     own = role_of(last, (last,))
     of_layer = role_of(title, (last,)) if title else "data"
     if of_layer in ("light", "beauty"):

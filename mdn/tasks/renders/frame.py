@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mdn.encoding.hdr import Hdr, Srgb, exposure
+from mdn.errors import FileError
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
 from mdn.tasks.renders import repair, sums
@@ -45,10 +46,20 @@ class Planned:
     sums: list[sums.Sum] = field(default_factory=list)
 
 
-def plan(file: Exr, wishes: Wishes) -> Planned:
-    """Reads the layers' roles, and chooses. Raises FileError: see `wishes.chosen`."""
+def plan(file: Exr, wishes: Wishes, *, needed: bool = True) -> Planned:
+    """Reads the layers' roles, and chooses.
+
+    needed: whether a file without a beauty is an error; else nothing of it is denoised.
+
+    Raises FileError: see `wishes.chosen`.
+    """
     found = layers(file)
-    targets = chosen(file, found, wishes)
+    try:
+        targets = chosen(file, found, wishes)
+    except FileError:
+        if needed or wishes.layers:
+            raise
+        targets = []
     adding: list[sums.Sum] = []
     if wishes.keep_sums:
         adding = [each for each in sums.find(file, found) if each.total in targets]
@@ -60,6 +71,8 @@ def plan(file: Exr, wishes: Wishes) -> Planned:
 
 def measure(planned: Planned) -> Constants:
     """Exposure and depth of one frame: the whole picture's, and its first beauty's."""
+    if not planned.targets:
+        return Constants()
     first = planned.targets[0]
     light = first.pixels(planned.file)
     depths = [each for each in planned.guides[first] if each.layer.role == "depth"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mdn.encoding.hdr import Srgb
+from mdn.encoding import Display, Srgb
 from mdn.image import Image
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer
@@ -24,6 +24,7 @@ def picture(file: Exr, layer: Layer, format: str) -> tuple[Image, int]:
         cover = np.where(alpha > 0, alpha, 1)[..., None]
         light = (light / cover).astype(np.float32)  # renders premultiply
     clipped = int(((light < 0) | (light > 1)).sum())
-    shown = Srgb().encode(light)[..., :3]
-    planes = None if alpha is None else alpha[None]
+    display = Display(np.dtype(np.uint16 if format in ("png", "tiff") else np.uint8))
+    shown = display.decode(Srgb().encode(light)[..., :3])
+    planes = None if alpha is None else display.decode(alpha)[None]
     return Image(shown[None], planes, name=file.name, format=format), clipped

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import torch
+
+from mdn.tasks.renders import windows
 
 _RADII = (1, 2, 4, 8, 16, 64)
 BAND = 64  # rows at a time: a window of 24 neighbours takes 24 times its memory
@@ -28,16 +31,17 @@ def finite(pixels: np.ndarray) -> np.ndarray:
     good = np.isfinite(pixels)
     if good.all():
         return pixels
-    result = np.where(good, pixels, 0).astype(np.float32)
-    for y, x, channel in np.argwhere(~good):
-        for radius in _RADII:
-            window = np.s_[
-                max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1, channel
-            ]
-            if good[window].any():
-                result[y, x, channel] = pixels[window][good[window]].mean()
-                break
-    return result
+    known = torch.from_numpy(np.where(good, pixels, 0).transpose(2, 0, 1).astype(np.float64))
+    there = torch.from_numpy(good.transpose(2, 0, 1).astype(np.float64))
+    result, bad = known.clone(), there == 0
+    for radius in _RADII:
+        share = windows.mean(there, radius)
+        found = bad & (share > 1e-9)
+        result[found] = (windows.mean(known, radius) / share)[found]
+        bad &= ~found
+        if not bad.any():
+            break
+    return result.float().numpy().transpose(1, 2, 0)
 
 
 def clamp_fireflies(pixels: np.ndarray, times: float) -> tuple[np.ndarray, int]:

@@ -55,7 +55,7 @@ class Renders:
         """One file. Raises FileError, as `exr.read` and `frame.plan` do."""
         form = output_format_for(job, "exr")
         file = exr.read(content(job) if job.source is None else job.source, name=job.name)
-        planned = frame.plan(file, self.wishes)
+        planned = frame.plan(file, self.wishes, needed=self.strength > 0 or form != "exr")
         constants = self._constants(planned)
         progress: Callable[[float], None] = lambda share: report.progress(job, share)  # noqa: E731
         after = self.shot.blender(planned, job, self.wishes)
@@ -85,7 +85,8 @@ class Renders:
         image, clipped = picture(result, layer, form)
         more = f", {clipped} samples beyond 0..1 clipped" if clipped else ""
         others = len(planned.found) - 1
-        report.note(job, f"{form.upper()} keeps {layer.name} as sRGB{more}; {others} layers left")
+        left = f"; {others} other layers left out" if others else ""
+        report.note(job, f"{form.upper()} keeps {layer.name} as sRGB{more}{left}")
         save(job, image, report, quality=self.quality)
 
     def _details(

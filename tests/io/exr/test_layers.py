@@ -116,3 +116,15 @@ def test_a_guide_made_for_denoising_goes_first(tmp_path: Path) -> None:
     guide = lay.guide(found, "albedo", lay.beauty(found)[0])
     assert guide is not None
     assert guide.name == "V.Denoising Albedo"
+
+
+def test_both_eyes_of_a_stereo_file_are_beauty(tmp_path: Path) -> None:
+    names = [*"RGB", *of("left", "RGB"), *of("left.diffuse", "RGB")]
+    head = samples.header(multiView=["right", "left"])
+    path = samples.write(tmp_path / "a.exr", (head, dict.fromkeys(names, HALF)))
+    found = {layer.name: layer.role for layer in lay.layers(exr.read(path))}
+    assert found == {"rgb": "beauty", "left": "beauty", "left.diffuse": "light"}
+    plain = dict.fromkeys("RGB", HALF)
+    eyes = [(samples.header(view=view), plain) for view in ("right", "left")]
+    parts = lay.layers(exr.read(samples.write(tmp_path / "b.exr", *eyes)))
+    assert len(lay.beauty(parts)) == 1  # parts called p0 and p1 say nothing: the first alone

@@ -215,3 +215,22 @@ def test_wishes_are_checked_before_any_work(scene: Path, tmp_path: Path) -> None
     for wrong in ({"clamp_fireflies": 0.5}, {"tonemap": "none"}, {"motion": True}):
         with pytest.raises(UsageError):
             denoise(scene, tmp_path / "a.exr", **wrong)
+
+
+def test_a_file_without_beauty(tmp_path: Path) -> None:
+    planes = {key: plane for key, plane in samples.channels().items() if key in ("id", "depth.Z")}
+    path = samples.write(tmp_path / "in.exr", (samples.header(), planes))
+    result = denoise(path, tmp_path / "out.exr")
+    assert "has no beauty; name a layer with --layer: depth.Z, id" in result.outcomes[0].error
+    assert denoise(path, tmp_path / "out.exr", strength=0.0).exit_code == 0
+    assert changed(path, tmp_path / "out.exr") == set()
+
+
+def test_openexrs_own_pictures_with_strength_0(shared_data: Path, tmp_path: Path) -> None:
+    done = 0
+    for path in sorted((shared_data / "test" / "exr").glob("*.exr")):
+        outcome = denoise(path, tmp_path / path.name, strength=0.0).outcomes[0]
+        if outcome.status == "ok":
+            done += 1
+            assert changed(path, tmp_path / path.name) == set()
+    assert done == 19

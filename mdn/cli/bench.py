@@ -60,8 +60,9 @@ def bench(
             metavar="NAME[,NAME]",
             rich_help_panel=ABOUT,
             autocompletion=opt.model_names,
-            help="Models (NAME:8 averages 8 passes), and classical methods: peer:bm3d, "
-            "peer:bm3d-blind, peer:nlm, peer:tv, "
+            help="Models (NAME:8 averages 8 passes), zeroshot:NAME or zeroshot:NAME:PRESET (fitted "
+            "to each picture), and classical methods: peer:bm3d, peer:bm3d-blind, peer:nlm, "
+            "peer:tv, "
             "peer:wavelet, peer:opencv-nlm, peer:all; for renders peer:oidn, peer:oidn-colour.",
         ),
     ] = opt.DEFAULT_MODEL,

@@ -110,6 +110,27 @@ def test_the_input_and_the_model_are_rows(clean: Path) -> None:
     assert listener.done == listener.total == 8
 
 
+def test_a_model_fitted_to_each_picture_is_a_row_of_its_own(clean: Path) -> None:
+    names = ("unittest", "zeroshot:unittest:fast")
+    rows = by_name(bench.run(settings(clean, models=names), Listener()))
+    row = rows["clean/gaussian25", "zeroshot:unittest:fast"]
+    assert len(row.scores) == 2
+    assert mean(row) > 10
+    plain = rows["clean/gaussian25", "unittest"]
+    assert row.microseconds
+    assert plain.microseconds
+    assert row.microseconds > plain.microseconds  # the fit counts as its time
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("zeroshot:nosuch", "nosuch"), ("zeroshot:unittest:slow", "--preset slow")],
+)
+def test_a_fit_that_cannot_be_is_refused_at_once(clean: Path, name: str, says: str) -> None:
+    with pytest.raises((ModelError, UsageError), match=says):
+        bench.run(settings(clean, models=(name,)), Listener())
+
+
 def test_the_noise_is_that_of_mdn_noise(tmp_path: Path) -> None:
     source = write(tmp_path / "clean" / "a.png")
     truth = io.read_image(source).pixels[0]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mdn import noise
+from mdn.engine import stream, strip_of
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.estimate import estimate
@@ -273,6 +274,73 @@ def test_what_clipping_does_to_a_mean() -> None:
         true = float(drawn.clamp(0, 1).mean())
         made = float(clipped_mean(torch.tensor(bright), (0.02, 0.03, 0.0)))
         assert made == pytest.approx(true, abs=1.5e-3)
+
+
+def test_shared_noise_is_taken_apart_and_texture_is_left_alone() -> None:
+    spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
+    noisy, texture = (make_plan(Wishes(), spatial, taken) for taken in (6.0, 3.4))
+    assert (noisy.shuffle, noisy.iters, noisy.seeing) == (2, 0, 1)
+    assert (texture.shuffle, texture.iters, texture.seeing) == (1, 0, 1)
+    assert "every second pixel" in noisy.why
+    assert "texture" in texture.why
+    asked = make_plan(Wishes(iters=9, shuffle=1), spatial, 6.0)
+    assert (asked.shuffle, asked.iters) == (1, 9)
+    assert "not fitted" in noisy.why
+    assert "not fitted" not in asked.why
+    assert make_plan(Wishes(from_scratch=True), spatial, 6.0).iters > 0
+
+
+class Blur(nn.Module):
+    """A net that means over 3x3 pixels, and so answers differently taken apart."""
+
+    seeded = masked = False
+    config = UNetConfig()
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        return torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+
+
+def taken_apart(model: Path, strength: float = 1.0, tile: int | None = None) -> np.ndarray:
+    settings = Settings(
+        (), str(model), "cpu", "fp32", strength=strength, tile=tile, wishes=Wishes(shuffle=2)
+    )
+    shot = zeroshot.ZeroShot(settings, Listener())
+    shot.fitted, shot.plan = Blur(), Plan(iters=0, shuffle=2)
+    noisy = noise.add(scene(256), "gaussian", 25.0, torch.Generator().manual_seed(1))
+    out = np.zeros((256, 256, 3), np.float32)
+    infer = shot.answer(lambda: pytest.fail("its net needs to be told nothing"), strength)
+    strip = strip_of(noisy.permute(1, 2, 0).numpy(), out)
+    stream(infer, shot.needs, shot.runtime, strip, lambda x: x, lambda x, _: x)
+    return out
+
+
+def test_taken_apart_tiles_equal_the_whole(model: Path) -> None:
+    # Far from the border, where a net sees what lies beyond in another way than the engine does.
+    inner = slice(8, -8)
+    whole, tiled = (taken_apart(model, tile=tile)[inner, inner] for tile in (512, 144))
+    assert np.abs(tiled - whole).max() < 1e-5
+
+
+def test_strength_counts_once_when_taken_apart(model: Path) -> None:
+    none, half, full = (taken_apart(model, strength) for strength in (0.0, 0.5, 1.0))
+    assert np.abs(full - none).max() > 0.05
+    assert np.allclose(half, (none + full) / 2, atol=1e-5)
+
+
+def test_smooth_noise_is_taken_apart_by_itself(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shot = zeroshot.ZeroShot(Settings((), str(model), "cpu", "fp32"), Listener())
+    monkeypatch.setattr(zeroshot.ZeroShot, "start", Blur())
+    clean = scene(192)
+    made = noise.add(clean, "spatial", 90.0, torch.Generator().manual_seed(0)).clamp(0, 1)
+    noisy, truth = ((x * 255).round().byte().permute(1, 2, 0).numpy() for x in (made, clean))
+    output = shot.page(noisy, lambda share: None)
+    assert shot.taken is not None
+    assert shot.taken > 4
+    assert shot.plan.shuffle == 2
+    assert shot.describe()["steps"] == 0
+    assert psnr(output, truth) > psnr(noisy, truth) + 3
 
 
 def test_pixel_shuffle_keeps_colours_apart() -> None:

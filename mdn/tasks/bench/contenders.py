@@ -11,10 +11,13 @@ import torch
 
 from mdn.errors import UsageError
 from mdn.registry import store
-from mdn.tasks import denoise
+from mdn.tasks import denoise, zeroshot
+from mdn.tasks.batch import Job, Outcome
 from mdn.tasks.bench import peers
 from mdn.tasks.bench.renders import Render
 from mdn.tasks.renders import Wishes, frame
+
+FITTED = "zeroshot:"
 
 
 class Contender(Protocol):
@@ -144,6 +147,52 @@ class Model:
         }
 
 
+class Fitted(Model):
+    """A model of the registry, fitted to each picture before it denoises it: `mdn zeroshot`.
+
+    Its name is zeroshot:MODEL, or zeroshot:MODEL:PRESET. The fit counts as its time.
+    """
+
+    linear = False  # a fit is to pictures as shown
+
+    def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
+        model, _, preset = name.removeprefix(FITTED).partition(":")
+        super().__init__(model, device, precision, seed)
+        wishes = zeroshot.Wishes(preset or "auto")
+        settings = zeroshot.Settings(
+            (), model=model, device=device, precision=precision, seed=seed, wishes=wishes
+        )
+        self.name = name
+        self._denoiser: zeroshot.ZeroShot = zeroshot.ZeroShot(settings, Silent())
+        # What a fit does is in the code, not in the weights: other versions are other contenders.
+        self.identity = f"zeroshot/{zeroshot.make_plan(wishes, None)}/{self.identity}"
+
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
+        """See Contender."""
+        self._denoiser.begin(Job(None, None, name))
+        result = self._denoiser.page(noisy, lambda share: None)
+        self._denoiser.leave_if_interrupted()
+        return result
+
+
+class Silent:
+    """A report to nobody: a benchmark tells of scores, not of steps."""
+
+    def started(self, job: Job, index: int, total: int) -> None:
+        """See Report."""
+
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        """See Report."""
+
+    def note(self, job: Job, line: str) -> None:
+        """See Report."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """See Report."""
+
+
 class Classical:
     """A peer, under the name it was asked for by."""
 
@@ -183,7 +232,7 @@ def line_up(names: tuple[str, ...], device: str, precision: str, seed: int) -> F
     """The contenders of those names, the noisy input first.
 
     Args:
-        names: of models, NAME:PASSES, or peer:NAME; peer:all is every peer.
+        names: of models, NAME:PASSES, zeroshot:MODEL, or peer:NAME; peer:all is every peer.
         device, precision, seed: for the models.
 
     Raises:
@@ -200,7 +249,8 @@ def line_up(names: tuple[str, ...], device: str, precision: str, seed: int) -> F
     missing: dict[str, str] = {}
     for name in wanted:
         if not name.startswith(peers.PREFIX):
-            contenders.append(Model(name, device, precision, seed))
+            kind = Fitted if name.startswith(FITTED) else Model
+            contenders.append(kind(name, device, precision, seed))
             continue
         peer = peers.find(name.removeprefix(peers.PREFIX))
         if peer.missing:

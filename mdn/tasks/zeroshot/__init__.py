@@ -12,7 +12,7 @@ from mdn.tasks.renders.work import may_take as is_render
 from mdn.tasks.zeroshot.adapter import FITTING, ZeroShot
 from mdn.tasks.zeroshot.plan import Plan, Wishes, make_plan
 
-__all__ = ["Plan", "Settings", "Wishes", "make_plan", "run"]
+__all__ = ["Plan", "Settings", "Wishes", "ZeroShot", "make_plan", "run"]
 
 
 @dataclass(frozen=True)

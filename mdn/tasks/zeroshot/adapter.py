@@ -22,7 +22,7 @@ from mdn.noise.estimate import is_clipped
 from mdn.registry import store
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured
-from mdn.tasks.denoise import Denoiser, Part
+from mdn.tasks.denoise import Denoiser, Part, in_channels
 from mdn.tasks.spread import Rows
 from mdn.tasks.told import FAINT, Told, look, tell
 from mdn.tasks.zeroshot import state
@@ -42,6 +42,7 @@ ENDED = {
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5
 PASSES = 8  # masks of the last ensemble
+TASTE, TASTED = 512, 4  # pixels a side, and parts, that tell what the unfitted net takes out
 SIDE, GRID = 256, 4  # a large picture is fitted to GRID x GRID windows of it
 FITTING = 0.85  # share of a picture's progress bar
 AGAIN = 4  # a further page starts from the last one's net, with so many times fewer steps
@@ -57,6 +58,7 @@ class ZeroShot(Denoiser):
         self.fits: list[Fit] = []
         self.why = ""
         self.plan = Plan()
+        self.taken: float | None = None  # by the net before any fit; see make_plan
         self.job: Job | None = None
         self.interrupted = False
         self.other: ZeroShot | None = None  # the one for measurements, where there is a better
@@ -92,9 +94,14 @@ class ZeroShot(Denoiser):
         """A net that was fitted sees pixels as its plan says; see `_apart`."""
         return 1 if self.fits else super().spacing(measured)
 
+    def remarks(self, page: np.ndarray) -> list[str]:
+        """None: noise that the model never saw is what this is for; `describe` tells of it."""
+        return []
+
     def begin(self, job: Job) -> None:
         """A new picture: nothing of the last one stays."""
         self.job, self.fitted, self.fits, self.why = job, None, [], ""
+        self.plan, self.taken = Plan(), None
         if self.other is not None:
             self.other.begin(job)
 
@@ -104,7 +111,7 @@ class ZeroShot(Denoiser):
             return
         found = parts()
         seen = next((told.seen for _, told in found if told.seen is not None), None)
-        plan = make_plan(self.wishes, seen)
+        plan = make_plan(self.wishes, seen, self.taken)
         self.plan, self.why = plan, plan.why
         iters = plan.iters if self.fitted is None else plan.iters // AGAIN
         if iters == 0:
@@ -150,8 +157,28 @@ class ZeroShot(Denoiser):
         """See Denoiser; fits first."""
         encode = Display(page.dtype).encode
         told = tell(look(page, encode), self.settings.sigma)
-        self.study(lambda: [(encode(region), told) for region in regions_of(page)])
+        regions = regions_of(page)
+        if told.seen is not None and told.seen.correlated and not self.is_told:
+            self.taken = self._takes([encode(region) for region in regions[:TASTED]])
+        self.study(lambda: [(encode(region), told) for region in regions])
         return super().page(page, progress, spread)
+
+    def _takes(self, regions: Sequence[np.ndarray]) -> float:
+        """Root mean square of what the unfitted net takes out of (h, w, C), 0-255 scale."""
+        total = count = 0.0
+        multiple = self.card.multiple
+        for region in regions:
+            height, width = (min(side, TASTE) // multiple * multiple for side in region.shape[:2])
+            if not height or not width:
+                continue
+            top, left = (region.shape[0] - height) // 2, (region.shape[1] - width) // 2
+            part = region[top : top + height, left : left + width].transpose(2, 0, 1)
+            batch = torch.from_numpy(np.ascontiguousarray(part))[None].to(self.runtime.device)
+            infer = in_channels(lambda x, _: self.start(x).float(), self.card.channels)
+            with torch.inference_mode():
+                change = infer(batch, [(0, 0)]) - batch
+            total, count = total + float(change.square().sum()), count + change.numel()
+        return 255 * (total / max(count, 1)) ** 0.5
 
     def _windows(self, region: np.ndarray, told: Told) -> list[Window]:
         """A part (h, w, C) of a picture as the net will see it; each channel where it sees gray."""
@@ -174,19 +201,27 @@ class ZeroShot(Denoiser):
 
     def answer(self, see_noise: Callable[[], Told], strength: float, number: int = 0) -> Infer:
         """See Denoiser: what the net makes of what it sees, and of what is hidden from it."""
-        seeing = super().answer(see_noise, strength, number)
+        seeing = super().answer(see_noise, 1.0, number)
         weight = self._seeing()
-        shuffle = self.plan.shuffle if self.fits else 1
+        shuffle = self.plan.shuffle
         told = see_noise() if self.is_told else None
 
-        def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        def mixed(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
             seen = seeing(batch, origins)
             if weight == 1:
                 return seen
-            filled = self._filled(batch, seen, origins, told)
-            return torch.lerp(batch, torch.lerp(filled, seen, weight), strength)
+            return torch.lerp(self._filled(batch, seen, origins, told), seen, weight)
 
-        return infer if shuffle == 1 else _apart(infer, shuffle)
+        parts = _apart(mixed, shuffle)
+
+        def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+            output = mixed(batch, origins) if shuffle == 1 else parts(batch, origins)
+            if shuffle > 1 and not self.wishes.from_scratch:
+                # The small pictures have seams between them, which a look at the whole takes away.
+                output = seeing(output, origins)
+            return torch.lerp(batch, output, strength)
+
+        return infer
 
     def _seeing(self) -> float:
         """How far to trust what the net makes of what it sees, noise that neighbours share too."""
@@ -223,10 +258,10 @@ class ZeroShot(Denoiser):
 
     @property
     def needs(self) -> Needs:
-        """Of a net that sees every shuffle-th pixel: as many times as far."""
-        s = self.plan.shuffle if self.fits else 1
-        base = self._needs
-        return Needs(base.context * s, base.multiple * s, base.bytes_per_pixel)
+        """Of a net that sees every shuffle-th pixel: as many times as far, and then the whole."""
+        s, base = self.plan.shuffle, self._needs
+        reach = base.context * (s if s == 1 else s + 1)
+        return Needs(reach, base.multiple * s, base.bytes_per_pixel)
 
     @needs.setter
     def needs(self, value: Needs) -> None:

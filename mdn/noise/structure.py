@@ -44,10 +44,37 @@ def measure(plane: Tensor, clipped: bool) -> Structure | None:
 
     clipped: whether samples beyond [0, 1] were cut off; blocks that are mostly cut are left out.
     """
+    chosen = _flattest(plane, clipped)
+    if chosen is None:
+        return None
+    step, rows, columns, restless = chosen
+    windows = plane.unfold(0, SIDE, step).unfold(1, SIDE, step)
+    flat = _level(windows[rows, columns].double())
+    seen = [[_difference(flat, axis, lag) for lag in range(1, FAR + 1)] for axis in (1, 2)]
+    near = max(seen[0][-1], seen[1][-1])
+    if near <= 0:
+        return None
+    vertical, horizontal = _completed(seen, restless)
+    # Stripes do not differ along themselves at all: the axis that differs more tells the variance.
+    variance = max(vertical[-1], horizontal[-1])
+    power = variance * _sum(vertical, variance) * _sum(horizontal, variance)
+    return Structure(near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power)
+
+
+def power_in_flat(plane: Tensor, other: Tensor, clipped: bool) -> float | None:
+    """Mean square of another channel (H, W) where the plane is flat; None as for `measure`."""
+    chosen = _flattest(plane, clipped)
+    if chosen is None:
+        return None
+    step, rows, columns, _ = chosen
+    return float(other.unfold(0, SIDE, step).unfold(1, SIDE, step)[rows, columns].square().mean())
+
+
+def _flattest(plane: Tensor, clipped: bool) -> tuple[int, Tensor, Tensor, float] | None:
+    """The flattest blocks: step of their grid, rows and columns on it, and their restlessness."""
     if min(plane.shape) < SIDE:
         return None
     step = max(2, round((plane.numel() / MOST_BLOCKS) ** 0.5) | 1)
-    windows = plane.unfold(0, SIDE, step).unfold(1, SIDE, step)
     restless = _restlessness(plane, step)
     if clipped:
         ends = ((plane <= 0) | (plane >= 1)).float()[None]
@@ -61,16 +88,7 @@ def measure(plane: Tensor, clipped: bool) -> Structure | None:
     count = max(FEWEST, int(usable * SHARE))
     chosen = torch.topk(restless.flatten(), count, largest=False, sorted=False).indices
     rows, columns = chosen // restless.shape[1], chosen % restless.shape[1]
-    flat = _level(windows[rows, columns].double())
-    seen = [[_difference(flat, axis, lag) for lag in range(1, FAR + 1)] for axis in (1, 2)]
-    near = max(seen[0][-1], seen[1][-1])
-    if near <= 0:
-        return None
-    vertical, horizontal = _completed(seen, float(restless.flatten()[chosen].mean()))
-    # Stripes do not differ along themselves at all: the axis that differs more tells the variance.
-    variance = max(vertical[-1], horizontal[-1])
-    power = variance * _sum(vertical, variance) * _sum(horizontal, variance)
-    return Structure(near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power)
+    return step, rows, columns, float(restless.flatten()[chosen].mean())
 
 
 def _completed(seen: list[list[float]], restless: float) -> list[list[float]]:

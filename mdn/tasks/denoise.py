@@ -32,8 +32,9 @@ from mdn.tasks.renders.clean import Coding
 from mdn.tasks.renders.shot import Shot
 from mdn.tasks.renders.work import Renders
 from mdn.tasks.renders.work import may_take as is_render
+from mdn.tasks.scales import Correction, half_of
 from mdn.tasks.spread import Rows, shown_aside, spread_map, told_of
-from mdn.tasks.told import Told, look, see, tell
+from mdn.tasks.told import Told, look, see, share_for, tell
 from mdn.tasks.told import infer as infer_told
 
 Part = tuple[np.ndarray, Told]  # (h, w, C) encoded, and what is to be told of it
@@ -154,12 +155,41 @@ class Denoiser:
         """One page (H, W, C) as stored -> the same, denoised; `spread` takes its deviation."""
         _ = self.net  # loaded before the engine asks how much memory is taken
         coding = Display(page.dtype)
-        see_noise = lambda: tell(look(page, coding.encode), self.settings.sigma)  # noqa: E731
-        infer = self.showing(see_noise, apart=False)
+        told = Told(0.0)
+        if self.is_told:
+            told = tell(look(page, coding.encode), self.settings.sigma)
+        infer = self.showing(lambda: told, apart=False)
+        if told.scales:
+            change = self._coarser(half_of(page, coding.encode), told.scales[1:])
+            infer = self._corrected(change, told.scales[0], self.settings.strength, self.spreads)
         aside = None if spread is None else shown_aside(spread, coding)
         return run_engine(
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress, aside
         )
+
+    def _coarser(self, picture: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+        """What denoising changes in encoded means (h, w, C), with the coarser scales done first."""
+        told = Told(levels[0], share=share_for(levels[0]))
+        infer = self._passes(lambda: told, 1.0, spread=False)
+        if len(levels) > 1:
+            change = self._coarser(half_of(picture, _as_it_is), levels[1:])
+            infer = self._corrected(change, levels[0], 1.0, False)
+        clean = run_engine(infer, self.needs, self.runtime, picture, _as_it_is, _as_it_is)
+        return clean - picture
+
+    def _corrected(self, change: np.ndarray, level: float, strength: float, spread: bool) -> Infer:
+        """The net's answer to tiles whose coarse part is that of the coarser scale's result."""
+        told = Told(level, share=share_for(level))
+        fine = self._passes(lambda: told, 1.0, spread=spread)
+        corrected = Correction(change)
+
+        def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+            found = fine(corrected(batch, origins), origins)
+            channels = batch.shape[1]
+            mixed = torch.lerp(batch, found[:, :channels], strength)
+            return torch.cat([mixed, strength * found[:, channels:]], 1)
+
+        return infer
 
     def spacing(self, measured: Measured) -> int:
         """How far apart samples must be to be shown to the net together; see `counts.spaced`."""
@@ -319,6 +349,10 @@ def run(settings: Settings, report: Report) -> BatchResult:
         fail_fast=settings.fail_fast,
         dry_run=settings.dry_run,
     )
+
+
+def _as_it_is(values: np.ndarray) -> np.ndarray:
+    return values
 
 
 def check(settings: Settings) -> None:

@@ -2,8 +2,7 @@
 
 Three things are told, each a function of the whole picture, so that tiles agree:
 
-- how strong the noise is. Where neighbours are correlated that is the white noise with as much
-  power at the low frequencies, since a net that expects white noise keeps whatever is smooth;
+- how strong the noise is. Where neighbours share it, at each of several scales (`scales`);
 - where it depends on brightness, nothing new: a stabilising curve makes it equally strong first;
 - which samples are not to be believed: impulses. The net rebuilds them as it rebuilt masked ones in
   training (masked image training, CVPR 2023).
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from mdn.noise import impulses
 from mdn.noise.estimate import SMALLEST_SIDE, NoiseEstimate, estimate
 from mdn.noise.stabilise import Stabiliser, stabiliser
+from mdn.tasks.scales import levels_by_scale
 
 SAMPLE = 1024  # pixels a side of what is looked at to estimate: more does not change the result
 WINDOW = 256  # it is put together from windows spread over a larger picture
@@ -37,6 +37,7 @@ class Told:
         stabiliser: the curve that makes it the same everywhere, or None where it is already.
         usual: spread of neighbours for the search for impulses, or None where there are none.
         salted: whether every lonely black or white sample is to be doubted as well.
+        scales: for noise that neighbours share, the level at each scale instead, finest first.
         share: how far to follow the net: 0 for a clean picture, 1 from a faint noise on.
         seen: the estimate behind it, None where the user gave the level.
     """
@@ -45,6 +46,7 @@ class Told:
     stabiliser: Stabiliser | None = None
     usual: float | None = None
     salted: bool = False
+    scales: tuple[float, ...] = ()
     share: float = 1.0
     seen: NoiseEstimate | None = None
 
@@ -66,8 +68,16 @@ def tell(sample: Tensor, sigma: float | None = None) -> Told:
     if seen.signal_dependent and not seen.correlated:
         curve = stabiliser(*seen.curve)
     level = curve.level if curve else seen.level / 255
-    share = min(1.0, max(0.0, (level - FAINTEST) / (FAINT - FAINTEST)))
-    return Told(level, curve, usual, salted, share, seen)
+    # Impulses, and the texture around them, pass for noise that neighbours share.
+    scales: tuple[float, ...] = ()
+    if seen.correlated and not seen.impulsive:
+        scales = levels_by_scale(sample, seen.low_frequency_sigma / 255)
+    return Told(level, curve, usual, salted, scales, share_for(level), seen)
+
+
+def share_for(level: float) -> float:
+    """How far to follow a net for noise of that level: less where there is hardly any."""
+    return min(1.0, max(0.0, (level - FAINTEST) / (FAINT - FAINTEST)))
 
 
 def see(sample: Tensor) -> NoiseEstimate:

@@ -88,7 +88,8 @@ class Child:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-W", "ignore", self.script],
+                # -P: the folder of the script is no place to import from.
+                [sys.executable, "-P", "-W", "ignore", self.script],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,12 +94,13 @@ class Shot:
     def _measured(self, wishes: Wishes) -> frame.Constants | None:
         """The geometric mean over frames spread over the shot; unreadable ones do not count."""
         paths = [job.source for job in self.jobs if job.source is not None and not job.problem]
+        plain = replace(wishes, keep_sums=False)  # the search for sums changes nothing here
         count = min(LOOKED_AT, len(paths))
         places = np.linspace(0, max(0, len(paths) - 1), count).round().astype(int)
         seen: list[frame.Constants] = []
         for place in places:
             try:
-                seen.append(frame.measure(frame.plan(exr.read(paths[place]), wishes)))
+                seen.append(frame.measure(frame.plan(exr.read(paths[place]), plain)))
             except FileError:
                 continue  # its own turn reports it
         if not seen:

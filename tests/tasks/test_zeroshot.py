@@ -24,7 +24,7 @@ from mdn.tasks.jobs import plan as plan_jobs
 from mdn.tasks.zeroshot import Settings, Wishes, make_plan
 from mdn.tasks.zeroshot.adapter import _apart, regions_of
 from mdn.tasks.zeroshot.clipped import clipped_mean
-from mdn.tasks.zeroshot.fit import Window, fit
+from mdn.tasks.zeroshot.fit import Fit, Window, fit
 from mdn.tasks.zeroshot.plan import Plan
 from mdn.training.checkpoint import save_weights
 
@@ -341,6 +341,17 @@ def test_smooth_noise_is_taken_apart_by_itself(
     assert shot.plan.shuffle == 2
     assert shot.describe()["steps"] == 0
     assert psnr(output, truth) > psnr(noisy, truth) + 3
+
+
+def test_a_fit_that_learns_texture_instead_of_noise_is_dropped(model: Path) -> None:
+    shot = zeroshot.ZeroShot(Settings((), str(model), "cpu", "fp32"), Listener())
+    white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
+    sigma = white.level / 255
+    assert shot._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
+    assert not shot._in_vain(Fit(3 * sigma, 1.1 * sigma, 9, 0.1, "done"), white)
+    wishes = Wishes(from_scratch=True)
+    scratch = zeroshot.ZeroShot(Settings((), str(model), "cpu", wishes=wishes), Listener())
+    assert not scratch._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
 
 
 def test_pixel_shuffle_keeps_colours_apart() -> None:

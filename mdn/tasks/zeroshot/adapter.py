@@ -18,7 +18,7 @@ from mdn.encoding import Display
 from mdn.engine import Infer, Needs
 from mdn.errors import UsageError
 from mdn.nets.masking import MaskKey, channel_keep
-from mdn.noise.estimate import is_clipped
+from mdn.noise.estimate import NoiseEstimate, is_clipped
 from mdn.registry import store
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured
@@ -147,7 +147,10 @@ class ZeroShot(Denoiser):
             kept,
             lambda values: state.save(self.asked.checkpoint, self.card, values),
         )
-        self.fitted = net
+        if self._in_vain(result, seen):
+            result = replace(result, after=result.before)
+        else:
+            self.fitted = net
         self.fits.append(result)
         self.interrupted = result.ended == "interrupted"
 
@@ -222,6 +225,17 @@ class ZeroShot(Denoiser):
             return torch.lerp(batch, output, strength)
 
         return infer
+
+    def _in_vain(self, result: Fit, seen: NoiseEstimate | None) -> bool:
+        """Whether a net that denoises already is better left as it came.
+
+        Where hidden samples are guessed worse than the noise spoils them, it is texture that a fit
+        learns: the guesses get better, and what is made of samples that are seen worse.
+        """
+        denoises = not hasattr(self.start.config, "mask_per_channel")
+        if seen is None or self.wishes.from_scratch or not denoises or self.is_told:
+            return False
+        return result.after**2 > 2 * (seen.level / 255) ** 2
 
     def _seeing(self) -> float:
         """How far to trust what the net makes of what it sees, noise that neighbours share too."""

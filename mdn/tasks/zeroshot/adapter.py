@@ -235,7 +235,7 @@ class ZeroShot(Denoiser):
         denoises = not hasattr(self.start.config, "mask_per_channel")
         if seen is None or self.wishes.from_scratch or not denoises or self.is_told:
             return False
-        return result.after**2 > 2 * (seen.level / 255) ** 2
+        return result.after**2 > 1.5 * (seen.level / 255) ** 2
 
     def _seeing(self) -> float:
         """How far to trust what the net makes of what it sees, noise that neighbours share too."""

@@ -84,10 +84,10 @@ def run(settings: Settings, report: Report) -> BatchResult:
 
 
 def _check_plot(plot: Path, settings: Settings) -> None:
-    if figures.missing():
-        raise UsageError(f"--plot {plot}: {figures.missing()}")
     if plot.suffix.lower() != ".png":
         raise UsageError(f"--plot {plot}: name a file that ends in .png")
+    if figures.missing():
+        raise UsageError(f"--plot {plot}: {figures.missing()}")
     if not plot.exists():
         return
     sources = [job.source for job in settings.jobs if job.source is not None]

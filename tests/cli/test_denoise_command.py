@@ -331,7 +331,7 @@ def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 from mdn.tasks import denoise
-def page(self, page, progress):
+def page(self, page, progress, spread=None):
     open("started", "w").close()
     time.sleep(60)
 denoise.Denoiser.page = page

@@ -57,9 +57,11 @@ def test_every_net_is_tested_here() -> None:
 
 
 def infer_with(net: nn.Module) -> Infer:
-    """As `mdn denoise` calls it: a masked net is told where the tiles lie."""
+    """As `mdn denoise` calls it: a masked net is told where the tiles lie, a levelled one the noise."""
 
     def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        if getattr(net.config, "levelled", False):
+            return net(batch, level=torch.full((len(batch), 1, 1, 1), 25 / 255))
         return net(batch, origin=torch.tensor(origins)) if net.seeded else net(batch)
 
     return infer

@@ -76,6 +76,7 @@ def test_the_way_to_a_display_net_and_back_is_open(scenes: Path) -> None:
 
 
 def test_contact_sheets_are_tone_mapped(scenes: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     result = bench.run(settings(scenes, out=tmp_path / "o", page=tmp_path / "r.html"), Listener())
     (sheet,) = sheet_files.load(tmp_path / "o", result.document["sheets"])
     assert sheet.noise == "spp16"

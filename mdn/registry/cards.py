@@ -12,6 +12,7 @@ from mdn.errors import ModelError
 
 CARD = "card.toml"
 DOMAINS = ("display", "hdr", "counts")
+SIGNAL_DEPENDENT = ("poisson", "speckle")  # kinds of noise, as cards name them
 
 _SPOKEN = {
     str: "text",
@@ -69,6 +70,11 @@ class Card:
     hidden: bool = False
     folder: Path = Path()
     origin: str = "shipped"
+
+    @property
+    def knows_brightness(self) -> bool:
+        """Whether it was trained on noise whose strength depends on brightness."""
+        return any(kind.startswith(SIGNAL_DEPENDENT) for kind in self.noise_seen)
 
     @property
     def weights_path(self) -> Path:

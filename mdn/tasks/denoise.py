@@ -115,6 +115,10 @@ class Denoiser:
         """Whether the net needs to know how strong the noise is."""
         return bool(getattr(self.net.config, "levelled", False))
 
+    def told(self, sample: torch.Tensor) -> Told:
+        """What to tell the net of the picture that (C, H, W) shows; see `tell`."""
+        return tell(sample, self.settings.sigma, stabilise=not self.card.knows_brightness)
+
     def check_sigma(self) -> None:
         """Raises UsageError where a level of noise was given that the net has no use for."""
         if self.settings.sigma is not None and not self.is_told:
@@ -157,7 +161,7 @@ class Denoiser:
         coding = Display(page.dtype)
         told = Told(0.0)
         if self.is_told:
-            told = tell(look(page, coding.encode), self.settings.sigma)
+            told = self.told(look(page, coding.encode))
         infer = self.showing(lambda: told, apart=False)
         if told.scales:
             change = self._coarser(half_of(page, coding.encode), told.scales[1:])
@@ -211,7 +215,7 @@ class Denoiser:
 
         def see_noise() -> Told:
             if linear.shape not in memory:
-                memory[linear.shape] = tell(look(linear, coding.encode), self.settings.sigma)
+                memory[linear.shape] = self.told(look(linear, coding.encode))
             return memory[linear.shape]
 
         infer = self._passes(see_noise, 1.0, spread=False)

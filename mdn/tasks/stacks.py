@@ -21,7 +21,7 @@ from mdn.io.tiff_stack import Plane, Stack, open_stack
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured, Region, measure, sample
 from mdn.tasks.spread import Aside, Rows, SpreadMap, spread_map, told_of
-from mdn.tasks.told import Told, tell
+from mdn.tasks.told import Told
 
 if TYPE_CHECKING:
     from mdn.tasks.denoise import Denoiser, Part
@@ -80,7 +80,7 @@ def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] |
             details["model"] = denoiser.card.name
             details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
         if chosen:
-            denoiser.study(partial(_parts, stack, chosen, known, settings.sigma))
+            denoiser.study(partial(_parts, stack, chosen, known, denoiser))
         white = Display(stack.dtype).white
         with (
             rewrite(stack, job.target, settings.quality) as out,
@@ -161,7 +161,7 @@ def _parts(
     stack: Stack,
     chosen: Sequence[Plane],
     known: dict[tuple[int, int], Measured],
-    sigma: float | None,
+    denoiser: Denoiser,
 ) -> list[Part]:
     """Windows of the chosen planes, encoded, with what is to be told; see Denoiser.study."""
     parts: list[Part] = []
@@ -175,7 +175,7 @@ def _parts(
             continue
         encode = Display(alike[0].rows.dtype).encode
         for values in encode(np.stack(stored, -1)):
-            told = tell(torch.from_numpy(values.transpose(2, 0, 1).copy()), sigma)
+            told = denoiser.told(torch.from_numpy(values.transpose(2, 0, 1).copy()))
             parts.append((values, told))
     return parts
 
@@ -309,7 +309,7 @@ def _showing(
 
     def see_noise() -> Told:
         parts = [sample([(plane.shape[:2], _region(plane, i))])[0] for i in samples]
-        return tell(torch.from_numpy(coding.encode(np.stack(parts))), denoiser.settings.sigma)
+        return denoiser.told(torch.from_numpy(coding.encode(np.stack(parts))))
 
     infer = denoiser.showing(see_noise, apart=not plane.colour)
     white = np.float32(coding.white)

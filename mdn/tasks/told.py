@@ -3,7 +3,8 @@
 Three things are told, each a function of the whole picture, so that tiles agree:
 
 - how strong the noise is. Where neighbours share it, at each of several scales (`scales`);
-- where it depends on brightness, nothing new: a stabilising curve makes it equally strong first;
+- where it depends on brightness, nothing new: a stabilising curve makes it equally strong first, for
+  a net that saw no such noise in training (one that did does better without, see TRIALS.md);
 - which samples are not to be believed: impulses. The net rebuilds them as it rebuilt masked ones in
   training (masked image training, CVPR 2023).
 """
@@ -51,10 +52,11 @@ class Told:
     seen: NoiseEstimate | None = None
 
 
-def tell(sample: Tensor, sigma: float | None = None) -> Told:
+def tell(sample: Tensor, sigma: float | None = None, *, stabilise: bool = True) -> Told:
     """What to tell of the picture that `sample` (C, H, W) shows, nominal range [0, 1].
 
     sigma: the noise's standard deviation on the 0-255 scale, where the user knows it.
+    stabilise: make noise that depends on brightness equally strong, for a net that never saw such.
     """
     if sigma is not None:
         return Told(sigma / 255)
@@ -65,7 +67,7 @@ def tell(sample: Tensor, sigma: float | None = None) -> Told:
         # Strong noise that was cut off at black and white leaves many more such samples.
         salted = float(impulses.ends(sample).float().mean()) < SALT * seen.impulses
     curve = None
-    if seen.signal_dependent and not seen.correlated:
+    if stabilise and seen.signal_dependent and not seen.correlated:
         curve = stabiliser(*seen.curve)
     level = curve.level if curve else seen.level / 255
     # Impulses, and the texture around them, pass for noise that neighbours share.

@@ -73,6 +73,14 @@ def test_a_clean_picture_is_left_alone() -> None:
     assert torch.allclose(infer(Recorder(), told, y[None]), y[None], atol=1e-3)
 
 
+def test_a_net_that_knows_noise_by_brightness_is_shown_the_picture_as_it_is() -> None:
+    y = noisy("poisson", 3.0)
+    told, plain = tell(y), tell(y, stabilise=False)
+    assert told.stabiliser is not None
+    assert plain.stabiliser is None
+    assert plain.level == plain.seen.level / 255
+
+
 def test_the_user_may_say_the_level() -> None:
     assert tell(noisy("gaussian", 15), sigma=30.0) == Told(30 / 255)
 

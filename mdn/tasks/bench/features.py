@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from mdn.tasks.denoise import Denoiser
-from mdn.tasks.told import tell
 
 # The stages of each architecture, as patterns of module names; others give their children. The last
 # one that a net calls is its deepest, and answers (B, C, H, W).
@@ -60,7 +59,7 @@ def features(denoiser: Denoiser, batch: Tensor) -> dict[str, Tensor]:
     the noise are told one estimate for the batch.
     """
     net = denoiser.net
-    infer = denoiser.showing(lambda: tell(torch.cat(list(batch), 2)), apart=False)
+    infer = denoiser.showing(lambda: denoiser.told(torch.cat(list(batch), 2)), apart=False)
     origins = [(0, 0)] * len(batch)
     with torch.inference_mode(), listening(stages(denoiser.card.arch, net)) as heard:
         infer(batch.to(denoiser.runtime.device), origins)

@@ -24,7 +24,7 @@ from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured
 from mdn.tasks.denoise import Denoiser, Part, in_channels
 from mdn.tasks.spread import Rows
-from mdn.tasks.told import FAINT, Told, look, tell
+from mdn.tasks.told import FAINT, Told, look
 from mdn.tasks.zeroshot import state
 from mdn.tasks.zeroshot.fit import Fit, Window, fit
 from mdn.tasks.zeroshot.plan import Plan, make_plan
@@ -159,7 +159,7 @@ class ZeroShot(Denoiser):
     ) -> np.ndarray:
         """See Denoiser; fits first."""
         encode = Display(page.dtype).encode
-        told = tell(look(page, encode), self.settings.sigma)
+        told = self.told(look(page, encode))
         regions = regions_of(page)
         if told.seen is not None and told.seen.correlated and not self.is_told:
             self.taken = self._takes([encode(region) for region in regions[:TASTED]])

@@ -3,8 +3,8 @@
 Three things are told, each a function of the whole picture, so that tiles agree:
 
 - how strong the noise is. Where neighbours share it, at each of several scales (`scales`);
-- where it depends on brightness, nothing new: a stabilising curve makes it equally strong first, for
-  a net that saw no such noise in training (one that did does better without, see TRIALS.md);
+- where it depends on brightness, nothing new: a curve makes it equally strong first, for a net
+  that saw no such noise (one that did does better without, see TRIALS.md);
 - which samples are not to be believed: impulses. The net rebuilds them as it rebuilt masked ones in
   training (masked image training, CVPR 2023).
 """

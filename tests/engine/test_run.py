@@ -57,7 +57,7 @@ def test_every_net_is_tested_here() -> None:
 
 
 def infer_with(net: nn.Module) -> Infer:
-    """As `mdn denoise` calls it: a masked net is told where the tiles lie, a levelled one the noise."""
+    """As `mdn denoise` calls it: a masked net hears of the tiles, a levelled one of the noise."""
 
     def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
         if getattr(net.config, "levelled", False):

@@ -19,12 +19,12 @@ from mdn.image import Image
 from mdn.registry import store
 from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
-from mdn.tasks import stacks
+from mdn.tasks import stacks, stripes
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.counts import Measured, mending, spaced
 from mdn.tasks.files import describe, load, save
 from mdn.tasks.grain import REACH, grain
-from mdn.tasks.passes import WAYS, ensemble, turned
+from mdn.tasks.passes import WAYS, ensemble, in_channels, turned
 from mdn.tasks.planes import Choice
 from mdn.tasks.remarks import remarks
 from mdn.tasks.renders import Wishes
@@ -32,7 +32,7 @@ from mdn.tasks.renders.clean import Coding
 from mdn.tasks.renders.shot import Shot
 from mdn.tasks.renders.work import Renders
 from mdn.tasks.renders.work import may_take as is_render
-from mdn.tasks.scales import Correction, half_of
+from mdn.tasks.scales import Correction, as_it_is, half_of
 from mdn.tasks.spread import Rows, shown_aside, spread_map, told_of
 from mdn.tasks.told import Told, look, see, share_for, tell
 from mdn.tasks.told import infer as infer_told
@@ -90,6 +90,7 @@ class Denoiser:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.heard: Told | None = None  # of the first page of the file at hand
         self.card: Card = store.find(settings.model or store.DEFAULT)
         device = choose_device(settings.device)
         dtype = choose_precision(settings.precision, device, self.card.precisions)
@@ -161,11 +162,15 @@ class Denoiser:
         coding = Display(page.dtype)
         told = Told(0.0)
         if self.is_told:
-            told = self.told(look(page, coding.encode))
+            banding = stripes.find(page, coding.encode)
+            told = replace(self.told(look(page, coding.encode, banding)), banding=banding)
         infer = self.showing(lambda: told, apart=False)
         if told.scales:
-            change = self._coarser(half_of(page, coding.encode), told.scales[1:])
+            change = self._coarser(half_of(page, coding.encode, told.banding), told.scales[1:])
             infer = self._corrected(change, told.scales[0], self.settings.strength, self.spreads)
+        if told.banding is not None:
+            infer = stripes.unbanded(infer, told.banding, page.shape[:2], self.settings.strength)
+        self.heard = self.heard or told
         aside = None if spread is None else shown_aside(spread, coding)
         return run_engine(
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress, aside
@@ -176,9 +181,9 @@ class Denoiser:
         told = Told(levels[0], share=share_for(levels[0]))
         infer = self._passes(lambda: told, 1.0, spread=False)
         if len(levels) > 1:
-            change = self._coarser(half_of(picture, _as_it_is), levels[1:])
+            change = self._coarser(half_of(picture, as_it_is), levels[1:])
             infer = self._corrected(change, levels[0], 1.0, False)
-        clean = run_engine(infer, self.needs, self.runtime, picture, _as_it_is, _as_it_is)
+        clean = run_engine(infer, self.needs, self.runtime, picture, as_it_is, as_it_is)
         return clean - picture
 
     def _corrected(self, change: np.ndarray, level: float, strength: float, spread: bool) -> Infer:
@@ -194,6 +199,15 @@ class Denoiser:
             return torch.cat([mixed, strength * found[:, channels:]], 1)
 
         return infer
+
+    def describe_noise(self) -> dict[str, object]:
+        """Facts about the noise of the file at hand, for a net that is told of it."""
+        if not self.is_told or self.heard is None:
+            return {}
+        facts: dict[str, object] = {"noise": self.heard.describe()}
+        if self.heard.banding is not None:
+            facts["told"] = [self.heard.banding.in_words() + " taken out"]
+        return facts
 
     def spacing(self, measured: Measured) -> int:
         """How far apart samples must be to be shown to the net together; see `counts.spaced`."""
@@ -313,25 +327,6 @@ class Denoiser:
         return self.net(batch, seed=seed, pass_index=number, origin=where).float()
 
 
-def in_channels(infer: Infer, wanted: int, *, apart: bool = False) -> Infer:
-    """`infer` for any number of channels, from a net that takes `wanted` of them.
-
-    Gray goes to a colour net as equal channels, and the mean of its answers comes back. Colour goes
-    to a gray net channel by channel, and so do measurements (`apart`) to any net.
-    """
-
-    def adapted(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        count, channels = batch.shape[:2]
-        if channels == wanted and not (apart and channels > 1):
-            return infer(batch, origins)
-        single = batch.reshape(count * channels, 1, *batch.shape[2:])
-        each = [origin for origin in origins for _ in range(channels)]
-        output = infer(single.expand(-1, wanted, -1, -1), each)
-        return output.mean(1, keepdim=True).reshape(batch.shape)
-
-    return adapted
-
-
 def run(settings: Settings, report: Report) -> BatchResult:
     """Denoise each job's image.
 
@@ -353,10 +348,6 @@ def run(settings: Settings, report: Report) -> BatchResult:
         fail_fast=settings.fail_fast,
         dry_run=settings.dry_run,
     )
-
-
-def _as_it_is(values: np.ndarray) -> np.ndarray:
-    return values
 
 
 def check(settings: Settings) -> None:
@@ -392,6 +383,7 @@ def _denoise_pages(
 ) -> tuple[np.ndarray, dict[str, object]]:
     """The pages of a picture in memory; who did it, and what is to be told of their deviation."""
     pages, counts = image.pixels, denoiser.settings.encoding == "counts"
+    denoiser.heard = None
     share = functools.partial(_tell_page, job, report, len(pages))
     with spread_map(job.aside, pages.shape[:3], Display(pages.dtype).white) as spread:
         if counts:
@@ -404,7 +396,8 @@ def _denoise_pages(
             for index, page in enumerate(pages):
                 rows = None if spread is None else spread.page(index)
                 result[index] = denoiser.page(page, functools.partial(share, index), rows)
-    return result, {"model": denoiser.card.name} | told_of(spread, job, report)
+    about = {"model": denoiser.card.name} | denoiser.describe_noise()
+    return result, about | told_of(spread, job, report)
 
 
 def _tell_page(job: Job, report: Report, pages: int, index: int, share: float) -> None:

@@ -49,3 +49,22 @@ def turned(infer: Callable[[Tensor], Tensor], way: int) -> Callable[[Tensor], Te
         return output.flip(3) if way >= WAYS // 2 else output
 
     return adapted if way else infer
+
+
+def in_channels(infer: Infer, wanted: int, *, apart: bool = False) -> Infer:
+    """`infer` for any number of channels, from a net that takes `wanted` of them.
+
+    Gray goes to a colour net as equal channels, and the mean of its answers comes back. Colour goes
+    to a gray net channel by channel, and so do measurements (`apart`) to any net.
+    """
+
+    def adapted(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        count, channels = batch.shape[:2]
+        if channels == wanted and not (apart and channels > 1):
+            return infer(batch, origins)
+        single = batch.reshape(count * channels, 1, *batch.shape[2:])
+        each = [origin for origin in origins for _ in range(channels)]
+        output = infer(single.expand(-1, wanted, -1, -1), each)
+        return output.mean(1, keepdim=True).reshape(batch.shape)
+
+    return adapted

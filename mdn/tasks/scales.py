@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise import structure
+from mdn.noise.banding import Banding
 from mdn.noise.estimate import is_clipped
+from mdn.tasks.stripes import without
 
 SCALES = 2  # halvings
 BAND = 256  # rows that are encoded at a time; even
@@ -75,12 +77,24 @@ def _root_mean(power: list[float | None]) -> float:
     return (sum(known) / len(known)) ** 0.5 if known else 0.0
 
 
-def half_of(page: np.ndarray, encode: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(H, W, C) as stored -> its encoded means of 2 x 2, float32, half the size rounded up."""
+def as_it_is(values: np.ndarray) -> np.ndarray:
+    """For what is encoded already."""
+    return values
+
+
+def half_of(
+    page: np.ndarray,
+    encode: Callable[[np.ndarray], np.ndarray],
+    banding: Banding | None = None,
+) -> np.ndarray:
+    """(H, W, C) as stored -> its encoded means of 2 x 2, float32, half the size rounded up.
+
+    banding: of the page, to be left out.
+    """
     height, width, channels = page.shape
     result = np.empty(((height + 1) // 2, (width + 1) // 2, channels), np.float32)
     for top in range(0, height, BAND):
-        part = encode(page[top : top + BAND])
+        part = without(page[top : top + BAND], encode, banding, top)
         odd = (part.shape[0] % 2, width % 2)
         part = np.pad(part, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
         rows = part.shape[0] // 2

@@ -13,8 +13,9 @@ import numpy as np
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
+from mdn.noise.banding import Banding
 from mdn.noise.estimate import NoiseEstimate
-from mdn.tasks import counts
+from mdn.tasks import counts, stripes
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.bench import figures
 from mdn.tasks.files import describe, load
@@ -72,8 +73,10 @@ def run(settings: Settings, report: Report) -> BatchResult:
             raise FileError(job.name, "holds NaN or infinite samples", "repair it first")
         black, white = _range(pages[0])
         scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
-        seen[job.name] = see(look(pages[0].astype(np.float64), scale))
-        return describe(image) | facts(seen[job.name], black, white)
+        page = pages[0].astype(np.float64)
+        banding = stripes.find(page, scale)
+        seen[job.name] = see(look(page, scale, banding))
+        return describe(image) | facts(seen[job.name], black, white, banding)
 
     result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
     if settings.plot is not None and seen:
@@ -109,20 +112,25 @@ def _range(page: np.ndarray) -> tuple[float, float]:
     return (black, white) if page.dtype.itemsize > 1 and not 0.5 < used < 2 else (0.0, nominal)
 
 
-def facts(seen: NoiseEstimate, black: float, white: float) -> dict[str, object]:
+def facts(
+    seen: NoiseEstimate, black: float, white: float, banding: Banding | None = None
+) -> dict[str, object]:
     """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
 
     Args:
         seen: the estimate.
         black, white: the stored values of its 0 and 1.
+        banding: what was taken out before.
     """
     names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
+    down, across = (0.0, 0.0) if banding is None else banding.sigma
     return asdict(seen) | {
         "level": seen.level,
+        "banding": {"rows": down, "columns": across},
         "stored_level": seen.level / 255 * (white - black),
         "range": [black, white],
         "sigma": dict(zip(names, seen.sigma, strict=True)),
-        "kind": kind(seen),
+        "kind": kind(seen) + ([] if banding is None else [f"{banding.in_words()}, besides"]),
     }
 
 

@@ -1,6 +1,7 @@
 """Bringing the noise to the net: a picture's noise is estimated, and nets that can be told are.
 
-Three things are told, each a function of the whole picture, so that tiles agree:
+Banding is taken out first (`stripes`). Three things are told, each a function of the whole picture,
+so that tiles agree:
 
 - how strong the noise is. Where neighbours share it, at each of several scales (`scales`);
 - where it depends on brightness, nothing new: a curve makes it equally strong first, for a net
@@ -11,6 +12,7 @@ Three things are told, each a function of the whole picture, so that tiles agree
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mdn.noise import impulses
+from mdn.noise.banding import Banding
 from mdn.noise.estimate import SMALLEST_SIDE, NoiseEstimate, estimate
 from mdn.noise.stabilise import Stabiliser, stabiliser
 from mdn.tasks.scales import levels_by_scale
@@ -41,6 +44,7 @@ class Told:
         scales: for noise that neighbours share, the level at each scale instead, finest first.
         share: how far to follow the net: 0 for a clean picture, 1 from a faint noise on.
         seen: the estimate behind it, None where the user gave the level.
+        banding: offsets of rows and columns, which are taken out before all else.
     """
 
     level: float
@@ -50,6 +54,18 @@ class Told:
     scales: tuple[float, ...] = ()
     share: float = 1.0
     seen: NoiseEstimate | None = None
+    banding: Banding | None = None
+
+    def describe(self) -> dict[str, object]:
+        """For --json, on the 0-255 scale."""
+        rows, columns = (0.0, 0.0) if self.banding is None else self.banding.sigma
+        return {
+            "sigma": round(255 * self.level if self.seen is None else self.seen.level, 3),
+            "by_brightness": self.seen is not None and self.seen.signal_dependent,
+            "correlated": bool(self.scales),
+            "impulses": self.usual is not None,
+            "banding": {"rows": round(rows, 3), "columns": round(columns, 3)},
+        }
 
 
 def tell(sample: Tensor, sigma: float | None = None, *, stabilise: bool = True) -> Told:
@@ -108,18 +124,28 @@ def infer(net: nn.Module, told: Told, batch: Tensor) -> Tensor:
     return output
 
 
-def look(page: np.ndarray, encode: object) -> Tensor:
-    """What to estimate from: (C, h, w) of a page (H, W, C), all of it or windows spread over it."""
+def look(
+    page: np.ndarray, encode: Callable[[np.ndarray], np.ndarray], banding: Banding | None = None
+) -> Tensor:
+    """What to estimate from: (C, h, w) of a page (H, W, C), all of it or windows spread over it.
+
+    banding: of the page, to be left out.
+    """
     height, width = page.shape[:2]
+    rows, columns = np.arange(height), np.arange(width)
     if height * width > SAMPLE * SAMPLE:
-        rows, columns = (_starts(length) for length in (height, width))
-        page = np.concatenate(
-            [
-                np.concatenate([page[r : r + WINDOW, c : c + WINDOW] for c in columns], 1)
-                for r in rows
-            ]
-        )
-    return torch.from_numpy(np.ascontiguousarray(encode(page).transpose(2, 0, 1)))  # type: ignore[operator]
+        rows, columns = _seen(height), _seen(width)
+        page = page[rows[:, None], columns]
+    sample = torch.from_numpy(np.ascontiguousarray(encode(page).transpose(2, 0, 1)))
+    if banding is None:
+        return sample
+    return banding.removed(sample, torch.from_numpy(rows), torch.from_numpy(columns))
+
+
+def _seen(length: int) -> np.ndarray:
+    """The rows, or columns, of the windows."""
+    tall = min(WINDOW, length)
+    return np.concatenate([np.arange(start, start + tall) for start in _starts(length)])
 
 
 def _starts(length: int) -> list[int]:

@@ -56,6 +56,18 @@ def test_json_has_every_channel_and_the_curve(run: Run, tmp_path: Path) -> None:
     assert "counts at white" in growing["kind"][0]
 
 
+def test_banding_is_told_apart_from_what_remains(run: Run, tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png", 6)
+    pixels = io.read_image(path).pixels.astype(float)
+    pixels += 9 * np.random.default_rng(2).standard_normal((128, 1, 1))
+    io.write_image(Image(np.rint(pixels.clip(0, 255)).astype(np.uint8)), path)
+    found = json.loads(run("noise", "--estimate", "a.png", "--json").stdout)["files"][0]
+    assert found["banding"]["rows"] == pytest.approx(9, rel=0.25)
+    assert found["banding"]["columns"] == 0
+    assert found["level"] == pytest.approx(6, rel=0.25)
+    assert "row banding of sigma" in found["kind"][-1]
+
+
 def test_measurements_that_use_little_of_their_range(run: Run, tmp_path: Path) -> None:
     """Counts of a camera, 100 to some 900 of 65535: variance 2 x count."""
     random = np.random.default_rng(0)

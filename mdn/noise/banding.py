@@ -1,0 +1,177 @@
+"""Banding: one offset for each row (or column), shared by all of its pixels.
+
+What tells it from a picture: neighbouring rows differ by the same step in every strip of columns,
+and the steps are those of independent offsets, each of which goes up and comes down again, so that
+one step foretells the next with a correlation of -1/2 and no other. A picture's own steps follow
+one another the same way, or belong to some of the strips only.
+
+The offsets are then the least squares solution of two beliefs: their differences are the steps,
+but for what the picture adds, which has heavy tails (a horizon is one large step); and they are
+independent and normal. That is the Wiener filter for white stripes on a picture that walks at
+random from row to row, reweighted for Student's t.
+
+Everything here speaks of rows; for columns the picture is transposed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+STRIP = 32  # columns
+FEWEST_STRIPS = 4
+FEWEST_ROWS = 64
+LAGS = 12  # steps apart up to which a picture's own pattern, such as blinds, would show
+
+# Chosen on training photos, clean and with every kind of noise: of 50 none comes near.
+FAINTEST = 1.0 / 255  # deviation of the offsets from which on they are taken for banding..
+FAINTEST_COLOUR = 0.7 / 255  # ..and those of one colour against the rest
+TURNS = -0.2  # correlation of one step with the next: -0.5 for stripes alone, mostly above 0 else
+PATTERN = 0.45  # the largest correlation at another lag that stripes on a picture show
+SHARED = 0.5  # correlation of the steps in one half of the strips with those in the other
+EVERYWHERE = 0.4  # the steps' slope in the worst tenth of the strips; 1 where they are shared
+FREEDOM = 3.0  # degrees of freedom of what the picture adds to a step
+ROUNDS = 5
+FAR = 12  # rows
+ROUNDING = 0.3 / 255  # what rounding to 8 bits leaves in a median
+
+
+@dataclass(frozen=True)
+class Banding:
+    """Offsets, nominal range [0, 1]: rows (C, H) and columns (C, W); None where there are none."""
+
+    rows: Tensor | None
+    columns: Tensor | None
+
+    @property
+    def sigma(self) -> tuple[float, float]:
+        """Standard deviation of the offsets of rows and of columns on the 0-255 scale."""
+        found = (self.rows, self.columns)
+        down, across = (0.0 if each is None else 255 * float(each.std()) for each in found)
+        return down, across
+
+    def in_words(self) -> str:
+        """Such as: row banding of sigma 9.1."""
+        kinds = zip(("row", "column"), self.sigma, strict=True)
+        return " and ".join(f"{kind} banding of sigma {s:.2g}" for kind, s in kinds if s)
+
+    def removed(self, planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """(..., C, h, w) of the pixels at these rows and columns of the picture, less the offsets.
+
+        Samples at 0 and 1 stay: they were cut off, and do not show the offset.
+        """
+        total = torch.zeros((), device=planes.device)
+        if self.rows is not None:
+            total = total + self.rows[:, rows, None].to(planes)
+        if self.columns is not None:
+            total = total + self.columns[:, None, columns].to(planes)
+        return torch.where((planes == 0) | (planes == 1), planes, planes - total)
+
+
+def steps(strip: Tensor) -> Tensor:
+    """Of a strip (C, H, w): by how much each row lies above the last, (1 + C, H - 1).
+
+    The first is that of all channels together. A median, and without samples that were cut off.
+    """
+    cut = (strip <= 0) | (strip >= 1)
+    change = strip[:, 1:] - strip[:, :-1]
+    change = change.masked_fill(cut[:, 1:] | cut[:, :-1], torch.nan)
+    together = change.transpose(0, 1).flatten(1)
+    found = torch.cat([together.nanmedian(1).values[None], change.nanmedian(2).values])
+    return found.nan_to_num(0.0)
+
+
+def offsets(found: Tensor) -> Tensor | None:
+    """The offsets of the rows (C, H), or None where the picture has no banding.
+
+    found: (S, 1 + C, H - 1), the `steps` of S strips spread over the picture.
+    """
+    if found.shape[0] < FEWEST_STRIPS or found.shape[2] < FEWEST_ROWS - 1:
+        return None
+    values = found.double().numpy()
+    together, channels = values[:, 0], values[:, 1:].transpose(1, 0, 2)
+    deviation = _stripes(together, FAINTEST)
+    if deviation is None:
+        return None
+    shared = _solved(together, deviation)
+    result = np.tile(shared, (len(channels), 1))
+    for own, steps_ in zip(result, channels, strict=True):
+        rest = steps_ - np.diff(shared)
+        if (extra := _stripes(rest, FAINTEST_COLOUR)) is not None:
+            own += _solved(rest, extra)
+    return torch.from_numpy(result.astype(np.float32))
+
+
+def _stripes(found: np.ndarray, faintest: float) -> float | None:
+    """Deviation of the offsets behind the steps (S, n) of the strips; None where they are none."""
+    middle = _calmed(np.median(found, 0))
+    halves = [_calmed(found[start::2].mean(0)) for start in (0, 1)]
+    power = [float((each**2).mean()) for each in (middle, *halves)]
+    if min(power) <= 0:
+        return None
+    # Noise that is independent from pixel to pixel has no part in what two halves share.
+    crossed = (halves[0][1:] * halves[1][:-1]).mean() + (halves[1][1:] * halves[0][:-1]).mean()
+    variance = -float(crossed) / 2
+    lags = [float((middle[k:] * middle[:-k]).mean()) / power[0] for k in range(1, LAGS + 1)]
+    shared = float((halves[0] * halves[1]).mean()) / (power[1] * power[2]) ** 0.5
+    rest = (found.sum(0) - found) / (len(found) - 1)
+    slopes = [_slope(_calmed(o), _calmed(r)) for o, r in zip(found, rest, strict=True)]
+    banded = (
+        variance > faintest**2
+        and lags[0] < TURNS
+        and max(abs(value) for value in lags[1:]) < PATTERN
+        and shared > SHARED
+        and float(np.quantile(slopes, 0.1)) > EVERYWHERE
+    )
+    return variance**0.5 if banded else None
+
+
+def _slope(values: np.ndarray, on: np.ndarray) -> float:
+    return float((values * on).sum()) / max(1e-12, float((on * on).sum()))
+
+
+def _calmed(steps_: np.ndarray) -> np.ndarray:
+    """Steps cut off at three deviations: a horizon is one step, and would outweigh all stripes."""
+    usual = 3 * 1.4826 * float(np.median(np.abs(steps_)))
+    return np.clip(steps_, -usual, usual)
+
+
+def _solved(found: np.ndarray, deviation: float) -> np.ndarray:
+    """The offsets (n + 1) behind the steps (S, n), of that deviation."""
+    middle = np.median(found, 0)
+    # Over FAR rows the steps of stripes cancel, and those of a picture that walks add up.
+    walked = np.convolve(_calmed(middle), np.ones(FAR), "valid")
+    common = (float((walked**2).mean()) - 2 * deviation**2) / FAR
+    # And what it adds to some of the strips: a median of S has pi/2 times the mean's variance.
+    apart = 1.4826 * np.median(np.abs(found - middle), 0)
+    own = float((apart**2).mean()) * np.pi / 2 / len(found)
+    spread = max(ROUNDING**2, common, own)
+    weight = np.full(len(middle), 1 / spread)
+    result = np.zeros(len(middle) + 1)
+    for _ in range(ROUNDS):
+        result = _tridiagonal(middle, weight, 1 / deviation**2)
+        left = middle - np.diff(result)
+        weight = (FREEDOM + 1) / (FREEDOM + left**2 / spread) / spread
+    return result
+
+
+def _tridiagonal(found: np.ndarray, weight: np.ndarray, prior: float) -> np.ndarray:
+    """Minimises sum weight (o[r + 1] - o[r] - found[r])^2 + prior sum o^2 (Thomas's algorithm)."""
+    diagonal = np.full(len(found) + 1, prior)
+    diagonal[1:] += weight
+    diagonal[:-1] += weight
+    right = np.zeros(len(found) + 1)
+    right[1:] += weight * found
+    right[:-1] -= weight * found
+    main, side, value = diagonal.tolist(), (-weight).tolist(), right.tolist()
+    for r in range(1, len(main)):
+        factor = side[r - 1] / main[r - 1]
+        main[r] -= factor * side[r - 1]
+        value[r] -= factor * value[r - 1]
+    value[-1] /= main[-1]
+    for r in range(len(main) - 2, -1, -1):
+        value[r] = (value[r] - side[r] * value[r + 1]) / main[r]
+    return np.array(value)

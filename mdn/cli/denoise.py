@@ -34,6 +34,7 @@ def denoise(
             help="One of [bold]mdn models list[/bold].",
         ),
     ] = None,
+    quality: opt.Quality = None,
     strength: Annotated[
         float,
         typer.Option(
@@ -78,15 +79,16 @@ def denoise(
         ),
     ] = 0,
     passes: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             metavar="N",
             rich_help_panel=opt.WORK,
+            show_default="1",
             help="Passes to average: with other masks, or, for a model without masks, of the "
             "picture turned and mirrored (8 at most). Better, and as many times slower.",
         ),
-    ] = 1,
+    ] = None,
     save_std: Annotated[
         str | None,
         typer.Option(
@@ -155,6 +157,7 @@ def denoise(
       mdn denoise photo.png
       mdn denoise *.jpg -o clean/ --skip-existing
       mdn denoise scans -r -o clean/
+      mdn denoise photo.png --quality best
       mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'
       mdn denoise - < noisy.png > clean.png
       mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
@@ -181,6 +184,7 @@ def denoise(
     settings = task.Settings(
         jobs=planned.jobs,
         model=model,
+        grade=opt.grade(quality, model),
         device=device,
         precision=precision.value,
         max_memory=None if max_memory is None else parse_size(max_memory),

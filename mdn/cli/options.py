@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mdn.errors import MdnError
+from mdn.errors import MdnError, UsageError
 
 DEFAULT_MODEL = "photo"
 
@@ -43,6 +43,14 @@ class Precision(StrEnum):
     fp32 = "fp32"
     bf16 = "bf16"
     fp16 = "fp16"
+
+
+class QualityName(StrEnum):
+    """Which model to take, where none is named."""
+
+    fast = "fast"
+    balanced = "balanced"
+    best = "best"
 
 
 class EncodingName(StrEnum):
@@ -85,6 +93,16 @@ def model_names(incomplete: str) -> list[str]:
 def noise_names(incomplete: str) -> list[str]:
     """Completion of --type."""
     return [name for name in NOISE_NAMES if name.startswith(incomplete)]
+
+
+def grade(quality: QualityName | None, model: str | None) -> str:
+    """What --quality asks for. Raises UsageError where --model asks for something else."""
+    if quality is not None and model is not None:
+        raise UsageError(
+            f"--quality {quality.value} chooses the model, and --model {model} names one: "
+            "leave one of them out"
+        )
+    return QualityName.balanced.value if quality is None else quality.value
 
 
 def _choices(*values: str) -> Callable[[str], list[str]]:
@@ -162,6 +180,16 @@ Channels = Annotated[
 ]
 ZPlanes = Annotated[str | None, _plane_option("Slices to denoise, such as 3-7; the rest stays.")]
 TPlanes = Annotated[str | None, _plane_option("Times to denoise, such as 0-9; the rest stays.")]
+Quality = Annotated[
+    QualityName | None,
+    typer.Option(
+        "--quality",
+        rich_help_panel=WORK,
+        show_default="balanced",
+        help="Chooses the model: fast, a smaller one; balanced, the default; best, the finest, or, "
+        "where there is none, the mean of 8 looks of the default. Not with --model.",
+    ),
+]
 JpegQuality = Annotated[
     int,
     typer.Option(min=1, max=100, metavar="N", rich_help_panel=FILES, help="JPEG and WebP."),

@@ -12,6 +12,7 @@ from mdn.errors import ModelError
 
 CARD = "card.toml"
 DOMAINS = ("display", "hdr", "counts")
+APART = ("", "fast", "best")  # what `--quality` chooses a model for that is not the default
 SIGNAL_DEPENDENT = ("poisson", "speckle")  # kinds of noise, as cards name them
 
 _SPOKEN = {
@@ -35,6 +36,7 @@ class Card:
         weights: file name inside the folder; .safetensors, or .pth read with weights_only.
         sha256: of that file, checked on every load.
         domain: the values it was trained on: display, hdr or counts.
+        quality: fast or best, where `--quality` is to choose it for its domain; else empty.
         channels: colour channels the net takes; gray pictures are shown to it as equal channels.
         multiple: height and width must be multiples of it.
         context: pixels from a tile's edge that its result is not to be trusted. The receptive
@@ -63,6 +65,7 @@ class Card:
     parameters: int
     weights: str = "weights.safetensors"
     domain: str = "display"
+    quality: str = ""
     precisions: tuple[str, ...] = ("fp32",)
     noise_seen: tuple[str, ...] = ()
     scores: dict[str, Any] = field(default_factory=dict)
@@ -136,6 +139,8 @@ def _check_ranges(card: Card, path: Path) -> None:
         if not 0 < card.bytes_per_pixel < math.inf
         else f"domain must be one of {', '.join(DOMAINS)}"
         if card.domain not in DOMAINS
+        else "quality must be fast, best, or left out"
+        if card.quality not in APART
         else "weights must be a file name without folders"
         if not card.weights or Path(card.weights).name != card.weights
         else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from mdn.engine import Infer, Needs, Runtime, choose_device, choose_precision
 from mdn.engine import run as run_engine
 from mdn.errors import FileError, UsageError
 from mdn.image import Image
-from mdn.registry import store
+from mdn.registry import quality, store
 from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
 from mdn.tasks import stacks, stripes
@@ -25,14 +25,13 @@ from mdn.tasks.counts import Measured, mending, spaced
 from mdn.tasks.files import describe, load, save
 from mdn.tasks.grain import REACH, grain
 from mdn.tasks.passes import WAYS, ensemble, in_channels, turned
-from mdn.tasks.planes import Choice
 from mdn.tasks.remarks import remarks
-from mdn.tasks.renders import Wishes
 from mdn.tasks.renders.clean import Coding
 from mdn.tasks.renders.shot import Shot
 from mdn.tasks.renders.work import Renders
 from mdn.tasks.renders.work import may_take as is_render
 from mdn.tasks.scales import Correction, as_it_is, half_of
+from mdn.tasks.settings import Settings as Settings
 from mdn.tasks.spread import Rows, shown_aside, spread_map, told_of
 from mdn.tasks.told import Told, look, see, share_for, tell
 from mdn.tasks.told import infer as infer_told
@@ -40,58 +39,18 @@ from mdn.tasks.told import infer as infer_told
 Part = tuple[np.ndarray, Told]  # (h, w, C) encoded, and what is to be told of it
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What `mdn denoise` was asked for.
-
-    Attributes:
-        jobs: what to read and write.
-        model: a model's name, or the path of a model folder; None for the default of what a file
-            holds: pictures as shown, or counts.
-        device, precision: auto, or as `engine.choose_device` and `choose_precision` name them.
-        max_memory: bytes the process may hold, or None.
-        tile: side of a tile in pixels, or None to choose.
-        strength: 0 (the input, bit for bit) to 1 (all that the model does).
-        detail: 0 to 1: the share of the fine grain that is given back.
-        sigma: standard deviation of the noise on the 0-255 scale, for models that are told; None to
-            estimate it.
-        seed: of the masks that a masked model draws; others ignore it.
-        passes: how many looks to average: with other masks, or, where the model has none, of the
-            picture turned and mirrored (8 at most).
-        quality: 1 to 100, for JPEG and WebP.
-        encoding: display, counts, or auto: counts for what a microscope measured.
-        choice: which planes of a stack, and how its axes are called.
-        renders: what was asked of EXR files.
-        fail_fast: stop at the first file that fails.
-        dry_run: do no work.
-    """
-
-    jobs: Sequence[Job]
-    model: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    max_memory: int | None = None
-    tile: int | None = None
-    strength: float = 1.0
-    detail: float = 0.0
-    sigma: float | None = None
-    seed: int = 0
-    passes: int = 1
-    quality: int = 95
-    encoding: str = "auto"
-    choice: Choice = field(default_factory=Choice)
-    renders: Wishes = field(default_factory=Wishes)
-    fail_fast: bool = False
-    dry_run: bool = False
-
-
 class Denoiser:
     """One model on one device, loaded when the first image needs it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, domain: str = "display") -> None:
         self.settings = settings
         self.heard: Told | None = None  # of the first page of the file at hand
-        self.card: Card = store.find(settings.model or store.DEFAULT)
+        chosen = quality.choose(settings.grade, domain)
+        if settings.model is not None:
+            chosen = quality.Choice(settings.model)
+        self.card: Card = store.find(chosen.model)
+        self.passes = settings.passes or chosen.passes
+        self._note = chosen.note
         device = choose_device(settings.device)
         dtype = choose_precision(settings.precision, device, self.card.precisions)
         self.runtime = Runtime(device, dtype, settings.max_memory, settings.tile)
@@ -106,10 +65,18 @@ class Denoiser:
     @cached_property
     def for_counts(self) -> Denoiser:
         """The one for measurements: another, where the user named none and there is a better."""
-        name = store.default_for("counts")
-        if self.settings.model is not None or name == self.card.name:
+        chosen = quality.choose(self.settings.grade, "counts")
+        if self.settings.model is not None or chosen.model == self.card.name:
             return self
-        return Denoiser(replace(self.settings, model=name))
+        return Denoiser(self.settings, "counts")
+
+    def news(self) -> list[str]:
+        """What to say of the choice of the model, once, when it has been used."""
+        lines = [self._note] if self._note and "net" in vars(self) else []
+        if lines:
+            self._note = ""
+        other = vars(self).get("for_counts", self)
+        return lines if other is self else lines + other.news()
 
     @property
     def is_told(self) -> bool:
@@ -131,13 +98,13 @@ class Denoiser:
     def check_passes(self) -> None:
         """What of --passes and --save-std makes no sense. Raises UsageError."""
         settings = self.settings
-        if self.spreads and settings.passes < 2:
+        if self.spreads and self.passes < 2:
             raise UsageError("--save-std: one pass differs from nothing; add --passes 8, say")
         if self.spreads and settings.strength == 0:
             raise UsageError("--save-std: with --strength 0 there are no passes to differ")
-        if settings.passes > WAYS and not self.is_masked:
+        if self.passes > WAYS and not self.is_masked:
             raise UsageError(
-                f"--passes {settings.passes}: {self.card.name} draws no masks; its passes are the"
+                f"--passes {self.passes}: {self.card.name} draws no masks; its passes are the"
                 f" picture turned and mirrored, {WAYS} at most"
             )
 
@@ -288,7 +255,7 @@ class Denoiser:
         """The mean of the passes, for any number of channels, and their deviation where wanted."""
         see_once = functools.cache(see_noise)
         looks = []
-        for number in range(self.settings.passes):
+        for number in range(self.passes):
             answer = self.answer(see_once, strength, number)
             looks.append(spaced(in_channels(answer, self.card.channels, apart=apart), spacing))
         return ensemble(looks, spread=self.spreads if spread is None else spread)
@@ -360,6 +327,13 @@ def check(settings: Settings) -> None:
 
 def work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
     """Read, denoise and write one image; facts about it."""
+    facts = _work_on(denoiser, job, report)
+    for line in denoiser.news():
+        report.note(job, line)
+    return facts
+
+
+def _work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
     if is_render(job):
         if job.aside is not None:
             raise FileError(job.name, "--save-std: has layers of its own, not one picture")

@@ -9,9 +9,11 @@ from typing import Any
 
 from mdn import noise
 from mdn.errors import UsageError
+from mdn.registry.cards import APART
 from mdn.training import recipe_files
 
 # Noise that is not added to a picture but makes a measurement of it: see training.photons.
+ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 PHOTONS = "photons"
 
 
@@ -119,7 +121,7 @@ class Recipe:
 
     Attributes:
         name, arch, net: the model's name, its architecture and that one's config.
-        about: title, summary, licence and training_data for the model's card.
+        about: title, summary, licence, training_data and quality for the model's card.
         loss: l1 or l2, over all pixels.
         clip_share: share of the groups whose noisy crops are clipped, and rounded to 8 bits too
             where `rounded` is true.
@@ -186,9 +188,11 @@ def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recip
     rows = table.pop("noise", [])
     parts["noise"] = tuple(_fill(NoiseRecipe, row, f"{where}: [[noise]]") for row in rows)
     recipe = _fill(Recipe, table, where, **parts)
-    unknown = set(recipe.about) - {"title", "summary", "licence", "training_data"}
+    unknown = set(recipe.about) - ABOUT
     if unknown:
-        raise UsageError(f"{where}: [about] holds title, summary, licence and training_data only")
+        raise UsageError(f"{where}: [about] holds {', '.join(sorted(ABOUT))} only")
+    if recipe.about.get("quality", "") not in APART:
+        raise UsageError(f"{where}: [about] quality must be fast, best, or left out")
     _check(recipe, where)
     return recipe
 

@@ -14,6 +14,9 @@ Three ideas, each with its source:
 A net that is told how strong the noise is has a fifth plane, that standard deviation. It scales
 with the picture: f(a x, a s) = a f(x, s) (DRUNet, Zhang et al. 2021, section 3). One noise level,
 seen at many contrasts, then teaches it all levels.
+
+A net for renders is given guides, planes that tell of the surfaces and not of the light: albedo and
+normals. They have a range of their own, so that such a net no longer scales with its input.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ class UNetConfig:
         channels: colour channels in and out.
         levelled: whether it is told the standard deviation of the noise.
         sampled: whether doubt is told for each sample, not only for whole pixels.
+        guides: planes of guides; 0 for none.
     """
 
     widths: tuple[int, ...] = (64, 128, 192)
@@ -45,17 +49,21 @@ class UNetConfig:
     channels: int = 3
     levelled: bool = False
     sampled: bool = False
+    guides: int = 0
 
     @property
     def planes(self) -> int:
-        """Input planes: colours, doubts and level."""
-        return self.channels + (self.channels if self.sampled else 1) + self.levelled
+        """Input planes: colours, doubts, level and guides, in this order."""
+        doubts = self.channels if self.sampled else 1
+        return self.channels + doubts + self.levelled + self.guides
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"{len(self.widths)} widths and {len(self.blocks)} blocks: not a pair")
         if not self.widths or min(*self.widths, *self.blocks, self.channels) < 1:
             raise ValueError("widths, blocks and channels must be at least 1")
+        if self.guides < 0:
+            raise ValueError("guides must be at least 0")
 
 
 class ResidualBlock(nn.Module):
@@ -121,13 +129,20 @@ class UNet(nn.Module):
         # at half resolution, beside the input and output pictures; measured to hold within 20 %.
         return 4 * (5 * self.config.widths[0] / 4 + 6 * self.config.planes)
 
-    def forward(self, x: Tensor, keep: Tensor | None = None, level: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        keep: Tensor | None = None,
+        level: Tensor | None = None,
+        guide: Tensor | None = None,
+    ) -> Tensor:
         """Denoise x.
 
         keep: (B, 1, H, W), or (B, C, H, W) for a sampled net; where it is 0 the pixel, or sample,
             is not looked at but rebuilt.
         level: the noise's standard deviation on x's scale, to be spread over (B, 1, H, W); a
             levelled net needs it, another must not get it.
+        guide: (B, guides, H, W), each about -1..1; 0 where there is none, which None stands for.
         """
         if (level is not None) != self.config.levelled:
             raise ValueError("a levelled net, and no other, needs the level of the noise")
@@ -140,6 +155,10 @@ class UNet(nn.Module):
         planes = [centred, doubt.expand(-1, doubts, -1, -1)]
         if level is not None:
             planes.append(level.to(centred.dtype).expand_as(centred[:, :1]))
+        if self.config.guides:
+            count = self.config.guides
+            none = torch.zeros_like(centred[:, :1]).expand(-1, count, -1, -1)
+            planes.append(none if guide is None else guide.to(centred.dtype))
         h = F.pixel_unshuffle(torch.cat(planes, 1), 2)
         h = self.head(h.contiguous(memory_format=torch.channels_last))
         skips = []

@@ -14,7 +14,7 @@ from mdn.errors import ModelError
 from mdn.registry.cards import CARD, Card, read_card
 
 DEFAULT = "photo"
-FOR_DOMAIN = {"counts": "cells"}  # where such a model is there; see Card.domain
+FOR_DOMAIN = {"counts": "cells", "hdr": "render"}  # where such a model is there; see Card.domain
 
 
 def shipped_folder() -> Path:

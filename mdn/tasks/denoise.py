@@ -23,10 +23,12 @@ from mdn.tasks import stacks, stripes
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.counts import Measured, mending, spaced
 from mdn.tasks.files import describe, load, save
-from mdn.tasks.grain import REACH, grain
+from mdn.tasks.grain import REACH, grained
 from mdn.tasks.passes import WAYS, ensemble, in_channels, turned
 from mdn.tasks.remarks import remarks
+from mdn.tasks.renders import frame
 from mdn.tasks.renders.clean import Coding
+from mdn.tasks.renders.guides import Guides
 from mdn.tasks.renders.shot import Shot
 from mdn.tasks.renders.work import Renders
 from mdn.tasks.renders.work import may_take as is_render
@@ -65,18 +67,27 @@ class Denoiser:
     @cached_property
     def for_counts(self) -> Denoiser:
         """The one for measurements: another, where the user named none and there is a better."""
-        chosen = quality.choose(self.settings.grade, "counts")
+        return self._for("counts")
+
+    @cached_property
+    def for_renders(self) -> Denoiser:
+        """The one for renders, likewise; the papers' protocol makes pictures as shown of them."""
+        return self if self.settings.renders.tonemap == "srgb" else self._for("hdr")
+
+    def _for(self, domain: str) -> Denoiser:
+        chosen = quality.choose(self.settings.grade, domain)
         if self.settings.model is not None or chosen.model == self.card.name:
             return self
-        return Denoiser(self.settings, "counts")
+        return Denoiser(self.settings, domain)
 
     def news(self) -> list[str]:
         """What to say of the choice of the model, once, when it has been used."""
         lines = [self._note] if self._note and "net" in vars(self) else []
         if lines:
             self._note = ""
-        other = vars(self).get("for_counts", self)
-        return lines if other is self else lines + other.news()
+        for other in (vars(self).get(key, self) for key in ("for_counts", "for_renders")):
+            lines += [] if other is self else other.news()
+        return lines
 
     @property
     def is_told(self) -> bool:
@@ -110,6 +121,11 @@ class Denoiser:
 
     def study(self, parts: Callable[[], Sequence[Part]]) -> None:
         """Look at parts of what comes next; for those that fit their net to it."""
+
+    @property
+    def knows_renders(self) -> bool:
+        """Whether it was trained on renders, in the curve of linear light."""
+        return self.card.domain == "hdr"
 
     @property
     def spreads(self) -> bool:
@@ -184,22 +200,25 @@ class Denoiser:
         self,
         linear: np.ndarray,
         coding: Coding,
+        guides: np.ndarray | None,
         progress: Callable[[float], None],
         memory: dict[tuple[int, ...], Told] | None = None,
     ) -> np.ndarray:
         """Linear light (H, W, C), float32 and finite, behind a coding -> the same; never mixed.
 
+        guides: (H, W, G) for nets that take them; see `frame.surfaces`.
         memory: of a shot, so that a net that is told of the noise hears the same of every frame.
         """
-        _ = self.net
         memory = {} if memory is None else memory
 
         def see_noise() -> Told:
             if linear.shape not in memory:
-                memory[linear.shape] = self.told(look(linear, coding.encode))
+                memory[linear.shape] = tell(look(linear, coding.encode), self.settings.sigma)
             return memory[linear.shape]
 
-        infer = self._passes(see_noise, 1.0, spread=False)
+        taken = getattr(self.net.config, "guides", 0) and guides is not None
+        beside = Guides(guides) if taken else None  # type: ignore[arg-type]
+        infer = self._passes(see_noise, 1.0, spread=False, guides=beside)
         return run_engine(
             infer, self.needs, self.runtime, linear, coding.encode, coding.decode, progress
         )
@@ -210,7 +229,7 @@ class Denoiser:
         settings = self.settings
         memory: dict[tuple[int, ...], Told] | None = {} if settings.renders.shot else None
         return Renders(
-            net=functools.partial(self.light, memory=memory),
+            net=frame.Net(functools.partial(self.light, memory=memory), self.knows_renders),
             model=self.card.name,
             wishes=settings.renders,
             strength=settings.strength,
@@ -251,12 +270,16 @@ class Denoiser:
         apart: bool = False,
         spacing: int = 1,
         spread: bool | None = None,
+        guides: Guides | None = None,
     ) -> Infer:
         """The mean of the passes, for any number of channels, and their deviation where wanted."""
         see_once = functools.cache(see_noise)
         looks = []
         for number in range(self.passes):
-            answer = self.answer(see_once, strength, number)
+            if guides is None:
+                answer = self.answer(see_once, strength, number)
+            else:
+                answer = guides.answer(self.net, number, self.settings.detail)
             looks.append(spaced(in_channels(answer, self.card.channels, apart=apart), spacing))
         return ensemble(looks, spread=self.spreads if spread is None else spread)
 
@@ -281,9 +304,7 @@ class Denoiser:
         def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
             masked = self.is_masked
             output = self._masked(number, batch, origins) if masked else upright(batch)
-            if self.settings.detail:
-                output = output + self.settings.detail * grain(batch, output)
-            return torch.lerp(batch, output, strength)
+            return torch.lerp(batch, grained(batch, output, self.settings.detail), strength)
 
         return infer
 
@@ -337,7 +358,7 @@ def _work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
     if is_render(job):
         if job.aside is not None:
             raise FileError(job.name, "--save-std: has layers of its own, not one picture")
-        return denoiser.renders.denoise(job, report)
+        return denoiser.for_renders.renders.denoise(job, report)
     settings = denoiser.settings
     about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
     if stacks.may_take(job) and (details := stacks.denoise(denoiser, job, report)):

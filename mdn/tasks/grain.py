@@ -18,3 +18,8 @@ def grain(noisy: Tensor, clean: Tensor) -> Tensor:
     side = 2 * REACH + 1
     edge = F.pad(taken, (REACH,) * 4, mode="replicate")
     return taken - F.avg_pool2d(edge, side, 1)
+
+
+def grained(noisy: Tensor, clean: Tensor, share: float) -> Tensor:
+    """The clean one with that share of the fine grain given back."""
+    return clean + share * grain(noisy, clean) if share else clean

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from mdn.engine.device import choose_device, choose_precision
@@ -19,6 +20,8 @@ from mdn.training import recipe as recipes
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.loop import Trainer
 from mdn.training.processes import Processes, join, leave
+from mdn.training.render_watch import RenderWatch
+from mdn.training.renders import Scenes, load_scenes
 from mdn.training.watch import Watch
 
 
@@ -137,14 +140,8 @@ def _prepare(
     processes: Processes,
     report: Report,
 ) -> Trainer:
-    pictures = load_pictures(recipe.data.sources, settings.data)
-    training, held_out = split(pictures, recipe.data.hold_out)
-    crops = Crops(training, recipe.data.crop, processes.device)
-    report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
-    if crops.left_out:
-        report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
-    to_watch = _to_watch(recipe, held_out, settings.data)
-    watch = Watch(to_watch, recipe.watch, processes.device, recipe.mask)
+    load = _renders if recipe.rendered else _pictures
+    crops, watch = load(settings, recipe, processes.device, report)
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")
     precision = choose_precision(settings.precision, processes.device)
@@ -160,6 +157,31 @@ def _prepare(
     if settings.compile and (problem := trainer.compile()):
         report.note(f"training goes on uncompiled: {problem}")
     return trainer
+
+
+def _pictures(
+    settings: Settings, recipe: recipes.Recipe, device: torch.device, report: Report
+) -> tuple[Crops, Watch]:
+    pictures = load_pictures(recipe.data.sources, settings.data)
+    training, held_out = split(pictures, recipe.data.hold_out)
+    crops = Crops(training, recipe.data.crop, device)
+    report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
+    if crops.left_out:
+        report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
+    to_watch = _to_watch(recipe, held_out, settings.data)
+    return crops, Watch(to_watch, recipe.watch, device, recipe.mask)
+
+
+def _renders(
+    settings: Settings, recipe: recipes.Recipe, device: torch.device, report: Report
+) -> tuple[Scenes, RenderWatch]:
+    training = load_scenes(recipe.data.sources, settings.data)
+    watched = load_scenes(recipe.watch.sources, settings.data)
+    scenes = Scenes(list(training.values()), recipe.data.crop, device)
+    report.note(f"{len(scenes.pictures)} scenes to train on, {len(watched)} to watch")
+    if scenes.left_out:
+        report.note(f"{scenes.left_out} scenes are smaller than the crop and were left out")
+    return scenes, RenderWatch(watched, recipe.watch, device)
 
 
 def _to_watch(recipe: recipes.Recipe, held_out: list[Tensor], data: Path) -> list[Tensor]:

@@ -31,6 +31,7 @@ class Sample:
             may look, or None: no mask.
         level: (B, 1, 1, 1), the noise's standard deviation as a levelled net is told it.
         seeds: (B,) int64, for nets that draw masks of their own.
+        guide: (B, G, H, W) for a guided net, or None.
     """
 
     noisy: Tensor
@@ -38,6 +39,7 @@ class Sample:
     keep: Tensor | None
     level: Tensor
     seeds: Tensor
+    guide: Tensor | None = None
 
 
 def generator_for(seed: int, step: int, group: int) -> torch.Generator:

@@ -25,6 +25,8 @@ from mdn.training.log import LOG, Log
 from mdn.training.optim import Average, factor, make_optimisers, restore
 from mdn.training.processes import Processes
 from mdn.training.recipe import PHOTONS, Recipe
+from mdn.training.render_watch import RenderWatch
+from mdn.training.renders import Scenes
 from mdn.training.watch import Watch
 
 LOG_EVERY = 50  # steps between rows of the log that carry the loss alone
@@ -45,8 +47,8 @@ class Trainer:
         self,
         recipe: Recipe,
         folder: Path,
-        crops: Crops,
-        watch: Watch,
+        crops: Crops | Scenes,
+        watch: Watch | RenderWatch,
         processes: Processes,
         precision: torch.dtype | None,
     ) -> None:
@@ -151,6 +153,8 @@ class Trainer:
         if self.recipe.contrast.share:
             low, high = self.recipe.contrast.low, self.recipe.contrast.high
             seen.append(f"contrast times {low:g}-{high:g} on {self.recipe.contrast.share:g} of it")
+        if self.recipe.rendered:
+            seen = [f"path tracing, {row.low:g}-{row.high:g} spp" for row in self.recipe.noise]
         sources = "crops of " + ", ".join(self.recipe.data.sources)
         scores = {name: round(score, 2) for name, score in self.scores.items()}
         return {
@@ -158,12 +162,14 @@ class Trainer:
             "training_data": sources,
             "noise_seen": seen,
             "precisions": ["fp32", "bf16"],
-            "domain": "counts" if self._counts() else "display",
+            "domain": self._domain(),
             "scores": {"held-out training pictures, PSNR": scores} if scores else {},
         } | self.recipe.about
 
-    def _counts(self) -> bool:
-        return any(row.kind == PHOTONS for row in self.recipe.noise)
+    def _domain(self) -> str:
+        if self.recipe.rendered:
+            return "hdr"
+        return "counts" if any(row.kind == PHOTONS for row in self.recipe.noise) else "display"
 
     def run(
         self,
@@ -245,11 +251,10 @@ class Trainer:
         """This process's share of the crops of the step at hand."""
         share = self.recipe.optim.groups // self.processes.count
         first = self.processes.rank * share
-        groups = [
-            draw_group(self.recipe, self.crops, self.step, group)
-            for group in range(first, first + share)
-        ]
-        return _join(groups)
+        numbers = range(first, first + share)
+        if isinstance(self.crops, Scenes):
+            return _join([self.crops.draw_group(self.recipe, self.step, at) for at in numbers])
+        return _join([draw_group(self.recipe, self.crops, self.step, at) for at in numbers])
 
     def _loss(self, sample: Sample) -> Tensor:
         """Mean over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone."""
@@ -259,6 +264,8 @@ class Trainer:
                 output = self.forward(noisy, seed=sample.seeds)
             elif getattr(self.net.config, "levelled", False):
                 output = self.forward(noisy, keep=sample.keep, level=sample.level)
+            elif sample.guide is not None:
+                output = self.forward(noisy, guide=sample.guide)
             else:
                 output = self.forward(noisy, keep=sample.keep)
         measure = F.l1_loss if self.recipe.loss == "l1" else F.mse_loss
@@ -305,4 +312,5 @@ def _join(groups: list[Sample]) -> Sample:
         torch.cat([getattr(g, part) for g in groups])
         for part in ("noisy", "clean", "level", "seeds")
     )
-    return Sample(noisy, clean, keep, level, seeds)
+    guides = [g.guide for g in groups if g.guide is not None]
+    return Sample(noisy, clean, keep, level, seeds, torch.cat(guides) if guides else None)

@@ -15,6 +15,9 @@ from mdn.training import recipe_files
 # Noise that is not added to a picture but makes a measurement of it: see training.photons.
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 PHOTONS = "photons"
+# Noise that is in the files: renders, with so many samples per pixel. See training.renders.
+SAMPLES = "samples"
+GUIDES = 6  # their guides: albedo and normal
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,11 @@ class Recipe:
     text: str = ""
 
     @property
+    def rendered(self) -> bool:
+        """Whether its sources are renders, noise and all."""
+        return any(row.kind == SAMPLES for row in self.noise)
+
+    @property
     def channels(self) -> int:
         """Colour channels of the net: 3, or 1 for a gray one."""
         return int(self.net.get("channels", 3))
@@ -263,6 +271,9 @@ def _check(recipe: Recipe, where: str) -> None:
     for wrong, message in problems:
         if wrong:
             raise UsageError(f"{where}: {message}")
+    if recipe.rendered:
+        _check_rendered(recipe, where)
+        return
     drawn = [row for row in recipe.noise if row.kind == PHOTONS]
     if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
         raise UsageError(f"{where}: [[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising")
@@ -273,3 +284,17 @@ def _check(recipe: Recipe, where: str) -> None:
             noise.get(kind).check(level)
     except (UsageError, TypeError, ValueError) as error:
         raise UsageError(f"{where}: [[noise]] or [watch] rows: {error}") from error
+
+
+def _check_rendered(recipe: Recipe, where: str) -> None:
+    """Of renders the noise is in the files: what adds to a clean picture has no place here."""
+    kinds = {row.kind for row in recipe.noise} | {kind for kind, _ in recipe.watch.rows}
+    added = recipe.data.gray or recipe.mask.share or recipe.contrast.share or recipe.data.hold_out
+    for wrong, message in (
+        (kinds != {SAMPLES}, f"[[noise]] and [watch] rows must all be of kind {SAMPLES}, or none"),
+        (added, f"[[noise]] {SAMPLES} goes with no gray, hold_out, masks or contrast"),
+        (any(row.low < 1 for row in recipe.noise), f"[[noise]] {SAMPLES}: low is at least 1"),
+        (recipe.net.get("guides") != GUIDES, f"[[noise]] {SAMPLES} needs [net] guides = {GUIDES}"),
+    ):
+        if wrong:
+            raise UsageError(f"{where}: {message}")

@@ -63,3 +63,11 @@ def test_build_takes_what_json_gives_and_refuses_the_unknown() -> None:
         build("no-such-net", {})
     with pytest.raises(TypeError):
         build("unet", {"widht": [4, 8]})
+
+
+def test_guides_are_looked_at_and_none_stands_for_zeros() -> None:
+    net, x = lively(UNetConfig(widths=(4, 8), blocks=(1, 1), guides=2)), torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(net(x), net(x, guide=torch.zeros(2, 2, 16, 16)))
+    assert not torch.allclose(net(x), net(x, guide=torch.rand(2, 2, 16, 16)))
+    with pytest.raises(ValueError, match="guides"):
+        UNetConfig(guides=-1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +105,24 @@ def test_without_mitsuba_there_is_a_line(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "mitsuba", None)
     with pytest.raises(UsageError, match=r"needs mitsuba; pip install mdn\[renders\]"):
         bench.run(settings(Path("mitsuba")), Listener())
+
+
+def test_a_variant_that_does_not_work_is_told_in_a_line(tmp_path: Path) -> None:
+    """In a process of its own: Mitsuba keeps what it once found of LLVM."""
+    pytest.importorskip("mitsuba")
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "mdn.cli.renders", "--out", str(tmp_path), "--size", "16"),
+            *("--spp", "2", "--reference", "4", "--variant", "llvm_ad_rgb"),
+        ],
+        env=os.environ | {"DRJIT_LIBLLVM_PATH": str(tmp_path / "libLLVM.so")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == UsageError.exit_code
+    assert "llvm_ad_rgb does not work here" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_the_command_renders_pairs(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class Model:
         wishes = Wishes()
         planned = frame.plan(render.file, wishes)
         constants = frame.measure(planned)
-        net = self._denoiser.light
+        net = frame.Net(self._denoiser.light, self._denoiser.knows_renders)
         cleaned, _, _ = frame.denoise(planned, net, wishes, constants, 1.0, _unheard)
         return planned.targets[0].pixels(cleaned).astype(np.float32)
 

@@ -9,6 +9,8 @@
    that share is taken over which agrees with its neighbours (`windows.structure`), and that is
    strong beside the noise there, as in Wiener's filter.
 4. Refinement once more, in the smallest windows.
+
+A net that was trained on renders knows such noise, and does without the coarser scales.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from torch import Tensor
 from mdn.tasks.renders import windows
 
 FINE_RADIUS, COARSE_RADIUS, LAST_RADIUS = 4, 2, 2
-COARSER = 2  # scales beside the full one
+COARSER = 2  # scales beside the full one, for nets that do not know such noise
 RIDGE = 1e-3
 OUTLIER = 3.0  # times the local light: what a sample may be off and still count in full
 DARK = 0.05  # exposed light below which noise grows no smaller
@@ -61,6 +63,7 @@ def clean(
     noisy: np.ndarray,
     guides: np.ndarray | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    coarser: int = COARSER,
 ) -> np.ndarray:
     """One layer, denoised.
 
@@ -69,12 +72,13 @@ def clean(
         curve: the whole shot's.
         noisy: (H, W, C) float32 linear light, finite.
         guides: (H, W, D) float32, each about 0..1 and finite, or None.
+        coarser: scales beside the full one.
 
     Returns:
         (H, W, C) float32.
     """
     height, width, _ = noisy.shape
-    scales = _scales(page, noisy, progress)
+    scales = _scales(page, noisy, progress, coarser)
     if guides is None:
         guides = np.zeros((height, width, 0), np.float32)
     result = np.empty_like(noisy)
@@ -88,11 +92,13 @@ def clean(
     return result
 
 
-def _scales(page: Page, noisy: np.ndarray, progress: Callable[[float], None]) -> list[np.ndarray]:
+def _scales(
+    page: Page, noisy: np.ndarray, progress: Callable[[float], None], coarser: int
+) -> list[np.ndarray]:
     """The net's answers at all scales, the fine one first, each as large as the picture."""
     answers = [page(noisy, lambda share: progress(0.7 * share))]
     small, sizes = noisy, []
-    for _ in range(COARSER):
+    for _ in range(coarser):
         sizes.append(small.shape[:2])
         small = _halved(small)
         answer = page(small, lambda share: None)

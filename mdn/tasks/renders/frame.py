@@ -13,11 +13,28 @@ from mdn.errors import FileError
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
 from mdn.tasks.renders import repair, sums
-from mdn.tasks.renders.clean import Coding, Curve, clean
+from mdn.tasks.renders.clean import Coding, Curve, Page, clean
+from mdn.tasks.renders.guides import ALBEDO, NORMAL, PLANES
 from mdn.tasks.renders.wishes import Source, Wishes, chosen, guides_for
 
-# (linear light (H, W, C), its coding, progress) -> the same, denoised by the net.
-Net = Callable[[np.ndarray, Coding, Callable[[float], None]], np.ndarray]
+Light = Callable[
+    [np.ndarray, Coding, np.ndarray | None, Callable[[float], None]],
+    np.ndarray,
+]
+
+
+@dataclass(frozen=True)
+class Net:
+    """Who denoises.
+
+    Attributes:
+        light: (linear light (H, W, C), its coding, `surfaces` or None, progress) -> the same light,
+            denoised.
+        taught: whether it was trained on renders, so that it needs little help.
+    """
+
+    light: Light
+    taught: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,7 @@ def measure(planned: Planned) -> Constants:
         return Constants()
     first = planned.targets[0]
     light = first.pixels(planned.file)
-    depths = [each for each in planned.guides[first] if each.layer.role == "depth"]
+    depths = [each for each in planned.guides[first] if each.role == "depth"]
     deep = 1.0
     if depths:
         values = np.abs(depths[0].layer.pixels(depths[0].file).astype(np.float32))
@@ -133,14 +150,33 @@ def _one(
     progress: Callable[[float], None],
 ) -> np.ndarray:
     """One layer (H, W, C) float32, finite -> the same, denoised."""
+    sources = planned.guides[layer]
     if wishes.tonemap == "srgb":
         coding = Srgb()
         shown = coding.decode(coding.encode(noisy))
-        return net(shown, coding, progress)
+        return net.light(shown, coding, surfaces(sources), progress)
     curve = Curve(Hdr(constants.exposure), constants.exposure)
-    guides = _guides(planned.guides[layer], constants)
-    page = lambda picture, told: net(picture, curve.coding, told)  # noqa: E731
+    guides = _guides(sources, constants)
+    if net.taught:
+        beside = surfaces(sources)
+        page: Page = lambda picture, told: net.light(picture, curve.coding, beside, told)  # noqa: E731
+        return clean(page, curve, noisy, guides, progress, coarser=0)
+    page = lambda picture, told: net.light(picture, curve.coding, None, told)  # noqa: E731
     return clean(page, curve, noisy, guides, progress)
+
+
+def surfaces(sources: list[Source]) -> np.ndarray | None:
+    """Albedo and normal as a guided net takes them: (H, W, 6) float32, zeros for what is absent."""
+    planes: np.ndarray | None = None
+    for source in sources:
+        channels = len(source.layer.channels)
+        if (source.role, channels) not in (("albedo", 1), ("albedo", 3), ("normal", 3)):
+            continue  # of a normal no part is of use alone
+        values = _bounded(source.layer.pixels(source.file).astype(np.float32))
+        if planes is None:
+            planes = np.zeros((*values.shape[:2], PLANES), np.float32)
+        planes[..., ALBEDO if source.role == "albedo" else NORMAL] = values
+    return planes
 
 
 def _guides(sources: list[Source], constants: Constants) -> np.ndarray | None:
@@ -148,10 +184,14 @@ def _guides(sources: list[Source], constants: Constants) -> np.ndarray | None:
     planes = []
     for source in sources:
         values = source.layer.pixels(source.file).astype(np.float32)
-        if source.layer.role == "depth":
+        if source.role == "depth":
             values = np.clip(values / constants.depth, -1, 1)
-        planes.append(np.clip(np.nan_to_num(values, posinf=1, neginf=0), -1, 2))
+        planes.append(_bounded(values))
     return np.concatenate(planes, -1) if planes else None
+
+
+def _bounded(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.nan_to_num(values, posinf=1, neginf=0), -1, 2)
 
 
 def _empty_stays_empty(

@@ -78,10 +78,11 @@ def _named(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
 
 @dataclass(frozen=True)
 class Source:
-    """A guide and the file that it is in."""
+    """A guide, the file that it is in, and what it is to be taken for: albedo, normal or depth."""
 
     file: exr.Exr
     layer: Layer
+    role: str
 
 
 def guides_for(file: exr.Exr, found: list[Layer], beside: Layer, wishes: Wishes) -> list[Source]:
@@ -96,7 +97,7 @@ def guides_for(file: exr.Exr, found: list[Layer], beside: Layer, wishes: Wishes)
             continue
         if wish == AUTO:
             layer = guide(found, role, beside)  # type: ignore[arg-type]
-            source = None if layer is None else Source(file, layer)
+            source = None if layer is None else Source(file, layer, role)
         else:
             source = _asked(file, found, role, wish)
         if source is None:
@@ -113,7 +114,7 @@ def guides_for(file: exr.Exr, found: list[Layer], beside: Layer, wishes: Wishes)
 def _asked(file: exr.Exr, found: list[Layer], role: str, wish: str) -> Source:
     """A guide by the name of a layer, or out of another file."""
     if fit := [layer for layer in find(found, wish) if len(layer.channels) in (1, 3)]:
-        return Source(file, fit[0])
+        return Source(file, fit[0], role)
     path = Path(wish)
     if not path.is_file():
         raise FileError(file.name, f"--{role} {wish} names neither a layer of it nor a file")
@@ -125,4 +126,4 @@ def _asked(file: exr.Exr, found: list[Layer], role: str, wish: str) -> Source:
     fit = fit or [layer for layer in inside if len(layer.channels) == 3][:1]
     if not fit:
         raise FileError(path, f"has no layer to take for {role}")
-    return Source(other, fit[0])
+    return Source(other, fit[0], role)

@@ -156,6 +156,10 @@ def _mitsuba(variant: str) -> Any:
 
     if variant not in mi.variants():
         raise UsageError(f"Mitsuba has no variant {variant!r}; it has {', '.join(mi.variants())}")
-    mi.set_variant(variant)
+    try:
+        mi.set_variant(variant)
+    except ImportError as error:  # LLVM is looked for now, and may be absent or too old
+        reason = " ".join(str(error).split())
+        raise UsageError(f"Mitsuba's {variant} does not work here: {reason}") from error
     mi.set_log_level(mi.LogLevel.Error)
     return mi

@@ -1,0 +1,190 @@
+"""Renders to train on: what is shown, what it is compared with, and a run from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mdn.encoding.hdr import Hdr
+from mdn.errors import UsageError
+from mdn.nets.unet import UNet, UNetConfig
+from mdn.registry import store
+from mdn.tasks.bench import renders as files
+from mdn.tasks.train import Settings, run
+from mdn.training import renders
+from mdn.training.recipe import parse
+from mdn.training.renders import Scene, Scenes, load_scenes
+
+SIDE = 24
+TABLE = {
+    "name": "x",
+    "arch": "unet",
+    "net": {"widths": [4, 8], "blocks": [1, 1], "guides": 6},
+    "data": {"sources": ["train"], "crop": 16, "hold_out": 0},
+    "noise": [{"kind": "samples", "low": 4.0, "high": 20.0}],
+    "optim": {"batch": 4, "groups": 2},
+    "watch": {"sources": ["valid"], "rows": [["samples", 4]], "crop": 16},
+}
+RECIPE = """
+name = "tiny"
+arch = "unet"
+start = "blind.safetensors"
+[net]
+widths = [4, 8]
+blocks = [1, 1]
+guides = 6
+[data]
+sources = ["train"]
+crop = 16
+hold_out = 0
+[[noise]]
+kind = "samples"
+low = 4.0
+high = 20.0
+[optim]
+lr = 0.01
+steps = 4
+warmup = 1
+cooldown = 2
+batch = 4
+groups = 2
+[watch]
+sources = ["valid"]
+every = 2
+rows = [["samples", 4], ["samples", 16]]
+crop = 16
+"""
+
+
+class Quiet:
+    """Keeps what a run reports."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, object]] = []
+        self.notes: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    def begin(self, step: int, steps: int) -> None: ...
+
+    def row(self, row: dict[str, object]) -> None:
+        self.rows.append(row)
+
+
+def scene(seed: int = 0, spp: tuple[int, ...] = (4, 16, 96)) -> Scene:
+    """Flat light under gamma noise; the guides are noiseless."""
+    random = np.random.default_rng(seed)
+    planes = np.ones((len(spp), 9, SIDE, SIDE), np.float32) * 0.18
+    for at, count in enumerate(spp):
+        planes[at, :3] *= random.gamma(count, 1 / count, (1, SIDE, SIDE))
+    planes[:, 3:6], planes[:, 6:] = 0.5, np.array([0, 0, 1])[:, None, None]
+    return Scene(spp, torch.from_numpy(planes))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two folders with a scene each, as the generator writes them."""
+    for folder, seed in (("train", 0), ("valid", 1)):
+        (tmp_path / folder).mkdir()
+        for at, spp in enumerate((4, 16, 96)):
+            light, albedo, normal = scene(seed).planes[at].numpy().reshape(3, 3, SIDE, SIDE)
+            parts = (each.transpose(1, 2, 0) for each in (3 * light, albedo, normal))
+            name = "reference" if spp == 96 else str(spp)
+            about = {"samplesPerPixel": spp}
+            files.write(tmp_path / folder / f"s_{name}.exr", files.Render(*parts), about)
+    return tmp_path
+
+
+def test_scenes_are_read_and_exposed(data: Path) -> None:
+    (name, found), *_ = load_scenes(("train",), data).items()
+    assert (name, found.spp) == ("train/s", (4, 16, 96))
+    assert float(found.planes[-1, :3].log().mean().exp()) == pytest.approx(0.18, rel=0.01)
+    torch.testing.assert_close(found.planes, scene(0).planes, rtol=0.02, atol=1e-3)
+
+
+def test_a_folder_without_pairs_is_refused(data: Path) -> None:
+    (data / "train" / "s_4.exr").unlink()
+    (data / "train" / "s_16.exr").unlink()
+    with pytest.raises(UsageError, match="no renders of one scene"):
+        load_scenes(("train",), data)
+
+
+def test_what_is_shown_and_what_it_is_compared_with_share_no_sample() -> None:
+    one = scene()
+    assert one.shown() == [(4, (0,)), (16, (1,)), (20, (0, 1))]
+    assert one.others((0,)) == (1, 2)
+    torch.testing.assert_close(
+        one.mean((0, 1)), (4 * one.planes[0] + 16 * one.planes[1]) / 20, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_crops_are_a_function_of_the_step() -> None:
+    recipe, scenes = parse(TABLE), Scenes([scene()], 16, torch.device("cpu"))
+    one, again = (scenes.draw_group(recipe, 3, 1) for _ in range(2))
+    other = scenes.draw_group(recipe, 4, 1)
+    assert one.guide is not None
+    assert again.guide is not None
+    assert one.noisy.shape == one.clean.shape == (2, 3, 16, 16)
+    assert torch.equal(one.noisy, again.noisy)
+    assert torch.equal(one.guide, again.guide)
+    assert not torch.equal(one.noisy, other.noisy)
+
+
+def test_light_and_normals_are_turned_as_light_and_normals() -> None:
+    pair = torch.rand(2, 9, 8, 8)
+    pair[:, 6:] = torch.nn.functional.normalize(torch.randn(2, 3, 8, 8), dim=1)
+    turned = renders._in_other_light(pair, 1.0, torch.Generator().manual_seed(1))
+    order = [int((turned[0, 3 + at, 0, 0] == pair[0, 3:6, 0, 0]).nonzero()) for at in range(3)]
+    torch.testing.assert_close(turned[:, :3], pair[:, order] * renders.EXPOSURE**0.5)
+    assert not torch.allclose(turned[:, 6:], pair[:, 6:])
+    for one, other in ((0, 0), (0, 1)):  # lengths and angles stay
+        before = (pair[one, 6:] * pair[other, 6:].flip(1)).sum(0)
+        after = (turned[one, 6:] * turned[other, 6:].flip(1)).sum(0)
+        torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("dice", "kept"), [(0.0, 0), (0.18, 3), (0.25, 3), (0.9, 6)])
+def test_some_crops_go_without_guides(dice: float, kept: int) -> None:
+    assert int(renders._guides_left(dice).sum()) == kept
+
+
+def test_the_curve_is_that_of_use() -> None:
+    light = torch.tensor([-0.5, 0.0, 0.18, 1.0, 700.0])
+    shown = Hdr().encode(light.numpy())
+    np.testing.assert_allclose(renders.encode(light).numpy(), shown, rtol=1e-6)
+    torch.testing.assert_close(renders.decode(renders.encode(light)), light)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"noise": [*TABLE["noise"], {"kind": "gaussian", "low": 1, "high": 2}]}, "all be of kind"),
+        ({"watch": {"rows": [["gaussian", 25]]}}, "all be of kind"),
+        ({"mask": {"share": 0.5}}, "masks"),
+        ({"net": {"guides": 0}}, "guides = 6"),
+        ({"noise": [{"kind": "samples", "low": 0.0, "high": 4.0}]}, "at least 1"),
+    ],
+)
+def test_recipes_that_make_no_sense(change: dict[str, object], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        parse(TABLE | change)
+
+
+def test_a_run_from_a_net_without_guides(data: Path, tmp_path: Path) -> None:
+    blind = UNet(UNetConfig(widths=(4, 8), blocks=(1, 1)))
+    save_file(blind.state_dict(), tmp_path / "blind.safetensors")
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    report, out = Quiet(), tmp_path / "run"
+    settings = Settings(str(tmp_path / "recipe.toml"), data, out, device="cpu", stop_after=2)
+    assert not run(settings, report).finished
+    assert run(settings, report).finished
+    assert report.notes[0] == "1 scenes to train on, 1 to watch"
+    assert {"samples-4", "samples-16"} <= report.rows[-1].keys()
+    card = store.find(str(out))
+    assert (card.domain, card.noise_seen) == ("hdr", ("path tracing, 4-20 spp",))
+    assert load_file(out / "weights.safetensors")["head.weight"].shape == (4, 40, 3, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import tifffile
 import torch
 from torch import Tensor, nn
 
-from mdn import noise
+from mdn import nets, noise
 from mdn.engine import stream, strip_of
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
@@ -25,7 +26,7 @@ from mdn.tasks.zeroshot import Settings, Wishes, make_plan
 from mdn.tasks.zeroshot.adapter import _apart, regions_of
 from mdn.tasks.zeroshot.clipped import clipped_mean
 from mdn.tasks.zeroshot.fit import Fit, Window, fit
-from mdn.tasks.zeroshot.plan import Plan
+from mdn.tasks.zeroshot.plan import Plan, Start
 from mdn.training.checkpoint import save_weights
 
 
@@ -131,7 +132,7 @@ def test_a_resumed_fit_equals_an_unbroken_one(model: Path) -> None:
 
     def keep(state: dict) -> None:
         if state["step"] == 30:
-            states.append({k: v.clone() if isinstance(v, Tensor) else v for k, v in state.items()})
+            states.append(copy.deepcopy(state))
             raise KeyboardInterrupt
 
     unbroken, broken = fresh(), fresh()
@@ -290,6 +291,47 @@ def test_shared_noise_is_taken_apart_and_texture_is_left_alone() -> None:
     assert make_plan(Wishes(from_scratch=True), spatial, 6.0).iters > 0
 
 
+def test_the_plan_follows_what_the_net_can_do() -> None:
+    spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
+    told = make_plan(Wishes(), spatial, start=Start.IS_TOLD)
+    assert (told.iters, told.seeing) == (0, 1)
+    assert "scale by scale" in told.why
+    filler = make_plan(Wishes(), spatial, start=Start.FILLS)
+    assert (filler.shuffle, filler.seeing) == (2, 0)
+    assert filler.iters > 0
+    clean = replace(spatial, sigma=(0.3,))
+    assert make_plan(Wishes(), clean, start=Start.FILLS).iters == 0
+
+
+@pytest.fixture
+def filler(tmp_path: Path) -> Path:
+    """A small hourglass that fills masks and can do nothing else, as MPI's are."""
+    folder = tmp_path / "filler"
+    folder.mkdir()
+    torch.manual_seed(0)
+    net = nets.build("mpi-skip", {"mask_per_channel": True, "width": 8, "scales": 2})
+    save_weights(folder / "weights.safetensors", net, "mpi-skip", net.state_dict())
+    about = {"name": "f", "title": "t", "summary": "s", "licence": "MIT", "training_data": "none"}
+    write_card(folder, net, "mpi-skip", "weights.safetensors", about)
+    return folder
+
+
+def test_a_filler_leaves_a_clean_picture_as_it_is(filler: Path) -> None:
+    clean = np.linspace(40, 200, 96 * 96 * 3).astype(np.uint8).reshape(96, 96, 3)
+    shot = zeroshot.ZeroShot(Settings((), str(filler), device="cpu", precision="fp32"), Listener())
+    assert np.array_equal(shot.page(clean, lambda share: None), clean)
+
+
+def test_blind_guesses_and_what_was_hidden_count_by_their_errors(filler: Path) -> None:
+    shot = zeroshot.ZeroShot(Settings((), str(filler), device="cpu", precision="fp32"), Listener())
+    shot.seen = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
+    sigma = shot.seen.level / 255
+    for excess in (0.5, 1.0, 3.0):  # of the guess, in units of the noise's variance
+        shot.fits = [Fit(9.0, sigma * (1 + excess) ** 0.5, 9, 0.1, "done")]
+        share = shot._share_of_guess(torch.full((1, 3, 4, 4), 0.5)).mean()
+        assert float(share) == pytest.approx(1 / (1 + excess), abs=0.05)
+
+
 class Blur(nn.Module):
     """A net that means over 3x3 pixels, and so answers differently taken apart."""
 
@@ -302,7 +344,13 @@ class Blur(nn.Module):
 
 def taken_apart(model: Path, strength: float = 1.0, tile: int | None = None) -> np.ndarray:
     settings = Settings(
-        (), str(model), "cpu", "fp32", strength=strength, tile=tile, wishes=Wishes(shuffle=2)
+        (),
+        str(model),
+        device="cpu",
+        precision="fp32",
+        strength=strength,
+        tile=tile,
+        wishes=Wishes(shuffle=2),
     )
     shot = zeroshot.ZeroShot(settings, Listener())
     shot.fitted, shot.plan = Blur(), Plan(iters=0, shuffle=2)
@@ -330,7 +378,7 @@ def test_strength_counts_once_when_taken_apart(model: Path) -> None:
 def test_smooth_noise_is_taken_apart_by_itself(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shot = zeroshot.ZeroShot(Settings((), str(model), "cpu", "fp32"), Listener())
+    shot = zeroshot.ZeroShot(Settings((), str(model), device="cpu", precision="fp32"), Listener())
     monkeypatch.setattr(zeroshot.ZeroShot, "start", Blur())
     clean = scene(192)
     made = noise.add(clean, "spatial", 90.0, torch.Generator().manual_seed(0)).clamp(0, 1)
@@ -344,13 +392,13 @@ def test_smooth_noise_is_taken_apart_by_itself(
 
 
 def test_a_fit_that_learns_texture_instead_of_noise_is_dropped(model: Path) -> None:
-    shot = zeroshot.ZeroShot(Settings((), str(model), "cpu", "fp32"), Listener())
+    shot = zeroshot.ZeroShot(Settings((), str(model), device="cpu", precision="fp32"), Listener())
     white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
     sigma = white.level / 255
     assert shot._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
     assert not shot._in_vain(Fit(3 * sigma, 1.1 * sigma, 9, 0.1, "done"), white)
     wishes = Wishes(from_scratch=True)
-    scratch = zeroshot.ZeroShot(Settings((), str(model), "cpu", wishes=wishes), Listener())
+    scratch = zeroshot.ZeroShot(Settings((), str(model), device="cpu", wishes=wishes), Listener())
     assert not scratch._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
 
 

@@ -27,7 +27,7 @@ from mdn.tasks.spread import Rows
 from mdn.tasks.told import FAINT, Told, look
 from mdn.tasks.zeroshot import state
 from mdn.tasks.zeroshot.fit import Fit, Window, fit
-from mdn.tasks.zeroshot.plan import Plan, make_plan
+from mdn.tasks.zeroshot.plan import Plan, Start, make_plan
 
 if TYPE_CHECKING:
     from mdn.tasks.zeroshot import Settings
@@ -59,6 +59,7 @@ class ZeroShot(Denoiser):
         self.why = ""
         self.plan = Plan()
         self.taken: float | None = None  # by the net before any fit; see make_plan
+        self.seen: NoiseEstimate | None = None  # of the page at hand
         self.job: Job | None = None
         self.interrupted = False
         self.other: ZeroShot | None = None  # the one for measurements, where there is a better
@@ -74,6 +75,13 @@ class ZeroShot(Denoiser):
         torch.manual_seed(self.settings.seed)
         fresh = nets.build(self.card.arch, asdict(loaded.config))  # type: ignore[call-overload]
         return fresh.eval().to(self.runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def ability(self) -> Start:
+        """What the net that the fit starts from can do."""
+        if self.wishes.from_scratch or hasattr(self.start.config, "mask_per_channel"):
+            return Start.FILLS
+        return Start.IS_TOLD if self.is_told else Start.DENOISES
 
     @cached_property
     def for_counts(self) -> ZeroShot:  # type: ignore[override]
@@ -101,7 +109,7 @@ class ZeroShot(Denoiser):
     def begin(self, job: Job) -> None:
         """A new picture: nothing of the last one stays."""
         self.job, self.fitted, self.fits, self.why = job, None, [], ""
-        self.plan, self.taken = Plan(), None
+        self.plan, self.taken, self.seen = Plan(), None, None
         if self.other is not None:
             self.other.begin(job)
 
@@ -111,7 +119,8 @@ class ZeroShot(Denoiser):
             return
         found = parts()
         seen = next((told.seen for _, told in found if told.seen is not None), None)
-        plan = make_plan(self.wishes, seen, self.taken)
+        self.seen = seen
+        plan = make_plan(self.wishes, seen, self.taken, self.ability)
         self.plan, self.why = plan, plan.why
         iters = plan.iters if self.fitted is None else plan.iters // AGAIN
         if iters == 0:
@@ -161,7 +170,8 @@ class ZeroShot(Denoiser):
         encode = Display(page.dtype).encode
         told = self.told(look(page, encode))
         regions = regions_of(page)
-        if told.seen is not None and told.seen.correlated and not self.is_told:
+        shared = told.seen is not None and told.seen.correlated
+        if shared and self.ability is Start.DENOISES:
             self.taken = self._takes([encode(region) for region in regions[:TASTED]])
         self.study(lambda: [(encode(region), told) for region in regions])
         return super().page(page, progress, spread)
@@ -204,12 +214,17 @@ class ZeroShot(Denoiser):
 
     def answer(self, see_noise: Callable[[], Told], strength: float, number: int = 0) -> Infer:
         """See Denoiser: what the net makes of what it sees, and of what is hidden from it."""
+        if self.ability is Start.FILLS and not self.fits:
+            return lambda batch, origins: batch  # clean already: there is nothing to fill
         seeing = super().answer(see_noise, 1.0, number)
         weight = self._seeing()
         shuffle = self.plan.shuffle
         told = see_noise() if self.is_told else None
 
         def mixed(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+            if self.ability is Start.FILLS:
+                guess = self._filled(batch, batch, origins, told)
+                return torch.lerp(batch, guess, self._share_of_guess(guess))
             seen = seeing(batch, origins)
             if weight == 1:
                 return seen
@@ -219,7 +234,7 @@ class ZeroShot(Denoiser):
 
         def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
             output = mixed(batch, origins) if shuffle == 1 else parts(batch, origins)
-            if shuffle > 1 and not self.wishes.from_scratch:
+            if shuffle > 1 and self.ability is not Start.FILLS:
                 # The small pictures have seams between them, which a look at the whole takes away.
                 output = seeing(output, origins)
             return torch.lerp(batch, output, strength)
@@ -232,8 +247,7 @@ class ZeroShot(Denoiser):
         Where hidden samples are guessed worse than the noise spoils them, it is texture that a fit
         learns: the guesses get better, and what is made of samples that are seen worse.
         """
-        denoises = not hasattr(self.start.config, "mask_per_channel")
-        if seen is None or self.wishes.from_scratch or not denoises or self.is_told:
+        if seen is None or self.ability is Start.FILLS:
             return False
         return result.after**2 > 1.5 * (seen.level / 255) ** 2
 
@@ -243,6 +257,19 @@ class ZeroShot(Denoiser):
             return 1.0
         learnt = 1 - (self.fits[-1].after / max(self.fits[0].before, 1e-12)) ** 2
         return min(self.plan.seeing, STRANGE_SEEING) if learnt > STRANGE else self.plan.seeing
+
+    def _share_of_guess(self, guess: Tensor) -> Tensor:
+        """Weight of a blind guess against the sample that was hidden from it, at each sample.
+
+        The errors of the two are independent, so each counts by the other's variance: the noise's
+        at that brightness, and what the error on held-out samples has above it.
+        """
+        if self.seen is None or self.seen.correlated:
+            return torch.ones_like(guess)
+        constant, slope, square = self.seen.curve
+        noise = (constant + slope * guess + square * guess**2).clamp(min=FAINT**2)
+        excess = max(self.fits[-1].after ** 2 - (self.seen.level / 255) ** 2, FAINT**2 / 4)
+        return noise / (noise + excess)
 
     def _filled(
         self, batch: Tensor, seen: Tensor, origins: list[tuple[int, int]], told: Told | None

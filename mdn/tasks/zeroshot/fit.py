@@ -180,6 +180,8 @@ class _Task:
         ) and not any(window.gray for window in windows)
         self.learnt = [self._mask(window.values[None], HELD_OUT)[0] for window in self.windows]
         self.scored = [self._place() for _ in range(SCORED)]
+        # Held-out samples are guessed as later on: with as many others hidden beside them.
+        self.beside = [self._mask(self._crops([place])[0], plan.ratio) for place in self.scored]
 
     def _mask(self, values: Tensor, ratio: float) -> Tensor:
         """(B, C or 1, H, W), 1 where kept."""
@@ -223,9 +225,9 @@ class _Task:
             live = _copy(self.net)
             self.net.load_state_dict(weights)
         total = count = 0.0
-        for place in self.scored:
+        for place, beside in zip(self.scored, self.beside, strict=True):
             values, learnt, level = self._crops([place])
-            error = self._error(values, learnt, level, [place])
+            error = self._error(values, learnt * beside.to(self.device), level, [place])
             held = (1 - learnt).expand_as(error)
             total += float((error * held).sum())
             count += float(held.sum())

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from mdn.errors import UsageError
 from mdn.noise.estimate import NoiseEstimate
+
+
+class Start(Enum):
+    """What a net can do before it is fitted."""
+
+    FILLS = auto()  # masks alone, as MPI's pre-trained nets do, or nothing yet
+    DENOISES = auto()
+    IS_TOLD = auto()  # denoises, told of the noise; noise that neighbours share scale by scale
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ PRESETS: dict[str, Plan] = {
     "real": Plan(iters=1000, ratio=0.85, ema=0.99, seeing=0.5, why="preset real"),
 }
 SCRATCH = Plan(iters=1500, lr=2e-3, ema=0.99)
+FILLER_LR = 2e-3  # MPI's
 CLEAN = 1.0  # sigma, 0-255 scale: below it there is nothing to gain
 # Fine texture looks like noise that neighbours share, and taken apart it would be lost: several dB
 # of a clean picture. A net that was trained on photos knows it: of 111 clean ones it took 3.4 at
@@ -69,7 +79,12 @@ CLEAN = 1.0  # sigma, 0-255 scale: below it there is nothing to gain
 TAKEN = 4.0
 
 
-def make_plan(wishes: Wishes, seen: NoiseEstimate | None, taken: float | None = None) -> Plan:
+def make_plan(
+    wishes: Wishes,
+    seen: NoiseEstimate | None,
+    taken: float | None = None,
+    start: Start = Start.DENOISES,
+) -> Plan:
     """The plan for a picture whose noise was `seen`; None: it cannot be told.
 
     taken: root mean square of what the unfitted net takes out of it, 0-255 scale, where known.
@@ -81,9 +96,12 @@ def make_plan(wishes: Wishes, seen: NoiseEstimate | None, taken: float | None = 
         raise UsageError(f"--preset {wishes.preset}: choose one of {', '.join(PRESETS)}")
     plan = PRESETS[wishes.preset]
     if wishes.from_scratch:
-        plan = replace(plan, iters=SCRATCH.iters, lr=SCRATCH.lr, ema=SCRATCH.ema, seeing=0.0)
+        start = Start.FILLS
+        plan = replace(plan, iters=SCRATCH.iters, lr=SCRATCH.lr, ema=SCRATCH.ema)
+    if start is Start.FILLS:
+        plan = replace(plan, lr=FILLER_LR, seeing=0.0)
     if wishes.preset in ("auto", "fast"):
-        plan = _for_noise(plan, seen, wishes.from_scratch, taken)
+        plan = _for_noise(plan, seen, start, taken)
     asked = {
         name: value
         for name in ("iters", "lr", "ratio", "ema", "shuffle")
@@ -95,17 +113,23 @@ def make_plan(wishes: Wishes, seen: NoiseEstimate | None, taken: float | None = 
     return plan if plan.iters else replace(plan, why=f"{plan.why}; not fitted")
 
 
-def _for_noise(plan: Plan, seen: NoiseEstimate | None, scratch: bool, taken: float | None) -> Plan:
+def _for_noise(plan: Plan, seen: NoiseEstimate | None, start: Start, taken: float | None) -> Plan:
     if seen is None:
         return replace(plan, why="too small to tell its noise")
     if seen.level < CLEAN:
         return replace(plan, why=f"sigma {seen.level:.1f}: clean already, changed little")
     level = f"sigma {seen.level:.0f}"
-    if seen.correlated and taken is not None and not scratch:
+    if seen.correlated and start is Start.IS_TOLD:
+        why = f"{level}, neighbours share noise, which the model takes out scale by scale"
+        return replace(plan, iters=0, why=why)
+    if seen.correlated and start is Start.FILLS:
+        reason = "neighbours share noise, so every second pixel is filled by itself"
+        plan = replace(plan, shuffle=2)
+    elif seen.correlated and taken is not None:
         return _for_shared_noise(plan, level, taken)
-    if seen.correlated:
+    elif seen.correlated:
         reason = "neighbours share noise, so what is seen counts half"
-        plan = replace(plan, seeing=0.0 if scratch else 0.5)
+        plan = replace(plan, seeing=0.5)
     else:
         reason = "no noise shared by neighbours"
     return replace(plan, why=f"{level}, {reason}; {plan.ratio:.0%} hidden a step")

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets.masking import MaskField, MaskKey, check_ratio
+from mdn.nets.native import block as native
 from mdn.nets.native.attention import Windows, serves
 from mdn.nets.window_attention import WindowAttention, cuts, strips, to_windows
 
@@ -202,6 +203,7 @@ class Block(nn.Module):
         self.layer, self.drop, self.ratio = layer, drop, config.attention_ratio
         self.window, self.shift = config.window, config.window // 2 if shifted else 0
         hidden = int(config.dim * config.mlp_ratio)
+        self.layout = native.Layout(config.heads, self.window, self.shift)
         self.attention = WindowAttention(config.dim, config.heads, config.window)
         self.norm = nn.LayerNorm(config.dim)
         self.fc1 = nn.Linear(config.dim, hidden)
@@ -216,8 +218,11 @@ class Block(nn.Module):
         return self._add(x, self._mlp(x), field, 1)
 
     def _overwrite(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        parameters = self.operands()
+        if native.serves(x, parameters, self.layout):
+            return native.run(x, keep, self.layout, parameters, out=x)
         batch, height, width, _ = x.shape
-        bias, native = self.attention.bias(), self._native(x)
+        bias = self.attention.bias()
         # Nothing in a block crosses a row of windows, so it can work strip by strip; an accelerator
         # has no such cache to keep to, and a compiler would unroll the strips.
         striped = x.device.type == "cpu" and not torch.compiler.is_compiling()
@@ -225,11 +230,7 @@ class Block(nn.Module):
         for top, bottom, down in strips(height, self.window, self.shift, rows):
             strip = x[:, top:bottom]
             mask = None if keep is None else keep[:, top:bottom]
-            if native:
-                windows = Windows(self.attention.heads, (down, 0), (self.window, self.shift))
-                strip.add_(self.attention.across(strip, mask, windows, bias))
-            else:
-                self._attend_strip(strip, mask, down, bias)
+            self._attend_strip(strip, mask, down, bias)
             strip.add_(self._mlp(strip))
         return x
 
@@ -265,6 +266,13 @@ class Block(nn.Module):
 
     def _native(self, x: Tensor) -> bool:
         return serves(x, x.shape[-1], self.attention.heads, self.window)
+
+    def operands(self) -> list[Tensor]:
+        """Parameters in the order of the compiled code."""
+        a = self.attention
+        layers = (a.norm, a.qkv, a.proj, self.norm, self.fc1, self.fc2)
+        flat = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+        return [*flat[:4], a.bias(), *flat[4:]]
 
     def _mlp(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(self.norm(x))))

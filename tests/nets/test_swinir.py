@@ -27,6 +27,12 @@ def lively(config: SwinIRConfig = TINY) -> SwinIR:
     return net
 
 
+def plainly(patch: pytest.MonkeyPatch) -> None:
+    """Nothing through the compiled code."""
+    patch.setattr(swinir, "serves", lambda *_: False)
+    patch.setattr(swinir.native, "serves", lambda *_: False)
+
+
 def variant(**changes: Any) -> SwinIRConfig:
     return dataclasses.replace(TINY, **changes)
 
@@ -51,7 +57,7 @@ def test_equals_the_slow_reference(
     ratio: float, size: tuple[int, int], grad: bool, native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not native:
-        monkeypatch.setattr(swinir, "serves", lambda *_: False)
+        plainly(monkeypatch)
     torch.manual_seed(1)
     state = reference.official_state((2, 2), dim=12, heads=3, window=4, training_size=16)
     config, ours = convert_swinir(state, attention_ratio=(ratio, ratio))
@@ -86,6 +92,7 @@ def test_equals_the_slow_reference_at_the_published_shape() -> None:
 
 
 def test_strips_do_not_change_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    plainly(monkeypatch)
     net, x = lively(), torch.rand(1, 3, 40, 24)
     with torch.no_grad():
         whole = net(x, seed=1)
@@ -238,7 +245,7 @@ def test_gradients_equal_torchs_own_and_reach_every_parameter(
     ratio: float, native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not native:
-        monkeypatch.setattr(swinir, "serves", lambda *_: False)
+        plainly(monkeypatch)
     net = lively(variant(attention_ratio=(ratio, ratio), input_mask="token", window=8, dim=24))
     x = torch.rand(2, 3, 24, 16, requires_grad=True)
     weight = torch.randn(2, 3, 24, 16)
@@ -251,7 +258,7 @@ def test_gradients_equal_torchs_own_and_reach_every_parameter(
     assert all(gradient.abs().max() > 0 for gradient in own)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mdn.nets.window_attention.attend", stock_attention)
-        patch.setattr(swinir, "serves", lambda *_: False)
+        plainly(patch)
         for ours, theirs in zip(own, gradients(), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import platformdirs
 
-_SOURCE = Path(__file__).with_name("attend.cpp")
+_FOLDER = Path(__file__).parent
 # Vectors as wide as the processor's, products and sums fused; but infinities and the order of sums
 # are kept, so that a result does not depend on the compiler's mood.
 _FLAGS = (
@@ -39,7 +39,7 @@ def library() -> ctypes.CDLL | None:
     if not compiler or os.environ.get("MDN_NATIVE", "on").lower() in ("off", "0", "no"):
         return None
     try:
-        path = _cache() / f"attend-{_fingerprint(compiler)}.so"
+        path = _cache() / f"swin-{_fingerprint(compiler)}.so"
         if not path.exists():
             _build(compiler, path)
         return ctypes.CDLL(str(path))
@@ -61,7 +61,9 @@ def _cache() -> Path:
 
 def _fingerprint(compiler: str) -> str:
     """Of all that the build depends on; a home may be shared by machines that differ."""
-    digest = hashlib.sha256(_SOURCE.read_bytes())
+    digest = hashlib.sha256()
+    for source in sorted((*_FOLDER.glob("*.cpp"), *_FOLDER.glob("*.h"))):
+        digest.update(source.read_bytes())
     digest.update(repr((compiler, _FLAGS, platform.machine(), platform.processor())).encode())
     cpus = Path("/proc/cpuinfo")
     if cpus.exists():
@@ -74,6 +76,6 @@ def _build(compiler: str, path: Path) -> None:
     # Built aside and renamed: another process may want it at this moment.
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         built = Path(scratch) / path.name
-        command = [compiler, *_FLAGS, "-o", str(built), str(_SOURCE)]
+        command = [compiler, *_FLAGS, "-o", str(built), *map(str, sorted(_FOLDER.glob("*.cpp")))]
         subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_SECONDS)
         built.replace(path)

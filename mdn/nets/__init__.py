@@ -16,6 +16,7 @@ ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "swinir-masked": (SwinIRConfig, SwinIR),
     "unet": (UNetConfig, UNet),
 }
+FILLERS = frozenset({"mpi-skip"})  # rebuild masked samples, and say nothing of those they see
 
 
 def build(arch: str, config: dict[str, Any]) -> nn.Module:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mdn import nets
 from mdn.encoding import Display
 from mdn.engine import Infer, Needs, Runtime, choose_device, choose_precision
 from mdn.engine import run as run_engine
@@ -44,6 +45,8 @@ Part = tuple[np.ndarray, Told]  # (h, w, C) encoded, and what is to be told of i
 class Denoiser:
     """One model on one device, loaded when the first image needs it."""
 
+    learns = False  # from the picture at hand
+
     def __init__(self, settings: Settings, domain: str = "display") -> None:
         self.settings = settings
         self.heard: Told | None = None  # of the first page of the file at hand
@@ -51,6 +54,11 @@ class Denoiser:
         if settings.model is not None:
             chosen = quality.Choice(settings.model)
         self.card: Card = store.find(chosen.model)
+        if self.card.arch in nets.FILLERS and not self.learns:
+            raise UsageError(
+                f"--model {self.card.name}: fills masks, and denoises only what it was fitted to;"
+                f" mdn zeroshot -m {self.card.name} does that"
+            )
         self.passes = settings.passes or chosen.passes
         self._note = chosen.note
         device = choose_device(settings.device)

@@ -21,6 +21,8 @@ from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.estimate import estimate
 from mdn.registry.write import write_card
 from mdn.tasks import zeroshot
+from mdn.tasks.denoise import Denoiser
+from mdn.tasks.denoise import Settings as DenoiseSettings
 from mdn.tasks.jobs import plan as plan_jobs
 from mdn.tasks.zeroshot import Settings, Wishes, make_plan
 from mdn.tasks.zeroshot.adapter import _apart, regions_of
@@ -433,3 +435,8 @@ def test_a_net_that_draws_its_own_masks_is_refused(tmp_path: Path) -> None:
     write_noisy(tmp_path / "in.png")
     with pytest.raises(UsageError, match="draws its own masks"):
         go(tmp_path, tmp_path / "in.png", tmp_path / "out.png")
+
+
+def test_denoise_refuses_a_net_that_must_be_fitted_first(filler: Path) -> None:
+    with pytest.raises(UsageError, match="mdn zeroshot"):
+        Denoiser(DenoiseSettings((), str(filler), device="cpu"))

@@ -51,6 +51,8 @@ AGAIN = 4  # a further page starts from the last one's net, with so many times f
 class ZeroShot(Denoiser):
     """As Denoiser, for one job after the other: `begin` each."""
 
+    learns = True
+
     def __init__(self, settings: Settings, report: Report) -> None:
         super().__init__(settings)
         self.wishes, self.asked, self.report = settings.wishes, settings, report
@@ -79,7 +81,7 @@ class ZeroShot(Denoiser):
     @property
     def ability(self) -> Start:
         """What the net that the fit starts from can do."""
-        if self.wishes.from_scratch or hasattr(self.start.config, "mask_per_channel"):
+        if self.wishes.from_scratch or self.card.arch in nets.FILLERS:
             return Start.FILLS
         return Start.IS_TOLD if self.is_told else Start.DENOISES
 

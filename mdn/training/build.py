@@ -8,15 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import OutOfMemoryError, UsageError
 from mdn.training.recipe import Recipe
+from mdn.training.start import begin_from
 
 
 def build(recipe: Recipe) -> nn.Module:
@@ -43,7 +41,7 @@ def build(recipe: Recipe) -> nn.Module:
         raise UsageError(f"recipe {recipe.name}: [net] makes no {recipe.arch}: {reason}") from error
     _check_sizes(recipe, net)
     if recipe.start:
-        _begin_from(net, Path(recipe.start))
+        begin_from(net, Path(recipe.start))
     return net
 
 
@@ -88,25 +86,3 @@ def _near(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(known)}"
     return f" is unknown; {hint}"
-
-
-def _begin_from(net: nn.Module, path: Path) -> None:
-    try:
-        state = {k: v.float() for k, v in load_file(path).items()}
-        net.load_state_dict(_with_guides(net, state))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
-
-
-def _with_guides(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a net without guides for one with: its head looks at them with zeros at first."""
-    head = state.get("head.weight")
-    wanted = net.state_dict().get("head.weight")
-    guides = int(getattr(net.config, "guides", 0))
-    if head is None or wanted is None or not guides:
-        return state
-    missing = wanted.shape[1] - head.shape[1]
-    if missing != 4 * guides:  # each is four planes at half resolution
-        return state
-    return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}

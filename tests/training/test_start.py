@@ -1,0 +1,49 @@
+"""A training may go on from the weights of a net with other planes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdn import nets
+from mdn.errors import UsageError
+from mdn.registry.write import pack
+from mdn.training.build import build
+from mdn.training.recipe import load
+
+Recipes = Callable[..., Path]
+SHAPE = {"widths": (4, 8), "blocks": (1, 1), "levelled": True}
+
+
+def _random(path: Path, **config: object) -> torch.nn.Module:
+    """A U-Net of random weights, the tail's included, stored at `path`."""
+    torch.manual_seed(0)
+    net = nets.build("unet", SHAPE | config)
+    torch.nn.init.normal_(net.tail.weight)
+    path.write_bytes(pack(net, "unet", net.state_dict()))
+    return net
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_gray_net_answers_as_the_one_in_colour(
+    sampled: bool, write_recipe: Recipes, tmp_path: Path
+) -> None:
+    colour = _random(tmp_path / "colour.safetensors", sampled=sampled)
+    path = write_recipe(seed='3\nstart = "colour.safetensors"')
+    gray = build(load(path, {"net": {"channels": 1, "levelled": True}}))
+    x, level = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 1, 1)
+    keep = (torch.rand(2, 1, 16, 16) > 0.3).float()
+    with torch.no_grad():
+        rgb = colour(x.expand(-1, 3, -1, -1), keep, level=level)
+        assert torch.allclose(gray(x, keep, level=level), rgb.mean(1, keepdim=True), atol=1e-4)
+        assert not torch.allclose(rgb[:, 0], rgb[:, 1], atol=0.01)  # it had colours to lose
+
+
+def test_another_net_is_refused(write_recipe: Recipes, tmp_path: Path) -> None:
+    _random(tmp_path / "wide.safetensors", widths=(8, 8))
+    path = write_recipe(seed='3\nstart = "wide.safetensors"')
+    with pytest.raises(UsageError, match="cannot start from these weights"):
+        build(load(path, {"net": {"channels": 1, "levelled": True}}))

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from mdn import nets, noise
 from mdn.metrics import psnr
-from mdn.registry import load, store
+from mdn.registry import store
+from mdn.registry.load import load
 from mdn.tasks.zeroshot import Settings, Wishes, ZeroShot
 
 OURS = [

@@ -28,13 +28,18 @@ def main(
     ] = None,
 ) -> None:
     """Runs mdn bench on the standard sets, and writes what came of it as a page to commit."""
+    from mdn import nets
     from mdn.cli.bench_view import BenchView
     from mdn.registry import store
     from mdn.tasks import bench as task
     from mdn.tasks.bench import sheet_files, summary
 
-    shipped = [c for c in store.list_cards() if c.origin == "shipped" and c.domain == "display"]
-    models = model.split(",") if model else [card.name for card in shipped]
+    shipped = [
+        card.name
+        for card in store.list_cards()
+        if (card.origin, card.domain) == ("shipped", "display") and card.arch not in nets.FILLERS
+    ]
+    models = model.split(",") if model else shipped
     models += [name for name in peers.split(",") if name]
     options = ["--data", data, "--model", ",".join(models), "--noise", noise]
     options += ["--limit", str(limit)] if limit else []

@@ -22,6 +22,7 @@ from mdn.training.loop import Trainer
 from mdn.training.processes import Processes, join, leave
 from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes, load_scenes
+from mdn.training.textures import Textures
 from mdn.training.watch import Watch
 
 
@@ -177,7 +178,11 @@ def _renders(
 ) -> tuple[Scenes, RenderWatch]:
     training = load_scenes(recipe.data.sources, settings.data)
     watched = load_scenes(recipe.watch.sources, settings.data)
-    scenes = Scenes(list(training.values()), recipe.data.crop, device)
+    textures = None
+    if recipe.data.textures:
+        photos = load_pictures(recipe.data.textures, settings.data)
+        textures = Textures(Crops(list(photos.values()), recipe.data.crop, torch.device("cpu")))
+    scenes = Scenes(list(training.values()), recipe.data.crop, device, textures)
     report.note(f"{len(scenes.pictures)} scenes to train on, {len(watched)} to watch")
     if scenes.left_out:
         report.note(f"{scenes.left_out} scenes are smaller than the crop and were left out")

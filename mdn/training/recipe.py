@@ -29,12 +29,14 @@ class DataRecipe:
         crop: side of the square crops, pixels.
         gray: share of the batch turned to gray, with one noise for all channels.
         hold_out: every n-th picture of the sorted names is kept for validation.
+        textures: where the sources are renders, image folders or shards to take detail from.
     """
 
     sources: tuple[str, ...]
     crop: int = 96
     gray: float = 0.0
     hold_out: int = 25
+    textures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,8 @@ def _check(recipe: Recipe, where: str) -> None:
     for wrong, message in problems:
         if wrong:
             raise UsageError(f"{where}: {message}")
+    if data.textures and not recipe.rendered:
+        raise UsageError(f"{where}: [data] textures are for renders: [[noise]] {SAMPLES}")
     if recipe.rendered:
         _check_rendered(recipe, where)
         return

@@ -22,8 +22,10 @@ from mdn.encoding.hdr import MU, exposure
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.nets.masking import draw_seeds
+from mdn.training import textures
 from mdn.training.corrupt import Sample, generator_for
 from mdn.training.recipe import NoiseRecipe, Recipe
+from mdn.training.textures import Textures, filtered
 
 CHANNELS = ("R", "G", "B", *(f"albedo.{c}" for c in "RGB"), *(f"normal.{c}" for c in "XYZ"))
 REFERENCE = "reference"
@@ -115,16 +117,26 @@ def _read(path: Path) -> tuple[int, np.ndarray]:
 class Scenes:
     """Random crops of scenes in memory: flipped and turned, in other light, with fewer guides.
 
+    Args:
+        textures: for detail that the scenes lack, or None.
+
     Raises:
         UsageError: no scene is large enough.
     """
 
-    def __init__(self, scenes: list[Scene], size: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        scenes: list[Scene],
+        size: int,
+        device: torch.device,
+        textures: Textures | None = None,
+    ) -> None:
         large = [each for each in scenes if min(each.planes.shape[2:]) >= size]
         if not large:
             raise UsageError(f"every scene is smaller than the crop of {size} pixels")
         self.left_out = len(scenes) - len(large)
         self.size, self.device, self.pictures = size, device, large
+        self.textures = textures
 
     def draw_group(self, recipe: Recipe, step: int, group: int) -> Sample:
         """The crops of one group: a function of the recipe's seed, the step and the group."""
@@ -140,7 +152,21 @@ class Scenes:
     def _pair(
         self, rows: tuple[NoiseRecipe, ...], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        dice = torch.rand(8, generator=generator).tolist()
+        dice = torch.rand(9, generator=generator).tolist()
+        if self.textures is not None and dice[8] < textures.ALONE:
+            pair = self.textures.alone(generator)
+        else:
+            pair = self._of_scene(rows, dice, generator)
+        pair = pair.flip(3) if dice[4] < 0.5 else pair
+        pair = torch.rot90(pair, int(dice[5] * 4), (2, 3))
+        pair = _in_other_light(pair, dice[6], generator)
+        pair[:, 3:] *= _guides_left(dice[7])[:, None, None]
+        return pair[0], pair[1]
+
+    def _of_scene(
+        self, rows: tuple[NoiseRecipe, ...], dice: list[float], generator: torch.Generator
+    ) -> Tensor:
+        """(2, 9, size, size): a crop as it is shown, and what it is to be compared with."""
         scene = self.pictures[int(dice[0] * len(self.pictures))]
         weights = torch.tensor([row.weight for row in rows])
         row = rows[int(torch.multinomial(weights, 1, generator=generator))]
@@ -148,11 +174,9 @@ class Scenes:
         _, files = min(scene.shown(), key=lambda each: abs(math.log(each[0] / wanted)))
         cut = self._cut(scene, dice[2], dice[3])
         pair = torch.stack([cut.mean(files), cut.mean(cut.others(files))])
-        pair = pair.flip(3) if dice[4] < 0.5 else pair
-        pair = torch.rot90(pair, int(dice[5] * 4), (2, 3))
-        pair = _in_other_light(pair, dice[6], generator)
-        pair[:, 3:] *= _guides_left(dice[7])[:, None, None]
-        return pair[0], pair[1]
+        if self.textures is None:
+            return pair
+        return self.textures.lay(filtered(pair, generator), generator)
 
     def _cut(self, scene: Scene, down: float, across: float) -> Scene:
         height, width = scene.planes.shape[2:]

@@ -10,7 +10,7 @@
    strong beside the noise there, as in Wiener's filter.
 4. Refinement once more, in the smallest windows.
 
-A net that was trained on renders knows such noise, and does without the coarser scales.
+A net that was trained on renders knows such noise and has seen the guides: it needs step 2 alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from torch import Tensor
 from mdn.tasks.renders import windows
 
 FINE_RADIUS, COARSE_RADIUS, LAST_RADIUS = 4, 2, 2
-COARSER = 2  # scales beside the full one, for nets that do not know such noise
+TAUGHT_RADIUS = 8  # the little that such a net leaves is smooth
+COARSER = 2  # scales beside the full one
 RIDGE = 1e-3
 OUTLIER = 3.0  # times the local light: what a sample may be off and still count in full
 DARK = 0.05  # exposed light below which noise grows no smaller
@@ -35,8 +36,8 @@ AGREEMENT = 2 / 3  # correlation of neighbours from which a difference is all st
 LEFT = 0.6  # share of the noise's power that a net which fails may leave in its answer..
 LEFT_ALONE = 0.1  # ..and without guides, where a coarse scale lacks more than noise
 BAND = 128  # rows that are refined at a time
-HALO = (
-    2 * (FINE_RADIUS + LAST_RADIUS) + 6 * COARSER
+HALO = max(
+    2 * (FINE_RADIUS + LAST_RADIUS) + 6 * COARSER, 2 * TAUGHT_RADIUS
 )  # rows that the windows of a band look at beyond it
 
 Page = Callable[[np.ndarray, Callable[[float], None]], np.ndarray]
@@ -63,7 +64,8 @@ def clean(
     noisy: np.ndarray,
     guides: np.ndarray | None = None,
     progress: Callable[[float], None] = lambda share: None,
-    coarser: int = COARSER,
+    *,
+    taught: bool = False,
 ) -> np.ndarray:
     """One layer, denoised.
 
@@ -72,13 +74,13 @@ def clean(
         curve: the whole shot's.
         noisy: (H, W, C) float32 linear light, finite.
         guides: (H, W, D) float32, each about 0..1 and finite, or None.
-        coarser: scales beside the full one.
+        taught: whether the net was trained on renders.
 
     Returns:
         (H, W, C) float32.
     """
     height, width, _ = noisy.shape
-    scales = _scales(page, noisy, progress, coarser)
+    scales = _scales(page, noisy, progress, 0 if taught else COARSER)
     if guides is None:
         guides = np.zeros((height, width, 0), np.float32)
     result = np.empty_like(noisy)
@@ -86,7 +88,8 @@ def clean(
         stop = min(start + BAND, height)
         top, bottom = max(0, start - HALO), min(height, stop + HALO)
         rows = slice(top, bottom)
-        band = _refined(curve, noisy[rows], [each[rows] for each in scales], guides[rows])
+        answers = [each[rows] for each in scales]
+        band = _refined(curve, noisy[rows], answers, guides[rows], taught=taught)
         result[start:stop] = band[start - top : stop - top]
         progress(0.9 + 0.1 * stop / height)
     return result
@@ -126,19 +129,20 @@ def _doubled(small: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _refined(
-    curve: Curve, noisy: np.ndarray, scales: list[np.ndarray], guides: np.ndarray
+    curve: Curve, noisy: np.ndarray, scales: list[np.ndarray], guides: np.ndarray, *, taught: bool
 ) -> np.ndarray:
     """Steps 2 to 4 on rows of a picture. Exposed light, so that the constants mean the same."""
     exposed, features = _planes(noisy) * curve.exposure, _planes(guides)
     left = LEFT if len(features) else LEFT_ALONE
     mixed: Tensor | None = None
     for index, scale in reversed(list(enumerate(scales))):
-        radius = COARSE_RADIUS if index else FINE_RADIUS
+        radius = TAUGHT_RADIUS if taught else COARSE_RADIUS if index else FINE_RADIUS
         finer = _corrected(exposed, _planes(scale) * curve.exposure, features, radius)
         mixed = finer if mixed is None else _mixed(curve, exposed, finer, mixed, left)
     assert mixed is not None
-    final = _corrected(exposed, mixed, features, LAST_RADIUS) / curve.exposure
-    return final.float().numpy().transpose(1, 2, 0)
+    if not taught:
+        mixed = _corrected(exposed, mixed, features, LAST_RADIUS)
+    return (mixed / curve.exposure).float().numpy().transpose(1, 2, 0)
 
 
 def _corrected(noisy: Tensor, pilot: Tensor, guides: Tensor, radius: int) -> Tensor:

@@ -160,7 +160,7 @@ def _one(
     if net.taught:
         beside = surfaces(sources)
         page: Page = lambda picture, told: net.light(picture, curve.coding, beside, told)  # noqa: E731
-        return clean(page, curve, noisy, guides, progress, coarser=0)
+        return clean(page, curve, noisy, guides, progress, taught=True)
     page = lambda picture, told: net.light(picture, curve.coding, None, told)  # noqa: E731
     return clean(page, curve, noisy, guides, progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from mdn.encoding import Hdr
@@ -49,17 +50,19 @@ def test_structure_is_told_from_noise() -> None:
     assert windows.structure(noise)[inner].mean() < 0.3
 
 
-def test_any_size_and_any_number_of_channels() -> None:
+@pytest.mark.parametrize("taught", [False, True])
+def test_any_size_and_any_number_of_channels(taught: bool) -> None:
     for shape in ((1, 1, 3), (1, 5, 1), (2, 3, 3), (7, 1, 3), (9, 8, 4)):
         noisy = np.random.default_rng(0).random(shape).astype(np.float32)
         guides = np.random.default_rng(1).random((*shape[:2], 2)).astype(np.float32)
         for given in (None, guides):
-            result = clean(lambda page, told: page, Curve(Hdr()), noisy, given)
+            result = clean(lambda page, told: page, Curve(Hdr()), noisy, given, taught=taught)
             assert result.shape == shape
             assert np.isfinite(result).all()
 
 
-def test_light_is_neither_won_nor_lost() -> None:
+@pytest.mark.parametrize("taught", [False, True])
+def test_light_is_neither_won_nor_lost(taught: bool) -> None:
     """A net behind a curve takes the mean of curved values: too dark. The refinement mends that."""
     flat = np.full((48, 48, 3), 0.3)
     noisy = scenes.noisy(flat, 5, samples=1.0).astype(np.float32)
@@ -70,8 +73,22 @@ def test_light_is_neither_won_nor_lost() -> None:
         return coding.decode(np.broadcast_to(shown.mean((0, 1)), shown.shape))
 
     assert net(noisy, None).mean() < 0.85 * noisy.mean()
-    result = clean(net, Curve(coding), noisy)
+    result = clean(net, Curve(coding), noisy, taught=taught)
     assert abs(result.mean() / noisy.mean() - 1) < 0.06
+
+
+def test_a_net_that_knows_renders_is_asked_once() -> None:
+    noisy = np.random.default_rng(0).random((16, 24, 3)).astype(np.float32)
+    seen = []
+
+    def net(page: np.ndarray, told: object) -> np.ndarray:
+        seen.append(page.shape)
+        return page
+
+    clean(net, Curve(Hdr()), noisy, taught=True)
+    assert seen == [(16, 24, 3)]
+    clean(net, Curve(Hdr()), noisy)
+    assert seen[1:] == [(16, 24, 3), (8, 12, 3), (4, 6, 3)]
 
 
 def test_bad_samples_take_the_mean_of_their_neighbours() -> None:

@@ -1,0 +1,98 @@
+"""Photographs laid over renders: the noise stays that of the render, and the guides fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdn.errors import UsageError
+from mdn.training import textures
+from mdn.training.data import Crops
+from mdn.training.recipe import parse
+from mdn.training.renders import Scenes
+from mdn.training.textures import Textures, filtered
+from tests.training.test_renders import TABLE, scene
+
+SIZE = 16
+
+
+@pytest.fixture
+def laid() -> Textures:
+    generator = torch.Generator().manual_seed(5)
+    picture = torch.randint(0, 256, (3, 40, 40), generator=generator, dtype=torch.uint8)
+    return Textures(Crops([picture], SIZE, torch.device("cpu")))
+
+
+def pair() -> torch.Tensor:
+    made = scene().planes[[0, 2], :, :SIZE, :SIZE].clone()
+    made[:, 3:6, :4] = 0  # a lamp
+    return made
+
+
+def seeded(number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
+def test_light_and_albedo_are_multiplied_alike(
+    laid: Textures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(textures, "LAID", 1.0)
+    monkeypatch.setattr(textures, "GUIDED", 1.0)
+    before = pair()
+    after = laid.lay(before, seeded(0))
+    torch.testing.assert_close(after[:, :, :4], before[:, :, :4])  # a lamp has no texture
+    factor = after[:, :3, 4:] / before[:, :3, 4:]
+    torch.testing.assert_close(factor[0], factor[1])  # so the noise is the same, relative to light
+    torch.testing.assert_close(after[:, 3:6, 4:] / before[:, 3:6, 4:], factor)
+    assert factor.std() > 0.1
+    torch.testing.assert_close(after[:, 6:], before[:, 6:])
+
+
+def test_what_no_guide_shows(laid: Textures, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textures, "LAID", 1.0)
+    monkeypatch.setattr(textures, "GUIDED", 0.0)
+    before = pair()
+    after = laid.lay(before, seeded(0))
+    torch.testing.assert_close(after[:, 3:], before[:, 3:])
+    assert (after[:, :3] / before[:, :3]).std() > 0.1
+
+
+def test_not_every_crop_is_changed(laid: Textures) -> None:
+    before = pair()
+    changed = [not torch.equal(laid.lay(before, seeded(k)), before) for k in range(60)]
+    assert 0.3 < sum(changed) / 60 < 0.7
+    smooth = [not torch.equal(filtered(before, seeded(k)), before) for k in range(60)]
+    assert 0.2 < sum(smooth) / 60 < 0.6
+
+
+def test_a_filter_keeps_light_and_makes_neighbours_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textures, "FILTERED", 1.0)
+    noisy = torch.randn(2, 9, 64, 64, generator=seeded(1))
+    found = filtered(noisy + 3, seeded(2)) - 3
+    assert float(found.mean()) == pytest.approx(float(noisy.mean()), abs=0.02)
+    shared = (found[..., 1:] * found[..., :-1]).mean() / found.square().mean()
+    assert 0.01 < float(shared) < 0.7
+
+
+def test_noise_on_photographs_is_unbiased() -> None:
+    flat = Textures(Crops([torch.full((3, 80, 80), 128).byte()], 64, torch.device("cpu")))
+    ratios = []
+    for number in range(30):
+        noisy, clean = flat.alone(seeded(number))
+        assert clean.shape == noisy.shape == (9, 64, 64)
+        assert torch.equal(noisy[3:], clean[3:])
+        ratios.append((noisy[:3] / clean[:3]).mean())
+    assert float(torch.stack(ratios).mean()) == pytest.approx(1, abs=0.03)
+
+
+def test_scenes_draw_them_and_recipes_name_them(laid: Textures) -> None:
+    recipe, device = parse(TABLE | {"data": TABLE["data"] | {"textures": ["photos"]}}), "cpu"
+    scenes = Scenes([scene()], SIZE, torch.device(device), laid)
+    one, again = (scenes.draw_group(recipe, 3, 1) for _ in range(2))
+    assert torch.equal(one.noisy, again.noisy)
+    noise = [{"kind": "gaussian", "low": 1, "high": 2}]
+    data = {"sources": ["x"], "textures": ["photos"]}
+    with pytest.raises(UsageError, match="textures are for renders"):
+        parse({"name": "x", "arch": "unet", "data": data, "noise": noise}, str(Path("x")))

@@ -9,8 +9,9 @@ What sets it apart from plain SwinIR (Liang et al., 2021):
 
 How it is laid out for speed: tokens are (B, H, W, dim), contiguous, from the first layer to the
 last; the cyclic shift of SwinIR and its region mask are replaced by their exact equivalent, clipped
-windows (`window_attention`); and at test a block works through the picture in place, in strips that
-stay in the cache.
+windows (`window_attention`); and a block is one call of compiled code (`native.block`), which takes
+a window from the cache through all its layers. Where there is no compiler PyTorch runs a block
+layer by layer, at test in place, in strips that stay in the cache.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from torch import Tensor, nn
 
 from mdn.nets.masking import MaskField, MaskKey, check_ratio
 from mdn.nets.native import block as native
-from mdn.nets.native.attention import Windows, serves
 from mdn.nets.window_attention import WindowAttention, cuts, strips, to_windows
 
 _RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -212,15 +212,17 @@ class Block(nn.Module):
     def forward(self, x: Tensor, field: MaskField) -> Tensor:
         """(B, H, W, dim) to the same; at test x itself is overwritten."""
         keep = field.keep(self.layer, self.ratio) if self.ratio[1] > 0 else None
+        scales = self._scales(field)
+        if native.serves(x, list(self.parameters()), self.layout):
+            if _in_place(self):
+                return native.overwrite(x, keep, self.layout, self.operands())
+            return native.run(x, keep, scales, self.layout, self.operands())
         if _in_place(self):
             return self._overwrite(x, keep)
-        x = self._add(x, self._attended(x, keep), field, 0)
-        return self._add(x, self._mlp(x), field, 1)
+        x = x + _scaled(self._attended(x, keep), scales, 0)
+        return x + _scaled(self._mlp(x), scales, 1)
 
     def _overwrite(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        parameters = self.operands()
-        if native.serves(x, parameters, self.layout):
-            return native.run(x, keep, self.layout, parameters, out=x)
         batch, height, width, _ = x.shape
         bias = self.attention.bias()
         # Nothing in a block crosses a row of windows, so it can work strip by strip; an accelerator
@@ -242,9 +244,6 @@ class Block(nn.Module):
 
     def _attended(self, x: Tensor, keep: Tensor | None) -> Tensor:
         bias, rows = self.attention.bias(), []
-        if self._native(x):
-            side = self.window, self.shift
-            return self.attention.across(x, keep, Windows(self.attention.heads, side, side), bias)
         for top, bottom, down in cuts(x.shape[1], self.window, self.shift):
             parts = []
             for left, right, across in cuts(x.shape[2], self.window, self.shift):
@@ -255,17 +254,14 @@ class Block(nn.Module):
             rows.append(torch.cat(parts, 2))
         return torch.cat(rows, 1)
 
-    def _add(self, x: Tensor, branch: Tensor, field: MaskField, place: int) -> Tensor:
-        """The skip around a branch, with stochastic depth: a dropped branch is scaled by 0, a kept
-        one by what preserves the mean.
+    def _scales(self, field: MaskField) -> Tensor | None:
+        """Stochastic depth, (2, B): a dropped branch is scaled by 0, a kept one by what preserves
+        the mean; None if all are kept.
         """
         if not self.training or self.drop == 0:
-            return x + branch
-        alive = ~field.chance(2 * self.layer + place, self.drop)
-        return x + branch * (alive.to(branch.dtype) / (1 - self.drop))[:, None, None, None]
-
-    def _native(self, x: Tensor) -> bool:
-        return serves(x, x.shape[-1], self.attention.heads, self.window)
+            return None
+        dropped = [field.chance(2 * self.layer + place, self.drop) for place in range(2)]
+        return (~torch.stack(dropped)).float() / (1 - self.drop)
 
     def operands(self) -> list[Tensor]:
         """Parameters in the order of the compiled code."""
@@ -276,6 +272,12 @@ class Block(nn.Module):
 
     def _mlp(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(self.norm(x))))
+
+
+def _scaled(branch: Tensor, scales: Tensor | None, place: int) -> Tensor:
+    if scales is None:
+        return branch
+    return branch * scales[place, :, None, None, None].to(branch.dtype)
 
 
 def _in_place(module: nn.Module) -> bool:

@@ -18,9 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from mdn.nets.native.attention import Windows
-from mdn.nets.native.attention import attend as attend_natively
-
 # Windows whose scores are held at once in the backward pass: for 6 heads and 64 tokens 1.5 MB, one
 # core's cache.
 _BACKWARD_WINDOWS = 16
@@ -72,19 +69,6 @@ class WindowAttention(nn.Module):
         corner = bias[:, :rows, :columns, :rows, :columns].reshape(self.heads, area, area)
         out = self.proj(attend(qkv, corner.to(qkv.dtype)))
         return out.view(batch, height // rows, width // columns, rows, columns, dim)
-
-    def across(self, x: Tensor, keep: Tensor | None, windows: Windows, bias: Tensor) -> Tensor:
-        """The same for windows that a shift clips at the edge, through the compiled code.
-
-        Args:
-            x, keep, bias: as for `forward`.
-            windows: their tiling of x.
-
-        Returns:
-            (B, H, W, dim).
-        """
-        y = self.norm(x) if keep is None else self.norm(x) * keep[..., None]
-        return self.proj(attend_natively(self.qkv(y), bias, windows))
 
     def _qkv(self, x: Tensor, keep: Tensor | None, cell: tuple[int, int]) -> Tensor:
         """(tokens in window order, 3 dim)."""

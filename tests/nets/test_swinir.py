@@ -29,7 +29,6 @@ def lively(config: SwinIRConfig = TINY) -> SwinIR:
 
 def plainly(patch: pytest.MonkeyPatch) -> None:
     """Nothing through the compiled code."""
-    patch.setattr(swinir, "serves", lambda *_: False)
     patch.setattr(swinir.native, "serves", lambda *_: False)
 
 

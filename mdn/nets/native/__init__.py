@@ -28,7 +28,7 @@ _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno"),
     *("-fno-trapping-math", "-fopenmp", "-shared", "-fPIC"),
 )
-_TIMEOUT_SECONDS = 120
+_TIMEOUT_SECONDS = 300
 _log = logging.getLogger(__name__)
 
 

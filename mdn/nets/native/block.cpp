@@ -2,20 +2,29 @@
 //
 // Built by `mdn.nets.native` with the compiler at hand and -march=native; plain C through ctypes.
 
-#include "forward.h"
+#include <omp.h>
+
+#include <vector>
+
+#include "backward.h"
 
 namespace mdn {
 
-// The attention for heads of one size, whose loops are unrolled whole; null for any other size.
-Attention attention(int size) {
+// The attention for heads of one size, whose loops are unrolled whole; nulls for any other size.
+struct Kernels {
+  Attention attend;
+  AttentionGradient gradient;
+};
+
+Kernels kernels(int size) {
   switch (size) {
-    case 4: return attend_all<4>;
-    case 8: return attend_all<8>;
-    case 10: return attend_all<10>;
-    case 16: return attend_all<16>;
-    case 30: return attend_all<30>;
-    case 32: return attend_all<32>;
-    default: return nullptr;
+    case 4: return {attend_all<4>, attend_gradient<4>};
+    case 8: return {attend_all<8>, attend_gradient<8>};
+    case 10: return {attend_all<10>, attend_gradient<10>};
+    case 16: return {attend_all<16>, attend_gradient<16>};
+    case 30: return {attend_all<30>, attend_gradient<30>};
+    case 32: return {attend_all<32>, attend_gradient<32>};
+    default: return {nullptr, nullptr};
   }
 }
 
@@ -33,7 +42,7 @@ using namespace mdn;
 extern "C" int mdn_block(const int* shape, float* const* parameters, const uint8_t* keep,
                          const float* scales, const float* x, float* out, int threads) {
   const Block b = block(shape, parameters, keep, scales);
-  const Attention attend = attention(b.size());
+  const Attention attend = kernels(b.size()).attend;
   if (!attend) return 1;
   const Biases biases(b);
   const int windows = b.grid.windows();
@@ -46,5 +55,36 @@ extern "C" int mdn_block(const int* shape, float* const* parameters, const uint8
       by_vectors(w.vectors(), [&](auto V) { forward<V>(b, w, biases, attend, work, x, out); });
     }
   }
+  return 0;
+}
+
+// `grads`: of the parameters, zeros that are added to.
+extern "C" int mdn_block_gradient(const int* shape, float* const* parameters, const uint8_t* keep,
+                                  const float* scales, const float* x, const float* grad,
+                                  float* grad_x, float* const* grads, int threads) {
+  const Block b = block(shape, parameters, keep, scales);
+  const Kernels kernel = kernels(b.size());
+  if (!kernel.attend) return 1;
+  const Biases biases(b);
+  const int windows = b.grid.windows();
+  std::vector<std::unique_ptr<Slopes>> parts(threads);
+#pragma omp parallel num_threads(threads)
+  {
+    Work work(b);
+    auto& slopes = parts[omp_get_thread_num()];
+    slopes = std::make_unique<Slopes>(b);
+#pragma omp for schedule(static)
+    for (int i = 0; i < windows; ++i) {
+      const Window w(b.grid, i);
+      by_vectors(w.vectors(), [&](auto V) {
+        backward<V>(b, w, biases, kernel.attend, kernel.gradient, work, *slopes, x, grad, grad_x);
+      });
+    }
+  }
+  // One after another: the same threads give the same bits.
+  Parameters sums;
+  std::memcpy(&sums, grads, sizeof sums);
+  for (const auto& part : parts)
+    if (part) part->add_to(b, sums);
   return 0;
 }

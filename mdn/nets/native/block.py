@@ -1,4 +1,4 @@
-"""A block of SwinIR through the compiled code: `run`, and when it `serves`.
+"""A block of SwinIR through the compiled code: `run`, `overwrite`, and when it `serves`.
 
 Arithmetic is float32 whatever autocast asks for: nothing is cast, and nothing but the tokens leaves
 the cache.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from mdn.nets.native import library
 
@@ -46,42 +47,99 @@ def serves(x: Tensor, parameters: Sequence[Tensor], layout: Layout) -> bool:
 def run(
     x: Tensor,
     keep: Tensor | None,
+    scales: Tensor | None,
     layout: Layout,
     parameters: Sequence[Tensor],
-    out: Tensor | None = None,
 ) -> Tensor:
-    """Both branches of a block: x plus attention, plus MLP.
+    """Both branches of a block, x plus attention, plus MLP; differentiable.
 
     Args:
         x: (B, H, W, dim), float32, contiguous, H and W multiples of the window's side.
         keep: attention mask, bool (B, H, W), True where a token is kept.
+        scales: (2, B), float32: what the two branches are multiplied by; None is 1.
         layout: of the windows.
         parameters: LayerNorm (weight, bias), qkv (weight, bias), relative bias (heads, window,
             window, window, window), projection, LayerNorm and both layers of the MLP (weight, bias
             each); float32.
-        out: where to write, which may be x itself; by default a new tensor.
 
     Returns:
         (B, H, W, dim).
     """
-    out = torch.empty_like(x) if out is None else out
+    return _Block.apply(x, keep, scales, layout, *parameters)
+
+
+def overwrite(
+    x: Tensor, keep: Tensor | None, layout: Layout, parameters: Sequence[Tensor]
+) -> Tensor:
+    """`run` in place, without gradients."""
+    return _forward(x, keep, None, layout, parameters, x)
+
+
+def _forward(
+    x: Tensor,
+    keep: Tensor | None,
+    scales: Tensor | None,
+    layout: Layout,
+    parameters: Sequence[Tensor],
+    out: Tensor,
+) -> Tensor:
+    # Held until the call is over: a copy made contiguous has no other owner.
     held = [parameter.contiguous() for parameter in parameters]
     keep = None if keep is None else keep.contiguous()
-    native = library()
-    assert native is not None
-    native.mdn_block(
-        _shape(x, held, layout), _pointers(held), *map(_pointer, (keep, None, x, out)), _threads()
+    scales = None if scales is None else scales.contiguous()
+    _library().mdn_block(
+        _shape(x, held, layout),
+        _pointers(held),
+        *map(_pointer, (keep, scales, x, out)),
+        torch.get_num_threads(),
     )
     return out
+
+
+class _Block(torch.autograd.Function):
+    """Keeps its input alone, and computes everything again for the gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        x: Tensor,
+        keep: Tensor | None,
+        scales: Tensor | None,
+        layout: Layout,
+        *parameters: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(x, keep, scales, *parameters)  # type: ignore[arg-type]
+        ctx.layout = layout  # type: ignore[attr-defined]
+        return _forward(x, keep, scales, layout, parameters, torch.empty_like(x))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, keep, scales, *parameters = ctx.saved_tensors  # type: ignore[attr-defined]
+        held = [parameter.contiguous() for parameter in parameters]
+        keep = None if keep is None else keep.contiguous()
+        scales = None if scales is None else scales.contiguous()
+        grad, grad_x = grad.float().contiguous(), torch.empty_like(x)
+        sums = [torch.zeros_like(parameter) for parameter in held]
+        _library().mdn_block_gradient(
+            _shape(x, held, ctx.layout),  # type: ignore[attr-defined]
+            _pointers(held),
+            *map(_pointer, (keep, scales, x, grad, grad_x)),
+            _pointers(sums),
+            torch.get_num_threads(),
+        )
+        return grad_x, None, None, None, *sums
+
+
+def _library() -> ctypes.CDLL:
+    native = library()
+    assert native is not None, "ask `serves` first"
+    return native
 
 
 def _shape(x: Tensor, parameters: Sequence[Tensor], layout: Layout) -> ctypes.Array[ctypes.c_int]:
     hidden = parameters[9].shape[0]
     return (ctypes.c_int * 8)(*x.shape, layout.heads, hidden, layout.window, layout.shift)
-
-
-def _threads() -> ctypes.c_int:
-    return ctypes.c_int(torch.get_num_threads())
 
 
 def _pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:

@@ -72,7 +72,8 @@ struct Work {
         attended(x.size()), inverse(rows(b.heads)), top(inverse.size()), mean1(kTokens),
         inverse1(kTokens), x1(x.size()), y1(x.size()), mean2(kTokens), inverse2(kTokens),
         h(rows(b.hidden)), act(h.size()) {}
-  static int64_t rows(int count) { return int64_t(count) * kTokens; }
+  // Sixteen rows more than there are: `turn` reads whole blocks.
+  static int64_t rows(int count) { return int64_t(count + kLanes) * kTokens; }
 
   // Tokens the mask hides are 0 before q, k and v, so theirs are the biases alone: nothing of them
   // is multiplied. `dense` treats them like all others.
@@ -88,12 +89,12 @@ struct Work {
 
   Head head(const Block& b, const Biases& biases, int kind, int index) {
     const int size = b.size();
-    const int64_t at = rows(index * size), dim = rows(b.grid.dim);
+    const int64_t at = index * size * kTokens, dim = b.grid.dim * kTokens;
     const int64_t table = Biases::place(b.heads, kind, index);
     const float* bias = b.at.qkv_bias + b.grid.dim + index * size;
     return {query + at, qkv + dim + at, qkv + 2 * dim + at, kept, others, keys, hiddens,
             bias, bias + b.grid.dim, biases.plain + table, biases.exponent + table,
-            attended + at, inverse + rows(index), top + rows(index)};
+            attended + at, inverse + index * kTokens, top + index * kTokens};
   }
 };
 

@@ -81,19 +81,20 @@ struct Head {
   float *out, *inverse, *top;              // [D][token]; [token]: 1 / sum of weights; highest score
 };
 
-// What hidden keys weigh together: exp(q . k + b) = exp(q . k) exp(b), and k is one for all.
+// What hidden keys weigh: exp(q . k + b) = exp(q . k) exp(b), and k is one for all. `each` is the
+// former, `sum` the sum of the latter over the keys.
 template <int D, int NV>
-inline void hidden_weights(const Head& h, int first, vf* weight) {
+inline void hidden_weights(const Head& h, int first, vf* each, vf* sum) {
   vf score[NV] = {};
-  MDN_UNROLL for (int v = 0; v < NV; ++v) weight[v] = vf{};
+  MDN_UNROLL for (int v = 0; v < NV; ++v) sum[v] = each[v] = vf{};
   if (!h.hiddens) return;
   for (int n = 0; n < h.hiddens; ++n)
     MDN_UNROLL for (int v = 0; v < NV; ++v)
-      weight[v] += load(h.exp_bias + h.hidden[n] * kTokens + first + v * kLanes);
+      sum[v] += load(h.exp_bias + h.hidden[n] * kTokens + first + v * kLanes);
   MDN_UNROLL for (int d = 0; d < D; ++d)
     MDN_UNROLL for (int v = 0; v < NV; ++v)
       score[v] += load(h.query + d * kTokens + first + v * kLanes) * h.hidden_key[d];
-  MDN_UNROLL for (int v = 0; v < NV; ++v) weight[v] *= exponential(score[v]);
+  MDN_UNROLL for (int v = 0; v < NV; ++v) each[v] = exponential(score[v]);
 }
 
 template <int D, int NV>
@@ -111,8 +112,9 @@ inline void scores(const Head& h, int n, int first, vf* s) {
 // Whether no sum of exponentials came near the ends of float32.
 template <int D, int NV>
 bool attend(const Head& h, int first) {
-  vf sum[NV], out[D][NV];
-  hidden_weights<D, NV>(h, first, sum);
+  vf each[NV], sum[NV], out[D][NV];
+  hidden_weights<D, NV>(h, first, each, sum);
+  MDN_UNROLL for (int v = 0; v < NV; ++v) sum[v] *= each[v];
   MDN_UNROLL for (int d = 0; d < D; ++d)
     MDN_UNROLL for (int v = 0; v < NV; ++v)
       out[d][v] = h.hiddens ? sum[v] * h.hidden_value[d] : vf{};

@@ -1,17 +1,20 @@
-"""The compiled block against the plain one in PyTorch, at double precision."""
+"""The compiled block against the plain one in double precision; and without a compiler."""
 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from mdn.nets import native
+from mdn.nets import native, swinir
 from mdn.nets.masking import MaskField, MaskKey
 from mdn.nets.native import block
 from mdn.nets.swinir import Block, SwinIRConfig
+
+Results = tuple[Tensor, dict[str, Tensor]]
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="no compiler here")
 # dim, heads, window, MLP ratio: the paper's, the tests', and sizes that divide by nothing
@@ -36,28 +39,47 @@ def drawn(net: Block, ratio: float) -> tuple[Tensor, Tensor | None]:
     return x, field.keep(0, (ratio, ratio)) if ratio else None
 
 
-@torch.no_grad()
-def plain(net: Block, x: Tensor, keep: Tensor | None) -> Tensor:
+def plain(net: Block, x: Tensor, keep: Tensor | None, scales: Tensor | None = None) -> Results:
     """In double precision, which the compiled code does not serve."""
-    return copy.deepcopy(net).double()._overwrite(x.double(), keep).float()
+    net, x = copy.deepcopy(net).double(), x.detach().double().requires_grad_()
+    middle = x + swinir._scaled(net._attended(x, keep), scales, 0)
+    out = middle + swinir._scaled(net._mlp(middle), scales, 1)
+    return with_gradients(net, x, out)
 
 
-@torch.no_grad()
-def ours(net: Block, x: Tensor, keep: Tensor | None) -> Tensor:
-    parameters = net.operands()
-    assert block.serves(x, parameters, net.layout)
-    return block.run(x, keep, net.layout, parameters)
+def ours(net: Block, x: Tensor, keep: Tensor | None, scales: Tensor | None = None) -> Results:
+    assert block.serves(x, net.operands(), net.layout)
+    x = x.detach().requires_grad_()
+    return with_gradients(net, x, block.run(x, keep, scales, net.layout, net.operands()))
+
+
+def with_gradients(net: Block, x: Tensor, out: Tensor) -> Results:
+    """The output, then what reaches x and each parameter of a slope drawn for the output."""
+    upstream = torch.randn(out.shape, generator=torch.Generator().manual_seed(2)).to(out.dtype)
+    slopes = torch.autograd.grad(out, [x, *net.parameters()], upstream)
+    names = ["x", *(name for name, _ in net.named_parameters())]
+    return out.detach().float(), {n: s.float() for n, s in zip(names, slopes, strict=True)}
+
+
+def close(one: Results, other: Results, out: float, slopes: float) -> None:
+    """Gradients relative to the largest of their kind: they are sums of many terms."""
+    assert (one[0] - other[0]).abs().max() < out
+    for name, slope in one[1].items():
+        expected = other[1][name]
+        assert expected.isfinite().all(), name
+        worst = (slope - expected).abs().max() / expected.abs().max().clamp(min=0.1)
+        assert worst < slopes, (name, float(worst))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("ratio", RATIOS)
-def test_equals_the_plain_block(
+def test_output_and_gradients_equal_the_plain_block(
     shape: tuple[int, int, int, float], shifted: bool, ratio: float
 ) -> None:
     net = lively(*shape, shifted)
     x, keep = drawn(net, ratio)
-    torch.testing.assert_close(ours(net, x, keep), plain(net, x, keep), atol=2e-5, rtol=1e-5)
+    close(ours(net, x, keep), plain(net, x, keep), out=2e-5, slopes=2e-5)
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
@@ -69,34 +91,50 @@ def test_scores_beyond_what_an_exponential_holds(ratio: float, part: str) -> Non
         net.attention.qkv.bias[:120].mul_(20 if part == "scores" else 1)
         net.attention.bias_table.mul_(500 if part == "bias" else 1)
     x, keep = drawn(net, ratio)
-    expected = plain(net, x, keep)
     # Float32 rounds a score of hundreds to 1e-5 of itself.
-    torch.testing.assert_close(ours(net, x, keep), expected, atol=5e-3, rtol=1e-3)
+    close(ours(net, x, keep), plain(net, x, keep), out=5e-3, slopes=5e-3)
 
 
-def test_two_threads_give_the_same_bits_in_place() -> None:
+def test_stochastic_depth_scales_the_branches_of_each_sample() -> None:
     net = lively(60, 6, 8, 2.0, True)
     x, keep = drawn(net, 0.75)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    one = ours(net, x, keep)
+    scales = torch.tensor([[0.0, 1.5], [2.0, 0.5]])
+    close(ours(net, x, keep, scales), plain(net, x, keep, scales), out=3e-5, slopes=2e-5)
+
+
+def test_threads_give_the_same_picture_and_each_time_the_same_gradients() -> None:
+    net = lively(60, 6, 8, 2.0, True)
+    x, keep = drawn(net, 0.75)
+    before, results = torch.get_num_threads(), []
     try:
-        torch.set_num_threads(2)
-        with torch.no_grad():
-            block.run(x, keep, net.layout, net.operands(), out=x)
+        for threads in (1, 3, 3):
+            torch.set_num_threads(threads)
+            results.append(ours(net, x, keep))
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(x, one)
+    assert torch.equal(results[0][0], results[1][0])
+    close(results[1], results[0], out=1e-9, slopes=1e-5)
+    for name, slope in results[1][1].items():
+        assert torch.equal(slope, results[2][1][name])
+
+
+def test_in_place_gives_the_same_bits() -> None:
+    net = lively(60, 6, 8, 2.0, True)
+    x, keep = drawn(net, 0.75)
+    expected, _ = ours(net, x, keep)
+    with torch.no_grad():
+        assert block.overwrite(x, keep, net.layout, net.operands()) is x
+    assert torch.equal(x, expected)
 
 
 def test_a_value_that_is_no_number_stays_in_its_window() -> None:
     net = lively(60, 6, 8, 2.0, False)
     x, keep = drawn(net, 0.75)
-    clean = ours(net, x, keep)
+    clean, _ = ours(net, x, keep)
     x[0, 3, 3, 5] = float("nan")
     assert keep is not None
     keep[0, 3, 3] = True
-    marred = ours(net, x, keep)
+    marred, _ = ours(net, x, keep)
     assert marred[0, :8, :8].isnan().all()
     assert torch.equal(marred[0, 8:], clean[0, 8:])
 
@@ -111,3 +149,18 @@ def test_serves_what_it_was_compiled_for_only() -> None:
     assert not block.serves(x, weight, block.Layout(5, 8, 4))
     assert not block.serves(x, weight, block.Layout(1, 8, 4))
     assert not block.serves(x, weight, block.Layout(6, 16, 8))
+
+
+@pytest.mark.parametrize("broken", ["absent", "failing", "off"])
+def test_without_a_compiler_there_is_no_library(
+    broken: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(native, "_cache", lambda: tmp_path)
+    if broken == "absent":
+        monkeypatch.setenv("CXX", str(tmp_path / "missing"))
+    elif broken == "failing":
+        monkeypatch.setenv("CXX", "false")
+    else:
+        monkeypatch.setenv("MDN_NATIVE", "off")
+    assert native.library.__wrapped__() is None
+    assert list(tmp_path.iterdir()) == []

@@ -176,6 +176,7 @@ def denoise(
         "overwrite": overwrite,
         "skip_existing": skip_existing,
         "renders": True,
+        "stores": True,
     }
     shot = plan_shot(inputs, output, frames, **named)
     if shot and save_std is not None:

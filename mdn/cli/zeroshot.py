@@ -171,6 +171,7 @@ def zeroshot(
         recursive=recursive,
         overwrite=overwrite,
         skip_existing=skip_existing,
+        stores=True,
     )
     settings = task.Settings(
         jobs=planned.jobs,

@@ -17,7 +17,16 @@ from mdn.io import bmp, convert, exif, jpeg, png, tiff, webp
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED, Format, quiet
 
-__all__ = ["FORMATS", "RENDERS", "SUFFIXES", "format_of", "losses", "read_image", "write_image"]
+__all__ = [
+    "FORMATS",
+    "RENDERS",
+    "STORES",
+    "SUFFIXES",
+    "format_of",
+    "losses",
+    "read_image",
+    "write_image",
+]
 
 FORMATS: dict[str, Format] = {
     form.name: form for form in (png.FORMAT, jpeg.FORMAT, tiff.FORMAT, webp.FORMAT, bmp.FORMAT)
@@ -27,6 +36,7 @@ SUFFIXES: frozenset[str] = frozenset(
 )
 
 RENDERS = frozenset({".exr"})  # no single pictures: `mdn.io.exr` reads and writes them
+STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr_stack`
 EXR_MAGIC = b"v/1\x01"
 
 # Pictures that people will try, told by how they start, so that the message can name them.
@@ -136,10 +146,12 @@ def format_of(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix in RENDERS:
         return "exr"
+    if suffix in STORES:
+        return "zarr"
     for form in FORMATS.values():
         if suffix in form.suffixes:
             return form.name
-    known = " ".join(sorted(SUFFIXES | RENDERS))
+    known = " ".join(sorted(SUFFIXES | RENDERS | STORES))
     said = f"ends in {suffix}" if suffix else "has no suffix"
     raise UsageError(f"{path}: {said}, and the format follows it; use one of {known}")
 
@@ -153,6 +165,8 @@ def _told(problem: Exception) -> str:
 def _format(name: str) -> Format:
     if name == "exr":
         raise FileError("EXR", "is for renders, which only mdn denoise reads", "write a .tif")
+    if name == "zarr":
+        raise FileError("Zarr", "is for stores, which only mdn denoise reads", "write a .tif")
     if name not in FORMATS:
         raise UsageError(f"unknown format {name}; use one of {' '.join(FORMATS)}")
     return FORMATS[name]

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ def read_bytes(path: Path, name: str) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
+            if path.suffix.lower() == ".zarr":
+                raise FileError(name, "is a Zarr store, for mdn denoise alone", "name a TIFF")
             raise FileError(name, "is a directory", "name a picture in it")
         if not stat.S_ISREG(status.st_mode):
             raise FileError(name, "is not a regular file", "pipe it in and name it -")
@@ -75,6 +78,37 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     except BaseException as problem:  # an interrupt must not leave the temporary file either
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(problem, OSError):
+            raise _unwritable(target, problem) from problem
+        raise
+
+
+@contextlib.contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, renamed to it at the end; one that was there goes then.
+
+    Whatever happens on the way, `target` is either as it was or complete.
+
+    Raises:
+        FileError: it cannot be written; the message says why.
+    """
+    place = Path(os.path.realpath(target))
+    temporary = place.parent / f".mdn-{secrets.token_hex(8)}.part"
+    former = temporary.with_suffix(".old")
+    try:
+        temporary.mkdir()
+        yield temporary
+        if place.exists():
+            place.replace(former)
+        try:
+            temporary.replace(place)
+        except BaseException:
+            if former.exists():
+                former.replace(place)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+    except BaseException as problem:
+        shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(problem, OSError):
             raise _unwritable(target, problem) from problem
         raise

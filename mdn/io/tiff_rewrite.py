@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,10 +14,11 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from mdn.io.atomic import replacing
 from mdn.io.base import quiet
+from mdn.io.stack import Plane
 from mdn.io.tiff_pack import Hole, pack
 from mdn.io.tiff_patch import RowsOut
 from mdn.io.tiff_rows import Rows
-from mdn.io.tiff_stack import Stack, picture_series
+from mdn.io.tiff_stack import TiffStack, picture_series
 
 CHUNK = 128  # rows read at once to make a smaller level
 
@@ -31,20 +32,23 @@ class Rewriter:
         quality: 1 to 100, for pages compressed as JPEG.
     """
 
-    def __init__(self, stack: Stack, out: BinaryIO, quality: int) -> None:
+    def __init__(self, stack: TiffStack, out: BinaryIO, quality: int) -> None:
         self.stack, self.out, self.quality = stack, out, quality
         self.holes: list[Hole] = []
         self.written: set[tuple[int, int]] = set()
 
     @contextmanager
-    def page(self, series: int, number: int, rows: Rows) -> Iterator[RowsOut]:
-        """Takes the rows of one page, from the top down; see `RowsOut.write`."""
+    def page(self, planes: Sequence[Plane]) -> Iterator[RowsOut]:
+        """Takes the rows of planes that share a page, from the top down; see `RowsOut.write`."""
+        series, number, rows = planes[0].series, planes[0].number, planes[0].rows
+        assert isinstance(rows, Rows)
         writer = RowsOut(rows, self.out, self.quality)
         yield writer
         found = picture_series(self.stack.file)[series].pages[0 if rows.virtual else number]
         assert found is not None
         writer.finish(found if isinstance(found, TiffPage) else found.aspage())
         self.holes += writer.holes()
+        rows.release()
         self.written.add((series, number))
 
     def rebuild_pyramid(self) -> None:
@@ -69,17 +73,18 @@ class Rewriter:
                 continue
             writer = RowsOut(target, self.out, self.quality)
             edges = block_edges(source.height, target.height)
+            across = block_edges(source.width, target.width)[:-1]
             count = max(1, CHUNK * target.height // source.height)
             for top in range(0, target.height, count):
                 start, stop = edges[top], edges[min(top + count, target.height)]
                 down = edges[top : min(top + count, target.height)] - start
-                writer.write(top, shrunk(source.read(start, stop), down, target.width))
+                writer.write(top, shrunk(source.read(start, stop), down, across))
             writer.finish(page if isinstance(page, TiffPage) else page.aspage())
             self.holes += writer.holes()
 
 
 @contextmanager
-def rewrite(stack: Stack, target: Path, quality: int = 95) -> Iterator[Rewriter]:
+def rewrite(stack: TiffStack, target: Path, quality: int = 95) -> Iterator[Rewriter]:
     """A copy of the stack, in which pages can be replaced; it becomes `target` at the end, whole.
 
     Raises:
@@ -95,18 +100,16 @@ def rewrite(stack: Stack, target: Path, quality: int = 95) -> Iterator[Rewriter]
         pack(out, writer.holes)
 
 
-def shrunk(rows: np.ndarray, down: np.ndarray, width: int) -> np.ndarray:
+def shrunk(rows: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
     """The mean of blocks: what a smaller level of a pyramid holds.
 
     Args:
         rows: (r, W, samples), of whole blocks.
-        down: the row at which each block begins.
-        width: of the smaller level.
+        down, across: the rows and the columns at which blocks begin.
 
     Returns:
-        (blocks, width, samples) of the same dtype.
+        (len(down), len(across), samples) of the same dtype.
     """
-    across = block_edges(rows.shape[1], width)[:-1]
     # Sums of blocks of 16-bit samples are whole numbers that float32 holds.
     wide = rows.astype(np.float32 if rows.dtype.itemsize <= 2 else np.float64)
     sums = np.add.reduceat(np.add.reduceat(wide, down, axis=0), across, axis=1)

@@ -93,6 +93,10 @@ class Rows:
         with guarded(self.name):
             return self._read(start, stop, left, right)
 
+    def release(self) -> None:
+        """Forget the rows that are kept for the next call: a stack has many pictures."""
+        self._cached = None
+
     def _read(self, start: int, stop: int, left: int, right: int | None) -> np.ndarray:
         right = self.width if right is None else right
         if self.straight is not None:

@@ -11,106 +11,56 @@ import contextlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGED, quiet
+from mdn.io.stack import Plane, Stack
 from mdn.io.tiff_check import check_stack_page
 from mdn.io.tiff_rows import Rows, guarded
 
-RGB, YCBCR = 2, 6
+_MINISWHITE, RGB, _PALETTE, YCBCR = 0, 2, 3, 6
+_PHOTO = (RGB, _PALETTE, YCBCR)
 _ALPHA = (1, 2)
 _MANY = 2**20  # planes
 
 
-@dataclass(frozen=True)
-class Plane:
-    """One picture of a stack, unread.
-
-    Attributes:
-        series: which series of the file it is in.
-        number: which of that series' pages it is.
-        where: its place along the axes that count pages, by their letters: {"Z": 3, "C": 0}.
-        samples: which samples of a pixel it is made of: three for colour, else one.
-        channel: the channel it belongs to, for what is to be known of each on its own.
-        rows: its pixels, together with the samples that share them.
-    """
-
-    series: int
-    number: int
-    where: dict[str, int] = field(hash=False)
-    samples: tuple[int, ...]
-    channel: int
-    rows: Rows = field(hash=False, compare=False)
-
-    @property
-    def colour(self) -> bool:
-        """Whether its samples are red, green and blue."""
-        return len(self.samples) == 3
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and samples."""
-        return self.rows.height, self.rows.width, len(self.samples)
-
-    def read(self) -> np.ndarray:
-        """(H, W, 1 or 3) as stored."""
-        return self.rows.read(0, self.rows.height)[..., list(self.samples)]
-
-
 @dataclass
-class Stack:
-    """A TIFF and the planes in it that are pictures.
+class TiffStack(Stack):
+    """A TIFF and the planes in it that are pictures. `file`: open."""
 
-    Attributes:
-        name: what messages call it.
-        file: open.
-        axes: letters of the first series' axes, as TZCYX.
-        shape: its sizes along them.
-        dtype: of its samples.
-        planes: all of them, in the order of the file.
-    """
-
-    name: str
-    path: Path
     file: TiffFile
-    axes: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    planes: list[Plane]
 
     @property
-    def colour(self) -> bool:
-        """Whether there are colour pictures in it."""
-        return any(plane.colour for plane in self.planes)
+    def _key(self) -> TiffPage:
+        rows = self.planes[0].rows
+        assert isinstance(rows, Rows)
+        return rows.key
 
     @property
-    def plain(self) -> bool:
-        """Whether nothing in it says that it was measured: one page, no axes but its own."""
+    def photo(self) -> bool:
+        """Whether it is what `io.read_image` is for: one picture in colour, of bearable size."""
+        file, key = self.file, self._key
+        if int(key.photometric) == _PALETTE and not (file.is_imagej or file.is_ome):
+            return True
+        described = file.is_imagej or file.is_ome or file.is_bigtiff or key.is_tiled
+        one = len(self.planes) == 1 and not described
+        return one and int(key.photometric) in _PHOTO
+
+    @property
+    def measured(self) -> bool:
+        """Whether it was measured, rather than photographed, scanned or drawn."""
         described = self.file.is_ome or self.file.is_imagej
-        return not described and len(self.planes) == 1 and self.dtype == np.uint8
-
-    def describe(self) -> dict[str, Any]:
-        """Its shape in words, for people and for --json."""
-        height, width, _ = self.planes[0].shape
-        return {
-            "width": width,
-            "height": height,
-            "pages": len(self.planes),
-            "dtype": str(self.dtype),
-            "axes": self.axes,
-            "shape": list(self.shape),
-            "megapixels": round(sum(p.shape[0] * p.shape[1] for p in self.planes) / 1e6, 6),
-        }
+        plain = not described and len(self.planes) == 1 and self.dtype == np.uint8
+        return not (self.colour or plain or int(self._key.photometric) == _MINISWHITE)
 
 
 @contextmanager
-def open_stack(path: Path, axes: str | None = None, name: str | None = None) -> Iterator[Stack]:
+def open_stack(path: Path, axes: str | None = None, name: str | None = None) -> Iterator[TiffStack]:
     """The planes of a TIFF, for as long as the context lasts.
 
     Args:
@@ -130,7 +80,7 @@ def open_stack(path: Path, axes: str | None = None, name: str | None = None) -> 
         yield stack
 
 
-def _stack(file: TiffFile, path: Path, axes: str | None, name: str) -> Stack:
+def _stack(file: TiffFile, path: Path, axes: str | None, name: str) -> TiffStack:
     size = path.stat().st_size
     every = picture_series(file)
     if axes is not None and len(every) > 1:
@@ -146,7 +96,7 @@ def _stack(file: TiffFile, path: Path, axes: str | None, name: str) -> Stack:
         planes += _planes(number, series, letters_here, size, name)
     if not planes:
         raise FileError(name, "has no pages", DAMAGED)
-    return Stack(name, path, file, letters, every[0].shape, planes[0].rows.dtype, planes)
+    return TiffStack(name, path, letters, every[0].shape, planes[0].rows.dtype, planes, file)
 
 
 def picture_series(file: TiffFile) -> list[TiffPageSeries]:

@@ -369,10 +369,11 @@ def _work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
         return denoiser.for_renders.renders.denoise(job, report)
     settings = denoiser.settings
     about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
-    if stacks.may_take(job) and (details := stacks.denoise(denoiser, job, report)):
+    if stacks.kind_of(job) and (details := stacks.denoise(denoiser, job, report)):
         return about | details
     if settings.choice.given:
-        raise FileError(job.name, f"{settings.choice.given} is for stacks, from TIFF to TIFF")
+        kinds = "from TIFF to TIFF or Zarr to Zarr"
+        raise FileError(job.name, f"{settings.choice.given} is for stacks, {kinds}")
     image = load(job)
     if settings.strength > 0:
         pages, more = _denoise_pages(denoiser, image, job, report)

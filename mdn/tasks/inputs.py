@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
-from mdn.io import SUFFIXES
+from mdn.io import STORES, SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,14 @@ def _why_empty(root: Path, recursive: bool) -> str:
 
 
 def is_folder(text: str) -> bool:
-    """Whether a folder of that name is there; what may not be looked at counts as none.
+    """Whether a folder of that name is there, and no store, which is one input for all its files.
 
-    Nor does an empty name, which a script's unset variable leaves: Path takes it for this folder.
+    What may not be looked at counts as none.
+
+    So does an empty name, which a script's unset variable leaves: Path takes it for this folder.
     """
     try:
-        return bool(text) and Path(text).is_dir()
+        return bool(text) and Path(text).is_dir() and not _is_store(Path(text))
     except OSError:
         return False
 
@@ -143,16 +145,22 @@ def _walk(
         barred = output_folder.resolve()
     for folder, folders, files in os.walk(root):
         here = Path(folder)
+        stores = sorted(name for name in folders if _is_store(here / name))
+        folders[:] = [name for name in folders if name not in stores]
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         if barred is not None:
             folders[:] = [name for name in folders if (here / name).resolve() != barred]
-        for name in sorted(files):
+        for name in sorted([*files, *stores]):
             if not name.startswith(".") and _is_image(here / name, suffixes):
                 yield here / name, (here / name).relative_to(root)
 
 
 def _is_image(path: Path, suffixes: frozenset[str]) -> bool:
-    return path.suffix.lower() in suffixes and path.is_file()
+    return path.suffix.lower() in suffixes and (path.is_file() or _is_store(path))
+
+
+def _is_store(path: Path) -> bool:
+    return path.suffix.lower() in STORES and path.is_dir()
 
 
 def _once(found: list[Found]) -> Iterable[Found]:

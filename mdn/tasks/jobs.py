@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
-from mdn.io import FORMATS, RENDERS, SUFFIXES, format_of
+from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of
 from mdn.tasks.batch import Job
 from mdn.tasks.inputs import Found, expand, is_folder, place_of
 from mdn.tasks.outputs import Naming
@@ -41,6 +41,7 @@ def plan(
     overwrite: bool = False,
     skip_existing: bool = False,
     renders: bool = False,
+    stores: bool = False,
 ) -> Plan:
     """Decides what is read and what is written, and touches nothing.
 
@@ -56,6 +57,7 @@ def plan(
         overwrite: replace files that exist.
         skip_existing: leave files that exist, and skip their inputs.
         renders: take EXR files out of folders and patterns, too.
+        stores: likewise Zarr stores.
 
     Raises:
         UsageError: the request cannot be carried out as a whole. What is wrong with one file only
@@ -74,7 +76,7 @@ def plan(
         recursive=recursive,
         former=former,
         output_folder=folder,
-        suffixes=SUFFIXES | RENDERS if renders else SUFFIXES,
+        suffixes=SUFFIXES | (RENDERS if renders else set()) | (STORES if stores else set()),
     )
     several = expansion.folders or len(expansion.found) > 1
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
@@ -193,7 +195,8 @@ def _settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> lis
     existing = [(job, target) for job, target in _pending(jobs) if os.path.lexists(target)]
     for _, target in existing:
         file = _status(target)
-        if file and not stat.S_ISREG(file.st_mode):
+        store = target.suffix.lower() in STORES and target.is_dir()
+        if file and not stat.S_ISREG(file.st_mode) and not store:
             raise UsageError(f"{target}: not a regular file; name a file to write with -o")
     if existing and not (overwrite or skip):
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from mdn.errors import UsageError
-from mdn.io import RENDERS, SUFFIXES, format_of
+from mdn.io import RENDERS, STORES, SUFFIXES, format_of
 from mdn.tasks.inputs import Found, is_folder
 
 FIELDS = ("stem", "suffix", "name", "parent", "draw")
@@ -79,7 +79,10 @@ class Naming:
         """The input's own suffix unless another format is forced: .jpg stays .jpg under jpeg."""
         if self.format is None:
             return source.suffix
-        if source.suffix.lower() in SUFFIXES | RENDERS and format_of(source) == self.format:
+        if (
+            source.suffix.lower() in SUFFIXES | RENDERS | STORES
+            and format_of(source) == self.format
+        ):
             return source.suffix
         return f".{self.format}"
 
@@ -109,11 +112,12 @@ def _kind(output: str | None, several: bool) -> Kind:
     if "{" in output:
         _check_template(output)
         return "template"
-    if is_folder(output) or output.endswith(("/", os.sep)):
+    store = Path(output).suffix.lower() in STORES  # with the slash that a shell puts behind it
+    if is_folder(output) or (output.endswith(("/", os.sep)) and not store):
         return "folder"
     if not several:
         return "file"
-    if os.path.lexists(output) or Path(output).suffix.lower() in SUFFIXES | RENDERS:
+    if os.path.lexists(output) or Path(output).suffix.lower() in SUFFIXES | RENDERS | STORES:
         raise UsageError(
             f"{output} is one file and there are several inputs: give -o a folder or a template "
             "such as {stem}_clean{suffix}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mdn.errors import FileError, UsageError
-from mdn.io.tiff_stack import Plane, Stack
+from mdn.io.stack import Plane, Stack
 
 
 @dataclass(frozen=True)

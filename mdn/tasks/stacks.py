@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,8 +16,11 @@ from mdn import io
 from mdn.encoding import Display
 from mdn.engine import Strip, stream, strip_of
 from mdn.errors import FileError
-from mdn.io.tiff_rewrite import Rewriter, rewrite
-from mdn.io.tiff_stack import Plane, Stack, open_stack
+from mdn.io.stack import Plane, Stack, StackWriter
+from mdn.io.tiff_rewrite import rewrite
+from mdn.io.tiff_stack import open_stack
+from mdn.io.zarr_rewrite import rewrite_zarr
+from mdn.io.zarr_stack import ZARR, is_store, open_zarr
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured, Region, measure, sample
 from mdn.tasks.spread import Aside, Rows, SpreadMap, spread_map, told_of
@@ -29,32 +32,33 @@ if TYPE_CHECKING:
 Maps = list[tuple[Rows, slice]]
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_MINISWHITE, _PALETTE = 0, 3
-_PHOTO = (2, 3, 6)  # RGB, palette, YCbCr
+# How stacks of a kind are opened, and how copies of them are written.
+_KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "tiff": (open_stack, rewrite),
+    ZARR: (open_zarr, rewrite_zarr),
+}
 
 
-def may_take(job: Job) -> bool:
-    """Whether a job is from TIFF file to TIFF file."""
+def kind_of(job: Job) -> str:
+    """What kind of stack a job is about, from file to file; empty where it is none.
+
+    Raises:
+        FileError: it would turn a Zarr store into something else, or the other way round.
+    """
     if job.source is None or job.target is None:
-        return False
-    if (job.format or io.format_of(job.target)) != "tiff":
-        return False
+        return ""
+    wanted = job.format or io.format_of(job.target)
+    if is_store(job.source) != (wanted == ZARR):
+        if wanted == ZARR:
+            raise FileError(job.name, "is no Zarr store, as the output is", "write a .tif")
+        raise FileError(job.name, "is a Zarr store, and only becomes another", "write a .zarr")
+    if wanted == ZARR:
+        return ZARR
     try:
         with job.source.open("rb") as file:
-            return file.read(4) in _TIFF
+            return "tiff" if wanted == "tiff" and file.read(4) in _TIFF else ""
     except OSError:
-        return False  # whoever reads it next says what is wrong
-
-
-def is_photo(stack: Stack) -> bool:
-    """Whether it is what `io.read_image` is for: one picture in colour, of bearable size."""
-    key = stack.planes[0].rows.key
-    file = stack.file
-    if int(key.photometric) == _PALETTE and not (file.is_imagej or file.is_ome):
-        return True
-    described = file.is_imagej or file.is_ome or file.is_bigtiff or key.is_tiled
-    one = len(stack.planes) == 1 and not described
-    return one and int(key.photometric) in _PHOTO
+        return ""  # whoever reads it next says what is wrong
 
 
 def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] | None:
@@ -66,9 +70,10 @@ def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] |
     settings = denoiser.settings
     assert job.source is not None
     assert job.target is not None
-    with open_stack(job.source, settings.choice.axes, job.name) as stack:
+    open_it, rewrite_it = _KINDS[kind_of(job)]
+    with open_it(job.source, settings.choice.axes, job.name) as stack:
         chosen = settings.choice.of(stack)
-        if not settings.choice.given and is_photo(stack):
+        if not settings.choice.given and stack.photo:
             return None
         details = stack.describe() | {"planes": len(chosen)}
         if settings.strength == 0:
@@ -83,7 +88,7 @@ def denoise(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object] |
             denoiser.study(partial(_parts, stack, chosen, known, denoiser))
         white = Display(stack.dtype).white
         with (
-            rewrite(stack, job.target, settings.quality) as out,
+            rewrite_it(stack, job.target, settings.quality) as out,
             spread_map(job.aside, _one_size(stack, chosen, job), white) as spread,
         ):
             pages = [list(group) for _, group in groupby(enumerate(chosen), key=_page)]
@@ -133,15 +138,9 @@ def _share(job: Job, report: Report, index: int, pages: int) -> Callable[[float]
     return lambda share: report.progress(job, (index + share) / pages)
 
 
-def counts_by_default(stack: Stack) -> bool:
-    """Whether a stack was measured, rather than photographed, scanned or drawn."""
-    inverted = int(stack.planes[0].rows.key.photometric) == _MINISWHITE
-    return not (stack.colour or stack.plain or inverted)
-
-
 def _look(stack: Stack, chosen: Iterable[Plane], encoding: str) -> dict[tuple[int, int], Measured]:
     """What is to be known of each channel, by series and channel; nothing for pictures as shown."""
-    if encoding == "display" or (encoding == "auto" and not counts_by_default(stack)):
+    if encoding == "display" or (encoding == "auto" and not stack.measured):
         return {}
     wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
     return {
@@ -224,7 +223,7 @@ def _region(plane: Plane, index: int) -> Region:
 
 def _denoise_page(
     denoiser: Denoiser,
-    out: Rewriter,
+    out: StackWriter,
     planes: Sequence[Plane],
     known: dict[tuple[int, int], Measured],
     maps: Maps,
@@ -238,7 +237,7 @@ def _denoise_page(
     _ = denoiser.net  # loaded before the engine asks how much memory is taken
     # A line of strips or tiles is held as read, as written, and as encoded.
     reserved = 0 if rows.straight is not None else 4 * min(rows.step, rows.height) * rows.row_bytes
-    with out.page(first.series, first.number, rows) as writer:
+    with out.page(planes) as writer:
         strip = Strip(
             rows.height, rows.width, len(samples), rows.read, writer.write, rows.row_bytes,
             reserved,

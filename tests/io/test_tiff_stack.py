@@ -29,7 +29,7 @@ def turned(path: Path, target: Path, chosen: Iterable[int] | None = None, band: 
         for number, plane in enumerate(stack.planes):
             if chosen is not None and number not in chosen:
                 continue
-            with out.page(plane.series, plane.number, plane.rows) as writer:
+            with out.page([plane]) as writer:
                 for top in range(0, plane.rows.height, band):
                     rows = plane.rows.read(top, min(top + band, plane.rows.height))
                     writer.write(top, rows + rows.dtype.type(7))
@@ -251,7 +251,7 @@ def test_segments_that_grow_go_to_the_end(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 65536, (256, 256, 1)).astype(np.uint16)
     with open_stack(path) as stack, rewrite(stack, target) as out:
         plane = stack.planes[0]
-        with out.page(0, 0, plane.rows) as writer:
+        with out.page([plane]) as writer:
             writer.write(0, pixels)
     np.testing.assert_array_equal(tifffile.imread(target), pixels[..., 0])
 
@@ -318,7 +318,7 @@ def smooth(path: Path, target: Path) -> None:
     """Writes pictures that pack into next to nothing."""
     with open_stack(path) as stack, rewrite(stack, target) as out:
         for plane in stack.planes:
-            with out.page(plane.series, plane.number, plane.rows) as writer:
+            with out.page([plane]) as writer:
                 writer.write(0, plane.rows.read(0, plane.rows.height) // 1000 + 5)
 
 

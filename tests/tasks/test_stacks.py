@@ -235,3 +235,11 @@ def test_smooth_noise_is_taken_apart_in_tiles_as_in_the_whole(tmp_path: Path) ->
     assert whole.exit_code == 0
     difference = after - tifffile.imread(tmp_path / "c.tif").astype(float)
     assert np.abs(difference).max() <= 0.05 * smooth.std()
+
+
+def test_what_stores_need_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zarr", None)  # as where it is not installed
+    (tmp_path / "a.ome.zarr").mkdir()
+    outcome = denoised(tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr").outcomes[0]
+    assert "needs zarr; pip install mdn[zarr]" in outcome.error
+    assert not (tmp_path / "b.ome.zarr").exists()

@@ -1,0 +1,138 @@
+"""Stacks: many planes along named axes, in a file or a folder, opened and not yet read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class PlaneRows(Protocol):
+    """One picture of a stack, as rows of samples.
+
+    Attributes:
+        height, width, samples: of the picture, all samples of a pixel counted.
+        dtype: in the machine's byte order.
+        step: rows of a strip, tile or chunk; reading whole steps is cheapest.
+        straight: where its samples begin, if they lie in the file as they do in memory.
+    """
+
+    height: int
+    width: int
+    samples: int
+    dtype: np.dtype
+    step: int
+    straight: int | None
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of the picture."""
+        ...
+
+    def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
+        """Rows start..stop, columns left..right, as (rows, columns, samples)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One picture of a stack, unread.
+
+    Attributes:
+        series: which series of the file it is in.
+        number: which of that series' pages it is.
+        where: its place along the axes that count pages, by their letters: {"Z": 3, "C": 0}.
+        samples: which samples of a pixel it is made of: three for colour, else one.
+        channel: the channel it belongs to, for what is to be known of each on its own.
+        rows: its pixels, together with the samples that share them.
+    """
+
+    series: int
+    number: int
+    where: dict[str, int] = field(hash=False)
+    samples: tuple[int, ...]
+    channel: int
+    rows: PlaneRows = field(hash=False, compare=False)
+
+    @property
+    def colour(self) -> bool:
+        """Whether its samples are red, green and blue."""
+        return len(self.samples) == 3
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and samples."""
+        return self.rows.height, self.rows.width, len(self.samples)
+
+    def read(self) -> np.ndarray:
+        """(H, W, 1 or 3) as stored."""
+        return self.rows.read(0, self.rows.height)[..., list(self.samples)]
+
+
+class RowsWriter(Protocol):
+    """Where the rows of a plane go."""
+
+    def write(self, start: int, block: np.ndarray) -> None:
+        """Rows from `start` on, (rows, width, samples), from the top down; again from 0 is fine."""
+        ...
+
+
+class StackWriter(Protocol):
+    """A copy of a stack in the making."""
+
+    def page(self, planes: Sequence[Plane]) -> AbstractContextManager[RowsWriter]:
+        """Takes the rows of planes that share them."""
+        ...
+
+
+@dataclass
+class Stack:
+    """The planes of a file, or of a folder that is one.
+
+    Attributes:
+        name: what messages call it.
+        path: where it lies.
+        axes: letters of the first series' axes, as TZCYX.
+        shape: its sizes along them.
+        dtype: of its samples.
+        planes: all of them, in the order of the file.
+    """
+
+    name: str
+    path: Path
+    axes: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    planes: list[Plane]
+
+    @property
+    def photo(self) -> bool:
+        """Whether it is better read as a picture."""
+        return False
+
+    @property
+    def measured(self) -> bool:
+        """Whether its samples are counts rather than a picture to look at."""
+        return True
+
+    @property
+    def colour(self) -> bool:
+        """Whether there are colour pictures in it."""
+        return any(plane.colour for plane in self.planes)
+
+    def describe(self) -> dict[str, Any]:
+        """Its shape in words, for people and for --json."""
+        height, width, _ = self.planes[0].shape
+        return {
+            "width": width,
+            "height": height,
+            "pages": len(self.planes),
+            "dtype": str(self.dtype),
+            "axes": self.axes,
+            "shape": list(self.shape),
+            "megapixels": round(sum(p.shape[0] * p.shape[1] for p in self.planes) / 1e6, 6),
+        }

@@ -1,0 +1,183 @@
+"""A Zarr store written back: a copy in which chunks are replaced and levels rebuilt, nothing else.
+
+Attributes, labels, tables and files that nobody here has heard of stay as they are, to the byte.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdn.errors import FileError
+from mdn.io.atomic import replacing_folder
+from mdn.io.stack import Plane
+from mdn.io.tiff_rewrite import block_edges, shrunk
+from mdn.io.zarr_stack import ZarrRows, ZarrStack, guarded, open_group
+
+_MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+
+
+class ZarrRowsOut:
+    """Writes rows of a picture from the top down, chunks or shards as soon as they are whole.
+
+    Args:
+        rows: the picture in the source.
+        array: the same array in the copy, open for writing.
+    """
+
+    def __init__(self, rows: ZarrRows, array: Any) -> None:
+        self.rows, self.array = rows, array
+        self._held: list[np.ndarray] = []
+        self._top = 0  # the first row held
+
+    def write(self, start: int, block: np.ndarray) -> None:
+        """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
+        rows = self.rows
+        if start == 0:
+            self._held, self._top = [], 0
+        self._held.append(block)
+        stop = start + len(block)
+        full = stop if stop == rows.height else stop // rows.step * rows.step
+        if full <= self._top:
+            return
+        joined = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
+        for top in range(self._top, full, rows.step):
+            self._line(top, joined[top - self._top : min(full, top + rows.step) - self._top])
+        self._held = [joined[full - self._top :].copy()]
+        self._top = full
+
+    def _line(self, top: int, block: np.ndarray) -> None:
+        across = slice(top, top + len(block))
+        for left in range(0, self.rows.width, self.rows.across):
+            columns = slice(left, min(self.rows.width, left + self.rows.across))
+            # What the store left out, or is empty, stays so: there was nothing to denoise.
+            if (self.rows.part(across, columns) == self.array.fill_value).all():
+                continue
+            put(self.rows, self.array, across, columns, block[:, columns])
+
+
+def put(rows: ZarrRows, array: Any, across: slice, columns: slice, block: np.ndarray) -> None:
+    """Write (rows, columns, samples) to where `rows` is in an array."""
+    shared = any(isinstance(where, slice) for where in rows.place)
+    with guarded(rows.name):
+        values = np.moveaxis(block, -1, 0) if shared else block[..., 0]
+        array[(*rows.place, across, columns)] = np.ascontiguousarray(values)
+
+
+class ZarrRewriter:
+    """A copy of a store in the making.
+
+    Args:
+        stack: the source, open.
+        folder: the copy.
+    """
+
+    def __init__(self, stack: ZarrStack, folder: Path) -> None:
+        self.stack = stack
+        self.root = open_group(folder, "r+", stack.name)
+        self.written: dict[int, set[tuple[int, ...]]] = {}  # places by picture
+
+    @contextmanager
+    def page(self, planes: Sequence[Plane]) -> Iterator[ZarrRowsOut]:
+        """Takes the rows of planes that share them, from the top down."""
+        series, rows = planes[0].series, planes[0].rows
+        assert isinstance(rows, ZarrRows)
+        yield ZarrRowsOut(rows, self.root[self.stack.levels[series][0]])
+        rows.release()
+        done = self.written.setdefault(series, set())
+        for plane in planes:
+            (sample,) = plane.samples
+            done.add(tuple(sample if isinstance(i, slice) else i for i in rows.place))
+
+    def rebuild_pyramids(self) -> None:
+        """Make the smaller levels of what was written out of the larger ones."""
+        for series, places in self.written.items():
+            levels = [self.root[path] for path in self.stack.levels[series]]
+            for large, small in itertools.pairwise(levels):
+                places = self._level(large, small, places)
+
+    def _level(self, large: Any, small: Any, places: set[tuple[int, ...]]) -> set[tuple[int, ...]]:
+        """One level; where it was written in turn."""
+        name = self.stack.name
+        if small.ndim != large.ndim or any(map(np.greater, small.shape, large.shape)):
+            raise FileError(name, "has levels of other axes or growing sizes", "check the store")
+        edges = [block_edges(a, b) for a, b in zip(large.shape, small.shape, strict=True)]
+        outer = edges[:-2]
+        found = {
+            tuple(
+                int(np.searchsorted(e, i, "right")) - 1 for e, i in zip(outer, place, strict=True)
+            )
+            for place in places
+        }
+        for place in sorted(found):
+            # The pictures that one of the smaller level is the mean of: several if z shrinks too.
+            spans = [range(e[i], e[i + 1]) for e, i in zip(outer, place, strict=True)]
+            sources = [ZarrRows(large, each, name) for each in itertools.product(*spans)]
+            target = ZarrRows(small, place, name)
+            for across, columns in _blocks(target):
+                block = _mean(sources, edges[-2], edges[-1], across, columns)
+                kind = target.dtype.kind
+                block = (np.rint(block) if kind in "iu" else block).astype(target.dtype)
+                put(target, small, across, columns, block)
+        return found
+
+
+def _blocks(rows: ZarrRows) -> Iterator[tuple[slice, slice]]:
+    for top in range(0, rows.height, rows.step):
+        for left in range(0, rows.width, rows.across):
+            bottom, right = top + rows.step, left + rows.across
+            yield slice(top, min(rows.height, bottom)), slice(left, min(rows.width, right))
+
+
+def _mean(
+    sources: Sequence[ZarrRows], down: np.ndarray, right: np.ndarray, across: slice, columns: slice
+) -> np.ndarray:
+    """A block of a smaller level, float64."""
+    y, x = down[across.start : across.stop + 1], right[columns.start : columns.stop + 1]
+    where = slice(int(y[0]), int(y[-1])), slice(int(x[0]), int(x[-1]))
+    whole = np.mean([rows.part(*where).astype(np.float64) for rows in sources], axis=0)
+    return shrunk(whole, y[:-1] - y[0], x[:-1] - x[0])
+
+
+@contextmanager
+def rewrite_zarr(stack: ZarrStack, target: Path, quality: int = 95) -> Iterator[ZarrRewriter]:
+    """A copy of the store, in which pictures can be replaced; it becomes `target` at the end.
+
+    Args:
+        quality: ignored: a store is written by its own codecs.
+
+    Raises:
+        FileError: it cannot be written, or lies in its own source.
+    """
+    source, place = stack.path.resolve(), target.resolve()
+    if source == place or source in place.parents or place in source.parents:
+        raise FileError(target, "lies in its own input, or around it", "choose another with -o")
+    if target.exists() and not any((target / mark).is_file() for mark in _MARKS):
+        raise FileError(target, "is there and is no Zarr store", "choose another with -o")
+    with replacing_folder(target) as folder:
+        _copy(stack.path, folder, stack.name)
+        writer = ZarrRewriter(stack, folder)
+        yield writer
+        writer.rebuild_pyramids()
+
+
+def _copy(source: Path, folder: Path, name: str) -> None:
+    """All files; links are followed to files, and nothing else that is no file is let in."""
+    for root, folders, files in os.walk(source):
+        here = Path(root)
+        for each in folders:
+            if (here / each).is_symlink():
+                raise FileError(name, f"holds a link to a folder ({each})", "put the folder there")
+        into = folder / here.relative_to(source)
+        into.mkdir(exist_ok=True)
+        for each in files:
+            if not (here / each).is_file():
+                raise FileError(name, f"holds {each}, which is no regular file", "remove it")
+            shutil.copyfile(here / each, into / each)

@@ -46,6 +46,9 @@ class NoiseEstimate:
     times the level of noise that went through a 3x3 mean. What smoothing cannot remove.
     impulses: share of the samples that became isolated extremes; impulsive: whether that is more
     than a photo's own sparkle.
+    texture: low over high frequency energy where the picture is flattest: 1 or less in white noise,
+    more where texture may have passed for noise, or where the noise is smooth.
+    coarse, colour: how unlike noise, and how much of its channels' own, it is; see Structure.
     """
 
     sigma: tuple[float, ...]
@@ -60,6 +63,9 @@ class NoiseEstimate:
     low_frequency_sigma: float
     impulses: float
     impulsive: bool
+    texture: float = 0.0
+    coarse: float = math.inf
+    colour: float = 0.0
 
     @property
     def level(self) -> float:
@@ -88,7 +94,8 @@ def estimate(x: Tensor) -> NoiseEstimate:
     share = sum(shares) / len(shares) if shares else 0.0
     planes = [impulses.filled(plane, mask) for plane, (mask, _) in zip(x, found, strict=True)]
     curves = [blocks.measure(plane, clipped) for plane in planes]
-    structures = [structure.measure(plane, clipped) for plane in planes]
+    others = torch.stack(planes) if len(planes) > 1 else None
+    structures = [structure.measure(plane, clipped, others) for plane in planes]
     neighbours, correlated = _correlation(curves, structures)
     gain, offset, dependent = _line(curves)
     sigma = [
@@ -111,7 +118,19 @@ def estimate(x: Tensor) -> NoiseEstimate:
         low,
         share,
         share > IMPULSIVE,
+        _texture(curves),
+        _average([seen.coarse for seen in structures if seen is not None], math.inf),
+        _average([seen.colour for seen in structures if seen is not None], 0.0),
     )
+
+
+def _texture(curves: list[Curve]) -> float:
+    """Mean of the channels' texture where they are flattest; 0 where no place was measured."""
+    return _average([curve.flattest_texture for curve in curves if len(curve.variance)], 0.0)
+
+
+def _average(values: list[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise
 
 
 def is_clipped(x: Tensor) -> bool:

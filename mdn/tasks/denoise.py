@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from mdn.image import Image
 from mdn.registry import quality, store
 from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
-from mdn.tasks import stacks, stripes
+from mdn.tasks import doubt, stacks, stripes
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.counts import Measured, mending, spaced
 from mdn.tasks.files import describe, load, save
@@ -155,6 +156,7 @@ class Denoiser:
         if self.is_told:
             banding = stripes.find(page, coding.encode)
             told = replace(self.told(look(page, coding.encode, banding)), banding=banding)
+            told = self._believed(told, page, coding)
         infer = self.showing(lambda: told, apart=False)
         if told.scales:
             change = self._coarser(half_of(page, coding.encode, told.banding), told.scales[1:])
@@ -166,6 +168,31 @@ class Denoiser:
         return run_engine(
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress, aside
         )
+
+    def _believed(self, told: Told, page: np.ndarray, coding: Display) -> Told:
+        """The same, weakened until the net finds such noise in parts of the page; see `doubt`."""
+        if not doubt.doubtful(told):
+            return told
+        plain = copy.copy(self)
+        plain.settings, plain.passes = replace(self.settings, jobs=(), detail=0.0, strength=1.0), 1
+        parts = [
+            stripes.without(page, coding.encode, told.banding, rows, columns)
+            for rows, columns in doubt.windows(*page.shape[:2])
+        ]
+
+        def taken(told: Told) -> float:
+            changes = [plain._change(part, told) for part in parts]
+            return float(np.concatenate([c.ravel() for c in changes]).std())
+
+        return doubt.believed(told, taken)
+
+    def _change(self, values: np.ndarray, told: Told) -> np.ndarray:
+        """What denoising changes in encoded values (h, w, C)."""
+        infer = self.showing(lambda: told, apart=False)
+        if told.scales:
+            change = self._coarser(half_of(values, as_it_is), told.scales[1:])
+            infer = self._corrected(change, told.scales[0], 1.0, False)
+        return run_engine(infer, self.needs, self.runtime, values, as_it_is, as_it_is) - values
 
     def _coarser(self, picture: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
         """What denoising changes in encoded means (h, w, C), with the coarser scales done first."""

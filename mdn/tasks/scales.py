@@ -94,7 +94,7 @@ def half_of(
     height, width, channels = page.shape
     result = np.empty(((height + 1) // 2, (width + 1) // 2, channels), np.float32)
     for top in range(0, height, BAND):
-        part = without(page[top : top + BAND], encode, banding, top)
+        part = without(page, encode, banding, slice(top, top + BAND))
         odd = (part.shape[0] % 2, width % 2)
         part = np.pad(part, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
         rows = part.shape[0] // 2

@@ -43,14 +43,20 @@ def _strips(page: np.ndarray) -> Iterator[np.ndarray]:
         yield page[:, left : left + wide]
 
 
-def without(page: np.ndarray, encode: Encode, banding: Banding | None, top: int = 0) -> np.ndarray:
-    """Encoded (h, W, C) of the rows of a page from `top` on, their banding taken out."""
-    values = encode(page)
+def without(
+    page: np.ndarray,
+    encode: Encode,
+    banding: Banding | None,
+    rows: slice = slice(None),
+    columns: slice = slice(None),
+) -> np.ndarray:
+    """Encoded (h, w, C) of a part of a page (H, W, C), its banding taken out."""
+    values = encode(page[rows, columns])
     if banding is None:
         return values
     planes = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
-    rows, columns = (torch.arange(length) for length in values.shape[:2])
-    return banding.removed(planes, rows + top, columns).numpy().transpose(1, 2, 0)
+    down, across = (torch.arange(length) for length in page.shape[:2])
+    return banding.removed(planes, down[rows], across[columns]).numpy().transpose(1, 2, 0)
 
 
 def unbanded(infer: Infer, banding: Banding, size: tuple[int, int], strength: float) -> Infer:

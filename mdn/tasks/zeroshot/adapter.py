@@ -16,13 +16,16 @@ from torch import Tensor, nn
 from mdn import nets
 from mdn.encoding import Display
 from mdn.engine import Infer, Needs
+from mdn.engine.run import Encode
 from mdn.errors import UsageError
 from mdn.nets.masking import MaskKey, channel_keep
 from mdn.noise.estimate import NoiseEstimate, is_clipped
 from mdn.registry import store
+from mdn.tasks import stripes
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured
 from mdn.tasks.denoise import Denoiser, Part, in_channels
+from mdn.tasks.scales import as_it_is
 from mdn.tasks.spread import Rows
 from mdn.tasks.told import FAINT, Told, look
 from mdn.tasks.zeroshot import state
@@ -169,9 +172,13 @@ class ZeroShot(Denoiser):
         self, page: np.ndarray, progress: Callable[[float], None], spread: Rows | None = None
     ) -> np.ndarray:
         """See Denoiser; fits first."""
-        encode = Display(page.dtype).encode
-        told = self.told(look(page, encode))
-        regions = regions_of(page)
+        encode: Encode = Display(page.dtype).encode
+        banding = stripes.find(page, encode) if self.is_told else None
+        told = self.told(look(page, encode, banding))
+        # What is the same in a whole row cannot be learnt from a crop: it is taken out before.
+        whole = page if banding is None else stripes.without(page, encode, banding)
+        regions = regions_of(whole)
+        encode = encode if banding is None else as_it_is
         shared = told.seen is not None and told.seen.correlated
         if shared and self.ability is Start.DENOISES:
             self.taken = self._takes([encode(region) for region in regions[:TASTED]])

@@ -1,0 +1,94 @@
+"""An estimate is believed only as far as the net finds such noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mdn import noise
+from mdn.tasks import denoise, doubt
+from mdn.tasks.doubt import LIKELY, TAKEN, believed, doubtful, windows
+from mdn.tasks.told import Told, see, share_for, tell
+from tests.tasks.test_scales import picture
+
+
+def textured(side: int = 192) -> torch.Tensor:
+    """Fallen leaves: small discs of all grays on top of each other, nowhere flat; (3, H, W)."""
+    random = np.random.default_rng(5)
+    down, across = np.mgrid[:side, :side]
+    gray = np.zeros((side, side), np.float32)
+    for _ in range(6000):
+        y, x, radius = *random.uniform(-4, side + 4, 2), random.uniform(2.5, 4.5)
+        rows, columns = (slice(max(0, int(v) - 5), max(0, int(v) + 6)) for v in (y, x))
+        far = (down[rows, columns] - y) ** 2 + (across[rows, columns] - x) ** 2
+        gray[rows, columns][far < radius**2] = random.uniform(0.4, 0.6)
+    colour = torch.tensor([0.9, 1.0, 0.8])[:, None, None]
+    return torch.from_numpy(gray) * colour
+
+
+def told(level: float, **more: object) -> Told:
+    seen = replace(
+        see(textured()), sigma=(level,) * 3, correlated=True, impulsive=False, coarse=2.0
+    )
+    return Told(level / 255, scales=(level / 510, level / 1000), seen=replace(seen, **more))
+
+
+def test_a_level_that_the_net_finds_stays() -> None:
+    known = told(10.0)
+    assert believed(known, lambda each: 0.7 * 10 / 255) is known
+
+
+def test_what_it_does_not_find_is_lowered_until_it_does() -> None:
+    found = believed(told(20.0), lambda each: min(each.level * 0.9, 5 / 255))
+    assert 5 <= 255 * found.level <= 5 / 0.58
+    assert found.scales[0] == pytest.approx(found.level / 2)
+    assert found.share == 1
+
+
+def test_texture_of_which_it_takes_a_part_at_any_level_is_none() -> None:
+    found = believed(told(12.0), lambda each: each.level * 0.45)
+    assert found.share == 0
+    assert found.share == share_for(found.level)
+
+
+def test_noise_of_all_colours_and_no_scale_but_its_own_is_rather_believed() -> None:
+    likely = told(12.0, coarse=0.6, colour=0.5)
+    assert believed(likely, lambda each: each.level * (LIKELY + 0.02)) is likely
+    lowered = believed(likely, lambda each: 0.2 * 12 / 255)
+    assert lowered.level == pytest.approx(12 / 255 * 0.2 / TAKEN)
+
+
+def test_flat_pictures_with_white_noise_leave_no_doubt() -> None:
+    for kind, level in (("gaussian", 15.0), ("salt-pepper", 0.05)):
+        x = noise.add(picture(192), kind, level, torch.Generator().manual_seed(0))
+        assert not doubtful(tell((x.clamp(0, 1) * 255).round() / 255)), kind
+    assert not doubtful(Told(0.1))  # the user's own level
+
+
+def test_windows_cover_a_small_picture_and_spread_over_a_large_one() -> None:
+    seen = np.zeros((150, 100), bool)
+    for part in windows(150, 100):
+        seen[part] = True
+    assert seen.all()
+    large = windows(4000, 3000)
+    assert len(large) == 9
+    assert (large[0][0].start, large[-1][0].stop, large[-1][1].stop) == (0, 4000, 3000)
+
+
+def test_a_clean_picture_of_nothing_but_texture_loses_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = (textured() * 255).round().byte().permute(1, 2, 0).numpy()
+    losses, levels = [], []
+    for rounds in (0, doubt.ROUNDS):
+        monkeypatch.setattr(doubt, "ROUNDS", rounds)
+        denoiser = denoise.Denoiser(denoise.Settings((), "photo", device="cpu", precision="fp32"))
+        change = denoiser.page(page, lambda share: None).astype(float) - page
+        losses.append(float((change**2).mean()))
+        assert denoiser.heard is not None
+        levels.append(denoiser.heard.level)
+    assert levels[1] < 0.8 * levels[0]
+    assert losses[1] < 0.8 * losses[0]

@@ -27,7 +27,7 @@ from mdn.tasks.spread import Aside, Rows, SpreadMap, spread_map, told_of
 from mdn.tasks.told import Told
 
 if TYPE_CHECKING:
-    from mdn.tasks.denoise import Denoiser, Part
+    from mdn.tasks.denoiser import Denoiser, Part
 
 Maps = list[tuple[Rows, slice]]
 

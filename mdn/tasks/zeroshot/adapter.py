@@ -24,7 +24,8 @@ from mdn.registry import store
 from mdn.tasks import stripes
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured
-from mdn.tasks.denoise import Denoiser, Part, in_channels
+from mdn.tasks.denoiser import Denoiser, Part
+from mdn.tasks.passes import in_channels
 from mdn.tasks.scales import as_it_is
 from mdn.tasks.spread import Rows
 from mdn.tasks.told import FAINT, Told, look

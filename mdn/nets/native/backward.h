@@ -7,22 +7,20 @@
 
 namespace mdn {
 
-inline int padded(int count) { return (count + kLanes - 1) / kLanes * kLanes; }
-
 // Of one thread: the sums over its windows of the gradients of the parameters, and buffers.
 struct Slopes {
-  // Matrices [row][padded(column)]; vectors [row][lane]; the relative bias as in `Biases`.
+  // Matrices [padded(row)][padded(column)]; vectors [row][lane]; the relative bias as in `Biases`.
   Floats norm1, norm1_bias, qkv, qkv_bias, bias, proj, proj_bias;
   Floats norm2, norm2_bias, fc1, fc1_bias, fc2, fc2_bias;
   Floats out, branch, attended, inner_qkv, query, h, turned, turned_grad, weights, scores;
 
   explicit Slopes(const Block& b) : Slopes(b.grid.dim, b.hidden, b.heads) {}
   Slopes(int dim, int hidden, int heads)
-      : norm1(dim * kLanes), norm1_bias(norm1.size()), qkv(3 * dim * padded(dim)),
+      : norm1(dim * kLanes), norm1_bias(norm1.size()), qkv(padded(3 * dim) * padded(dim)),
         qkv_bias(3 * norm1.size()), bias(4 * int64_t(heads) * kTokens * kTokens),
-        proj(dim * padded(dim)), proj_bias(norm1.size()), norm2(norm1.size()),
-        norm2_bias(norm1.size()), fc1(hidden * padded(dim)), fc1_bias(hidden * kLanes),
-        fc2(dim * padded(hidden)), fc2_bias(norm1.size()), out(Work::rows(dim)),
+        proj(padded(dim) * padded(dim)), proj_bias(norm1.size()), norm2(norm1.size()),
+        norm2_bias(norm1.size()), fc1(padded(hidden) * padded(dim)), fc1_bias(hidden * kLanes),
+        fc2(padded(dim) * padded(hidden)), fc2_bias(norm1.size()), out(Work::rows(dim)),
         branch(out.size()), attended(out.size()), inner_qkv(3 * out.size()), query(out.size()),
         h(Work::rows(hidden)), turned(kTokens * padded(dim > hidden ? dim : hidden)),
         turned_grad(kTokens * padded(dim)), weights(kTokens * kTokens), scores(weights.size()) {}
@@ -50,8 +48,9 @@ struct Slopes {
 };
 
 // to += left right^T over `tokens` tokens; left (rows), right (columns).
-inline void add_outer(Slopes& s, const float* left, int rows, const float* right, int columns,
+inline void add_outer(const Block& b, Slopes& s, const float* left, int rows, const float* right, int columns,
                       int tokens, float* to) {
+  if (b.half) return outer_tiles(left, rows, right, columns, tokens, to);
   const int width = padded(columns);
   turn(right, width, tokens, s.turned);
   for (int first = 0; first < width; first += 4 * kLanes) {
@@ -94,15 +93,15 @@ template <int V>
 void mlp_gradient(const Block& b, const Window& w, Work& k, Slopes& s) {
   const int dim = b.grid.dim, hidden = b.hidden;
   add_rows<V>(s.branch, dim, s.fc2_bias);
-  add_outer(s, s.branch, dim, k.act, hidden, w.area, s.fc2);
-  multiply<V>({b.at.fc2, 1, hidden}, hidden, dim, s.branch, [&](int row, int v, vf sum) {
+  add_outer(b, s, s.branch, dim, k.act, hidden, w.area, s.fc2);
+  multiply<V>(b.fc2.turned, hidden, dim, s.branch, [&](int row, int v, vf sum) {
     const int at = row * kTokens + v * kLanes;
     const vf h = load(k.h + at);
     store(s.h + at, sum * (normal_share(h) + h * normal_density(h)));
   });
   add_rows<V>(s.h, hidden, s.fc1_bias);
-  add_outer(s, s.h, hidden, k.y1, dim, w.area, s.fc1);
-  multiply<V>({b.at.fc1, 1, dim}, dim, hidden, s.h, [&](int row, int v, vf sum) {
+  add_outer(b, s, s.h, hidden, k.y1, dim, w.area, s.fc1);
+  multiply<V>(b.fc1.turned, dim, hidden, s.h, [&](int row, int v, vf sum) {
     store(s.branch + row * kTokens + v * kLanes, sum);
   });
   normalise_gradient<V>(k.x1, dim, b.at.norm2, k.mean2, k.inverse2, s.branch, s.norm2,
@@ -121,8 +120,8 @@ inline void project_gradient(const Block& b, const Window& w, Work& k, Slopes& s
   by_vectors(w.vectors(), [&](auto V) { add_rows<V>(s.query, dim, s.qkv_bias); });
   by_vectors(k.vectors(), [&](auto V) {
     add_rows<V>(s.inner_qkv + dim * kTokens, 2 * dim, s.qkv_bias + dim * kLanes);
-    add_outer(s, s.inner_qkv, 3 * dim, k.y, dim, k.keys, s.qkv);
-    multiply<V>({b.at.qkv, 1, dim}, dim, 3 * dim, s.inner_qkv, [&](int row, int v, vf sum) {
+    add_outer(b, s, s.inner_qkv, 3 * dim, k.y, dim, k.keys, s.qkv);
+    multiply<V>(b.qkv.turned, dim, 3 * dim, s.inner_qkv, [&](int row, int v, vf sum) {
       store(s.branch + row * kTokens + v * kLanes, sum);
     });
     if (b.keep)
@@ -153,8 +152,8 @@ void backward(const Block& b, const Window& w, const Biases& biases, Attention a
     store(s.branch + i, load(s.out + i) * first);
   }
   add_rows<V>(s.branch, dim, s.proj_bias);
-  add_outer(s, s.branch, dim, k.attended, dim, w.area, s.proj);
-  multiply<V>({b.at.proj, 1, dim}, dim, dim, s.branch, [&](int row, int v, vf sum) {
+  add_outer(b, s, s.branch, dim, k.attended, dim, w.area, s.proj);
+  multiply<V>(b.proj.turned, dim, dim, s.branch, [&](int row, int v, vf sum) {
     store(s.attended + row * kTokens + v * kLanes, sum);
   });
   gradient(b, w, biases, k, s);

@@ -28,10 +28,18 @@ Kernels kernels(int size) {
   }
 }
 
-// (batch, height, width, dim, heads, hidden, window, shift)
-Block block(const int* n, float* const* parameters, const uint8_t* keep, const float* scales) {
-  Block b{{n[0], n[3], {n[1], n[6], n[7]}, {n[2], n[6], n[7]}}, n[4], n[5], {}, keep, scales};
-  std::memcpy(&b.at, parameters, sizeof b.at);
+// (batch, height, width, dim, heads, hidden, window, shift, whether products may be in bfloat16)
+std::unique_ptr<Block> block(const int* n, float* const* parameters, const uint8_t* keep,
+                             const float* scales) {
+  std::unique_ptr<Block> b(new Block());
+  b->grid = {n[0], n[3], {n[1], n[6], n[7]}, {n[2], n[6], n[7]}};
+  b->heads = n[4], b->hidden = n[5], b->keep = keep, b->scales = scales;
+  b->half = n[8] && tiles_ready() && n[3] <= 256 && n[5] <= 512;
+  std::memcpy(&b->at, parameters, sizeof b->at);
+  b->qkv.fill(b->at.qkv, 3 * n[3], n[3], b->half);
+  b->proj.fill(b->at.proj, n[3], n[3], b->half);
+  b->fc1.fill(b->at.fc1, n[5], n[3], b->half);
+  b->fc2.fill(b->at.fc2, n[3], n[5], b->half);
   return b;
 }
 
@@ -41,13 +49,15 @@ using namespace mdn;
 
 extern "C" int mdn_block(const int* shape, float* const* parameters, const uint8_t* keep,
                          const float* scales, const float* x, float* out, int threads) {
-  const Block b = block(shape, parameters, keep, scales);
+  const auto made = block(shape, parameters, keep, scales);
+  const Block& b = *made;
   const Attention attend = kernels(b.size()).attend;
   if (!attend) return 1;
   const Biases biases(b);
   const int windows = b.grid.windows();
 #pragma omp parallel num_threads(threads)
   {
+    const Tiles tiles(b.half);
     Work work(b);
 #pragma omp for schedule(static)
     for (int i = 0; i < windows; ++i) {
@@ -62,7 +72,8 @@ extern "C" int mdn_block(const int* shape, float* const* parameters, const uint8
 extern "C" int mdn_block_gradient(const int* shape, float* const* parameters, const uint8_t* keep,
                                   const float* scales, const float* x, const float* grad,
                                   float* grad_x, float* const* grads, int threads) {
-  const Block b = block(shape, parameters, keep, scales);
+  const auto made = block(shape, parameters, keep, scales);
+  const Block& b = *made;
   const Kernels kernel = kernels(b.size());
   if (!kernel.attend) return 1;
   const Biases biases(b);
@@ -70,6 +81,7 @@ extern "C" int mdn_block_gradient(const int* shape, float* const* parameters, co
   std::vector<std::unique_ptr<Slopes>> parts(threads);
 #pragma omp parallel num_threads(threads)
   {
+    const Tiles tiles(b.half);
     Work work(b);
     auto& slopes = parts[omp_get_thread_num()];
     slopes = std::make_unique<Slopes>(b);

@@ -1,7 +1,7 @@
 """A block of SwinIR through the compiled code: `run`, `overwrite`, and when it `serves`.
 
-Arithmetic is float32 whatever autocast asks for: nothing is cast, and nothing but the tokens leaves
-the cache.
+Nothing but the tokens leaves the cache, and they stay float32. Under bfloat16 autocast products with
+the weights are rounded to it where the processor has a matrix unit for them (Intel AMX).
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def run(
     Returns:
         (B, H, W, dim).
     """
-    return _Block.apply(x, keep, scales, layout, *parameters)
+    return _Block.apply(x, keep, scales, layout, _half(), *parameters)
 
 
 def overwrite(
     x: Tensor, keep: Tensor | None, layout: Layout, parameters: Sequence[Tensor]
 ) -> Tensor:
     """`run` in place, without gradients."""
-    return _forward(x, keep, None, layout, parameters, x)
+    return _forward(x, keep, None, layout, _half(), parameters, x)
 
 
 def _forward(
@@ -80,6 +80,7 @@ def _forward(
     keep: Tensor | None,
     scales: Tensor | None,
     layout: Layout,
+    half: bool,
     parameters: Sequence[Tensor],
     out: Tensor,
 ) -> Tensor:
@@ -88,7 +89,7 @@ def _forward(
     keep = None if keep is None else keep.contiguous()
     scales = None if scales is None else scales.contiguous()
     _library().mdn_block(
-        _shape(x, held, layout),
+        _shape(x, held, layout, half),
         _pointers(held),
         *map(_pointer, (keep, scales, x, out)),
         torch.get_num_threads(),
@@ -106,11 +107,12 @@ class _Block(torch.autograd.Function):
         keep: Tensor | None,
         scales: Tensor | None,
         layout: Layout,
+        half: bool,
         *parameters: Tensor,
     ) -> Tensor:
         ctx.save_for_backward(x, keep, scales, *parameters)  # type: ignore[arg-type]
-        ctx.layout = layout  # type: ignore[attr-defined]
-        return _forward(x, keep, scales, layout, parameters, torch.empty_like(x))
+        ctx.layout, ctx.half = layout, half  # type: ignore[attr-defined]
+        return _forward(x, keep, scales, layout, half, parameters, torch.empty_like(x))
 
     @staticmethod
     @once_differentiable
@@ -122,13 +124,13 @@ class _Block(torch.autograd.Function):
         grad, grad_x = grad.float().contiguous(), torch.empty_like(x)
         sums = [torch.zeros_like(parameter) for parameter in held]
         _library().mdn_block_gradient(
-            _shape(x, held, ctx.layout),  # type: ignore[attr-defined]
+            _shape(x, held, ctx.layout, ctx.half),  # type: ignore[attr-defined]
             _pointers(held),
             *map(_pointer, (keep, scales, x, grad, grad_x)),
             _pointers(sums),
             torch.get_num_threads(),
         )
-        return grad_x, None, None, None, *sums
+        return grad_x, None, None, None, None, *sums
 
 
 def _library() -> ctypes.CDLL:
@@ -137,9 +139,15 @@ def _library() -> ctypes.CDLL:
     return native
 
 
-def _shape(x: Tensor, parameters: Sequence[Tensor], layout: Layout) -> ctypes.Array[ctypes.c_int]:
+def _half() -> bool:
+    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+
+
+def _shape(
+    x: Tensor, parameters: Sequence[Tensor], layout: Layout, half: bool
+) -> ctypes.Array[ctypes.c_int]:
     hidden = parameters[9].shape[0]
-    return (ctypes.c_int * 8)(*x.shape, layout.heads, hidden, layout.window, layout.shift)
+    return (ctypes.c_int * 9)(*x.shape, layout.heads, hidden, layout.window, layout.shift, half)
 
 
 def _pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:

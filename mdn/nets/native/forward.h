@@ -12,12 +12,27 @@ struct Parameters {
   float *norm2, *norm2_bias, *fc1, *fc1_bias, *fc2, *fc2_bias;
 };
 
+// A layer's weights, (rows, columns), and their transpose for the gradient.
+struct Weights {
+  Packed packed, packed_turned;
+  Matrix matrix{}, turned{};
+  void fill(const float* data, int rows, int columns, bool half) {
+    matrix = {data, columns, 1, half ? &packed : nullptr};
+    turned = {data, 1, columns, half ? &packed_turned : nullptr};
+    if (!half) return;
+    packed.fill(data, rows, columns, columns, 1);
+    packed_turned.fill(data, columns, rows, 1, columns);
+  }
+};
+
 struct Block {
   Grid grid;
   int heads, hidden;
   Parameters at;
   const uint8_t* keep;   // [picture], or null: all kept
   const float* scales;   // [2][batch], of the two branches, or null: 1
+  bool half;             // products in bfloat16
+  Weights qkv, proj, fc1, fc2;
   int size() const { return grid.dim / heads; }
   float query_scale() const { return 1.0f / std::sqrt(float(size())); }
   float scale(int branch, int sample) const {
@@ -125,7 +140,7 @@ inline void project(const Block& b, const Window& w, Work& k, bool dense) {
       for (int c = 0; c < dim; ++c)
         for (int i = 0; i < w.area; ++i)
           if (!b.keep[w.tokens[i]]) k.y[c * kTokens + i] = 0;
-    multiply<V>({b.at.qkv, dim, 1}, 3 * dim, dim, k.y, [&](int row, int v, vf sum) {
+    multiply<V>(b.qkv.matrix, 3 * dim, dim, k.y, [&](int row, int v, vf sum) {
       store(k.qkv + row * kTokens + v * kLanes, sum + b.at.qkv_bias[row]);
     });
   });
@@ -168,12 +183,12 @@ void until_mlp(const Block& b, const Window& w, const Biases& biases, Attention 
     if (attention(b, w, biases, k, dense) || dense) break;
   }
   const float scale = b.scale(0, w.sample);
-  multiply<V>({b.at.proj, dim, 1}, dim, dim, k.attended, [&](int row, int v, vf sum) {
+  multiply<V>(b.proj.matrix, dim, dim, k.attended, [&](int row, int v, vf sum) {
     const int at = row * kTokens + v * kLanes;
     store(k.x1 + at, load(k.x + at) + (sum + b.at.proj_bias[row]) * scale);
   });
   normalise<V>(k.x1, dim, b.at.norm2, b.at.norm2_bias, k.y1, k.mean2, k.inverse2);
-  multiply<V>({b.at.fc1, dim, 1}, b.hidden, dim, k.y1, [&](int row, int v, vf sum) {
+  multiply<V>(b.fc1.matrix, b.hidden, dim, k.y1, [&](int row, int v, vf sum) {
     const int at = row * kTokens + v * kLanes;
     const vf h = sum + b.at.fc1_bias[row];
     store(k.h + at, h);
@@ -187,7 +202,7 @@ void forward(const Block& b, const Window& w, const Biases& biases, Attention at
   w.read(x, b.grid.dim, k.x);
   until_mlp<V>(b, w, biases, attention, k);
   const float scale = b.scale(1, w.sample);
-  multiply<V>({b.at.fc2, b.hidden, 1}, b.grid.dim, b.hidden, k.act, [&](int row, int v, vf sum) {
+  multiply<V>(b.fc2.matrix, b.grid.dim, b.hidden, k.act, [&](int row, int v, vf sum) {
     float* place = k.x1 + row * kTokens + v * kLanes;
     store(place, load(place) + (sum + b.at.fc2_bias[row]) * scale);
   });

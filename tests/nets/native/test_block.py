@@ -118,6 +118,21 @@ def test_threads_give_the_same_picture_and_each_time_the_same_gradients() -> Non
         assert torch.equal(slope, results[2][1][name])
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("ratio", [0.0, 0.75])
+def test_bfloat16_autocast_rounds_products_only(
+    shape: tuple[int, int, int, float], ratio: float
+) -> None:
+    net = lively(*shape, True)
+    x, keep = drawn(net, ratio)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = ours(net, x, keep)
+    assert rough[0].dtype == torch.float32
+    exact = plain(net, x, keep)
+    # A factor keeps 8 bits; some tens of products are summed.
+    close(rough, exact, out=0.015 * float(exact[0].abs().max()), slopes=0.03)
+
+
 def test_in_place_gives_the_same_bits() -> None:
     net = lively(60, 6, 8, 2.0, True)
     x, keep = drawn(net, 0.75)

@@ -114,6 +114,7 @@ def zeroshot(
             help="Where the fit begins.",
         ),
     ] = None,
+    quality: opt.Quality = None,
     strength: Annotated[
         float,
         typer.Option(
@@ -176,6 +177,7 @@ def zeroshot(
     settings = task.Settings(
         jobs=planned.jobs,
         model=model,
+        grade=opt.grade(quality, model),
         device=device,
         precision=precision.value,
         max_memory=None if max_memory is None else parse_size(max_memory),

@@ -85,3 +85,20 @@ def test_a_model_and_a_quality_contradict_each_other(run: Run, tmp_path: Path) -
     assert result.exit_code == 2
     assert "leave one of them out" in result.stderr
     assert not (tmp_path / "a_denoised.png").exists()
+
+
+def test_a_fit_begins_with_the_model_of_that_quality(
+    run: Run, tmp_path: Path, models: Path
+) -> None:
+    add(models, "small", 'quality = "fast"')
+    noisy(tmp_path / "a.png")
+    options = ("--iters", "0", "--json", "--device", "cpu")
+    for wanted, name, words in (("fast", "small", []), ("best", "photo", ["8 times"])):
+        result = run("zeroshot", "a.png", "--quality", wanted, "-o", f"{wanted}.png", *options)
+        assert result.exit_code == 0, result.stderr
+        (found,) = json.loads(result.stdout)["files"]
+        assert found["model"] == name
+        assert len(found["warnings"]) == len(words)
+        assert all(part in line for part, line in zip(words, found["warnings"], strict=True))
+    result = run("zeroshot", "a.png", "--quality", "fast", "-m", "photo")
+    assert result.exit_code == 2

@@ -20,7 +20,7 @@ from mdn.engine.run import Encode
 from mdn.errors import UsageError
 from mdn.nets.masking import MaskKey, channel_keep
 from mdn.noise.estimate import NoiseEstimate, is_clipped
-from mdn.registry import store
+from mdn.registry import quality
 from mdn.tasks import stripes
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured
@@ -92,11 +92,13 @@ class ZeroShot(Denoiser):
     @cached_property
     def for_counts(self) -> ZeroShot:  # type: ignore[override]
         """See Denoiser."""
-        name = store.default_for("counts")
-        if self.settings.model is not None or name == self.card.name:
+        chosen = quality.choose(self.asked.grade, "counts")
+        if self.settings.model is not None or chosen.model == self.card.name:
             return self
-        self.other = ZeroShot(replace(self.asked, model=name), self.report)
-        self.other.job = self.job
+        passes = self.asked.passes or chosen.passes
+        named = replace(self.asked, model=chosen.model, passes=passes)
+        self.other = ZeroShot(named, self.report)
+        self.other.job, self.other._note = self.job, chosen.note
         return self.other
 
     @property

@@ -48,7 +48,8 @@ class NoiseEstimate:
     than a photo's own sparkle.
     texture: low over high frequency energy where the picture is flattest: 1 or less in white noise,
     more where texture may have passed for noise, or where the noise is smooth.
-    coarse, colour: how unlike noise, and how much of its channels' own, it is; see Structure.
+    coarse, colour: how unlike noise, and how much of its channels' own, it is; see Structure. None
+    where the picture has too few flat places to tell.
     """
 
     sigma: tuple[float, ...]
@@ -64,8 +65,8 @@ class NoiseEstimate:
     impulses: float
     impulsive: bool
     texture: float = 0.0
-    coarse: float = math.inf
-    colour: float = 0.0
+    coarse: float | None = None
+    colour: float | None = None
 
     @property
     def level(self) -> float:
@@ -119,18 +120,19 @@ def estimate(x: Tensor) -> NoiseEstimate:
         share,
         share > IMPULSIVE,
         _texture(curves),
-        _average([seen.coarse for seen in structures if seen is not None], math.inf),
-        _average([seen.colour for seen in structures if seen is not None], 0.0),
+        _average([seen.coarse for seen in structures if seen is not None]),
+        _average([seen.colour for seen in structures if seen is not None]),
     )
 
 
 def _texture(curves: list[Curve]) -> float:
     """Mean of the channels' texture where they are flattest; 0 where no place was measured."""
-    return _average([curve.flattest_texture for curve in curves if len(curve.variance)], 0.0)
+    return _average([curve.flattest_texture for curve in curves if len(curve.variance)]) or 0.0
 
 
-def _average(values: list[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+def _average(values: list[float]) -> float | None:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else None
 
 
 def is_clipped(x: Tensor) -> bool:

@@ -42,7 +42,8 @@ def believed(told: Told, taken: Callable[[Told], float]) -> Told:
     """
     assert told.seen is not None
     level = told.seen.level / 255
-    likely = told.seen.coarse < COARSE and told.seen.colour > COLOUR
+    coarse, colour = told.seen.coarse, told.seen.colour
+    likely = coarse is not None and colour is not None and coarse < COARSE and colour > COLOUR
     for _ in range(ROUNDS):
         share = taken(told) / level
         if share >= (LIKELY if likely else FOUND):

@@ -56,6 +56,14 @@ def test_json_has_every_channel_and_the_curve(run: Run, tmp_path: Path) -> None:
     assert "counts at white" in growing["kind"][0]
 
 
+@pytest.mark.parametrize("side", [16, 20, 128])
+def test_a_picture_of_one_gray_gives_valid_json(run: Run, tmp_path: Path, side: int) -> None:
+    io.write_image(Image(np.full((1, side, side, 3), 100, np.uint8)), tmp_path / "a.png")
+    result = run("noise", "--estimate", "a.png", "--json")
+    assert result.exit_code == 0, result.stderr
+    json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
+
+
 def test_banding_is_told_apart_from_what_remains(run: Run, tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png", 6)
     pixels = io.read_image(path).pixels.astype(float)

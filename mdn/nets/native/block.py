@@ -1,7 +1,8 @@
 """A block of SwinIR through the compiled code: `run`, `overwrite`, and when it `serves`.
 
-Nothing but the tokens leaves the cache, and they stay float32. Under bfloat16 autocast products with
-the weights are rounded to it where the processor has a matrix unit for them (Intel AMX).
+Nothing but the tokens leaves the cache, and they stay float32. Under bfloat16 autocast
+the factors of products with the weights are rounded to it, where the processor has a matrix unit
+for them (Intel AMX).
 """
 
 from __future__ import annotations

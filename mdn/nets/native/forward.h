@@ -152,10 +152,11 @@ inline void project(const Block& b, const Window& w, Work& k, bool dense) {
   }
 }
 
+// Whether all sums of exponentials were far from the ends of float32.
 template <int D>
 bool attend_all(const Block& b, const Window& w, const Biases& biases, Work& k, bool dense) {
   constexpr int NV = D <= 10 ? 2 : 1;
-  bool fine = true;
+  vi extreme = {};
   for (int index = 0; index < b.heads; ++index) {
     const Head h = k.head(b, biases, w.kind, index);
     for (int first = 0; first < w.area; first += kLanes) {
@@ -164,10 +165,12 @@ bool attend_all(const Block& b, const Window& w, const Biases& biases, Work& k, 
     }
     int first = 0;
     for (; first + NV * kLanes <= w.vectors() * kLanes; first += NV * kLanes)
-      fine &= attend<D, NV>(h, first);
-    for (; first < w.area; first += kLanes) fine &= attend<D, 1>(h, first);
+      attend<D, NV>(h, first, extreme);
+    for (; first < w.area; first += kLanes) attend<D, 1>(h, first, extreme);
   }
-  return fine;
+  int32_t any = 0;
+  for (int l = 0; l < kLanes; ++l) any |= extreme[l];
+  return !any;
 }
 
 using Attention = bool (*)(const Block&, const Window&, const Biases&, Work&, bool);

@@ -178,8 +178,11 @@ void gather(const float* weights, const float* terms, int keys, int queries, flo
         const vf term = load(terms + (i * N + n) * kLanes);
         MDN_UNROLL for (int r = 0; r < R; ++r) sum[r][n] += term * weights[(j + r) * kTokens + i];
       }
-    for (int r = 0; r < R && j + r < keys; ++r)
-      for (int d = 0; d < D; ++d) to[d * kTokens + j + r] = sum[r][d / kLanes][d % kLanes];
+    alignas(64) float rows[R][N * kLanes];
+    MDN_UNROLL for (int r = 0; r < R; ++r)
+      MDN_UNROLL for (int n = 0; n < N; ++n) store(rows[r] + n * kLanes, sum[r][n]);
+    for (int d = 0; d < D; ++d)
+      for (int r = 0; r < R; ++r) to[d * kTokens + j + r] = rows[r][d];
   }
 }
 

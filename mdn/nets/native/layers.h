@@ -61,11 +61,12 @@ inline void normalise(const float* x, int dim, const float* weight, const float*
       squares[v] += off * off;
     }
   MDN_UNROLL for (int v = 0; v < V; ++v) {
-    for (int l = 0; l < kLanes; ++l)
-      squares[v][l] = 1.0f / std::sqrt(squares[v][l] / dim + 1e-5f);
     store(mean + v * kLanes, sum[v]);
     store(inverse + v * kLanes, squares[v]);
   }
+  // On floats in memory: lane by lane out of a vector it would take longer than all the rest.
+  for (int i = 0; i < V * kLanes; ++i) inverse[i] = 1.0f / std::sqrt(inverse[i] / dim + 1e-5f);
+  MDN_UNROLL for (int v = 0; v < V; ++v) squares[v] = load(inverse + v * kLanes);
   for (int c = 0; c < dim; ++c)
     MDN_UNROLL for (int v = 0; v < V; ++v)
       store(y + c * kTokens + v * kLanes,
@@ -111,9 +112,9 @@ inline void scores(const Head& h, int n, int first, vf* s) {
   }
 }
 
-// Whether no sum of exponentials came near the ends of float32.
+// Marks in `extreme` the lanes where a sum of exponentials came near the ends of float32.
 template <int D, int NV>
-bool attend(const Head& h, int first) {
+void attend(const Head& h, int first, vi& extreme) {
   vf each[NV], sum[NV], out[D][NV];
   hidden_weights<D, NV>(h, first, each, sum);
   MDN_UNROLL for (int v = 0; v < NV; ++v) sum[v] *= each[v];
@@ -132,15 +133,13 @@ bool attend(const Head& h, int first) {
       MDN_UNROLL for (int v = 0; v < NV; ++v) out[d][v] += s[v] * value;
     }
   }
-  bool fine = true;
   MDN_UNROLL for (int v = 0; v < NV; ++v) {
     const int lane = first + v * kLanes;
-    for (int l = 0; l < kLanes; ++l) fine &= !(sum[v][l] < kLow || sum[v][l] > kHigh);
+    extreme |= (sum[v] < all(kLow)) | (sum[v] > all(kHigh));
     const vf inverse = 1.0f / sum[v];
     store(h.inverse + lane, inverse);
     MDN_UNROLL for (int d = 0; d < D; ++d) store(h.out + d * kTokens + lane, out[d][v] * inverse);
   }
-  return fine;
 }
 
 template <int D>

@@ -21,6 +21,7 @@ CORRELATED = 0.25  # correlation of neighbours
 SMOOTH = 2.2  # low over high frequency energy in the flattest blocks; 1 or less for white noise
 FAINT = 1.5 / 255  # sigma below which rounding to 8 bits, not noise, rules how neighbours differ
 ROUNDED = 0.4 / 255  # sigma below which it is rounding to 8 bits that depends on brightness
+NONE = 0.1 / 255  # sigma below which there is no noise at all, not even that of rounding
 DEPENDENT_SLOPE = 0.12  # relative spread of the variance that brightness explains
 DEPENDENT_SURE = 4.5  # the line's slope in standard errors
 CHOICES = ([0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2])  # which powers a curve may have
@@ -127,7 +128,15 @@ def estimate(x: Tensor) -> NoiseEstimate:
 
 def _texture(curves: list[Curve]) -> float:
     """Mean of the channels' texture where they are flattest; 0 where no place was measured."""
-    return _average([curve.flattest_texture for curve in curves if len(curve.variance)]) or 0.0
+    # A bin without any noise, such as a painted background, has no part in the estimate either.
+    found = [_only(curve, curve.variance > NONE**2).flattest_texture for curve in curves]
+    return _average(found) or 0.0
+
+
+def _only(curve: Curve, chosen: Tensor) -> Curve:
+    """Some bins of a curve."""
+    columns = (curve.brightness, curve.variance, curve.texture, curve.count, curve.kept)
+    return Curve(*(column[chosen] for column in columns))
 
 
 def _average(values: list[float]) -> float | None:

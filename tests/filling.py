@@ -12,6 +12,7 @@ PSNR in dB, 8 bits, mean of the pictures, the noisy input clipped and rounded.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -60,10 +61,12 @@ def main() -> None:
         generator = torch.Generator().manual_seed(number)
         noisy = noise.add(clean, kind, float(level), generator).clamp(0, 1).mul(255).round()
         for name, step, seconds, output in runs(noisy.byte(), asked.iters):
-            found.setdefault((name, step), []).append((seconds, psnr(output / 255, clean)))
+            figures = seconds, psnr(output / 255, clean)
+            found.setdefault((name, step), []).append(figures)
+            print(path.stem, name, step, *(f"{x:.2f}" for x in figures), file=sys.stderr)
     print("| way | steps | s a picture | PSNR dB |\n| --- | ---: | ---: | ---: |")
-    for (name, step), figures in found.items():
-        seconds, score = np.mean(figures, 0)
+    for (name, step), each in found.items():
+        seconds, score = np.mean(each, 0)
         print(f"| {name} | {step} | {seconds:.1f} | {score:.2f} |")
 
 

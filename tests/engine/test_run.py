@@ -79,7 +79,10 @@ def test_tiled_equals_whole(arch: str, size: tuple[int, int]) -> None:
     assert np.abs(whole - tiled).max() < 1e-3
 
 
-@pytest.mark.parametrize("card", store.list_cards(), ids=lambda card: card.name)
+CARDS = [card for card in store.list_cards() if card.arch in SMALL]
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_tiled_equals_whole_with_the_context_on_the_card(card: Card) -> None:
     """A card may state less than the receptive field: then it must have been measured to do."""
     infer = infer_with(load(card, CPU))

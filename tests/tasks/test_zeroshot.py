@@ -329,7 +329,7 @@ def test_blind_guesses_and_what_was_hidden_count_by_their_errors(filler: Path) -
     shot.seen = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
     sigma = shot.seen.level / 255
     for excess in (0.5, 1.0, 3.0):  # of the guess, in units of the noise's variance
-        shot.fits = [Fit(9.0, sigma * (1 + excess) ** 0.5, 9, 0.1, "done")]
+        shot.fits = [Fit(9.0, 8.0, 9, 0.1, "done", mean=sigma * (1 + excess) ** 0.5)]
         share = shot._share_of_guess(torch.full((1, 3, 4, 4), 0.5)).mean()
         assert float(share) == pytest.approx(1 / (1 + excess), abs=0.05)
 

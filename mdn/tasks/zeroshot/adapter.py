@@ -45,7 +45,8 @@ ENDED = {
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5
-PASSES = 8  # masks of the last ensemble
+PASSES = 8  # masks of the last ensemble, beside a look at the whole
+BLIND_PASSES = 32  # where there is none: each sample must be hidden, and several times
 TASTE, TASTED = 512, 4  # pixels a side, and parts, that tell what the unfitted net takes out
 SIDE, GRID = 256, 4  # a large picture is fitted to GRID x GRID windows of it
 FITTING = 0.85  # share of a picture's progress bar
@@ -163,6 +164,7 @@ class ZeroShot(Denoiser):
             self.asked.time_limit,
             kept,
             lambda values: state.save(self.asked.checkpoint, self.card, values),
+            self.ability is Start.FILLS,
         )
         if self._in_vain(result, seen):
             result = replace(result, after=result.before)
@@ -280,7 +282,7 @@ class ZeroShot(Denoiser):
             return torch.ones_like(guess)
         constant, slope, square = self.seen.curve
         noise = (constant + slope * guess + square * guess**2).clamp(min=FAINT**2)
-        excess = max(self.fits[-1].after ** 2 - (self.seen.level / 255) ** 2, FAINT**2 / 4)
+        excess = max(self.fits[-1].mean ** 2 - (self.seen.level / 255) ** 2, FAINT**2 / 4)
         return noise / (noise + excess)
 
     def _filled(
@@ -299,7 +301,7 @@ class ZeroShot(Denoiser):
         where = torch.tensor(origins, device=batch.device)
         ratio = (self.plan.ratio, self.plan.ratio)
         shape = (len(batch), batch.shape[1], batch.shape[2], batch.shape[3])
-        for index in range(PASSES):
+        for index in range(BLIND_PASSES if self.ability is Start.FILLS else PASSES):
             key = MaskKey(self.settings.seed, index, where)
             keep = channel_keep(key, shape, ratio, by_sample, batch.device)
             guess = self.net(values, keep=keep, **extra).float()

@@ -99,7 +99,7 @@ def make_plan(
         start = Start.FILLS
         plan = replace(plan, iters=SCRATCH.iters, lr=SCRATCH.lr, ema=SCRATCH.ema)
     if start is Start.FILLS:
-        plan = replace(plan, lr=FILLER_LR, seeing=0.0)
+        plan = replace(plan, lr=FILLER_LR, seeing=0.0, crop=256, batch=1)
     if wishes.preset in ("auto", "fast"):
         plan = _for_noise(plan, seen, start, taken)
     asked = {

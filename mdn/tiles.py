@@ -40,17 +40,21 @@ def smallest_tile(context: int, multiple: int) -> int:
 def spans(length: int, tile: int, context: int, multiple: int) -> list[Span]:
     """Tiles of equal size that cover 0..length, each starting at a multiple of `multiple`.
 
+    As few as can be, and no larger than so many need: what tiles share is computed twice.
+
     Args:
         length: pixels to cover, a multiple of `multiple`.
-        tile: wanted size; rounded down to a multiple, and to at least `smallest_tile`.
+        tile: largest size; rounded down to a multiple, and to at least `smallest_tile`.
         context: radius of the receptive field.
         multiple: what the net needs sizes and origins to be multiples of.
     """
     tile = max(tile // multiple * multiple, smallest_tile(context, multiple))
     if length <= tile:
         return [Span(0, length, np.ones(length, np.float32))]
-    stride = tile - (2 * context + FEATHER + multiple)  # at least OWN
-    count = -(-(length - tile) // stride) + 1
+    shared = 2 * context + FEATHER + multiple
+    count = -(-(length - shared) // (tile - shared))  # each has at least OWN pixels of its own
+    own = -(-(length - shared) // count)
+    tile = max(_up(shared + own, multiple), smallest_tile(context, multiple))
     even = [round(i * (length - tile) / (count - 1) / multiple) * multiple for i in range(count)]
     raw = [_ramp(start, start + tile, length, context) for start in even]
     total = np.zeros(length, np.float32)

@@ -39,8 +39,15 @@ def test_no_weight_where_the_receptive_field_was_cut(cells: int, tile: int, cont
 
 def test_all_tiles_are_of_one_size_and_not_above_the_wanted() -> None:
     found = spans(4000, 512, 40, 8)
-    assert {span.stop - span.start for span in found} == {512}
+    assert len({span.stop - span.start for span in found}) == 1
+    assert found[0].stop <= 512
     assert (found[0].start, found[-1].stop) == (0, 4000)
+
+
+def test_tiles_are_no_larger_than_as_many_need() -> None:
+    found = spans(1024, 640, 40, 8)
+    assert len(found) == 2
+    assert found[0].stop == 568  # half, and half of the 104 that they share, in cells of 8
 
 
 def test_a_tile_below_the_smallest_is_raised_to_it() -> None:

@@ -19,7 +19,7 @@ from mdn.engine import memory
 from mdn.errors import OutOfMemoryError
 from mdn.tiles import Span, padded, reflected, smallest_tile, spans
 
-TILE = 512  # pixels a side, unless memory or the user says otherwise; larger ones leave the cache
+TILE = 640  # pixels a side at most, unless the user says otherwise; larger ones leave the cache
 CHUNK = 2**19  # samples decoded at once: more would take as much as the band itself
 SLACK = 48 * 2**20  # bytes that libraries take on first use, and fragments of freed memory
 BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**22}  # of one call of the net

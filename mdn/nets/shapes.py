@@ -15,8 +15,6 @@ from mdn.nets.unet import UNet, UNetConfig
 def convert_unet(checkpoint: Mapping[str, Any]) -> tuple[UNetConfig, dict[str, Tensor]]:
     """A UNet's config and its state dict, which may be nested as the trainers nest them.
 
-    Of the usual fold, which the shapes do not tell.
-
     Raises:
         ValueError: the keys or the shapes are not those of a UNet.
     """
@@ -28,9 +26,9 @@ def convert_unet(checkpoint: Mapping[str, Any]) -> tuple[UNetConfig, dict[str, T
     downs = [state[f"downs.{level}.weight"] for level in range(_count(state, r"downs\.(\d+)\."))]
     widths = (state["head.weight"].shape[0], *(down.shape[0] for down in downs))
     blocks = [_count(state, rf"encoders\.{level}\.(\d+)\.") for level in range(len(downs))]
-    channels = state["tail.weight"].shape[0] // UNetConfig.fold**2
+    channels = state["tail.weight"].shape[0] // 4
     # Beside the picture: one plane of doubt or one for each channel, and perhaps one of the level.
-    beside = state["head.weight"].shape[1] // UNetConfig.fold**2 - channels
+    beside = state["head.weight"].shape[1] // 4 - channels
     sampled = channels > 1 and beside in (channels, channels + 1)
     levelled = beside - (channels if sampled else 1) == 1
     body = _count(state, r"body\.(\d+)\.")

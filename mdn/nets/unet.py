@@ -1,4 +1,4 @@
-"""A bias-free residual U-Net that works at half resolution, or a quarter: mdn's fast denoiser.
+"""A bias-free residual U-Net that works at half resolution: mdn's fast blind denoiser.
 
 Three ideas, each with its source:
 
@@ -36,13 +36,12 @@ class UNetConfig:
     """Shape of a UNet.
 
     Attributes:
-        widths: channels at 1/2, 1/4, 1/8 ... of the input's resolution, where fold is 2.
+        widths: channels at 1/2, 1/4, 1/8 ... of the input's resolution.
         blocks: residual blocks at each of those, down and again up; the last only once.
         channels: colour channels in and out.
         levelled: whether it is told the standard deviation of the noise.
         sampled: whether doubt is told for each sample, not only for whole pixels.
         guides: planes of guides; 0 for none.
-        fold: the input is unshuffled by it, once, to 1/fold of its resolution; a power of two.
     """
 
     widths: tuple[int, ...] = (64, 128, 192)
@@ -51,7 +50,6 @@ class UNetConfig:
     levelled: bool = False
     sampled: bool = False
     guides: int = 0
-    fold: int = 2
 
     @property
     def planes(self) -> int:
@@ -66,8 +64,6 @@ class UNetConfig:
             raise ValueError("widths, blocks and channels must be at least 1")
         if self.guides < 0:
             raise ValueError("guides must be at least 0")
-        if self.fold not in (1, 2, 4, 8):
-            raise ValueError("fold must be 1, 2, 4 or 8")
 
 
 class ResidualBlock(nn.Module):
@@ -99,7 +95,7 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths, blocks = config.widths, config.blocks
-        self.head = nn.Conv2d(config.fold**2 * config.planes, widths[0], 3, padding=1, bias=False)
+        self.head = nn.Conv2d(4 * config.planes, widths[0], 3, padding=1, bias=False)
         self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in pairwise(widths)
@@ -110,18 +106,18 @@ class UNet(nn.Module):
             for fine, coarse in pairwise(widths)
         )
         self.decoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
-        self.tail = nn.Conv2d(widths[0], config.fold**2 * config.channels, 3, padding=1, bias=False)
+        self.tail = nn.Conv2d(widths[0], 4 * config.channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.tail.weight)  # starts as the identity
 
     @property
     def multiple(self) -> int:
         """H and W must be multiples of this."""
-        return self.config.fold * 2 ** (len(self.config.widths) - 1)
+        return 2 ** len(self.config.widths)
 
     @property
     def receptive_field(self) -> int:
         """Radius, in pixels, beyond which an input pixel cannot change an output pixel."""
-        scales = [self.config.fold * 2**level for level in range(len(self.config.widths))]
+        scales = [2 ** (level + 1) for level in range(len(self.config.widths))]
         convs = [4 * n for n in self.config.blocks[:-1]] + [2 * self.config.blocks[-1]]
         blocks = sum(scale * n for scale, n in zip(scales, convs, strict=True))
         return blocks + 2 * scales[0] + scales[-1]  # and head and tail, and one coarsest cell
@@ -130,9 +126,8 @@ class UNet(nn.Module):
     def bytes_per_pixel(self) -> float:
         """Peak memory of a float32 call by pixel of its input, skips and workspace included."""
         # The widest moment is the last decoder: its skip, its input and two convolutions' outputs
-        # at its resolution, beside the input and output pictures; measured to hold within 20 %.
-        widest = 5 * self.config.widths[0] / self.config.fold**2
-        return 4 * (widest + 6 * self.config.planes)
+        # at half resolution, beside the input and output pictures; measured to hold within 20 %.
+        return 4 * (5 * self.config.widths[0] / 4 + 6 * self.config.planes)
 
     def forward(
         self,
@@ -164,7 +159,7 @@ class UNet(nn.Module):
             count = self.config.guides
             none = torch.zeros_like(centred[:, :1]).expand(-1, count, -1, -1)
             planes.append(none if guide is None else guide.to(centred.dtype))
-        h = F.pixel_unshuffle(torch.cat(planes, 1), self.config.fold)
+        h = F.pixel_unshuffle(torch.cat(planes, 1), 2)
         h = self.head(h.contiguous(memory_format=torch.channels_last))
         skips = []
         for encode, down in zip(self.encoders, self.downs, strict=True):
@@ -174,4 +169,4 @@ class UNet(nn.Module):
         h = self.body(h)
         for up, decode in zip(reversed(self.ups), reversed(self.decoders), strict=True):
             h = decode(up(h).add_(skips.pop()))
-        return centred + F.pixel_shuffle(self.tail(h), self.config.fold).to(x.dtype) + MIDDLE
+        return centred + F.pixel_shuffle(self.tail(h), 2).to(x.dtype) + MIDDLE

@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mdn.errors import UsageError
-from mdn.nets import UNetConfig
+
+CELL = 4  # a plane is four at half resolution: see nets.unet
 
 
 def begin_from(net: nn.Module, path: Path) -> None:
@@ -46,16 +47,15 @@ def _without_colours(
         return state
     head, tail = heads[0], state["tail.weight"]
     doubts = colours if config.get("sampled") else 1
-    cell = int(config.get("fold", UNetConfig.fold)) ** 2  # what the net makes of a plane
-    width, planes = head.shape[0], head.shape[1] // cell
-    parts = head.reshape(width, planes, cell, *head.shape[2:]).split(
+    width, planes = head.shape[0], head.shape[1] // CELL
+    parts = head.reshape(width, planes, CELL, *head.shape[2:]).split(
         [colours, doubts, planes - colours - doubts], dim=1
     )
     summed = [part.sum(1, keepdim=True) for part in parts[:2]]
     joined = torch.cat([*summed, parts[2]], 1).flatten(1, 2)
     return state | {
         "head.weight": joined,
-        "tail.weight": tail.unflatten(0, (colours, cell)).mean(0),
+        "tail.weight": tail.unflatten(0, (colours, CELL)).mean(0),
     }
 
 
@@ -67,6 +67,6 @@ def _with_guides(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if head is None or wanted is None or not guides:
         return state
     missing = wanted.shape[1] - head.shape[1]
-    if missing != int(getattr(net.config, "fold", 1)) ** 2 * guides:
+    if missing != CELL * guides:
         return state
     return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}

@@ -176,10 +176,16 @@ class Denoiser:
             for rows, columns in doubt.windows(*page.shape[:2])
         ]
 
-        def taken(told: Told) -> float:
-            changes = [plain._change(part, told) for part in parts]
-            return float(np.concatenate([c.ravel() for c in changes]).std())
+        def changes(told: Told) -> list[np.ndarray]:
+            return [plain._change(part, told) for part in parts]
 
+        def taken(each: Told) -> float:
+            found = first if each is told else changes(each)
+            return float(np.concatenate([c.ravel() for c in found]).std())
+
+        first = changes(told)
+        if doubt.uneven(told, parts, first):
+            return doubt.nothing(told)
         return doubt.believed(told, taken)
 
     def _change(self, values: np.ndarray, told: Told) -> np.ndarray:

@@ -6,6 +6,10 @@ takes is as strong as the noise, less its own error. Of texture that passed for 
 or less. So what it takes from parts of the picture bounds the level from above, and the level is
 lowered until it is believed. Where that errs nothing much is lost: a net that takes little out
 could not have gained much either.
+
+Texture passes for smooth noise most easily. But noise is everywhere, and nowhere is it as bare as
+where the picture is flat: there the net takes all of it, and elsewhere not much less. Of texture it
+takes more where there is more, and little where the picture is flat.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ TAKEN = 0.72  # ..and usually takes out at the true level
 # Without power at coarse scales, and not the same in all channels: that is mostly noise, of which
 # one that a net never saw, such as film grain, is not found well either.
 COARSE, COLOUR, LIKELY = 1.0, 0.36, 0.38
+# What the net takes from blocks of this side: the middle one's over the strongest, and the flattest
+# tenth's over the level; their sum is 1.5 to 2 for smooth noise, and 0.7 to 1.2 for texture.
+BLOCK, FLATTEST, EVEN = 16, 0.1, 1.25
 ROUNDS = 8
 PARTS, SIDE = 3, 96  # windows along each side, and pixels of theirs; a multiple of 4
 
@@ -59,6 +66,35 @@ def believed(told: Told, taken: Callable[[Told], float]) -> Told:
         if told.share == 0:
             break
     return told
+
+
+def uneven(told: Told, parts: list[np.ndarray], changes: list[np.ndarray]) -> bool:
+    """Whether what was taken for smooth noise lies where the picture has texture.
+
+    parts: windows (h, w, C) of the picture, nominal range [0, 1].
+    changes: what denoising changes in each.
+    """
+    assert told.seen is not None
+    taken = np.concatenate([_means(change**2).mean(1) for change in changes]) ** 0.5
+    if not told.scales or taken.size < 1 / FLATTEST:
+        return False
+    clean = [part + change for part, change in zip(parts, changes, strict=True)]
+    busy = np.concatenate([(_means(each**2) - _means(each) ** 2).mean(1) for each in clean])
+    flat = taken[busy <= np.quantile(busy, FLATTEST)].mean()
+    median, most = np.quantile(taken, [0.5, 0.95])
+    return bool(median / max(most, 1e-9) + 255 * flat / told.seen.level < EVEN)
+
+
+def nothing(told: Told) -> Told:
+    """The same without any noise; what was seen was none."""
+    return replace(told, level=0.0, scales=(), share=0.0, seen=None)
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """Of (h, w, C) over whole blocks: (blocks, C)."""
+    height, width = (n // BLOCK * BLOCK for n in values.shape[:2])
+    cut = values[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, -1)
+    return cut.mean((1, 3)).reshape(-1, values.shape[2])
 
 
 def windows(height: int, width: int) -> list[tuple[slice, slice]]:

@@ -10,7 +10,7 @@ import torch
 
 from mdn import noise
 from mdn.tasks import denoise, doubt
-from mdn.tasks.doubt import LIKELY, TAKEN, believed, doubtful, windows
+from mdn.tasks.doubt import LIKELY, TAKEN, believed, doubtful, nothing, uneven, windows
 from mdn.tasks.told import Told, see, share_for, tell
 from tests.tasks.test_scales import picture
 
@@ -61,6 +61,30 @@ def test_noise_of_all_colours_and_no_scale_but_its_own_is_rather_believed() -> N
     assert lowered.level == pytest.approx(12 / 255 * 0.2 / TAKEN)
 
 
+def parts_with(taken: float, flat: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Half a window flat and half of it coarse stripes, and changes of those strengths (0-255)."""
+    random = np.random.default_rng(1)
+    clean = np.full((96, 96, 3), 0.5, np.float32)
+    clean[:, 48:] += 0.2 * np.sign(np.sin(np.arange(48) / 2))[None, :, None]
+    change = random.standard_normal(clean.shape).astype(np.float32) * taken / 255
+    change[:, :48] *= flat / taken
+    return [clean - change], [change]
+
+
+def test_noise_is_even_and_texture_is_not() -> None:
+    known = told(10.0)
+    assert not uneven(known, *parts_with(8.0, 9.5))  # all of it where the picture is flat
+    assert uneven(known, *parts_with(8.0, 2.0))
+    white = replace(known, scales=())
+    assert not uneven(white, *parts_with(8.0, 2.0))  # nobody took it for smooth noise
+
+
+def test_noise_that_is_none_is_not_told_of() -> None:
+    calm = nothing(told(10.0))
+    assert calm.share == 0
+    assert calm.describe()["sigma"] == 0
+
+
 def test_flat_pictures_with_white_noise_leave_no_doubt() -> None:
     for kind, level in (("gaussian", 15.0), ("salt-pepper", 0.05)):
         x = noise.add(picture(192), kind, level, torch.Generator().manual_seed(0))
@@ -83,8 +107,9 @@ def test_a_clean_picture_of_nothing_but_texture_loses_less(
 ) -> None:
     page = (textured() * 255).round().byte().permute(1, 2, 0).numpy()
     losses, levels = [], []
-    for rounds in (0, doubt.ROUNDS):
+    for rounds, uneven_ in ((0, False), (doubt.ROUNDS, False), (doubt.ROUNDS, True)):
         monkeypatch.setattr(doubt, "ROUNDS", rounds)
+        monkeypatch.setattr(doubt, "uneven", uneven if uneven_ else lambda *_: False)
         denoiser = denoise.Denoiser(denoise.Settings((), "photo", device="cpu", precision="fp32"))
         change = denoiser.page(page, lambda share: None).astype(float) - page
         losses.append(float((change**2).mean()))
@@ -92,3 +117,4 @@ def test_a_clean_picture_of_nothing_but_texture_loses_less(
         levels.append(denoiser.heard.level)
     assert levels[1] < 0.8 * levels[0]
     assert losses[1] < 0.8 * losses[0]
+    assert losses[2] == 0

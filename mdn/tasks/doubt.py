@@ -86,8 +86,12 @@ def uneven(told: Told, parts: list[np.ndarray], changes: list[np.ndarray]) -> bo
 
 
 def nothing(told: Told) -> Told:
-    """The same without any noise; what was seen was none."""
-    return replace(told, level=0.0, scales=(), share=0.0, seen=None)
+    """The same without any noise."""
+    seen = told.seen
+    if seen is not None:
+        none = (0.0,) * len(seen.sigma)
+        seen = replace(seen, sigma=none, correlated=False, signal_dependent=False)
+    return replace(told, level=0.0, scales=(), share=0.0, seen=seen)
 
 
 def _means(values: np.ndarray) -> np.ndarray:

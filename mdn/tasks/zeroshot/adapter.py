@@ -179,7 +179,9 @@ class ZeroShot(Denoiser):
         """See Denoiser; fits first."""
         encode: Encode = Display(page.dtype).encode
         banding = stripes.find(page, encode) if self.is_told else None
-        told = self.told(look(page, encode, banding))
+        told = replace(self.told(look(page, encode, banding)), banding=banding)
+        if self.is_told:
+            told = self._believed(told, page, Display(page.dtype))
         # What is the same in a whole row cannot be learnt from a crop: it is taken out before.
         whole = page if banding is None else stripes.without(page, encode, banding)
         regions = regions_of(whole)

@@ -31,7 +31,7 @@ from mdn.tasks.zeroshot import Settings, Wishes, ZeroShot
 
 OURS = [
     ("default", None, Wishes()),
-    ("fast", None, Wishes(preset="fast")),
+    *((f"photo, {n} steps", None, Wishes(iters=n)) for n in (60, 120)),
     *((f"mpi-synthetic, {n} steps", "mpi-synthetic", Wishes(iters=n)) for n in (50, 100, 200)),
 ]
 LOOKS = (1, 10, 25, 50, 100, 150, 200, 400, 600, 1000)  # steps of the published schedule

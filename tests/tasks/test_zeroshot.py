@@ -298,6 +298,11 @@ def test_the_plan_follows_what_the_net_can_do() -> None:
     told = make_plan(Wishes(), spatial, start=Start.IS_TOLD)
     assert (told.iters, told.seeing) == (0, 1)
     assert "scale by scale" in told.why
+    white = replace(spatial, correlated=False, signal_dependent=False)
+    assert make_plan(Wishes(), white, start=Start.IS_TOLD).iters == 0
+    assert make_plan(Wishes(iters=7), white, start=Start.IS_TOLD).iters == 7
+    speckle = replace(white, signal_dependent=True)
+    assert make_plan(Wishes(), speckle, start=Start.IS_TOLD).iters > 0
     filler = make_plan(Wishes(), spatial, start=Start.FILLS)
     assert (filler.shuffle, filler.seeing) == (2, 0)
     assert filler.iters > 0

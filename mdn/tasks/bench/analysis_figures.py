@@ -80,7 +80,7 @@ def histograms(document: Document) -> Figure | None:
     models = list(document["histograms"])
     figure = figures.make(CELL * len(models) + LEGEND, CELL)
     for number, model in enumerate(models):
-        axes = figure.add_subplot(1, len(models), number + 1, title=f"{model}, deepest features")
+        axes = figure.add_subplot(1, len(models), number + 1, title=model)
         edges = np.array(document["histograms"][model]["edges"])
         middles = (edges[1:] + edges[:-1]) / 2
         for place, (label, density) in enumerate(
@@ -91,7 +91,7 @@ def histograms(document: Document) -> Figure | None:
             axes.plot(middles, density, label=label, **look)
         axes.set_xlabel(f"in deviations of {document['reference']}")
         if number == 0:
-            axes.set_ylabel("density")
+            axes.set_ylabel("density of the deepest features")
             figure.legend(loc="outside right center")
     return figure
 

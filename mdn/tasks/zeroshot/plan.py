@@ -123,7 +123,7 @@ def _for_noise(plan: Plan, seen: NoiseEstimate | None, start: Start, taken: floa
         why = f"{level}, neighbours share noise, which the model takes out scale by scale"
         return replace(plan, iters=0, why=why)
     if start is Start.IS_TOLD and not seen.signal_dependent:
-        # Measured: a fit of such a net loses up to 0.8 dB at sigma 10 and gains nothing at 25 and 50.
+        # Measured: fitting such a net loses up to 0.8 dB at sigma 10, and gains none at 25 and 50.
         return replace(plan, iters=0, why=f"{level}, the same everywhere, as the model knows it")
     if seen.correlated and start is Start.FILLS:
         reason = "neighbours share noise, so every second pixel is filled by itself"

@@ -28,8 +28,10 @@ TAKEN = 0.72  # ..and usually takes out at the true level
 # one that a net never saw, such as film grain, is not found well either.
 COARSE, COLOUR, LIKELY = 1.0, 0.36, 0.38
 # What the net takes from blocks of this side: the middle one's over the strongest, and the flattest
-# tenth's over the level; their sum is 1.5 to 2 for smooth noise, and 0.7 to 1.2 for texture.
-BLOCK, FLATTEST, EVEN = 16, 0.1, 1.25
+# tenth's over the level, and half of how much of its channels' own the noise is: above 1.6 for
+# smooth noise, and 0.8 to 1.4 for texture.
+BLOCK, FLATTEST, EVEN = 16, 0.1, 1.4
+ENDS = 0.06  # of the range
 ROUNDS = 8
 PARTS, SIDE = 3, 96  # windows along each side, and pixels of theirs; a multiple of 4
 
@@ -75,14 +77,18 @@ def uneven(told: Told, parts: list[np.ndarray], changes: list[np.ndarray]) -> bo
     changes: what denoising changes in each.
     """
     assert told.seen is not None
-    taken = np.concatenate([_means(change**2).mean(1) for change in changes]) ** 0.5
-    if not told.scales or taken.size < 1 / FLATTEST:
-        return False
     clean = [part + change for part, change in zip(parts, changes, strict=True)]
-    busy = np.concatenate([(_means(each**2) - _means(each) ** 2).mean(1) for each in clean])
+    mean, square = (np.concatenate([_means(each**k) for each in clean]) for k in (1, 2))
+    # Near black and white, clipping has taken the noise.
+    whole = ((mean > ENDS) & (mean < 1 - ENDS)).all(1)
+    if not told.scales or whole.sum() < 1 / FLATTEST:
+        return False
+    taken = np.concatenate([_means(change**2).mean(1) for change in changes])[whole] ** 0.5
+    busy = (square - mean**2).mean(1)[whole]
     flat = taken[busy <= np.quantile(busy, FLATTEST)].mean()
     median, most = np.quantile(taken, [0.5, 0.95])
-    return bool(median / max(most, 1e-9) + 255 * flat / told.seen.level < EVEN)
+    even = median / max(most, 1e-9) + 255 * flat / told.seen.level
+    return bool(even + (told.seen.colour or 0.0) / 2 < EVEN)
 
 
 def nothing(told: Told) -> Told:

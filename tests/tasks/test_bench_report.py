@@ -63,6 +63,9 @@ def test_the_crop_is_where_contenders_differ_most() -> None:
     assert left <= 200
     assert top + side >= 140
     assert left + side >= 240
+    truth = np.zeros_like(even)
+    truth[:, :40] = np.random.default_rng(0).random((len(truth), 40))
+    assert sheets.telling_crop([even, 2 * even], truth)[1] == 0  # where there is something to see
     alone = sheets.telling_crop([other])  # where its error is
     assert alone[0] <= 100 <= 140 <= alone[0] + side
     assert sheets.telling_crop([even[:20, :30]])[2] == 20

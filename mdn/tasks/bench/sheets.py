@@ -1,7 +1,7 @@
 """Contact sheets: one picture by noise, the crop that tells most, what each contender made of it.
 
 The picture is the one whose score is the median, so that nobody picks; the crop is where the
-contenders' errors differ most, so that the difference can be seen. Both follow from the scores
+contenders' errors differ most and there is something to see. Both follow from the scores
 alone: the same run makes the same sheets.
 """
 
@@ -26,6 +26,7 @@ from mdn.tasks.bench.sheet_files import Sheet, Tile, find, save
 
 CROP, SMALLEST = 96, 24  # pixels a side
 THUMB = 420  # of the overview, pixels
+FLAT = 0.01  # deviation that an empty window counts as, white being 1
 WORST = 0.2  # the error that is drawn brightest, white being 1
 
 # Black, violet, red, orange, pale yellow: darker is better, and it reads without colour.
@@ -100,7 +101,7 @@ def _draw(runner: Runner, data: DataSet, picture: Picture, draw: Draw) -> Sheet 
     shown = [visible(page, linear) for page in (task.truth, *(result for _, result in results))]
     errors = [np.square(page - shown[0]).mean(-1) for page in shown[1:]]
     rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
-    top, left, side = telling_crop(rivals or errors)
+    top, left, side = telling_crop(rivals or errors, shown[0].mean(-1))
     cut = (slice(top, top + side), slice(left, left + side))
     metric = get(runner.rules.metrics[0])
     tiles = [Tile("truth", "truth", _png(shown[0][cut]), b"", None)]
@@ -130,15 +131,21 @@ def visible(page: np.ndarray, linear: bool = False) -> np.ndarray:
     return np.broadcast_to(values, (*values.shape[:2], 3))
 
 
-def telling_crop(errors: Sequence[np.ndarray]) -> tuple[int, int, int]:
+def telling_crop(
+    errors: Sequence[np.ndarray], truth: np.ndarray | None = None
+) -> tuple[int, int, int]:
     """Top, left and side of the window where root mean square errors differ most.
 
     errors: squared, (H, W) by contender. With a single one: where its error is largest.
+    truth: (H, W); the difference is then weighed by its deviation: an empty sky tells little.
     """
     height, width = errors[0].shape
     side = min(CROP, max(SMALLEST, min(height, width) // 2), height, width)
     rms = np.stack([np.sqrt(_window_means(error, side)) for error in errors])
     spread = rms.max(0) - (rms.min(0) if len(errors) > 1 else 0)
+    if truth is not None:
+        variance = _window_means(truth**2, side) - _window_means(truth, side) ** 2
+        spread = spread * np.sqrt(np.maximum(variance, 0) + FLAT**2)
     top, left = np.unravel_index(int(spread.argmax()), spread.shape)
     return int(top), int(left), side
 

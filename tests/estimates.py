@@ -22,7 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="+")
     for folder in parser.parse_args().folder:
-        pictures = [torch.from_numpy(iio.imread(path)) for path in sorted(folder.iterdir())]
+        paths = sorted(folder.glob("*.[jp][pn]g"))
+        pictures = [torch.from_numpy(iio.imread(path)) for path in paths]
         print(f"{folder.name}: {len(pictures)} pictures")
         print("| sigma | mean | mean error | within 10 % |\n| ---: | ---: | ---: | ---: |")
         for level in LEVELS:

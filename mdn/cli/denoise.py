@@ -119,7 +119,7 @@ def denoise(
             metavar="N",
             rich_help_panel=opt.WORK,
             show_default=False,
-            help="Side of the tiles in pixels; chosen from the memory otherwise.",
+            help="Largest side of the tiles in pixels; chosen from the memory otherwise.",
         ),
     ] = None,
     encoding: opt.Encoding = opt.EncodingName.auto,

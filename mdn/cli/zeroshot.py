@@ -151,8 +151,9 @@ def zeroshot(
     """Fits a model to each image, with nothing else to learn from, and denoises it.
 
     For pictures unlike any photo and noise unlike any in training: it takes
-    seconds to minutes where [bold]mdn denoise[/bold] takes one. Ctrl-C ends a fit,
-    and writes the best so far.
+    seconds to minutes where [bold]mdn denoise[/bold] takes one. Where the noise is such
+    as the model knows, it says so and does not fit; any option of the fit makes
+    it. Ctrl-C ends a fit, and writes the best so far.
 
     [bold]Examples[/bold]
 
@@ -186,7 +187,17 @@ def zeroshot(
         quality=jpeg_quality,
         fail_fast=fail_fast,
         dry_run=dry_run,
-        wishes=task.Wishes(preset, iters, lr, mask_ratio, ema, pixel_shuffle, from_scratch),
+        wishes=task.Wishes(
+            preset,
+            iters,
+            lr,
+            mask_ratio,
+            ema,
+            pixel_shuffle,
+            from_scratch,
+            # Whoever speaks of the fit wants one.
+            anyway=resume or (lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
+        ),
         time_limit=time_limit,
         checkpoint=checkpoint,
         resume=resume,

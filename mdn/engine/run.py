@@ -53,7 +53,7 @@ class Runtime:
     Attributes:
         device, dtype: where, and in what precision (None: float32).
         max_memory: bytes that the process may hold in all, or None for what the machine has.
-        tile: side of a tile in pixels, or None to choose.
+        tile: largest side of a tile in pixels, or None to choose.
     """
 
     device: torch.device

@@ -31,6 +31,7 @@ COARSE, COLOUR, LIKELY = 1.0, 0.36, 0.38
 # tenth's over the level, and half of how much of its channels' own the noise is: above 1.6 for
 # smooth noise, and 0.8 to 1.4 for texture.
 BLOCK, FLATTEST, EVEN = 16, 0.1, 1.4
+GRAY, EVEN_GRAY = 0.05, 1.1
 ENDS = 0.06  # of the range
 ROUNDS = 8
 PARTS, SIDE = 3, 96  # windows along each side, and pixels of theirs; a multiple of 4
@@ -77,18 +78,23 @@ def uneven(told: Told, parts: list[np.ndarray], changes: list[np.ndarray]) -> bo
     changes: what denoising changes in each.
     """
     assert told.seen is not None
+    if not told.scales:
+        return False
     clean = [part + change for part, change in zip(parts, changes, strict=True)]
     mean, square = (np.concatenate([_means(each**k) for each in clean]) for k in (1, 2))
     # Near black and white, clipping has taken the noise.
     whole = ((mean > ENDS) & (mean < 1 - ENDS)).all(1)
-    if not told.scales or whole.sum() < 1 / FLATTEST:
+    if whole.sum() < 1 / FLATTEST:
         return False
     taken = np.concatenate([_means(change**2).mean(1) for change in changes])[whole] ** 0.5
     busy = (square - mean**2).mean(1)[whole]
     flat = taken[busy <= np.quantile(busy, FLATTEST)].mean()
     median, most = np.quantile(taken, [0.5, 0.95])
     even = median / max(most, 1e-9) + 255 * flat / told.seen.level
-    return bool(even + (told.seen.colour or 0.0) / 2 < EVEN)
+    colour = told.seen.colour
+    if colour is None or colour < GRAY:  # one channel, or equal ones: there is nothing to learn
+        return bool(even < EVEN_GRAY)
+    return bool(even + colour / 2 < EVEN)
 
 
 def nothing(told: Told) -> Told:
@@ -102,8 +108,9 @@ def nothing(told: Told) -> Told:
 
 def _means(values: np.ndarray) -> np.ndarray:
     """Of (h, w, C) over whole blocks: (blocks, C)."""
-    height, width = (n // BLOCK * BLOCK for n in values.shape[:2])
-    cut = values[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, -1)
+    down, across = (length // BLOCK for length in values.shape[:2])
+    whole = values[: down * BLOCK, : across * BLOCK]
+    cut = whole.reshape(down, BLOCK, across, BLOCK, values.shape[2])
     return cut.mean((1, 3)).reshape(-1, values.shape[2])
 
 

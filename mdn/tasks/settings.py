@@ -22,7 +22,7 @@ class Settings:
         grade: fast, balanced or best, where no model is named; see registry.quality.
         device, precision: auto, or as `engine.choose_device` and `choose_precision` name them.
         max_memory: bytes the process may hold, or None.
-        tile: side of a tile in pixels, or None to choose.
+        tile: largest side of a tile in pixels, or None to choose.
         strength: 0 (the input, bit for bit) to 1 (all that the model does).
         detail: 0 to 1: the share of the fine grain that is given back.
         sigma: standard deviation of the noise on the 0-255 scale, for models that are told; None to

@@ -75,8 +75,20 @@ def test_noise_is_even_and_texture_is_not() -> None:
     known = told(10.0)
     assert not uneven(known, *parts_with(8.0, 9.5))  # all of it where the picture is flat
     assert uneven(known, *parts_with(8.0, 2.0))
+    assert known.seen is not None
+    gray = replace(known, seen=replace(known.seen, colour=0.0))
+    assert not uneven(gray, *parts_with(8.0, 5.5))  # there, colour tells nothing
     white = replace(known, scales=())
     assert not uneven(white, *parts_with(8.0, 2.0))  # nobody took it for smooth noise
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (12, 64, 3), (15, 200, 1), (3, 3, 3)])
+def test_small_pictures_pass(shape: tuple[int, int, int]) -> None:
+    noisy = np.random.default_rng(0).normal(128, 50, shape)
+    noisy = (noisy + np.roll(noisy, 1, 0) + np.roll(noisy, 1, 1)) / 3  # shared by neighbours
+    page = noisy.round().clip(0, 255).astype(np.uint8)
+    denoiser = denoise.Denoiser(denoise.Settings((), "photo-fast", device="cpu", precision="fp32"))
+    assert denoiser.page(page, lambda share: None).shape == shape
 
 
 def test_noise_that_is_none_is_not_told_of() -> None:

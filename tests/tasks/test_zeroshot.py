@@ -301,6 +301,8 @@ def test_the_plan_follows_what_the_net_can_do() -> None:
     white = replace(spatial, correlated=False, signal_dependent=False)
     assert make_plan(Wishes(), white, start=Start.IS_TOLD).iters == 0
     assert make_plan(Wishes(iters=7), white, start=Start.IS_TOLD).iters == 7
+    assert make_plan(Wishes(anyway=True), white, start=Start.IS_TOLD).iters > 0
+    assert make_plan(Wishes(from_scratch=True), white, start=Start.IS_TOLD).iters > 0
     speckle = replace(white, signal_dependent=True)
     assert make_plan(Wishes(), speckle, start=Start.IS_TOLD).iters > 0
     filler = make_plan(Wishes(), spatial, start=Start.FILLS)

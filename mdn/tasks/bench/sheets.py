@@ -1,8 +1,8 @@
 """Contact sheets: one picture by noise, the crop that tells most, what each contender made of it.
 
 The picture is the one whose score is the median, so that nobody picks; the crop is where the
-contenders' errors differ most and there is something to see. Both follow from the scores
-alone: the same run makes the same sheets.
+contenders' errors differ most and there is something to see. Neither is picked by hand: the same
+run makes the same sheets.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def visible(page: np.ndarray, linear: bool = False) -> np.ndarray:
 def telling_crop(
     errors: Sequence[np.ndarray], truth: np.ndarray | None = None
 ) -> tuple[int, int, int]:
-    """Top, left and side of the window where root mean square errors differ most.
+    """Top, left and side of the window that shows best where root mean square errors differ.
 
     errors: squared, (H, W) by contender. With a single one: where its error is largest.
     truth: (H, W); the difference is then weighed by its deviation: an empty sky tells little.

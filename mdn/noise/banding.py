@@ -71,17 +71,27 @@ class Banding:
         return torch.where((planes == 0) | (planes == 1), planes, planes - total)
 
 
-def steps(strip: Tensor) -> Tensor:
+def steps(strip: Tensor, *, apart: bool = True) -> Tensor:
     """Of a strip (C, H, w): by how much each row lies above the last, (1 + C, H - 1).
 
-    The first is that of all channels together. A median, and without samples that were cut off.
+    The first is that of all channels together, and the only one where they are not taken apart. A
+    median, and without samples that were cut off.
     """
     cut = (strip <= 0) | (strip >= 1)
     change = strip[:, 1:] - strip[:, :-1]
     change = change.masked_fill(cut[:, 1:] | cut[:, :-1], torch.nan)
     together = change.transpose(0, 1).flatten(1)
-    found = torch.cat([together.nanmedian(1).values[None], change.nanmedian(2).values])
+    found = together.nanmedian(1).values[None]
+    if apart:
+        found = torch.cat([found, change.nanmedian(2).values])
     return found.nan_to_num(0.0)
+
+
+def is_banded(found: Tensor) -> bool:
+    """Whether the picture has banding; as `offsets`, and one step of each strip is enough."""
+    if found.shape[0] < FEWEST_STRIPS or found.shape[2] < FEWEST_ROWS - 1:
+        return False
+    return _stripes(found[:, 0].double().numpy(), FAINTEST) is not None
 
 
 def offsets(found: Tensor) -> Tensor | None:

@@ -18,6 +18,7 @@ BINS = 8  # of brightness, since noise may depend on it
 COMMON = 3  # samples at one end, of a sample and its neighbours, that are still no white or black
 LONE = 2.0  # spreads of its neighbours that a hot pixel lies beyond them; a point of light: 1.25
 USUAL_NORMAL = 2.85  # the usual spread of eight normal neighbours, in standard deviations
+MANY, EVERY = 2**17, 5  # of so many samples every fifth tells as much; JPEG's blocks are of 8
 FEWEST = 0.005  # share of the samples that could show an impulse, for their count to mean something
 
 
@@ -101,6 +102,8 @@ def _usual(spread: Tensor, brightness: Tensor) -> float:
 
     Not bin by bin: near black and white, clipping makes neighbours alike, but not the next sample.
     """
+    if spread.numel() > MANY:
+        spread, brightness = (values.flatten()[::EVERY] for values in (spread, brightness))
     place = (brightness * BINS).floor().clamp(0, BINS - 1)
     bins = [spread[place == number] for number in range(BINS)]
     large = [values for values in bins if values.numel() >= 0.02 * spread.numel()]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mdn.engine import Infer
 from mdn.engine.run import Encode
-from mdn.noise.banding import FEWEST_ROWS, FEWEST_STRIPS, STRIP, Banding, offsets, steps
+from mdn.noise.banding import FEWEST_ROWS, FEWEST_STRIPS, STRIP, Banding, is_banded, offsets, steps
 from mdn.tiles import reflected
 
 MOST_STRIPS = 24  # of a large picture; more tell nothing new
@@ -27,11 +27,14 @@ def _offsets(page: np.ndarray, encode: Encode) -> Tensor | None:
     height, width = page.shape[:2]
     if height < FEWEST_ROWS or width < FEWEST_STRIPS * STRIP // 2:
         return None
-    found = [
-        steps(torch.from_numpy(np.ascontiguousarray(encode(strip).transpose(2, 0, 1))))
+    strips = [
+        torch.from_numpy(np.ascontiguousarray(encode(strip).transpose(2, 0, 1)))
         for strip in _strips(page)
     ]
-    return offsets(torch.stack(found))
+    # Most pictures have none, and the medians of each channel take as long as all the rest.
+    if not is_banded(torch.stack([steps(strip, apart=False) for strip in strips])):
+        return None
+    return offsets(torch.stack([steps(strip) for strip in strips]))
 
 
 def _strips(page: np.ndarray) -> Iterator[np.ndarray]:

@@ -53,11 +53,14 @@ def counted(path: Path, side: int) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    """2, 8 and 32 MB of samples; the least width of a band is that of a tile, hence the sizes."""
+    """2, 8 and 32 MB of samples, in bands as wide and tiles of up to 640 pixels.
+
+    The largest held whole, as stored and as floats, in and out, would take 190 MiB.
+    """
     peaks = []
     for side in (1024, 2048, 4096):
         counted(tmp_path / "big.tif", side)
         words = ["denoise", tmp_path / "big.tif", "-o", tmp_path / "out.tif", "-q", "--overwrite"]
         peaks.append(peak(*words, "--model", "unittest", "--max-memory", "1G"))
     assert max(peaks) < 2**30
-    assert max(peaks) - min(peaks) < 48 * 2**20, peaks
+    assert max(peaks) - min(peaks) < 72 * 2**20, peaks

@@ -83,6 +83,24 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def swap_folder(staging: Path, place: Path) -> None:
+    """Two renames of neighbours: never half a folder under its name.
+
+    Raises:
+        OSError: it cannot be done; what was there is there again.
+    """
+    former = staging.with_suffix(".old")
+    if place.exists():
+        place.replace(former)
+    try:
+        staging.replace(place)
+    except BaseException:
+        if former.exists():
+            former.replace(place)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target`, renamed to it at the end; one that was there goes then.
@@ -94,19 +112,10 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     """
     place = Path(os.path.realpath(target))
     temporary = place.parent / f".mdn-{secrets.token_hex(8)}.part"
-    former = temporary.with_suffix(".old")
     try:
         temporary.mkdir()
         yield temporary
-        if place.exists():
-            place.replace(former)
-        try:
-            temporary.replace(place)
-        except BaseException:
-            if former.exists():
-                former.replace(place)
-            raise
-        shutil.rmtree(former, ignore_errors=True)
+        swap_folder(temporary, place)
     except BaseException as problem:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(problem, OSError):

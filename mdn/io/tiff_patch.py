@@ -13,6 +13,7 @@ from tifffile import TiffPage
 
 from mdn.errors import FileError
 from mdn.io.base import DAMAGED
+from mdn.io.lines import Lines
 from mdn.io.tiff_rows import Rows
 
 
@@ -31,8 +32,7 @@ class RowsOut:
     def __init__(self, rows: Rows, out: BinaryIO, quality: int) -> None:
         self.rows, self.out, self.quality = rows, out, quality
         self.offsets, self.counts = list(rows.offsets), list(rows.counts)
-        self._held: list[np.ndarray] = []
-        self._top = 0  # the first row held
+        self._lines = Lines(rows.height, rows.step, self._line)
 
     def write(self, start: int, block: np.ndarray) -> None:
         """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
@@ -41,21 +41,11 @@ class RowsOut:
             self.out.seek(rows.straight + start * rows.row_bytes)
             self.out.write(np.ascontiguousarray(block.astype(rows.stored)).data)
             return
-        if start == 0:
-            self._held, self._top = [], 0
-        self._held.append(block)
-        stop = start + len(block)
-        full = stop if stop == rows.height else stop // rows.step * rows.step
-        if full <= self._top:
-            return
-        joined = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
-        for top in range(self._top, full, rows.step):
-            self._line(top // rows.step, joined[top - self._top : top - self._top + rows.step])
-        self._held = [joined[full - self._top :].copy()]
-        self._top = full
+        self._lines.write(start, block)
 
-    def _line(self, line: int, block: np.ndarray) -> None:
+    def _line(self, top: int, block: np.ndarray) -> None:
         rows = self.rows
+        line = top // rows.step
         planes = rows.key.shaped[0]
         inner = rows.samples // planes
         for plane in range(planes):

@@ -17,6 +17,7 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.io.atomic import replacing_folder
+from mdn.io.lines import Lines
 from mdn.io.stack import Plane
 from mdn.io.tiff_rewrite import block_edges, shrunk
 from mdn.io.zarr_stack import ZarrRows, ZarrStack, guarded, open_group
@@ -34,24 +35,11 @@ class ZarrRowsOut:
 
     def __init__(self, rows: ZarrRows, array: Any) -> None:
         self.rows, self.array = rows, array
-        self._held: list[np.ndarray] = []
-        self._top = 0  # the first row held
+        self._lines = Lines(rows.height, rows.step, self._line)
 
     def write(self, start: int, block: np.ndarray) -> None:
         """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
-        rows = self.rows
-        if start == 0:
-            self._held, self._top = [], 0
-        self._held.append(block)
-        stop = start + len(block)
-        full = stop if stop == rows.height else stop // rows.step * rows.step
-        if full <= self._top:
-            return
-        joined = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
-        for top in range(self._top, full, rows.step):
-            self._line(top, joined[top - self._top : min(full, top + rows.step) - self._top])
-        self._held = [joined[full - self._top :].copy()]
-        self._top = full
+        self._lines.write(start, block)
 
     def _line(self, top: int, block: np.ndarray) -> None:
         across = slice(top, top + len(block))

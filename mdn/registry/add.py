@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from mdn import nets
 from mdn.errors import FileError, ModelError, UsageError
+from mdn.io.atomic import swap_folder
 from mdn.nets.official import convert_skip, convert_swinir
 from mdn.nets.shapes import convert_unet
 from mdn.registry import store
@@ -81,7 +82,7 @@ def add(
             _take_file(source, staging, name, arch, dict(options or {}))
         _describe(staging, dict(about or {}))
         _try_out(load(read_card(staging, "user"), torch.device("cpu")), source)
-        _swap(staging, place)
+        swap_folder(staging, place)
     except OSError as error:
         raise FileError(place, f"cannot be written: {error.strerror or error}") from error
     finally:
@@ -257,20 +258,6 @@ def _try_out(net: Any, source: Path) -> None:
         output = net(picture, **told)
     if output.shape != picture.shape or not bool(output.isfinite().all()):
         raise ModelError(f"{source}: the net gives no finite picture")
-
-
-def _swap(staging: Path, place: Path) -> None:
-    """Two renames: never half a model under its name."""
-    former = staging.with_suffix(".old")
-    if place.exists():
-        place.rename(former)
-    try:
-        staging.rename(place)
-    except OSError:
-        if former.exists():
-            former.rename(place)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def _line(error: BaseException) -> str:

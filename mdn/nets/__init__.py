@@ -6,16 +6,19 @@ from typing import Any
 
 from torch import nn
 
+from mdn.nets.meter import Meter, MeterConfig
 from mdn.nets.skip import Skip, SkipConfig
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.nets.unet import UNet, UNetConfig
 
 # An explicit list: what is not named here does not exist.
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
+    "meter": (MeterConfig, Meter),
     "mpi-skip": (SkipConfig, Skip),
     "swinir-masked": (SwinIRConfig, SwinIR),
     "unet": (UNetConfig, UNet),
 }
+METERS = frozenset({"meter"})  # say how strong the noise is, and take none out
 FILLERS = frozenset({"mpi-skip"})  # rebuild masked samples, and say nothing of those they see
 
 

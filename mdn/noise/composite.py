@@ -41,19 +41,20 @@ def mixture(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
 # --- JPEG after noise -------------------------------------------------------------------------
 
 
-def _through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8, encoded and decoded again (colours at half resolution)."""
+def _through_jpeg(picture: np.ndarray, quality: int, halved: bool) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8, encoded and decoded again."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=quality)
+    Image.fromarray(picture).save(stream, "JPEG", quality=quality, subsampling=2 if halved else 0)
     return np.asarray(Image.open(stream))
 
 
-def jpeg(x: Tensor, quality: Level) -> Tensor:
+def jpeg(x: Tensor, quality: Level, *, halved: bool = True) -> Tensor:
     """x with the artefacts of a JPEG of this quality (1 to 100); no randomness.
 
     The codec sees x clipped and rounded to 8 bits; what it changes there is added to x, so that
     finer depth and values outside [0, 1] live on. RGB is coded as colour, else channel by channel.
     quality: one number, or a tensor with one for each picture.
+    halved: colours at half resolution, as most programs have it.
     """
     pictures = x.reshape(-1, *x.shape[-3:])
     if pictures.shape[1] != 3:
@@ -62,7 +63,9 @@ def jpeg(x: Tensor, quality: Level) -> Tensor:
     planes = coded.permute(0, 2, 3, 1).squeeze(-1).cpu().numpy()
     wanted = torch.as_tensor(quality, dtype=torch.float32).flatten().cpu().round().to(torch.int64)
     each = wanted.repeat_interleave(len(planes) // wanted.numel()).tolist()
-    decoded = np.stack([_through_jpeg(p, int(q)) for p, q in zip(planes, each, strict=True)])
+    decoded = np.stack(
+        [_through_jpeg(p, int(q), halved) for p, q in zip(planes, each, strict=True)]
+    )
     change = torch.from_numpy(decoded.astype(np.int16) - planes.astype(np.int16))
     change = change.reshape(len(planes), *x.shape[-2:], -1).permute(0, 3, 1, 2)
     return x + change.reshape(x.shape).to(x) / 255

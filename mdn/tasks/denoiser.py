@@ -20,7 +20,7 @@ from mdn.errors import UsageError
 from mdn.registry import quality, store
 from mdn.registry.cards import Card
 from mdn.registry.load import load as load_net
-from mdn.tasks import doubt, stripes
+from mdn.tasks import doubt, metered, stripes
 from mdn.tasks.counts import Measured, mending, spaced
 from mdn.tasks.grain import REACH, grained
 from mdn.tasks.passes import WAYS, ensemble, in_channels, turned
@@ -55,6 +55,11 @@ class Denoiser:
             raise UsageError(
                 f"--model {self.card.name}: fills masks, and denoises only what it was fitted to;"
                 f" mdn zeroshot -m {self.card.name} does that"
+            )
+        if self.card.arch in nets.METERS:
+            raise UsageError(
+                f"--model {self.card.name}: says how strong the noise is, and takes none out;"
+                " the models for photos ask it"
             )
         self.passes = settings.passes or chosen.passes
         self._note = chosen.note
@@ -151,8 +156,9 @@ class Denoiser:
         told = Told(0.0)
         if self.is_told:
             banding = stripes.find(page, coding.encode)
-            told = replace(self.told(look(page, coding.encode, banding)), banding=banding)
-            told = self._believed(told, page, coding)
+            sample = look(page, coding.encode, banding)
+            told = replace(self.told(sample), banding=banding)
+            told = self.reconsidered(told, sample, page, coding)
         infer = self.showing(lambda: told, apart=False)
         if told.scales:
             change = self._coarser(half_of(page, coding.encode, told.banding), told.scales[1:])
@@ -165,10 +171,24 @@ class Denoiser:
             infer, self.needs, self.runtime, page, coding.encode, coding.decode, progress, aside
         )
 
+    def reconsidered(self, told: Told, sample: Tensor, page: np.ndarray, coding: Display) -> Told:
+        """The same, or what another look makes of it where the estimate leaves room for doubt.
+
+        The meter is asked for a net that has seen several kinds of noise, as the meter has. One
+        that stands for a single kind is not helped so: its own answer is looked at.
+        """
+        if not doubt.doubtful(told, faint=self.card.knows_several):
+            return told
+        if not self.card.knows_several:
+            return self._believed(told, page, coding)
+        found = metered.asked(told, metered.readings(sample))
+        if doubt.grainy(told):  # film grain is nothing that the meter knows
+            believed = self._believed(told, page, coding)
+            found = max(found, believed, key=lambda each: each.share * each.level)
+        return found
+
     def _believed(self, told: Told, page: np.ndarray, coding: Display) -> Told:
         """The same, weakened until the net finds such noise in parts of the page; see `doubt`."""
-        if not doubt.doubtful(told):
-            return told
         plain = copy.copy(self)
         plain.settings, plain.passes = replace(self.settings, jobs=(), detail=0.0, strength=1.0), 1
         parts = [

@@ -27,6 +27,7 @@ TAKEN = 0.72  # ..and usually takes out at the true level
 # Without power at coarse scales, and not the same in all channels: that is mostly noise, of which
 # one that a net never saw, such as film grain, is not found well either.
 COARSE, COLOUR, LIKELY = 1.0, 0.36, 0.38
+GRAINY = 0.8  # such power below which hardly any texture lies
 # What the net takes from blocks of this side: the middle one's over the strongest, and the flattest
 # tenth's over the level, and half of how much of its channels' own the noise is: above 1.6 for
 # smooth noise, and 0.8 to 1.4 for texture.
@@ -37,12 +38,22 @@ ROUNDS = 8
 PARTS, SIDE = 3, 96  # windows along each side, and pixels of theirs; a multiple of 4
 
 
-def doubtful(told: Told) -> bool:
-    """Whether the picture leaves room for doubt."""
+def doubtful(told: Told, *, faint: bool = False) -> bool:
+    """Whether the picture leaves room for doubt; with `faint`, also where little was seen."""
     seen = told.seen
-    if seen is None or told.usual is not None or told.share == 0:
+    if seen is None or told.usual is not None:
         return False
-    return seen.correlated or seen.texture > TEXTURED
+    if told.share < 1 and faint:
+        return True
+    return told.share > 0 and (seen.correlated or seen.texture > TEXTURED)
+
+
+def grainy(told: Told) -> bool:
+    """Whether neighbours share it, with as little power at coarse scales as film grain has."""
+    seen = told.seen
+    if seen is None or not seen.correlated or seen.coarse is None or seen.colour is None:
+        return False
+    return seen.coarse < GRAINY and seen.colour > COLOUR
 
 
 def believed(told: Told, taken: Callable[[Told], float]) -> Told:

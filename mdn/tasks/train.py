@@ -19,6 +19,7 @@ from mdn.training import curves, recipe_files
 from mdn.training import recipe as recipes
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.loop import Trainer
+from mdn.training.meters import MeterWatch
 from mdn.training.processes import Processes, join, leave
 from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes, load_scenes
@@ -162,14 +163,16 @@ def _prepare(
 
 def _pictures(
     settings: Settings, recipe: recipes.Recipe, device: torch.device, report: Report
-) -> tuple[Crops, Watch]:
+) -> tuple[Crops, Watch | MeterWatch]:
     pictures = load_pictures(recipe.data.sources, settings.data)
     training, held_out = split(pictures, recipe.data.hold_out)
-    crops = Crops(training, recipe.data.crop, device)
+    crops = Crops(training, recipe.data.crop, device, recipe.data.scales)
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
     to_watch = _to_watch(recipe, held_out, settings.data)
+    if recipe.metered:
+        return crops, MeterWatch(to_watch, recipe.watch, device)
     return crops, Watch(to_watch, recipe.watch, device, recipe.mask)
 
 

@@ -57,11 +57,11 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     count = recipe.optim.batch // recipe.optim.groups
     clean = crops.draw(count, generator)
     single = recipe.channels == 1
-    gray = single or _toss(generator) < recipe.data.gray
+    gray = single or toss(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
-    contrast = _draw_contrast(recipe, count, generator).to(clean.device)
-    row = _draw_row(recipe, generator)
+    contrast = draw_contrast(recipe, count, generator).to(clean.device)
+    row = draw_row(recipe, generator)
     if row.kind == PHOTONS:  # contrast and clipping are then those of counted light
         return _draw_photons(recipe, row, clean, generator)
     clean = MIDDLE + (clean - MIDDLE) * contrast
@@ -73,24 +73,26 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     if gray and not single:
         clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
     keep = None
-    if _toss(generator) < recipe.mask.share:
+    if toss(generator) < recipe.mask.share:
         keep = _draw_masks(recipe, clean, generator)
     return Sample(noisy, clean, keep, level, draw_seeds(count, generator).to(clean.device))
 
 
-def _toss(generator: torch.Generator) -> float:
+def toss(generator: torch.Generator) -> float:
+    """A number in [0, 1)."""
     return torch.rand((), generator=generator).item()
 
 
-def _draw_contrast(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:
+def draw_contrast(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:
     """(count, 1, 1, 1) factors on the contrast, evenly spread over low..high by their logarithm."""
     low, high = recipe.contrast.low, recipe.contrast.high
-    if _toss(generator) >= recipe.contrast.share:
+    if toss(generator) >= recipe.contrast.share:
         return torch.ones(count, 1, 1, 1)
     return low * (high / low) ** torch.rand(count, 1, 1, 1, generator=generator)
 
 
-def _draw_row(recipe: Recipe, generator: torch.Generator) -> NoiseRecipe:
+def draw_row(recipe: Recipe, generator: torch.Generator) -> NoiseRecipe:
+    """One of the recipe's kinds of noise, by their weights."""
     weights = torch.tensor([row.weight for row in recipe.noise])
     return recipe.noise[int(torch.multinomial(weights, 1, generator=generator))]
 
@@ -101,7 +103,7 @@ def _draw_photons(
     """A group of stabilised counts, gray; the level is off by as much as an estimate may be."""
     noisy, target, level = photons.draw(clean, row.low, row.high, generator)
     keep = None
-    if _toss(generator) < recipe.mask.share:
+    if toss(generator) < recipe.mask.share:
         keep = _draw_masks(recipe, target, generator)
     error = torch.randn(len(level), 1, 1, 1, generator=generator).to(level)
     level = level * torch.exp(recipe.level_error * error)
@@ -120,7 +122,7 @@ def _add_noise(
     told = _told(recipe, row.kind, noisy - clean, generator)
     # Files hold clipped and rounded values; the classical protocol measures on unclipped ones. A
     # picture of other contrast is cut off at the ends of its own range.
-    if _toss(generator) < recipe.clip_share:
+    if toss(generator) < recipe.clip_share:
         stretched = (MIDDLE + (noisy - MIDDLE) / contrast).clamp(0, 1)
         if recipe.rounded:
             stretched = (stretched * 255).round() / 255
@@ -146,7 +148,7 @@ def _draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Te
     """Bernoulli masks of pixels or of single samples; the ratio differs from crop to crop."""
     count, channels, height, width = clean.shape
     several = recipe.mask.samples > 0
-    planes = channels if several and _toss(generator) < recipe.mask.samples else 1
+    planes = channels if several and toss(generator) < recipe.mask.samples else 1
     low, high = recipe.mask.low, recipe.mask.high
     ratio = low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
     drawn = torch.rand(count, planes, height, width, generator=generator)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -65,12 +66,20 @@ class Crops:
     Args:
         pictures: uint8 (3, H, W) each; those smaller than a crop are left out.
         size: side of a crop, pixels.
+        scales: the smallest and largest factor of the picture's size at which a crop may be taken,
+            drawn evenly by its logarithm; none: at its own.
 
     Raises:
         UsageError: no picture is large enough.
     """
 
-    def __init__(self, pictures: list[Tensor], size: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        pictures: list[Tensor],
+        size: int,
+        device: torch.device,
+        scales: tuple[float, ...] = (),
+    ) -> None:
         large = [p for p in pictures if min(p.shape[1:]) >= size]
         if not large:
             raise UsageError(
@@ -78,23 +87,48 @@ class Crops:
                 " lower [data] crop or add larger pictures"
             )
         self.left_out = len(pictures) - len(large)
-        self.size = size
+        self.size, self.scales = size, scales
         self.pictures = [p.to(device) for p in large]
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """`count` crops as float32 (count, 3, size, size) in 0..1; a CPU generator."""
-        dice = torch.rand(count, 5, generator=generator).tolist()
+        dice = torch.rand(count, 6 if self.scales else 5, generator=generator).tolist()
         crops = torch.stack([self._one(*row) for row in dice])
         return crops.float() / 255
 
-    def _one(self, which: float, down: float, across: float, flip: float, turn: float) -> Tensor:
+    def _one(
+        self, which: float, down: float, across: float, flip: float, turn: float, zoom: float = 0.0
+    ) -> Tensor:
         picture = self.pictures[int(which * len(self.pictures))]
-        top = int(down * (picture.shape[1] - self.size + 1))
-        left = int(across * (picture.shape[2] - self.size + 1))
-        crop = picture[:, top : top + self.size, left : left + self.size]
+        side = self._side(picture, zoom)
+        top = int(down * (picture.shape[1] - side + 1))
+        left = int(across * (picture.shape[2] - side + 1))
+        crop = picture[:, top : top + side, left : left + side]
+        if side != self.size:
+            crop = _resized(crop, self.size)
         if flip < 0.5:
             crop = crop.flip(2)
         return torch.rot90(crop, int(turn * 4), (1, 2))
+
+    def _side(self, picture: Tensor, zoom: float) -> int:
+        """Of the square that a crop is made from."""
+        if not self.scales:
+            return self.size
+        low, high = self.scales
+        return min(round(self.size / (low * (high / low) ** zoom)), *picture.shape[1:])
+
+
+def _resized(crop: Tensor, size: int) -> Tensor:
+    """uint8 (C, n, n) -> (C, size, size), bicubic and without aliases."""
+    shape = (size, size)
+    larger = F.interpolate(crop[None].float(), shape, mode="bicubic", antialias=True)[0]
+    return larger.round().clamp(0, 255).to(crop.dtype)
+
+
+def middle(picture: Tensor, size: int) -> Tensor:
+    """The square of that side in the middle of (C, H, W)."""
+    top, left = (picture.shape[1] - size) // 2, (picture.shape[2] - size) // 2
+    return picture[:, top : top + size, left : left + size]
 
 
 def _decode(path: Path) -> Tensor:

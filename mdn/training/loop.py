@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry.write import write_card
-from mdn.training import checkpoint
+from mdn.training import checkpoint, meters
 from mdn.training.build import build, check_memory, too_large
 from mdn.training.corrupt import Sample, draw_group
 from mdn.training.data import Crops
@@ -48,7 +48,7 @@ class Trainer:
         recipe: Recipe,
         folder: Path,
         crops: Crops | Scenes,
-        watch: Watch | RenderWatch,
+        watch: Watch | RenderWatch | meters.MeterWatch,
         processes: Processes,
         precision: torch.dtype | None,
     ) -> None:
@@ -153,6 +153,11 @@ class Trainer:
         if self.recipe.contrast.share:
             low, high = self.recipe.contrast.low, self.recipe.contrast.high
             seen.append(f"contrast times {low:g}-{high:g} on {self.recipe.contrast.share:g} of it")
+        if self.recipe.data.enlarged:
+            seen.append(f"enlarged with its noise on {self.recipe.data.enlarged:g} of it")
+        if self.recipe.jpeg.share:
+            jpeg = self.recipe.jpeg
+            seen.append(f"jpeg {jpeg.low:g}-{jpeg.high:g} on {jpeg.share:g} of it")
         if self.recipe.rendered:
             seen = [f"path tracing, {row.low:g}-{row.high:g} spp" for row in self.recipe.noise]
         sources = "crops of " + ", ".join(self.recipe.data.sources)
@@ -163,7 +168,8 @@ class Trainer:
             "noise_seen": seen,
             "precisions": ["fp32", "bf16"],
             "domain": self._domain(),
-            "scores": {"held-out training pictures, PSNR": scores} if scores else {},
+            "scores": {self.watch.title: scores} if scores else {},
+            **({"hidden": True} if self.recipe.metered else {}),  # it is no denoiser to choose
         } | self.recipe.about
 
     def _domain(self) -> str:
@@ -254,11 +260,15 @@ class Trainer:
         numbers = range(first, first + share)
         if isinstance(self.crops, Scenes):
             return _join([self.crops.draw_group(self.recipe, self.step, at) for at in numbers])
-        return _join([draw_group(self.recipe, self.crops, self.step, at) for at in numbers])
+        draw = meters.draw_group if self.recipe.metered else draw_group
+        return _join([draw(self.recipe, self.crops, self.step, at) for at in numbers])
 
     def _loss(self, sample: Sample) -> Tensor:
         """Mean over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone."""
         noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
+        if self.recipe.metered:
+            with self._autocast():
+                return meters.loss(self.forward(noisy), sample)
         with self._autocast():
             if self.net.seeded:
                 output = self.forward(noisy, seed=sample.seeds)

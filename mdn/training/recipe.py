@@ -9,6 +9,7 @@ from typing import Any
 
 from mdn import noise
 from mdn.errors import UsageError
+from mdn.nets import METERS
 from mdn.registry.cards import APART
 from mdn.training import recipe_files
 
@@ -29,6 +30,10 @@ class DataRecipe:
         crop: side of the square crops, pixels.
         gray: share of the batch turned to gray, with one noise for all channels.
         hold_out: every n-th picture of the sorted names is kept for validation.
+        scales: smallest and largest factor of the pictures' size at which crops are taken; none: at
+            their own.
+        enlarged: share of the batch that is enlarged after noise was added; for a net that measures
+            noise only.
         textures: where the sources are renders, image folders or shards to take detail from.
     """
 
@@ -36,6 +41,8 @@ class DataRecipe:
     crop: int = 96
     gray: float = 0.0
     hold_out: int = 25
+    scales: tuple[float, ...] = ()
+    enlarged: float = 0.0
     textures: tuple[str, ...] = ()
 
 
@@ -72,6 +79,19 @@ class ContrastRecipe:
     share: float = 0.0
     low: float = 1.0
     high: float = 1.0
+
+
+@dataclass(frozen=True)
+class JpegRecipe:
+    """A `share` of the batch goes through JPEGs of quality low..high after the noise.
+
+    A share `halved` of those have colour at half resolution. For a net that measures noise only.
+    """
+
+    share: float = 0.0
+    low: float = 60.0
+    high: float = 99.0
+    halved: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -143,6 +163,7 @@ class Recipe:
     net: dict[str, Any] = field(default_factory=dict)
     mask: MaskRecipe = MaskRecipe()
     contrast: ContrastRecipe = ContrastRecipe()
+    jpeg: JpegRecipe = JpegRecipe()
     optim: OptimRecipe = OptimRecipe()
     watch: WatchRecipe = WatchRecipe()
     about: dict[str, str] = field(default_factory=dict)
@@ -158,6 +179,11 @@ class Recipe:
     def rendered(self) -> bool:
         """Whether its sources are renders, noise and all."""
         return any(row.kind == SAMPLES for row in self.noise)
+
+    @property
+    def metered(self) -> bool:
+        """Whether its net says how strong the noise is."""
+        return self.arch in METERS
 
     @property
     def channels(self) -> int:
@@ -190,6 +216,7 @@ def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recip
         ("data", DataRecipe),
         ("mask", MaskRecipe),
         ("contrast", ContrastRecipe),
+        ("jpeg", JpegRecipe),
         ("optim", OptimRecipe),
         ("watch", WatchRecipe),
     ):
@@ -241,6 +268,7 @@ def _typed(value: Any, f: Any, where: str) -> Any:
 def _check(recipe: Recipe, where: str) -> None:
     """The numbers must fit together before hours are spent on them."""
     optim, data, mask, contrast = recipe.optim, recipe.data, recipe.mask, recipe.contrast
+    jpeg = recipe.jpeg
     problems = [
         (not data.sources, "[data] sources is empty"),
         (data.crop < 8, "[data] crop must be at least 8 pixels"),
@@ -266,6 +294,15 @@ def _check(recipe: Recipe, where: str) -> None:
         (not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"),
         (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),
         (any(row.weight <= 0 for row in recipe.noise), "[[noise]] weight must be above 0"),
+        (not _rising(data.scales or (1.0, 1.0)), "[data] scales = [low, high], 0 < low <= high"),
+        (not 0 <= jpeg.share <= 1, "[jpeg] share is between 0 and 1"),
+        (not 1 <= jpeg.low <= jpeg.high <= 100, "[jpeg] needs 1 <= low <= high <= 100"),
+        (not 0 <= data.enlarged <= 1, "[data] enlarged is a share between 0 and 1"),
+        (
+            (jpeg.share or data.enlarged) and not recipe.metered,
+            "[jpeg] and [data] enlarged are for a net that measures noise",
+        ),
+        (recipe.metered and recipe.mask.share, "a net that measures noise goes with no masks"),
         (recipe.watch.every < 1, "[watch] every must be at least 1"),
         (recipe.watch.pictures < 1, "[watch] pictures must be at least 1"),
         (not recipe.noise, "at least one [[noise]] table is needed"),
@@ -288,6 +325,10 @@ def _check(recipe: Recipe, where: str) -> None:
             noise.get(kind).check(level)
     except (UsageError, TypeError, ValueError) as error:
         raise UsageError(f"{where}: [[noise]] or [watch] rows: {error}") from error
+
+
+def _rising(scales: tuple[float, ...]) -> bool:
+    return len(scales) == 2 and 0 < scales[0] <= scales[1]
 
 
 def _check_rendered(recipe: Recipe, where: str) -> None:

@@ -22,6 +22,8 @@ class RenderWatch:
         UsageError: a scene lacks a render of the wanted number of samples.
     """
 
+    title = "held-out training pictures, PSNR"
+
     def __init__(self, scenes: dict[str, Scene], recipe: WatchRecipe, device: torch.device) -> None:
         self.device, self.rows = device, recipe.rows
         self.clean = [_middle(scene, recipe.crop) for scene in list(scenes.values())]

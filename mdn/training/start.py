@@ -17,7 +17,7 @@ CELL = 4  # a plane is four at half resolution: see nets.unet
 
 
 def begin_from(net: nn.Module, path: Path) -> None:
-    """Give the net the weights of a file, which may be those of a net without guides or in colour.
+    """Give the net the weights of a file: another's without guides, in colour or of fewer blocks.
 
     Raises:
         UsageError: they cannot be read, or are another net's.
@@ -26,7 +26,8 @@ def begin_from(net: nn.Module, path: Path) -> None:
         with safe_open(path, "pt") as file:
             config = json.loads((file.metadata() or {}).get("config", "{}"))
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        net.load_state_dict(_with_guides(net, _without_colours(net, state, config)))
+        state = _with_guides(net, _without_colours(net, state, config))
+        net.load_state_dict(_with_blocks(net, state, config))
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
@@ -70,3 +71,22 @@ def _with_guides(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if missing != CELL * guides:
         return state
     return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}
+
+
+def _with_blocks(
+    net: nn.Module, state: dict[str, Tensor], config: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Weights of a U-Net for one with more blocks in its stages, which give back what they get.
+
+    The deeper net begins as the same function: the last kernel of each new block is zero (Chen et
+    al., "Net2Net", ICLR 2016, section 2.3).
+    """
+    before, after = config.get("blocks"), getattr(net.config, "blocks", None)
+    same = config.get("widths") == list(getattr(net.config, "widths", ()))
+    if not before or not after or not same:
+        return state
+    if len(before) != len(after) or any(b > a for b, a in zip(before, after, strict=True)):
+        return state
+    new = {key: value for key, value in net.state_dict().items() if key not in state}
+    closed = {key: torch.zeros_like(value) for key, value in new.items() if ".second." in key}
+    return state | new | closed

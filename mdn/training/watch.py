@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mdn import noise
 from mdn.training.corrupt import IMPULSIVE, generator_for
+from mdn.training.data import middle
 from mdn.training.recipe import MaskRecipe, WatchRecipe
 
 
@@ -17,6 +18,8 @@ class Watch:
     noise is drawn each time, so that figures compare within and across runs. For a net that learns
     to fill masks alone, the figures are those of the samples that such a mask hides.
     """
+
+    title = "held-out training pictures, PSNR"
 
     def __init__(
         self,
@@ -29,7 +32,7 @@ class Watch:
         self.device = device
         fitting = [p for p in pictures if min(p.shape[1:]) >= recipe.crop]
         step = max(1, len(fitting) // recipe.pictures)  # spread over all sources
-        self.clean = [_middle(p, recipe.crop).float() / 255 for p in fitting[::step]]
+        self.clean = [middle(p, recipe.crop).float() / 255 for p in fitting[::step]]
         self.clean = self.clean[: recipe.pictures]
         self.rows = recipe.rows if self.clean else ()
 
@@ -74,8 +77,3 @@ def _keep(mask: MaskRecipe, clean: Tensor, generator: torch.Generator) -> Tensor
     planes = clean.shape[0] if mask.samples > 0 else 1
     drawn = torch.rand(1, planes, *clean.shape[1:], generator=generator)
     return (drawn >= (mask.low + mask.high) / 2).float()
-
-
-def _middle(picture: Tensor, size: int) -> Tensor:
-    top, left = (picture.shape[1] - size) // 2, (picture.shape[2] - size) // 2
-    return picture[:, top : top + size, left : left + size]

@@ -122,7 +122,8 @@ def test_a_clean_picture_of_nothing_but_texture_loses_less(
     for rounds, uneven_ in ((0, False), (doubt.ROUNDS, False), (doubt.ROUNDS, True)):
         monkeypatch.setattr(doubt, "ROUNDS", rounds)
         monkeypatch.setattr(doubt, "uneven", uneven if uneven_ else lambda *_: False)
-        denoiser = denoise.Denoiser(denoise.Settings((), "photo", device="cpu", precision="fp32"))
+        settings = denoise.Settings((), "generalist-s15", device="cpu", precision="fp32")
+        denoiser = denoise.Denoiser(settings)
         change = denoiser.page(page, lambda share: None).astype(float) - page
         losses.append(float((change**2).mean()))
         assert denoiser.heard is not None

@@ -47,3 +47,22 @@ def test_another_net_is_refused(write_recipe: Recipes, tmp_path: Path) -> None:
     path = write_recipe(seed='3\nstart = "wide.safetensors"')
     with pytest.raises(UsageError, match="cannot start from these weights"):
         build(load(path, {"net": {"channels": 1, "levelled": True}}))
+
+
+def test_a_deeper_net_begins_as_the_shallower_one(write_recipe: Recipes, tmp_path: Path) -> None:
+    shallow = _random(tmp_path / "shallow.safetensors")
+    path = write_recipe(seed='3\nstart = "shallow.safetensors"')
+    config = {"widths": [4, 8], "blocks": [3, 2], "levelled": True}
+    deep = build(load(path, {"net": config}))
+    x, level = torch.rand(2, 3, 16, 16), torch.rand(2, 1, 1, 1)
+    assert torch.equal(deep(x, level=level), shallow(x, level=level))
+    added = [value for key, value in deep.state_dict().items() if key not in shallow.state_dict()]
+    assert len(added) == 2 * 2 * 2 + 2 * 1  # blocks of two kernels: two a coder, one in the body
+    assert all(bool(value.any()) for value in added[::2])  # the first kernel is not: it must learn
+
+
+def test_blocks_are_not_taken_away(write_recipe: Recipes, tmp_path: Path) -> None:
+    _random(tmp_path / "deep.safetensors", blocks=(2, 1))
+    path = write_recipe(seed='3\nstart = "deep.safetensors"')
+    with pytest.raises(UsageError, match="cannot start from these weights"):
+        build(load(path, {"net": {"widths": [4, 8], "blocks": [1, 1], "levelled": True}}))

@@ -179,11 +179,12 @@ class ZeroShot(Denoiser):
         """See Denoiser; fits first, where a fit is expected to gain."""
         encode: Encode = Display(page.dtype).encode
         banding = stripes.find(page, encode) if self.is_told else None
-        told = replace(self.told(look(page, encode, banding)), banding=banding)
+        sample = look(page, encode, banding)
+        told = replace(self.told(sample), banding=banding)
         if self.ability is Start.IS_TOLD:
             unfitted = copy.copy(self)
             unfitted.fitted, unfitted.plan = None, Plan()
-            told = unfitted._believed(told, page, Display(page.dtype))
+            told = unfitted.reconsidered(told, sample, page, Display(page.dtype))
         # What is the same in a whole row cannot be learnt from a crop: it is taken out before.
         whole = page if banding is None else stripes.without(page, encode, banding)
         regions = regions_of(whole)

@@ -10,7 +10,7 @@ from mdn.registry.cards import Card
 
 QUALITIES = ("fast", "balanced", "best")
 USUAL = "balanced"
-LOOKS = 8  # of the usual model, where no better one is there: the picture turned and mirrored
+LOOKS = 8  # at the picture, turned and mirrored, where time does not matter
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def choose(quality: str, domain: str = "display") -> Choice:
     wanted = domain if usual != store.DEFAULT else "display"
     found = [card for card in store.list_cards() if _fits(card, quality, wanted)]
     if found:
-        return Choice(min(found, key=lambda card: (card.origin != "user", card.name)).name)
+        name = min(found, key=lambda card: (card.origin != "user", card.name)).name
+        return Choice(name, LOOKS if quality == "best" else 1)
     if quality == "best":
         note = f"--quality best: there is no finer model, so {usual} looks {LOOKS} times"
         return Choice(usual, LOOKS, note)

@@ -106,8 +106,13 @@ class Meter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The level of each picture of the batch."""
-        levels, trust = (part.flatten(1) for part in self.cells(x))
-        return (levels * trust.softmax(1)).sum(1)
+        levels, trust = self.cells(x)
+        return pooled(levels.flatten(1), trust.flatten(1))
+
+
+def pooled(levels: Tensor, trust: Tensor) -> Tensor:
+    """What cells (..., n) say together: (...)."""
+    return (levels * trust.softmax(-1)).sum(-1)
 
 
 def level(said: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ def _reading(x: Tensor) -> float:
     levels, trust = (
         torch.cat([part.flatten() for part in each]) for each in zip(*parts, strict=True)
     )
-    return float(meter.level((levels * trust.softmax(0)).sum()))
+    return float(meter.level(meter.pooled(levels, trust)))
 
 
 def _starts(length: int) -> list[int]:

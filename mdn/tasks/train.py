@@ -163,7 +163,7 @@ def _prepare(
 
 def _pictures(
     settings: Settings, recipe: recipes.Recipe, device: torch.device, report: Report
-) -> tuple[Crops, Watch | MeterWatch]:
+) -> tuple[Crops, Watch]:
     pictures = load_pictures(recipe.data.sources, settings.data)
     training, held_out = split(pictures, recipe.data.hold_out)
     crops = Crops(training, recipe.data.crop, device, recipe.data.scales)

@@ -48,7 +48,7 @@ class Trainer:
         recipe: Recipe,
         folder: Path,
         crops: Crops | Scenes,
-        watch: Watch | RenderWatch | meters.MeterWatch,
+        watch: Watch | RenderWatch,
         processes: Processes,
         precision: torch.dtype | None,
     ) -> None:

@@ -8,9 +8,6 @@ does to a picture counts as none. Some are enlarged, noise and all: neighbours t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,8 +16,9 @@ from mdn import noise
 from mdn.nets import meter
 from mdn.noise.composite import jpeg
 from mdn.training.corrupt import MIDDLE, Sample, draw_contrast, draw_row, generator_for, toss
-from mdn.training.data import Crops, middle
-from mdn.training.recipe import JpegRecipe, Recipe, WatchRecipe
+from mdn.training.data import Crops
+from mdn.training.recipe import JpegRecipe, Recipe
+from mdn.training.watch import Watch
 
 TOLERANCE = 0.3  # error in log2 below which the loss is quadratic
 ZOOM = 1.2, 3.0  # of noisy pictures that are enlarged
@@ -41,7 +39,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     noisy = noise.add(clean, row.kind, row.low + (row.high - row.low) * spread, generator)
     if toss(generator) < GRAY_NOISE:
         noisy = clean + (noisy - clean).mean(1, keepdim=True)
-    if toss(generator) < recipe.data.enlarged:
+    if recipe.data.enlarged and toss(generator) < recipe.data.enlarged:
         zoom = ZOOM[0] * (ZOOM[1] / ZOOM[0]) ** toss(generator)
         noisy, clean = (_enlarged(x, zoom) for x in (noisy, clean))
     coded = toss(generator) < recipe.jpeg.share
@@ -59,7 +57,7 @@ def loss(said: Tensor, sample: Sample) -> Tensor:
     return F.smooth_l1_loss(said.float(), meter.said(sample.level.flatten()), beta=TOLERANCE)
 
 
-class MeterWatch:
+class MeterWatch(Watch):
     """Mean error of the level, 0-255 scale, on held-out pictures; one figure a row of the recipe.
 
     A row of level 0 counts the noise of clean pictures, which is all error. Noisy pictures are
@@ -68,20 +66,8 @@ class MeterWatch:
 
     title = "held-out training pictures, mean error of the level of 0-255"
 
-    def __init__(self, pictures: Sequence[Tensor], recipe: WatchRecipe, device: torch.device):
-        self.device = device
-        fitting = [p for p in pictures if min(p.shape[1:]) >= recipe.crop]
-        step = max(1, len(fitting) // recipe.pictures)  # spread over all sources
-        self.clean = [middle(p, recipe.crop).float() / 255 for p in fitting[::step]]
-        self.clean = self.clean[: recipe.pictures]
-        self.rows = recipe.rows if self.clean else ()
-
-    def names(self) -> list[str]:
-        """Column names of the log."""
-        return [f"{kind}-{level:g}" for kind, level in self.rows]
-
     @torch.no_grad()
-    def measure(self, net: nn.Module, autocast: AbstractContextManager[object]) -> dict[str, float]:
+    def measure(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
         """{row: mean error}."""
         scores = {}
         for name, (kind, level) in zip(self.names(), self.rows, strict=True):

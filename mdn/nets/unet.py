@@ -28,6 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mdn.nets import fused
+
 MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutral
 
 
@@ -75,7 +77,15 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if fused.usable(x):
+            return fused.conv_add(fused.conv_relu(x, self.first.weight), self.second.weight, x)
         return self.second(F.relu(self.first(x), inplace=True)).add_(x)
+
+
+def _halved(x: Tensor) -> Tensor:
+    """x in the precision that autocast would bring it to, for less to move."""
+    kind = x.device.type
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
 def _stage(width: int, blocks: int) -> nn.Sequential:
@@ -148,19 +158,23 @@ class UNet(nn.Module):
             raise ValueError("a levelled net, and no other, needs the level of the noise")
         centred = x - MIDDLE
         doubts = self.config.channels if self.config.sampled else 1
-        if keep is None:
-            doubt = torch.zeros_like(centred[:, :doubts])
+        planes, kernel = [centred], self.head.weight
+        if keep is None:  # planes of zeros: left out, and what they would be multiplied with
+            first = 4 * self.config.channels
+            kernel = torch.cat([kernel[:, :first], kernel[:, first + 4 * doubts :]], 1)
         else:
-            centred, doubt = centred * keep, 1 - keep.to(centred.dtype)
-        planes = [centred, doubt.expand(-1, doubts, -1, -1)]
+            centred = centred * keep
+            doubt = 1 - keep.to(centred.dtype)
+            planes = [centred, doubt.expand(-1, doubts, -1, -1)]
         if level is not None:
             planes.append(level.to(centred.dtype).expand_as(centred[:, :1]))
         if self.config.guides:
             count = self.config.guides
             none = torch.zeros_like(centred[:, :1]).expand(-1, count, -1, -1)
             planes.append(none if guide is None else guide.to(centred.dtype))
-        h = F.pixel_unshuffle(torch.cat(planes, 1), 2)
-        h = self.head(h.contiguous(memory_format=torch.channels_last))
+        h = _halved(torch.cat(planes, 1))
+        h = F.pixel_unshuffle(h.contiguous(memory_format=torch.channels_last), 2)
+        h = F.conv2d(h, kernel, padding=1)
         skips = []
         for encode, down in zip(self.encoders, self.downs, strict=True):
             h = encode(h)

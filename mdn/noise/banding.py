@@ -80,11 +80,18 @@ def steps(strip: Tensor, *, apart: bool = True) -> Tensor:
     cut = (strip <= 0) | (strip >= 1)
     change = strip[:, 1:] - strip[:, :-1]
     change = change.masked_fill(cut[:, 1:] | cut[:, :-1], torch.nan)
-    together = change.transpose(0, 1).flatten(1)
-    found = together.nanmedian(1).values[None]
+    found = _median(change.transpose(0, 1).flatten(1))[None]
     if apart:
-        found = torch.cat([found, change.nanmedian(2).values])
+        found = torch.cat([found, _median(change)])
     return found.nan_to_num(0.0)
+
+
+def _median(values: Tensor) -> Tensor:
+    """As nanmedian over the last axis; numpy's sort of short rows is several times faster."""
+    ordered = np.sort(values.numpy(), -1)  # NaNs come last
+    count = (~np.isnan(ordered)).sum(-1, keepdims=True)
+    middle = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, -1)
+    return torch.from_numpy(middle[..., 0])
 
 
 def is_banded(found: Tensor) -> bool:

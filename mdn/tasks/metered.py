@@ -89,7 +89,8 @@ def _changed(told: Told, levels: tuple[float, ...], share: float) -> Told:
     scales = levels if len(levels) > 1 else ()
     sigma = (255 * levels[0],) * len(told.seen.sigma)
     seen = replace(told.seen, sigma=sigma, correlated=bool(scales))
-    return replace(told, level=levels[0], stabiliser=None, scales=scales, share=share, seen=seen)
+    told = replace(told, curve=None, stabiliser=None, scales=scales, share=share, seen=seen)
+    return replace(told, level=levels[0])
 
 
 @functools.cache

@@ -4,8 +4,8 @@ Banding is taken out first (`stripes`). Three things are told, each a function o
 so that tiles agree:
 
 - how strong the noise is. Where neighbours share it, at each of several scales (`scales`);
-- where it depends on brightness, nothing new: a curve makes it equally strong first, for a net
-  that saw no such noise (one that did does better without, see TRIALS.md);
+- where it depends on brightness, how strong it is at each pixel. For a net that saw no such noise
+  a curve makes it equally strong first (one that did does better without, see TRIALS.md);
 - which samples are not to be believed: impulses. The net rebuilds them as it rebuilt masked ones in
   training (masked image training, CVPR 2023).
 """
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mdn.noise import impulses
+from mdn.noise import impulses, local
 from mdn.noise.banding import Banding
 from mdn.noise.estimate import SMALLEST_SIDE, NoiseEstimate, estimate
 from mdn.noise.stabilise import Stabiliser, stabiliser
@@ -38,6 +38,8 @@ class Told:
 
     Attributes:
         level: standard deviation of the noise, nominal range [0, 1], after the stabiliser.
+        curve: (a, b, c) where it depends on brightness: at brightness x the deviation is the level
+            times the root of a + b x + c x^2. None where it is the same everywhere.
         stabiliser: the curve that makes it the same everywhere, or None where it is already.
         usual: spread of neighbours for the search for impulses, or None where there are none.
         salted: whether every lonely black or white sample is to be doubted as well.
@@ -48,6 +50,7 @@ class Told:
     """
 
     level: float
+    curve: tuple[float, ...] | None = None
     stabiliser: Stabiliser | None = None
     usual: float | None = None
     salted: bool = False
@@ -72,7 +75,8 @@ def tell(sample: Tensor, sigma: float | None = None, *, stabilise: bool = True) 
     """What to tell of the picture that `sample` (C, H, W) shows, nominal range [0, 1].
 
     sigma: the noise's standard deviation on the 0-255 scale, where the user knows it.
-    stabilise: make noise that depends on brightness equally strong, for a net that never saw such.
+    stabilise: make noise that depends on brightness equally strong, for a net that never saw such,
+        instead of telling how strong it is where.
     """
     if sigma is not None:
         return Told(sigma / 255)
@@ -82,15 +86,18 @@ def tell(sample: Tensor, sigma: float | None = None, *, stabilise: bool = True) 
         usual = max(impulses.usual_spread(plane) for plane in _large_enough(sample))
         # Strong noise that was cut off at black and white leaves many more such samples.
         salted = float(impulses.ends(sample).float().mean()) < SALT * seen.impulses
-    curve = None
-    if stabilise and seen.signal_dependent and not seen.correlated:
-        curve = stabiliser(*seen.curve)
-    level = curve.level if curve else seen.level / 255
+    level, curve, even = seen.level / 255, None, None
+    if seen.signal_dependent and not seen.correlated:
+        if stabilise:
+            even = stabiliser(*seen.curve)
+            level = even.level
+        elif level > 0:
+            curve = tuple(factor / level**2 for factor in seen.curve)
     # Impulses, and the texture around them, pass for noise that neighbours share.
     scales: tuple[float, ...] = ()
     if seen.correlated and not seen.impulsive:
         scales = levels_by_scale(sample, seen.low_frequency_sigma / 255)
-    return Told(level, curve, usual, salted, scales, share_for(level), seen)
+    return Told(level, curve, even, usual, salted, scales, share_for(level), seen)
 
 
 def share_for(level: float) -> float:
@@ -115,6 +122,8 @@ def infer(net: nn.Module, told: Told, batch: Tensor) -> Tensor:
     values = told.stabiliser.forward(batch) if told.stabiliser else batch
     keep = None if doubt is None else 1 - doubt.to(batch.dtype)
     level = torch.tensor(max(told.level, FAINT), device=batch.device)
+    if told.curve is not None:
+        level = (told.level * local.deviation(batch, told.curve)).clamp(min=FAINTEST)
     output = net(values, keep=keep, level=level).float()
     if told.stabiliser:
         output = told.stabiliser.inverse(output)

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.nets.masking import draw_seeds
+from mdn.noise import local
 from mdn.training import photons
 from mdn.training.data import Crops
 from mdn.training.recipe import PHOTONS, NoiseRecipe, Recipe
 
 IMPULSIVE = ("salt-pepper", "fireflies")
+POWER = {"poisson": 1, "speckle": 2}  # of brightness, that the variance goes with
 MIDDLE = 0.5  # contrast is lowered and raised about mid-gray
 
 
@@ -29,7 +31,8 @@ class Sample:
         noisy, clean: (B, C, H, W).
         keep: (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1 where the net
             may look, or None: no mask.
-        level: (B, 1, 1, 1), the noise's standard deviation as a levelled net is told it.
+        level: (B, 1, 1, 1), the noise's standard deviation as a levelled net is told it, or
+            (B, 1, H, W), that of each pixel.
         seeds: (B,) int64, for nets that draw masks of their own.
         guide: (B, G, H, W) for a guided net, or None.
     """
@@ -115,7 +118,7 @@ def _draw_photons(
 def _add_noise(
     recipe: Recipe, row: NoiseRecipe, clean: Tensor, contrast: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Noise of one kind, and the level of each crop."""
+    """Noise of one kind, and the level of each crop, or of each of its pixels."""
     spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator).to(clean.device)
     level = row.low + (row.high - row.low) * spread
     noisy = noise.add(clean, row.kind, level, generator)
@@ -127,7 +130,15 @@ def _add_noise(
         if recipe.rounded:
             stretched = (stretched * 255).round() / 255
         noisy = MIDDLE + (stretched - MIDDLE) * contrast
+    if row.kind in POWER and recipe.level_map and toss(generator) < recipe.level_map:
+        told = told * _spread(clean, noisy, POWER[row.kind])
     return noisy, told
+
+
+def _spread(clean: Tensor, noisy: Tensor, power: int) -> Tensor:
+    """(B, 1, H, W): what to multiply the level of a whole crop with at each pixel."""
+    mean = clean.clamp(min=0).pow(power).mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
+    return local.deviation(noisy, [0.0] * power + [1 / mean])
 
 
 def _told(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) -> Tensor:

@@ -318,9 +318,13 @@ def _join(groups: list[Sample]) -> Sample:
         keep = torch.cat(
             [torch.ones_like(g.noisy[:, :planes]) if g.keep is None else g.keep for g in groups]
         )
-    noisy, clean, level, seeds = (
-        torch.cat([getattr(g, part) for g in groups])
-        for part in ("noisy", "clean", "level", "seeds")
+    noisy, clean, seeds = (
+        torch.cat([getattr(g, part) for g in groups]) for part in ("noisy", "clean", "seeds")
     )
+    levels = [g.level for g in groups]
+    if any(level.shape[2:] != (1, 1) for level in levels):  # some are told a level at each pixel
+        levels = [g.level.expand_as(g.noisy[:, :1]) for g in groups]
     guides = [g.guide for g in groups if g.guide is not None]
-    return Sample(noisy, clean, keep, level, seeds, torch.cat(guides) if guides else None)
+    return Sample(
+        noisy, clean, keep, torch.cat(levels), seeds, torch.cat(guides) if guides else None
+    )

@@ -151,6 +151,8 @@ class Recipe:
         clip_share: share of the groups whose noisy crops are clipped, and rounded to 8 bits too
             where `rounded` is true.
         level_error: deviation of the logarithm of the level that a levelled net is told.
+        level_map: share of the groups with noise that depends on brightness for which a levelled
+            net is told the level of each pixel, and not one for all.
         seed: of every random choice.
         start: weights (.safetensors) to begin from, relative to the recipe; empty for none.
         text: the recipe file as it stood.
@@ -170,6 +172,7 @@ class Recipe:
     loss: str = "l1"
     clip_share: float = 0.5
     level_error: float = 0.0
+    level_map: float = 0.0
     seed: int = 0
     rounded: bool = True
     start: str = ""
@@ -286,6 +289,7 @@ def _check(recipe: Recipe, where: str) -> None:
         (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
         (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
         (recipe.level_error < 0, "level_error must be at least 0"),
+        (not 0 <= recipe.level_map <= 1, "level_map is a share between 0 and 1"),
         (
             mask.alone and (mask.share < 1 or mask.low <= 0),
             "[mask] alone needs share 1 and low > 0",

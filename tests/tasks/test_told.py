@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,27 @@ def test_a_net_that_knows_noise_by_brightness_is_shown_the_picture_as_it_is() ->
     assert told.stabiliser is not None
     assert plain.stabiliser is None
     assert plain.level == plain.seen.level / 255
+
+
+def test_it_is_told_how_strong_the_noise_is_at_each_pixel() -> None:
+    y = noisy("speckle", 0.04)
+    net = Recorder()
+    infer(net, tell(y, stabilise=False), y[None])
+    assert net.level.shape == (1, 1, 192, 192)
+    for columns in (slice(8, 56), slice(136, 184)):  # dark and bright
+        strength = (y - flat_picture())[:, :, columns].std()
+        assert float(net.level[..., columns].mean()) == pytest.approx(float(strength), rel=0.15)
+    white = noisy("gaussian", 25)
+    infer(net, tell(white, stabilise=False), white[None])
+    assert net.level.numel() == 1
+
+
+def test_what_is_told_of_each_pixel_follows_the_level() -> None:
+    y = noisy("poisson", 2.0)
+    told, net, half = tell(y, stabilise=False), Recorder(), Recorder()
+    infer(net, told, y[None])
+    infer(half, replace(told, level=told.level / 2), y[None])
+    assert torch.allclose(half.level, net.level / 2)
 
 
 def test_the_user_may_say_the_level() -> None:

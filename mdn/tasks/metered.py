@@ -35,7 +35,7 @@ SHARED = 0.7  # reading at half the size over the finest: 0.5 for white noise, m
 UNDERREAD = 1.3  # by which smooth noise is stronger than its reading..
 UNDERREAD_SOFT = 1.2  # ..and in soft pictures by so much besides, 0-255 scale
 CALM, SHAKEN = 0.3, 0.5  # readings of a soft picture up to which, and from which, noise is believed
-NARROWEST, WIDEST = (0.8, 0.4), (1.2, 1.0)  # bounds of the coarser levels over the finest
+NARROWEST, WIDEST = (0.7, 0.2), (0.8, 0.35)  # bounds of the coarser levels over the finest
 SURE = 2.0  # texture below which the high frequencies of flat places bound white noise from above
 
 

@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from mdn.nets import meter
+from mdn.noise.estimate import NoiseEstimate
 from mdn.registry import store
 from mdn.registry.load import load as load_net
 from mdn.tasks import doubt
 from mdn.tasks.scales import SCALES, halved
-from mdn.tasks.told import Told, share_for
+from mdn.tasks.told import Told, share_for, tell
 
 MODEL = "noise-meter"
 WINDOW = 256  # pixels a side that are looked at together, so that memory is bounded
@@ -55,6 +56,18 @@ def readings(sample: Tensor) -> tuple[float, ...]:
         found.append(_reading(x))
         x = halved(x[None, :, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2])[0]
     return tuple(found)
+
+
+def settled(sample: Tensor) -> tuple[NoiseEstimate, bool]:
+    """The noise of (C, H, W) as a model for photos is told of it, and whether the meter was asked.
+
+    Where the estimate looks like film grain it stands: that is nothing that the meter knows.
+    """
+    told = tell(sample, stabilise=False)
+    doubted = doubt.doubtful(told, faint=True) and not doubt.grainy(told)
+    seen = asked(told, readings(sample)).seen if doubted else told.seen
+    assert seen is not None
+    return seen, doubted
 
 
 def asked(told: Told, found: tuple[float, ...]) -> Told:
@@ -88,7 +101,8 @@ def _changed(told: Told, levels: tuple[float, ...], share: float) -> Told:
     assert told.seen is not None
     scales = levels if len(levels) > 1 else ()
     sigma = (255 * levels[0],) * len(told.seen.sigma)
-    seen = replace(told.seen, sigma=sigma, correlated=bool(scales))
+    smooth = told.seen.low_frequency_sigma * 255 * levels[0] / max(told.seen.level, 1e-6)
+    seen = replace(told.seen, sigma=sigma, correlated=bool(scales), low_frequency_sigma=smooth)
     told = replace(told, curve=None, stabiliser=None, scales=scales, share=share, seen=seen)
     return replace(told, level=levels[0])
 

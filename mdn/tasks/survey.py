@@ -15,7 +15,7 @@ from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.noise.banding import Banding
 from mdn.noise.estimate import NoiseEstimate
-from mdn.tasks import counts, stripes
+from mdn.tasks import counts, metered, stripes
 from mdn.tasks.batch import BatchResult, Job, Report, run_batch
 from mdn.tasks.bench import figures
 from mdn.tasks.files import describe, load
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
+ASKED = "so says a net that has seen photographs: texture, or a codec, hides the noise elsewhere"
 MOST_NAMED = len(figures.COLOURS)  # pictures that a figure tells apart
 
 
@@ -75,8 +76,11 @@ def run(settings: Settings, report: Report) -> BatchResult:
         scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
         page = pages[0].astype(np.float64)
         banding = stripes.find(page, scale)
-        seen[job.name] = see(look(page, scale, banding))
-        return describe(image) | facts(seen[job.name], black, white, banding)
+        sample = look(page, scale, banding)
+        # A photograph's texture may pass for noise; what was measured is no photograph.
+        shown = (black, white) == (0.0, Display(pages[0].dtype).white)
+        seen[job.name], asked = metered.settled(sample) if shown else (see(sample), False)
+        return describe(image) | facts(seen[job.name], black, white, banding, asked)
 
     result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
     if settings.plot is not None and seen:
@@ -113,7 +117,11 @@ def _range(page: np.ndarray) -> tuple[float, float]:
 
 
 def facts(
-    seen: NoiseEstimate, black: float, white: float, banding: Banding | None = None
+    seen: NoiseEstimate,
+    black: float,
+    white: float,
+    banding: Banding | None = None,
+    asked: bool = False,
 ) -> dict[str, object]:
     """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
 
@@ -121,7 +129,10 @@ def facts(
         seen: the estimate.
         black, white: the stored values of its 0 and 1.
         banding: what was taken out before.
+        asked: whether the meter had a say in it.
     """
+    more = [] if banding is None else [f"{banding.in_words()}, besides"]
+    more += [ASKED] if asked else []
     names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
     down, across = (0.0, 0.0) if banding is None else banding.sigma
     return asdict(seen) | {
@@ -130,7 +141,8 @@ def facts(
         "stored_level": seen.level / 255 * (white - black),
         "range": [black, white],
         "sigma": dict(zip(names, seen.sigma, strict=True)),
-        "kind": kind(seen) + ([] if banding is None else [f"{banding.in_words()}, besides"]),
+        "kind": (kind(seen) if seen.level > 0 else ["none to speak of"]) + more,
+        "texture": asked,
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
 from mdn import io
 from mdn.image import Image
+from mdn.tasks.told import see
 from tests.cli.cli_tools import Run, process
+from tests.tasks.test_doubt import textured
 
 
 def picture(path: Path, sigma: float, gain: float = 0.0, dtype: type = np.uint8) -> Path:
@@ -92,6 +95,15 @@ def test_measurements_that_use_little_of_their_range(run: Run, tmp_path: Path) -
     assert found["gain"] * (high - low) == pytest.approx(2, rel=0.2)
     assert found["stored_level"] == pytest.approx(np.sqrt(2 * clean.mean()), rel=0.1)
     assert "in the file's values" in run("noise", "--estimate", "a.tif").stdout
+
+
+def test_texture_is_less_noise_in_a_photograph(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "leaves.png"
+    iio.imwrite(path, (textured() * 255).round().byte().permute(1, 2, 0).numpy())
+    output = run("noise", "--estimate", str(path)).output
+    assert "a net that has seen photographs" in output
+    assert "finest detail, texture too" in output
+    assert float(output.split("sigma ")[1].split()[0]) < 0.6 * see(textured()).level
 
 
 def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ SHARED = 0.7  # reading at half the size over the finest: 0.5 for white noise, m
 UNDERREAD = 1.3  # by which smooth noise is stronger than its reading..
 UNDERREAD_SOFT = 1.2  # ..and in soft pictures by so much besides, 0-255 scale
 CALM, SHAKEN = 0.3, 0.5  # readings of a soft picture up to which, and from which, noise is believed
-NARROWEST, WIDEST = (0.7, 0.2), (0.8, 0.35)  # bounds of the coarser levels over the finest
+# Bounds (lower, upper) of the two coarser levels over the finest: of smooth noise, and of what
+# cameras and their JPEGs leave in soft pictures, which is coarser.
+SMOOTH, CODED = ((0.7, 0.8), (0.2, 0.35)), ((0.8, 1.2), (0.4, 1.0))
 SURE = 2.0  # texture below which the high frequencies of flat places bound white noise from above
 
 
@@ -78,11 +80,12 @@ def asked(told: Told, found: tuple[float, ...]) -> Told:
     finest = found[0]
     soft = seen.correlated or seen.texture > SOFT
     if len(found) > SCALES and soft and found[1] > SHARED * finest:
+        softest = seen.texture > SOFTEST
         levels = [finest] + [
             finest * min(max(reading / max(finest, 1e-6), low), high)
-            for reading, low, high in zip(found[1:], NARROWEST, WIDEST, strict=True)
+            for reading, (low, high) in zip(found[1:], CODED if softest else SMOOTH, strict=True)
         ]
-        if seen.texture > SOFTEST:
+        if softest:
             share = min(1.0, max(0.0, (finest - CALM) / (SHAKEN - CALM)))
             factor = (UNDERREAD * finest + UNDERREAD_SOFT) / max(finest, 1e-6) / 255
             return _changed(told, tuple(factor * level for level in levels), share)

@@ -66,21 +66,19 @@ def test_nothing_read_is_nothing_told() -> None:
 def test_a_soft_picture_is_noisy_where_little_is_read() -> None:
     soft = told(9.0, texture=15.0)
     assert asked(soft, (0.25, 0.3, 0.3)).share == 0
-    little = asked(soft, (0.6, 0.45, 0.15))
+    little = asked(soft, (0.6, 0.6, 0.3))
     assert little.share == 1
     assert 255 * little.level == pytest.approx(UNDERREAD * 0.6 + metered.UNDERREAD_SOFT)
-    assert [255 * level / 1.98 for level in little.scales] == pytest.approx(
-        [1, 0.75, 0.25], rel=0.01
-    )
+    assert [255 * level / 1.98 for level in little.scales] == pytest.approx([1, 1, 0.5], rel=0.01)
     assert asked(soft, (0.6, 0.3, 0.1)).scales == ()  # white
 
 
 def test_smooth_noise_is_bounded_by_the_finest_reading() -> None:
     found = asked(told(9.0), (5.0, 40.0, 40.0))
-    widest = [UNDERREAD * 5 / 255 * share for share in (1, *metered.WIDEST)]
+    widest = [UNDERREAD * 5 / 255 * share for share in (1, *(high for _, high in metered.SMOOTH))]
     assert found.scales == pytest.approx(widest)
     found = asked(told(9.0), (5.0, 3.5001, 0.1))
-    narrowest = [UNDERREAD * 5 / 255 * share for share in (1, *metered.NARROWEST)]
+    narrowest = [UNDERREAD * 5 / 255 * share for share in (1, *(low for low, _ in metered.SMOOTH))]
     assert found.scales == pytest.approx(narrowest, rel=1e-3)
     assert found.describe()["correlated"]
 

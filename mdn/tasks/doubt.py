@@ -28,6 +28,9 @@ TAKEN = 0.72  # ..and usually takes out at the true level
 # one that a net never saw, such as film grain, is not found well either.
 COARSE, COLOUR, LIKELY = 1.0, 0.36, 0.38
 GRAINY = 0.8  # such power below which hardly any texture lies
+GRAY_SURE = (
+    6.0  # in gray pictures, where colour tells nothing: a level that texture hardly passes for
+)
 # What the net takes from blocks of this side: the middle one's over the strongest, and the flattest
 # tenth's over the level, and half of how much of its channels' own the noise is: above 1.6 for
 # smooth noise, and 0.8 to 1.4 for texture.
@@ -53,7 +56,8 @@ def grainy(told: Told) -> bool:
     seen = told.seen
     if seen is None or not seen.correlated or seen.coarse is None or seen.colour is None:
         return False
-    return seen.coarse < GRAINY and seen.colour > COLOUR
+    sure = seen.level > GRAY_SURE if seen.colour < GRAY else seen.colour > COLOUR
+    return seen.coarse < GRAINY and sure
 
 
 def believed(told: Told, taken: Callable[[Told], float]) -> Told:

@@ -61,6 +61,27 @@ def test_noise_of_all_colours_and_no_scale_but_its_own_is_rather_believed() -> N
     assert lowered.level == pytest.approx(12 / 255 * 0.2 / TAKEN)
 
 
+def test_gray_noise_looks_like_grain_where_it_is_strong() -> None:
+    assert doubt.grainy(told(12.0, coarse=0.6, colour=0.5))
+    assert not doubt.grainy(told(12.0, coarse=0.6, colour=0.2))
+    assert not doubt.grainy(told(12.0, coarse=1.2, colour=0.5))
+    assert doubt.grainy(told(12.0, coarse=0.6, colour=0.0))
+    assert not doubt.grainy(told(4.0, coarse=0.6, colour=0.0))
+
+
+@pytest.mark.parametrize("kind", ["spatial", "grain"])
+def test_smooth_noise_of_a_gray_picture_is_taken_out(kind: str) -> None:
+    clean = picture(256).mean(0, keepdim=True)
+    noisy = noise.add(clean, kind, 30.0, torch.Generator().manual_seed(0))
+    page = (noisy.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    denoiser = denoise.Denoiser(denoise.Settings((), "photo", device="cpu", precision="fp32"))
+    truth = (255 * clean).permute(1, 2, 0).numpy()
+    before, after = (
+        np.square(each - truth).mean() for each in (page, denoiser.page(page, lambda share: None))
+    )
+    assert after < before / 2
+
+
 def parts_with(taken: float, flat: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Half a window flat and half of it coarse stripes, and changes of those strengths (0-255)."""
     random = np.random.default_rng(1)

@@ -191,7 +191,8 @@ def pace(document: Document) -> Figure | None:
         for index, who in enumerate(sorted(points, key=lambda each: points[each][1])):
             how = looks[who] | {"linestyle": "none", "markersize": 7}
             at.plot([points[who][0]], [points[who][1]], **how)
-            aside = (7, 4 if index % 2 else -9)  # neighbours in quality: one above, one below
+            # Of neighbours in quality the better one's name goes above, the other's below.
+            aside = (7, 4 if (len(points) - index) % 2 else -9)
             at.annotate(who, points[who], aside, textcoords="offset points", fontsize=8)
         at.set_xscale("log")
         at.margins(x=0.25, y=0.15)

@@ -82,6 +82,17 @@ class ResidualBlock(nn.Module):
         return self.second(F.relu(self.first(x), inplace=True)).add_(x)
 
 
+class _Head(nn.Conv2d):
+    """The first convolution: 3x3, no bias; it can do without planes that are zero."""
+
+    def forward(self, x: Tensor, missing: slice | None = None) -> Tensor:
+        """missing: the planes that x leaves out."""
+        kernel = self.weight
+        if missing is not None:
+            kernel = torch.cat([kernel[:, : missing.start], kernel[:, missing.stop :]], 1)
+        return F.conv2d(x, kernel, padding=1)
+
+
 def _halved(x: Tensor) -> Tensor:
     """x in the precision that autocast would bring it to, for less to move."""
     kind = x.device.type
@@ -105,7 +116,7 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths, blocks = config.widths, config.blocks
-        self.head = nn.Conv2d(4 * config.planes, widths[0], 3, padding=1, bias=False)
+        self.head = _Head(4 * config.planes, widths[0], 3, padding=1, bias=False)
         self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in pairwise(widths)
@@ -158,10 +169,10 @@ class UNet(nn.Module):
             raise ValueError("a levelled net, and no other, needs the level of the noise")
         centred = x - MIDDLE
         doubts = self.config.channels if self.config.sampled else 1
-        planes, kernel = [centred], self.head.weight
-        if keep is None:  # planes of zeros: left out, and what they would be multiplied with
+        planes, missing = [centred], None
+        if keep is None:  # planes of zeros
             first = 4 * self.config.channels
-            kernel = torch.cat([kernel[:, :first], kernel[:, first + 4 * doubts :]], 1)
+            missing = slice(first, first + 4 * doubts)
         else:
             centred = centred * keep
             doubt = 1 - keep.to(centred.dtype)
@@ -174,7 +185,7 @@ class UNet(nn.Module):
             planes.append(none if guide is None else guide.to(centred.dtype))
         h = _halved(torch.cat(planes, 1))
         h = F.pixel_unshuffle(h.contiguous(memory_format=torch.channels_last), 2)
-        h = F.conv2d(h, kernel, padding=1)
+        h = self.head(h, missing)
         skips = []
         for encode, down in zip(self.encoders, self.downs, strict=True):
             h = encode(h)

@@ -30,6 +30,7 @@ GRAY = "#888888"
 MARKERS = "osD^vP*X"
 INK, LINE = "#010203", "#c0c1c2"  # replaced by the page's own colours in an inlined SVG
 WIDE = 11.0  # inches
+ASIDE = ((7, 4), (7, -9), (-7, 4), (-7, -9))  # points, of a name beside its mark
 
 Document = Mapping[str, Any]
 
@@ -188,12 +189,20 @@ def pace(document: Document) -> Figure | None:
     looks = look(document)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for at, (name, points) in zip(axes, panels.items(), strict=False):
-        for index, who in enumerate(sorted(points, key=lambda each: points[each][1])):
+        best_first = sorted(points, key=lambda each: points[each][1], reverse=True)
+        for index, who in enumerate(best_first):
             how = looks[who] | {"linestyle": "none", "markersize": 7}
             at.plot([points[who][0]], [points[who][1]], **how)
-            # Of neighbours in quality the better one's name goes above, the other's below.
-            aside = (7, 4 if (len(points) - index) % 2 else -9)
-            at.annotate(who, points[who], aside, textcoords="offset points", fontsize=8)
+            # Names of neighbours in quality keep out of each other's way.
+            across, down = ASIDE[index % len(ASIDE)]
+            at.annotate(
+                who,
+                points[who],
+                (across, down),
+                textcoords="offset points",
+                ha="left" if across > 0 else "right",
+                fontsize=8,
+            )
         at.set_xscale("log")
         at.margins(x=0.25, y=0.15)
         at.set_title(name)

@@ -304,7 +304,10 @@ def test_the_plan_follows_what_the_net_can_do() -> None:
     assert make_plan(Wishes(anyway=True), white, start=Start.IS_TOLD).iters > 0
     assert make_plan(Wishes(from_scratch=True), white, start=Start.IS_TOLD).iters > 0
     speckle = replace(white, signal_dependent=True)
-    assert make_plan(Wishes(), speckle, start=Start.IS_TOLD).iters > 0
+    assert make_plan(Wishes(), speckle, start=Start.IS_TOLD).iters == 0
+    assert make_plan(Wishes(anyway=True), speckle, start=Start.IS_TOLD).iters > 0
+    microscope = replace(speckle, sigma=(18.0,))
+    assert make_plan(Wishes(), microscope, start=Start.IS_TOLD).iters > 0
     filler = make_plan(Wishes(), spatial, start=Start.FILLS)
     assert (filler.shuffle, filler.seeing) == (2, 0)
     assert filler.iters > 0

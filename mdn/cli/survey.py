@@ -105,8 +105,8 @@ def _curve(found: Mapping[str, Any]) -> list[str]:
     if not brightness:
         return []
     strongest = max(max(variance), 1e-12) ** 0.5
-    which = " of the finest detail" if found["correlated"] else ""
-    which = " of the finest detail, texture too" if found["texture"] else which
+    which = " of the finest detail" if found["correlated"] or found["texture"] else ""
+    which += ", texture too" if found["texture"] else ""
     out = [f"  at brightness (0-255), sigma{which}:"]
     for place, square in sorted(zip(brightness, variance, strict=True)):
         sigma = max(square, 0.0) ** 0.5

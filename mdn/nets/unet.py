@@ -93,7 +93,7 @@ class _Head(nn.Conv2d):
         return F.conv2d(x, kernel, padding=1)
 
 
-def _halved(x: Tensor) -> Tensor:
+def _lowered(x: Tensor) -> Tensor:
     """x in the precision that autocast would bring it to, for less to move."""
     kind = x.device.type
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
@@ -183,7 +183,7 @@ class UNet(nn.Module):
             count = self.config.guides
             none = torch.zeros_like(centred[:, :1]).expand(-1, count, -1, -1)
             planes.append(none if guide is None else guide.to(centred.dtype))
-        h = _halved(torch.cat(planes, 1))
+        h = _lowered(torch.cat(planes, 1))
         h = F.pixel_unshuffle(h.contiguous(memory_format=torch.channels_last), 2)
         h = self.head(h, missing)
         skips = []

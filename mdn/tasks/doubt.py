@@ -28,9 +28,7 @@ TAKEN = 0.72  # ..and usually takes out at the true level
 # one that a net never saw, such as film grain, is not found well either.
 COARSE, COLOUR, LIKELY = 1.0, 0.36, 0.38
 GRAINY = 0.8  # such power below which hardly any texture lies
-GRAY_SURE = (
-    6.0  # in gray pictures, where colour tells nothing: a level that texture hardly passes for
-)
+GRAY_SURE = 6.0  # in gray pictures colour tells nothing: a level that texture hardly passes for
 # What the net takes from blocks of this side: the middle one's over the strongest, and the flattest
 # tenth's over the level, and half of how much of its channels' own the noise is: above 1.6 for
 # smooth noise, and 0.8 to 1.4 for texture.

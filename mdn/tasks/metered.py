@@ -106,8 +106,8 @@ def _changed(told: Told, levels: tuple[float, ...], share: float) -> Told:
     sigma = (255 * levels[0],) * len(told.seen.sigma)
     smooth = told.seen.low_frequency_sigma * 255 * levels[0] / max(told.seen.level, 1e-6)
     seen = replace(told.seen, sigma=sigma, correlated=bool(scales), low_frequency_sigma=smooth)
-    told = replace(told, curve=None, stabiliser=None, scales=scales, share=share, seen=seen)
-    return replace(told, level=levels[0])
+    even = replace(told, curve=None, stabiliser=None)
+    return replace(even, level=levels[0], scales=scales, share=share, seen=seen)
 
 
 @functools.cache

@@ -121,8 +121,9 @@ def infer(net: nn.Module, told: Told, batch: Tensor) -> Tensor:
         return batch
     values = told.stabiliser.forward(batch) if told.stabiliser else batch
     keep = None if doubt is None else 1 - doubt.to(batch.dtype)
-    level = torch.tensor(max(told.level, FAINT), device=batch.device)
-    if told.curve is not None:
+    if told.curve is None:
+        level = torch.tensor(max(told.level, FAINT), device=batch.device)
+    else:
         level = (told.level * local.deviation(batch, told.curve)).clamp(min=FAINTEST)
     output = net(values, keep=keep, level=level).float()
     if told.stabiliser:

@@ -13,9 +13,11 @@ import numpy as np
 
 from mdn.errors import FileError, UsageError
 from mdn.image import Image
-from mdn.io import bmp, convert, exif, jpeg, png, tiff, webp
+from mdn.io import convert
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED, Format, quiet
+from mdn.io.photo import bmp, exif, jpeg, png, webp
+from mdn.io.tiff import read as tiff
 
 __all__ = [
     "FORMATS",
@@ -36,7 +38,7 @@ SUFFIXES: frozenset[str] = frozenset(
 )
 
 RENDERS = frozenset({".exr"})  # no single pictures: `mdn.io.exr` reads and writes them
-STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr_stack`
+STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr.stack`
 EXR_MAGIC = b"v/1\x01"
 
 # Pictures that people will try, told by how they start, so that the message can name them.

@@ -10,9 +10,9 @@ import numpy as np
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import Format
-from mdn.io.jpeg import MAX_BLOCK
-from mdn.io.png import COLOUR_CHUNKS, TEXT_CHUNKS
-from mdn.io.tiff_layout import ASSOCIATED, TiffLayout
+from mdn.io.photo.jpeg import MAX_BLOCK
+from mdn.io.photo.png import COLOUR_CHUNKS, TEXT_CHUNKS
+from mdn.io.tiff.layout import ASSOCIATED, TiffLayout
 
 _SPOKEN = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution (dpi)"}
 # What JPEG puts before the block itself; a profile may span many segments.

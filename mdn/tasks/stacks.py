@@ -17,10 +17,10 @@ from mdn.encoding import Display
 from mdn.engine import Strip, stream, strip_of
 from mdn.errors import FileError
 from mdn.io.stack import Plane, Stack, StackWriter
-from mdn.io.tiff_rewrite import rewrite
-from mdn.io.tiff_stack import open_stack
-from mdn.io.zarr_rewrite import rewrite_zarr
-from mdn.io.zarr_stack import ZARR, is_store, open_zarr
+from mdn.io.tiff.rewrite import rewrite
+from mdn.io.tiff.stack import open_stack
+from mdn.io.zarr.rewrite import rewrite_zarr
+from mdn.io.zarr.stack import ZARR, is_store, open_zarr
 from mdn.tasks.batch import Job, Report
 from mdn.tasks.counts import Measured, Region, measure, sample
 from mdn.tasks.spread import Aside, Rows, SpreadMap, spread_map, told_of

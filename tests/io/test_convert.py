@@ -8,7 +8,7 @@ import pytest
 from mdn import io
 from mdn.errors import FileError, UsageError
 from mdn.image import Image, Metadata
-from mdn.io.tiff_layout import ASSOCIATED, TiffLayout
+from mdn.io.tiff.layout import ASSOCIATED, TiffLayout
 from tests.io.samples import XMP, chunk, encoded, exif, icc, opened, picture, png_of, unpng
 
 EVERYTHING = Metadata(icc=icc(), exif=exif(), xmp=XMP, dpi=(300, 300))

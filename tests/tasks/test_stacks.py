@@ -18,7 +18,7 @@ from mdn.errors import UsageError
 from mdn.tasks.batch import BatchResult, Job
 from mdn.tasks.denoise import Settings, run
 from mdn.tasks.planes import Choice, numbers
-from tests.io.test_tiff_stack import directories, pyramid
+from tests.io.tiff.test_stack import directories, pyramid
 
 
 class Silent:

@@ -20,8 +20,8 @@ from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGED, quiet
 from mdn.io.stack import Plane, Stack
-from mdn.io.tiff_check import check_stack_page
-from mdn.io.tiff_rows import Rows, guarded
+from mdn.io.tiff.check import check_stack_page
+from mdn.io.tiff.rows import Rows, guarded
 
 _MINISWHITE, RGB, _PALETTE, YCBCR = 0, 2, 3, 6
 _PHOTO = (RGB, _PALETTE, YCBCR)

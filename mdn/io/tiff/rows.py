@@ -16,7 +16,7 @@ from tifffile import TIFF, TiffFrame, TiffPage
 
 from mdn.errors import FileError
 from mdn.io.base import DAMAGED
-from mdn.io.tiff_layout import JPEG
+from mdn.io.tiff.layout import JPEG
 
 _OWN_CODECS = frozenset({22610, 33003, 33004, 33005, 34712, 34887, 34933, 34934, 50001, 50002})
 _OWN_CODECS |= {52546}  # they store pictures, not bytes, and predict by themselves

@@ -14,7 +14,7 @@ from tifffile import TiffPage
 from mdn.errors import FileError
 from mdn.io.base import DAMAGED
 from mdn.io.lines import Lines
-from mdn.io.tiff_rows import Rows
+from mdn.io.tiff.rows import Rows
 
 
 class RowsOut:

@@ -10,8 +10,8 @@ import numpy as np
 from tifffile import TiffWriter
 
 from mdn.image import Image
-from mdn.io import exif
-from mdn.io.tiff_layout import ADOBE_DEFLATE, INCH, JPEG, LOSSLESS, NO_UNIT, TiffLayout
+from mdn.io.photo import exif
+from mdn.io.tiff.layout import ADOBE_DEFLATE, INCH, JPEG, LOSSLESS, NO_UNIT, TiffLayout
 
 _PROFILE, _XMP = 34675, 700
 _CLASSIC_LIMIT = 2**32 - 2**25  # what 32-bit offsets reach, less room for tags

@@ -240,7 +240,7 @@ def test_a_store_in_a_folder_is_one_input(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mdn.io.zarr_rewrite import ZarrRewriter
+    from mdn.io.zarr.rewrite import ZarrRewriter
 
     def stop(self: ZarrRewriter) -> None:
         raise KeyboardInterrupt

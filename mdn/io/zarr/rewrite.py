@@ -19,8 +19,8 @@ from mdn.errors import FileError
 from mdn.io.atomic import replacing_folder
 from mdn.io.lines import Lines
 from mdn.io.stack import Plane
-from mdn.io.tiff_rewrite import block_edges, shrunk
-from mdn.io.zarr_stack import ZarrRows, ZarrStack, guarded, open_group
+from mdn.io.tiff.rewrite import block_edges, shrunk
+from mdn.io.zarr.stack import ZarrRows, ZarrStack, guarded, open_group
 
 _MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 

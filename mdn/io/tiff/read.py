@@ -16,11 +16,11 @@ from tifffile import TiffFile, TiffPage
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io import exif
 from mdn.io.base import DAMAGED, Format, check_size
-from mdn.io.tiff_check import check_page
-from mdn.io.tiff_layout import CENTIMETRE, INCH, TiffLayout, is_structural
-from mdn.io.tiff_write import encode
+from mdn.io.photo import exif
+from mdn.io.tiff.check import check_page
+from mdn.io.tiff.layout import CENTIMETRE, INCH, TiffLayout, is_structural
+from mdn.io.tiff.write import encode
 
 MINISWHITE, MINISBLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _PROFILE, _XMP, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 34675, 700, 282, 283, 296

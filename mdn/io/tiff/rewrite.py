@@ -15,10 +15,10 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 from mdn.io.atomic import replacing
 from mdn.io.base import quiet
 from mdn.io.stack import Plane
-from mdn.io.tiff_pack import Hole, pack
-from mdn.io.tiff_patch import RowsOut
-from mdn.io.tiff_rows import Rows
-from mdn.io.tiff_stack import TiffStack, picture_series
+from mdn.io.tiff.pack import Hole, pack
+from mdn.io.tiff.patch import RowsOut
+from mdn.io.tiff.rows import Rows
+from mdn.io.tiff.stack import TiffStack, picture_series
 
 CHUNK = 128  # rows read at once to make a smaller level
 

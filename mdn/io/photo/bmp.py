@@ -12,7 +12,7 @@ from PIL import BmpImagePlugin
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import DAMAGED, Format, check_size, split_alpha, with_alpha
-from mdn.io.png import METRES_PER_INCH
+from mdn.io.photo.png import METRES_PER_INCH
 
 _PIXELS_PER_METRE = 38  # where the two resolutions lie in the file
 # Two bytes of run-length coding stand for at most 255 pixels; other kinds take at least a bit each.

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 
 from mdn.errors import FileError, UsageError
-from mdn.io.tiff_rewrite import rewrite
-from mdn.io.tiff_stack import open_stack
+from mdn.io.tiff.rewrite import rewrite
+from mdn.io.tiff.stack import open_stack
 
 POSITIONS = {273, 279, 324, 325, 330}  # where segments and levels lie: all that may change
 

@@ -11,9 +11,9 @@ import math
 from tifffile import TIFF, TiffPage
 
 from mdn.errors import FileError
-from mdn.io import jpeg
 from mdn.io.base import DAMAGED, MAX_SAMPLES, check_size
-from mdn.io.tiff_layout import JPEG, LOSSLESS
+from mdn.io.photo import jpeg
+from mdn.io.tiff.layout import JPEG, LOSSLESS
 
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}  # photometric interpretation -> channels of colour
 _NAMED = {

@@ -1,0 +1,1 @@
+"""Photo formats: PNG, JPEG, WebP and BMP, and the EXIF that they carry."""

@@ -1,0 +1,1 @@
+"""TIFF: pictures and stacks, read, written anew and rewritten in place."""

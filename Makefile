@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .PHONY: demo test test-fast lint completions bench clean
 
 demo: $(VENV)/demo.stamp
-	$(BIN)/python -m tests.demo demo
+	$(BIN)/python -m benchmarks.demo demo
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest
@@ -29,7 +29,7 @@ LIMIT ?= 0
 PEERS ?= peer:all
 PICTURES ?= $(MDN_TEST_DATA)/test
 bench: $(VENV)/bench.stamp
-	$(BIN)/python -m mdn.cli.bench_page models/BENCH.md --work runs/bench-page \
+	$(BIN)/python -m benchmarks.bench_page models/BENCH.md --work runs/bench-page \
 		--root $(PICTURES) --limit $(LIMIT) --peers $(PEERS)
 
 clean:

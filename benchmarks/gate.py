@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -162,6 +163,8 @@ def make(folder: Path) -> None:
     stack = np.stack([[counts(30 * (c + 1)) for c in range(2)] for _ in range(3)])
     tifffile.imwrite(folder / "stack.tif", stack, imagej=True, metadata={"axes": "ZCYX"})
     tifffile.imwrite(folder / "ome.tif", stack, ome=True, metadata={"axes": "ZCYX"})
+    ome = (folder / "ome.tif").read_bytes()  # whose id is drawn anew each time
+    (folder / "ome.tif").write_bytes(re.sub(rb"(?<=uuid:)[0-9a-f-]{36}", b"0" * 36, ome))
     render(folder / "render.exr", random, 0)
     for frame in (1, 2):
         render(folder / f"shot.{frame:04d}.exr", random, frame)
@@ -212,12 +215,16 @@ def runtime(name: str) -> list[str]:
 
 def facts(text: str) -> str:
     """A JSON document without what differs from run to run."""
-    document = json.loads(text)
-    for key in ("seconds", "version", "megapixels_per_second"):
-        document.pop(key, None)
-    for each in document.get("files", document.get("results", [])):
-        each.pop("seconds", None)
-    return json.dumps(document, sort_keys=True)
+    return json.dumps(_timeless(json.loads(text)), sort_keys=True)
+
+
+def _timeless(document: object) -> object:
+    if isinstance(document, list):
+        return [_timeless(each) for each in document]
+    if not isinstance(document, dict):
+        return document
+    timed = ("seconds", "version")
+    return {key: _timeless(each) for key, each in document.items() if key not in timed}
 
 
 def main() -> None:

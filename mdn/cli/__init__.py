@@ -1,1 +1,1 @@
-"""The command line: options in, `tasks` called, results drawn. Imports nothing heavy."""
+"""The command line: options in, `commands` called, results drawn. Imports nothing heavy."""

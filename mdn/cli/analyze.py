@@ -87,8 +87,9 @@ def analyze(
 
       mdn bench analyze --model photo,swinir-masked-s15 --data cbsd68 -o inside/
     """
+    from mdn.bench.features import analysis
+    from mdn.bench.report import figures
     from mdn.cli.render import Lines, print_json
-    from mdn.tasks.bench import analysis, figures
 
     settings = analysis.Settings(
         models=tuple(part.strip() for part in model.split(",")),

@@ -11,8 +11,8 @@ import typer
 from mdn.errors import NothingDoneError, UsageError
 
 if TYPE_CHECKING:
-    from mdn.tasks.batch import BatchResult, Report
-    from mdn.tasks.jobs import Plan
+    from mdn.batch.planning import Plan
+    from mdn.batch.running import BatchResult, Report
 
 
 def run(

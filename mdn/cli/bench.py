@@ -22,7 +22,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 def _publish(folder: Path, data: str | None, report: Path | None, plots: bool, quiet: bool) -> None:
     """`--from`: report and plots of a finished run."""
-    from mdn.tasks.bench import publish
+    from mdn.bench.report import publish
 
     if data is not None:
         raise UsageError("--from DIR measures nothing: leave out --data")
@@ -247,8 +247,8 @@ def bench(
         raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
     import torch
 
+    from mdn import bench as task
     from mdn.cli.bench_view import BenchView, show
-    from mdn.tasks import bench as task
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -15,8 +15,8 @@ from rich.text import Text
 from mdn.cli.render import Lines, print_json, print_table, printable
 
 if TYPE_CHECKING:
+    from mdn.bench import Result, Row
     from mdn.metrics import Metric
-    from mdn.tasks.bench import Result, Row
 
 ROOM = 6  # lines of the terminal that the table leaves free
 
@@ -52,21 +52,21 @@ class BenchView(Lines):
         self._live.stop()
 
     def begin(self, total: int, metric: Metric) -> None:
-        """See tasks.bench.Report."""
+        """See bench.Report."""
         self._metric, self._total = metric, total
         self._bar = self.add_bar("scores", total, count=f"0/{total}")
 
     def scored(self, row: Row, done: int) -> None:
-        """See tasks.bench.Report."""
+        """See bench.Report."""
         self._rows.setdefault(row.label, {})[row.contender] = row
         self.move_bar(self._bar, done, f"{done}/{self._total}")
 
     def failed(self, line: str) -> None:
-        """See tasks.bench.Report."""
+        """See bench.Report."""
         self.insist(f"mdn: error: {line}", "red")
 
     def note(self, line: str) -> None:
-        """See tasks.bench.Report."""
+        """See bench.Report."""
         self.say(f"mdn: note: {line}", "yellow")
 
     def _drawing(self) -> Group:
@@ -90,13 +90,13 @@ class BenchView(Lines):
 
 def show(result: Result, *, as_json: bool) -> None:
     """The result on standard output: JSON if wanted, a table on a terminal, else Markdown."""
-    from mdn.tasks.bench import report
+    from mdn.bench.report import tables
 
     if as_json:
         print_json(result.document | {"broken": result.broken, "exit_code": result.exit_code})
     elif sys.stdout.isatty():
-        titles = report.header(result.metrics)
-        rows = [[row.label, *report.cells(row, result.metrics)] for row in result.rows]
+        titles = tables.header(result.metrics)
+        rows = [[row.label, *tables.cells(row, result.metrics)] for row in result.rows]
         print_table(["data/noise", *titles], rows, right=titles[1:])
     else:
         typer.echo(result.markdown)

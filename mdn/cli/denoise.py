@@ -163,13 +163,13 @@ def denoise(
       mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
       mdn denoise photo.png --passes 8 --save-std doubt.tif
     """
+    from mdn.batch.planning import plan
     from mdn.cli import batch
+    from mdn.commands import denoise as task
     from mdn.engine import parse_size
-    from mdn.tasks import denoise as task
-    from mdn.tasks.jobs import plan
-    from mdn.tasks.planes import Choice
-    from mdn.tasks.renders import Wishes
-    from mdn.tasks.renders.sequence import plan_shot
+    from mdn.renders import Wishes
+    from mdn.renders.planning import plan_shot
+    from mdn.stacks.planes import Choice
 
     named: dict[str, Any] = {
         "format": format,

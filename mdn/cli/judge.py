@@ -14,8 +14,8 @@ from mdn.cli.views import BatchView
 from mdn.errors import UsageError
 
 if TYPE_CHECKING:
-    from mdn.tasks.batch import Outcome
-    from mdn.tasks.bench.judge import Settings
+    from mdn.batch.running import Outcome
+    from mdn.bench.no_reference.ranking import Settings
 
 TITLES = ("RANK", "MODEL", "SCORE dB", "SURE dB", "MASKED dB", "RESIDUAL", "CORRELATION", "SECONDS")
 HITS = ("SCORE", "PICTURES", "BEST IS BEST", "PAIRS RIGHT", "LOST dB")
@@ -59,7 +59,7 @@ def run(
     """
     import torch
 
-    from mdn.tasks.bench import judge
+    from mdn.bench.no_reference import ranking
 
     if not data and not inputs:
         raise UsageError("--check-ranking needs clean pictures: --data DIR")
@@ -67,13 +67,13 @@ def run(
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
     if threads is not None:
         torch.set_num_threads(threads)
-    settings = judge.Settings(
+    settings = ranking.Settings(
         inputs, models, seed, device, precision, data=data, noise=noise, limit=limit, root=root
     )
     if data:
         _check(settings, quiet=quiet, as_json=as_json)
     with JudgeView(len(inputs), quiet=quiet, as_json=as_json, debug=debug) as view:
-        document, code = judge.run(settings, view)
+        document, code = ranking.run(settings, view)
         for name, why in document["missing"].items():
             view.say(f"mdn: note: {name}: {why}", "yellow")
     if as_json:
@@ -114,10 +114,10 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _check(settings: Settings, *, quiet: bool, as_json: bool) -> NoReturn:
-    from mdn.tasks.bench import judge
+    from mdn.bench.no_reference import ranking
 
     tell = lambda line: None if quiet else typer.echo(printable(line), err=True)  # noqa: E731
-    document = judge.check(settings, tell)
+    document = ranking.check(settings, tell)
     for name, why in document["missing"].items():
         tell(f"mdn: note: {name}: {why}")
     if as_json:

@@ -113,10 +113,10 @@ def noise(
       mdn noise photos -o noisy/ --type speckle --level 0.03 --seed 7 --count 3
       mdn noise --estimate photo.png --plot curve.png
     """
+    from mdn.batch.planning import plan
     from mdn.cli import batch, explain
+    from mdn.commands import noise as task
     from mdn.noise import NOISES, get
-    from mdn.tasks import noise as task
-    from mdn.tasks.jobs import plan
 
     if list_types:
         explain.types(NOISES, as_json)

@@ -15,7 +15,7 @@ from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 
 if TYPE_CHECKING:
-    from mdn.tasks.batch import Outcome
+    from mdn.batch.running import Outcome
 
 BAR = 40  # characters of the longest bar
 GAP = " " * 12  # of the names beside the values
@@ -53,22 +53,22 @@ def run(
         NothingDoneError: no image is left.
         typer.Exit: always, with the batch's exit code.
     """
+    from mdn.batch.planning import Plan
     from mdn.cli.render import print_json
-    from mdn.tasks import survey
-    from mdn.tasks.jobs import Plan
+    from mdn.commands import estimate
 
     if not inputs:
         raise UsageError("--estimate needs an image: mdn noise --estimate photo.png")
-    jobs, expansion = survey.jobs_of(inputs, recursive)
+    jobs, expansion = estimate.jobs_of(inputs, recursive)
     if any(job.source is None for job in jobs) and sys.stdin.isatty():
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
-    settings = survey.Settings(jobs, plot, overwrite, fail_fast)
+    settings = estimate.Settings(jobs, plot, overwrite, fail_fast)
     with SurveyView(len(jobs), quiet=quiet, as_json=as_json, debug=debug) as view:
         for line in expansion.notes:
             view.remark(line)
         if not jobs:
             raise NothingDoneError("there is nothing to do: no input is left")
-        result = survey.run(settings, view)
+        result = estimate.run(settings, view)
         view.summary(result)
         if plot is not None and plot.exists() and result.count("ok"):
             view.say(f"plot: {plot}")
@@ -83,7 +83,7 @@ def lines(name: str, found: Mapping[str, Any]) -> list[str]:
 
     Args:
         name: the picture's.
-        found: the details that tasks.survey gives.
+        found: the details that commands.estimate gives.
     """
     size = f"{found['width']}x{found['height']}, {found['dtype']}"
     level = f"sigma {found['level']:.3g} on the 0-255 scale"

@@ -113,7 +113,7 @@ def train(
     from mdn.cli.app import INTERRUPTED, TERMINATED
     from mdn.cli.render import duration
     from mdn.cli.views import TrainView
-    from mdn.tasks import train as task
+    from mdn.commands import train as task
 
     named = recipe or []
     if list_recipes:

@@ -1,4 +1,4 @@
-"""What the tasks report, as lines and bars: a batch of files, a training run."""
+"""What the commands report, as lines and bars: a batch of files, a training run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from mdn.cli.render import Lines, duration, megapixels, printable
 
 if TYPE_CHECKING:
-    from mdn.tasks.batch import BatchResult, Job, Outcome
+    from mdn.batch.running import BatchResult, Job, Outcome
 
 
 class BatchView(Lines):
@@ -36,23 +36,23 @@ class BatchView(Lines):
         self.say(f"mdn: note: {line}", "dim")
 
     def started(self, job: Job, index: int, total: int) -> None:
-        """See tasks.batch.Report."""
+        """See batch.running.Report."""
         self._done = index - 1
         self._file = self.add_bar(job.name, 1)
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """See tasks.batch.Report."""
+        """See batch.running.Report."""
         self.move_bar(self._file, fraction, status or None)
         if self._whole is not None:
             self.move_bar(self._whole, self._done + fraction)
 
     def note(self, job: Job, line: str) -> None:
-        """See tasks.batch.Report."""
+        """See batch.running.Report."""
         self.notes.setdefault(id(job), []).append(line)
         self.say(f"mdn: warning: {job.name}: {line}", "yellow")
 
     def finished(self, outcome: Outcome) -> None:
-        """See tasks.batch.Report."""
+        """See batch.running.Report."""
         self.remove_bar(self._file)
         if self._whole is not None:
             done = self._done + 1
@@ -105,16 +105,16 @@ class TrainView(Lines):
         self._bar: int | None = None
 
     def note(self, line: str) -> None:
-        """See tasks.train.Report."""
+        """See commands.train.Report."""
         self.say(line, "dim")
 
     def begin(self, step: int, steps: int) -> None:
-        """See tasks.train.Report."""
+        """See commands.train.Report."""
         self.first, self.steps = step, steps
         self._bar = self.add_bar(self.name, steps, step, f"{step}/{steps}")
 
     def row(self, row: dict[str, Any]) -> None:
-        """See tasks.train.Report."""
+        """See commands.train.Report."""
         step = row["step"]
         if self._bar is not None:
             self.move_bar(self._bar, step, f"{step}/{self.steps}")

@@ -161,10 +161,10 @@ def zeroshot(
       mdn zeroshot cells.tif --iters 1000 --checkpoint cells.fit
       mdn zeroshot scan.png --preset fast --time-limit 10 -o clean.png
     """
+    from mdn import zeroshot as task
+    from mdn.batch.planning import plan
     from mdn.cli import batch
     from mdn.engine import parse_size
-    from mdn.tasks import zeroshot as task
-    from mdn.tasks.jobs import plan
 
     planned = plan(
         inputs,

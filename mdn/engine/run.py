@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from mdn.engine import memory
+from mdn.engine.tiles import Span, padded, reflected, smallest_tile, spans
 from mdn.errors import OutOfMemoryError
-from mdn.tiles import Span, padded, reflected, smallest_tile, spans
 
 TILE = 640  # pixels a side at most, unless the user says otherwise; larger ones leave the cache
 CHUNK = 2**19  # samples decoded at once: more would take as much as the band itself

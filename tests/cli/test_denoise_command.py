@@ -267,7 +267,7 @@ def test_out_of_memory(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object) -> None:
         raise OutOfMemoryError("the smallest tile takes 9 MiB; raise --max-memory")
 
-    monkeypatch.setattr("mdn.tasks.denoise.Denoiser.page", fail)
+    monkeypatch.setattr("mdn.commands.denoise.Denoiser.page", fail)
     result = run("denoise", "a.png", *MODEL)
     assert result.exit_code == 5
     assert "a.png: the smallest tile takes 9 MiB; raise --max-memory" in result.stderr
@@ -330,7 +330,7 @@ def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
 
 SLOW = """
 import sys, time
-from mdn.tasks import denoise
+from mdn.commands import denoise
 def page(self, page, progress, spread=None):
     open("started", "w").close()
     time.sleep(60)

@@ -24,7 +24,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "mdn.cli.models", "torch", "mdn.tasks.denoise"])
+@pytest.mark.parametrize("module", ["typer", "mdn.cli.models", "torch", "mdn.commands.denoise"])
 def test_an_import_that_is_interrupted(module: str, make: Make, tmp_path: Path) -> None:
     make("a.png")
     done = subprocess.run(

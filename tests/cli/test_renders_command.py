@@ -9,7 +9,7 @@ import pytest
 
 from mdn.io import exr
 from tests.cli.cli_tools import MODEL, Make, Run, process
-from tests.tasks.renders import scenes
+from tests.renders import scenes
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 
 from mdn import io
 from mdn.image import Image
-from mdn.tasks.told import see
+from mdn.pipeline.conditioning import see
 from tests.cli.cli_tools import Run, process
-from tests.tasks.test_doubt import textured
+from tests.pipeline.test_doubt import textured
 
 
 def picture(path: Path, sigma: float, gain: float = 0.0, dtype: type = np.uint8) -> Path:
@@ -124,7 +124,7 @@ def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) 
 def test_without_matplotlib_one_line_says_so(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mdn.tasks.bench import figures
+    from mdn.bench.report import figures
 
     monkeypatch.setattr(figures, "find_spec", lambda name: None)
     picture(tmp_path / "a.png", 12)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mdn import io
+from mdn.commands import train as task
 from mdn.image import Image
-from mdn.tasks import train as task
 from tests.cli.cli_tools import Run
 
 RECIPE = """

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mdn.cli.models_add import ARCHITECTURES
+from mdn.commands.denoise import Denoiser, Settings
 from mdn.errors import FileError, MdnError, ModelError, UsageError
 from mdn.nets.masking import MaskField, MaskKey
 from mdn.nets.unet import UNet, UNetConfig
@@ -22,7 +23,6 @@ from mdn.registry import store
 from mdn.registry.add import CONVERTERS, add, remove
 from mdn.registry.cards import Card
 from mdn.registry.load import load
-from mdn.tasks.denoise import Denoiser, Settings
 from tests.nets import swin_reference as reference
 from tests.nets.test_official import dip_state, tiny
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mdn.commands.train import Settings, plot, run
 from mdn.errors import FileError, UsageError
-from mdn.tasks.train import Settings, plot, run
 from mdn.training import curves
 from tests.training.test_loop import Listener, Recipes
 

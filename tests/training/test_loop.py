@@ -18,10 +18,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mdn.commands.train import Result, Settings, run
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry import store
 from mdn.registry.load import load
-from mdn.tasks.train import Result, Settings, run
 
 Recipes = Callable[..., Path]
 

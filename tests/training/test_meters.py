@@ -8,9 +8,9 @@ import pytest
 import tomli_w
 import torch
 
+from mdn.commands import train
 from mdn.errors import UsageError
 from mdn.registry.cards import read_card
-from mdn.tasks import train
 from mdn.training import meters, recipe
 from mdn.training.data import Crops
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mdn.bench import renders as files
+from mdn.commands.train import Settings, run
 from mdn.encoding.hdr import Hdr
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.registry import store
-from mdn.tasks.bench import renders as files
-from mdn.tasks.train import Settings, run
 from mdn.training import renders
 from mdn.training.recipe import parse
 from mdn.training.renders import Scene, Scenes, load_scenes

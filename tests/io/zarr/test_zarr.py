@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdn.tasks import denoise
-from mdn.tasks.batch import BatchResult
-from mdn.tasks.jobs import plan
-from mdn.tasks.planes import Choice
+from mdn.batch.planning import plan
+from mdn.batch.running import BatchResult
+from mdn.commands import denoise
+from mdn.stacks.planes import Choice
 
 zarr = pytest.importorskip("zarr")
 

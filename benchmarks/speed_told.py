@@ -1,0 +1,60 @@
+"""Speed of the models for photos, all included: `python -m benchmarks.speed_told --threads 2`.
+
+Gaussian noise of sigma 25 on a synthetic picture, from the page in memory to the page in memory,
+the estimate of the noise too; microseconds a pixel by the clock and of the processor, the fastest
+of some runs. The clock means something on a quiet machine only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+from mdn.commands.denoiser import Denoiser
+from mdn.commands.settings import Settings
+
+MODELS = "photo-fast,photo,generalist-s15"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--sides", default="512,1024,2048")
+    parser.add_argument("--repeat", type=int, default=4)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print("| model | side | clock | processor |\n| --- | ---: | ---: | ---: |")
+    for model in options.models.split(","):
+        denoiser = Denoiser(Settings((), model))
+        for side in map(int, options.sides.split(",")):
+            clock, processor = fastest(denoiser, noisy(side), options.repeat)
+            print(f"| {model} | {side} | {clock:.2f} | {processor:.2f} |", flush=True)
+
+
+def noisy(side: int) -> np.ndarray:
+    """Rounded shapes under noise, (side, side, 3) uint8."""
+    down, across = np.mgrid[:side, :side] / 40
+    shapes = np.sin(down + np.sin(across)) * np.cos(across / 3)
+    random = np.random.default_rng(0)
+    values = 128 + 60 * shapes[..., None] + random.normal(0, 25, (side, side, 3))
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+def fastest(denoiser: Denoiser, page: np.ndarray, repeat: int) -> tuple[float, float]:
+    """Microseconds a pixel by the clock and of the processor, after a run to warm up."""
+    taken = []
+    for _ in range(repeat + 1):
+        clock, processor = time.perf_counter(), time.process_time()
+        denoiser.page(page, lambda share: None)
+        taken.append((time.perf_counter() - clock, time.process_time() - processor))
+    pixels = page.shape[0] * page.shape[1]
+    clocks, processors = zip(*taken[1:], strict=True)
+    return 1e6 * min(clocks) / pixels, 1e6 * min(processors) / pixels
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Fixed noisy files beside their peers: `python -m benchmarks.unseen PICTURES/test -m photo`.
+
+PICTURES/test/ood holds a folder of noisy files for each noise and peers.csv, the PSNR of other
+denoisers on exactly these files; the clean ones are those of cbsd68. A line for each noise: the
+mean PSNR of its files. The files are denoised as `mdn denoise` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+
+from benchmarks.weak import psnr
+from mdn.commands.denoiser import Denoiser
+from mdn.commands.settings import Settings
+
+PEERS = ("idf", "bm3d_blind", "nlm")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("-m", "--models", default="generalist-s15,photo,photo-fine,photo-fast")
+    options = parser.parse_args()
+    denoisers = {name: Denoiser(Settings((), name)) for name in options.models.split(",")}
+    columns = ["noisy", *PEERS, *denoisers]
+    print(f"| noise | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
+    lines: dict[str, list[float]] = defaultdict(list)
+    for noise, peers in by_noise(options.data / "ood" / "peers.csv").items():
+        scores: dict[str, list[float]] = defaultdict(list)
+        for row in peers:
+            clean = iio.imread(next((options.data / "cbsd68").glob(f"{row['image']}.*")))
+            noisy = iio.imread(options.data / "ood" / noise / f"{row['image']}.png")
+            scores["noisy"].append(psnr(noisy, clean))
+            for name in PEERS:
+                scores[name].append(float(row[name] or "nan"))
+            for name, denoiser in denoisers.items():
+                scores[name].append(psnr(denoiser.page(noisy, lambda share: None), clean))
+        means = [float(np.mean(scores[name])) for name in columns]
+        print(line(noise, means), flush=True)
+        for name, mean in zip(columns, means, strict=True):
+            lines[name].append(mean)
+    print(line("mean", [float(np.mean(lines[name])) for name in columns]))
+
+
+def by_noise(path: Path) -> dict[str, list[dict[str, str]]]:
+    """The rows of peers.csv by their noise."""
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    with path.open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            found[row["noise"]].append(row)
+    return found
+
+
+def line(noise: str, values: list[float]) -> str:
+    shown = ["" if np.isnan(value) else f"{value:.2f}" for value in values]
+    return f"| {noise} | {' | '.join(shown)} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Many files: which becomes which, how it went, what is written."""

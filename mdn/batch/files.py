@@ -1,0 +1,80 @@
+"""Reading the image of a job and writing its result, standard streams included."""
+
+from __future__ import annotations
+
+import sys
+
+from mdn import io
+from mdn.batch.running import Job, Report
+from mdn.errors import FileError
+from mdn.image import Image
+from mdn.io import exr
+
+
+def load(job: Job) -> Image:
+    """The image that `job` is about.
+
+    Raises:
+        FileError: the file, or what came on standard input, is no image that mdn can read, or one
+            that the output's format cannot hold at all: better known now than after the work.
+    """
+    image = io.read_image(content(job) if job.source is None else job.source, name=job.name)
+    if output_format_for(job, "") == exr.NAME:
+        raise FileError(job.name, "is no render, and EXR is for renders", "write a .tif")
+    io.losses(image, output_format(job, image))
+    return image
+
+
+def content(job: Job) -> bytes:
+    """What comes on standard input. Raises FileError: nothing does."""
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise FileError(job.name, "nothing came on standard input", "pipe an image into mdn")
+    return data
+
+
+def describe(image: Image) -> dict[str, object]:
+    """What every command tells about an image: size in pixels, pages, dtype, megapixels in all."""
+    pages, height, width, channels = image.pixels.shape
+    return {
+        "width": width,
+        "height": height,
+        "pages": pages,
+        "channels": channels + (image.alpha is not None),
+        "dtype": str(image.pixels.dtype),
+        "megapixels": round(pages * height * width / 1e6, 6),
+    }
+
+
+def output_format(job: Job, image: Image) -> str:
+    """The format of the output: the one asked for, that of the suffix, that of the input."""
+    return output_format_for(job, image.format)
+
+
+def output_format_for(job: Job, own: str) -> str:
+    """As `output_format`, of an input whose own format is `own`."""
+    if job.format is not None:
+        return job.format
+    return own if job.target is None else io.format_of(job.target)
+
+
+def save(job: Job, image: Image, report: Report, *, quality: int = 95) -> None:
+    """Writes the result of `job`, and notes in one line what its format cannot hold.
+
+    Args:
+        job: says where to.
+        image: what to write.
+        report: gets the note.
+        quality: 1 to 100, for JPEG and WebP.
+
+    Raises:
+        FileError: the target cannot be written; nothing is left of it.
+    """
+    chosen = output_format(job, image)
+    lost = io.losses(image, chosen)
+    if lost:
+        report.note(job, f"{chosen.upper()} cannot keep {', '.join(lost)}")
+    data = io.write_image(image, job.target, format=chosen, quality=quality)
+    if job.target is None and data is not None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()

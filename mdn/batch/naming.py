@@ -1,0 +1,138 @@
+"""What an output is called: beside its input, in a folder, by a template, or as named."""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mdn.batch.inputs import Found, is_folder
+from mdn.errors import UsageError
+from mdn.io import RENDERS, STORES, SUFFIXES, format_of
+
+FIELDS = ("stem", "suffix", "name", "parent", "draw")
+
+Kind = Literal["beside", "stdout", "file", "folder", "template"]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The rule that names outputs.
+
+    Attributes:
+        kind: which of the rules.
+        output: what the user gave with -o, or empty.
+        ending: put behind the stem beside an input.
+        format: the format to force, or None.
+        draws: outputs for each input; more than one are numbered.
+    """
+
+    kind: Kind
+    output: str
+    ending: str
+    format: str | None
+    draws: int
+
+    @classmethod
+    def choose(
+        cls, output: str | None, *, ending: str, format: str | None, draws: int, several: bool
+    ) -> Naming:
+        """The rule that -o OUTPUT asks for.
+
+        Args:
+            output: what followed -o, or None.
+            ending, format, draws: see the class.
+            several: whether there may be more than one input.
+
+        Raises:
+            UsageError: one file for several inputs, or a template with an unknown field.
+        """
+        kind = _kind(output, several)
+        return cls(kind, output or "", ending, format, draws)
+
+    @property
+    def numbers(self) -> Iterable[int]:
+        """The draws of each input, from 1."""
+        return range(1, self.draws + 1)
+
+    def target(self, item: Found, draw: int) -> Path | None:
+        """Where the `draw`-th output of `item` goes; None is standard output."""
+        if self.kind == "stdout":
+            return None
+        source = item.path if item.path is not None else Path("stdin")
+        suffix = self._suffix(source)
+        if self.kind == "template":
+            path, numbered = self._fill(source, suffix, draw), "{draw" in self.output
+        elif self.kind == "file":
+            path, numbered = Path(self.output), False
+        elif self.kind == "folder":
+            path, numbered = Path(self.output) / item.relative.with_suffix(suffix), False
+        else:
+            path, numbered = source.with_name(f"{source.stem}{self.ending}{suffix}"), False
+        return path if numbered or self.draws == 1 else self._numbered(path, draw)
+
+    def _suffix(self, source: Path) -> str:
+        """The input's own suffix unless another format is forced: .jpg stays .jpg under jpeg."""
+        if self.format is None:
+            return source.suffix
+        if (
+            source.suffix.lower() in SUFFIXES | RENDERS | STORES
+            and format_of(source) == self.format
+        ):
+            return source.suffix
+        return f".{self.format}"
+
+    def _numbered(self, path: Path, draw: int) -> Path:
+        digits = max(3, len(str(self.draws)))
+        return path.with_name(f"{path.stem}_{draw:0{digits}d}{path.suffix}")
+
+    def _fill(self, source: Path, suffix: str, draw: int) -> Path:
+        values = {
+            "stem": source.stem,
+            "suffix": suffix,
+            "name": source.name,
+            "parent": str(source.parent),
+            "draw": draw,
+        }
+        # The suffix carries its dot, as everywhere in Python; who writes one more means the same.
+        return Path(self.output.replace(".{suffix}", "{suffix}").format_map(values))
+
+
+def _kind(output: str | None, several: bool) -> Kind:
+    if output is None:
+        return "beside"
+    if output == "-":
+        return "stdout"
+    if not output:
+        raise UsageError("-o needs a file, a folder, a template or -")
+    if "{" in output:
+        _check_template(output)
+        return "template"
+    store = Path(output).suffix.lower() in STORES  # with the slash that a shell puts behind it
+    if is_folder(output) or (output.endswith(("/", os.sep)) and not store):
+        return "folder"
+    if not several:
+        return "file"
+    if os.path.lexists(output) or Path(output).suffix.lower() in SUFFIXES | RENDERS | STORES:
+        raise UsageError(
+            f"{output} is one file and there are several inputs: give -o a folder or a template "
+            "such as {stem}_clean{suffix}"
+        )
+    return "folder"
+
+
+def _check_template(template: str) -> None:
+    known = ", ".join(f"{{{name}}}" for name in FIELDS)
+    try:
+        fields = [each for each in string.Formatter().parse(template) if each[1] is not None]
+    except ValueError as error:
+        raise UsageError(f"-o {template}: {error}; fields are {known}") from None
+    for _, name, width, conversion in fields:
+        if name not in FIELDS or conversion:
+            raise UsageError(f"-o {template}: no field {{{name}}}; fields are {known}")
+        if width and (name != "draw" or not re.fullmatch(r"0?\d?d?", width)):
+            raise UsageError(f"-o {template}: only {{draw}} takes a width, such as {{draw:03}}")

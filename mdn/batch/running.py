@@ -1,0 +1,230 @@
+"""Doing one thing to many files: who is next, what went wrong, what the exit code is.
+
+A command plans its jobs (`batch.planning`), and hands them here with the work to do on one of
+them. A file that fails is recorded and the batch goes on, too large a picture for the memory
+included; what would fail for every file (a damaged model) is let through and ends it.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mdn.errors import FileError, NothingDoneError, OutOfMemoryError
+
+Status = Literal["ok", "skipped", "failed", "planned"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to read and one to write.
+
+    Attributes:
+        source: the file to read; None reads standard input.
+        target: the file to write; None writes to standard output.
+        name: what messages call the input.
+        format: the output format asked for; None follows the target's suffix, or, on standard
+            output, the format of the input.
+        aside: a second file to write, or None: the map of deviations of `mdn denoise`.
+        draw: which of several outputs of one input this is, from 1.
+        skip: why there is nothing to do, or empty.
+        problem: what planning found to be wrong with this file, if anything; raised when its turn
+            comes, so that a batch reports it in its place and goes on.
+    """
+
+    source: Path | None
+    target: Path | None
+    name: str
+    format: str | None = None
+    draw: int = 1
+    skip: str = ""
+    problem: FileError | None = None
+    aside: Path | None = None
+
+    @property
+    def target_name(self) -> str:
+        """What messages call the output."""
+        return "stdout" if self.target is None else str(self.target)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Attributes:
+        job: the job.
+        status: ok, skipped (the output was there), failed, or planned (a dry run).
+        seconds: wall-clock time it took.
+        error: one line for a failed job, the reason for a skipped one, else empty.
+        details: facts about the work for people and for --json; JSON-able.
+        starved: whether it failed for want of memory.
+        trace: the traceback of a failed job, for --debug. As text: the exception itself would keep
+            every array alive that was in use where it was raised.
+    """
+
+    job: Job
+    status: Status
+    seconds: float = 0.0
+    error: str = ""
+    details: dict[str, object] = field(default_factory=dict)
+    starved: bool = False
+    trace: str = ""
+
+
+class Report(Protocol):
+    """Where a task tells how far it is. The command line draws it; tests record it."""
+
+    def started(self, job: Job, index: int, total: int) -> None:
+        """Work on `job` begins, the `index`-th (from 1) of `total`."""
+        ...
+
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        """`fraction` of this job, 0 to 1, is done; how it goes, in a few words."""
+        ...
+
+    def note(self, job: Job, line: str) -> None:
+        """A warning or a remark about this job, in one line."""
+        ...
+
+    def finished(self, outcome: Outcome) -> None:
+        """The job is over, one way or the other."""
+        ...
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """The outcomes of a batch, in the order of its jobs.
+
+    Attributes:
+        outcomes: one for each job that was tried.
+        untried: how many jobs --fail-fast left alone.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    untried: int = 0
+
+    def count(self, status: Status) -> int:
+        """How many jobs ended with `status`."""
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing failed, 3 if some files did, 4 if all of them did or there were none.
+
+        5 if all of them did for want of memory: then --max-memory or the machine is at fault.
+        """
+        failed = self.count("failed")
+        if failed and all(outcome.starved for outcome in self.outcomes):
+            return OutOfMemoryError.exit_code
+        if failed == len(self.outcomes):
+            return NothingDoneError.exit_code
+        return FileError.exit_code if failed else 0
+
+
+def run_batch(
+    jobs: Sequence[Job],
+    work: Callable[[Job, Report], dict[str, object]],
+    report: Report,
+    *,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+) -> BatchResult:
+    """Does `work` on each job in turn.
+
+    Args:
+        jobs: what `batch.planning.plan` made.
+        work: reads, computes and writes one job; returns the details of its outcome.
+        report: told of every step.
+        fail_fast: stop at the first file that fails.
+        dry_run: do no work; say what would be done.
+
+    Returns:
+        The outcomes. A `FileError`, an `OSError` or a lack of memory in `work` becomes a failed
+        outcome; any other exception is raised, because it would befall the next file too.
+    """
+    outcomes: list[Outcome] = []
+    for index, job in enumerate(jobs, start=1):
+        report.started(job, index, len(jobs))
+        outcome = _attempt(job, work, report, dry_run)
+        outcomes.append(outcome)
+        report.finished(outcome)
+        if fail_fast and outcome.status == "failed":
+            break
+    return BatchResult(tuple(outcomes), untried=len(jobs) - len(outcomes))
+
+
+def _attempt(
+    job: Job, work: Callable[[Job, Report], dict[str, object]], report: Report, dry_run: bool
+) -> Outcome:
+    if job.problem is not None:
+        return Outcome(job, "failed", error=str(job.problem))
+    if job.skip:
+        return Outcome(job, "skipped", error=job.skip)
+    if dry_run:
+        return Outcome(job, "planned")
+    begin = time.perf_counter()
+    try:
+        with _folder_for(job.target):
+            details = work(job, report)
+    except BrokenPipeError:
+        raise  # whoever read our output has gone: there is nobody left to work for
+    except (FileError, OSError, OutOfMemoryError, MemoryError) as error:
+        starved = isinstance(error, OutOfMemoryError | MemoryError)
+        line, trace = str(explain(error, job)), traceback.format_exc()
+        return Outcome(
+            job, "failed", time.perf_counter() - begin, line, starved=starved, trace=trace
+        )
+    return Outcome(job, "ok", time.perf_counter() - begin, details=details)
+
+
+@contextmanager
+def _folder_for(target: Path | None) -> Iterator[None]:
+    """The target's folder, made if need be, and taken away again if the job left it empty."""
+    missing: list[Path] = []
+    if target is not None:
+        folder = target.parent
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            try:
+                folder.rmdir()
+            except OSError:  # another file is in it by now
+                break
+        raise
+
+
+_REMEDIES: dict[int | None, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full", "free some space, or write elsewhere with -o"),
+    errno.EDQUOT: ("your disk quota is used up", "free some space, or write elsewhere with -o"),
+    errno.EACCES: ("permission denied", "check who may read and write it"),
+    errno.EPERM: ("the system does not allow it", "check who may read and write it"),
+    errno.EROFS: ("the disk is read-only", "write elsewhere with -o"),
+    errno.ENOENT: ("no such file", "check the name"),
+    errno.EISDIR: ("is a folder", "name a file"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one with -o"),
+}
+
+
+def explain(error: Exception, job: Job) -> FileError:
+    """What ended a job, in one line that names the file and says what to do."""
+    if isinstance(error, FileError):
+        return error
+    if isinstance(error, OutOfMemoryError):
+        return FileError(job.name, str(error))
+    if not isinstance(error, OSError):
+        return FileError(job.name, "does not fit in memory", "cut it into parts")
+    name = job.target_name if error.filename is None else error.filename
+    reason = error.strerror or type(error).__name__
+    problem, remedy = _REMEDIES.get(error.errno, (reason, "check the file and run again"))
+    return FileError(name, problem, remedy)

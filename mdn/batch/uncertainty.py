@@ -1,0 +1,132 @@
+"""Maps of uncertainty: how much the passes differ at each pixel, in a file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from mdn import io
+from mdn.batch.running import Job, Report
+from mdn.encoding import Display
+from mdn.errors import FileError
+from mdn.image import Image
+
+LARGE = 2**32 - 2**25  # bytes that a classic TIFF holds, less room for its tables
+
+
+Rows = Callable[[int, np.ndarray], None]  # takes (first row, deviations (h, W, C))
+Aside = Callable[[int, np.ndarray, np.ndarray], None]  # see engine.Strip
+
+
+class SpreadMap:
+    """Standard deviations, (pages, H, W) float32, in the unit of the samples they belong to.
+
+    Attributes:
+        details: what to tell of the map when it is done; JSON-able.
+        note: what to tell a person, or nothing.
+    """
+
+    def __init__(self, target: Path, values: np.ndarray) -> None:
+        self.target, self.values = target, values
+        self.details: dict[str, Any] = {}
+        self.note = ""
+
+    def page(self, index: int) -> Rows:
+        """Writes into one page; colours become their root mean square."""
+
+        def write(start: int, deviation: np.ndarray) -> None:
+            self.values[index, start : start + len(deviation)] = np.sqrt(
+                np.square(deviation).mean(-1)
+            )
+
+        return write
+
+
+@contextmanager
+def spread_map(target: Path | None, shape: tuple[int, int, int], white: float) -> Iterator[Any]:
+    """A map to fill, written when the block ends well: whole, or not at all.
+
+    TIFF holds the deviations as float32, in a file that is filled in place and renamed, so that a
+    map may be larger than memory. The other formats are for looking at: their white stands for the
+    largest deviation, and a note says how much that is.
+
+    Args:
+        target: the file, or None for no map (and None is given).
+        shape: pages, height, width. white: the stored value of white in the picture.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    if target is None:
+        yield None
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if io.format_of(target) != "tiff":
+            made = SpreadMap(target, np.zeros(shape, np.float32))
+            yield made
+            _draw(made, white)
+            return
+        partial = target.with_name(f".mdn-{secrets.token_hex(8)}.part")
+        try:
+            made = SpreadMap(target, _mapped(partial, shape))
+            yield made
+            _measure(made)
+            made.values.flush()  # type: ignore[attr-defined]
+            del made.values
+            partial.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+    except OSError as error:
+        raise FileError(target, f"cannot be written ({error.strerror or error})") from error
+
+
+def shown_aside(rows: Rows, coding: Display) -> Aside:
+    """Deviations of a picture as shown, in its stored unit."""
+    return lambda start, values, deviation: rows(start, deviation * np.float32(coding.white))
+
+
+def told_of(made: SpreadMap | None, job: Job, report: Report) -> dict[str, object]:
+    """What a finished map adds to the details of its job."""
+    if made is None:
+        return {}
+    if made.note:
+        report.note(job, made.note)
+    return {"std": made.details}
+
+
+def _mapped(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    large = 4 * shape[0] * shape[1] * shape[2] > LARGE
+    return tifffile.memmap(
+        path, shape=shape, dtype=np.float32, bigtiff=large, metadata=None, photometric="minisblack"
+    )
+
+
+def _draw(made: SpreadMap, white: float) -> None:
+    _measure(made)
+    top = max(made.details["max"], np.finfo(np.float32).tiny)
+    deep = io.format_of(made.target) == "png"
+    scaled = np.rint(made.values * ((65535 if deep else 255) / top))
+    scaled = scaled.astype(np.uint16 if deep else np.uint8)
+    io.write_image(Image(scaled[..., None], name=made.target.name), made.target)
+    made.details["white"] = made.details["max"]
+    made.note = (
+        f"{made.target}: white stands for a deviation of {made.details['max']:.4g}, where the"
+        f" picture's white is {white:g}; a .tif holds the numbers"
+    )
+
+
+def _measure(made: SpreadMap) -> None:
+    made.details |= {
+        "file": str(made.target),
+        "mean": round(float(made.values.mean(dtype=np.float64)), 6),
+        "max": float(made.values.max()),
+    }

@@ -1,0 +1,274 @@
+"""What a benchmark measures on: folders of clean pictures, of noisy / clean pairs, of renders."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdn import io
+from mdn.bench import renders, scenes
+from mdn.errors import FileError, UsageError
+
+ROOT_VARIABLE = "MDN_TEST_DATA"  # the folder whose test/ holds the data sets
+PAIR_FOLDERS = ("noisy", "gt")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a data set.
+
+    Attributes:
+        name: what messages call it: data set / file.
+        truth: the clean file.
+        noisy: the noisy file of a pair; None where noise is to be added.
+        spp: samples per pixel of a noisy render; None for other pictures.
+    """
+
+    name: str
+    truth: Path
+    noisy: Path | None = None
+    spp: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A folder's pictures.
+
+    Attributes:
+        name: of the folder; what rows call the set.
+        pictures: sorted by file name.
+        pairs: the noise is in the files.
+        renders: the files hold linear light; pairs, too.
+        failures: files that are no half of a pair, one line each.
+    """
+
+    name: str
+    pictures: tuple[Picture, ...]
+    pairs: bool
+    failures: tuple[str, ...] = ()
+    renders: bool = False
+
+    @property
+    def spp(self) -> tuple[int, ...]:
+        """The samples per pixel of its noisy renders, ascending."""
+        return tuple(sorted({each.spp for each in self.pictures if each.spp is not None}))
+
+
+def default_root() -> Path | None:
+    """Where short names of data sets are looked up when --root is not given."""
+    home = os.environ.get(ROOT_VARIABLE)
+    return Path(home) / "test" if home else None
+
+
+def open_sets(
+    names: Iterable[str],
+    root: Path | None,
+    limit: int | None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[DataSet, ...]:
+    """The data sets that `names` mean, each cut to its first `limit` pictures.
+
+    tell: hears of scenes that must be rendered first.
+
+    Raises:
+        UsageError: there is no such folder (offers the nearest), it holds no picture, two folders
+            have one name, or scenes cannot be rendered.
+        FileError: rendered scenes cannot be kept.
+    """
+    sets = tuple(_named(name, root, limit, tell) for name in dict.fromkeys(names))
+    seen: set[str] = set()
+    for data in sets:
+        if data.name in seen:
+            raise UsageError(f"two folders of data are called {data.name}: rename one")
+        seen.add(data.name)
+    return sets
+
+
+def _named(name: str, root: Path | None, limit: int | None, tell: Callable[[str], None]) -> DataSet:
+    if name == scenes.NAME and not Path(name).is_dir():
+        folder = scenes.cached(limit, lambda line: tell(f"{name}: {line}, kept for other runs"))
+        return _open(folder, limit or scenes.BENCH.count)
+    return _open(_find(name, root), limit)
+
+
+def _find(name: str, root: Path | None) -> Path:
+    if not name:
+        raise UsageError("--data has an empty name in it; write --data DIR,DIR")
+    if Path(name).is_dir():
+        return Path(name)
+    if Path(name).is_file():
+        raise UsageError(f"--data {name} is a file; name a folder of pictures")
+    if root is not None and (root / name).is_dir():
+        return root / name
+    beside = Path(name).parent
+    here = {each.name: each for each in _folders(beside)}
+    near = difflib.get_close_matches(Path(name).name, here, n=3, cutoff=0.5)
+    if near:
+        shown = ", ".join(str(here[each]) for each in near)
+        raise UsageError(f"no folder {name}; did you mean {shown}?")
+    if root is None:
+        raise UsageError(
+            f"no folder {name}; short names of data sets need --root DIR, or {ROOT_VARIABLE} set"
+        )
+    known = [*(each.name for each in _folders(root)), scenes.NAME]
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or known
+    raise UsageError(f"no folder {name}, nor one in {root}; did you mean {', '.join(near)}?")
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        return sorted(each for each in place.iterdir() if each.is_dir())
+    except OSError:
+        return []
+
+
+def _open(folder: Path, limit: int | None) -> DataSet:
+    name = folder.resolve().name
+    if (found := _renders(folder, name, limit)) is not None:
+        return found
+    if all((folder / half).is_dir() for half in PAIR_FOLDERS):
+        pictures, failures = _pairs(folder, name)
+    else:
+        pictures = [Picture(f"{name}/{path.name}", path) for path in _images(folder)]
+        failures = []
+    if not pictures and not failures:
+        raise UsageError(
+            f"{folder} holds no pictures, no folders noisy and gt of pairs, no renders"
+        )
+    pairs = any(picture.noisy for picture in pictures) or bool(failures)
+    return DataSet(name, tuple(pictures[:limit]), pairs, tuple(failures))
+
+
+def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
+    """The EXR files of a folder, where their names say samples per pixel; else None.
+
+    limit: of scenes.
+    """
+    shots, alone = renders.shots(_files(folder, frozenset({".exr"})))
+    if not shots and not alone:
+        return None
+    wanted = list(dict.fromkeys(shot.scene for shot in shots))[:limit]
+    pictures = tuple(
+        Picture(f"{name}/{shot.noisy.name}", shot.reference, shot.noisy, shot.spp)
+        for shot in shots
+        if shot.scene in wanted
+    )
+    failures = tuple(
+        f"{name}/{path.name}: has no partner; a scene needs SCENE_SPP.exr and a reference"
+        for path in alone
+    )
+    return DataSet(name, pictures, True, failures, renders=True)
+
+
+def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
+    """Files of one stem in noisy/ and gt/, and a line for each that stands alone."""
+    (noisy, first), (truth, second) = (_by_stem(folder / half) for half in PAIR_FOLDERS)
+    both = [stem for stem in noisy if stem in truth]
+    pictures = [Picture(f"{name}/{noisy[stem].name}", truth[stem], noisy[stem]) for stem in both]
+    failures = [
+        f"{name}/{half}/{path.name}: there is another file of that name, of another format"
+        for half, twice in zip(PAIR_FOLDERS, (first, second), strict=True)
+        for path in twice
+    ]
+    failures += [
+        f"{name}/{half}/{path.name}: has no partner in {other}/; add it, or take this file away"
+        for half, other, mine, theirs in (
+            ("noisy", "gt", noisy, truth),
+            ("gt", "noisy", truth, noisy),
+        )
+        for stem, path in mine.items()
+        if stem not in theirs
+    ]
+    return pictures, failures
+
+
+def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Files by stem, and those whose stem was taken."""
+    found: dict[str, Path] = {}
+    twice = [path for path in _images(folder) if found.setdefault(path.stem, path) != path]
+    return found, twice
+
+
+def _images(folder: Path) -> list[Path]:
+    return _files(folder, io.SUFFIXES)
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in suffixes and path.is_file() and path.name[0] != "."
+        )
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be listed: {error.strerror}") from error
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What is on a picture's files.
+
+    Attributes:
+        truth: the clean page, (H, W, C) as stored.
+        noisy: the noisy one; None where noise is to be added.
+        render: the noisy render with its guides; None for other pictures. With it, the pages hold
+            linear light.
+    """
+
+    truth: np.ndarray
+    noisy: np.ndarray | None
+    render: renders.Render | None = None
+
+
+def read(picture: Picture) -> Pages:
+    """A picture's pages.
+
+    Raises:
+        FileError: unreadable, more than one page, floats outside 0..1, or halves that differ.
+    """
+    if picture.noisy is not None and picture.spp is not None:
+        render = renders.read(picture.noisy, picture.name)
+        truth = renders.read(picture.truth, picture.truth.name).beauty
+        _same_size(render.beauty, truth, picture.name)
+        return Pages(truth, render.beauty, render)
+    truth = _page(picture.truth, picture.name)
+    if picture.noisy is None:
+        return Pages(truth, None)
+    noisy = _page(picture.noisy, picture.name)
+    _same_size(noisy, truth, picture.name)
+    return Pages(truth, noisy)
+
+
+def _same_size(noisy: np.ndarray, truth: np.ndarray, name: str) -> None:
+    if noisy.shape == truth.shape:
+        return
+    sizes = [f"{page.shape[1]}x{page.shape[0]}x{page.shape[2]}" for page in (noisy, truth)]
+    raise FileError(
+        name,
+        f"the halves of the pair differ: noisy is {sizes[0]}, gt is {sizes[1]}",
+        "cut them to one size",
+    )
+
+
+def _page(path: Path, name: str) -> np.ndarray:
+    pages = io.read_image(path, name=name).pixels
+    if len(pages) != 1:
+        raise FileError(name, f"has {len(pages)} pages", "save each as a picture of its own")
+    if pages.dtype.kind == "f" and not (pages.min() >= 0 and pages.max() <= 1):
+        raise FileError(name, "has values outside 0..1, where white is 1", "scale it first")
+    return pages[0]
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, hexadecimal. Raises FileError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from error

@@ -1,0 +1,1 @@
+"""What goes on inside of a net: its features, compared."""

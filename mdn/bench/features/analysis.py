@@ -1,0 +1,277 @@
+"""`mdn bench analyze`: what models make of noise inside: CKA, SRGA, histograms of deep features."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import mdn
+from mdn.bench import noise_cases
+from mdn.bench.data import DataSet, default_root, open_sets, read
+from mdn.bench.features import analysis_figures
+from mdn.bench.features.generalisation import srga
+from mdn.bench.features.layers import features, vectors
+from mdn.bench.features.similarity import FEWEST, Alignment, gram
+from mdn.bench.noise_cases import Draw
+from mdn.bench.report import figures
+from mdn.commands.denoise import Denoiser
+from mdn.commands.denoise import Settings as DenoiseSettings
+from mdn.encoding import Display
+from mdn.errors import FileError, UsageError
+from mdn.io.atomic import write_bytes
+from mdn.metrics import PROTOCOLS
+
+BATCH = 8  # patches whose features are held at once
+SAMPLES = 256  # channel vectors kept of each batch for SRGA and histograms
+BINS, SPAN = 60, 4.0  # of a histogram, that many deviations of the reference either way
+NAME = "analysis"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for.
+
+    Attributes:
+        models: names of models.
+        data: one folder of clean pictures, or its short name.
+        noise: see noise_cases.parse; the first is the reference that the others are held against.
+        patches: how many, and side: of how many pixels; one by picture, then again from the first.
+        seed: of places, noise, and of models that draw.
+        root: where short names are looked up.
+        out: the folder for figures and numbers.
+        device: as for every command.
+        command: the command line, for the report.
+    """
+
+    models: tuple[str, ...]
+    data: str
+    noise: str
+    out: Path
+    patches: int = 32
+    side: int = 64
+    seed: int = 0
+    root: Path | None = None
+    device: str = "auto"
+    command: str = "mdn bench analyze"
+
+
+@dataclass
+class Seen:
+    """What is gathered: alignment of all (model, noise, stage), stages and deep features."""
+
+    alignment: Alignment
+    stages: dict[str, list[str]]
+    deep: dict[tuple[str, str], list[np.ndarray]]
+
+
+def run(settings: Settings, tell: Callable[[str, float], None]) -> dict[str, Any]:
+    """Look into the models, write figures and numbers, and return the numbers; JSON-able.
+
+    tell: hears what is done and the share of the whole.
+
+    Raises:
+        UsageError: unknown names, too few patches or noises, patches that do not fit a net.
+        ModelError: an unknown or damaged model. FileError: nothing can be read or written.
+    """
+    noises = noise_cases.parse(settings.noise)
+    if len(noises) < 2:
+        raise UsageError(
+            "--noise: name at least two, the first is what the others are held against"
+        )
+    if settings.patches < FEWEST:
+        raise UsageError(f"--patches {settings.patches}: at least {FEWEST} are needed")
+    denoisers = {name: _denoiser(name, settings) for name in dict.fromkeys(settings.models)}
+    (data,) = open_sets((settings.data,), settings.root or default_root(), None)
+    if data.pairs:
+        raise UsageError(f"{data.name} holds pairs: name a folder of clean pictures")
+    patches = _patches(data, settings, noises)
+    seen = _gather(denoisers, patches, settings, tell)
+    document = _document(settings, noises, seen)
+    _write(settings.out, document)
+    return document
+
+
+def _denoiser(name: str, settings: Settings) -> Denoiser:
+    asked = DenoiseSettings((), model=name, device=settings.device, seed=settings.seed)
+    denoiser = Denoiser(asked)
+    if settings.side % denoiser.card.multiple:
+        raise UsageError(
+            f"--side {settings.side}: {name} takes multiples of {denoiser.card.multiple}"
+        )
+    return denoiser
+
+
+def _patches(data: DataSet, settings: Settings, noises: tuple[Draw, ...]) -> dict[str, Tensor]:
+    """Of each noise the same places (n, 3, side, side), 8-bit values on 0..1."""
+    random = np.random.default_rng(settings.seed)
+    found: dict[str, list[np.ndarray]] = {noise.label: [] for noise in noises}
+    side, paper = settings.side, PROTOCOLS["paper"]
+    usable = 0
+    for number in range(settings.patches):
+        if number >= len(data.pictures) and not usable:
+            break
+        picture = data.pictures[number % len(data.pictures)]
+        truth = read(picture).truth
+        if truth.shape[2] != 3 or min(truth.shape[:2]) < side:
+            continue
+        usable += 1
+        top, left = (int(random.integers(length - side + 1)) for length in truth.shape[:2])
+        patch = np.ascontiguousarray(truth[top : top + side, left : left + side])
+        for noise in noises:
+            drawn = noise_cases.add(patch, noise, picture, settings.seed + number, paper, False)
+            found[noise.label].append(Display(drawn.dtype).encode(drawn))
+    if usable < FEWEST:
+        raise UsageError(f"{data.name} has too few colour pictures of at least {side} pixels")
+    return {
+        label: torch.from_numpy(np.stack(each).transpose(0, 3, 1, 2).copy())
+        for label, each in found.items()
+    }
+
+
+def _gather(
+    denoisers: dict[str, Denoiser],
+    patches: dict[str, Tensor],
+    settings: Settings,
+    tell: Callable[[str, float], None],
+) -> Seen:
+    """Runs every model on every noise, minibatch by minibatch; only Gram matrices are kept."""
+    seen = Seen(Alignment(), {}, {})
+    count = len(next(iter(patches.values())))
+    # A rest too small for the estimator goes with the minibatch before it.
+    starts = [start for start in range(0, count, BATCH) if start == 0 or count - start >= FEWEST]
+    random = np.random.default_rng(settings.seed)
+    for number, start in enumerate(starts):
+        stop = count if start == starts[-1] else start + BATCH
+        grams: dict[Any, Tensor] = {}
+        for name, denoiser in denoisers.items():
+            for label, each in patches.items():
+                heard = features(denoiser, each[start:stop])
+                if not heard:
+                    raise UsageError(f"{name} leaves pictures under {label} alone: leave that out")
+                grams |= {(name, label, stage): gram(value) for stage, value in heard.items()}
+                seen.stages.setdefault(name, list(heard))
+                deepest = vectors(heard[seen.stages[name][-1]])
+                chosen = random.choice(len(deepest), min(SAMPLES, len(deepest)), replace=False)
+                seen.deep.setdefault((name, label), []).append(deepest[chosen].double().numpy())
+                tell(f"{name} on {label}", 0.0)
+        seen.alignment.add(grams)
+        tell("minibatch", (number + 1) / len(starts))
+    return seen
+
+
+def _document(settings: Settings, noises: tuple[Draw, ...], seen: Seen) -> dict[str, Any]:
+    labels = [noise.label for noise in noises]
+    deep = {key: np.concatenate(parts) for key, parts in seen.deep.items()}
+    models, first = list(seen.stages), labels[0]
+    between = seen.alignment.between
+    return {
+        "command": settings.command,
+        "version": mdn.__version__,
+        "settings": asdict(settings) | {"root": None, "out": None},
+        "reference": first,
+        "noises": labels,
+        "stages": seen.stages,
+        "within": {m: _table(between, m, m, first, seen.stages) for m in models},
+        "across_models": [
+            {"models": [a, b], "noise": label, "cka": _table(between, a, b, label, seen.stages)}
+            for number, a in enumerate(models)
+            for b in models[:number]
+            for label in labels
+        ],
+        "across_noises": {
+            m: {
+                label: [between((m, first, s), (m, label, s)) for s in seen.stages[m]]
+                for label in labels[1:]
+            }
+            for m in models
+        },
+        "srga": {
+            m: {label: srga(deep[m, first], deep[m, label]) for label in labels[1:]} for m in models
+        },
+        "histograms": {
+            m: _histograms(deep[m, first], {label: deep[m, label] for label in labels})
+            for m in models
+        },
+    }
+
+
+def _table(
+    between: Callable[[Any, Any], float], a: str, b: str, label: str, stages: dict[str, list[str]]
+) -> list[list[float]]:
+    """CKA of each stage of a (rows) with each of b (columns) under one noise."""
+    return [[between((a, label, s), (b, label, t)) for t in stages[b]] for s in stages[a]]
+
+
+def _histograms(reference: np.ndarray, sets: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Densities of the deepest features, each channel in deviations of the reference."""
+    middle, spread = reference.mean(0), reference.std(0)
+    alive = spread > 0
+    edges = np.linspace(-SPAN, SPAN, BINS + 1)
+    densities = {}
+    for label, values in sets.items():
+        scaled = (values - middle)[:, alive] / spread[alive]
+        counts = np.histogram(scaled, edges)[0]
+        densities[label] = (counts / max(1, scaled.size) / np.diff(edges)).tolist()
+    return {"edges": edges.tolist(), "densities": densities}
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """The numbers that matter, for people."""
+    lines = [
+        "# What the models make of noise inside",
+        "",
+        f"`{document['command']}`, mdn {document['version']}; reference {document['reference']}.",
+    ]
+    for title, about, rows in (
+        ("SRGA", "lower: the same is done to both noises", document["srga"]),
+        (
+            "CKA of the deepest stage with itself under the reference",
+            "1: alike",
+            _deepest(document),
+        ),
+    ):
+        names = document["noises"][1:]
+        lines += ["", f"## {title}", "", f"{about}.", "", f"| model | {' | '.join(names)} |"]
+        lines.append(f"|---|{'---:|' * len(names)}")
+        for model, row in rows.items():
+            lines.append(f"| {model} | {' | '.join(f'{row[name]:.3f}' for name in names)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _deepest(document: dict[str, Any]) -> dict[str, dict[str, float]]:
+    across = document["across_noises"]
+    return {m: {label: row[-1] for label, row in rows.items()} for m, rows in across.items()}
+
+
+def _csv(document: dict[str, Any]) -> str:
+    """Every CKA across noises, and SRGA, one a line."""
+    lines = ["measure,model,stage,noise,value"]
+    for model, rows in document["across_noises"].items():
+        for label, values in rows.items():
+            pairs = zip(document["stages"][model], values, strict=True)
+            lines += [f"cka,{model},{stage},{label},{value:.6g}" for stage, value in pairs]
+            lines.append(f"srga,{model},,{label},{document['srga'][model][label]:.6g}")
+    return "\n".join(lines) + "\n"
+
+
+def _write(out: Path, document: dict[str, Any]) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(str(out), "cannot be used as a folder", "choose another with -o") from error
+    write_bytes(out / f"{NAME}.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_bytes(out / f"{NAME}.csv", _csv(document).encode())
+    write_bytes(out / f"{NAME}.md", markdown(document).encode())
+    if figures.missing():
+        return
+    for name, draw in analysis_figures.DRAWN.items():
+        png = figures.as_png(lambda draw=draw: draw(document))  # type: ignore[misc]
+        if png is not None:
+            write_bytes(out / f"{name}.png", png)

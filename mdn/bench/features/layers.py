@@ -1,0 +1,71 @@
+"""Deep features of any model: what named modules of its net answer, by forward hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+
+from mdn.commands.denoise import Denoiser
+
+# The stages of each architecture, as patterns of module names; others give their children. The last
+# one that a net calls is its deepest, and answers (B, C, H, W).
+STAGES: dict[str, tuple[str, ...]] = {
+    "mpi-skip": tuple("scales" + depth * ".below" for depth in range(8)),
+    "swinir-masked": ("embed", "groups.?", "after_body"),
+    "unet": ("head", "encoders.?", "body", "decoders.?"),
+}
+
+
+def stages(arch: str, net: nn.Module) -> dict[str, nn.Module]:
+    """The modules to listen to, by name."""
+    patterns = STAGES.get(arch)
+    if patterns is None:
+        return dict(net.named_children())
+    return {
+        name: module
+        for name, module in net.named_modules()
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+
+
+@contextmanager
+def listening(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+    """What the modules answer within, float32 on the CPU, in the order of their first calls."""
+    heard: dict[str, Tensor] = {}
+
+    def hook(name: str):  # type: ignore[no-untyped-def]
+        def listen(module: nn.Module, inputs: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                heard[name] = output.detach().float().cpu().clone()  # nets work in place
+
+        return listen
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def features(denoiser: Denoiser, batch: Tensor) -> dict[str, Tensor]:
+    """Each stage's features (B, ...) of pictures (B, 3, H, W) of one kind of noise.
+
+    H and W fit the net. Nothing where the model leaves the pictures alone. Nets that are told of
+    the noise are told one estimate for the batch.
+    """
+    net = denoiser.net
+    infer = denoiser.showing(lambda: denoiser.told(torch.cat(list(batch), 2)), apart=False)
+    origins = [(0, 0)] * len(batch)
+    with torch.inference_mode(), listening(stages(denoiser.card.arch, net)) as heard:
+        infer(batch.to(denoiser.runtime.device), origins)
+    return dict(heard)
+
+
+def vectors(feature: Tensor) -> Tensor:
+    """Channel vectors (n, C) of features (B, C, H, W)."""
+    return feature.movedim(1, -1).reshape(-1, feature.shape[1])

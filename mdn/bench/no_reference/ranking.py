@@ -1,0 +1,250 @@
+"""`mdn bench photo.png`: which denoiser is best for a picture that has no clean version.
+
+`check` holds the ranking against the truth where there is one: how often the best guess is best.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdn.batch.files import load
+from mdn.batch.inputs import expand
+from mdn.batch.running import Job, Report, run_batch
+from mdn.bench import noise_cases
+from mdn.bench.data import default_root, open_sets, read
+from mdn.bench.methods import Contender, line_up
+from mdn.bench.no_reference import estimators
+from mdn.bench.no_reference.estimators import Scores, psnr
+from mdn.encoding import Display
+from mdn.errors import FileError
+from mdn.metrics import PROTOCOLS
+from mdn.noise.estimate import SMALLEST_SIDE
+from mdn.pipeline.conditioning import look, see
+
+SIDE = 512  # pixels a side of the middle of the picture, which is judged
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for.
+
+    Attributes:
+        inputs: pictures, folders or patterns; none for `check`.
+        models: names of models, peer:NAME, or peer:all.
+        seed: of probes and masks, of the noise that `check` adds, and of models that draw.
+        device, precision: as for every command.
+        data, noise, limit, root: for `check`; as for `mdn bench`.
+    """
+
+    inputs: tuple[str, ...]
+    models: tuple[str, ...]
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    data: tuple[str, ...] = ()
+    noise: str = "suite"
+    limit: int | None = None
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One contender on one picture: its scores, seconds for one answer, its true error if known."""
+
+    name: str
+    scores: Scores
+    seconds: float
+    truth: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        """JSON-able, errors as decibels."""
+        shown: dict[str, Any] = {"name": self.name, "score": psnr(self.scores.error)}
+        shown |= {"sure": psnr(self.scores.sure), "masked": psnr(self.scores.masked)}
+        shown |= {"whiteness": self.scores.whiteness, "taken": self.scores.taken}
+        shown |= {"seconds": self.seconds}
+        return shown if self.truth is None else shown | {"truth": psnr(self.truth)}
+
+
+@dataclass(frozen=True)
+class Hits:
+    """How often a score ranks as the truth does.
+
+    Attributes:
+        pictures: on which it could be had for all.
+        best: share of them on which its first is the true first.
+        pairs: share of all pairs of contenders that it puts in the true order.
+        regret: mean decibels lost by following it to its first.
+    """
+
+    pictures: int
+    best: float
+    pairs: float
+    regret: float
+
+
+def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
+    """Each picture's contenders, best first; the document and the exit code.
+
+    Raises:
+        UsageError: an unknown peer. ModelError: an unknown or damaged model.
+    """
+    field = line_up(settings.models, settings.device, settings.precision, settings.seed)
+    expansion = expand(settings.inputs)
+    jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.found]
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        page = middle(load(job).pixels[0])
+        if min(page.shape[:2]) < SMALLEST_SIDE or not np.isfinite(page).all():
+            raise FileError(job.name, f"is smaller than {SMALLEST_SIDE} pixels, or not finite")
+        tell = lambda share: report.progress(job, share)  # noqa: E731
+        lines = judged(page, job.name, field.contenders, settings.seed, None, tell)
+        return {
+            "judged": [page.shape[1], page.shape[0]],
+            "noise": asdict(see(look(page, Display(page.dtype).encode))),
+            "ranking": [line.document() for line in ranked(lines)],
+        }
+
+    result = run_batch(jobs, work, report)
+    pictures = [
+        {"input": each.job.name, "status": each.status, "error": each.error or None} | each.details
+        for each in result.outcomes
+    ]
+    return {"missing": field.missing, "pictures": pictures}, result.exit_code
+
+
+def middle(page: np.ndarray) -> np.ndarray:
+    """The middle SIDE x SIDE of a page (H, W, C), all of it where it is smaller."""
+    top, left = (max(0, (length - SIDE) // 2) for length in page.shape[:2])
+    return page[top : top + SIDE, left : left + SIDE]
+
+
+def judged(
+    page: np.ndarray,
+    name: str,
+    contenders: Sequence[Contender],
+    seed: int,
+    truth: np.ndarray | None,
+    tell: Callable[[float], None] = lambda share: None,
+) -> list[Line]:
+    """A line for each contender that takes ordinary pictures and does not fail on this one.
+
+    Args:
+        page: noisy, (H, W, C) as stored. truth: the clean one, float 0..1, for `check`.
+    """
+    coding = Display(page.dtype)
+    noisy = coding.encode(page)
+    seen = see(look(page, coding.encode))
+    lines = []
+    taking = [each for each in contenders if not each.renders_only]
+    for number, contender in enumerate(taking, 1):
+        contender.prepare()
+        answers: list[tuple[float, np.ndarray]] = []
+
+        def denoise(
+            x: np.ndarray,
+            contender: Contender = contender,
+            answers: list[tuple[float, np.ndarray]] = answers,
+        ) -> np.ndarray:
+            begun = time.perf_counter()
+            answer = contender.denoise(x, seen.level / 255, name)
+            answers.append((time.perf_counter() - begun, answer))
+            return answer
+
+        scores = estimators.judge(denoise, noisy, seen, seed)
+        seconds, answer = answers[0]
+        error = None if truth is None else float(((answer.clip(0, 1) - truth) ** 2).mean())
+        lines.append(Line(contender.name, scores, seconds, error))
+        tell(number / len(taking))
+    return lines
+
+
+def ranked(lines: Sequence[Line]) -> list[Line]:
+    """Best first by estimated error; those without an estimate keep their order, last."""
+    return sorted(lines, key=lambda line: _key(line.scores.error))
+
+
+def _key(error: float | None) -> tuple[bool, float]:
+    return error is None, error or 0.0
+
+
+def check(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+    """The hit rates of every score on data with known truth.
+
+    Pairs come with their own noise; renders are left out, and so are files that cannot be read.
+    tell hears of each picture.
+
+    Raises:
+        UsageError: unknown data, noise or peer. ModelError: an unknown or damaged model.
+        FileError: a contender cannot do a picture.
+    """
+    field = line_up(settings.models, settings.device, settings.precision, settings.seed)
+    sets = open_sets(settings.data, settings.root or default_root(), settings.limit, tell)
+    wanted = noise_cases.parse(settings.noise)
+    found: list[tuple[str, list[Line]]] = []
+    failures = [line for data in sets for line in data.failures]
+    for data in (each for each in sets if not each.renders):
+        for draw, picture in itertools.product(noise_cases.plan(data, wanted), data.pictures):
+            try:
+                pages = read(picture)
+            except FileError as error:
+                failures.append(str(error))
+                tell(f"mdn: error: {error}")
+                continue
+            truth, noisy = pages.truth, pages.noisy
+            if noisy is None:
+                paper = PROTOCOLS["paper"]
+                noisy = noise_cases.add(truth, draw, picture, settings.seed, paper, False)
+            clean = middle(Display(truth.dtype).encode(truth))
+            lines = judged(middle(noisy), picture.name, field.contenders, settings.seed, clean)
+            found.append((f"{data.name}/{draw.label}", lines))
+            first = ranked(lines)[0]
+            best = min(lines, key=lambda line: line.truth or 0.0).name
+            guess = "none" if first.scores.error is None else first.name
+            tell(f"{picture.name} {draw.label}: {guess} chosen, {best} is best")
+    return {
+        "missing": field.missing,
+        "failures": failures,
+        "contenders": [each.name for each in field.contenders if not each.renders_only],
+        "hits": {score: asdict(hits) for score in _SCORES if (hits := hit_rate(found, score))},
+        "pictures": [
+            {"group": group, "lines": [line.document() for line in lines]} for group, lines in found
+        ],
+    }
+
+
+_SCORES: dict[str, Callable[[Scores], float | None]] = {
+    "score": lambda scores: scores.error,
+    "sure": lambda scores: scores.sure,
+    "masked": lambda scores: scores.masked,
+    "whiteness": lambda scores: scores.whiteness,
+}
+
+
+def hit_rate(found: Sequence[tuple[str, Sequence[Line]]], score: str) -> Hits | None:
+    """How well one of the scores ranks; None where it could be had nowhere.
+
+    The untouched picture has no whiteness: it is left out where a score is missing for it.
+    """
+    best, right, pairs, lost, pictures = 0, 0, 0, 0.0, 0
+    for _, lines in found:
+        known = [
+            (value, line) for line in lines if (value := _SCORES[score](line.scores)) is not None
+        ]
+        if len(known) < 2:
+            continue
+        pictures += 1
+        guess = min(known, key=lambda each: each[0])[1]
+        truth = min((line for _, line in known), key=lambda line: line.truth or 0.0)
+        best += guess is truth
+        lost += (psnr(truth.truth) or 0.0) - (psnr(guess.truth) or 0.0)
+        for (value, line), (other, rival) in itertools.combinations(known, 2):
+            pairs += 1
+            right += (value < other) == ((line.truth or 0.0) < (rival.truth or 0.0))
+    return Hits(pictures, best / pictures, right / pairs, lost / pictures) if pictures else None

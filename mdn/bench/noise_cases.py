@@ -1,0 +1,112 @@
+"""The noises of a benchmark: which kinds at which levels, and how they come onto a picture."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mdn import noise
+from mdn.batch.running import Job
+from mdn.bench.data import DataSet, Picture
+from mdn.commands.noise import add_to_page, draw_seed
+from mdn.encoding import Display
+from mdn.errors import UsageError
+from mdn.metrics import Protocol
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One kind of noise at one level; level None: nothing is added."""
+
+    kind: str
+    level: float | None = None
+
+    @property
+    def label(self) -> str:
+        """gaussian25, none, real: what rows call it."""
+        return self.kind if self.level is None else f"{self.kind}{self.level:g}"
+
+
+NONE = Draw("none")
+REAL = Draw("real")  # of pairs: the noise is in the files
+SPP = "spp"  # of renders: samples per pixel, likewise
+
+
+def plan(data: DataSet, wanted: tuple[Draw, ...]) -> tuple[Draw, ...]:
+    """The noises of a data set: those wanted, or the ones in its files."""
+    if data.renders:
+        return tuple(Draw(SPP, spp) for spp in data.spp)
+    return (REAL,) if data.pairs else wanted
+
+
+def pictures(data: DataSet, draw: Draw) -> tuple[Picture, ...]:
+    """The pictures that a draw is about."""
+    if not data.renders:
+        return data.pictures
+    return tuple(each for each in data.pictures if each.spp == draw.level)
+
+
+def parse(text: str) -> tuple[Draw, ...]:
+    """What --noise asks for: suite, all, none, KIND (its published levels) or KIND:LEVEL, by comma.
+
+    Raises:
+        UsageError: an unknown kind, offers the nearest; a level that is no number or out of range.
+    """
+    draws: list[Draw] = []
+    for part in text.split(","):
+        kind, colon, level = part.strip().partition(":")
+        if colon:
+            draws.append(_at_level(kind, level))
+        elif kind == "none":
+            draws.append(NONE)
+        else:
+            rows = noise.SUITE.get("paper" if kind == "suite" else kind)
+            draws += [Draw(*row) for row in rows or noise.SUITE[noise.get(kind).name]]
+    return tuple(dict.fromkeys(draws))
+
+
+def _at_level(kind: str, text: str) -> Draw:
+    found = noise.get(kind)
+    try:
+        level = float(text)
+    except ValueError:
+        raise UsageError(
+            f"--noise {kind}:{text}: the level is no number; try {kind}:{found.default:g}"
+        ) from None
+    found.check(level)
+    return Draw(found.name, level)
+
+
+def add(
+    truth: np.ndarray, draw: Draw, picture: Picture, seed: int, protocol: Protocol, unclipped: bool
+) -> np.ndarray:
+    """What a denoiser is given: the clean page (H, W, C) with noise.
+
+    Args:
+        truth: as stored.
+        picture: its file name and `seed` fix the noise, so that `mdn noise --seed` makes the same.
+        protocol: rounded gives uint8, as an 8-bit file holds it; else float32 clipped to 0..1.
+        unclipped: float32 with all the noise, values below 0 and above 1 too: classical additive
+            white Gaussian noise, for which the published figures of BM3D hold.
+    """
+    clean = Display(truth.dtype).encode(truth)
+    eight = protocol.rounded and not unclipped
+    page = Display(np.dtype(np.uint8)).decode(clean) if eight else clean
+    if draw.level is None:
+        return page
+    job = Job(picture.truth, None, picture.name)
+    generator = torch.Generator().manual_seed(draw_seed(seed, job))
+    noisy = add_to_page(page, draw.kind, draw.level, generator)
+    return noisy if eight or unclipped else noisy.clip(0, 1)
+
+
+def fingerprint(draw: Draw) -> str:
+    """Changes when the noise's own code does: old scores must then not be taken for new ones."""
+    if draw.level is None or draw.kind == SPP:
+        return ""
+    ramp = torch.linspace(0, 1, 3 * 32 * 32).reshape(3, 32, 32)
+    noisy = noise.add(ramp, draw.kind, draw.level, torch.Generator().manual_seed(0))
+    return hashlib.sha256(noisy.numpy().tobytes()).hexdigest()[:16]

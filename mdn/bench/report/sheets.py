@@ -1,0 +1,179 @@
+"""Contact sheets: one picture by noise, the crop that tells most, what each contender made of it.
+
+The picture is the one whose score is the median, so that nobody picks; the crop is where the
+contenders' errors differ most and there is something to see. Neither is picked by hand: the same
+run makes the same sheets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mdn import io
+from mdn.bench.cache import key_of
+from mdn.bench.data import DataSet, Picture
+from mdn.bench.methods import Contender
+from mdn.bench.noise_cases import Draw, fingerprint
+from mdn.bench.report.sheet_files import Sheet, Tile, find, save
+from mdn.bench.rows import Row
+from mdn.bench.runner import Runner, answer
+from mdn.errors import FileError, MdnError
+from mdn.image import Image
+from mdn.metrics import get, tone_map
+
+CROP, SMALLEST = 96, 24  # pixels a side
+THUMB = 420  # of the overview, pixels
+FLAT = 0.01  # deviation that an empty window counts as, white being 1
+WORST = 0.2  # the error that is drawn brightest, white being 1
+
+# Black, violet, red, orange, pale yellow: darker is better, and it reads without colour.
+RAMP = np.array([(0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191)])
+
+
+def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[Sheet]:
+    """A sheet by data set and kind of noise, of its middle level.
+
+    folder: where earlier sheets lie and new ones go; what is there for the same weights, files and
+    settings is not computed again.
+    """
+    by_name = {data.name: data for data in sets}
+    sheets = []
+    for data_name, draw in _middle_levels(runner):
+        rows = [row for row in runner.rows if (row.data, row.noise) == (data_name, draw.label)]
+        data = by_name[data_name]
+        picture = _median_picture(data, rows, runner.rules.metrics[0])
+        if picture is None:
+            continue
+        key = _key(runner, data, picture, draw)
+        known = find(folder, key) if folder else None
+        sheet = known or _draw(runner, data, picture, draw)
+        if sheet is not None:
+            sheets.append(sheet)
+        if sheet is not None and folder is not None and known is None:
+            save(sheet, folder, key)
+    return sheets
+
+
+def _key(runner: Runner, data: DataSet, picture: Picture, draw: Draw) -> str:
+    mark = fingerprint(draw)
+    keys = [runner.key(picture, draw, mark, each) for each in runner.taking(data)]
+    return key_of(picture.name, runner.rules.metrics[0], CROP, THUMB, keys)
+
+
+def _middle_levels(runner: Runner) -> list[tuple[str, Draw]]:
+    """For each data set and kind, the draw in the middle of those measured."""
+    found: dict[tuple[str, str], list[Draw]] = {}
+    for data, draw in runner.measured:
+        found.setdefault((data, draw.kind), []).append(draw)
+    return [(data, draws[len(draws) // 2]) for (data, _), draws in found.items()]
+
+
+def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> Picture | None:
+    """The picture in the middle of the first model's scores (of the input's, without models)."""
+    judged = next((row for row in rows if row.kind != "input" and row.scores), rows[0])
+    scored = [
+        (value, name)
+        for score, name in zip(judged.scores, judged.pictures, strict=True)
+        if (value := score.metrics.get(metric)) is not None
+    ]
+    if not scored:
+        return None
+    name = sorted(scored)[len(scored) // 2][1]
+    return next(picture for picture in data.pictures if picture.name == name)
+
+
+def _draw(runner: Runner, data: DataSet, picture: Picture, draw: Draw) -> Sheet | None:
+    try:
+        task = runner.task(picture, draw)
+    except MdnError:  # read once already; gone since
+        return None
+    results: list[tuple[Contender, np.ndarray]] = []
+    for contender in runner.taking(data):
+        try:
+            contender.prepare()
+            results.append((contender, answer(contender, task)))
+        except FileError:  # told of when it was measured
+            continue
+    linear = task.render is not None
+    shown = [visible(page, linear) for page in (task.truth, *(result for _, result in results))]
+    errors = [np.square(page - shown[0]).mean(-1) for page in shown[1:]]
+    rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
+    top, left, side = telling_crop(rivals or errors, shown[0].mean(-1))
+    cut = (slice(top, top + side), slice(left, left + side))
+    metric = get(runner.rules.metrics[0])
+    tiles = [Tile("truth", "truth", _png(shown[0][cut]), b"", None)]
+    for (who, result), page in zip(results, shown[1:], strict=True):
+        error = np.abs(page - shown[0])[cut].mean(-1)
+        value = runner.score(result, task)[metric.name]
+        tiles.append(Tile(who.name, who.kind, _png(page[cut]), _png(heat(error)), value))
+    height, width = task.truth.shape[:2]
+    return Sheet(
+        data.name,
+        draw.label,
+        picture.name,
+        metric.title,
+        metric.digits,
+        (width, height),
+        (left, top, side),
+        _png(_reduced(shown[0])),
+        tuple(tiles),
+    )
+
+
+def visible(page: np.ndarray, linear: bool = False) -> np.ndarray:
+    """(H, W, C) as stored -> (H, W, 3) float32 in 0..1, as a screen shows it."""
+    page = tone_map(page) if linear else page
+    white = np.iinfo(page.dtype).max if page.dtype.kind in "ui" else 1
+    values = np.clip(page.astype(np.float32) / np.float32(white), 0, 1)
+    return np.broadcast_to(values, (*values.shape[:2], 3))
+
+
+def telling_crop(
+    errors: Sequence[np.ndarray], truth: np.ndarray | None = None
+) -> tuple[int, int, int]:
+    """Top, left and side of the window that shows best where root mean square errors differ.
+
+    errors: squared, (H, W) by contender. With a single one: where its error is largest.
+    truth: (H, W); the difference is then weighed by its deviation: an empty sky tells little.
+    """
+    height, width = errors[0].shape
+    side = min(CROP, max(SMALLEST, min(height, width) // 2), height, width)
+    rms = np.stack([np.sqrt(_window_means(error, side)) for error in errors])
+    spread = rms.max(0) - (rms.min(0) if len(errors) > 1 else 0)
+    if truth is not None:
+        variance = _window_means(truth**2, side) - _window_means(truth, side) ** 2
+        spread = spread * np.sqrt(np.maximum(variance, 0) + FLAT**2)
+    top, left = np.unravel_index(int(spread.argmax()), spread.shape)
+    return int(top), int(left), side
+
+
+def _window_means(plane: np.ndarray, side: int) -> np.ndarray:
+    """The mean of every side x side window, by a table of sums."""
+    sums = np.pad(plane.astype(np.float64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    total = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return np.maximum(total, 0) / side**2
+
+
+def heat(error: np.ndarray) -> np.ndarray:
+    """(H, W) absolute errors -> (H, W, 3) in 0..1, the root making small ones visible."""
+    at = np.sqrt(np.clip(error / WORST, 0, 1))
+    stops = np.linspace(0, 1, len(RAMP))
+    return np.stack([np.interp(at, stops, RAMP[:, c] / 255) for c in range(3)], -1)
+
+
+def _reduced(page: np.ndarray) -> np.ndarray:
+    """The mean of blocks, so that the longer side is at most THUMB pixels."""
+    step = max(1, -(-max(page.shape[:2]) // THUMB))
+    height, width = (side // step for side in page.shape[:2])
+    blocks = page[: height * step, : width * step].reshape(height, step, width, step, 3)
+    return blocks.mean((1, 3))
+
+
+def _png(values: np.ndarray) -> bytes:
+    pixels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    written = io.write_image(Image(pixels[None]), None, format="png")
+    assert written is not None
+    return written

@@ -1,0 +1,211 @@
+"""A benchmark's results as CSV, JSON and Markdown, with all that is needed to repeat it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io as text_io
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+import mdn
+from mdn.bench.data import DataSet
+from mdn.bench.methods import Field
+from mdn.bench.noise_cases import Draw
+from mdn.bench.rows import Row
+from mdn.bench.runner import Runner
+from mdn.errors import FileError
+from mdn.io.atomic import write_bytes
+from mdn.metrics import Metric
+
+
+def facts(
+    command: str,
+    runner: Runner,
+    field: Field,
+    sets: Sequence[DataSet],
+    plan: Mapping[str, Sequence[Draw]],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """All but the rows: what was measured, with what, and what was not; JSON-able."""
+    rules = runner.rules
+    return {
+        "command": command,
+        "versions": {
+            "mdn": mdn.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+        },
+        "protocol": rules.protocol.name,
+        "noisy_input": _input_kind(runner),
+        "seed": rules.seed,
+        "threads": torch.get_num_threads(),
+        "metrics": list(rules.metrics),
+        "contenders": [each.describe() for each in runner.contenders],
+        "not_measured": field.missing,
+        "data": [_about(data, plan[data.name], runner) for data in sets],
+        "notes": list(notes),
+        "failures": list(runner.failures),
+    }
+
+
+def _input_kind(runner: Runner) -> str:
+    if runner.rules.unclipped:
+        return "float, neither clipped nor rounded"
+    return "8-bit, clipped and rounded" if runner.rules.protocol.rounded else "float, clipped"
+
+
+def _about(data: DataSet, plan: Sequence[Draw], runner: Runner) -> dict[str, Any]:
+    files = [path for each in data.pictures for path in (each.truth, each.noisy) if path]
+    known = sorted(f"{path.name} {runner.digests.get(path, '')}" for path in files)
+    return {
+        "name": data.name,
+        "pictures": len({each.truth for each in data.pictures}),
+        "pairs": data.pairs,
+        "renders": data.renders,
+        "noise": [draw.label for draw in plan],
+        "sha256": hashlib.sha256("\n".join(known).encode()).hexdigest(),
+    }
+
+
+def row_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """One flat table a row, for JSON and CSV. A figure that is infinite or absent is None."""
+    table = []
+    for row in rows:
+        entry: dict[str, Any] = {
+            "data": row.data,
+            "noise": row.noise,
+            "contender": row.contender,
+            "kind": row.kind,
+            "pictures": len(row.scores),
+        }
+        for name in metrics:
+            stat = row.stat(name)
+            entry[name] = _number(stat.mean if stat else None, 6)
+            entry[f"{name}_std"] = _number(stat.spread if stat else None, 6)
+            entry[f"{name}_pictures"] = stat.count if stat else 0
+        entry["us_per_pixel"] = _number(row.microseconds, 4)
+        entry["peak_mib"] = _number(row.peak and row.peak / 2**20, 1)
+        entry["reused"] = row.reused
+        table.append(entry)
+    return table
+
+
+def _number(value: float | None, digits: int) -> float | None:
+    """Rounded; JSON knows no infinity."""
+    return None if value is None or not math.isfinite(value) else round(value, digits)
+
+
+def cells(row: Row, metrics: Sequence[Metric]) -> list[str]:
+    """A row as people read it, beginning at its contender."""
+    shown = [row.contender, str(len(row.scores))]
+    for metric in metrics:
+        stat = row.stat(metric.name)
+        text = "" if stat is None else f"{stat.mean:.{metric.digits}f}"
+        if stat is not None and stat.spread is not None:
+            text += f" ± {stat.spread:.{metric.digits}f}"
+        if stat is not None and stat.count < len(row.scores):
+            text += f" ({stat.count})"
+        shown.append(text)
+    shown.append("" if row.microseconds is None else f"{row.microseconds:.3g}")
+    shown.append("" if row.peak is None else f"{row.peak / 2**20:.0f}")
+    return shown
+
+
+def header(metrics: Sequence[Metric]) -> list[str]:
+    """Titles of `cells`."""
+    return ["model", "pictures", *(metric.title for metric in metrics), "µs/pixel", "peak MiB"]
+
+
+def markdown(about: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Metric]) -> str:
+    """The page for people: how it was made, a table by data set, what was not measured."""
+    lines = ["# Benchmark", "", *_preface(about), ""]
+    for data in about["data"]:
+        lines += [f"## {data['name']}", ""]
+        titles = ["noise", *header(metrics)]
+        lines.append(_line(titles))
+        lines.append(_line(["---", "---", *["---:"] * (len(titles) - 2)]))
+        lines += [
+            _line([row.noise, *cells(row, metrics)]) for row in rows if row.data == data["name"]
+        ]
+        lines.append("")
+    for title, entries in (("Notes", about["notes"]), ("Skipped", about["failures"])):
+        if entries:
+            lines += [f"## {title}", "", *(f"- {_plain(entry)}" for entry in entries), ""]
+    return "\n".join(lines)
+
+
+def _preface(about: Mapping[str, Any]) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [
+        f"- command: `{about['command']}`",
+        f"- protocol: {about['protocol']}; noisy input: {about['noisy_input']};"
+        f" seed {about['seed']}; {about['threads']} threads",
+        f"- versions: {versions}",
+        "- figures: mean ± standard deviation over pictures; µs/pixel is the median picture's;"
+        " peak MiB is the whole process's memory, on a GPU the memory allocated there",
+    ]
+    for each in about["contenders"]:
+        facts = [each["title"]]
+        if "sha256" in each:
+            facts.append(f"weights {each['sha256'][:16]}, {each['precision']} on {each['device']}")
+        facts += [f"{name} {version}" for name, version in each.get("versions", {}).items()]
+        lines.append(f"- {each['name']}: {'; '.join(facts)}")
+    for data in about["data"]:
+        lines.append(f"- {data['name']}: {data['pictures']} pictures, {data['sha256'][:16]}")
+    return lines
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def picture_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """One flat table a picture, noise and contender: what the means are of."""
+    return [
+        {"data": row.data, "noise": row.noise, "contender": row.contender, "picture": picture}
+        | {name: _number(score.metrics.get(name), 6) for name in metrics}
+        | {"seconds": _number(score.seconds, 4)}
+        for row in rows
+        for picture, score in zip(row.pictures, row.scores, strict=True)
+    ]
+
+
+def _csv(table: Sequence[Mapping[str, Any]]) -> str:
+    text = text_io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(table[0]) if table else ["data"])
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def write(
+    folder: Path, document: Mapping[str, Any], page: str, pictures: Sequence[Mapping[str, Any]]
+) -> None:
+    """results.csv, results.json, results.md, and pictures.csv, the table of single pictures.
+
+    Raises FileError where they cannot be written.
+    """
+    written = {
+        "results.csv": _csv(document["rows"]),
+        "pictures.csv": _csv(pictures),
+        "results.json": json.dumps(document, indent=2) + "\n",
+        "results.md": page,
+    }
+    for name, text in written.items():
+        try:
+            write_bytes(folder / name, text.encode())
+        except OSError as error:
+            raise FileError(folder / name, f"cannot be written: {error.strerror}") from error

@@ -1,0 +1,72 @@
+"""From the scores of single pictures to the rows of a table."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+
+from mdn.bench.cache import Score
+
+
+@dataclass(frozen=True)
+class Stat:
+    """A metric over the pictures of a row: mean, sample standard deviation, number of pictures."""
+
+    mean: float
+    spread: float | None
+    count: int
+
+
+@dataclass
+class Row:
+    """One contender on one data set under one noise; grows picture by picture.
+
+    Attributes:
+        data, noise, contender: names; noise is the label of its draw.
+        kind: input, model or peer.
+        scores, pictures: what was scored so far, and the pictures' names.
+        reused: how many of them an earlier run had computed.
+    """
+
+    data: str
+    noise: str
+    contender: str
+    kind: str
+    scores: list[Score] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+    reused: int = 0
+
+    def add(self, picture: str, score: Score) -> None:
+        """One picture more."""
+        self.pictures.append(picture)
+        self.scores.append(score)
+
+    @property
+    def label(self) -> str:
+        """cbsd68/gaussian25."""
+        return f"{self.data}/{self.noise}"
+
+    def stat(self, metric: str) -> Stat | None:
+        """The metric over the pictures that are large enough for it, or None without any."""
+        values = [score.metrics.get(metric) for score in self.scores]
+        kept = [value for value in values if value is not None]
+        if not kept:
+            return None
+        finite = all(math.isfinite(value) for value in kept)
+        spread = statistics.stdev(kept) if len(kept) > 1 and finite else None
+        return Stat(statistics.fmean(kept), spread, len(kept))
+
+    @property
+    def microseconds(self) -> float | None:
+        """By pixel; the median of the pictures, since the first one warms things up."""
+        if self.kind == "input" or not self.scores:
+            return None
+        return statistics.median(1e6 * score.seconds / score.pixels for score in self.scores)
+
+    @property
+    def peak(self) -> int | None:
+        """Bytes of memory, the most of any picture."""
+        if self.kind == "input" or not self.scores:
+            return None
+        return max(score.peak for score in self.scores)

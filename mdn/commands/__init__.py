@@ -1,0 +1,1 @@
+"""What each command does to its files: a frozen request in, outcomes out."""

@@ -1,0 +1,203 @@
+"""`mdn noise --estimate`: how strong the noise of images is and of what kind, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mdn.batch.files import describe, load
+from mdn.batch.inputs import Expansion, expand
+from mdn.batch.running import BatchResult, Job, Report, run_batch
+from mdn.bench.report import figures
+from mdn.encoding import Display
+from mdn.errors import FileError, UsageError
+from mdn.io.atomic import write_bytes
+from mdn.noise.banding import Banding
+from mdn.noise.estimate import NoiseEstimate
+from mdn.pipeline import destripe, metered
+from mdn.pipeline.conditioning import look, see
+from mdn.stacks import calibration
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
+ASKED = "so says a net that has seen photographs: texture, or a codec, hides the noise elsewhere"
+MOST_NAMED = len(figures.COLOURS)  # pictures that a figure tells apart
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `mdn noise --estimate` was asked for.
+
+    Attributes:
+        jobs: what to look at; their targets are unused.
+        plot: the figure to write, or None.
+        overwrite: it may replace a file.
+        fail_fast: stop at the first file that fails.
+    """
+
+    jobs: Sequence[Job]
+    plot: Path | None = None
+    overwrite: bool = False
+    fail_fast: bool = False
+
+
+def jobs_of(inputs: Sequence[str], recursive: bool) -> tuple[list[Job], Expansion]:
+    """One job for each image that the inputs mean. Raises UsageError as inputs.expand."""
+    expansion = expand(inputs, recursive=recursive)
+    jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.found]
+    return jobs, expansion
+
+
+def run(settings: Settings, report: Report) -> BatchResult:
+    """The noise of each job's image, in the details of its outcome; see `facts`.
+
+    Raises:
+        UsageError: a figure that cannot be drawn, or that would replace a file; nothing was done.
+        FileError: the figure cannot be written.
+    """
+    if settings.plot is not None:
+        _check_plot(settings.plot, settings)
+    seen: dict[str, NoiseEstimate] = {}
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        image = load(job)
+        pages = image.pixels
+        if len(pages) > 1:
+            report.note(job, f"the noise of the first of {len(pages)} pages is shown")
+        if not np.isfinite(pages[0]).all():
+            raise FileError(job.name, "holds NaN or infinite samples", "repair it first")
+        black, white = _range(pages[0])
+        scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
+        page = pages[0].astype(np.float64)
+        banding = destripe.find(page, scale)
+        sample = look(page, scale, banding)
+        # A photograph's texture may pass for noise; what was measured is no photograph.
+        shown = (black, white) == (0.0, Display(pages[0].dtype).white)
+        seen[job.name], asked = metered.settled(sample) if shown else (see(sample), False)
+        return describe(image) | facts(seen[job.name], black, white, banding, asked)
+
+    result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
+    if settings.plot is not None and seen:
+        png = figures.as_png(partial(_drawn, seen))
+        assert png is not None
+        write_bytes(settings.plot, png)
+    return result
+
+
+def _check_plot(plot: Path, settings: Settings) -> None:
+    if plot.suffix.lower() != ".png":
+        raise UsageError(f"--plot {plot}: name a file that ends in .png")
+    if figures.missing():
+        raise UsageError(f"--plot {plot}: {figures.missing()}")
+    if not plot.exists():
+        return
+    sources = [job.source for job in settings.jobs if job.source is not None]
+    if any(source.exists() and plot.samefile(source) for source in sources):
+        raise UsageError(f"--plot {plot}: that is one of the inputs")
+    if not settings.overwrite:
+        raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
+
+
+def _range(page: np.ndarray) -> tuple[float, float]:
+    """The stored values that stand for 0 and 255 in what is told of a page.
+
+    Those of its dtype, unless the page is deep and uses little of them or, in floats, far more:
+    measurements do, and all their brightness would be one.
+    """
+    nominal = Display(page.dtype).white
+    black, white = calibration.ends(page.ravel(), page.dtype)
+    used = (white - black) / nominal
+    return (black, white) if page.dtype.itemsize > 1 and not 0.5 < used < 2 else (0.0, nominal)
+
+
+def facts(
+    seen: NoiseEstimate,
+    black: float,
+    white: float,
+    banding: Banding | None = None,
+    asked: bool = False,
+) -> dict[str, object]:
+    """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
+
+    Args:
+        seen: the estimate.
+        black, white: the stored values of its 0 and 1.
+        banding: what was taken out before.
+        asked: whether the meter had a say in it.
+    """
+    more = [] if banding is None else [f"{banding.in_words()}, besides"]
+    more += [ASKED] if asked else []
+    names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
+    down, across = (0.0, 0.0) if banding is None else banding.sigma
+    return asdict(seen) | {
+        "level": seen.level,
+        "banding": {"rows": down, "columns": across},
+        "stored_level": seen.level / 255 * (white - black),
+        "range": [black, white],
+        "sigma": dict(zip(names, seen.sigma, strict=True)),
+        "kind": (kind(seen) if seen.level > 0 else ["none to speak of"]) + more,
+        "texture": asked,
+    }
+
+
+def kind(seen: NoiseEstimate) -> list[str]:
+    """What the noise is like, in one sentence for each question."""
+    words = ["equally strong at every brightness"]
+    if seen.signal_dependent:
+        words = [
+            "stronger where the picture is brighter: variance = "
+            f"{seen.gain:.3g} x brightness {'-' if seen.offset < 0 else '+'} {abs(seen.offset):.2g}"
+        ]
+        if seen.gain > 0:
+            words[0] += f", as of {1 / seen.gain:.3g} counts at white"
+    vertical, horizontal = seen.neighbours
+    if not seen.correlated:
+        words.append("white: each pixel has noise of its own")
+    elif abs(vertical - horizontal) > 0.5:
+        across = "rows" if horizontal > vertical else "columns"
+        words.append(f"correlated along {across} ({max(seen.neighbours):.2f}): stripes")
+    else:
+        words.append(
+            f"correlated: neighbours are alike ({vertical:.2f} down, {horizontal:.2f} across), "
+            f"as smoothed white noise of {seen.low_frequency_sigma:.3g}"
+        )
+    share = f"{100 * seen.impulses:.2g} % of the samples"
+    words.append(f"impulses: {share} are isolated extremes" if seen.impulsive else "no impulses")
+    return words
+
+
+def _drawn(seen: dict[str, NoiseEstimate]) -> Figure:
+    """Variance against brightness of each picture, with the curve through it."""
+    figure = figures.make(7, 4.2)
+    axes = figure.add_subplot(
+        title="Noise variance against brightness",
+        xlabel="brightness (0 black, 255 white)",
+        ylabel="variance of the finest detail (0-255 scale, squared)",
+    )
+    for number, (name, each) in enumerate(seen.items()):
+        colour = figures.COLOURS[number % MOST_NAMED]
+        x, y = 255 * np.array(each.brightness), 255**2 * np.array(each.variance)
+        label = f"{Path(name).name}: sigma {each.level:.1f}, {', '.join(_short(each))}"
+        axes.plot(x, y, "o", color=colour, label=label)
+        if len(x):
+            line = np.linspace(x.min(), x.max(), 100)
+            a, b, c = each.curve if each.signal_dependent else (np.average(each.variance), 0, 0)
+            axes.plot(line, 255**2 * (a + b * line / 255 + c * (line / 255) ** 2), color=colour)
+    axes.set_xlim(0, 255)
+    axes.set_ylim(0, 1.3 * max(axes.get_ylim()[1], 1))  # room for the legend
+    if len(seen) <= MOST_NAMED:
+        axes.legend(loc="upper left")
+    return figure
+
+
+def _short(seen: NoiseEstimate) -> list[str]:
+    found = ["signal-dependent" if seen.signal_dependent else "additive"]
+    found.append("correlated" if seen.correlated else "white")
+    return [*found, "impulsive"] if seen.impulsive else found

@@ -1,0 +1,103 @@
+"""`mdn noise`: adds a known noise to images, for demonstrations, tests and training pairs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from mdn import noise
+from mdn.batch.files import describe, load, output_format, save
+from mdn.batch.running import BatchResult, Job, Report, run_batch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `mdn noise` was asked for.
+
+    Attributes:
+        jobs: what to read and write.
+        kind: name of a noise type.
+        level: its level, in that type's own unit; None takes the type's default.
+        seed: where all randomness comes from.
+        quality: 1 to 100, for JPEG and WebP.
+        fail_fast: stop at the first file that fails.
+        dry_run: do no work.
+    """
+
+    jobs: Sequence[Job]
+    kind: str
+    level: float | None = None
+    seed: int = 0
+    quality: int = 95
+    fail_fast: bool = False
+    dry_run: bool = False
+
+
+def run(settings: Settings, report: Report) -> BatchResult:
+    """Adds the noise to each job's image.
+
+    Raises:
+        UsageError: no such noise, or a level outside its limits; nothing was written.
+    """
+    kind = noise.get(settings.kind)
+    level = kind.default if settings.level is None else settings.level
+    kind.check(level)
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        image = load(job)
+        seed = draw_seed(settings.seed, job)
+        generator = torch.Generator().manual_seed(seed)
+        pages = []
+        for index, page in enumerate(image.pixels):
+            pages.append(add_to_page(page, kind.name, level, generator))
+            report.progress(job, (index + 1) / len(image.pixels))
+        if output_format(job, image) == "jpeg":
+            report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
+        save(job, replace(image, pixels=np.stack(pages)), report, quality=settings.quality)
+        return describe(image) | {"noise": kind.name, "level": level, "draw_seed": seed}
+
+    return run_batch(
+        settings.jobs,
+        work,
+        report,
+        fail_fast=settings.fail_fast,
+        dry_run=settings.dry_run,
+    )
+
+
+def draw_seed(seed: int, job: Job) -> int:
+    """The seed of one output: from --seed, the input's file name and the number of the draw.
+
+    Not from its place in the batch, so that a file gets the same noise alone, in any company, and
+    in any order; and not --seed itself, so that two files do not share one pattern of noise.
+    """
+    name = "stdin" if job.source is None else job.source.name
+    key = f"{seed}/{name}/{job.draw}".encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.sha256(key).digest()[:8]) >> 1  # torch wants 63 bits
+
+
+def add_to_page(
+    page: np.ndarray, kind: str, level: float, generator: torch.Generator
+) -> np.ndarray:
+    """`page` with noise, in the dtype of `page`.
+
+    Args:
+        page: (H, W, C), unsigned integers that span their dtype, or floats with white at 1.
+        kind, level: the noise and its level.
+        generator: gives the randomness.
+
+    Returns:
+        Integers are clipped and rounded, as a file stores them. Floats are neither, since a float
+        file may hold values below 0 and above 1.
+    """
+    integer = np.issubdtype(page.dtype, np.integer)
+    white = float(np.iinfo(page.dtype).max) if integer else 1.0
+    clean = torch.from_numpy((page / white).astype(np.float32)).permute(2, 0, 1)
+    noisy = noise.add(clean, kind, level, generator).permute(1, 2, 0).numpy()
+    if not integer:
+        return noisy.astype(page.dtype)
+    return np.rint(noisy.astype(np.float64) * white).clip(0, white).astype(page.dtype)

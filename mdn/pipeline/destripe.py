@@ -1,0 +1,86 @@
+"""Banding of a whole picture: looked for in strips of it, taken out tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.engine import Infer
+from mdn.engine.run import Encode
+from mdn.engine.tiles import reflected
+from mdn.noise.banding import FEWEST_ROWS, FEWEST_STRIPS, STRIP, Banding, is_banded, offsets, steps
+
+MOST_STRIPS = 24  # of a large picture; more tell nothing new
+
+
+def find(page: np.ndarray, encode: Encode) -> Banding | None:
+    """The banding of a page (H, W, C) as stored, in encoded values; None without any."""
+    rows = _offsets(page, encode)
+    columns = _offsets(page.transpose(1, 0, 2), encode)
+    return None if rows is None and columns is None else Banding(rows, columns)
+
+
+def _offsets(page: np.ndarray, encode: Encode) -> Tensor | None:
+    height, width = page.shape[:2]
+    if height < FEWEST_ROWS or width < FEWEST_STRIPS * STRIP // 2:
+        return None
+    strips = [
+        torch.from_numpy(np.ascontiguousarray(encode(strip).transpose(2, 0, 1)))
+        for strip in _strips(page)
+    ]
+    # Most pictures have none, and the medians of each channel take as long as all the rest.
+    if not is_banded(torch.stack([steps(strip, apart=False) for strip in strips])):
+        return None
+    return offsets(torch.stack([steps(strip) for strip in strips]))
+
+
+def _strips(page: np.ndarray) -> Iterator[np.ndarray]:
+    """Strips of whole columns, evenly spread; side by side where there are few."""
+    width = page.shape[1]
+    wide = min(STRIP, width // FEWEST_STRIPS)
+    count = min(MOST_STRIPS, width // wide)
+    for left in np.linspace(0, width - wide, count).round().astype(int):
+        yield page[:, left : left + wide]
+
+
+def without(
+    page: np.ndarray,
+    encode: Encode,
+    banding: Banding | None,
+    rows: slice = slice(None),
+    columns: slice = slice(None),
+) -> np.ndarray:
+    """Encoded (h, w, C) of a part of a page (H, W, C), its banding taken out."""
+    values = encode(page[rows, columns])
+    if banding is None:
+        return values
+    planes = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+    down, across = (torch.arange(length) for length in page.shape[:2])
+    return banding.removed(planes, down[rows], across[columns]).numpy().transpose(1, 2, 0)
+
+
+def unbanded(infer: Infer, banding: Banding, size: tuple[int, int], strength: float) -> Infer:
+    """`infer` on tiles whose banding was taken out, as far as the strength says.
+
+    Args:
+        infer: mixes its answer with what it is given as far as the strength says, as this does.
+        size: height and width of the picture; beyond it tiles go on by reflection.
+    """
+
+    def calm(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        tiles = []
+        for tile, origin in zip(batch, origins, strict=True):
+            rows, columns = (
+                torch.from_numpy(reflected(start, start + length, whole))
+                for start, length, whole in zip(origin, tile.shape[1:], size, strict=True)
+            )
+            tiles.append(banding.removed(tile, rows, columns))
+        given = torch.stack(tiles)
+        found = infer(given, origins)
+        kept = found[:, : batch.shape[1]] + (1 - strength) * (batch - given)
+        return torch.cat([kept, found[:, batch.shape[1] :]], 1)
+
+    return calm

@@ -1,0 +1,5 @@
+"""Renders: the light of an EXR file denoised, every other channel as it came."""
+
+from mdn.renders.options import Wishes
+
+__all__ = ["Wishes"]

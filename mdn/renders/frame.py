@@ -1,0 +1,281 @@
+"""One EXR file: which layers are denoised and with which guides, and the file that comes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mdn.encoding.hdr import Hdr, Srgb, exposure
+from mdn.errors import FileError
+from mdn.io.exr import Exr
+from mdn.io.exr.layers import Layer, layers
+from mdn.renders import light_sums, repair
+from mdn.renders.guides import ALBEDO, NORMAL, PLANES
+from mdn.renders.options import Source, Wishes, chosen, guides_for
+from mdn.renders.refine import Coding, Curve, Page, clean
+
+Light = Callable[
+    [np.ndarray, Coding, np.ndarray | None, Callable[[float], None]],
+    np.ndarray,
+]
+
+
+@dataclass(frozen=True)
+class Net:
+    """Who denoises.
+
+    Attributes:
+        light: (linear light (H, W, C), its coding, `surfaces` or None, progress) -> the same light,
+            denoised.
+        taught: whether it was trained on renders, so that it needs little help.
+    """
+
+    light: Light
+    taught: bool = False
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What is the same for every frame of a shot: exposure, and the depth that counts as 1."""
+
+    exposure: float = 1.0
+    depth: float = 1.0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is to be done to one file.
+
+    Attributes:
+        found: all its layers.
+        targets: those to denoise.
+        guides: by target, where its guides are.
+        sums: lights that are to add up.
+    """
+
+    file: Exr
+    found: list[Layer]
+    targets: list[Layer]
+    guides: dict[Layer, list[Source]]
+    sums: list[light_sums.Sum] = field(default_factory=list)
+
+
+def plan(file: Exr, wishes: Wishes, *, needed: bool = True) -> Planned:
+    """Reads the layers' roles, and chooses.
+
+    needed: whether a file without a beauty is an error; else nothing of it is denoised.
+
+    Raises FileError: see `wishes.chosen`.
+    """
+    found = layers(file)
+    try:
+        targets = chosen(file, found, wishes)
+    except FileError:
+        if needed or wishes.layers:
+            raise
+        targets = []
+    adding: list[light_sums.Sum] = []
+    if wishes.keep_sums:
+        adding = [each for each in light_sums.find(file, found) if each.total in targets]
+        terms = {term for each in adding for term in each.terms}
+        targets = [layer for layer in found if layer in targets or layer in terms]
+    guides = {layer: guides_for(file, found, layer, wishes) for layer in targets}
+    return Planned(file, found, targets, guides, adding)
+
+
+def measure(planned: Planned) -> Constants:
+    """Exposure and depth of one frame: the whole picture's, and its first beauty's."""
+    if not planned.targets:
+        return Constants()
+    first = planned.targets[0]
+    light = first.pixels(planned.file)
+    depths = [each for each in planned.guides[first] if each.role == "depth"]
+    deep = 1.0
+    if depths:
+        values = np.abs(depths[0].layer.pixels(depths[0].file).astype(np.float32))
+        values = values[np.isfinite(values) & (values < 1e9)]  # beyond: "no surface"
+        deep = float(np.percentile(values, 99)) if values.size else 1.0
+    return Constants(exposure(light), deep or 1.0)
+
+
+def denoise(
+    planned: Planned,
+    net: Net,
+    wishes: Wishes,
+    constants: Constants,
+    strength: float,
+    progress: Callable[[float], None],
+    after: Callable[[Layer, np.ndarray], np.ndarray] = lambda layer, light: light,
+) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
+    """The file with its targets denoised.
+
+    Args:
+        net: see `Net`.
+        strength: 0 to 1: mixed with the noisy light, in linear light.
+        after: told every denoised layer (H, W, C), and returns what to store of it (motion).
+
+    Returns:
+        The file, the channels that are not as they came, and counts of odd samples.
+    """
+    odd: Counter[str] = Counter()
+    if strength == 0:
+        return planned.file, frozenset(), odd
+    light: dict[Layer, np.ndarray] = {}
+    for index, layer in enumerate(planned.targets):
+        share = lambda done, index=index: progress((index + done) / len(planned.targets))  # noqa: E731
+        stored = layer.pixels(planned.file)
+        odd += repair.count_odd(stored)
+        noisy = repair.finite(stored.astype(np.float32))
+        given = noisy
+        if wishes.clamp_fireflies is not None:
+            given, clamped = repair.clamp_fireflies(noisy, wishes.clamp_fireflies)
+            odd["fireflies"] += clamped
+        result = _one(planned, layer, given, net, wishes, constants, share)
+        result = after(layer, result)
+        result = given + strength * (result - given)
+        light[layer] = _empty_stays_empty(planned.file, layer, noisy, result)
+    return _stored(planned, light, odd)
+
+
+def _one(
+    planned: Planned,
+    layer: Layer,
+    noisy: np.ndarray,
+    net: Net,
+    wishes: Wishes,
+    constants: Constants,
+    progress: Callable[[float], None],
+) -> np.ndarray:
+    """One layer (H, W, C) float32, finite -> the same, denoised."""
+    sources = planned.guides[layer]
+    if wishes.tonemap == "srgb":
+        coding = Srgb()
+        shown = coding.decode(coding.encode(noisy))
+        return net.light(shown, coding, surfaces(sources), progress)
+    curve = Curve(Hdr(constants.exposure), constants.exposure)
+    guides = _guides(sources, constants)
+    if net.taught:
+        beside = surfaces(sources)
+        page: Page = lambda picture, told: net.light(picture, curve.coding, beside, told)  # noqa: E731
+        return clean(page, curve, noisy, guides, progress, taught=True)
+    page = lambda picture, told: net.light(picture, curve.coding, None, told)  # noqa: E731
+    return clean(page, curve, noisy, guides, progress)
+
+
+def surfaces(sources: list[Source]) -> np.ndarray | None:
+    """Albedo and normal as a guided net takes them: (H, W, 6) float32, zeros for what is absent."""
+    planes: np.ndarray | None = None
+    for source in sources:
+        channels = len(source.layer.channels)
+        if (source.role, channels) not in (("albedo", 1), ("albedo", 3), ("normal", 3)):
+            continue  # of a normal no part is of use alone
+        values = _bounded(source.layer.pixels(source.file).astype(np.float32))
+        if planes is None:
+            planes = np.zeros((*values.shape[:2], PLANES), np.float32)
+        planes[..., ALBEDO if source.role == "albedo" else NORMAL] = values
+    return planes
+
+
+def _guides(sources: list[Source], constants: Constants) -> np.ndarray | None:
+    """(H, W, D) float32, each about 0..1, finite."""
+    planes = []
+    for source in sources:
+        values = source.layer.pixels(source.file).astype(np.float32)
+        if source.role == "depth":
+            values = np.clip(values / constants.depth, -1, 1)
+        planes.append(_bounded(values))
+    return np.concatenate(planes, -1) if planes else None
+
+
+def _bounded(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.nan_to_num(values, posinf=1, neginf=0), -1, 2)
+
+
+def _empty_stays_empty(
+    file: Exr, layer: Layer, noisy: np.ndarray, result: np.ndarray
+) -> np.ndarray:
+    """Where nothing was covered and nothing lit, nothing appears: colour is premultiplied."""
+    if not layer.alpha:
+        return result
+    empty = (file.parts[layer.part][layer.alpha] == 0) & (noisy == 0).all(-1)
+    return np.where(empty[..., None], 0, result)
+
+
+def _stored(
+    planned: Planned, light: dict[Layer, np.ndarray], odd: Counter[str]
+) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
+    """The layers rounded to their dtypes, sums kept, in a file that is otherwise the same."""
+    parts = [dict(part) for part in planned.file.parts]
+    changed: set[tuple[int, str]] = set()
+
+    def put(layer: Layer, planes: list[np.ndarray]) -> None:
+        for key, plane in zip(layer.channels, planes, strict=True):
+            parts[layer.part][key] = plane
+            changed.add((layer.part, key))
+
+    def dtype(layer: Layer, at: int) -> np.dtype:
+        return planned.file.parts[layer.part][layer.channels[at]].dtype
+
+    for layer, values in light.items():
+        tops = [float(np.finfo(dtype(layer, at)).max) for at in range(values.shape[-1])]
+        odd["beyond the range"] += int((np.abs(values) > np.array(tops)).sum())
+        put(
+            layer,
+            [
+                np.clip(values[..., at], -top, top).astype(dtype(layer, at))
+                for at, top in enumerate(tops)
+            ],
+        )
+    for each in planned.sums:
+        terms = [parts[t.part] for t in each.terms]
+        for at, key in enumerate(each.total.channels):
+            planes = [part[t.channels[at]] for part, t in zip(terms, each.terms, strict=True)]
+            shared = light_sums.kept(
+                parts[each.total.part][key], planes, [plane.dtype for plane in planes]
+            )
+            for t, plane in zip(each.terms, shared, strict=True):
+                parts[t.part][t.channels[at]] = plane
+        if each is _last_sum(planned, each.total):
+            _total_from_terms(parts, each)
+    return replace(planned.file, parts=tuple(parts)), frozenset(changed), +odd
+
+
+def _last_sum(planned: Planned, total: Layer) -> light_sums.Sum:
+    return [each for each in planned.sums if each.total == total][-1]
+
+
+def _total_from_terms(parts: list[dict[str, np.ndarray]], each: light_sums.Sum) -> None:
+    """The beauty as its terms say it after rounding; with several sums, as the last one says."""
+    for at, key in enumerate(each.total.channels):
+        whole = parts[each.total.part]
+        top = float(np.finfo(whole[key].dtype).max)
+        summed = np.sum([parts[t.part][t.channels[at]].astype(np.float64) for t in each.terms], 0)
+        whole[key] = np.clip(summed, -top, top).astype(whole[key].dtype)
+
+
+def mapping(planned: Planned, changed: frozenset[tuple[int, str]]) -> list[dict[str, object]]:
+    """Every layer: its channels, its role, and what became of it."""
+    guiding = {
+        source.layer
+        for each in planned.guides.values()
+        for source in each
+        if source.file is planned.file
+    }
+    rows: list[dict[str, object]] = []
+    for layer in planned.found:
+        fate = "denoised" if (layer.part, layer.channels[0]) in changed else "bit for bit"
+        guide = ", guides" if layer in guiding else ""
+        keys = [*layer.channels, *([layer.alpha] if layer.alpha else [])]
+        rows.append(
+            {
+                "layer": layer.name,
+                "part": planned.file.headers.parts[layer.part].name or layer.part,
+                "channels": keys,
+                "role": layer.role,
+                "fate": fate + guide,
+            }
+        )
+    return rows

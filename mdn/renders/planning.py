@@ -1,0 +1,53 @@
+"""From frame.####.exr to the jobs of a shot, in the order of its frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mdn.batch.inputs import is_folder
+from mdn.batch.planning import Plan, plan
+from mdn.errors import UsageError
+from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk
+
+
+def plan_shot(
+    inputs: Sequence[str], output: str | None, frames: str | None, **options: Any
+) -> Plan | None:
+    """The jobs of a shot, or None where no input is a pattern such as frame.####.exr.
+
+    Args:
+        inputs, output: as for `batch.planning.plan`; `output` is a pattern as well, a folder,
+            or None.
+        frames: as for `shot.numbers`; None: all that are on the disk.
+        options: what else `batch.planning.plan` takes.
+
+    Raises:
+        UsageError: --frames without a pattern, several inputs, no frames, one output for many.
+    """
+    if not any(is_pattern(text) for text in inputs):
+        if frames is not None:
+            raise UsageError("--frames needs a pattern of frames, such as frame.####.exr")
+        return None
+    if len(inputs) > 1:
+        raise UsageError("the frames of one shot at a time: give one pattern")
+    pattern = inputs[0]
+    wanted = on_disk(pattern) if frames is None else numbers(frames)
+    if not wanted:
+        raise UsageError(f"{pattern}: no such frames here")
+    hashes = output is not None and "#" in Path(output).name
+    if output is not None and not (hashes or is_folder(output) or output.endswith("/")):
+        raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")
+    plans = [
+        plan(
+            [numbered(pattern, number)],
+            numbered(output, number) if hashes and output else output,
+            **options,
+        )
+        for number in wanted
+    ]
+    jobs = [job for each in plans for job in each.jobs]
+    named = [dataclasses.replace(job, name=Path(job.name).name) for job in jobs]
+    return Plan(tuple(named), tuple(note for each in plans for note in each.notes))

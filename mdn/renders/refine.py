@@ -1,0 +1,176 @@
+"""Denoising one layer of a render: the net at three scales, then what the guides explain.
+
+1. The net, on the picture and on its means over 2 x 2 and 4 x 4 pixels. Where noise is stronger
+   than any the net was taught, the coarse ones are clean and the fine one is not.
+2. Refinement, each: what is left between the noisy layer and the net's answer is regressed on the
+   guides in small windows. It is linear in the noisy light, so it also gives back what the curve
+   took off its mean: a net behind a curve returns the mean of curved values, which is too dark.
+3. The scales together, from coarse to fine: of what the finer one has and the coarser one has not,
+   that share is taken over which agrees with its neighbours (`windows.structure`), and that is
+   strong beside the noise there, as in Wiener's filter.
+4. Refinement once more, in the smallest windows.
+
+A net that was trained on renders knows such noise and has seen the guides: it needs step 2 alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mdn.renders import windows
+
+FINE_RADIUS, COARSE_RADIUS, LAST_RADIUS = 4, 2, 2
+TAUGHT_RADIUS = 8  # the little that such a net leaves is smooth
+COARSER = 2  # scales beside the full one
+RIDGE = 1e-3
+OUTLIER = 3.0  # times the local light: what a sample may be off and still count in full
+DARK = 0.05  # exposed light below which noise grows no smaller
+AGREEMENT = 2 / 3  # correlation of neighbours from which a difference is all structure
+LEFT = 0.6  # share of the noise's power that a net which fails may leave in its answer..
+LEFT_ALONE = 0.1  # ..and without guides, where a coarse scale lacks more than noise
+BAND = 128  # rows that are refined at a time
+HALO = max(
+    2 * (FINE_RADIUS + LAST_RADIUS) + 6 * COARSER, 2 * TAUGHT_RADIUS
+)  # rows that the windows of a band look at beyond it
+
+Page = Callable[[np.ndarray, Callable[[float], None]], np.ndarray]
+
+
+class Coding(Protocol):
+    """Linear light to what the net knows, and back."""
+
+    def encode(self, linear: np.ndarray) -> np.ndarray: ...
+    def decode(self, values: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A coding and the exposure in it, 1 where it has none."""
+
+    coding: Coding
+    exposure: float = 1.0
+
+
+def clean(
+    page: Page,
+    curve: Curve,
+    noisy: np.ndarray,
+    guides: np.ndarray | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+    *,
+    taught: bool = False,
+) -> np.ndarray:
+    """One layer, denoised.
+
+    Args:
+        page: the net, on (H, W, C) float32 linear light behind the curve, any size.
+        curve: the whole shot's.
+        noisy: (H, W, C) float32 linear light, finite.
+        guides: (H, W, D) float32, each about 0..1 and finite, or None.
+        taught: whether the net was trained on renders.
+
+    Returns:
+        (H, W, C) float32.
+    """
+    height, width, _ = noisy.shape
+    scales = _scales(page, noisy, progress, 0 if taught else COARSER)
+    if guides is None:
+        guides = np.zeros((height, width, 0), np.float32)
+    result = np.empty_like(noisy)
+    for start in range(0, height, BAND):
+        stop = min(start + BAND, height)
+        top, bottom = max(0, start - HALO), min(height, stop + HALO)
+        rows = slice(top, bottom)
+        answers = [each[rows] for each in scales]
+        band = _refined(curve, noisy[rows], answers, guides[rows], taught=taught)
+        result[start:stop] = band[start - top : stop - top]
+        progress(0.9 + 0.1 * stop / height)
+    return result
+
+
+def _scales(
+    page: Page, noisy: np.ndarray, progress: Callable[[float], None], coarser: int
+) -> list[np.ndarray]:
+    """The net's answers at all scales, the fine one first, each as large as the picture."""
+    answers = [page(noisy, lambda share: progress(0.7 * share))]
+    small, sizes = noisy, []
+    for _ in range(coarser):
+        sizes.append(small.shape[:2])
+        small = _halved(small)
+        answer = page(small, lambda share: None)
+        for height, width in reversed(sizes):
+            answer = _doubled(answer, height, width)
+        answers.append(answer)
+    progress(0.9)
+    return answers
+
+
+def _halved(picture: np.ndarray) -> np.ndarray:
+    """Means over 2 x 2 pixels; an odd last row or column goes with itself."""
+    height, width = picture.shape[:2]
+    even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return ((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4).astype(
+        np.float32
+    )
+
+
+def _doubled(small: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Back to full size, linear between the means' centres."""
+    planes = torch.from_numpy(small.transpose(2, 0, 1)[None].copy())
+    large = F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)
+    return large[0].numpy().transpose(1, 2, 0)[:height, :width]
+
+
+def _refined(
+    curve: Curve, noisy: np.ndarray, scales: list[np.ndarray], guides: np.ndarray, *, taught: bool
+) -> np.ndarray:
+    """Steps 2 to 4 on rows of a picture. Exposed light, so that the constants mean the same."""
+    exposed, features = _planes(noisy) * curve.exposure, _planes(guides)
+    left = LEFT if len(features) else LEFT_ALONE
+    mixed: Tensor | None = None
+    for index, scale in reversed(list(enumerate(scales))):
+        radius = TAUGHT_RADIUS if taught else COARSE_RADIUS if index else FINE_RADIUS
+        finer = _corrected(exposed, _planes(scale) * curve.exposure, features, radius)
+        mixed = finer if mixed is None else _mixed(curve, exposed, finer, mixed, left)
+    assert mixed is not None
+    if not taught:
+        mixed = _corrected(exposed, mixed, features, LAST_RADIUS)
+    return (mixed / curve.exposure).float().numpy().transpose(1, 2, 0)
+
+
+def _corrected(noisy: Tensor, pilot: Tensor, guides: Tensor, radius: int) -> Tensor:
+    """The pilot and what the guides explain of its difference to the noisy light."""
+    light = pilot.abs().mean(0, keepdim=True) + DARK
+    limit = OUTLIER * light
+    left = torch.clamp(noisy - pilot, -limit, limit)
+    return pilot + windows.regress(left, guides, light**-2, radius, RIDGE)
+
+
+def _mixed(curve: Curve, noisy: Tensor, fine: Tensor, coarse: Tensor, left: float) -> Tensor:
+    """The coarse one, and what the fine one has beside it that is structure."""
+    seen, shown, base = (_shown(curve, each) for each in (noisy, fine, coarse))
+    more = shown - base
+    gray = more.mean(0, keepdim=True)
+    share = (windows.structure(gray) / AGREEMENT).clamp(0, 1)
+    noise = windows.noise_power((seen - base).clamp(-1, 1).mean(0, keepdim=True))
+    share = share * (1 - left * noise / windows.power(gray)).clamp(0, 1)
+    values = base + share * more
+    linear = curve.coding.decode(values.permute(1, 2, 0).float().numpy())
+    return _planes(linear) * curve.exposure
+
+
+def _shown(curve: Curve, exposed: Tensor) -> Tensor:
+    linear = (exposed / curve.exposure).permute(1, 2, 0).float().numpy()
+    return _planes(curve.coding.encode(linear))
+
+
+def _planes(picture: np.ndarray) -> Tensor:
+    """(H, W, C) -> (C, H, W) float64: differences of moments need the digits."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).double()

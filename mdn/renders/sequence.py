@@ -1,0 +1,120 @@
+"""Frames of one shot: what they are called, what they share, and the frame before.
+
+Settings that were measured anew for each frame would make a shot flicker: exposure and depth are
+measured on frames spread over the shot, before the first one is denoised, and hold for all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from mdn.batch.running import Job
+from mdn.errors import FileError, UsageError
+from mdn.io import exr
+from mdn.io.exr.layers import Layer
+from mdn.renders import frame, motion
+from mdn.renders.options import Wishes
+
+LOOKED_AT = 5  # frames that the shot's constants are measured on
+MOST = 100_000  # frames in --frames
+
+_HASHES = re.compile(r"#+")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a name stands for numbered frames: frame.####.exr."""
+    return "#" in Path(text).name and not Path(text).exists()
+
+
+def numbers(spec: str) -> list[int]:
+    """ "1-240", "1-9,12", "1-100x5" (every fifth) as frame numbers. Raises UsageError."""
+    found: list[int] = []
+    for item in spec.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+)(?:x(\d+))?)?\s*", item)
+        if match is None:
+            raise UsageError(f"--frames {spec}: write 1-240, 1-240x2 or 1-9,12")
+        first, last, step = (int(text) if text else None for text in match.groups())
+        assert first is not None
+        last = first if last is None else last
+        if last < first or step == 0 or last - first > MOST:
+            raise UsageError(f"--frames {spec}: {item.strip()} is no range of frames")
+        found += range(first, last + 1, step or 1)
+    return sorted(set(found))
+
+
+def numbered(pattern: str, number: int) -> str:
+    """The name of one frame: #### becomes 0007."""
+    path = Path(pattern)
+    name = _HASHES.sub(lambda run: f"{number:0{len(run[0])}d}", path.name)
+    return str(path.with_name(name))
+
+
+def on_disk(pattern: str) -> list[int]:
+    """The numbers of all frames of a pattern that are there, ascending."""
+    path = Path(pattern)
+    pieces = [re.escape(piece) for piece in _HASHES.split(path.name)]
+    if len(pieces) != 2:
+        raise UsageError(f"{pattern}: write the frame number once, as ####")
+    digits = len(_HASHES.findall(path.name)[0])
+    match = re.compile(rf"{pieces[0]}(\d{{{digits},}}){pieces[1]}")
+    try:
+        names = [each.name for each in path.parent.iterdir()]
+    except OSError:
+        return []
+    hits = (match.fullmatch(name) for name in names)
+    return sorted(int(hit[1]) for hit in hits if hit)
+
+
+@dataclass
+class Shot:
+    """What the frames of a shot share. Of files that are no shot it keeps nothing.
+
+    Attributes:
+        jobs: the frames, in order.
+    """
+
+    jobs: Sequence[Job] = ()
+    _constants: frame.Constants | None = None
+    _before: motion.Before = field(default_factory=motion.Before)
+    _last: int = -2  # the place in the shot of the frame before
+
+    def constants(self, wishes: Wishes) -> frame.Constants | None:
+        """Exposure and depth for all frames; None where each file has its own."""
+        if not wishes.shot:
+            return None
+        if self._constants is None:
+            self._constants = self._measured(wishes)
+        return self._constants
+
+    def _measured(self, wishes: Wishes) -> frame.Constants | None:
+        """The geometric mean over frames spread over the shot; unreadable ones do not count."""
+        paths = [job.source for job in self.jobs if job.source is not None and not job.problem]
+        plain = replace(wishes, keep_sums=False)  # the search for sums changes nothing here
+        count = min(LOOKED_AT, len(paths))
+        places = np.linspace(0, max(0, len(paths) - 1), count).round().astype(int)
+        seen: list[frame.Constants] = []
+        for place in places:
+            try:
+                seen.append(frame.measure(frame.plan(exr.read(paths[place]), plain)))
+            except FileError:
+                continue  # its own turn reports it
+        if not seen:
+            return None
+        light = float(np.exp(np.mean([np.log(each.exposure) for each in seen])))
+        return frame.Constants(light, float(np.mean([each.depth for each in seen])))
+
+    def blender(
+        self, planned: frame.Planned, job: Job, wishes: Wishes
+    ) -> Callable[[Layer, np.ndarray], np.ndarray]:
+        """What blends each denoised layer with the frame before, along the motion vectors."""
+        if not wishes.motion:
+            return lambda layer, light: light
+        place = next((i for i, each in enumerate(self.jobs) if each is job), -2)
+        follows, self._last = place == self._last + 1, place
+        self._before.turn(planned, follows=follows)
+        return self._before.blend

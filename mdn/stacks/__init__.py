@@ -1,0 +1,1 @@
+"""Stacks from microscopes: planes, calibration over the whole stack, bands of rows."""

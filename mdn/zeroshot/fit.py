@@ -1,0 +1,285 @@
+"""Fitting a net to one noisy picture, with nothing else: masked samples are rebuilt from the rest.
+
+Noise that is independent from sample to sample cannot be predicted from the others, so that the
+best guess of a hidden noisy sample is the clean one (Noise2Void, Krull et al., CVPR 2019; iterative
+filling, MPI, Ma et al., NeurIPS 2024, section 3.2). Against the published schedule: random crops
+instead of the whole picture a step, which costs the same for any size of picture; averaged weights
+and a last ensemble of masks instead of a running average of pictures, in which some of the noisy
+one would stay; and a score on samples that no step learns from, which says when to stop.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mdn.training.optim import Average
+from mdn.zeroshot.clipped import clipped_mean
+from mdn.zeroshot.plan import Plan
+
+HELD_OUT = 0.03  # share of the samples that no step learns from
+LOOK_EVERY = 15  # steps between looks at them
+PATIENCE = 6  # looks without gain until a fit is over
+GAIN = 2e-4  # relative: what counts as one
+SCORED = 6  # crops that are looked at
+MASKS = 8  # whose guesses are averaged for a last score
+WARMUP = 10  # steps
+CLIP = 1.0  # largest norm of a gradient
+# Added to the seed: masks drawn with the seed that the noise was made with would follow the noise.
+STREAM = 0x6D646E2066697400
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the picture as the net will see it.
+
+    Attributes:
+        values: (C, H, W), C as the net takes them.
+        sigma: (a, b, c) of the noise's variance a + b x + c x^2 at brightness x.
+        level: what a net that wants to be told is told.
+        gray: equal channels, whose masks must be equal too.
+        clipped: whether what lay beyond 0 and 1 was cut off.
+    """
+
+    values: Tensor
+    sigma: tuple[float, float, float]
+    level: float
+    gray: bool = False
+    clipped: bool = False
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a fit went.
+
+    Attributes:
+        before, after: root mean square error on held-out samples, noise included.
+        steps, seconds: that it took.
+        mean: the error of the mean of MASKS guesses, likewise; 0 where it was not asked for.
+        ended: done, settled (the score stopped improving), time or interrupted.
+    """
+
+    before: float
+    after: float
+    steps: int
+    seconds: float
+    ended: str
+    mean: float = 0.0
+
+
+def fit(
+    net: nn.Module,
+    windows: Sequence[Window],
+    plan: Plan,
+    seed: int,
+    precision: torch.dtype | None,
+    tell: Callable[[int, float, float], None],
+    time_limit: float | None = None,
+    state: dict | None = None,
+    keep_state: Callable[[dict], None] = lambda state: None,
+    mean_wanted: bool = False,
+) -> Fit:
+    """Fit the net in place; it ends with the averaged weights that scored best.
+
+    Args:
+        windows: parts of the picture, all with the net's channels, at least one pixel each.
+        tell: gets (step, score now, score before) at every look.
+        time_limit: seconds after which to stop.
+        state: of an earlier fit, to go on from; what `keep_state` was given.
+        keep_state: gets the state at every look.
+        mean_wanted: whether to tell how good the mean of several guesses is.
+    """
+    device = next(net.parameters()).device
+    generator = torch.Generator().manual_seed(STREAM + seed)
+    side = _side(net, windows, plan.crop)
+    task = _Task(net, windows, side, plan, generator, precision, device)
+    optimiser = torch.optim.Adam(net.parameters(), lr=plan.lr, betas=(0.9, 0.99))
+    average = Average(net, plan.ema)
+    before = task.score()
+    best, best_values, stale, step = before, _copy(net), 0, 0
+    if state:
+        step, before, best = state["step"], state["before"], state["best"]
+        best_values, stale = state["best_values"], state["stale"]
+        net.load_state_dict(state["net"])
+        average.values = state["average"]
+        optimiser.load_state_dict(state["optimiser"])
+        generator.set_state(state["generator"])
+    begun, ended = time.monotonic(), "done"
+    net.train()
+    try:
+        while step < plan.iters:
+            pace = min(1.0, (step + 1) / WARMUP)
+            pace *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / plan.iters))
+            for group in optimiser.param_groups:
+                group["lr"] = plan.lr * pace
+            optimiser.zero_grad(set_to_none=True)
+            task.loss().backward()
+            nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+            optimiser.step()
+            average.update(net, step)
+            step += 1
+            if step % LOOK_EVERY and step < plan.iters:
+                continue
+            score = task.score(average.values)
+            if score < best * (1 - GAIN):
+                best, stale = score, 0
+                best_values = {key: value.clone() for key, value in average.values.items()}
+            else:
+                stale += 1
+            tell(step, score, before)
+            keep_state(
+                {
+                    "step": step, "before": before, "best": best, "stale": stale,
+                    "best_values": best_values, "net": net.state_dict(),
+                    "average": average.values, "optimiser": optimiser.state_dict(),
+                    "generator": generator.get_state(),
+                }
+            )  # fmt: skip
+            if stale >= PATIENCE:
+                ended = "settled"
+                break
+            if time_limit is not None and time.monotonic() - begun > time_limit:
+                ended = "time"
+                break
+    except KeyboardInterrupt:
+        ended = "interrupted"
+    net.load_state_dict(best_values)
+    net.eval()
+    mean = task.score(masks=MASKS) ** 0.5 if mean_wanted else 0.0
+    return Fit(before**0.5, best**0.5, step, time.monotonic() - begun, ended, mean)
+
+
+def _copy(net: nn.Module) -> dict[str, Tensor]:
+    return {key: value.detach().clone() for key, value in net.state_dict().items()}
+
+
+def _side(net: nn.Module, windows: Sequence[Window], wanted: int) -> int:
+    """Side of the crops: what was wanted or what the smallest window gives, mirrored if tiny."""
+    multiple: int = net.multiple  # type: ignore[assignment]
+    smallest = min(min(window.values.shape[1:]) for window in windows)
+    return max(multiple, min(wanted, smallest) // multiple * multiple)
+
+
+class _Task:
+    """Crops, masks, loss and score of one fit."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        windows: Sequence[Window],
+        side: int,
+        plan: Plan,
+        generator: torch.Generator,
+        precision: torch.dtype | None,
+        device: torch.device,
+    ) -> None:
+        self.net, self.side, self.plan, self.generator = net, side, plan, generator
+        self.precision, self.device = precision, device
+        self.windows = [_grown(window, side) for window in windows]
+        config = net.config
+        self.by_sample = bool(
+            getattr(config, "sampled", False) or getattr(config, "mask_per_channel", False)
+        ) and not any(window.gray for window in windows)
+        self.learnt = [self._mask(window.values[None], HELD_OUT)[0] for window in self.windows]
+        self.scored = [self._place() for _ in range(SCORED)]
+        # Held-out samples are guessed as later on: with as many others hidden beside them.
+        self.beside = [self._mask(self._crops([place])[0], plan.ratio) for place in self.scored]
+
+    def _mask(self, values: Tensor, ratio: float) -> Tensor:
+        """(B, C or 1, H, W), 1 where kept."""
+        planes = values.shape[1] if self.by_sample else 1
+        shape = (len(values), planes, *values.shape[2:])
+        return (torch.rand(shape, generator=self.generator) >= ratio).float()
+
+    def _place(self) -> tuple[int, int, int]:
+        """A window, and where in it a crop lies."""
+        dice = torch.rand(3, generator=self.generator).tolist()
+        number = int(dice[0] * len(self.windows))
+        height, width = self.windows[number].values.shape[1:]
+        top = int(dice[1] * (height - self.side + 1))
+        return number, top, int(dice[2] * (width - self.side + 1))
+
+    def _crops(self, places: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, C, s, s) values, (B, C or 1, s, s) 1 where samples may be learnt from, levels."""
+        side = self.side
+        values, learnt = (
+            torch.stack([parts[n][:, y : y + side, x : x + side] for n, y, x in places])
+            for parts in ([window.values for window in self.windows], self.learnt)
+        )
+        level = torch.tensor([self.windows[n].level for n, *_ in places])[:, None, None, None]
+        return values.to(self.device), learnt.to(self.device), level.to(self.device)
+
+    def loss(self) -> Tensor:
+        """Mean squared error on hidden samples, of what clipping would have made of the guess."""
+        places = [self._place() for _ in range(self.plan.batch)]
+        values, learnt, level = self._crops(places)
+        values, learnt = _turned(values, learnt, self.generator)
+        keep = self._mask(values, self.plan.ratio).to(self.device)
+        error = self._error(self._guess(values, keep, level), values, places)
+        weight = ((1 - keep) * learnt).expand_as(error)
+        return (error * weight).sum() / weight.sum().clamp(min=1)
+
+    @torch.no_grad()
+    def score(self, weights: dict[str, Tensor] | None = None, masks: int = 1) -> float:
+        """Mean squared error on the held-out samples, hidden for the purpose.
+
+        masks: more than one: of the mean of the guesses, with as many others hidden beside them.
+        """
+        live = None
+        if weights is not None:
+            live = _copy(self.net)
+            self.net.load_state_dict(weights)
+        total = count = 0.0
+        for place, beside in zip(self.scored, self.beside, strict=True):
+            values, learnt, level = self._crops([place])
+            others = [beside] + [self._mask(values, self.plan.ratio) for _ in range(masks - 1)]
+            guesses = [self._guess(values, learnt * o.to(self.device), level) for o in others]
+            error = self._error(torch.stack(guesses).mean(0), values, [place])
+            held = (1 - learnt).expand_as(error)
+            total += float((error * held).sum())
+            count += float(held.sum())
+        if live is not None:
+            self.net.load_state_dict(live)
+        return total / max(count, 1)
+
+    def _guess(self, values: Tensor, keep: Tensor, level: Tensor) -> Tensor:
+        told = {"level": level} if getattr(self.net.config, "levelled", False) else {}
+        kind, precision = self.device.type, self.precision
+        with nullcontext() if precision is None else torch.autocast(kind, precision):
+            guess = self.net(
+                values.contiguous(memory_format=torch.channels_last), keep=keep, **told
+            )
+        return guess.float()
+
+    def _error(
+        self, guess: Tensor, values: Tensor, places: Sequence[tuple[int, int, int]]
+    ) -> Tensor:
+        made = [
+            clipped_mean(each, self.windows[n].sigma) if self.windows[n].clipped else each
+            for each, (n, *_) in zip(guess, places, strict=True)
+        ]
+        return (torch.stack(made) - values).square()
+
+
+def _grown(window: Window, side: int) -> Window:
+    """A window of at least one crop, mirrored at its end where it is smaller."""
+    values = window.values
+    for axis in (1, 2):
+        while values.shape[axis] < side:
+            values = torch.cat([values, values.flip(axis)], axis)
+    return Window(values, window.sigma, window.level, window.gray, window.clipped)
+
+
+def _turned(values: Tensor, learnt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Both, turned and flipped alike at random."""
+    flip, turn = torch.rand(2, generator=generator).tolist()
+    turned = [torch.rot90(part, int(turn * 4), (2, 3)) for part in (values, learnt)]
+    if flip < 0.5:
+        turned = [part.flip(3) for part in turned]
+    return turned[0], turned[1]

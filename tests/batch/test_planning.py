@@ -1,0 +1,367 @@
+"""Planning: what is read, what is written, what is refused before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mdn.batch.planning import Plan, plan
+from mdn.batch.running import Job
+from mdn.errors import UsageError
+
+Touch = Callable[..., None]
+
+
+@pytest.fixture
+def touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Touch:
+    """Makes empty files below the working folder; planning never reads one."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(*names: str) -> None:
+        for name in names:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).touch()
+
+    return make
+
+
+def pairs(planned: Plan) -> list[tuple[str, str]]:
+    return [(job.name, job.target_name) for job in planned.jobs]
+
+
+def problem(job: Job) -> str:
+    assert job.problem is not None
+    return str(job.problem)
+
+
+# --- Naming -----------------------------------------------------------------------------------
+
+
+def test_the_default_lies_beside_the_input_with_its_own_suffix(touch: Touch) -> None:
+    touch("deep/photo.JPG")
+    assert pairs(plan(["deep/photo.JPG"], None)) == [("deep/photo.JPG", "deep/photo_denoised.JPG")]
+
+
+def test_a_name_of_many_dots_keeps_all_but_the_last_as_stem(touch: Touch) -> None:
+    touch("a.b.c.tif")
+    assert pairs(plan(["a.b.c.tif"], None)) == [("a.b.c.tif", "a.b.c_denoised.tif")]
+
+
+def test_one_input_may_name_its_output(touch: Touch) -> None:
+    touch("a.png")
+    assert pairs(plan(["a.png"], "b.jpg")) == [("a.png", "b.jpg")]
+
+
+@pytest.mark.parametrize("output", ["out/", "there", "there/"])
+def test_a_folder_keeps_the_name(touch: Touch, output: str) -> None:
+    touch("in/a.png", "there/x.txt")
+    assert pairs(plan(["in/a.png"], output)) == [("in/a.png", str(Path(output, "a.png")))]
+
+
+def test_several_inputs_make_a_folder_of_a_plain_name(touch: Touch) -> None:
+    touch("a.png", "b.png")
+    assert pairs(plan(["a.png", "b.png"], "clean")) == [
+        ("a.png", "clean/a.png"),
+        ("b.png", "clean/b.png"),
+    ]
+
+
+@pytest.mark.parametrize("output", ["out.png", "there.dat"])
+def test_several_inputs_do_not_fit_in_one_file(touch: Touch, output: str) -> None:
+    touch("a.png", "b.png", "there.dat")
+    with pytest.raises(UsageError, match="one file and there are several inputs"):
+        plan(["a.png", "b.png"], output, overwrite=True)
+
+
+def test_a_template_fills_its_fields(touch: Touch) -> None:
+    touch("in/a.tif")
+    assert pairs(plan(["in/a.tif"], "{parent}/x/{stem}_{name}{suffix}")) == [
+        ("in/a.tif", "in/x/a_a.tif.tif")
+    ]
+
+
+def test_a_template_may_write_the_dot_of_the_suffix_itself(touch: Touch) -> None:
+    touch("a.tif")
+    assert pairs(plan(["a.tif"], "{stem}2.{suffix}")) == [("a.tif", "a2.tif")]
+
+
+@pytest.mark.parametrize("template", ["{nope}.png", "{stem.x}.png", "{}.png", "{stem!r}.png", "{"])
+def test_a_template_with_any_other_field_is_refused(touch: Touch, template: str) -> None:
+    touch("a.png")
+    with pytest.raises(UsageError, match=r"fields are \{stem\}"):
+        plan(["a.png"], template)
+
+
+@pytest.mark.parametrize("template", ["{stem:d}.png", "{stem:>99999999}.png", "{draw:{draw}}.png"])
+def test_a_template_with_any_other_width_is_refused(touch: Touch, template: str) -> None:
+    touch("a.png")
+    with pytest.raises(UsageError, match=r"only \{draw\} takes a width"):
+        plan(["a.png"], template)
+
+
+def test_format_changes_the_suffix_but_not_its_spelling(touch: Touch) -> None:
+    touch("a.jpg", "b.tif")
+    planned = plan(["a.jpg", "b.tif"], None, format="JPG")
+    assert pairs(planned) == [("a.jpg", "a_denoised.jpg"), ("b.tif", "b_denoised.jpeg")]
+    assert {job.format for job in planned.jobs} == {"jpeg"}
+
+
+def test_format_is_forced_on_a_named_file(touch: Touch) -> None:
+    touch("a.png")
+    (job,) = plan(["a.png"], "odd.dat", format="png").jobs
+    assert (job.target, job.format) == (Path("odd.dat"), "png")
+
+
+def test_an_unknown_format_is_refused(touch: Touch) -> None:
+    touch("a.png")
+    with pytest.raises(UsageError, match="--format gif89: choose one of png"):
+        plan(["a.png"], None, format="gif89")
+
+
+def test_an_unknown_output_suffix_is_refused(touch: Touch) -> None:
+    touch("a.png")
+    with pytest.raises(UsageError):
+        plan(["a.png"], "out.xyz")
+
+
+def test_an_unknown_input_suffix_fails_that_file_alone(touch: Touch) -> None:
+    touch("notes.txt", "a.png")
+    text, image = plan(["notes.txt", "a.png"], None).jobs
+    assert "notes.txt" in problem(text)
+    assert image.problem is None
+
+
+def test_draws_are_numbered(touch: Touch) -> None:
+    touch("a.png")
+    planned = plan(["a.png"], None, ending="_n", draws=2)
+    assert pairs(planned) == [("a.png", "a_n_001.png"), ("a.png", "a_n_002.png")]
+    assert [job.draw for job in planned.jobs] == [1, 2]
+    planned = plan(["a.png"], "{stem}-{draw:02d}.png", draws=2)
+    assert [job.target_name for job in planned.jobs] == ["a-01.png", "a-02.png"]
+    planned = plan(["a.png"], "b.png", draws=2)
+    assert [job.target_name for job in planned.jobs] == ["b_001.png", "b_002.png"]
+
+
+# --- Standard streams -------------------------------------------------------------------------
+
+
+def test_a_dash_alone_is_a_filter(touch: Touch) -> None:
+    (job,) = plan(["-"], None).jobs
+    assert (job.source, job.target, job.name) == (None, None, "stdin")
+
+
+def test_a_dash_may_be_written_to_a_file(touch: Touch) -> None:
+    assert pairs(plan(["-"], "out.png")) == [("stdin", "out.png")]
+
+
+def test_stdout_takes_one_image(touch: Touch) -> None:
+    touch("a.png", "b.png")
+    assert plan(["a.png"], "-").jobs[0].target is None
+    with pytest.raises(UsageError, match="one image"):
+        plan(["a.png", "b.png"], "-")
+    with pytest.raises(UsageError, match="one image"):
+        plan(["-"], None, draws=2)
+
+
+def test_stdin_is_read_once(touch: Touch) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        plan(["-", "-"], "out/")
+
+
+def test_stdin_into_a_folder_needs_a_format(touch: Touch) -> None:
+    with pytest.raises(UsageError):
+        plan(["-"], "out/")
+    assert pairs(plan(["-"], "out/", format="png")) == [("stdin", "out/stdin.png")]
+
+
+# --- Folders and patterns ---------------------------------------------------------------------
+
+
+def test_an_empty_name_is_not_the_current_folder(touch: Touch) -> None:
+    touch("a.png")
+    (job,) = plan([""], None).jobs
+    assert "empty name" in problem(job)
+
+
+def test_a_folder_gives_its_images_only(touch: Touch) -> None:
+    touch("in/b.PNG", "in/a.jpg", "in/readme.txt", "in/.hidden.png", "in/sub/c.png")
+    assert [job.name for job in plan(["in"], None).jobs] == ["in/a.jpg", "in/b.PNG"]
+
+
+def test_recursion_mirrors_the_tree(touch: Touch) -> None:
+    touch("in/a.png", "in/x/a.png", "in/x/y/b.png", "in/.git/c.png")
+    assert pairs(plan(["in"], "out", recursive=True)) == [
+        ("in/a.png", "out/a.png"),
+        ("in/x/a.png", "out/x/a.png"),
+        ("in/x/y/b.png", "out/x/y/b.png"),
+    ]
+
+
+def test_an_output_folder_inside_the_input_is_not_input(touch: Touch) -> None:
+    touch("in/a.png", "in/out/a.png")
+    planned = plan(["in"], "in/out", recursive=True, overwrite=True)
+    assert pairs(planned) == [("in/a.png", "in/out/a.png")]
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_folder_without_images_is_a_problem(touch: Touch, recursive: bool) -> None:
+    touch("in/readme.txt")
+    (job,) = plan(["in"], None, recursive=recursive).jobs
+    assert problem(job).startswith("in: no images in this folder")
+    assert ("-r" in problem(job)) is not recursive
+
+
+def test_patterns_are_expanded(touch: Touch) -> None:
+    touch("a1.png", "a2.png", "b.png", "a.txt", "d/e/a3.png")
+    assert [job.name for job in plan(["a?.png"], None).jobs] == ["a1.png", "a2.png"]
+    assert "d/e/a3.png" in [job.name for job in plan(["**/a*"], "out").jobs]
+
+
+def test_a_file_may_look_like_a_pattern(touch: Touch) -> None:
+    touch("a[1].png")
+    assert pairs(plan(["a[1].png"], None)) == [("a[1].png", "a[1]_denoised.png")]
+
+
+def test_a_pattern_that_matches_nothing_is_a_problem(touch: Touch) -> None:
+    (job,) = plan(["*.png"], None).jobs
+    assert problem(job) == "*.png: no image matches this pattern"
+
+
+def test_a_missing_file_is_a_problem_of_its_own(touch: Touch) -> None:
+    touch("a.png")
+    missing, there = plan(["gone.png", "a.png"], None).jobs
+    assert "gone.png: no such file" in problem(missing)
+    assert there.problem is None
+
+
+def test_each_file_is_taken_once(touch: Touch) -> None:
+    touch("in/a.png", "in/b.png")
+    names = [job.name for job in plan(["in/b.png", "in", "./in/a.png"], None).jobs]
+    assert names == ["in/b.png", "in/a.png"]
+
+
+def test_former_outputs_in_a_folder_are_left_out_with_a_note(touch: Touch) -> None:
+    touch("in/a.png", "in/a_denoised.png", "in/b_denoised.tif")
+    planned = plan(["in"], None, overwrite=True)
+    assert [job.name for job in planned.jobs] == ["in/a.png"]
+    assert "2 files" in planned.notes[0]
+
+
+def test_former_outputs_go_where_another_name_is_asked_for(touch: Touch) -> None:
+    touch("in/a.png", "in/a_denoised.png")
+    assert len(plan(["in"], "out").jobs) == 2
+
+
+def test_a_folder_of_former_outputs_only_is_a_problem(touch: Touch) -> None:
+    touch("in/a_denoised.png")
+    assert "earlier run" in problem(plan(["in"], None).jobs[0])
+
+
+def test_a_former_output_that_is_named_is_taken(touch: Touch) -> None:
+    touch("a_denoised.png")
+    assert pairs(plan(["a_denoised.png"], None)) == [("a_denoised.png", "a_denoised_denoised.png")]
+
+
+def test_skip_existing_twice_over_what_the_shell_expands(touch: Touch) -> None:
+    touch("a.png", "a_denoised.png", "b.png")
+    planned = plan(["a.png", "a_denoised.png", "b.png"], None, skip_existing=True)
+    assert [(job.name, bool(job.skip)) for job in planned.jobs] == [
+        ("a.png", True),
+        ("b.png", False),
+    ]
+    assert "a_denoised.png" in planned.notes[0]
+
+
+# --- What protects the user's files -----------------------------------------------------------
+
+
+def test_an_existing_output_is_refused_before_any_work(touch: Touch) -> None:
+    touch("a.png", "b.png", "a_denoised.png", "b_denoised.png")
+    with pytest.raises(UsageError, match=r"a_denoised.png exists already \(and 1 more\)"):
+        plan(["a.png", "b.png"], None)
+
+
+def test_a_dangling_link_counts_as_existing(touch: Touch) -> None:
+    touch("a.png")
+    os.symlink("nowhere", "out.png")
+    with pytest.raises(UsageError, match="exists"):
+        plan(["a.png"], "out.png")
+
+
+def test_overwrite_and_skip_existing(touch: Touch) -> None:
+    touch("a.png", "a_denoised.png")
+    assert not plan(["a.png"], None, overwrite=True).jobs[0].skip
+    assert "a_denoised.png" in plan(["a.png"], None, skip_existing=True).jobs[0].skip
+    with pytest.raises(UsageError, match="exclude each other"):
+        plan(["a.png"], None, overwrite=True, skip_existing=True)
+
+
+@pytest.mark.parametrize("inputs", [["x/a.png", "y/a.png"], ["x/a.png", "y/A.PNG"]])
+def test_two_inputs_for_one_output_are_refused(touch: Touch, inputs: list[str]) -> None:
+    touch(*inputs)
+    with pytest.raises(UsageError, match="would both be written to"):
+        plan(inputs, "out/", overwrite=True)
+
+
+def test_one_output_by_two_paths_is_refused(touch: Touch) -> None:
+    touch("x/a.png", "x/b.png")
+    os.symlink("x", "link")
+    with pytest.raises(UsageError, match="would both"):
+        plan(["x/a.png", "link/b.png"], "{parent}/same.png")
+
+
+@pytest.mark.parametrize("way", ["same", "symlink", "hardlink", "other path"])
+def test_an_input_is_never_an_output(touch: Touch, way: str) -> None:
+    touch("a.png", "d/x.txt")
+    output = {"same": "a.png", "other path": "d/../a.png"}.get(way, "out.png")
+    if way == "symlink":
+        os.symlink("a.png", "out.png")
+    if way == "hardlink":
+        os.link("a.png", "out.png")
+    for overwrite, skip in ((False, False), (True, False), (False, True)):
+        with pytest.raises(UsageError, match="also an input"):
+            plan(["a.png"], output, overwrite=overwrite, skip_existing=skip)
+
+
+def test_another_input_is_never_an_output_either(touch: Touch) -> None:
+    touch("a.png", "a_denoised.png")
+    with pytest.raises(UsageError, match="also an input"):
+        plan(["a.png", "a_denoised.png"], None, overwrite=True)
+
+
+def test_a_folder_onto_itself_is_refused(touch: Touch) -> None:
+    touch("in/a.png")
+    with pytest.raises(UsageError, match="also an input"):
+        plan(["in"], "in", overwrite=True)
+
+
+def test_only_regular_files_are_replaced(touch: Touch) -> None:
+    touch("a.png")
+    os.mkfifo("pipe.png")
+    with pytest.raises(UsageError, match="not a regular file"):
+        plan(["a.png"], "pipe.png", overwrite=True)
+
+
+def test_a_read_only_folder_is_found_out_beforehand(
+    touch: Touch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("a.png", "locked/x.txt")
+    # Root may write anywhere, so the answer of the system is put in its mouth.
+    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder).name != "locked")
+    assert "locked is read-only" in problem(plan(["a.png"], "locked/deep/out.png").jobs[0])
+    assert plan(["a.png"], "free/out.png").jobs[0].problem is None
+
+
+def test_a_file_in_the_place_of_a_folder_is_found_out_beforehand(touch: Touch) -> None:
+    touch("a.png", "file")
+    assert "not a folder" in problem(plan(["a.png"], "file/out.png").jobs[0])
+
+
+def test_planning_touches_nothing(touch: Touch, tmp_path: Path) -> None:
+    touch("in/a.png")
+    before = sorted(tmp_path.rglob("*"))
+    plan(["in"], "new/folder/")
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,167 @@
+"""Running a batch: what is recorded, what is let through, what is left behind."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from mdn.batch.running import BatchResult, Job, Outcome, Report, explain, run_batch
+from mdn.errors import FileError, ModelError, OutOfMemoryError
+
+
+class Recorder:
+    """A report that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def started(self, job: Job, index: int, total: int) -> None:
+        self.events.append(("started", f"{job.name} {index}/{total}"))
+
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        self.events.append(("progress", f"{job.name} {fraction:g}"))
+
+    def note(self, job: Job, line: str) -> None:
+        self.events.append(("note", line))
+
+    def finished(self, outcome: Outcome) -> None:
+        self.events.append(("finished", f"{outcome.job.name} {outcome.status}"))
+
+
+def job(name: str, **fields: object) -> Job:
+    return Job(Path(name), Path(f"{name}.out"), name, **fields)  # type: ignore[arg-type]
+
+
+def fails_on(*names: str, error: Exception | None = None):
+    def work(job: Job, report: Report) -> dict[str, object]:
+        if job.name in names:
+            raise error or FileError(job.name, "damaged")
+        report.progress(job, 0.5)
+        return {"width": 3}
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["ok", "ok"], 0),
+        (["ok", "skipped"], 0),
+        (["skipped"], 0),
+        (["planned"], 0),
+        (["ok", "failed"], 3),
+        (["skipped", "failed"], 3),
+        (["failed", "failed"], 4),
+        (["failed"], 4),
+        ([], 4),
+    ],
+)
+def test_exit_codes(statuses: list, code: int) -> None:
+    result = BatchResult(tuple(Outcome(job("a"), status) for status in statuses))
+    assert result.exit_code == code
+
+
+def test_a_batch_goes_on_after_a_failure() -> None:
+    report = Recorder()
+    result = run_batch([job("a"), job("b"), job("c")], fails_on("b"), report)
+    assert [outcome.status for outcome in result.outcomes] == ["ok", "failed", "ok"]
+    assert result.outcomes[1].error == "b: damaged"
+    assert result.outcomes[0].details == {"width": 3}
+    assert report.events == [
+        ("started", "a 1/3"),
+        ("progress", "a 0.5"),
+        ("finished", "a ok"),
+        ("started", "b 2/3"),
+        ("finished", "b failed"),
+        ("started", "c 3/3"),
+        ("progress", "c 0.5"),
+        ("finished", "c ok"),
+    ]
+
+
+def test_fail_fast_stops() -> None:
+    result = run_batch([job("a"), job("b"), job("c")], fails_on("a"), Recorder(), fail_fast=True)
+    assert (len(result.outcomes), result.untried, result.exit_code) == (1, 2, 4)
+
+
+def test_skips_and_problems_do_no_work() -> None:
+    jobs = [job("a", skip="a.out exists"), job("b", problem=FileError("b", "no such file"))]
+    result = run_batch(jobs, fails_on("a", "b", error=AssertionError("worked")), Recorder())
+    assert [(o.status, o.error) for o in result.outcomes] == [
+        ("skipped", "a.out exists"),
+        ("failed", "b: no such file"),
+    ]
+
+
+def test_a_dry_run_does_no_work_and_still_finds_problems() -> None:
+    jobs = [job("a"), job("b", problem=FileError("b", "no such file"))]
+    work = fails_on("a", "b", error=AssertionError("worked"))
+    result = run_batch(jobs, work, Recorder(), dry_run=True)
+    assert [outcome.status for outcome in result.outcomes] == ["planned", "failed"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ModelError("damaged"), KeyboardInterrupt(), BrokenPipeError()],
+)
+def test_what_would_befall_every_file_is_let_through(error: BaseException) -> None:
+    def work(job: Job, report: Report) -> dict[str, object]:
+        raise error
+
+    with pytest.raises(type(error)):
+        run_batch([job("a"), job("b")], work, Recorder())
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("full"), MemoryError()])
+def test_a_picture_too_large_for_the_memory_is_a_failure_of_that_file(error: Exception) -> None:
+    jobs = [job("a"), job("b")]
+    result = run_batch(jobs, fails_on("a", error=error), Recorder())
+    assert [outcome.status for outcome in result.outcomes] == ["failed", "ok"]
+    assert result.outcomes[0].error.startswith("a: ")
+    assert result.exit_code == 3
+    assert run_batch(jobs[:1], fails_on("a", error=error), Recorder()).exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "a.out: the disk is full; free some space"),
+        (errno.EACCES, "a.out: permission denied"),
+        (errno.EROFS, "a.out: the disk is read-only"),
+    ],
+)
+def test_what_the_system_refuses_names_the_file_and_a_remedy(number: int, words: str) -> None:
+    result = run_batch([job("a")], fails_on("a", error=OSError(number, "x")), Recorder())
+    assert result.outcomes[0].error.startswith(words)
+
+
+def test_the_file_in_the_systems_own_words_wins() -> None:
+    error = OSError(errno.EIO, "Input/output error", "broken/disk.png")
+    assert str(explain(error, job("a"))).startswith("broken/disk.png: Input/output error")
+
+
+def test_folders_are_made_for_the_output(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "deep" / "out.png"
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        target.write_bytes(b"x")
+        return {}
+
+    assert run_batch([Job(None, target, "a")], work, Recorder()).exit_code == 0
+    assert target.exists()
+
+
+def test_folders_made_for_nothing_are_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    target = tmp_path / "old" / "new" / "deep" / "out.png"
+    run_batch([Job(None, target, "a")], fails_on("a"), Recorder())
+    assert list(tmp_path.rglob("*")) == [tmp_path / "old"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_failure_of_that_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    jobs = [Job(None, tmp_path / "file" / "x" / "out.png", "a"), job("b")]
+    result = run_batch(jobs, fails_on(), Recorder())
+    assert [outcome.status for outcome in result.outcomes] == ["failed", "ok"]

@@ -1,0 +1,185 @@
+"""CKA, SRGA and the features under them, against closed forms and cases whose answer is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mdn.bench.features import analysis
+from mdn.bench.features.generalisation import divergence, fit, srga
+from mdn.bench.features.layers import features
+from mdn.bench.features.similarity import Alignment, gram, hsic
+from mdn.commands.denoise import Denoiser, Settings
+from mdn.errors import UsageError
+from tests.cli.test_survey import picture
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+# --- CKA --------------------------------------------------------------------------------------
+
+
+def test_hsic_is_the_sum_over_distinct_pictures() -> None:
+    """Song et al., eq. 4: means over tuples of different pictures, summed one by one."""
+    n = 6
+    k, l = gram(random(n, 5)), gram(random(n, 3, seed=1))  # noqa: E741
+    from itertools import permutations
+
+    pairs = np.mean([float(k[i, j] * l[i, j]) for i, j in permutations(range(n), 2)])
+    fours = np.mean([float(k[i, j] * l[q, r]) for i, j, q, r in permutations(range(n), 4)])
+    threes = np.mean([float(k[i, j] * l[i, q]) for i, j, q in permutations(range(n), 3)])
+    assert hsic(k, l) == pytest.approx(pairs + fours - 2 * threes)
+
+
+def test_cka_ignores_rotation_scale_and_shift() -> None:
+    x = random(40, 10)
+    turn = torch.linalg.qr(random(10, 10, seed=1)).Q
+    aligned = Alignment()
+    for rows in (slice(0, 20), slice(20, 40)):
+        aligned.add({"x": gram(x[rows]), "turned": gram(3 * (x @ turn)[rows] + 5)})
+    assert aligned.between("x", "turned") == pytest.approx(1, abs=1e-5)
+    assert aligned.between("turned", "x") == aligned.between("x", "turned")
+    assert aligned.between("x", "x") == pytest.approx(1)
+
+
+def test_cka_of_independent_features_is_about_zero_even_where_they_are_wide() -> None:
+    """The biased estimator gives nearly 1 here: 500 features of 16 pictures."""
+    aligned = Alignment()
+    for seed in range(30):
+        x, y = random(16, 500, seed=seed), random(16, 500, seed=1000 + seed)
+        common = random(16, 1, seed=2000 + seed)
+        aligned.add({"x": gram(x + 3 * common), "y": gram(y)})
+    assert abs(aligned.between("x", "y")) < 0.2
+
+
+def test_cka_of_partly_shared_features_lies_between() -> None:
+    aligned = Alignment()
+    for seed in range(40):
+        x, y = random(16, 4, seed=seed), random(16, 4, seed=500 + seed)
+        aligned.add({"x": gram(x), "mixed": gram(torch.cat([x, y], 1))})
+    assert aligned.between("x", "mixed") == pytest.approx(0.5**0.5, abs=0.06)
+
+
+# --- SRGA -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shape", "scale"), [(1, 2.0), (2, 0.5), (4, 3.0)])
+def test_the_fit_finds_scale_and_shape(shape: float, scale: float) -> None:
+    generator = np.random.default_rng(0)
+    # |x / scale|^shape is gamma distributed.
+    size = scale * generator.gamma(1 / shape, 1, 200_000) ** (1 / shape)
+    found = fit(size * generator.choice([-1, 1], size.shape))
+    assert found == pytest.approx((scale, shape), rel=0.04)
+
+
+@pytest.mark.parametrize(("p", "q"), [((1.0, 2.0), (2.0, 2.0)), ((1.0, 1.0), (0.7, 2.5))])
+def test_the_divergence_is_the_integral(p: tuple[float, float], q: tuple[float, float]) -> None:
+    from math import gamma
+
+    x = np.linspace(-40, 40, 400_001)
+
+    def log_density(alpha: float, beta: float) -> np.ndarray:
+        return np.log(beta / (2 * alpha * gamma(1 / beta))) - (np.abs(x) / alpha) ** beta
+
+    first, second = log_density(*p), log_density(*q)
+    integral = np.trapezoid(np.exp(first) * (first - second), x)
+    assert divergence(p, q) == pytest.approx(integral, rel=1e-3)
+    assert divergence(p, p) == pytest.approx(0, abs=1e-9)
+
+
+def test_srga_grows_with_the_difference() -> None:
+    generator = np.random.default_rng(0)
+    reference = generator.standard_normal((5000, 12))
+    same, wide, moved = (
+        generator.standard_normal((5000, 12)) * spread + shift
+        for spread, shift in ((1, 0), (1.5, 0), (1, 2))
+    )
+    assert srga(reference, same) < 0.01
+    # KL of N(0, 1) from N(0, 1.5^2): ln 1.5 + 1 / (2 * 2.25) - 1/2
+    assert srga(reference, wide) == pytest.approx(np.log(1.5) + 1 / 4.5 - 0.5, rel=0.15)
+    assert srga(reference, moved) > srga(reference, wide)
+    assert srga(np.zeros((10, 3)), np.zeros((10, 3))) == 0
+
+
+# --- the command's work -----------------------------------------------------------------------
+
+
+def test_the_stages_of_a_net_come_in_the_order_of_their_calls() -> None:
+    denoiser = Denoiser(Settings((), model="unittest", device="cpu"))
+    heard = features(denoiser, torch.rand(2, 3, 32, 32))
+    names = list(heard)
+    assert names[0] == "head"
+    assert names[-1] == "decoders.0"
+    assert names.index("encoders.0") < names.index("body")
+    assert heard["head"].shape[2:] == (16, 16)
+    assert heard["body"].shape[2] < 16
+    again = features(denoiser, torch.rand(2, 3, 32, 32))
+    assert not torch.equal(again["body"], heard["body"])
+    assert not any(module._forward_hooks for module in denoiser.net.modules())
+
+
+def settings(folder: Path, **changes: object) -> analysis.Settings:
+    facts = {
+        "models": ("unittest",),
+        "data": str(folder / "clean"),
+        "noise": "gaussian:10,gaussian:50",
+        "out": folder / "out",
+        "patches": 5,
+        "side": 32,
+        "device": "cpu",
+    }
+    return analysis.Settings(**(facts | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    (tmp_path / "clean").mkdir()
+    picture(tmp_path / "clean" / "a.png", 3)
+    picture(tmp_path / "clean" / "b.png", 3, gain=0.01)
+    return tmp_path
+
+
+def test_figures_with_numbers_beside(clean: Path) -> None:
+    document = analysis.run(settings(clean), lambda what, share: None)
+    assert json.loads((clean / "out" / "analysis.json").read_text())["stages"] == document["stages"]
+    table = document["within"]["unittest"]
+    assert np.diag(table) == pytest.approx(np.ones(len(table)))
+    assert np.array(table) == pytest.approx(np.array(table).T)
+    assert document["srga"]["unittest"]["gaussian50"] > 0
+    for density in document["histograms"]["unittest"]["densities"].values():
+        assert 0.5 < sum(density) * np.diff(document["histograms"]["unittest"]["edges"])[0] <= 1.001
+    rows = (clean / "out" / "analysis.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(document["stages"]["unittest"]) + 1
+    assert "| unittest |" in (clean / "out" / "analysis.md").read_text()
+    pytest.importorskip("matplotlib")
+    drawn = {path.name for path in (clean / "out").glob("*.png")}
+    assert drawn == {"cka-within.png", "cka-noises.png", "histograms.png", "srga.png"}
+
+
+def test_the_same_seed_gives_the_same_numbers(clean: Path) -> None:
+    first, second = (
+        analysis.run(settings(clean, out=clean / out), lambda what, share: None)["srga"]
+        for out in ("x", "y")
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"noise": "gaussian:10"}, "at least two"),
+        ({"patches": 3}, "at least 4"),
+        ({"side": 30}, "multiples of 4"),
+        ({"side": 256}, "too few"),
+    ],
+)
+def test_requests_that_cannot_be_met(clean: Path, changes: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        analysis.run(settings(clean, **changes), lambda what, share: None)
+    assert not (clean / "out").exists()

@@ -1,0 +1,134 @@
+"""Scores without ground truth, against cases whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mdn.bench.no_reference import estimators
+from mdn.bench.no_reference.estimators import Scores, judge, psnr, variance_map
+from mdn.bench.no_reference.ranking import Line, hit_rate, middle, ranked
+from mdn.noise.estimate import NoiseEstimate
+
+
+def estimate(sigma: float = 25.0, **changes: object) -> NoiseEstimate:
+    """White Gaussian noise of that level, in one channel, or what `changes` make of it."""
+    facts = {
+        "sigma": (sigma,),
+        "brightness": (0.5,),
+        "variance": ((sigma / 255) ** 2,),
+        "gain": 0.0,
+        "offset": (sigma / 255) ** 2,
+        "curve": ((sigma / 255) ** 2, 0.0, 0.0),
+        "signal_dependent": False,
+        "neighbours": (0.0, 0.0),
+        "correlated": False,
+        "low_frequency_sigma": sigma,
+        "impulses": 0.0,
+        "impulsive": False,
+    }
+    return NoiseEstimate(**(facts | changes))  # type: ignore[arg-type]
+
+
+def pair(sigma: float = 25.0, side: int = 128) -> tuple[np.ndarray, np.ndarray]:
+    """A smooth picture (side, side, 1) and its noisy version, float32."""
+    across = np.linspace(0, 3 * np.pi, side)
+    clean = 0.5 + 0.2 * np.sin(across)[:, None] * np.cos(across)[None]
+    noise = np.random.default_rng(3).standard_normal((side, side)) * sigma / 255
+    return clean[..., None].astype(np.float32), (clean + noise)[..., None].astype(np.float32)
+
+
+def blur(x: np.ndarray, reach: int = 1) -> np.ndarray:
+    """A mean over (2 reach + 1)^2 pixels."""
+    grown = np.pad(x, ((reach, reach), (reach, reach), (0, 0)), "reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(grown, (2 * reach + 1,) * 2, (0, 1))
+    return windows.mean((-1, -2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("reach", [0, 1, 2, 8])
+def test_sure_is_the_error_that_it_cannot_see(reach: int) -> None:
+    clean, noisy = pair()
+    error = float(((blur(noisy, reach) - clean) ** 2).mean())
+    scores = judge(lambda x: blur(x, reach), noisy, estimate())
+    assert scores.sure == pytest.approx(error, abs=0.05 * (25 / 255) ** 2)
+
+
+def test_the_masked_error_ranks_blurs_as_the_truth_does() -> None:
+    clean, noisy = pair()
+    reaches = [1, 3, 12]
+    true = [float(((blur(noisy, each) - clean) ** 2).mean()) for each in reaches]
+    seen = [judge(lambda x, r=each: blur(x, r), noisy, estimate()).masked for each in reaches]
+    assert np.argsort(seen).tolist() == np.argsort(true).tolist()
+    assert seen[1] == pytest.approx(true[1], abs=0.15 * (25 / 255) ** 2)
+
+
+def test_a_residual_with_structure_is_not_white() -> None:
+    clean, noisy = pair(10)
+    good = judge(lambda x: clean, noisy, estimate(10))
+    bad = judge(lambda x: np.full_like(x, 0.5), noisy, estimate(10))
+    assert good.whiteness is not None
+    assert bad.whiteness is not None
+    assert good.whiteness < 0.03 < 0.5 < bad.whiteness
+    assert good.taken == pytest.approx(1, abs=0.05)
+    assert judge(lambda x: x, noisy, estimate(10)).whiteness is None
+
+
+def test_what_the_noise_does_not_allow_is_left_out() -> None:
+    _, noisy = pair()
+    correlated = judge(blur, noisy, estimate(correlated=True))
+    assert (correlated.sure, correlated.masked, correlated.error) == (None, None, None)
+    impulsive = judge(blur, noisy, estimate(impulsive=True, impulses=0.01))
+    assert impulsive.sure is None
+    assert impulsive.masked is not None
+    assert impulsive.error == pytest.approx(impulsive.masked)
+    assert judge(blur, noisy, estimate(0.1)).error is None
+
+
+def test_impulses_do_not_count_as_errors() -> None:
+    clean, noisy = pair(5)
+    struck = noisy.copy()
+    struck[np.random.default_rng(1).random(struck.shape) < 0.02] = 1.0
+    kind = estimate(5, impulsive=True, impulses=0.02)
+    calm = judge(lambda x: clean, noisy, kind).masked
+    assert judge(lambda x: clean, struck, kind).masked == pytest.approx(
+        calm, abs=1e-3
+    )  # 0.006 of them
+
+
+def test_the_variance_follows_brightness_and_clipping() -> None:
+    flat = np.full((40, 40, 1), 0.4, np.float32)
+    growing = estimate(signal_dependent=True, curve=(0.001, 0.01, 0.0))
+    assert variance_map(flat, growing) == pytest.approx(np.full(flat.shape, 0.005), rel=1e-5)
+    random = np.random.default_rng(0)
+    black = (0.2 * random.standard_normal((200, 200, 1))).clip(0, 1).astype(np.float32)
+    seen = variance_map(black, estimate(0.2 * 255)).mean()
+    assert seen == pytest.approx(black.var(), rel=0.15)
+
+
+def line(name: str, error: float | None, truth: float) -> Line:
+    return Line(name, Scores(error, None, None, 1.0), 0.1, truth)
+
+
+def test_hit_rates() -> None:
+    right = [line("a", 0.01, 0.02), line("b", 0.02, 0.03), line("c", 0.04, 0.04)]
+    wrong = [line("a", 0.03, 0.01), line("b", 0.02, 0.1), line("c", 0.04, 0.2)]
+    hits = hit_rate([("x", right), ("y", wrong)], "score")
+    assert hits is not None
+    assert (hits.pictures, hits.best) == (2, 0.5)
+    assert hits.pairs == pytest.approx(5 / 6)
+    assert hits.regret == pytest.approx(5.0)  # one of two lost 10 dB
+    assert hit_rate([("x", right)], "masked") is None
+
+
+def test_the_best_comes_first_and_the_unknown_last() -> None:
+    lines = [line("none", None, 1), line("worse", 0.2, 1), line("better", -0.001, 1)]
+    assert [each.name for each in ranked(lines)] == ["better", "worse", "none"]
+    assert psnr(-0.001) == pytest.approx(60)
+
+
+def test_large_pictures_are_judged_by_their_middle() -> None:
+    page = np.zeros((900, 20, 3))
+    page[450, 10] = 1
+    assert middle(page).shape == (512, 20, 3)
+    assert middle(page)[256, 10, 0] == 1
+    assert estimators.STRIDE < 16

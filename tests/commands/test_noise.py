@@ -1,0 +1,132 @@
+"""`commands.noise`: depth, range, alpha and seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mdn import io
+from mdn.batch.running import Job, Outcome
+from mdn.commands.noise import Settings, add_to_page, draw_seed, run
+from mdn.errors import UsageError
+from mdn.image import Image
+
+
+class Notes:
+    """A report that keeps the notes."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.fractions: list[float] = []
+
+    def started(self, job: Job, index: int, total: int) -> None: ...
+
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        self.fractions.append(fraction)
+
+    def note(self, job: Job, line: str) -> None:
+        self.lines.append(line)
+
+    def finished(self, outcome: Outcome) -> None:
+        assert not outcome.error, outcome.error
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def page(value: float, dtype: type, side: int = 64) -> np.ndarray:
+    return np.full((side, side, 3), value, dtype)
+
+
+def write(path: Path, pixels: np.ndarray, alpha: np.ndarray | None = None) -> Job:
+    io.write_image(Image(pixels, alpha), path)
+    return Job(path, path.with_name(f"{path.stem}_out.png"), path.name)
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_the_level_is_relative_to_the_dtype(dtype: type, white: int) -> None:
+    noisy = add_to_page(page(white // 2, dtype), "gaussian", 25, generator())
+    assert noisy.dtype == dtype
+    assert noisy.std() / white * 255 == pytest.approx(25, rel=0.03)
+    assert noisy.mean() / white == pytest.approx(0.5, abs=0.005)
+
+
+def test_sixteen_bits_stay_sixteen() -> None:
+    noisy = add_to_page(page(30000, np.uint16), "gaussian", 25, generator())
+    assert len(np.unique(noisy % 257)) > 200  # 8 bits blown up to 16 are multiples of 257
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("end", ["min", "max"])
+def test_integers_are_clipped_and_do_not_wrap(dtype: type, end: str) -> None:
+    value = int(getattr(np.iinfo(dtype), end))
+    noisy = add_to_page(page(value, dtype), "gaussian", 50, generator()).astype(int)
+    assert 0.4 < (noisy == value).mean() < 0.6  # half of the noise points out of the range
+    assert abs(noisy - value).max() < np.iinfo(dtype).max * 0.9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_are_not_clipped(dtype: type) -> None:
+    noisy = add_to_page(page(1.0, dtype), "gaussian", 50, generator())
+    assert noisy.dtype == dtype
+    assert noisy.max() > 1.2
+    assert noisy.min() < 0.8
+
+
+def test_level_zero_is_exact() -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, 1)).astype(np.uint16)
+    assert np.array_equal(add_to_page(pixels, "gaussian", 0.0, generator()), pixels)
+
+
+def test_a_seed_belongs_to_a_file_and_a_draw() -> None:
+    a, b = Job(Path("x/a.png"), None, "x/a.png"), Job(Path("b.png"), None, "b.png")
+    again = Job(Path("elsewhere/a.png"), Path("out.png"), "a")
+    second = Job(Path("x/a.png"), None, "x/a.png", draw=2)
+    assert draw_seed(0, a) == draw_seed(0, again)
+    seeds = {draw_seed(0, a), draw_seed(0, b), draw_seed(0, second), draw_seed(1, a)}
+    assert len(seeds) == 4
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert draw_seed(0, Job(None, None, "stdin")) not in seeds
+
+
+def test_the_seed_of_a_known_file_never_changes() -> None:
+    # Published test sets are named by their seed: a new derivation would change them silently.
+    assert draw_seed(0, Job(Path("photo.png"), None, "photo.png")) == 708452952810950174
+
+
+def test_files_in_a_batch_are_as_they_are_alone(tmp_path: Path) -> None:
+    pixels = page(128, np.uint8, 16)[None]
+    jobs = [write(tmp_path / f"{name}.png", pixels) for name in "ab"]
+    assert run(Settings(jobs, "gaussian", 25.0), Notes()).exit_code == 0
+    first, second = [io.read_image(Path(str(job.target))).pixels for job in jobs]
+    assert not np.array_equal(first, second)
+    run(Settings([jobs[1]], "gaussian", 25.0), Notes())
+    assert np.array_equal(io.read_image(Path(str(jobs[1].target))).pixels, second)
+
+
+def test_alpha_is_left_alone(tmp_path: Path) -> None:
+    alpha = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    job = write(tmp_path / "a.png", page(128, np.uint8, 16)[None], alpha)
+    result = run(Settings([job], "gaussian"), Notes())
+    noisy = io.read_image(Path(str(job.target)))
+    assert noisy.alpha is not None
+    assert np.array_equal(noisy.alpha, alpha)
+    details = result.outcomes[0].details
+    assert (details["width"], details["channels"], details["level"]) == (16, 4, 25)
+
+
+def test_jpeg_is_said_to_alter_the_noise(tmp_path: Path) -> None:
+    job = write(tmp_path / "a.png", page(128, np.uint8, 16)[None])
+    notes = Notes()
+    run(Settings([Job(job.source, tmp_path / "b.jpg", "a.png")], "gaussian"), notes)
+    assert any("JPEG" in line for line in notes.lines)
+
+
+@pytest.mark.parametrize(("kind", "level"), [("nonsense", None), ("gaussian", -1.0)])
+def test_a_bad_request_is_refused_before_any_file(kind: str, level: float | None) -> None:
+    with pytest.raises(UsageError):
+        run(Settings([Job(Path("none.png"), None, "none.png")], kind, level), Notes())

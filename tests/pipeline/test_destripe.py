@@ -1,0 +1,89 @@
+"""Banding taken out of a whole picture: same in tiles, mixed by strength, told of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mdn import noise
+from mdn.commands import denoise
+from mdn.encoding import Display
+from mdn.pipeline import destripe
+from mdn.pipeline.conditioning import look
+from tests.pipeline.test_multiscale import picture
+
+ENCODE = Display(np.dtype(np.uint8)).encode
+
+
+def page_of(kind: str, level: float, height: int = 200, width: int = 264) -> np.ndarray:
+    clean = picture(max(height, width))[:, :height, :width]
+    noisy = noise.add(clean, kind, level, torch.Generator().manual_seed(0)).clamp(0, 1)
+    return (noisy * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def denoiser(**options) -> denoise.Denoiser:
+    settings = denoise.Settings((), "generalist-s15", device="cpu", precision="fp32", **options)
+    return denoise.Denoiser(settings)
+
+
+def denoised(page: np.ndarray, **options) -> np.ndarray:
+    return denoiser(**options).page(page, lambda share: None)
+
+
+def error(page: np.ndarray) -> float:
+    truth = picture(max(page.shape)).permute(1, 2, 0).numpy() * 255
+    return float(((page - truth[: page.shape[0], : page.shape[1]]) ** 2).mean())
+
+
+@pytest.mark.parametrize("kind", ["banding-rows", "banding-columns"])
+def test_it_is_found_and_most_of_it_goes(kind: str) -> None:
+    page = page_of(kind, 10.0)
+    banding = destripe.find(page, ENCODE)
+    assert banding is not None
+    down, across = banding.sigma
+    there, absent = (down, across) if kind == "banding-rows" else (across, down)
+    assert there == pytest.approx(10, rel=0.25)
+    assert absent == 0
+    assert error(denoised(page)) < 0.2 * error(page)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "spatial", "poisson", "jpeg"])
+def test_no_other_noise_is_taken_for_it(kind: str) -> None:
+    assert destripe.find(page_of(kind, noise.get(kind).default), ENCODE) is None
+
+
+def test_tiles_agree_with_the_whole_and_strength_mixes() -> None:
+    page = page_of("banding-rows", 12.0)
+    whole, tiled, half = denoised(page), denoised(page, tile=128), denoised(page, strength=0.5)
+    assert np.abs(whole.astype(int) - tiled).max() <= 2
+    assert np.abs((whole.astype(int) + page) / 2 - half).max() <= 1
+
+
+def test_what_is_estimated_of_a_large_picture_is_free_of_it() -> None:
+    page = page_of("banding-rows", 10.0, 1100, 1000)
+    banding = destripe.find(page, ENCODE)
+    with_it, without = look(page, ENCODE), look(page, ENCODE, banding)
+    assert with_it.shape == without.shape
+    rough = [float((x[:, 1:] - x[:, :-1]).square().mean()) for x in (with_it, without)]
+    assert rough[1] < 0.05 * rough[0]
+
+
+def test_cut_off_samples_stay() -> None:
+    page = page_of("banding-rows", 10.0)
+    page[:, :20], page[:, 20:40] = 0, 255
+    banding = destripe.find(page, ENCODE)
+    clean = destripe.without(page, ENCODE, banding)
+    assert np.array_equal(clean[:, :40] * 255, page[:, :40])
+    assert not np.array_equal(clean[:, 40:] * 255, page[:, 40:])
+
+
+def test_the_user_is_told() -> None:
+    page = denoiser()
+    page.page(page_of("banding-rows", 10.0), lambda share: None)
+    facts: dict[str, Any] = page.describe_noise()
+    rows = facts["noise"]["banding"]["rows"]
+    assert rows == pytest.approx(10, rel=0.25)
+    assert facts["told"] == [f"row banding of sigma {rows:.2g} taken out"]

@@ -1,0 +1,236 @@
+"""Renders through the task: what is denoised, and that nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn import io
+from mdn.batch.planning import plan
+from mdn.batch.running import BatchResult
+from mdn.commands.denoise import Settings, run
+from mdn.errors import UsageError
+from mdn.io import exr
+from mdn.renders import Wishes
+from tests.batch.test_running import Recorder
+from tests.io.exr import samples
+from tests.renders import scenes
+
+
+def denoise(source: Path, target: Path, **options: object) -> BatchResult:
+    settings: dict[str, object] = {
+        key: options.pop(key) for key in ("strength", "model") if key in options
+    }
+    jobs = plan([str(source)], str(target), renders=True, overwrite=True).jobs
+    wishes = Wishes(**options)  # type: ignore[arg-type]
+    defaults = {"model": "unittest", "device": "cpu", "precision": "fp32"}
+    everything = defaults | settings
+    return run(Settings(jobs, renders=wishes, **everything), Recorder())  # type: ignore[arg-type]
+
+
+def beauty(path: Path) -> np.ndarray:
+    part = exr.read(path).parts[0]
+    return np.stack([part[key] for key in "RGB"], -1).astype(np.float64)
+
+
+def error(picture: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.mean((picture - truth) ** 2))
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return scenes.scene(tmp_path / "in.exr")
+
+
+def changed(first: Path, second: Path) -> set[str]:
+    """The channels that differ; everything else about the files must not."""
+    one, two = exr.read(first), exr.read(second)
+    assert [p.attributes for p in one.headers.parts] == [p.attributes for p in two.headers.parts]
+    return {
+        key
+        for a, b in zip(one.parts, two.parts, strict=True)
+        for key in a
+        if a[key].tobytes() != b[key].tobytes()
+    }
+
+
+def test_the_beauty_and_nothing_else(scene: Path, tmp_path: Path) -> None:
+    result = denoise(scene, tmp_path / "out.exr")
+    assert result.exit_code == 0
+    assert changed(scene, tmp_path / "out.exr") == {"R", "G", "B"}
+    fates = {row["layer"]: row["fate"] for row in result.outcomes[0].details["layers"]}  # type: ignore[attr-defined]
+    assert fates["rgb"] == "denoised"
+    assert fates["albedo"] == "bit for bit, guides"
+    assert fates["crypto_object00"] == "bit for bit"
+
+
+def test_strength_0_is_the_file(scene: Path, tmp_path: Path) -> None:
+    denoise(scene, tmp_path / "out.exr", strength=0.0)
+    assert changed(scene, tmp_path / "out.exr") == set()
+
+
+def test_it_is_cleaner_and_guides_help(scene: Path, tmp_path: Path) -> None:
+    denoise(scene, tmp_path / "guided.exr", model="photo")
+    denoise(scene, tmp_path / "alone.exr", model="photo", albedo="none", normal="none")
+    noisy, guided, alone = (
+        error(beauty(path), scenes.truth())
+        for path in (scene, tmp_path / "guided.exr", tmp_path / "alone.exr")
+    )
+    assert guided < 0.35 * noisy
+    assert guided < 0.9 * alone
+
+
+def test_layers_by_name_and_auto(scene: Path, tmp_path: Path) -> None:
+    denoise(scene, tmp_path / "a.exr", layers=("rgba_KEY", "RGBA_fill"))
+    lights = {f"RGBA_{name}.{letter}" for name in ("key", "fill") for letter in "RGB"}
+    assert changed(scene, tmp_path / "a.exr") == lights
+    denoise(scene, tmp_path / "b.exr", layers=("auto",))
+    assert changed(scene, tmp_path / "b.exr") == lights | set("RGB")
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"), [("nosuch", "has no layer nosuch"), ("id", "ids"), ("crypto_object00", "")]
+)
+def test_layers_that_cannot_be(scene: Path, tmp_path: Path, layers: str, told: str) -> None:
+    result = denoise(scene, tmp_path / "a.exr", layers=(layers,))
+    assert result.exit_code == 4
+    assert told in result.outcomes[0].error
+    assert not (tmp_path / "a.exr").exists()
+
+
+def test_sums_are_kept(scene: Path, tmp_path: Path) -> None:
+    result = denoise(scene, tmp_path / "a.exr", keep_sums=True)
+    assert result.outcomes[0].details["sums"] == [["RGBA_fill", "RGBA_key"]]
+    part = exr.read(tmp_path / "a.exr").parts[0]
+    whole, added = beauty(tmp_path / "a.exr"), scenes.sum_of(part)
+    np.testing.assert_allclose(whole, added, rtol=2**-11, atol=1e-7)
+    without = tmp_path / "b.exr"
+    denoise(scene, without, layers=("auto",))
+    loose = np.abs(beauty(without) - scenes.sum_of(exr.read(without).parts[0])).max()
+    assert loose > 10 * np.abs(whole - added).max()  # so it is --keep-sums that keeps them
+    assert error(whole, beauty(without)) < 1e-4
+
+
+def test_odd_samples_are_repaired_and_counted(tmp_path: Path) -> None:
+    picture = scenes.noisy(scenes.truth(), 1).astype(np.float32)
+    picture[3, 4] = np.nan
+    picture[5, 6, 1] = np.inf
+    picture[7, 8] = -0.25
+    planes = {key: picture[..., at].copy() for at, key in enumerate("RGB")}
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    path = samples.write(tmp_path / "in.exr", (head, planes))
+    details = denoise(path, tmp_path / "out.exr").outcomes[0].details
+    assert details["odd_samples"] == {"nan": 3, "infinite": 1, "negative": 3}
+    assert np.isfinite(beauty(tmp_path / "out.exr")).all()
+    denoise(path, tmp_path / "same.exr", strength=0.0)
+    assert changed(path, tmp_path / "same.exr") == set()
+
+
+def test_bright_light_is_not_clipped(tmp_path: Path) -> None:
+    light = np.full((*scenes.SHAPE, 3), 0.2, np.float32)
+    light[:, 28:] = 40.0
+    path = samples.write(
+        tmp_path / "in.exr",
+        (
+            samples.header(dataWindow=samples.box((0, 0, 55, 39))),
+            {key: light[..., 0].copy() for key in "RGB"},
+        ),
+    )
+    denoise(path, tmp_path / "out.exr", model="photo")
+    result = beauty(tmp_path / "out.exr")
+    np.testing.assert_allclose(result[:, 34:].mean(), 40, rtol=0.02)
+    denoise(path, tmp_path / "srgb.exr", model="photo", tonemap="srgb")
+    assert beauty(tmp_path / "srgb.exr").max() <= 1.0  # the protocol of papers does clip
+
+
+def test_fireflies_are_clamped_on_request(tmp_path: Path) -> None:
+    light = np.full((*scenes.SHAPE, 3), 0.2, np.float16)
+    light[20, 20] = 3000.0
+    planes = {key: light[..., 0].copy() for key in "RGB"}
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    path = samples.write(tmp_path / "in.exr", (head, planes))
+    result = denoise(path, tmp_path / "out.exr", clamp_fireflies=4.0)
+    assert result.outcomes[0].details["odd_samples"] == {"fireflies": 1}
+    assert beauty(tmp_path / "out.exr").max() < 2
+
+
+def test_nothing_appears_where_nothing_is(tmp_path: Path) -> None:
+    light = scenes.noisy(scenes.truth(), 3).astype(np.float16)
+    alpha = np.ones(scenes.SHAPE, np.float16)
+    alpha[:, :20] = 0
+    light[:, :20] = 0
+    light[4, 4] = 0.5  # light without cover, such as a glow, is light
+    planes = scenes.planes("", light) | {"A": alpha}
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    path = samples.write(tmp_path / "in.exr", (head, planes))
+    denoise(path, tmp_path / "out.exr")
+    result = beauty(tmp_path / "out.exr")
+    empty = (alpha == 0) & (light == 0).all(-1)
+    assert np.all(result[empty] == 0)
+    assert changed(path, tmp_path / "out.exr") == {"R", "G", "B"}
+
+
+def test_a_guide_from_another_file(scene: Path, tmp_path: Path) -> None:
+    bare = scenes.planes("", beauty(scene))
+    window = exr.read(scene).headers.parts[0].data_window
+    head = samples.header(dataWindow=samples.box(window))
+    path = samples.write(tmp_path / "bare.exr", (head, bare))
+    denoise(path, tmp_path / "a.exr")
+    denoise(path, tmp_path / "b.exr", albedo=str(scene))
+    assert changed(tmp_path / "a.exr", tmp_path / "b.exr") == {"R", "G", "B"}
+    small = samples.write(tmp_path / "small.exr", (samples.header(), samples.channels()))
+    result = denoise(path, tmp_path / "c.exr", albedo=str(small))
+    assert "covers other pixels" in result.outcomes[0].error
+
+
+def test_a_render_as_a_picture(scene: Path, tmp_path: Path) -> None:
+    result = denoise(scene, tmp_path / "out.png")
+    assert result.exit_code == 0
+    image = io.read_image(tmp_path / "out.png")
+    assert image.pixels.shape == (1, *scenes.SHAPE, 3)
+    assert image.alpha is not None
+    part = exr.read(scene).parts[0]
+    assert np.array_equal(image.alpha[0] > 0, part["A"] > 0)
+
+
+def test_tiles_do_not_show(scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    denoise(scene, tmp_path / "whole.exr")
+    monkeypatch.setattr("mdn.renders.refine.BAND", 8)
+    denoise(scene, tmp_path / "bands.exr")
+    np.testing.assert_allclose(
+        beauty(tmp_path / "whole.exr"), beauty(tmp_path / "bands.exr"), rtol=2e-3, atol=1e-6
+    )
+
+
+def test_a_picture_does_not_become_a_render(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    io.write_image(io.Image(np.zeros((1, 8, 8, 3), np.uint8)), path)
+    result = denoise(path, tmp_path / "a.exr")
+    assert "EXR is for renders" in result.outcomes[0].error
+
+
+def test_wishes_are_checked_before_any_work(scene: Path, tmp_path: Path) -> None:
+    for wrong in ({"clamp_fireflies": 0.5}, {"tonemap": "none"}, {"motion": True}):
+        with pytest.raises(UsageError):
+            denoise(scene, tmp_path / "a.exr", **wrong)
+
+
+def test_a_file_without_beauty(tmp_path: Path) -> None:
+    planes = {key: plane for key, plane in samples.channels().items() if key in ("id", "depth.Z")}
+    path = samples.write(tmp_path / "in.exr", (samples.header(), planes))
+    result = denoise(path, tmp_path / "out.exr")
+    assert "has no beauty; name a layer with --layer: depth.Z, id" in result.outcomes[0].error
+    assert denoise(path, tmp_path / "out.exr", strength=0.0).exit_code == 0
+    assert changed(path, tmp_path / "out.exr") == set()
+
+
+def test_openexrs_own_pictures_with_strength_0(shared_data: Path, tmp_path: Path) -> None:
+    done = 0
+    for path in sorted((shared_data / "test" / "exr").glob("*.exr")):
+        outcome = denoise(path, tmp_path / path.name, strength=0.0).outcomes[0]
+        if outcome.status == "ok":
+            done += 1
+            assert changed(path, tmp_path / path.name) == set()
+    assert done == 19

@@ -1,0 +1,121 @@
+"""The refinement: regression on guides, and telling structure from noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mdn.encoding import Hdr
+from mdn.renders import light_sums, repair, windows
+from mdn.renders.refine import Curve, clean
+from tests.renders import scenes
+
+
+def planes(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_mean_counts_only_what_is_there() -> None:
+    ones = torch.ones(2, 5, 7, dtype=torch.float64)
+    torch.testing.assert_close(windows.mean(ones, 4), ones)
+    ramp = torch.arange(5.0, dtype=torch.float64)[None, None]
+    assert windows.mean(ramp, 1).flatten().tolist() == [0.5, 1, 2, 3, 3.5]
+
+
+def test_a_linear_function_of_the_guides_is_found() -> None:
+    guides = planes(3, 20, 24)
+    target = torch.stack([2 * guides[0] - guides[1] + 0.3, 5 * guides[2]])
+    weights = 0.1 + planes(1, 20, 24, seed=1)
+    found = windows.regress(target, guides, weights, 3, 1e-9)
+    torch.testing.assert_close(found, target, rtol=1e-4, atol=1e-4)
+
+
+def test_without_guides_it_is_a_mean() -> None:
+    target = planes(2, 9, 9)
+    none = torch.empty(0, 9, 9, dtype=torch.float64)
+    weights = torch.ones(1, 9, 9, dtype=torch.float64)
+    expected = windows.mean(windows.mean(target, 2), 2)
+    torch.testing.assert_close(windows.regress(target, none, weights, 2, 1e-3), expected)
+
+
+def test_structure_is_told_from_noise() -> None:
+    y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
+    edge = torch.sin((x + 2 * y) / 3).double()[None]
+    line = (x == 24).double()[None] - 0.02
+    noise = planes(1, 48, 48) - 0.5
+    inner = (slice(None), slice(6, -6), slice(6, -6))
+    assert windows.structure(edge)[inner].min() > 0.7
+    assert windows.structure(line)[0, 24, 24] > 0.8  # along itself
+    assert windows.structure(noise)[inner].mean() < 0.3
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_any_size_and_any_number_of_channels(taught: bool) -> None:
+    for shape in ((1, 1, 3), (1, 5, 1), (2, 3, 3), (7, 1, 3), (9, 8, 4)):
+        noisy = np.random.default_rng(0).random(shape).astype(np.float32)
+        guides = np.random.default_rng(1).random((*shape[:2], 2)).astype(np.float32)
+        for given in (None, guides):
+            result = clean(lambda page, told: page, Curve(Hdr()), noisy, given, taught=taught)
+            assert result.shape == shape
+            assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_light_is_neither_won_nor_lost(taught: bool) -> None:
+    """A net behind a curve takes the mean of curved values: too dark. The refinement mends that."""
+    flat = np.full((48, 48, 3), 0.3)
+    noisy = scenes.noisy(flat, 5, samples=1.0).astype(np.float32)
+    coding = Hdr(mu=30.0)
+
+    def net(page: np.ndarray, told: object) -> np.ndarray:
+        shown = coding.encode(page)
+        return coding.decode(np.broadcast_to(shown.mean((0, 1)), shown.shape))
+
+    assert net(noisy, None).mean() < 0.85 * noisy.mean()
+    result = clean(net, Curve(coding), noisy, taught=taught)
+    assert abs(result.mean() / noisy.mean() - 1) < 0.06
+
+
+def test_a_net_that_knows_renders_is_asked_once() -> None:
+    noisy = np.random.default_rng(0).random((16, 24, 3)).astype(np.float32)
+    seen = []
+
+    def net(page: np.ndarray, told: object) -> np.ndarray:
+        seen.append(page.shape)
+        return page
+
+    clean(net, Curve(Hdr()), noisy, taught=True)
+    assert seen == [(16, 24, 3)]
+    clean(net, Curve(Hdr()), noisy)
+    assert seen[1:] == [(16, 24, 3), (8, 12, 3), (4, 6, 3)]
+
+
+def test_bad_samples_take_the_mean_of_their_neighbours() -> None:
+    picture = np.full((6, 6, 3), 2.0, np.float32)
+    picture[2, 2, 0] = np.nan
+    picture[0:4, 4:6] = np.inf
+    assert np.all(repair.finite(picture) == 2)
+    assert np.all(repair.finite(np.full((3, 3, 1), np.nan, np.float32)) == 0)
+
+
+def test_fireflies_keep_their_hue_and_edges_stay() -> None:
+    picture = np.ones((20, 20, 3), np.float32)
+    picture[:, 10:] = 5  # an edge is none
+    picture[4, 4] = (90, 60, 30)
+    calm, count = repair.clamp_fireflies(picture, 6.0)
+    assert count == 1
+    np.testing.assert_allclose(calm[4, 4] / calm[4, 4, 2], [3, 2, 1], rtol=1e-5)
+    assert calm[4, 4].mean() <= 6 * 1.3
+    untouched = np.ones((20, 20), bool)
+    untouched[4, 4] = False
+    assert np.array_equal(calm[untouched], picture[untouched])
+
+
+def test_sharing_out_a_difference() -> None:
+    random = np.random.default_rng(0)
+    terms = [random.random((8, 8)).astype(np.float32) * k for k in (1, 10, 0)]
+    total = np.sum(terms, 0) * 1.1 - 0.05
+    shared = light_sums.kept(total, terms, [np.dtype(np.float32)] * 3)
+    np.testing.assert_allclose(np.sum(shared, 0), total, rtol=1e-5)
+    assert np.all(shared[2] == 0)  # a light that is off stays off

@@ -1,0 +1,131 @@
+"""Frames of a shot: names, one exposure for all, blending along motion vectors."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn.commands.denoise import Settings, run
+from mdn.errors import UsageError
+from mdn.io import exr
+from mdn.renders import Wishes
+from mdn.renders.planning import plan_shot
+from mdn.renders.sequence import numbered, numbers, on_disk
+from tests.batch.test_running import Recorder
+from tests.io.exr import samples
+from tests.renders import scenes
+
+STEP = 2.0  # pixels a frame
+
+
+def denoise(folder: Path, output: str, frames: str | None = None, **options: object):
+    planned = plan_shot([str(folder / "in.####.exr")], str(folder / output), frames, renders=True)
+    assert planned is not None
+    wishes = Wishes(shot=True, **options)  # type: ignore[arg-type]
+    jobs = planned.jobs
+    settings = Settings(jobs, model="photo", device="cpu", precision="fp32", renders=wishes)
+    return run(settings, Recorder())
+
+
+def light(path: Path) -> np.ndarray:
+    part = exr.read(path).parts[0]
+    return np.stack([part[key] for key in "RGB"], -1).astype(np.float64)
+
+
+def test_frame_numbers() -> None:
+    assert numbers("1-3,7") == [1, 2, 3, 7]
+    assert numbers("10-20x5,1") == [1, 10, 15, 20]
+    assert numbered("a/f.####.exr", 7) == "a/f.0007.exr"
+    assert numbered("a/f.#.exr", 123) == "a/f.123.exr"
+    for wrong in ("", "3-1", "a", "1-9x0", "1--2", "1-999999999"):
+        with pytest.raises(UsageError):
+            numbers(wrong)
+
+
+def test_frames_on_the_disk(tmp_path: Path) -> None:
+    for name in ("f.0002.exr", "f.0010.exr", "f.12345.exr", "f.1.exr", "g.0001.exr"):
+        (tmp_path / name).touch()
+    assert on_disk(str(tmp_path / "f.####.exr")) == [2, 10, 12345]
+
+
+def test_planning(tmp_path: Path) -> None:
+    (tmp_path / "in.0001.exr").touch()
+    assert plan_shot(["a.exr"], None, None) is None
+    with pytest.raises(UsageError, match="pattern"):
+        plan_shot(["a.exr"], None, "1-2")
+    with pytest.raises(UsageError, match="no such frames"):
+        plan_shot([str(tmp_path / "no.##.exr")], None, None)
+    with pytest.raises(UsageError, match="####"):
+        plan_shot([str(tmp_path / "in.####.exr")], str(tmp_path / "one.exr"), None)
+    planned = plan_shot([str(tmp_path / "in.####.exr")], str(tmp_path / "o.##.exr"), "1-2")
+    assert planned is not None
+    targets = [job.target for job in planned.jobs]
+    assert targets == [tmp_path / "o.01.exr", None]
+    assert planned.jobs[1].problem is not None
+
+
+def test_one_exposure_for_a_shot(tmp_path: Path) -> None:
+    for number, brightness in enumerate((1.0, 4.0, 0.5), start=1):
+        planes = scenes.planes("", brightness * scenes.noisy(scenes.truth(), number))
+        head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+        samples.write(tmp_path / f"in.{number:04d}.exr", (head, planes))
+    result = denoise(tmp_path, "out.####.exr")
+    assert result.exit_code == 0
+    exposures = {outcome.details["exposure"] for outcome in result.outcomes}
+    assert len(exposures) == 1
+    part = denoise(tmp_path, "alone.####.exr", "2").outcomes[0].details["exposure"]
+    assert part not in exposures
+
+
+@pytest.fixture(scope="module")
+def pan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four frames of a pan, denoised with and without the frame before."""
+    folder = tmp_path_factory.mktemp("pan")
+    for number in range(1, 5):
+        shift = STEP * number
+        scenes.scene(folder / f"in.{number:04d}.exr", seed=number, shift=shift, motion=-STEP)
+    assert denoise(folder, "plain.####.exr").exit_code == 0
+    assert denoise(folder, "blend.####.exr", motion=True).exit_code == 0
+    return folder
+
+
+def flicker(folder: Path, name: str) -> float:
+    """The change of the error from frame to frame, in the world, not on the screen."""
+    step = int(STEP)
+    errors = [
+        light(folder / f"{name}.{number:04d}.exr") - scenes.truth(STEP * number)
+        for number in range(2, 5)
+    ]
+    pairs = pairwise(errors)
+    return float(np.mean([np.mean((b[:, :-step] - a[:, step:]) ** 2) for a, b in pairs]))
+
+
+def test_blending_calms_the_shot_and_cleans_it(pan: Path) -> None:
+    assert flicker(pan, "blend") < 0.7 * flicker(pan, "plain")
+    truth = scenes.truth(STEP * 4)
+    plain = np.mean((light(pan / "plain.0004.exr") - truth) ** 2)
+    blend = np.mean((light(pan / "blend.0004.exr") - truth) ** 2)
+    assert blend < 0.9 * plain
+
+
+def test_the_first_frame_is_as_without(pan: Path) -> None:
+    first = [(pan / f"{name}.0001.exr").read_bytes() for name in ("plain", "blend")]
+    assert first[0] == first[1]
+
+
+def test_vectors_of_the_other_sense_do_as_well(pan: Path, tmp_path: Path) -> None:
+    for number in range(1, 3):
+        shift = STEP * number
+        scenes.scene(tmp_path / f"in.{number:04d}.exr", seed=number, shift=shift, motion=STEP)
+    denoise(tmp_path, "blend.####.exr", motion=True)
+    ours, theirs = light(tmp_path / "blend.0002.exr"), light(pan / "blend.0002.exr")
+    assert np.mean((ours - theirs) ** 2) < 1e-3
+
+
+def test_motion_without_vectors_is_an_error(tmp_path: Path) -> None:
+    scenes.scene(tmp_path / "in.0001.exr")
+    result = denoise(tmp_path, "out.####.exr", motion=True)
+    assert "no motion vectors" in result.outcomes[0].error

@@ -1,0 +1,451 @@
+"""`mdn zeroshot`: the fit, what it chooses, and what becomes of odd pictures."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+import torch
+from torch import Tensor, nn
+
+from mdn import nets, noise, zeroshot
+from mdn.batch.planning import plan as plan_jobs
+from mdn.commands.denoise import Denoiser
+from mdn.commands.denoise import Settings as DenoiseSettings
+from mdn.engine import stream, strip_of
+from mdn.errors import UsageError
+from mdn.nets.unet import UNet, UNetConfig
+from mdn.noise.estimate import estimate
+from mdn.registry.write import write_card
+from mdn.training.checkpoint import save_weights
+from mdn.zeroshot import Settings, Wishes, make_plan
+from mdn.zeroshot.adapter import _apart, regions_of
+from mdn.zeroshot.clipped import clipped_mean
+from mdn.zeroshot.fit import Fit, Window, fit
+from mdn.zeroshot.plan import Plan, Start
+
+
+class Listener:
+    """A report that remembers."""
+
+    def __init__(self) -> None:
+        self.statuses: list[str] = []
+        self.notes: list[str] = []
+        self.outcomes: list = []
+
+    def started(self, job, index: int, total: int) -> None: ...
+
+    def progress(self, job, fraction: float, status: str = "") -> None:
+        assert 0 <= fraction <= 1
+        self.statuses.append(status)
+
+    def note(self, job, line: str) -> None:
+        self.notes.append(line)
+
+    def finished(self, outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny net that has learnt nothing: it returns its input, masks and all."""
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    net = UNet(UNetConfig(widths=(16, 24), blocks=(1, 1)))
+    save_weights(folder / "weights.safetensors", net, "unet", net.state_dict())
+    about = {"title": "t", "summary": "s", "licence": "MIT", "training_data": "none"}
+    write_card(folder, net, "unet", "weights.safetensors", {"name": "tiny"} | about)
+    return folder
+
+
+def scene(side: int = 96) -> Tensor:
+    grid = torch.linspace(0, 1, side)
+    across, down = torch.meshgrid(grid, grid, indexing="xy")
+    shade = 0.3 + 0.3 * torch.sin(9 * across) * torch.cos(7 * down)
+    return torch.stack([shade, 0.8 - shade, 0.2 + 0.5 * shade])
+
+
+def write_noisy(path: Path, sigma: float = 25.0) -> tuple[np.ndarray, np.ndarray]:
+    noisy = noise.add(scene(), "gaussian", sigma, torch.Generator().manual_seed(1))
+    clean, noisy = (
+        (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy() for x in (scene(), noisy)
+    )
+    iio.imwrite(path, noisy)
+    return clean, noisy
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return 10 * math.log10(255**2 / float(((a.astype(float) - b) ** 2).mean()))
+
+
+def go(model: Path, source: Path, target: Path, wishes: Wishes | None = None, **options):
+    listener = Listener()
+    jobs = plan_jobs([str(source)], str(target), overwrite=True).jobs
+    wishes = wishes or Wishes(iters=60, lr=2e-3)
+    settings = Settings(jobs, str(model), device="cpu", precision="fp32", wishes=wishes, **options)
+    result = zeroshot.run(settings, listener)
+    return result, listener
+
+
+def test_a_net_that_knows_nothing_learns_from_one_noisy_picture(model: Path, tmp_path) -> None:
+    clean, noisy = write_noisy(tmp_path / "in.png")
+    wishes = Wishes(iters=120, lr=3e-3, from_scratch=True)
+    result, listener = go(model, tmp_path / "in.png", tmp_path / "out.png", wishes)
+    assert result.exit_code == 0
+    output = iio.imread(tmp_path / "out.png")
+    assert psnr(output, clean) > psnr(noisy, clean) + 3
+    details = result.outcomes[0].details
+    assert details["error_after"] < details["error_before"]
+    assert any("step" in status for status in listener.statuses)
+
+
+def test_same_seed_same_bytes_and_another_seed_others(model: Path, tmp_path: Path) -> None:
+    write_noisy(tmp_path / "in.png")
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        go(
+            model,
+            tmp_path / "in.png",
+            tmp_path / f"{name}.png",
+            Wishes(iters=30, lr=2e-3),
+            seed=seed,
+        )
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_a_resumed_fit_equals_an_unbroken_one(model: Path) -> None:
+    noisy = noise.add(scene(), "gaussian", 25.0, torch.Generator().manual_seed(1))
+    windows = [Window(noisy, (0.01, 0.0, 0.0), 0.1)]
+    plan = Plan(iters=60, lr=2e-3)
+
+    def fresh() -> UNet:
+        torch.manual_seed(0)
+        return UNet(UNetConfig(widths=(16, 24), blocks=(1, 1)))
+
+    states: list[dict] = []
+
+    def keep(state: dict) -> None:
+        if state["step"] == 30:
+            states.append(copy.deepcopy(state))
+            raise KeyboardInterrupt
+
+    unbroken, broken = fresh(), fresh()
+    fit(unbroken, windows, plan, 0, None, lambda *_: None)
+    fit(broken, windows, plan, 0, None, lambda *_: None, keep_state=keep)
+    resumed = fresh()
+    fit(resumed, windows, plan, 0, None, lambda *_: None, state=_through_a_file(states[0]))
+    for a, b in zip(unbroken.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def _through_a_file(state: dict) -> dict:
+    import io
+
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    stream.seek(0)
+    return torch.load(stream, weights_only=True)
+
+
+def test_interrupted_it_writes_the_best_so_far_and_then_leaves(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_noisy(tmp_path / "in.png")
+    calls = []
+
+    def interrupt(*_: object) -> None:
+        calls.append(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zeroshot.adapter.state, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        go(model, tmp_path / "in.png", tmp_path / "out.png")
+    assert calls
+    assert iio.imread(tmp_path / "out.png").shape == (96, 96, 3)
+
+
+def test_a_checkpoint_of_another_model_is_refused(model: Path, tmp_path: Path) -> None:
+    write_noisy(tmp_path / "in.png")
+    kept = tmp_path / "kept.fit"
+    go(model, tmp_path / "in.png", tmp_path / "a.png", Wishes(iters=15), checkpoint=kept)
+    assert kept.exists()
+    result, _ = go(
+        model,
+        tmp_path / "in.png",
+        tmp_path / "b.png",
+        Wishes(iters=30),
+        checkpoint=kept,
+        resume=True,
+    )
+    assert result.exit_code == 0
+    torch.save({"model": "another", "state": {}}, kept)
+    result, listener = go(
+        model, tmp_path / "in.png", tmp_path / "c.png", checkpoint=kept, resume=True
+    )
+    assert "of another model" in listener.outcomes[0].error
+    kept.write_bytes(b"nonsense")
+    result, listener = go(
+        model, tmp_path / "in.png", tmp_path / "c.png", checkpoint=kept, resume=True
+    )
+    assert "no checkpoint of a fit" in listener.outcomes[0].error
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (1, 1, 3), (40, 5, 1), (64, 64, 3)])
+def test_constant_and_tiny_pictures_come_back_sane(model: Path, tmp_path: Path, shape) -> None:
+    page = np.full(shape, 90, np.uint8)
+    iio.imwrite(tmp_path / "in.png", page if shape[2] == 3 else page[..., 0])
+    result, _ = go(model, tmp_path / "in.png", tmp_path / "out.png", Wishes())
+    assert result.exit_code == 0
+    assert np.abs(iio.imread(tmp_path / "out.png").astype(int) - 90).max() <= 2
+
+
+def test_not_a_number_in_a_float_picture_is_one_line_or_a_sane_result(
+    model: Path, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).normal(100, 10, (64, 64)).astype(np.float32)
+    values[5, 5] = np.nan
+    tifffile.imwrite(tmp_path / "in.tif", values)
+    result, listener = go(model, tmp_path / "in.tif", tmp_path / "out.tif", Wishes(iters=15))
+    if result.exit_code == 0:
+        output = tifffile.imread(tmp_path / "out.tif")
+        assert np.isfinite(output).sum() >= values.size - 1
+    else:
+        assert "NaN" in listener.outcomes[0].error or "finite" in listener.outcomes[0].error
+
+
+def test_a_clean_picture_is_said_to_be_clean_and_not_fitted(model: Path, tmp_path: Path) -> None:
+    ramp = np.linspace(40, 200, 192).round().astype(np.uint8)
+    clean = np.broadcast_to(ramp[:, None], (192, 192, 3)).transpose(1, 0, 2).copy()
+    iio.imwrite(tmp_path / "in.png", clean)
+    result, _ = go(model, tmp_path / "in.png", tmp_path / "out.png", Wishes())
+    assert "clean already" in result.outcomes[0].details["told"][0]
+    assert result.outcomes[0].details["steps"] == 0
+    assert np.array_equal(iio.imread(tmp_path / "out.png"), clean)  # the tiny net is the identity
+
+
+def test_a_stack_is_fitted_once_for_all_its_slices(model: Path, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    stack = generator.poisson(40, (6, 64, 64)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "in.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    result, _ = go(model, tmp_path / "in.tif", tmp_path / "out.tif", Wishes(iters=30, lr=2e-3))
+    assert result.outcomes[0].details["steps"] == 30
+    output = tifffile.imread(tmp_path / "out.tif")
+    assert output.shape == stack.shape
+    assert output.dtype == stack.dtype
+
+
+def test_the_plan_follows_the_noise() -> None:
+    white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
+    spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
+    assert make_plan(Wishes(), white).seeing == 1
+    assert make_plan(Wishes(), spatial).seeing == 0.5
+    assert "neighbours share noise" in make_plan(Wishes(), spatial).why
+    assert make_plan(Wishes(), replace(white, sigma=(0.3,))).iters == 0
+    assert make_plan(Wishes(iters=7, ratio=0.5), white).iters == 7
+    assert make_plan(Wishes(preset="real"), white).ratio == 0.85
+
+
+@pytest.mark.parametrize(
+    ("wishes", "options", "says"),
+    [
+        (Wishes(preset="nonsense"), {}, "choose one of auto, fast"),
+        (Wishes(ratio=1.0), {}, "--mask-ratio"),
+        (Wishes(lr=0.0), {}, "--lr"),
+        (Wishes(ema=1.0), {}, "--ema"),
+        (Wishes(), {"resume": True}, "--resume needs --checkpoint"),
+    ],
+)
+def test_wishes_that_make_no_sense(model: Path, tmp_path, wishes, options, says: str) -> None:
+    write_noisy(tmp_path / "in.png")
+    with pytest.raises(UsageError, match=says):
+        go(model, tmp_path / "in.png", tmp_path / "out.png", wishes, **options)
+
+
+def test_what_clipping_does_to_a_mean() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for bright in (0.02, 0.3, 0.97):
+        sigma2 = 0.02 + 0.03 * bright
+        drawn = bright + sigma2**0.5 * torch.randn(400_000, generator=generator)
+        true = float(drawn.clamp(0, 1).mean())
+        made = float(clipped_mean(torch.tensor(bright), (0.02, 0.03, 0.0)))
+        assert made == pytest.approx(true, abs=1.5e-3)
+
+
+def test_shared_noise_is_taken_apart_and_texture_is_left_alone() -> None:
+    spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
+    noisy, texture = (make_plan(Wishes(), spatial, taken) for taken in (6.0, 3.4))
+    assert (noisy.shuffle, noisy.iters, noisy.seeing) == (2, 0, 1)
+    assert (texture.shuffle, texture.iters, texture.seeing) == (1, 0, 1)
+    assert "every second pixel" in noisy.why
+    assert "texture" in texture.why
+    asked = make_plan(Wishes(iters=9, shuffle=1), spatial, 6.0)
+    assert (asked.shuffle, asked.iters) == (1, 9)
+    assert "not fitted" in noisy.why
+    assert "not fitted" not in asked.why
+    assert make_plan(Wishes(from_scratch=True), spatial, 6.0).iters > 0
+
+
+def test_the_plan_follows_what_the_net_can_do() -> None:
+    spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
+    told = make_plan(Wishes(), spatial, start=Start.IS_TOLD)
+    assert (told.iters, told.seeing) == (0, 1)
+    assert "scale by scale" in told.why
+    white = replace(spatial, correlated=False, signal_dependent=False)
+    assert make_plan(Wishes(), white, start=Start.IS_TOLD).iters == 0
+    assert make_plan(Wishes(iters=7), white, start=Start.IS_TOLD).iters == 7
+    assert make_plan(Wishes(anyway=True), white, start=Start.IS_TOLD).iters > 0
+    assert make_plan(Wishes(from_scratch=True), white, start=Start.IS_TOLD).iters > 0
+    speckle = replace(white, signal_dependent=True)
+    assert make_plan(Wishes(), speckle, start=Start.IS_TOLD).iters == 0
+    assert make_plan(Wishes(anyway=True), speckle, start=Start.IS_TOLD).iters > 0
+    microscope = replace(speckle, sigma=(18.0,))
+    assert make_plan(Wishes(), microscope, start=Start.IS_TOLD).iters > 0
+    filler = make_plan(Wishes(), spatial, start=Start.FILLS)
+    assert (filler.shuffle, filler.seeing) == (2, 0)
+    assert filler.iters > 0
+    clean = replace(spatial, sigma=(0.3,))
+    assert make_plan(Wishes(), clean, start=Start.FILLS).iters == 0
+
+
+@pytest.fixture
+def filler(tmp_path: Path) -> Path:
+    """A small hourglass that fills masks and can do nothing else, as MPI's are."""
+    folder = tmp_path / "filler"
+    folder.mkdir()
+    torch.manual_seed(0)
+    net = nets.build("mpi-skip", {"mask_per_channel": True, "width": 8, "scales": 2})
+    save_weights(folder / "weights.safetensors", net, "mpi-skip", net.state_dict())
+    about = {"name": "f", "title": "t", "summary": "s", "licence": "MIT", "training_data": "none"}
+    write_card(folder, net, "mpi-skip", "weights.safetensors", about)
+    return folder
+
+
+def test_a_filler_leaves_a_clean_picture_as_it_is(filler: Path) -> None:
+    clean = np.linspace(40, 200, 96 * 96 * 3).astype(np.uint8).reshape(96, 96, 3)
+    shot = zeroshot.ZeroShot(Settings((), str(filler), device="cpu", precision="fp32"), Listener())
+    assert np.array_equal(shot.page(clean, lambda share: None), clean)
+
+
+def test_blind_guesses_and_what_was_hidden_count_by_their_errors(filler: Path) -> None:
+    shot = zeroshot.ZeroShot(Settings((), str(filler), device="cpu", precision="fp32"), Listener())
+    shot.seen = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
+    sigma = shot.seen.level / 255
+    for excess in (0.5, 1.0, 3.0):  # of the guess, in units of the noise's variance
+        shot.fits = [Fit(9.0, 8.0, 9, 0.1, "done", mean=sigma * (1 + excess) ** 0.5)]
+        share = shot._share_of_guess(torch.full((1, 3, 4, 4), 0.5)).mean()
+        assert float(share) == pytest.approx(1 / (1 + excess), abs=0.05)
+
+
+class Blur(nn.Module):
+    """A net that means over 3x3 pixels, and so answers differently taken apart."""
+
+    seeded = masked = False
+    config = UNetConfig()
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        return torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+
+
+def taken_apart(model: Path, strength: float = 1.0, tile: int | None = None) -> np.ndarray:
+    settings = Settings(
+        (),
+        str(model),
+        device="cpu",
+        precision="fp32",
+        strength=strength,
+        tile=tile,
+        wishes=Wishes(shuffle=2),
+    )
+    shot = zeroshot.ZeroShot(settings, Listener())
+    shot.fitted, shot.plan = Blur(), Plan(iters=0, shuffle=2)
+    noisy = noise.add(scene(256), "gaussian", 25.0, torch.Generator().manual_seed(1))
+    out = np.zeros((256, 256, 3), np.float32)
+    infer = shot.answer(lambda: pytest.fail("its net needs to be told nothing"), strength)
+    strip = strip_of(noisy.permute(1, 2, 0).numpy(), out)
+    stream(infer, shot.needs, shot.runtime, strip, lambda x: x, lambda x, _: x)
+    return out
+
+
+def test_taken_apart_tiles_equal_the_whole(model: Path) -> None:
+    # Far from the border, where a net sees what lies beyond in another way than the engine does.
+    inner = slice(8, -8)
+    whole, tiled = (taken_apart(model, tile=tile)[inner, inner] for tile in (512, 144))
+    assert np.abs(tiled - whole).max() < 1e-5
+
+
+def test_strength_counts_once_when_taken_apart(model: Path) -> None:
+    none, half, full = (taken_apart(model, strength) for strength in (0.0, 0.5, 1.0))
+    assert np.abs(full - none).max() > 0.05
+    assert np.allclose(half, (none + full) / 2, atol=1e-5)
+
+
+def test_smooth_noise_is_taken_apart_by_itself(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shot = zeroshot.ZeroShot(Settings((), str(model), device="cpu", precision="fp32"), Listener())
+    monkeypatch.setattr(zeroshot.ZeroShot, "start", Blur())
+    clean = scene(192)
+    made = noise.add(clean, "spatial", 90.0, torch.Generator().manual_seed(0)).clamp(0, 1)
+    noisy, truth = ((x * 255).round().byte().permute(1, 2, 0).numpy() for x in (made, clean))
+    output = shot.page(noisy, lambda share: None)
+    assert shot.taken is not None
+    assert shot.taken > 4
+    assert shot.plan.shuffle == 2
+    assert shot.describe()["steps"] == 0
+    assert psnr(output, truth) > psnr(noisy, truth) + 3
+
+
+def test_a_fit_that_learns_texture_instead_of_noise_is_dropped(model: Path) -> None:
+    shot = zeroshot.ZeroShot(Settings((), str(model), device="cpu", precision="fp32"), Listener())
+    white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
+    sigma = white.level / 255
+    assert shot._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
+    assert not shot._in_vain(Fit(3 * sigma, 1.1 * sigma, 9, 0.1, "done"), white)
+    wishes = Wishes(from_scratch=True)
+    scratch = zeroshot.ZeroShot(Settings((), str(model), device="cpu", wishes=wishes), Listener())
+    assert not scratch._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
+
+
+def test_pixel_shuffle_keeps_colours_apart() -> None:
+    batch = torch.rand(2, 3, 24, 36, generator=torch.Generator().manual_seed(0))
+    seen: list[Tensor] = []
+
+    def infer(parts: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        seen.append(parts)
+        return parts
+
+    output = _apart(infer, 2)(batch, [(0, 0), (8, 4)])
+    assert torch.equal(output, batch)
+    assert torch.equal(seen[0][1], batch[0, :, 0::2, 1::2])
+
+
+def test_large_pictures_are_fitted_through_windows() -> None:
+    page = np.zeros((1500, 4000, 3), np.uint8)
+    regions = regions_of(page)
+    assert {region.shape for region in regions} == {(256, 256, 3)}
+    assert len(regions) == 16
+    assert len(regions_of(page[:300])) == 8 or len(regions_of(page[:300, :300])) == 1
+
+
+def test_a_net_that_draws_its_own_masks_is_refused(tmp_path: Path) -> None:
+    from mdn.nets.swinir import SwinIR, SwinIRConfig
+
+    net: nn.Module = SwinIR(SwinIRConfig(depths=(2,), dim=12, heads=2))
+    save_weights(tmp_path / "weights.safetensors", net, "swinir-masked", net.state_dict())
+    about = {"name": "s", "title": "t", "summary": "s", "licence": "MIT", "training_data": "none"}
+    write_card(tmp_path, net, "swinir-masked", "weights.safetensors", about)
+    write_noisy(tmp_path / "in.png")
+    with pytest.raises(UsageError, match="draws its own masks"):
+        go(tmp_path, tmp_path / "in.png", tmp_path / "out.png")
+
+
+def test_denoise_refuses_a_net_that_must_be_fitted_first(filler: Path) -> None:
+    with pytest.raises(UsageError, match="mdn zeroshot"):
+        Denoiser(DenoiseSettings((), str(filler), device="cpu"))

@@ -1,0 +1,88 @@
+"""Examples of the README and docs/ are run as they are printed, on tiny pictures."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import OpenEXR
+import pytest
+import tifffile
+from PIL import Image
+
+from tests.cli.cli_tools import Run
+from tests.cli.conftest import run as run
+from tests.docs.pages import PAGES, lines
+
+SIDE = 24
+PHOTOS = ("photo.jpg", "big.jpg", "photo.png", "a.png", "nuclei.png", "noisy.png")
+FOLDERS = ("shots", "shots/monday", "photos")
+RUN = ("denoise", "noise", "models")
+# These need models that the reader makes, other packages, or time.
+NOT_RUN = (
+    "runs/",
+    "mine",
+    "masked",
+    "official",
+    "--quality best",
+    "--plot",
+    ".zarr",
+    "verify",
+    "--frames",
+)
+COMMANDS = {
+    re.split(r" +# ", line.text)[0]: words[1:]
+    for page in PAGES
+    for line in lines(page)
+    for words in line.commands()
+    if words[:1] == ["mdn"]
+    and words[1] in RUN
+    and "|" not in line.text
+    and not any(sign in line.text for sign in NOT_RUN)
+}
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every file that the examples name."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    pixels = np.uint8(np.clip(random.normal(120, 20, (SIDE, SIDE, 3)), 0, 255))
+    for name in FOLDERS:
+        (folder / name).mkdir()
+    for name in (*PHOTOS, *(f"{each}/a.jpg" for each in FOLDERS)):
+        shown = pixels[..., 0] if name == "nuclei.png" else pixels
+        Image.fromarray(shown).save(folder / name)
+    for name in ("scan.tif", "slide.tif"):
+        tifffile.imwrite(folder / name, pixels)
+    counts = random.poisson(50, (8, 2, SIDE, SIDE)).astype(np.uint16)
+    tifffile.imwrite(folder / "cells.ome.tif", counts, metadata={"axes": "ZCYX"})
+    light = random.exponential(1, (SIDE, SIDE, 3)).astype(np.float32)
+    for name in ("render.exr", "shot.0001.exr", "shot.0002.exr"):
+        header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+        still = {f"motionvector.{axis}": np.zeros((SIDE, SIDE), np.float32) for axis in "XY"}
+        OpenEXR.File(header, {"RGB": light, **still}).write(str(folder / name))
+    return folder
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_it_works_as_printed(run: Run, pictures: Path, tmp_path: Path, text: str) -> None:
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    output = re.search(r"-o ([\w.]+)", text)
+    if output:
+        (tmp_path / output[1]).unlink(missing_ok=True)
+    words = []
+    for word in COMMANDS[text]:  # as the shell does, which does so only without quotes
+        glob = "*" in word and f"'{word}'" not in text
+        words += sorted(str(path.name) for path in tmp_path.glob(word)) if glob else [word]
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    if output and "--dry-run" not in words:
+        assert (tmp_path / output[1]).exists() or "#" in text
+
+
+def test_the_examples_of_the_readme_are_among_them() -> None:
+    readme = [line.text for line in lines(PAGES[0]) if line.text.startswith("mdn denoise")]
+    assert len([text for text in readme if text.split(" #")[0].strip() in COMMANDS]) >= 5

@@ -81,6 +81,15 @@ def train(
             help="Compile the net first, by torch.compile; where it cannot, go on without.",
         ),
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=opt.WORK,
+            help="Processes that draw the noisy crops ahead.",
+        ),
+    ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -134,6 +143,7 @@ def train(
         precision=precision.value,
         changes=assign.table(changes or []),
         compile=compile,
+        workers=workers,
     )
     with TrainView(Path(named[0]).stem, quiet=quiet) as view:
         result = task.run(settings, view)

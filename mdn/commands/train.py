@@ -24,7 +24,7 @@ from mdn.training.processes import Processes, join, leave
 from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes, load_scenes
 from mdn.training.textures import Textures
-from mdn.training.watch import Watch
+from mdn.training.watch import Watch, load_pairs
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Settings:
         device, precision: as for every command.
         save_every: seconds between checkpoints.
         changes: laid over the recipe, as tables in tables.
+        workers: processes that draw crops ahead.
         compile: have torch.compile make the net faster, where it can.
     """
 
@@ -53,6 +54,7 @@ class Settings:
     save_every: float = 180.0
     changes: dict[str, Any] = field(default_factory=dict)
     compile: bool = False
+    workers: int = 0
 
 
 class Report(Protocol):
@@ -147,7 +149,7 @@ def _prepare(
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")
     precision = choose_precision(settings.precision, processes.device)
-    trainer = Trainer(recipe, folder, crops, watch, processes, precision)
+    trainer = Trainer(recipe, folder, crops, watch, processes, precision, settings.workers)
     if settings.resume and trainer.resume():
         report.note(f"going on from step {trainer.step} in {folder}")
         if changed := recipe_files.differences(trainer.former, recipe.text):
@@ -166,14 +168,15 @@ def _pictures(
 ) -> tuple[Crops, Watch]:
     pictures = load_pictures(recipe.data.sources, settings.data)
     training, held_out = split(pictures, recipe.data.hold_out)
-    crops = Crops(training, recipe.data.crop, device, recipe.data.scales)
+    crops = Crops(training, recipe.side, device, recipe.data.scales)
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
     to_watch = _to_watch(recipe, held_out, settings.data)
     if recipe.metered:
         return crops, MeterWatch(to_watch, recipe.watch, device)
-    return crops, Watch(to_watch, recipe.watch, device, recipe.mask)
+    pairs = {name: load_pairs(settings.data / name) for name in recipe.watch.pairs}
+    return crops, Watch(to_watch, recipe.watch, device, recipe.mask, pairs)
 
 
 def _renders(

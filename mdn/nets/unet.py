@@ -15,6 +15,10 @@ A net that is told how strong the noise is has a fifth plane, that standard devi
 with the picture: f(a x, a s) = a f(x, s) (DRUNet, Zhang et al. 2021, section 3). One noise level,
 seen at many contrasts, then teaches it all levels.
 
+A net that judges the noise itself has a `Judge`: the descriptor of the whole picture gives it a
+sigma map for each colour, at half resolution, and scales its channels (FiLM without shifts: Perez et
+al., AAAI 2018, section 3), by which spectrum and kind of the noise reach it.
+
 A net for renders is given guides, planes that tell of the surfaces and not of the light: albedo and
 normals. They have a range of their own, so that such a net no longer scales with its input.
 """
@@ -29,6 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets import fused
+from mdn.nets.judge import Judge, JudgeConfig
 
 MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutral
 
@@ -44,6 +49,7 @@ class UNetConfig:
         levelled: whether it is told the standard deviation of the noise.
         sampled: whether doubt is told for each sample, not only for whole pixels.
         guides: planes of guides; 0 for none.
+        judge: whether it judges the noise itself; such a net is not levelled.
     """
 
     widths: tuple[int, ...] = (64, 128, 192)
@@ -52,6 +58,7 @@ class UNetConfig:
     levelled: bool = False
     sampled: bool = False
     guides: int = 0
+    judge: bool = False
 
     @property
     def planes(self) -> int:
@@ -66,6 +73,8 @@ class UNetConfig:
             raise ValueError("widths, blocks and channels must be at least 1")
         if self.guides < 0:
             raise ValueError("guides must be at least 0")
+        if self.judge and self.levelled:
+            raise ValueError("a net that judges the noise itself is not told its level")
 
 
 class ResidualBlock(nn.Module):
@@ -80,6 +89,41 @@ class ResidualBlock(nn.Module):
         if fused.usable(x):
             return fused.conv_add(fused.conv_relu(x, self.first.weight), self.second.weight, x)
         return self.second(F.relu(self.first(x), inplace=True)).add_(x)
+
+
+class LocalSigma(nn.Module):
+    """How much more or less noise a place has than its brightness tells, from what is seen there.
+
+    Coded pictures keep noise in textured places alone, and some are noisy in one half only.
+    """
+
+    FILTERS, POOL = 16, 8  # of 2 x 2 pixels; a side of a place at half resolution
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.bank = nn.Parameter(torch.randn(self.FILTERS, 4 * channels) * 0.5)
+        self.see = nn.Conv2d(2 * self.FILTERS, 32, 1)
+        self.weigh = nn.Linear(size, 32)
+        self.say = nn.Conv2d(32, 1, 3, padding=1)
+        nn.init.zeros_(self.weigh.weight)
+        nn.init.zeros_(self.say.weight)
+        nn.init.zeros_(self.say.bias)
+
+    def forward(self, unshuffled: Tensor, descriptor: Tensor) -> Tensor:
+        """(B, 4 C, h, w) at half resolution -> (B, 1, h, w): log2 of a factor, -3..3."""
+        channels = self.bank.shape[1] // 4
+        bank = self.bank.unflatten(1, (channels, 4))
+        bank = (bank - bank.mean(2, keepdim=True)).flatten(1)
+        bank = bank / bank.norm(dim=1, keepdim=True)
+        found = F.conv2d(unshuffled, bank[:, :, None, None].to(unshuffled.dtype)).float()
+        energy = torch.log2(F.avg_pool2d(found.square(), self.POOL, ceil_mode=True) + 1e-6)
+        even = torch.log2(F.avg_pool2d(found.abs(), self.POOL, ceil_mode=True).square() + 1e-6)
+        seen = torch.cat([energy / 3 + 3, 2 * (even - energy)], 1)
+        h = F.relu(self.see(seen) * (1 + self.weigh(descriptor))[:, :, None, None])
+        said = 3 * torch.tanh(self.say(h).float() / 3)
+        size = [side * self.POOL for side in said.shape[2:]]
+        large = F.interpolate(said, size, mode="bilinear", align_corners=False)
+        return large[..., : unshuffled.shape[2], : unshuffled.shape[3]]
 
 
 class _Head(nn.Conv2d):
@@ -99,6 +143,11 @@ def _lowered(x: Tensor) -> Tensor:
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
+def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
+    """x times a factor for each channel, where there is one."""
+    return x if scale is None else x * scale.to(x.dtype)
+
+
 def _stage(width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
 
@@ -116,7 +165,8 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths, blocks = config.widths, config.blocks
-        self.head = _Head(4 * config.planes, widths[0], 3, padding=1, bias=False)
+        maps = config.channels if config.judge else 0
+        self.head = _Head(4 * config.planes + maps, widths[0], 3, padding=1, bias=False)
         self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in pairwise(widths)
@@ -129,6 +179,13 @@ class UNet(nn.Module):
         self.decoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
         self.tail = nn.Conv2d(widths[0], 4 * config.channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.tail.weight)  # starts as the identity
+        if config.judge:
+            self.judge = Judge(JudgeConfig(channels=config.channels))
+            self.local = LocalSigma(config.channels, self.judge.config.size)
+            self.gains = nn.ModuleList(nn.Linear(self.judge.config.size, w) for w in widths)
+            for layer in self.gains:
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     @property
     def multiple(self) -> int:
@@ -156,6 +213,8 @@ class UNet(nn.Module):
         keep: Tensor | None = None,
         level: Tensor | None = None,
         guide: Tensor | None = None,
+        noise: Tensor | None = None,
+        gain: float = 1.0,
     ) -> Tensor:
         """Denoise x.
 
@@ -164,6 +223,9 @@ class UNet(nn.Module):
         level: the noise's standard deviation on x's scale, to be spread over (B, 1, H, W); a
             levelled net needs it, another must not get it.
         guide: (B, guides, H, W), each about -1..1; 0 where there is none, which None stands for.
+        noise: (B, size) or (1, size): the judge's descriptor of the whole picture; None to judge x
+            by itself. For nets with a judge only.
+        gain: what to multiply their sigma map with.
         """
         if (level is not None) != self.config.levelled:
             raise ValueError("a levelled net, and no other, needs the level of the noise")
@@ -185,13 +247,33 @@ class UNet(nn.Module):
             planes.append(none if guide is None else guide.to(centred.dtype))
         h = _lowered(torch.cat(planes, 1))
         h = F.pixel_unshuffle(h.contiguous(memory_format=torch.channels_last), 2)
-        h = self.head(h, missing)
+        scales: list[Tensor | None] = [None] * len(self.config.widths)
+        if self.config.judge:
+            noise = (self.judge(x) if noise is None else noise).expand(len(x), -1)
+            h = torch.cat([h, self._sigma_planes(h, noise).mul(gain).to(h.dtype)], 1)
+            scales = [(1 + layer(noise))[:, :, None, None] for layer in self.gains]
+        h = _scaled(self.head(h, missing), scales[0])
         skips = []
-        for encode, down in zip(self.encoders, self.downs, strict=True):
+        for encode, down, scale in zip(self.encoders, self.downs, scales[1:], strict=True):
             h = encode(h)
             skips.append(h)
-            h = down(h)
+            h = _scaled(down(h), scale)
         h = self.body(h)
         for up, decode in zip(reversed(self.ups), reversed(self.decoders), strict=True):
             h = decode(up(h).add_(skips.pop()))
         return centred + F.pixel_shuffle(self.tail(h), 2).to(x.dtype) + MIDDLE
+
+    def sigma_map(self, x: Tensor, noise: Tensor) -> Tensor:
+        """Sigma of the noise of each 2 x 2 pixels and colour, nominal range 0..1.
+
+        x: (B, C, H, W), H and W even; noise: (B, size). Returns (B, C, H / 2, W / 2), float32.
+        """
+        return self._sigma_planes(F.pixel_unshuffle(x - MIDDLE, 2), noise.expand(len(x), -1))
+
+    def _sigma_planes(self, unshuffled: Tensor, noise: Tensor) -> Tensor:
+        count = self.config.channels
+        colours = unshuffled[:, : 4 * count]
+        mean = colours.float().unflatten(1, (count, 4)).mean(2) + MIDDLE
+        mean = F.avg_pool2d(F.pad(mean, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        factor = 2 ** self.local(colours, noise)
+        return self.judge.sigma_map(noise, mean) * factor

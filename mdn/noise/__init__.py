@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdn.errors import UsageError
-from mdn.noise import basic, composite, isp, sensor
+from mdn.noise import basic, camera, composite, correlated, isp, sensor
 from mdn.noise.types import Level, NoiseFunction, NoiseType
 
 __all__ = ["NOISES", "SUITE", "Level", "NoiseFunction", "NoiseType", "add", "get"]
@@ -23,8 +23,10 @@ NOISES: tuple[NoiseType, ...] = (
     basic.SPECKLE,
     basic.SPECKLE_NORMAL,
     basic.SPATIAL,
+    correlated.CORRELATED,
     basic.SALT_PEPPER,
     isp.ISP,
+    camera.CAMERA,
     sensor.POISSON_GAUSSIAN,
     sensor.BANDING_ROWS,
     sensor.BANDING_COLUMNS,

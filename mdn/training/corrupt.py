@@ -77,7 +77,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
         clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
     keep = None
     if toss(generator) < recipe.mask.share:
-        keep = _draw_masks(recipe, clean, generator)
+        keep = draw_masks(recipe, clean, generator)
     return Sample(noisy, clean, keep, level, draw_seeds(count, generator).to(clean.device))
 
 
@@ -107,7 +107,7 @@ def _draw_photons(
     noisy, target, level = photons.draw(clean, row.low, row.high, generator)
     keep = None
     if toss(generator) < recipe.mask.share:
-        keep = _draw_masks(recipe, target, generator)
+        keep = draw_masks(recipe, target, generator)
     error = torch.randn(len(level), 1, 1, 1, generator=generator).to(level)
     level = level * torch.exp(recipe.level_error * error)
     channels = recipe.channels
@@ -155,7 +155,7 @@ def _told(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) 
     return level * torch.exp(recipe.level_error * error[:, 0]) + error[:, 1].abs() / 255
 
 
-def _draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:
+def draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:
     """Bernoulli masks of pixels or of single samples; the ratio differs from crop to crop."""
     count, channels, height, width = clean.shape
     several = recipe.mask.samples > 0

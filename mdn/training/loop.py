@@ -17,9 +17,9 @@ from torch.nn.parallel import DistributedDataParallel
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry.write import write_card
-from mdn.training import checkpoint, meters
+from mdn.training import checkpoint, judged, meters, prefetch
 from mdn.training.build import build, check_memory, too_large
-from mdn.training.corrupt import Sample, draw_group
+from mdn.training.corrupt import Sample, draw_group, generator_for
 from mdn.training.data import Crops
 from mdn.training.log import LOG, Log
 from mdn.training.optim import Average, factor, make_optimisers, restore
@@ -41,6 +41,7 @@ class Trainer:
         crops, watch: the training crops and the validation.
         processes: this process among those of the run.
         precision: dtype of autocast, or None for float32 throughout.
+        workers: processes that draw crops ahead; 0 for none.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Trainer:
         watch: Watch | RenderWatch,
         processes: Processes,
         precision: torch.dtype | None,
+        workers: int = 0,
     ) -> None:
         if recipe.optim.groups % processes.count:
             raise UsageError(
@@ -59,6 +61,7 @@ class Trainer:
             )
         self.recipe, self.folder, self.crops, self.watch = recipe, folder, crops, watch
         self.processes, self.device, self.precision = processes, processes.device, precision
+        self.workers = workers
         net = build(recipe)
         check_memory(recipe, net, self.device, processes.count)
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -111,7 +114,7 @@ class Trainer:
         try:
             self.forward = torch.compile(plain)  # type: ignore[assignment]
             with self._in_memory():
-                self.scaler.scale(self._loss(self._batch())).backward()
+                self.scaler.scale(self._loss(self._batch(self.step))).backward()
         except OutOfMemoryError:
             raise
         except Exception as error:  # its back ends raise whatever they like
@@ -194,9 +197,10 @@ class Trainer:
         """
         last = min(self.recipe.optim.steps, until or self.recipe.optim.steps)
         started, saved = time.monotonic() - self.seconds, time.monotonic()
+        ahead = prefetch.batches(self._batch, self.step, last, self.workers)
         while self.step < last and not self.processes.agree(stop()):
             with self._in_memory():
-                self.losses.append(self._advance())
+                self.losses.append(self._advance(next(ahead)))
             self.seconds = time.monotonic() - started
             whole = self.step % self.recipe.watch.every == 0 or self.step == self.recipe.optim.steps
             if whole or self.step % LOG_EVERY == 0:
@@ -227,9 +231,9 @@ class Trainer:
             return ""
         return f"; the checkpoint of step {self.kept} is kept in {self.folder}"
 
-    def _advance(self) -> float:
+    def _advance(self, batch: Sample) -> float:
         """One step of the optimiser; the joint loss."""
-        loss = self._loss(self._batch())
+        loss = self._loss(batch)
         pace = factor(self.recipe.optim, self.step)
         for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
             optimiser.zero_grad(set_to_none=True)
@@ -253,15 +257,16 @@ class Trainer:
         self.step += 1
         return value
 
-    def _batch(self) -> Sample:
-        """This process's share of the crops of the step at hand."""
+    def _batch(self, step: int) -> Sample:
+        """This process's share of the crops of a step."""
         share = self.recipe.optim.groups // self.processes.count
         first = self.processes.rank * share
         numbers = range(first, first + share)
         if isinstance(self.crops, Scenes):
-            return _join([self.crops.draw_group(self.recipe, self.step, at) for at in numbers])
+            return _join([self.crops.draw_group(self.recipe, step, at) for at in numbers])
         draw = meters.draw_group if self.recipe.metered else draw_group
-        return _join([draw(self.recipe, self.crops, self.step, at) for at in numbers])
+        draw = judged.draw_group if self.recipe.judged else draw
+        return _join([draw(self.recipe, self.crops, step, at) for at in numbers])
 
     def _loss(self, sample: Sample) -> Tensor:
         """Mean over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone."""
@@ -269,6 +274,8 @@ class Trainer:
         if self.recipe.metered:
             with self._autocast():
                 return meters.loss(self.forward(noisy), sample)
+        if self.recipe.judged:
+            return self._judged_loss(sample)
         with self._autocast():
             if self.net.seeded:
                 output = self.forward(noisy, seed=sample.seeds)
@@ -284,6 +291,19 @@ class Trainer:
             hidden = (sample.keep == 0).expand_as(sample.clean)
             return measure(output.float()[hidden], sample.clean[hidden])
         return measure(output.float(), sample.clean)
+
+    def _judged_loss(self, sample: Sample) -> Tensor:
+        """Of the part that is denoised, by what the judge makes of all of the crop, and of that."""
+        generator = generator_for(self.recipe.seed, self.step, self.recipe.optim.groups)
+        part = (..., *judged.inner(sample, self.recipe.data.crop, generator))
+        keep = None if sample.keep is None else sample.keep[part]
+        last = torch.channels_last
+        with self._autocast():
+            noise = self.net.judge(sample.noisy)
+            noisy = sample.noisy[part].contiguous(memory_format=last)
+            output = self.forward(noisy, keep=keep, noise=noise)
+        error = judged.picture_loss(output.float(), sample.clean[part])
+        return error + judged.WEIGHT * judged.judge_loss(self.net, sample, noise)
 
     def _validate(self) -> dict[str, float]:
         """Scores of the averaged weights, which are those that are shipped."""

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from mdn.training.recipe import OptimRecipe
 
-# First and last layers, and tables that are looked up, stay with Adam, as Muon's authors advise.
-FOR_ADAM = ("head.", "tail.", "conv_first.", "conv_last.")
-TABLES = ("relative_position_bias_table", "mask_token")
+# First and last layers, and tables that are looked up, stay with Adam, as Muon's authors advise; so
+# does what judges the noise, whose small layers are all first or last.
+FOR_ADAM = ("head.", "tail.", "embed.", "last.", "judge.", "local.", "gains.")
+TABLES = ("bias_table", "mask_token")
 
 
 class FlatMuon(torch.optim.Optimizer):

@@ -18,6 +18,8 @@ ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 PHOTONS = "photons"
 # Noise that is in the files: renders, with so many samples per pixel. See training.renders.
 SAMPLES = "samples"
+# No noise at all; half of such crops are drawn patterns. See training.judged.
+CLEAN = "clean"
 GUIDES = 6  # their guides: albedo and normal
 
 
@@ -28,6 +30,7 @@ class DataRecipe:
     Attributes:
         sources: image folders or packed shards (.safetensors), relative to --data.
         crop: side of the square crops, pixels.
+        context: side of the larger crop around it that a judge reads; 0 for the crop itself.
         gray: share of the batch turned to gray, with one noise for all channels.
         hold_out: every n-th picture of the sorted names is kept for validation.
         scales: smallest and largest factor of the pictures' size at which crops are taken; none: at
@@ -39,6 +42,7 @@ class DataRecipe:
 
     sources: tuple[str, ...]
     crop: int = 96
+    context: int = 0
     gray: float = 0.0
     hold_out: int = 25
     scales: tuple[float, ...] = ()
@@ -85,7 +89,7 @@ class ContrastRecipe:
 class JpegRecipe:
     """A `share` of the batch goes through JPEGs of quality low..high after the noise.
 
-    A share `halved` of those have colour at half resolution. For a net that measures noise only.
+    A share `halved` of those have colour at half resolution. For nets that judge or measure noise.
     """
 
     share: float = 0.0
@@ -130,7 +134,8 @@ class WatchRecipe:
     """Validation while training: rows of [noise kind, level], each `every` steps.
 
     It looks at the pictures held out of training or, where `sources` names folders or shards, at
-    those; at `pictures` of them, `crop` pixels a side from the middle.
+    those; at `pictures` of them, `crop` pixels a side from the middle. `pairs` names folders with
+    noisy/ and gt/, real noise; for nets that judge the noise themselves.
     """
 
     sources: tuple[str, ...] = ()
@@ -138,6 +143,7 @@ class WatchRecipe:
     rows: tuple[tuple[str, float], ...] = (("gaussian", 15.0), ("gaussian", 50.0))
     pictures: int = 24
     crop: int = 256
+    pairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,6 +193,16 @@ class Recipe:
     def metered(self) -> bool:
         """Whether its net says how strong the noise is."""
         return self.arch in METERS
+
+    @property
+    def judged(self) -> bool:
+        """Whether its net judges the noise itself."""
+        return bool(self.net.get("judge", False))
+
+    @property
+    def side(self) -> int:
+        """Of the crops that are drawn, pixels."""
+        return max(self.data.crop, self.data.context)
 
     @property
     def channels(self) -> int:
@@ -303,8 +319,13 @@ def _check(recipe: Recipe, where: str) -> None:
         (not 1 <= jpeg.low <= jpeg.high <= 100, "[jpeg] needs 1 <= low <= high <= 100"),
         (not 0 <= data.enlarged <= 1, "[data] enlarged is a share between 0 and 1"),
         (
-            (jpeg.share or data.enlarged) and not recipe.metered,
+            (jpeg.share and not (recipe.judged or recipe.metered))
+            or (data.enlarged and not recipe.metered),
             "[jpeg] and [data] enlarged are for a net that measures noise",
+        ),
+        (
+            data.context and (not recipe.judged or (data.context - data.crop) % 16),
+            "[data] context is for a net with a judge, and crop plus a multiple of 16",
         ),
         (recipe.metered and recipe.mask.share, "a net that measures noise goes with no masks"),
         (recipe.watch.every < 1, "[watch] every must be at least 1"),
@@ -322,7 +343,7 @@ def _check(recipe: Recipe, where: str) -> None:
     drawn = [row for row in recipe.noise if row.kind == PHOTONS]
     if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
         raise UsageError(f"{where}: [[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising")
-    others = [row for row in recipe.noise if row.kind != PHOTONS]
+    others = [row for row in recipe.noise if row.kind not in (PHOTONS, CLEAN)]
     rows = [(row.kind, level) for row in others for level in (row.low, row.high)]
     try:
         for kind, level in [*rows, *recipe.watch.rows]:

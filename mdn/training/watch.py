@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
 from mdn import noise
+from mdn.errors import UsageError
 from mdn.training.corrupt import IMPULSIVE, generator_for
-from mdn.training.data import middle
+from mdn.training.data import load_pictures, middle
 from mdn.training.recipe import MaskRecipe, WatchRecipe
+
+
+Pairs = list[tuple[Tensor, Tensor]]
+"""Noisy pictures and what they should be: (3, H, W) uint8 each."""
+
+
+def load_pairs(folder: Path) -> Pairs:
+    """Of a folder with noisy/ and gt/, whose files have the same names.
+
+    Raises:
+        UsageError: one of the two is missing, or their names differ.
+    """
+    noisy, clean = (load_pictures((part,), folder) for part in ("noisy", "gt"))
+    names = [[Path(name).stem for name in part] for part in (noisy, clean)]
+    if names[0] != names[1]:
+        raise UsageError(f"{folder}: noisy/ and gt/ hold pictures of different names")
+    return list(zip(noisy.values(), clean.values(), strict=True))
+
+
+def _score(net: nn.Module, noisy: Tensor, clean: Tensor) -> float:
+    """PSNR in dB, of 8 bits, of a net that judges the noise itself; the sides cut to fit it."""
+    rows, columns = (side - side % 16 for side in noisy.shape[1:])
+    output = net(noisy[None, :, :rows, :columns].float() / 255).float().clamp(0, 1)[0].cpu()
+    error = (output * 255).round() - clean[:, :rows, :columns].float()
+    return -10 * math.log10(float((error / 255).square().mean()) + 1e-12)
 
 
 class Watch:
@@ -27,7 +56,9 @@ class Watch:
         recipe: WatchRecipe,
         device: torch.device,
         mask: MaskRecipe | None = None,
+        pairs: dict[str, Pairs] | None = None,
     ) -> None:
+        self.pairs = pairs or {}
         self.mask = mask if mask and mask.alone else None
         self.device = device
         fitting = [p for p in pictures if min(p.shape[1:]) >= recipe.crop]
@@ -38,7 +69,7 @@ class Watch:
 
     def names(self) -> list[str]:
         """Column names of the log."""
-        return [f"{kind}-{level:g}" for kind, level in self.rows]
+        return [f"{kind}-{level:g}" for kind, level in self.rows] + list(self.pairs)
 
     @torch.no_grad()
     def measure(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
@@ -48,7 +79,7 @@ class Watch:
         levelled = getattr(net.config, "levelled", False)
         scores = {}
         gray = getattr(net.config, "channels", 3) == 1
-        for name, (kind, level) in zip(self.names(), self.rows, strict=True):
+        for name, (kind, level) in zip(self.names(), self.rows, strict=False):
             total = 0.0
             for index, picture in enumerate(self.clean):
                 clean = picture.mean(0, keepdim=True) if gray else picture
@@ -68,6 +99,10 @@ class Watch:
                     error = error[(told["keep"][0] == 0).cpu().expand_as(error)]
                 total += -10 * torch.log10(error.mean()).item()
             scores[name] = total / len(self.clean)
+        for name, pairs in self.pairs.items():
+            with autocast:
+                found = [_score(net, noisy.to(self.device), clean) for noisy, clean in pairs]
+            scores[name] = sum(found) / len(found)
         net.train(training)
         return scores
 

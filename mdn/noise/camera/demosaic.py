@@ -1,0 +1,92 @@
+"""Three ways from a Bayer mosaic to colours, from soft to crisp. All linear but the last."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Malvar, He, Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color
+# images", ICASSP 2004, figure 2; all in eighths.
+GREEN = (
+    (0, 0, -1, 0, 0), (0, 0, 2, 0, 0), (-1, 2, 4, 2, -1), (0, 0, 2, 0, 0), (0, 0, -1, 0, 0),
+)  # fmt: skip
+SAME_ROW = (
+    (0, 0, 0.5, 0, 0), (0, -1, 0, -1, 0), (-1, 4, 5, 4, -1), (0, -1, 0, -1, 0), (0, 0, 0.5, 0, 0),
+)  # fmt: skip
+OPPOSITE = (
+    (0, 0, -1.5, 0, 0), (0, 2, 0, 2, 0), (-1.5, 0, 6, 0, -1.5), (0, 2, 0, 2, 0),
+    (0, 0, -1.5, 0, 0),
+)  # fmt: skip
+CROSS = ((0.0, 0.25, 0.0), (0.25, 1.0, 0.25), (0.0, 0.25, 0.0))
+BOX = ((0.25, 0.5, 0.25), (0.5, 1.0, 0.5), (0.25, 0.5, 0.25))
+
+
+def bayer_masks(height: int, width: int) -> Tensor:
+    """(3, H, W): 1 where an RGGB sensor has a cell of that colour."""
+    masks = torch.zeros(3, height, width)
+    masks[0, 0::2, 0::2] = 1
+    masks[1, 0::2, 1::2] = masks[1, 1::2, 0::2] = 1
+    masks[2, 1::2, 1::2] = 1
+    return masks
+
+
+def bilinear(mosaic: Tensor) -> Tensor:
+    """(B, 1, H, W) raw -> (B, 3, H, W): means of the nearest cells of a colour. The softest."""
+    cells = mosaic * bayer_masks(*mosaic.shape[2:]).to(mosaic)
+    kernel = torch.tensor([BOX, CROSS, BOX]).unsqueeze(1).to(mosaic)
+    return F.conv2d(_padded(cells, 1), kernel, groups=3)
+
+
+def malvar(mosaic: Tensor) -> Tensor:
+    """(B, 1, H, W) raw -> (B, 3, H, W): bilinear, corrected by the other colours' curvature."""
+    kernels = torch.stack(
+        [torch.tensor(k) for k in (GREEN, SAME_ROW, torch.tensor(SAME_ROW).T.tolist(), OPPOSITE)]
+    )
+    found = F.conv2d(_padded(mosaic, 2), kernels.unsqueeze(1).to(mosaic) / 8)
+    green, row, column, opposite = found.split(1, 1)
+    is_red, _, is_blue = bayer_masks(*mosaic.shape[2:]).to(mosaic).unsqueeze(1)
+    is_green = 1 - is_red - is_blue
+    red_row = torch.zeros_like(is_red)
+    red_row[:, 0::2] = 1  # rows of red cells; blue's are the others
+    at_green_row = is_green * red_row
+    at_green_column = is_green * (1 - red_row)
+    red = is_red * mosaic + at_green_row * row + at_green_column * column + is_blue * opposite
+    blue = is_blue * mosaic + at_green_row * column + at_green_column * row + is_red * opposite
+    return torch.cat([red, is_green * mosaic + (1 - is_green) * green, blue], 1)
+
+
+def edge_directed(mosaic: Tensor) -> Tensor:
+    """(B, 1, H, W) raw -> (B, 3, H, W): green along the weaker gradient, then colour differences.
+
+    Hamilton and Adams, US patent 5,629,734 (expired), in its simplest form.
+    """
+    x = _padded(mosaic, 2)
+    shift = {
+        (dy, dx): x[..., 2 + dy : x.shape[2] - 2 + dy, 2 + dx : x.shape[3] - 2 + dx]
+        for dy, dx in ((0, -2), (0, -1), (0, 1), (0, 2), (-2, 0), (-1, 0), (1, 0), (2, 0))
+    }
+    curve_row = 2 * mosaic - shift[0, -2] - shift[0, 2]
+    curve_column = 2 * mosaic - shift[-2, 0] - shift[2, 0]
+    step_row = (shift[0, -1] - shift[0, 1]).abs() + curve_row.abs()
+    step_column = (shift[-1, 0] - shift[1, 0]).abs() + curve_column.abs()
+    along_row = (shift[0, -1] + shift[0, 1]) / 2 + curve_row / 4
+    along_column = (shift[-1, 0] + shift[1, 0]) / 2 + curve_column / 4
+    share = step_column / (step_row + step_column).clamp(min=1e-6)
+    masks = bayer_masks(*mosaic.shape[2:]).to(mosaic)
+    green = torch.where(
+        masks[1] > 0, mosaic, share * along_row + (1 - share) * along_column
+    )
+    kernel = torch.tensor([BOX, BOX]).unsqueeze(1).to(mosaic)
+    apart = (mosaic - green) * masks[[0, 2]]
+    red, blue = (F.conv2d(_padded(apart, 1), kernel, groups=2) + green).split(1, 1)
+    return torch.cat([red, green, blue], 1)
+
+
+METHODS = (bilinear, malvar, edge_directed)
+
+
+def _padded(x: Tensor, width: int) -> Tensor:
+    """Mirrored without repeating the edge, which keeps the pattern's parity; tiny ones repeated."""
+    mode = "reflect" if min(x.shape[2:]) > width else "replicate"
+    return F.pad(x, (width,) * 4, mode=mode)

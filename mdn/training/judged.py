@@ -1,0 +1,128 @@
+"""Training a net that judges the noise itself: see nets.judge.
+
+The judge reads a crop larger than the one that is denoised, as it reads the whole picture in use:
+so it cannot but learn what all places of a picture have in common. Besides the picture's own error
+it is trained on what the noise is known to be: sigma at each place, how much of it is left at half
+and a quarter of the resolution, and the share of impulses.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mdn import noise
+from mdn.nets.judge import SOFT
+from mdn.nets.masking import draw_seeds
+from mdn.nets.unet import UNet
+from mdn.noise.camera import take_photos
+from mdn.noise.composite import jpeg
+from mdn.training.corrupt import IMPULSIVE, Sample, draw_masks, draw_row, generator_for, toss
+from mdn.training.data import Crops
+from mdn.training.patterns import draw_pattern
+from mdn.training.recipe import CLEAN, NoiseRecipe, Recipe
+
+PLACE = 16  # side of the places whose sigma is compared, pixels
+CAMERA = "camera"
+WEIGHT = 0.02  # of the judge's own loss, beside the picture's
+PATTERNS = 0.04  # share of noisy crops that are patterns; of the clean ones it is half
+HALVES = 0.05  # share of the groups that are noisy in one part only
+EVEN = 0.03, 0.01  # an error of a - b weighs 1, smaller ones up to a / b
+IMPULSE = 0.12  # how far off a sample of impulsive noise is, that counts
+
+
+def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
+    """The crops of one group, all with one kind of noise, each with its own level."""
+    generator = generator_for(recipe.seed, step, group)
+    count = recipe.optim.batch // recipe.optim.groups
+    row = draw_row(recipe, generator)
+    clean = crops.draw(count, generator)
+    patterns = 0.5 if row.kind == CLEAN else PATTERNS
+    for index in range(count):
+        if toss(generator) < patterns:
+            clean[index] = draw_pattern(clean.shape[2], generator).to(clean)
+    gray = toss(generator) < recipe.data.gray
+    if gray:
+        clean = clean.mean(1, keepdim=True)
+    noisy, clean = _degrade(recipe, row, clean, generator)
+    if toss(generator) < HALVES:
+        noisy = _in_part(noisy, clean, generator)
+    if gray:
+        clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
+    keep = None
+    if toss(generator) < recipe.mask.share:
+        keep = draw_masks(recipe, clean, generator)
+    impulsive = torch.full((count, 1, 1, 1), float(row.kind in IMPULSIVE))
+    return Sample(noisy, clean, keep, impulsive, draw_seeds(count, generator))
+
+
+def _degrade(
+    recipe: Recipe, row: NoiseRecipe, clean: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Noisy and clean, as files hold them or, at times, unclipped as papers do."""
+    spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator)
+    if row.kind == CAMERA:  # by its logarithm, as ISO settings go
+        return take_photos(clean, row.low * (row.high / row.low) ** spread, generator)
+    noisy = clean
+    if row.kind != CLEAN:
+        noisy = noise.add(clean, row.kind, row.low + (row.high - row.low) * spread, generator)
+    coded = toss(generator) < recipe.jpeg.share
+    if coded or toss(generator) < recipe.clip_share:
+        noisy = (noisy.clamp(0, 1) * 255).round() / 255
+    if coded:
+        drawn = torch.rand(len(clean), generator=generator)
+        quality = recipe.jpeg.low + (recipe.jpeg.high - recipe.jpeg.low) * drawn
+        noisy = jpeg(noisy, quality, halved=toss(generator) < recipe.jpeg.halved)
+    return noisy, clean
+
+
+def _in_part(noisy: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise on one side of a straight line only."""
+    turn, where = torch.rand(2, generator=generator).tolist()
+    side = noisy.shape[2]
+    at = round(side * (0.25 + 0.5 * where))
+    mixed = noisy.clone()
+    if turn < 0.5:
+        mixed[..., :at, :] = clean[..., :at, :]
+    else:
+        mixed[..., :at] = clean[..., :at]
+    return mixed
+
+
+def inner(sample: Sample, size: int, generator: torch.Generator) -> tuple[slice, slice]:
+    """Where the part that is denoised lies in the crop: on the grid of the judge's places."""
+    room = (sample.noisy.shape[2] - size) // PLACE + 1
+    top, left = (PLACE * int(room * toss(generator)) for _ in range(2))
+    return slice(top, top + size), slice(left, left + size)
+
+
+def picture_loss(output: Tensor, clean: Tensor) -> Tensor:
+    """L1 of each crop, weighed so that crops of weak noise count: PSNR is a logarithm, L1 is not."""
+    errors = (output - clean).abs().mean((1, 2, 3))
+    return (errors * EVEN[0] / (errors.detach() + EVEN[1])).mean()
+
+
+def judge_loss(net: UNet, sample: Sample, noise: Tensor) -> Tensor:
+    """Error of what the judge says of the crops: logarithms of sigmas, and three facts."""
+    added = sample.noisy - sample.clean
+    hits = (added.abs() > IMPULSE) & (sample.level > 0)
+    rest = torch.where(hits, torch.zeros_like(added), added)
+    true = F.avg_pool2d(rest.square(), PLACE).clamp(min=1e-12).sqrt()
+    said = net.sigma_map(sample.noisy, noise)
+    said = F.avg_pool2d(said.square(), PLACE // 2).clamp(min=1e-12).sqrt()
+    error = F.smooth_l1_loss(torch.log2(said + SOFT), torch.log2(true + SOFT), beta=0.3)
+    facts = net.judge.facts(noise).float()
+    return error + F.smooth_l1_loss(facts, true_facts(rest, hits), beta=0.3)
+
+
+def true_facts(added: Tensor, hits: Tensor) -> Tensor:
+    """(B, 3): log2 of the share of sigma left at 1/2 and 1/4 size, log10 of the impulses' share."""
+
+    def sigma(x: Tensor) -> Tensor:
+        return torch.log2(x.square().mean((1, 2, 3)).sqrt() + SOFT)
+
+    fine = sigma(added)
+    half, quarter = sigma(F.avg_pool2d(added, 2)) - fine, sigma(F.avg_pool2d(added, 4)) - fine
+    share = torch.log10(hits.float().mean((1, 2, 3)) + 1e-4)
+    return torch.stack([half, quarter, share], 1)

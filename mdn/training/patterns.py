@@ -1,0 +1,137 @@
+"""Clean pictures of dense regular texture, drawn by formula: what is most easily taken for noise.
+
+Gratings, weaves, halftone dots, dither, mosaics, ruled lines and pages of text, in random colours,
+scales and directions. A net learns from them that what repeats, or is only in places, is no noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+LETTERS = "etaoin shrdlu cmfwyp vbgkqj xz ETAOIN 0123456789 .,;:()"
+
+
+def draw_pattern(size: int, generator: torch.Generator) -> Tensor:
+    """One picture (3, size, size), float32 in 0..1."""
+    dice = torch.rand(8, generator=generator).tolist()
+    kind = KINDS[int(dice[0] * len(KINDS))]
+    plane = kind(size, dice[1:4], generator)
+    dark, light = torch.rand(2, 3, 1, 1, generator=generator)
+    if dice[4] < 0.4:  # black or gray on white, as pages are
+        dark, light = dark.mean().expand(3, 1, 1) * 0.4, torch.ones(3, 1, 1)
+    picture = dark + (light - dark) * plane.clamp(0, 1)
+    if dice[5] < 0.5:  # as a lens sees it: softer, and lit unevenly
+        picture = _soft(picture, 0.4 + 0.8 * dice[6])
+        shade = F.interpolate(
+            torch.rand(1, 1, 3, 3, generator=generator), (size, size), mode="bicubic"
+        )[0]
+        picture = picture * (0.6 + 0.4 * shade.clamp(0, 1))
+    return picture.clamp(0, 1)
+
+
+def _axes(size: int, turn: float) -> tuple[Tensor, Tensor]:
+    """Coordinates in pixels, turned about the middle."""
+    place = torch.arange(size, dtype=torch.float32) - size / 2
+    y, x = torch.meshgrid(place, place, indexing="ij")
+    angle = turn * math.pi
+    if turn < 0.3:  # most things are upright
+        angle = 0.0 if turn < 0.15 else math.pi / 2
+    return x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+
+
+def _period(dice: float) -> float:
+    """2 to 24 pixels, short ones more often."""
+    return 2 * 12**dice
+
+
+def grating(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Sine or square waves."""
+    u, _ = _axes(size, dice[0])
+    wave = torch.sin(2 * math.pi * u / _period(dice[1]))
+    return 0.5 + 0.5 * (wave if dice[2] < 0.5 else torch.tanh(6 * wave))
+
+
+def weave(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Threads over and under each other."""
+    u, v = _axes(size, dice[0])
+    period = _period(0.2 + 0.8 * dice[1])
+    across, along = torch.sin(math.pi * u / period), torch.sin(math.pi * v / period)
+    over = torch.sin(math.pi * (u / period).floor() + math.pi * (v / period).floor() + 0.5) > 0
+    fine = 0.15 * torch.sin(2 * math.pi * (u + v) / (2 + 2 * dice[2]))
+    return torch.where(over, across.abs(), along.abs()) * 0.8 + 0.1 + fine
+
+
+def halftone(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Dots whose size follows a smooth picture, as in print."""
+    u, v = _axes(size, dice[0])
+    period = 3 + 7 * dice[1]
+    screen = torch.cos(2 * math.pi * u / period) + torch.cos(2 * math.pi * v / period)
+    return torch.sigmoid((4 if dice[2] < 0.5 else 12) * (screen / 2 - _smooth(size, generator)))
+
+
+def dither(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Ordered dither of a smooth picture, 1 or 2 pixels a cell."""
+    bayer = torch.tensor(
+        [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], dtype=torch.float32
+    )
+    cell = 1 + int(2 * dice[0])
+    screen = bayer.repeat_interleave(cell, 0).repeat_interleave(cell, 1)
+    count = math.ceil(size / len(screen))
+    screen = screen.repeat(count, count)[:size, :size] / 16
+    return (_smooth(size, generator) / 2 + 0.5 > screen).float()
+
+
+def mosaic(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Flat cells of random brightness."""
+    side = 2 + int(10 * dice[0])
+    count = math.ceil(size / side)
+    cells = torch.rand(count, count, generator=generator)
+    return cells.repeat_interleave(side, 0).repeat_interleave(side, 1)[:size, :size]
+
+
+def lines(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Ruled lines, or circles about a point."""
+    u, v = _axes(size, dice[0])
+    if dice[2] < 0.4:
+        u = torch.sqrt((u - 20 * dice[1]) ** 2 + v**2)
+    period = 2.5 + 14 * dice[1]
+    return ((u % period) < 1 + 1.5 * dice[2]).float()
+
+
+def text(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """A page of words that mean nothing; white on black now and then."""
+    page = Image.new("L", (size, size), 255)
+    pen = ImageDraw.Draw(page)
+    height = 7 + int(14 * dice[0])
+    font = ImageFont.load_default(height)
+    picks = torch.randint(len(LETTERS), (64, 64), generator=generator).tolist()
+    for row, top in enumerate(range(2, size, round(1.25 * height) + int(6 * dice[1]))):
+        pen.text((3, top), "".join(LETTERS[i] for i in picks[row % 64]), fill=0, font=font)
+    plane = torch.from_numpy(np.asarray(page, np.float32) / 255)
+    return 1 - plane if dice[2] < 0.25 else plane
+
+
+KINDS: tuple[Callable[[int, list[float], torch.Generator], Tensor], ...] = (
+    grating, weave, halftone, dither, mosaic, lines, text, weave,
+)  # fmt: skip
+
+
+def _smooth(size: int, generator: torch.Generator) -> Tensor:
+    """(size, size) smooth field of about -1..1."""
+    coarse = 2 * torch.rand(1, 1, 5, 5, generator=generator) - 1
+    return F.interpolate(coarse, (size, size), mode="bicubic", align_corners=True)[0, 0]
+
+
+def _soft(x: Tensor, sigma: float) -> Tensor:
+    place = torch.arange(-3, 4, dtype=torch.float32)
+    row = torch.exp(-0.5 * (place / sigma) ** 2)
+    kernel = torch.outer(row, row) / row.sum() ** 2
+    padded = F.pad(x[None], (3, 3, 3, 3), mode="reflect")
+    return F.conv2d(padded, kernel.expand(3, 1, 7, 7), groups=3)[0]

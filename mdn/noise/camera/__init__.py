@@ -32,6 +32,7 @@ class Settings:
         colours: of Brooks et al.: colour matrix and white balance, for one picture.
         sensor: its noise at the chosen ISO.
         exposure: share of the light that fell on the sensor; made up for by digital gain.
+        lens: deviation of the lens's and the sensor filter's blur, sensor pixels.
         method: index of the demosaic.
         chroma, luma: strength of the noise reduction, in deviations of the noise at mid-gray.
         radius: of the noise reduction, pixels.
@@ -43,6 +44,7 @@ class Settings:
     colours: isp.Camera
     sensor: SensorNoise
     exposure: float
+    lens: float
     method: int
     chroma: float
     luma: float
@@ -58,7 +60,7 @@ class Settings:
 
 def draw_settings(iso: float, generator: torch.Generator) -> Settings:
     """A random camera, set to that ISO."""
-    dice = torch.rand(17, generator=generator).tolist()
+    dice = torch.rand(18, generator=generator).tolist()
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * dice.pop()
@@ -69,17 +71,18 @@ def draw_settings(iso: float, generator: torch.Generator) -> Settings:
     return Settings(
         colours=isp.draw_camera(1, generator),
         sensor=draw_sensor(iso, generator),
-        exposure=2 ** -between(0, 2) if chance(0.5) else 1.0,
+        exposure=2 ** -between(0, 3.5) if chance(0.6) else 1.0,
         method=min(len(demosaic.METHODS) - 1, int(between(0, len(demosaic.METHODS)))),
-        chroma=between(0.5, 4.0) if chance(0.75) else 0.0,
-        luma=between(0.3, 2.0) if chance(0.6) else 0.0,
+        lens=between(0.3, 1.1),
+        chroma=3 * 6 ** between(0, 1) if chance(0.85) else 0.0,
+        luma=1 * 8 ** between(0, 1) if chance(0.8) else 0.0,
         radius=1 + int(between(0, 2.999)),
         gamma=between(2.0, 2.4),
         contrast=between(0.2, 1.0),
         sharp_sigma=between(0.6, 1.4),
         sharp_amount=max(0.0, between(-0.4, 1.3)),
-        resize=2 ** between(-0.7, 0.5) if chance(0.4) else 1.0,
-        quality=round(100 - 25 * between(0.08, 1) ** 1.5) if chance(0.85) else 0,
+        resize=2 ** between(-0.7, 0.8) if chance(0.5) else 1.0,
+        quality=round(99 - 24 * between(0, 1) ** 2.5) if chance(0.85) else 0,
         halved=chance(0.6),
     )
 
@@ -99,7 +102,7 @@ def take_photo(
     """
     size = x.shape[2:]
     sensor_size = [max(1, round(side / settings.resize)) for side in size]
-    scene = _resized(x, sensor_size).clamp(0, 1)
+    scene = develop.blur(_resized(x, sensor_size).clamp(0, 1), settings.lens)
     raw = isp.unprocess(scene, settings.colours) * settings.exposure
     cells = demosaic.bayer_masks(*raw.shape[2:]).to(raw)
     mosaic = (raw * cells).sum(1, keepdim=True)

@@ -19,13 +19,13 @@ def reduce_noise(x: Tensor, luma: float, chroma: float, radius: int) -> Tensor:
     Args:
         x: linear light before the colour matrix.
         luma, chroma: deviation of what is taken for noise; 0 leaves the part alone.
-        radius: of the luma's window, pixels; the colours' is twice as wide.
+        radius: of the luma's window, pixels; the colours' is three times as wide.
     """
     matrix = torch.tensor(TO_OPPONENT).to(x)
     planes = torch.einsum("ij,bjhw->bihw", matrix, x)
     bright, colours = planes[:, :1], planes[:, 1:]
     if chroma > 0:
-        colours = _guided(colours, 2 * radius, chroma)
+        colours = _guided(colours, 3 * radius, chroma)
     if luma > 0:
         bright = _guided(bright, radius, luma)
     return torch.einsum(

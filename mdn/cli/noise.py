@@ -58,6 +58,15 @@ def noise(
             help="The same seed, file name and draw give the same noise.",
         ),
     ] = 0,
+    iso: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=ABOUT,
+            show_default=False,
+            help="With --type camera, the ISO setting: its --level by the usual name.",
+        ),
+    ] = None,
     count: Annotated[
         int,
         typer.Option(
@@ -122,7 +131,14 @@ def noise(
         explain.types(NOISES, as_json)
         return
     if estimate:
-        if kind is not None or level is not None or output is not None or count != 1 or dry_run:
+        if (
+            kind is not None
+            or level is not None
+            or iso is not None
+            or output is not None
+            or count != 1
+            or dry_run
+        ):
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         from mdn.cli import survey
 
@@ -141,6 +157,10 @@ def noise(
     if kind is None:
         raise UsageError("no --type: choose one that `mdn noise --list` shows")
     chosen = get(kind)
+    if iso is not None:
+        if level is not None or chosen.parameter != "iso":
+            raise UsageError("--iso is the level of --type camera; for others use --level")
+        level = float(iso)
     if not inputs:
         explain.one(chosen, as_json)
         return

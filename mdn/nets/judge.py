@@ -109,7 +109,7 @@ class Judge(nn.Module):
     def sigmas(self, descriptor: Tensor) -> Tensor:
         """(B, size) -> (B, C, knots): sigma at each brightness, nominal range 0..1."""
         logs = self.curve(descriptor.float()).unflatten(1, (self.config.channels, -1))
-        return (2**logs.clamp(-14, 1)).float()
+        return (2 ** logs.clamp(-14, 1)).float()
 
     def sigma_map(self, descriptor: Tensor, brightness: Tensor) -> Tensor:
         """Sigma of each place: the curve between its knots.

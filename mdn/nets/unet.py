@@ -16,8 +16,8 @@ with the picture: f(a x, a s) = a f(x, s) (DRUNet, Zhang et al. 2021, section 3)
 seen at many contrasts, then teaches it all levels.
 
 A net that judges the noise itself has a `Judge`: the descriptor of the whole picture gives it a
-sigma map for each colour, at half resolution, and scales its channels (FiLM without shifts: Perez et
-al., AAAI 2018, section 3), by which spectrum and kind of the noise reach it.
+sigma map for each colour, at half resolution, and scales its channels (FiLM without shifts: Perez
+et al., AAAI 2018, section 3), by which spectrum and kind of the noise reach it.
 
 A net for renders is given guides, planes that tell of the surfaces and not of the light: albedo and
 normals. They have a range of their own, so that such a net no longer scales with its input.
@@ -105,9 +105,7 @@ class LocalSigma(nn.Module):
         self.see = nn.Conv2d(2 * self.FILTERS, 32, 1)
         self.weigh = nn.Linear(size, 32)
         self.say = nn.Conv2d(32, 1, 3, padding=1)
-        nn.init.zeros_(self.weigh.weight)
-        nn.init.zeros_(self.say.weight)
-        nn.init.zeros_(self.say.bias)
+        _begin_at_zero(self.weigh, self.say)
 
     def forward(self, unshuffled: Tensor, descriptor: Tensor) -> Tensor:
         """(B, 4 C, h, w) at half resolution -> (B, 1, h, w): log2 of a factor, -3..3."""
@@ -148,6 +146,13 @@ def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
     return x if scale is None else x * scale.to(x.dtype)
 
 
+def _begin_at_zero(*layers: nn.Module) -> None:
+    """Layers whose answer is zero until they have learnt."""
+    for layer in layers:
+        for parameter in layer.parameters():
+            nn.init.zeros_(parameter)
+
+
 def _stage(width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
 
@@ -183,9 +188,7 @@ class UNet(nn.Module):
             self.judge = Judge(JudgeConfig(channels=config.channels))
             self.local = LocalSigma(config.channels, self.judge.config.size)
             self.gains = nn.ModuleList(nn.Linear(self.judge.config.size, w) for w in widths)
-            for layer in self.gains:
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+            _begin_at_zero(*self.gains)
 
     @property
     def multiple(self) -> int:

@@ -98,7 +98,7 @@ def inner(sample: Sample, size: int, generator: torch.Generator) -> tuple[slice,
 
 
 def picture_loss(output: Tensor, clean: Tensor) -> Tensor:
-    """L1 of each crop, weighed so that crops of weak noise count: PSNR is a logarithm, L1 is not."""
+    """L1 of each crop, weighed so that weak noise counts: PSNR is a logarithm, L1 is not."""
     errors = (output - clean).abs().mean((1, 2, 3))
     return (errors * EVEN[0] / (errors.detach() + EVEN[1])).mean()
 

@@ -14,7 +14,6 @@ from mdn.training.corrupt import IMPULSIVE, generator_for
 from mdn.training.data import load_pictures, middle
 from mdn.training.recipe import MaskRecipe, WatchRecipe
 
-
 Pairs = list[tuple[Tensor, Tensor]]
 """Noisy pictures and what they should be: (3, H, W) uint8 each."""
 

@@ -87,9 +87,7 @@ def draw_settings(iso: float, generator: torch.Generator) -> Settings:
     )
 
 
-def take_photo(
-    x: Tensor, settings: Settings, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def take_photo(x: Tensor, settings: Settings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The picture as that camera gives it, and its clean twin.
 
     Args:
@@ -118,9 +116,7 @@ def take_photo(
     return noisy, clean
 
 
-def take_photos(
-    x: Tensor, iso: Level, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def take_photos(x: Tensor, iso: Level, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Noisy pictures and their clean twins, another camera for each.
 
     Args:

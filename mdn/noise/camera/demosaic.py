@@ -74,9 +74,7 @@ def edge_directed(mosaic: Tensor) -> Tensor:
     along_column = (shift[-1, 0] + shift[1, 0]) / 2 + curve_column / 4
     share = step_column / (step_row + step_column).clamp(min=1e-6)
     masks = bayer_masks(*mosaic.shape[2:]).to(mosaic)
-    green = torch.where(
-        masks[1] > 0, mosaic, share * along_row + (1 - share) * along_column
-    )
+    green = torch.where(masks[1] > 0, mosaic, share * along_row + (1 - share) * along_column)
     kernel = torch.tensor([BOX, BOX]).unsqueeze(1).to(mosaic)
     apart = (mosaic - green) * masks[[0, 2]]
     red, blue = (F.conv2d(_padded(apart, 1), kernel, groups=2) + green).split(1, 1)

@@ -28,9 +28,7 @@ def reduce_noise(x: Tensor, luma: float, chroma: float, radius: int) -> Tensor:
         colours = _guided(colours, 3 * radius, chroma)
     if luma > 0:
         bright = _guided(bright, radius, luma)
-    return torch.einsum(
-        "ij,bjhw->bihw", torch.linalg.inv(matrix), torch.cat([bright, colours], 1)
-    )
+    return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(matrix), torch.cat([bright, colours], 1))
 
 
 def tone(linear: Tensor, gamma: float, contrast: float) -> Tensor:

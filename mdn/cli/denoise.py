@@ -128,6 +128,7 @@ def denoise(
     z: opt.ZPlanes = None,
     t: opt.TPlanes = None,
     layer: exr.Layer = None,
+    keep: exr.Keep = None,
     keep_sums: exr.KeepSums = False,
     albedo: exr.Albedo = "auto",
     normal: exr.Normal = "auto",
@@ -199,7 +200,8 @@ def denoise(
         encoding=encoding.value,
         choice=Choice(axes, channels, z, t),
         renders=Wishes(
-            layers=tuple(filter(None, (layer or "").split(","))),
+            layers=exr.names(layer),
+            keep=exr.names(keep),
             keep_sums=keep_sums,
             clamp_fireflies=clamp_fireflies,
             tonemap=tonemap.value,

@@ -29,6 +29,16 @@ Layer = Annotated[
         "light. Otherwise the beauty. The rest leaves bit for bit.",
     ),
 ]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        "--keep",
+        metavar="NAMES",
+        rich_help_panel=RENDERS,
+        show_default=False,
+        help="Layers to leave as they are, whatever --layer says, as in emission,mist.",
+    ),
+]
 KeepSums = Annotated[
     bool,
     typer.Option(
@@ -94,3 +104,8 @@ Explain = Annotated[
         help="Tell each layer's role, and what became of it.",
     ),
 ]
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """ "diffuse, mist" as its names."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())

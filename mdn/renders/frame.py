@@ -14,7 +14,7 @@ from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
 from mdn.renders import light_sums, repair
 from mdn.renders.guides import ALBEDO, NORMAL, PLANES
-from mdn.renders.options import Source, Wishes, chosen, guides_for
+from mdn.renders.options import Source, Wishes, chosen, guides_for, kept
 from mdn.renders.refine import Coding, Curve, Page, clean
 
 Light = Callable[
@@ -79,7 +79,8 @@ def plan(file: Exr, wishes: Wishes, *, needed: bool = True) -> Planned:
         targets = []
     adding: list[light_sums.Sum] = []
     if wishes.keep_sums:
-        adding = [each for each in light_sums.find(file, found) if each.total in targets]
+        free = [layer for layer in found if layer not in kept(file, found, wishes)]
+        adding = [each for each in light_sums.find(file, free) if each.total in targets]
         terms = {term for each in adding for term in each.terms}
         targets = [layer for layer in found if layer in targets or layer in terms]
     guides = {layer: guides_for(file, found, layer, wishes) for layer in targets}

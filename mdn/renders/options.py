@@ -19,6 +19,7 @@ class Wishes:
     Attributes:
         layers: names of layers to denoise, or ("auto",): the beauty and all that is light; empty:
             the beauty alone.
+        keep: names of layers that stay as they are, whatever the rest says.
         keep_sums: denoise the lights that add up to a beauty as well, and let them still do.
         clamp_fireflies: times the light of its neighbours that a pixel may have; None: any.
         tonemap: hdr, the whole range; or srgb, the protocol of papers: clipped to 0..1.
@@ -29,6 +30,7 @@ class Wishes:
     """
 
     layers: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     keep_sums: bool = False
     clamp_fireflies: float | None = None
     tonemap: str = "hdr"
@@ -52,8 +54,9 @@ def chosen(file: exr.Exr, found: list[Layer], wishes: Wishes) -> list[Layer]:
     """The layers to denoise, in the file's order.
 
     Raises:
-        FileError: no beauty, no such layer, or one that holds no light.
+        FileError: no beauty, no such layer, one that holds no light, or all are kept.
     """
+    keep = kept(file, found, wishes)
     if not wishes.layers:
         picked = beauty(found)
     elif wishes.layers == (AUTO,):
@@ -63,14 +66,26 @@ def chosen(file: exr.Exr, found: list[Layer], wishes: Wishes) -> list[Layer]:
     if not picked:
         known = ", ".join(layer.name for layer in found)
         raise FileError(file.name, "has no beauty", f"name a layer with --layer: {known}")
-    return [layer for layer in found if layer in picked]
+    if not set(picked) - set(keep):
+        raise FileError(file.name, f"--keep {','.join(wishes.keep)} leaves nothing to denoise")
+    return [layer for layer in found if layer in picked and layer not in keep]
 
 
-def _named(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
+def kept(file: exr.Exr, found: list[Layer], wishes: Wishes) -> list[Layer]:
+    """The layers that --keep names. Raises FileError where one is not there."""
+    return [layer for name in wishes.keep for layer in _present(file, found, name)]
+
+
+def _present(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
     fit = find(found, name)
     if not fit:
         known = ", ".join(layer.name for layer in found)
         raise FileError(file.name, f"has no layer {name}", f"it has {known}")
+    return fit
+
+
+def _named(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
+    fit = _present(file, found, name)
     if any(layer.role in ("id", "cryptomatte") for layer in fit):
         raise FileError(file.name, f"layer {name} holds ids", "a mean of two ids is no id")
     return fit

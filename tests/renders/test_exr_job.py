@@ -90,6 +90,22 @@ def test_layers_by_name_and_auto(scene: Path, tmp_path: Path) -> None:
     assert changed(scene, tmp_path / "b.exr") == lights | set("RGB")
 
 
+def test_kept_layers_stay_bit_for_bit(scene: Path, tmp_path: Path) -> None:
+    denoise(scene, tmp_path / "a.exr", layers=("auto",), keep=("rgba_key",))
+    assert changed(scene, tmp_path / "a.exr") == {f"RGBA_fill.{c}" for c in "RGB"} | set("RGB")
+    denoise(scene, tmp_path / "b.exr", keep_sums=True, keep=("RGBA_key",))
+    assert changed(scene, tmp_path / "b.exr") == set("RGB")
+
+
+@pytest.mark.parametrize(
+    ("keep", "told"), [("nosuch", "has no layer nosuch"), ("rgb", "leaves nothing to denoise")]
+)
+def test_what_cannot_be_kept(scene: Path, tmp_path: Path, keep: str, told: str) -> None:
+    result = denoise(scene, tmp_path / "a.exr", keep=(keep,))
+    assert result.exit_code == 4
+    assert told in result.outcomes[0].error
+
+
 @pytest.mark.parametrize(
     ("layers", "told"), [("nosuch", "has no layer nosuch"), ("id", "ids"), ("crypto_object00", "")]
 )

@@ -8,6 +8,7 @@ Names are those that the renderers write by themselves:
     Mitsuba  R, albedo.R, sh_normal.X, dd.T, position.X
     pbrt     R, Albedo.R, Ns.X, P.X, Variance.R
     Karma    C.r, albedo.r, N.x, basecolor.r, motionvector.x
+    OpenEXR's Python binding, for a key such as "albedo.RGB": albedo.RGB.R
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ Role = Literal[
 
 _COLOURS = ("rgb", "xyz", "uvw")  # the last part of the names of a layer's channels, lower case
 _BEAUTY = {"", "beauty", "combined", "rgba", "rgb", "c", "image", "noisyimage", "final", "color"}
+_ID = (
+    r"((obj(ect)?|mat(erial)?|mtl|render|node|asset|inst(ance)?|prim(itive)?|shape|face|poly"
+    r"|element|part(icle)?|pixel|group|layer|scene|surface|shader|hair|light|mesh|u(nique)?)?ids?)"
+)
 _GUIDES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("cryptomatte", re.compile(r"crypto.*|u?crypto(object|material|asset)?\d*")),
     ("variance", re.compile(r".*variance|stddev|sigma|.*error")),
@@ -48,9 +53,21 @@ _GUIDES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("normal", re.compile(r"n[sgn]?|(.*_)?.*normals?|shnormal")),
     ("depth", re.compile(r"z|.*depth|zdepth|mist|dd|distance")),
     ("motion", re.compile(r"(motion|velocity)(vectors?)?|vectors?|mv|flow|.*motionvectors?")),
-    ("position", re.compile(r"p|pref|(world)?position|point|uvs?|st|pos")),
-    ("id", re.compile(r".*id|index(ob|ma)|.*mask.*|.*matte.*|.*index")),
+    ("position", re.compile(r"p|pref|(world)?pos(ition)?|point|uvs?|st")),
+    ("id", re.compile(rf"{_ID}|index(ob|ma)|.*mask.*|.*matte.*|.*index")),
 )
+# A name that holds one of these words anywhere is of no light, whatever else it says.
+_PROTECTED: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("cryptomatte", re.compile(r"u?crypto.*")),
+    ("id", re.compile(rf"{_ID}|.*mattes?|.*masks?")),
+    ("depth", re.compile(r".*depth.*")),
+    ("normal", re.compile(r".*normals?")),
+    ("position", re.compile(r"(world)?pos(itions?)?")),
+    ("motion", re.compile(r"motion.*|velocity")),
+)
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# What a last part may say of the samples and not of the layer, as in albedo.RGB.
+_SAMPLES = {"rgb", "rgba", "xyz", "xyzw", "xy", "uv", "uvw"}
 # Layers whose values are no light, though they come as colours: never denoised by "auto".
 _NOT_LIGHT = re.compile(
     r".*(ao|occlusion|shadowcatcher|shadowraw|samplerate|samplecount|debug|curvature|fresnel|facing"
@@ -114,7 +131,8 @@ def _split(
     exr: Exr, part: int, prefix: str, members: dict[str, str], views: frozenset[str]
 ) -> list[Layer]:
     """The layers of the channels that share a prefix: R G B A, and any others alone."""
-    title = prefix or exr.headers.parts[part].name
+    name = exr.headers.parts[part].name
+    title = f"{name}.{prefix}" if name and prefix.lower() in _SAMPLES else prefix or name
     said = ".".join(word for word in title.split(".") if word.lower() not in views)
     floats = {k: v for k, v in members.items() if exr.parts[part][v].dtype.kind == "f"}
     rest, made = dict(members), []
@@ -157,15 +175,25 @@ def _single(title: str, last: str) -> Role:
 
 def role_of(title: str, channels: Sequence[str]) -> Role:
     """What a layer of this name is for, by the usual names of the renderers."""
-    last = title.rpartition(".")[2]
-    plain = re.sub(r"[^a-z0-9]", "", last.lower())
+    title = _without_samples(title)
+    plain = re.sub(r"[^a-z0-9]", "", title.rpartition(".")[2].lower())
     for role, pattern in _GUIDES:
         if pattern.fullmatch(plain):
+            return role
+    words = [word.lower() for word in _WORDS.findall(title)]
+    for role, pattern in _PROTECTED:
+        if any(pattern.fullmatch(word) for word in words):
             return role
     if plain in _BEAUTY:
         return "beauty"
     xyz = {key.rpartition(".")[2].lower() for key in channels} >= {"x", "y", "z"}
     return "data" if xyz or _NOT_LIGHT.fullmatch(plain) else "light"
+
+
+def _without_samples(title: str) -> str:
+    """albedo.RGB -> albedo; a title that says no more than RGB stays."""
+    front, _, last = title.rpartition(".")
+    return front if front and last.lower() in _SAMPLES else title
 
 
 def beauty(found: Sequence[Layer]) -> list[Layer]:
@@ -175,10 +203,16 @@ def beauty(found: Sequence[Layer]) -> list[Layer]:
 
 
 def find(found: Sequence[Layer], name: str) -> list[Layer]:
-    """The layers that a user means by `name`: the whole name, or its last part, in any case."""
+    """The layers that a user means by `name`, in any case.
+
+    The whole name; else the name without what it says of its samples (albedo for albedo.RGB); else
+    its last part.
+    """
     wanted = name.strip().lower()
-    exact = [layer for layer in found if layer.name.lower() == wanted]
-    return exact or [layer for layer in found if layer.name.lower().rpartition(".")[2] == wanted]
+    for short in (str, _without_samples, lambda title: _without_samples(title).rpartition(".")[2]):
+        if fit := [layer for layer in found if short(layer.name).lower() == wanted]:
+            return fit
+    return []
 
 
 def guide(found: Sequence[Layer], role: Role, beside: Layer) -> Layer | None:
@@ -187,10 +221,12 @@ def guide(found: Sequence[Layer], role: Role, beside: Layer) -> Layer | None:
     One made for denoising goes before others; the same part and the same view layer likewise.
     """
     fit = [layer for layer in found if layer.role == role and len(layer.channels) in (1, 3)]
-    prefix = beside.name.rpartition(".")[0]
+
+    def view_layer(layer: Layer) -> str:
+        return _without_samples(layer.name).rpartition(".")[0]
 
     def order(layer: Layer) -> tuple[bool, bool, bool]:
         made = "denois" in layer.name.lower()
-        return layer.part != beside.part, layer.name.rpartition(".")[0] != prefix, not made
+        return layer.part != beside.part, view_layer(layer) != view_layer(beside), not made
 
     return min(fit, key=order, default=None)

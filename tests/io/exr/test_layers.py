@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import OpenEXR
 import pytest
 
 from mdn.io import exr
@@ -88,6 +89,50 @@ def test_cycles(tmp_path: Path) -> None:
 )
 def test_others(tmp_path: Path, name: str, letters: str, role: str) -> None:
     assert roles(tmp_path, *of(name, letters)) == {name: role}
+
+
+def test_the_keys_of_openexrs_own_binding(tmp_path: Path) -> None:
+    colour, four = np.ones((24, 40, 3), np.float32), np.ones((24, 40, 4), np.float32)
+    keys = {"RGBA": four, "albedo.RGB": colour, "N.XYZ": colour, "crypto00.RGBA": four}
+    keys |= {"mask.RGB": colour, "diffuse.RGB": colour, "depth": colour[..., 0].copy()}
+    with OpenEXR.File(samples.header(), keys) as file:
+        file.write(str(tmp_path / "a.exr"))
+    found = lay.layers(exr.read(tmp_path / "a.exr"))
+    assert {layer.name: layer.role for layer in found} == {
+        "rgb": "beauty",
+        "albedo.RGB": "albedo",
+        "N.XYZ": "normal",
+        "crypto00.RGBA": "cryptomatte",
+        "mask.RGB": "id",
+        "diffuse.RGB": "light",
+        "depth": "depth",
+    }
+    assert [layer.name for layer in lay.beauty(found)] == ["rgb"]
+    assert [layer.name for layer in lay.find(found, "Albedo")] == ["albedo.RGB"]
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("object_id.RGB", "id"),
+        ("materialID", "id"),
+        ("crypto00.foo.RGBA", "cryptomatte"),
+        ("sceneDepth.Combined", "depth"),
+        ("car_matte.beauty", "id"),
+        ("hair-mask.RGB", "id"),
+        ("shading_normal.left.RGB", "normal"),
+        ("worldPos.RGBA", "position"),
+        ("motion_screen.RGB", "motion"),
+        # Words that only hold the letters of one.
+        ("solid", "light"),
+        ("grid.RGB", "light"),
+        ("emotion", "light"),
+        ("composition.RGBA", "light"),
+        ("beauty.RGBA", "beauty"),
+    ],
+)
+def test_a_name_that_says_data_is_no_light_whatever_its_suffix(name: str, role: str) -> None:
+    assert lay.role_of(name, ("R", "G", "B")) == role
 
 
 def test_every_channel_is_in_one_layer(tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ class Metadata:
         private: what only the format it came from understands (PNG chunks, TIFF tags), keyed by
             that format's name; a writer of another format ignores it. Under "dropped": short
             phrases for what the reader itself had to leave behind.
+        cicp: primaries and transfer curve by their numbers in ITU-T H.273 where the file says them
+            so, or None: sRGB. A profile goes before them.
+        bits: how many bits of a sample the file used, where fewer than the dtype has (10 or 12), or
+            None. Samples span the whole dtype all the same.
     """
 
     icc: bytes | None = None
@@ -27,6 +31,8 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     private: dict[str, Any] = field(default_factory=dict)
+    cicp: tuple[int, int] | None = None
+    bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Image:
         alpha: (pages, H, W) of the same dtype, or None. Never denoised.
         meta: metadata to hand on.
         name: how messages call this image.
-        format: the format it was read from: png, jpeg, tiff, webp or bmp.
+        format: the format it was read from, one of `mdn.io.FORMATS`.
     """
 
     pixels: np.ndarray

@@ -1,4 +1,4 @@
-"""Photo files in and out: PNG, JPEG, TIFF, WebP and BMP.
+"""Photo files in and out: PNG, JPEG, TIFF, WebP, BMP, JPEG XL, AVIF and HEIC.
 
 What a file holds beside its pixels comes along: alpha bit for bit, depth, ICC profile, EXIF, XMP,
 resolution, and what only its own format knows.
@@ -16,7 +16,7 @@ from mdn.image import Image
 from mdn.io import convert
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED, Format, quiet
-from mdn.io.photo import bmp, exif, jpeg, png, webp
+from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, png, webp
 from mdn.io.tiff import read as tiff
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 FORMATS: dict[str, Format] = {
-    form.name: form for form in (png.FORMAT, jpeg.FORMAT, tiff.FORMAT, webp.FORMAT, bmp.FORMAT)
+    module.FORMAT.name: module.FORMAT for module in (png, jpeg, tiff, webp, bmp, jxl, avif, heic)
 }
 SUFFIXES: frozenset[str] = frozenset(
     suffix for form in FORMATS.values() for suffix in form.suffixes
@@ -44,16 +44,10 @@ EXR_MAGIC = b"v/1\x01"
 # Pictures that people will try, told by how they start, so that the message can name them.
 _FOREIGN = (
     (0, b"GIF8", "a GIF"),
-    (4, b"ftypheic", "a HEIC picture"),
-    (4, b"ftypheix", "a HEIC picture"),
-    (4, b"ftypmif1", "a HEIF picture"),
-    (4, b"ftypavi", "an AVIF picture"),
     (4, b"ftypcrx", "a raw camera picture"),
     (0, b"FUJIFILM", "a raw camera picture"),
     (0, b"IIU\0", "a raw camera picture"),
     (0, b"8BPS", "a Photoshop document"),
-    (0, b"\xff\x0a", "a JPEG XL picture"),
-    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (0, b"%PDF", "a PDF document"),
 )
@@ -99,7 +93,8 @@ def write_image(
         target: the file, replaced by one rename; or None to get the content back.
         format: one of `FORMATS`; by default told by the target's suffix, without a target the
             image's own.
-        quality: 1 to 100, for JPEG and lossy WebP. At 90 and above JPEG keeps full chroma.
+        quality: 1 to 100, for JPEG and the lossy kinds of WebP, JPEG XL, AVIF and HEIC. At 90 and
+            above JPEG, AVIF and HEIC keep full chroma.
 
     Returns:
         The content if `target` is None, else None.

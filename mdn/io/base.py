@@ -35,9 +35,10 @@ class Format:
         depths: the dtypes it stores.
         alpha, pages: whether it stores an alpha plane, several pages.
         gray, gray_alpha: whether it stores one channel, and one channel beside an alpha plane.
-        holds: which of "icc", "exif", "xmp", "dpi" it stores.
+        holds: which of "icc", "exif", "xmp", "dpi", "cicp" it stores.
         max_side: most pixels along one side.
         max_block: most bytes in one metadata block, or None.
+        max_bits: most bits of an integer sample.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Format:
     holds: frozenset[str]
     max_side: int
     max_block: int | None = None
+    max_bits: int = 16
 
 
 def check_size(
@@ -82,6 +84,18 @@ def split_alpha(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     if samples in (1, 3):
         return np.ascontiguousarray(array), None
     return np.ascontiguousarray(array[..., :-1]), np.ascontiguousarray(array[..., -1])
+
+
+def from_bits(array: np.ndarray, bits: int) -> np.ndarray:
+    """Samples of 0 to 2**bits - 1 -> the same over the whole range of their dtype."""
+    top, used = np.iinfo(array.dtype).max, 2**bits - 1
+    return ((array.astype(np.uint32) * top + used // 2) // used).astype(array.dtype)
+
+
+def to_bits(array: np.ndarray, bits: int) -> np.ndarray:
+    """The way back from `from_bits`, rounded."""
+    top, used = np.iinfo(array.dtype).max, 2**bits - 1
+    return ((array.astype(np.uint32) * used + top // 2) // top).astype(array.dtype)
 
 
 def with_alpha(image: Image) -> np.ndarray:

@@ -10,7 +10,9 @@ import numpy as np
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import Format
+from mdn.io.colour import Cicp, profile
 from mdn.io.photo.jpeg import MAX_BLOCK
+from mdn.io.photo.jxl_header import can_name
 from mdn.io.photo.png import COLOUR_CHUNKS, TEXT_CHUNKS
 from mdn.io.tiff.layout import ASSOCIATED, TiffLayout
 
@@ -29,12 +31,17 @@ def losses(image: Image, form: Format) -> list[str]:
     lost = []
     depth = str(image.pixels.dtype)
     if depth not in form.depths:
-        lost.append("16-bit depth" if depth == "uint16" else _float_loss(image, form))
+        own = f"{image.meta.bits or 16}-bit depth"
+        lost.append(own if depth == "uint16" else _float_loss(image, form))
+    elif depth == "uint16" and (image.meta.bits or 16) > form.max_bits:
+        lost.append(f"{image.meta.bits or 16}-bit depth (stored as {form.max_bits}-bit)")
     if image.alpha is not None and not form.alpha:
         lost.append("alpha")
     if _must_expand(image, form):
         lost.append("single gray channel (stored as RGB)")
     lost += [_SPOKEN[field] for field in _SPOKEN if _is_lost(image.meta, field, form)]
+    if _colours_lost(image, form):
+        lost.append(f"colour space {Cicp(*(image.meta.cicp or ()))}")
     return lost + _private_losses(image, form)
 
 
@@ -53,6 +60,8 @@ def fit(image: Image, form: Format) -> Image:
     if _must_expand(image, form):
         pixels = np.repeat(pixels, 3, axis=-1)
     lost: dict[str, Any] = {field: None for field in _SPOKEN if _is_lost(meta, field, form)}
+    if _needs_profile(image, form):
+        lost["icc"] = _profile_for(image)
     return replace(image, pixels=pixels, alpha=alpha, meta=replace(meta, **lost))
 
 
@@ -115,6 +124,31 @@ def _is_lost(meta: Metadata, field: str, form: Format) -> bool:
     return small and len(value) + _PREFIX[field] > MAX_BLOCK
 
 
+def _needs_profile(image: Image, form: Format) -> bool:
+    """Whether the colours are told by number, which a format cannot store, and are not sRGB's."""
+    meta = image.meta
+    if meta.icc or meta.cicp is None or "cicp" in form.holds or "icc" not in form.holds:
+        return False
+    return not Cicp(*meta.cicp).plain
+
+
+def _profile_for(image: Image) -> bytes | None:
+    if image.meta.cicp is None or image.pixels.shape[-1] == 1:
+        return None
+    return profile(Cicp(*image.meta.cicp))
+
+
+def _colours_lost(image: Image, form: Format) -> bool:
+    meta = image.meta
+    if meta.icc or meta.cicp is None or Cicp(*meta.cicp).plain:
+        return False
+    if form.name == "jxl":
+        return not can_name(Cicp(*meta.cicp))
+    if "cicp" in form.holds:
+        return False
+    return not _needs_profile(image, form) or _profile_for(image) is None
+
+
 def _float_loss(image: Image, form: Format) -> str:
     outside = np.count_nonzero((image.pixels < 0) | (image.pixels > 1))
     bits = 16 if "uint16" in form.depths else 8
@@ -129,7 +163,7 @@ def _private_losses(image: Image, form: Format) -> list[str]:
         lost += ["PNG text"] if kinds & TEXT_CHUNKS else []
         # Without them a picture counts as sRGB, so nothing is lost where they only say that.
         said = kinds & COLOUR_CHUNKS
-        if said and (b"cICP" in said or not (b"sRGB" in said or image.meta.icc)):
+        if said and not (b"sRGB" in said or image.meta.icc or image.meta.cicp):
             lost.append("PNG colour space")
     if form.name != "jpeg" and private.get("jpeg"):
         lost.append("JPEG comment and IPTC")

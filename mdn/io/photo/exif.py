@@ -30,6 +30,7 @@ DESCRIPTIVE = frozenset(
 
 _TYPE_SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_SIZE |= {16: 8, 17: 8, 18: 8}
+_ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)[2-8]")
 _MAX_VALUE = 2**26  # a genuine tag is far below; bounds what a damaged one can claim
 
 
@@ -161,19 +162,30 @@ def upright(image: Image) -> Image:
     their internal offsets included, stays as it was.
     """
     turn = orientation(image.meta.exif)
-    if turn == 1 or image.meta.exif is None:
+    if turn == 1:
         return image
-    sideways = turn >= 5
-    dpi = image.meta.dpi[::-1] if image.meta.dpi and sideways else image.meta.dpi
-    meta = replace(
-        image.meta,
-        exif=_set_upright(image.meta.exif, sideways),
-        xmp=image.meta.xmp
-        and re.sub(rb"(tiff:Orientation(?:=[\"']|>)\s*)[2-8]", rb"\g<1>1", image.meta.xmp),
-        dpi=dpi,
-    )
+    dpi = image.meta.dpi[::-1] if image.meta.dpi and turn >= 5 else image.meta.dpi
+    block, xmp = set_upright(image.meta.exif, image.meta.xmp, turn)
+    meta = replace(image.meta, exif=block, xmp=xmp, dpi=dpi)
     alpha = None if image.alpha is None else turned(image.alpha, turn)
     return replace(image, pixels=turned(image.pixels, turn), alpha=alpha, meta=meta)
+
+
+def set_upright(
+    block: bytes | None, xmp: bytes | None, turn: int
+) -> tuple[bytes | None, bytes | None]:
+    """An EXIF block and an XMP packet of a picture that has been turned by now.
+
+    Formats whose own header turns the picture (JPEG XL, AVIF, HEIC) leave an orientation in EXIF
+    that must not be followed a second time.
+
+    Args:
+        block, xmp: each may be None.
+        turn: the orientation that the pixels were stored under, 1 to 8.
+    """
+    if block and orientation(block) != 1:
+        block = _set_upright(block, turn >= 5)
+    return block, xmp and _ORIENTATION_IN_XMP.sub(rb"\g<1>1", xmp)
 
 
 def turned(array: np.ndarray, orientation: int) -> np.ndarray:

@@ -19,12 +19,15 @@ from PIL import JpegImagePlugin
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import DAMAGED, Format, check_size, pillow_encoded, split_alpha, with_alpha
+from mdn.io.photo.exif import Entry, parse
 
 MAX_BLOCK = 65533  # bytes in one segment, its length field excluded
 
 _EXIF = b"Exif\0\0"
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _MULTI_PICTURE = b"MPF\0"
+_MP_ENTRIES, _MP_ENTRY = 0xB002, 16  # the tag that lists the pictures, and bytes for each
+_MP_VIEWS = (0x020001, 0x020002, 0x020003)  # of a panorama, of a stereo pair, from several angles
 _COM, _APP1, _APP2, _APP13, _SOS, _EOI = 0xFE, 0xE1, 0xE2, 0xED, 0xDA, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
@@ -51,6 +54,7 @@ class Segments:
     end: int = 0
     kept: list[tuple[int, bytes]] = field(default_factory=list)
     pictures: bool = False
+    views: int = 0
 
 
 def decode(data: bytes, name: str) -> Image:
@@ -119,10 +123,28 @@ def _note(outline: Segments, marker: int, body: bytes) -> None:
         outline.kept.append((marker, body))
     elif marker == _APP2 and body.startswith(_MULTI_PICTURE):
         outline.pictures = True
+        outline.views = max(outline.views, _views(body.removeprefix(_MULTI_PICTURE)))
+
+
+def _views(index: bytes) -> int:
+    """How many views of one scene a multi-picture file holds (CIPA DC-007, table 4): MPO.
+
+    Previews and gain maps, which phones put behind the picture, are none.
+    """
+    layout, directory = parse(index)
+    entries = directory.get(_MP_ENTRIES)
+    if not isinstance(entries, Entry):
+        return 0
+    numbers = np.frombuffer(entries.value[: len(entries.value) // 4 * 4], layout.order + "u4")
+    kinds = [int(number) & 0xFFFFFF for number in numbers[:: _MP_ENTRY // 4]]
+    return sum(kind in _MP_VIEWS for kind in kinds)
 
 
 def _check(outline: Segments, size: int, name: str) -> None:
     check_size(name, outline.height, outline.width, outline.components)
+    if outline.views > 1:
+        problem = f"is an MPO of {outline.views} views of one scene"
+        raise FileError(name, problem, "save the one you want as JPEG")
     if outline.components == 4:
         raise FileError(name, "is a CMYK JPEG, which mdn does not read", "convert it to RGB first")
     if outline.components not in (1, 3):

@@ -16,6 +16,7 @@ import numpy as np
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import DAMAGED, Format, check_size, split_alpha, with_alpha
+from mdn.io.colour import Cicp
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEY = b"XML:com.adobe.xmp"
@@ -23,6 +24,7 @@ METRES_PER_INCH = 0.0254
 
 TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 COLOUR_CHUNKS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
+_RGB_FULL = b"\0\1"  # what cICP says of samples that are RGB and use the whole range
 
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -95,7 +97,7 @@ def _check(chunks: list[Chunk], name: str) -> None:
 
 
 def _metadata(chunks: list[Chunk]) -> Metadata:
-    icc = exif = xmp = dpi = None
+    icc = exif = xmp = dpi = cicp = None
     private: list[Chunk] = []
     for kind, body in chunks:
         if kind == b"iCCP":
@@ -107,13 +109,17 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
         elif kind == b"pHYs" and len(body) == 9 and body[8] == 1:
             across, down = struct.unpack_from(">II", body)
             dpi = (across * METRES_PER_INCH, down * METRES_PER_INCH) if across and down else None
+        elif kind == b"cICP" and len(body) == 4 and body[2:] == _RGB_FULL:
+            cicp = (body[0], body[1])
         elif kind in TEXT_CHUNKS | COLOUR_CHUNKS or kind == b"pHYs":
             private.append(Chunk(kind, body))
-    return Metadata(icc, exif, xmp, dpi, {"png": tuple(private)} if private else {})
+    return Metadata(icc, exif, xmp, dpi, {"png": tuple(private)} if private else {}, cicp)
 
 
 def _extra_chunks(meta: Metadata) -> list[Chunk]:
     chunks = list(meta.private.get("png", ()))
+    if meta.cicp and not Cicp(*meta.cicp).unsaid:
+        chunks.insert(0, Chunk(b"cICP", bytes(meta.cicp) + _RGB_FULL))
     if meta.icc:
         chunks.append(Chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(meta.icc)))
     if meta.exif:
@@ -168,6 +174,6 @@ FORMAT = Format(
     gray=True,
     gray_alpha=True,
     pages=False,
-    holds=frozenset({"icc", "exif", "xmp", "dpi"}),
+    holds=frozenset({"icc", "exif", "xmp", "dpi", "cicp"}),
     max_side=1_000_000,  # libpng's own limit
 )

@@ -113,6 +113,19 @@ def test_a_further_picture_is_reported() -> None:
     assert io.losses(image, "jpeg") == ["further pictures in the file"]
 
 
+def test_a_stereo_pair_is_refused_by_name() -> None:
+    stream = streams.BytesIO()
+    frames = [Pillow.fromarray(picture(16, 16, 3, seed=seed)) for seed in (1, 2)]
+    frames[0].save(stream, "MPO", save_all=True, append_images=frames[1:])
+    data = bytearray(stream.getvalue())
+    entry = data.index(struct.pack("<HHI", 0xB002, 7, 32))
+    index = data.index(b"MPF\0") + 4 + struct.unpack_from("<I", data, entry + 8)[0]
+    for at in (index, index + 16):
+        struct.pack_into("<I", data, at, 0x020002)
+    with pytest.raises(FileError, match="is an MPO of 2 views of one scene; save the one"):
+        io.read_image(bytes(data), name="pair.mpo")
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_cut_files_are_errors(progressive: bool, capfd: pytest.CaptureFixture[str]) -> None:
     data = encoded(PHOTO, "JPEG", quality=90, progressive=progressive, exif=b"Exif\0\0" + exif())

@@ -1,0 +1,177 @@
+"""HEIC: HEVC in HEIF, lossy and lossless, 8, 10 and 12 bits (ISO/IEC 23008-12).
+
+Everything goes through pillow-heif, which is an extra: its codecs weigh some 10 MB, and HEVC is
+patented in places.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+
+from mdn.errors import FileError
+from mdn.image import Image, Metadata
+from mdn.io.base import Format, check_size, from_bits, split_alpha, to_bits, with_alpha
+from mdn.io.colour import BT709, BT2020, SRGB, UNSPECIFIED, Cicp
+from mdn.io.photo import boxes
+from mdn.io.photo.exif import set_upright
+
+_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_NOT_HEVC = frozenset({b"avif", b"avis", b"crx "})
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_IDENTITY, _BT601, _BT2020 = 0, 6, 9  # matrices from RGB to what is stored
+_LOSSLESS = -1
+# How bright the picture is, the display it was made on, and the room it was seen in.
+_LIGHT = (
+    "content_light_level",
+    "mastering_display_colour_volume",
+    "ambient_viewing_environment",
+    "nominal_diffuse_white_luminance",
+)
+
+
+def decode(data: bytes, name: str) -> Image:
+    """Read a still HEIC. The picture comes upright, since its own header says how.
+
+    Raises:
+        FileError: pillow-heif is not installed; several pictures, or a film.
+    """
+    heif = _library(name)
+    if boxes.find(data, b"moov") is not None:
+        raise FileError(name, "is a film of HEIC pictures", "save the frame you want on its own")
+    height, width = _largest(data)
+    if not height * width:
+        raise ValueError("no picture in it")
+    check_size(name, height, width, 4)
+    # Samples come as stored, 0 to 1023 for 10 bits: the library's own way to 16 only shifts them.
+    file = heif.HeifFile(io.BytesIO(data), convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    if len(file) > 1:
+        raise FileError(
+            name, f"is a HEIC of {len(file)} pictures", "save the one you want on its own"
+        )
+    picture = file[0]
+    info = picture.info
+    check_size(name, picture.size[1], picture.size[0], 4)
+    array = np.asarray(picture)
+    array = array[..., None] if array.ndim == 2 else array
+    bits = int(info["bit_depth"])
+    if array.dtype == np.uint16:
+        array = from_bits(array, bits)
+    pixels, alpha = split_alpha(array[None])
+    # Its own header has turned the pixels, whatever EXIF says.
+    exif, xmp = set_upright(_exif(info.get("exif")), info.get("xmp"), _turn(picture))
+    colour, lossless = _colours(info.get("nclx_profile"))
+    private: dict[str, Any] = {
+        "heic": {"lossless": lossless, "light": {k: info[k] for k in _LIGHT if k in info}}
+    }
+    beside = _left_behind(info)
+    if beside:
+        private["dropped"] = beside
+    depth = bits if bits > 8 else None
+    meta = Metadata(info.get("icc_profile"), exif, xmp or None, None, private, colour, depth)
+    return Image(pixels, alpha, meta, name, "heic")
+
+
+def encode(image: Image, quality: int) -> bytes:
+    """Write a HEIC: lossless if the picture came from a lossless one, else of that quality."""
+    heif = _library(image.name)
+    meta, array = image.meta, np.ascontiguousarray(with_alpha(image))
+    own = meta.private.get("heic", {})
+    lossless = own.get("lossless", False) or quality == 100
+    channels = 1 if array.ndim == 2 else array.shape[-1]
+    mode, bits = _MODES[channels], 8
+    if array.dtype == np.uint16:
+        bits = 10 if (meta.bits or 12) <= 10 else 12
+        mode, array = f"{mode};{bits}", to_bits(array, bits)
+    colour = Cicp(*meta.cicp) if meta.cicp else Cicp(BT709, SRGB)
+    colour = Cicp(UNSPECIFIED, UNSPECIFIED) if meta.icc else colour
+    matrix = _BT2020 if colour.primaries == BT2020 else _BT601
+    options: dict[str, Any] = {
+        "quality": _LOSSLESS if lossless else min(quality, 99),
+        "chroma": 444 if lossless or quality >= 90 else 420,
+        "bit_depth": bits,
+        "color_primaries": colour.primaries,
+        "transfer_characteristics": colour.transfer,
+        "matrix_coefficients": _IDENTITY if lossless else matrix,
+        "full_range_flag": 1,
+        "icc_profile": meta.icc,
+        "exif": meta.exif,
+        "xmp": meta.xmp,
+        **own.get("light", {}),
+    }
+    stream = io.BytesIO()
+    height, width = array.shape[:2]
+    given = {key: value for key, value in options.items() if value is not None}
+    heif.encode(mode, (width, height), array.tobytes(), stream, **given)
+    return stream.getvalue()
+
+
+def _library(name: str) -> Any:
+    try:
+        import pillow_heif
+    except ImportError:
+        remedy = "install it: pip install 'mdn[heif]'"
+        raise FileError(name, "is HEIC, which needs pillow-heif", remedy) from None
+    return pillow_heif
+
+
+def _largest(data: bytes) -> tuple[int, int]:
+    """Height and width of the largest picture that the file claims to hold."""
+    meta = boxes.find(data, b"meta")
+    found = [(0, 0)]
+    for kind in (b"iprp", b"ipco"):
+        meta = meta and boxes.find(data, kind, meta.start + 4 * (kind == b"iprp"), meta.stop)
+    for each in boxes.walk(data, meta.start, meta.stop) if meta else ():
+        if each.kind == b"ispe" and each.stop - each.start >= 12:
+            width, height = struct.unpack_from(">II", data, each.start + 4)
+            found.append((height, width))
+    return max(found, key=lambda size: size[0] * size[1])
+
+
+def _exif(block: bytes | None) -> bytes | None:
+    return block.removeprefix(b"Exif\0\0") if block else None
+
+
+def _turn(picture: Any) -> int:
+    """5, an orientation that exchanges the sides, where the library has done so; else 1."""
+    quarters = [each[1] for each in picture._c_image.transformations if each[0] == "irot"]
+    return 5 if sum(quarters) // 90 % 2 else 1
+
+
+def _colours(nclx: dict[str, Any] | None) -> tuple[tuple[int, int] | None, bool]:
+    """Colours by number, and whether the samples are stored without loss."""
+    if not nclx:
+        return None, False
+    colour = int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])
+    unsaid = colour == (UNSPECIFIED, UNSPECIFIED)
+    return None if unsaid else colour, int(nclx["matrix_coefficients"]) == _IDENTITY
+
+
+def _left_behind(info: dict[str, Any]) -> tuple[str, ...]:
+    """What a phone stores beside the picture and is not handed on."""
+    beside = ["depth map"] if info.get("depth_images") else []
+    for kind in info.get("aux", {}):
+        beside.append("HDR gain map" if "hdrgainmap" in kind.lower() else "auxiliary picture")
+    return tuple(dict.fromkeys(beside))
+
+
+FORMAT = Format(
+    name="heic",
+    suffixes=(".heic", ".heif", ".hif"),
+    recognises=lambda data: (
+        bool(_BRANDS & boxes.brands(data)) and not _NOT_HEVC & boxes.brands(data)
+    ),
+    decode=decode,
+    encode=encode,
+    depths=("uint8", "uint16"),
+    alpha=True,
+    gray=True,
+    gray_alpha=False,
+    pages=False,
+    holds=frozenset({"icc", "exif", "xmp", "cicp"}),
+    max_side=16384,
+    max_bits=12,
+)

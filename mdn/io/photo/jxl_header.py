@@ -1,0 +1,285 @@
+"""The header of a JPEG XL codestream: what decoders need it for, and what Python's do not tell.
+
+Bits are read from the lowest up (ISO/IEC 18181-1, annexes A and D). The encoder at hand writes sRGB
+or linear light and knows nothing else; since it stores lossless samples as they are, naming their
+true colours is a matter of these bits alone: see `recoloured`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mdn.io.colour import BT709, BT2020, HLG, P3, PQ, SRGB, UNSPECIFIED, Cicp
+from mdn.io.photo.jxl_icc import icc_bits
+
+MAGIC = b"\xff\x0a"
+GRAY = 1
+ALPHA, BLACK = 0, 4  # types of extra channels
+
+_SIZE = ((0, 9), (0, 13), (0, 18), (0, 30))
+_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+_ENUM = ((0, 0), (1, 0), (2, 4), (18, 6))
+_XY = ((0, 19), (524288, 19), (1048576, 20), (2097152, 21))
+_D65, _CUSTOM = 1, 2
+_PRIMARIES = {1: BT709, 9: BT2020, 11: P3}
+_TRANSFERS = {1: 1, 2: UNSPECIFIED, 8: 8, 13: SRGB, 16: PQ, 18: HLG}
+_PEAK = {PQ: 0x70E2, HLG: 0x63D0}  # candelas that full signal stands for, as half floats
+
+
+@dataclass
+class JxlHeader:
+    """What the header says.
+
+    Attributes:
+        height, width: pixels as shown, unturned.
+        bits: of a sample; floating: whether it is a floating-point number.
+        colours: 1 or 3 channels.
+        extra: types of the further channels.
+        orientation: 1 to 8, as in EXIF.
+        animated: whether there may be several frames.
+        xyb: whether colours are stored as perceived, which only lossy coding does.
+        icc: whether an ICC profile says what the colours are.
+        colour: what they are otherwise, or None where no number stands for it.
+    """
+
+    height: int = 0
+    width: int = 0
+    bits: int = 8
+    floating: bool = False
+    colours: int = 3
+    extra: tuple[int, ...] = ()
+    orientation: int = 1
+    animated: bool = False
+    xyb: bool = True
+    icc: bool = False
+    colour: Cicp | None = field(default_factory=lambda: Cicp(BT709, SRGB))
+
+
+class Bits:
+    """Reads a codestream bit by bit. Raises ValueError at its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "little")
+        self._length = 8 * len(data)
+        self.at = 0
+
+    def take(self, count: int) -> int:
+        """The next bits, as a number."""
+        if self.at + count > self._length:
+            raise ValueError("the header is cut short")
+        found = self._value >> self.at & (1 << count) - 1
+        self.at += count
+        return found
+
+    def choose(self, kinds: tuple[tuple[int, int], ...]) -> int:
+        """A number in one of four (offset, bits) kinds."""
+        offset, count = kinds[self.take(2)]
+        return offset + self.take(count)
+
+    def between(self, start: int, stop: int) -> int:
+        """The bits of a stretch that was read already."""
+        return self._value >> start & (1 << stop - start) - 1
+
+
+def read_header(codestream: bytes) -> JxlHeader:
+    """The header of a codestream. Raises ValueError: it is cut short, or is none."""
+    return _read(Bits(codestream[:_LONGEST]))[0]
+
+
+_LONGEST = 2**16  # bytes; headers have a few dozen, names of extra channels aside
+
+
+def recoloured(codestream: bytes, colour: Cicp | None, icc: bytes | None) -> bytes:
+    """A codestream of lossless samples, under other colours.
+
+    Args:
+        codestream: from an encoder, with a header of its own, not yet with a profile.
+        colour: what the samples are where no profile says it; None for sRGB.
+        icc: a profile, which goes before.
+    """
+    bits = Bits(codestream[:_LONGEST])
+    header, places = _read(bits)
+    if header.xyb or header.icc:
+        raise ValueError("only lossless samples without a profile can be given other colours")
+    peak = None if icc or colour is None else _PEAK.get(colour.transfer)
+    out = _Out()
+    out.copy(bits, 16, places.metadata)
+    out.put(0, 1)  # not all as usual
+    out.put(1 if peak or places.extra_fields else 0, 1)
+    if places.extra_fields:
+        out.copy(bits, places.extra_fields, places.depth)
+    elif peak:
+        out.put(0, 6)  # upright, no intrinsic size, no preview, no animation
+    out.copy(bits, places.depth, places.colour)
+    _put_colour(out, header.colours, colour or Cicp(BT709, SRGB), icc)
+    if peak:
+        out.put(0, 1)
+        out.put(peak, 16)
+        out.put(0, 16 + 1 + 16)
+    elif places.extra_fields:
+        out.put(1, 1)  # tone mapping as usual
+    out.put(0, 2)  # no extensions
+    out.put(1, 1)  # colour transforms as usual
+    if icc:
+        out.extend(icc_bits(icc))
+    return MAGIC + out.bytes() + codestream[(places.end + 7) // 8 :]
+
+
+@dataclass
+class _Places:
+    """Where parts of the header begin, in bits. `extra_fields`: 0 where there are none."""
+
+    metadata: int = 0
+    extra_fields: int = 0
+    depth: int = 0
+    colour: int = 0
+    end: int = 0
+
+
+class _Out:
+    """Collects bits, the lowest first."""
+
+    def __init__(self) -> None:
+        self._value, self._length = 0, 0
+
+    def put(self, value: int, count: int) -> None:
+        self._value |= value << self._length
+        self._length += count
+
+    def copy(self, bits: Bits, start: int, stop: int) -> None:
+        self.put(bits.between(start, stop), stop - start)
+
+    def extend(self, pairs: list[tuple[int, int]]) -> None:
+        for value, count in pairs:
+            self.put(value, count)
+
+    def bytes(self) -> bytes:
+        return self._value.to_bytes((self._length + 7) // 8, "little")
+
+
+def _read(bits: Bits) -> tuple[JxlHeader, _Places]:
+    if bits.take(16) != int.from_bytes(MAGIC, "little"):
+        raise ValueError("no codestream")
+    header, places = JxlHeader(), _Places()
+    header.height, header.width = _size(bits)
+    places.metadata = bits.at
+    usual = bits.take(1)
+    extra_fields = not usual and bool(bits.take(1))
+    if extra_fields:
+        places.extra_fields = bits.at
+        header.orientation = bits.take(3) + 1
+        if bits.take(1):  # intrinsic size
+            _size(bits)
+        if bits.take(1):
+            raise ValueError("a preview within, which is not supported")
+        header.animated = bool(bits.take(1))
+        if header.animated:  # no more is needed of it
+            return header, places
+    places.depth = bits.at
+    if not usual:
+        header.floating, header.bits = _depth(bits)
+        bits.take(1)  # whether 16-bit buffers suffice
+        count = bits.choose(((0, 0), (1, 0), (2, 4), (1, 12)))
+        header.extra = tuple(_extra_channel(bits) for _ in range(count))
+        header.xyb = bool(bits.take(1))
+        places.colour = bits.at
+        _read_colour(bits, header)
+        if extra_fields and not bits.take(1):
+            bits.take(16 + 16 + 1 + 16)  # tone mapping
+        if bits.take(2):
+            raise ValueError("extensions, which are not supported")
+    places.end = bits.at + 1
+    if not bits.take(1) and not header.xyb:
+        raise ValueError("colour transforms without XYB")
+    return header, places
+
+
+def _size(bits: Bits) -> tuple[int, int]:
+    small = bits.take(1)
+    height = 8 * (bits.take(5) + 1) if small else 1 + bits.choose(_SIZE)
+    ratio = bits.take(3)
+    if ratio:
+        across, down = _RATIOS[ratio - 1]
+        return height, height * across // down
+    return height, 8 * (bits.take(5) + 1) if small else 1 + bits.choose(_SIZE)
+
+
+def _depth(bits: Bits) -> tuple[bool, int]:
+    if bits.take(1):
+        found = bits.choose(((32, 0), (16, 0), (24, 0), (1, 6)))
+        bits.take(4)  # bits of the exponent
+        return True, found
+    return False, bits.choose(((8, 0), (10, 0), (12, 0), (1, 6)))
+
+
+def _extra_channel(bits: Bits) -> int:
+    if bits.take(1):
+        return ALPHA
+    kind = bits.choose(_ENUM)
+    _depth(bits)
+    bits.choose(((0, 0), (3, 0), (4, 0), (1, 3)))  # how much smaller it is
+    for _ in range(bits.choose(((0, 0), (0, 4), (16, 5), (48, 10)))):
+        bits.take(8)  # its name
+    if kind == ALPHA:
+        bits.take(1)  # premultiplied
+    elif kind == 2:  # a spot colour
+        bits.take(4 * 16)
+    elif kind == 5:  # of a mosaic
+        bits.choose(((1, 0), (0, 2), (3, 4), (19, 8)))
+    return kind
+
+
+def _read_colour(bits: Bits, header: JxlHeader) -> None:
+    if bits.take(1):
+        return
+    header.icc = bool(bits.take(1))
+    space = bits.choose(_ENUM)
+    header.colours = 1 if space == GRAY else 3
+    header.colour = None
+    if header.icc:
+        return
+    if space > GRAY:
+        raise ValueError("colours of an unknown space")
+    white = bits.choose(_ENUM)
+    if white == _CUSTOM:
+        _ = [bits.choose(_XY) for _ in range(2)]
+    primaries = 1
+    if space != GRAY:
+        primaries = bits.choose(_ENUM)
+        if primaries == _CUSTOM:
+            _ = [bits.choose(_XY) for _ in range(6)]
+    gamma = bits.take(1)
+    transfer = bits.take(24) if gamma else bits.choose(_ENUM)
+    bits.choose(_ENUM)  # rendering intent
+    if white == _D65 and primaries in _PRIMARIES and not gamma and transfer in _TRANSFERS:
+        header.colour = Cicp(_PRIMARIES[primaries], _TRANSFERS[transfer])
+
+
+def _put_colour(out: _Out, colours: int, colour: Cicp, icc: bytes | None) -> None:
+    out.put(0, 1)  # not sRGB as usual
+    out.put(1 if icc else 0, 1)
+    _put_enum(out, GRAY if colours == 1 else 0)
+    if icc:
+        return
+    _put_enum(out, _D65)
+    if colours != 1:
+        _put_enum(out, {number: kind for kind, number in _PRIMARIES.items()}[colour.primaries])
+    out.put(0, 1)  # a named curve, not a power
+    _put_enum(out, {number: kind for kind, number in _TRANSFERS.items()}[colour.transfer])
+    _put_enum(out, 0)  # perceptual
+
+
+def _put_enum(out: _Out, value: int) -> None:
+    if value < 2:
+        out.put(value, 2)
+    elif value < 18:
+        out.put(2, 2)
+        out.put(value - 2, 4)
+    else:
+        out.put(3, 2)
+        out.put(value - 18, 6)
+
+
+def can_name(colour: Cicp) -> bool:
+    """Whether the header has a number for these colours."""
+    return colour.primaries in _PRIMARIES.values() and colour.transfer in _TRANSFERS.values()

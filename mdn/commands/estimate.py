@@ -71,17 +71,8 @@ def run(settings: Settings, report: Report) -> BatchResult:
         pages = image.pixels
         if len(pages) > 1:
             report.note(job, f"the noise of the first of {len(pages)} pages is shown")
-        if not np.isfinite(pages[0]).all():
-            raise FileError(job.name, "holds NaN or infinite samples", "repair it first")
-        black, white = _range(pages[0])
-        scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
-        page = pages[0].astype(np.float64)
-        banding = destripe.find(page, scale)
-        sample = look(page, scale, banding)
-        # A photograph's texture may pass for noise; what was measured is no photograph.
-        shown = (black, white) == (0.0, Display(pages[0].dtype).white)
-        seen[job.name], asked = metered.settled(sample) if shown else (see(sample), False)
-        return describe(image) | facts(seen[job.name], black, white, banding, asked)
+        seen[job.name], found = of_page(pages[0], job.name)
+        return describe(image) | found
 
     result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
     if settings.plot is not None and seen:
@@ -89,6 +80,25 @@ def run(settings: Settings, report: Report) -> BatchResult:
         assert png is not None
         write_bytes(settings.plot, png)
     return result
+
+
+def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, object]]:
+    """The noise of a page (H, W, C) as stored: the estimate, and `facts` of it.
+
+    Raises:
+        FileError: it holds samples that are not finite; `name` is what the message calls it.
+    """
+    if not np.isfinite(stored).all():
+        raise FileError(name, "holds NaN or infinite samples", "repair it first")
+    black, white = _range(stored)
+    scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
+    page = stored.astype(np.float64)
+    banding = destripe.find(page, scale)
+    sample = look(page, scale, banding)
+    # A photograph's texture may pass for noise; what was measured is no photograph.
+    shown = (black, white) == (0.0, Display(stored.dtype).white)
+    seen, asked = metered.settled(sample) if shown else (see(sample), False)
+    return seen, facts(seen, black, white, banding, asked)
 
 
 def _check_plot(plot: Path, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import OpenEXR
@@ -14,7 +15,7 @@ from PIL import Image
 
 from tests.cli.cli_tools import Run
 from tests.cli.conftest import run as run
-from tests.docs.pages import PAGES, lines
+from tests.docs.pages import PAGES, blocks, lines
 
 SIDE = 24
 PHOTOS = ("photo.jpg", "big.jpg", "photo.png", "a.png", "nuclei.png", "noisy.png")
@@ -86,3 +87,15 @@ def test_it_works_as_printed(run: Run, pictures: Path, tmp_path: Path, text: str
 def test_the_examples_of_the_readme_are_among_them() -> None:
     readme = [line.text for line in lines(PAGES[0]) if line.text.startswith("mdn denoise")]
     assert len([text for text in readme if text.split(" #")[0].strip() in COMMANDS]) >= 5
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=str)
+def test_python_works_as_printed(
+    page: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page, "python"):
+        names: dict[str, Any] = {}
+        exec(compile(block, page.name, "exec"), names)
+        assert "clean" not in names or np.all(np.isfinite(names["clean"]))

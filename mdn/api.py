@@ -1,0 +1,315 @@
+"""The Python face: `mdn.denoise`, `mdn.estimate_noise` and `mdn.load_model`.
+
+They do with arrays what the command line does with files, and raise the errors of `mdn.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mdn import arrays
+from mdn.commands import denoise as command
+from mdn.commands import estimate
+from mdn.commands.denoiser import Denoiser
+from mdn.errors import UsageError
+from mdn.stacks import stack_job
+
+Picture = np.ndarray | str | os.PathLike[str]
+
+ENCODINGS = ("auto", "display", "counts")
+_AS_SHOWN = "uint8", "uint16", "float16", "float32", "float64"
+_AS_COUNTS = (*_AS_SHOWN, "int8", "int16", "int32", "uint32")
+
+
+def denoise(
+    picture: Picture,
+    model: str | None = None,
+    sigma: float | None = None,
+    strength: float = 1.0,
+    device: str = "auto",
+    *,
+    axes: str | None = None,
+    encoding: str = "auto",
+    detail: float = 0.0,
+    quality: str = "balanced",
+    passes: int | None = None,
+    precision: str = "auto",
+    max_memory: int | None = None,
+    tile: int | None = None,
+) -> np.ndarray:
+    """Remove the noise of a picture or of a stack of pictures.
+
+    Parameters
+    ----------
+    picture : array or path
+        (H, W), (H, W, C) with C of 1, 3 or 4, or a stack (Z, H, W); see `axes`. Integers span
+        their dtype (0..255, 0..65535), floats are nominal 0..1 or, as counts, of any range. The
+        fourth colour is alpha and stays as it is. Of a file its pixels are taken.
+    model : str, optional
+        A name of `mdn models list`, or the path of a model's folder. By default the best for what
+        the picture is: "photo", or "cells" for counts.
+    sigma : float, optional
+        Standard deviation of the noise on the 0-255 scale, where you know it. Estimated otherwise.
+    strength : float
+        0 (the picture as it is) to 1 (all noise removed); between, the two are mixed.
+    device : str
+        "auto", "cpu", "cuda", "cuda:1" or "mps".
+    axes : str, optional
+        What the axes are, one letter each. Y and X are rows and columns, S the colours of a pixel,
+        C channels measured one by one; other letters count pictures, such as Z and T. By default
+        "YX", "YXS" where the last of three axes has 1, 3 or 4 entries, otherwise "ZYX", and
+        "ZYXS" for four axes of which the last has 3 or 4. More axes must be named.
+    encoding : str
+        "display" for pictures to look at. "counts" for measured light: its noise is stabilised,
+        its range kept, and each channel of a stack calibrated over all its planes. "auto" takes
+        gray pictures of other dtypes than uint8 as counts, as the command line does with TIFF.
+    detail : float
+        0 to 1: the share of the fine, colourless grain that is given back.
+    quality : str
+        "fast", "balanced" or "best"; chooses the model where none is named.
+    passes : int, optional
+        How many results to average: of the picture flipped and rotated (8 at most).
+    precision : str
+        "auto", "fp32", "bf16" or "fp16".
+    max_memory : int, optional
+        Bytes that the process may hold.
+    tile : int, optional
+        Largest side of the tiles in pixels.
+
+    Returns
+    -------
+    array
+        Of the shape and dtype of the picture, which is left as it was.
+
+    Raises
+    ------
+    mdn.errors.MdnError
+        UsageError, FileError, ModelError or OutOfMemoryError, as on the command line.
+
+    Examples
+    --------
+    >>> clean = mdn.denoise(noisy)
+    >>> clean = mdn.denoise("cells.ome.tif", strength=0.8)
+    >>> clean = mdn.denoise(stack, axes="TCYX")
+    """
+    loaded = load_model(
+        model,
+        device,
+        quality=quality,
+        passes=passes,
+        precision=precision,
+        max_memory=max_memory,
+        tile=tile,
+    )
+    return loaded(
+        picture, sigma=sigma, strength=strength, axes=axes, encoding=encoding, detail=detail
+    )
+
+
+def load_model(
+    name: str | None = None,
+    device: str = "auto",
+    *,
+    quality: str = "balanced",
+    passes: int | None = None,
+    precision: str = "auto",
+    max_memory: int | None = None,
+    tile: int | None = None,
+) -> Model:
+    """Load a model once, to denoise many pictures with it.
+
+    Parameters are those of `denoise`.
+
+    Returns
+    -------
+    Model
+        A function: `model(picture)`.
+
+    Raises
+    ------
+    mdn.errors.ModelError
+        There is no such model, or its weights are damaged.
+    mdn.errors.UsageError
+        The device is not there, or the model does not denoise.
+
+    Examples
+    --------
+    >>> model = mdn.load_model("photo-fast")
+    >>> clean = [model(frame) for frame in frames]
+    """
+    settings = command.Settings(
+        (),
+        model=name,
+        grade=quality,
+        device=device,
+        passes=passes,
+        precision=precision,
+        max_memory=max_memory,
+        tile=tile,
+    )
+    return Model(settings)
+
+
+class Model:
+    """A loaded model: call it with a picture. Made by `load_model`."""
+
+    def __init__(self, settings: command.Settings) -> None:
+        self._settings = settings
+        self._shown.check_passes()
+
+    def __repr__(self) -> str:
+        return f"<mdn model {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """Its name; that of the one for photos, where none was named."""
+        return self._shown.card.name
+
+    @cached_property
+    def _shown(self) -> Denoiser:
+        return self._checked(Denoiser(self._settings))
+
+    @cached_property
+    def _counted(self) -> Denoiser:
+        return self._checked(Denoiser(self._settings, "counts"))
+
+    @staticmethod
+    def _checked(denoiser: Denoiser) -> Denoiser:
+        if denoiser.card.domain == "hdr":
+            raise UsageError(f"{denoiser.card.name} is for EXR files: use mdn denoise for them")
+        _ = denoiser.net  # loaded now, and kept by every copy
+        return denoiser
+
+    def __call__(
+        self,
+        picture: Picture,
+        *,
+        sigma: float | None = None,
+        strength: float = 1.0,
+        axes: str | None = None,
+        encoding: str = "auto",
+        detail: float = 0.0,
+    ) -> np.ndarray:
+        """Remove the noise of a picture; parameters and errors as `mdn.denoise`."""
+        array, layout, measured = _opened(picture, axes)
+        counts = _is_counted(array.dtype, layout, measured, encoding)
+        if not counts and not np.isfinite(array).all():
+            raise UsageError(f"{arrays.NAME} has NaN or infinite samples: replace them first")
+        denoiser = copy(self._counted if counts else self._shown)
+        denoiser.settings = replace(
+            self._settings, sigma=sigma, strength=strength, detail=detail, encoding=encoding
+        )
+        command.check(denoiser.settings)
+        denoiser.check_sigma()
+        if strength == 0:
+            return np.array(array)
+        parts = layout.split(array)
+        result = np.array(parts)
+        colours = slice(layout.colours)
+        if counts:
+            for channel in range(parts.shape[1]):
+                pages = np.ascontiguousarray(parts[:, channel, ..., colours])
+                clean = stack_job.denoise_counts(denoiser, pages, lambda index, share: None)
+                result[:, channel, ..., colours] = clean
+        else:
+            for place in np.ndindex(parts.shape[:2]):
+                page = np.ascontiguousarray(parts[place][..., colours])
+                result[place][..., colours] = denoiser.page(page, lambda share: None)
+        return layout.join(result)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of a picture, as `estimate_noise` found it.
+
+    Attributes
+    ----------
+    sigma : float
+        Standard deviation on the 0-255 scale; the root mean square of the channels.
+    channels : dict of str to float
+        The same for each channel: "gray", or "red", "green" and "blue".
+    stored : float
+        The same in the unit of the picture's own values.
+    by_brightness : bool
+        Whether it depends on brightness: photon noise and speckle do.
+    correlated : bool
+        Whether neighbouring pixels share it: blotches or stripes instead of single grains.
+    impulses : float
+        Share of the samples that are isolated extremes; 0 where there are not more than usual.
+    description : tuple of str
+        The same in words, a sentence each.
+    """
+
+    sigma: float
+    channels: dict[str, float]
+    stored: float
+    by_brightness: bool
+    correlated: bool
+    impulses: float
+    description: tuple[str, ...]
+
+
+def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
+    """Estimate how strong the noise of a picture is, and of what kind.
+
+    Parameters
+    ----------
+    picture, axes
+        As for `denoise`. Of a stack the first picture is taken.
+
+    Raises
+    ------
+    mdn.errors.MdnError
+        The file cannot be read, or the picture has NaN or infinite samples.
+
+    Examples
+    --------
+    >>> mdn.estimate_noise(noisy).sigma
+    """
+    array, layout, _ = _opened(picture, axes)
+    page = layout.split(array)[0, 0][..., : layout.colours]
+    found: dict[str, Any] = estimate.of_page(page, arrays.NAME)[1]
+    return Noise(
+        sigma=found["level"],
+        channels=found["sigma"],
+        stored=found["stored_level"],
+        by_brightness=found["signal_dependent"],
+        correlated=found["correlated"],
+        impulses=found["impulses"] if found["impulsive"] else 0.0,
+        description=tuple(found["kind"]),
+    )
+
+
+def _opened(picture: Picture, axes: str | None) -> tuple[np.ndarray, arrays.Layout, bool | None]:
+    """The pixels, what their axes are, and whether they were measured where a file tells."""
+    if isinstance(picture, str | os.PathLike):
+        array, letters, measured = arrays.read(picture, axes)
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        return native, arrays.layout(array.shape, letters), measured
+    array = np.asarray(picture)
+    if array.dtype.name not in _AS_COUNTS:
+        raise UsageError(
+            f"{arrays.NAME} holds {array.dtype.name}: convert it to uint8, uint16 or float32"
+        )
+    return array, arrays.layout(array.shape, axes), None
+
+
+def _is_counted(
+    dtype: np.dtype, layout: arrays.Layout, measured: bool | None, encoding: str
+) -> bool:
+    """Whether the values are counts rather than a picture to look at."""
+    if encoding not in ENCODINGS:
+        raise UsageError(f"encoding={encoding!r}: choose one of {', '.join(ENCODINGS)}")
+    if encoding == "auto":
+        shown = layout.in_colour or dtype == np.uint8 if measured is None else not measured
+    else:
+        shown = encoding == "display"
+    if shown and dtype.name not in _AS_SHOWN:
+        raise UsageError(f"{arrays.NAME} holds {dtype.name}: as a picture, use uint8 or uint16")
+    return not shown

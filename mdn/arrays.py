@@ -1,0 +1,138 @@
+"""What the axes of an array mean, and pictures read from files as arrays."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdn import io
+from mdn.errors import FileError, UsageError
+from mdn.io.tiff.stack import open_stack, picture_series
+
+NAME = "the array"  # what messages call an input that is no file
+COLOUR = {1: 1, 2: 1, 3: 3, 4: 3}  # colours among the samples of a pixel; one more is alpha
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes of an array, one letter each, and the way to (pages, channels, H, W, samples).
+
+    Attributes:
+        axes: Y and X are the rows and columns of a picture, S the colours of a pixel (last: gray,
+            gray and alpha, RGB, RGB and alpha), C channels that were measured one by one. All
+            other letters count pictures, such as Z and T.
+        shape: of the array.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+
+    @property
+    def colours(self) -> int:
+        """How many of the samples of a pixel are colours, and not alpha."""
+        return COLOUR[self._size("S")]
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether it has an axis of colours."""
+        return "S" in self.axes
+
+    def split(self, array: np.ndarray) -> np.ndarray:
+        """The array -> (pages, channels, H, W, samples), a view where numpy can make one."""
+        moved = array.transpose(self._order())
+        size = self._size
+        pages = math.prod(n for n, a in zip(self.shape, self.axes, strict=True) if a not in "CYXS")
+        return moved.reshape(pages, size("C"), size("Y"), size("X"), size("S"))
+
+    def join(self, parts: np.ndarray) -> np.ndarray:
+        """What `split` gave -> an array of the first shape."""
+        order = self._order()
+        moved = parts.reshape([self.shape[axis] for axis in order])
+        return np.ascontiguousarray(moved.transpose(np.argsort(order)))
+
+    def _size(self, letter: str) -> int:
+        return self.shape[self.axes.index(letter)] if letter in self.axes else 1
+
+    def _order(self) -> list[int]:
+        inner = [self.axes.index(letter) for letter in "CYXS" if letter in self.axes]
+        return [*(axis for axis in range(len(self.axes)) if axis not in inner), *inner]
+
+
+def layout(shape: tuple[int, ...], axes: str | None = None) -> Layout:
+    """What the axes of an array are.
+
+    Without `axes`: (H, W); (H, W, C) where C is 1, 3 or 4; any other three axes are a stack
+    (Z, H, W); (N, H, W, C) where C is 3 or 4 is a series of pictures in colour.
+
+    Raises:
+        UsageError: the letters do not fit the shape, or are needed to tell what it is.
+    """
+    sizes = " x ".join(map(str, shape))
+    if axes is None:
+        axes = _usual_axes(shape)
+        if axes is None:
+            raise UsageError(f"{NAME} has the shape {sizes}: say what its axes are, as axes='ZCYX'")
+    axes = axes.upper()
+    if len(axes) != len(shape) or len(set(axes)) != len(axes):
+        raise UsageError(f"axes={axes!r}: {NAME} has {len(shape)} axes ({sizes})")
+    if not axes.isalpha() or {"Y", "X"} - set(axes):
+        raise UsageError(f"axes={axes!r}: use letters such as ZCYX, Y and X among them")
+    found = Layout(axes, tuple(shape))
+    if found._size("S") not in COLOUR:
+        raise UsageError(f"axes={axes!r}: S has {found._size('S')} samples a pixel, not 1 to 4")
+    if 0 in shape:
+        raise UsageError(f"{NAME} is empty: its shape is {sizes}")
+    return found
+
+
+def _usual_axes(shape: tuple[int, ...]) -> str | None:
+    if len(shape) == 2:
+        return "YX"
+    if len(shape) == 3:
+        return "YXS" if shape[-1] in (1, 3, 4) else "ZYX"
+    return "ZYXS" if len(shape) == 4 and shape[-1] in (3, 4) else None
+
+
+def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndarray, str, bool]:
+    """The pixels of a file, the letters of their axes, and whether they were measured as counts.
+
+    Raises:
+        FileError: it cannot be read as one array.
+        UsageError: `axes` does not fit its shape.
+    """
+    path, name = Path(path), os.fspath(path)
+    if path.suffix.lower() in io.RENDERS:
+        raise FileError(name, "is a render, not one array", "use mdn denoise for it")
+    if path.suffix.lower() in io.STORES:
+        raise FileError(name, "is a Zarr store, not one array", "open it with zarr")
+    if _is_tiff(path):
+        with open_stack(path, axes, name) as stack:
+            if axes is not None or not stack.photo:
+                series = picture_series(stack.file)
+                if len(series) > 1:
+                    raise FileError(
+                        name, "holds pictures of several sizes", "open it with tifffile"
+                    )
+                letters = stack.axes if stack.colour else stack.axes.replace("S", "C")
+                return series[0].asarray(), letters, stack.measured
+    image = io.read_image(path, name=name)
+    pixels = image.pixels
+    if image.alpha is not None:
+        pixels = np.concatenate([pixels, image.alpha[..., None]], -1)
+    letters = "ZYXS"
+    if pixels.shape[-1] == 1:
+        pixels, letters = pixels[..., 0], "ZYX"
+    return (pixels[0], letters[1:], False) if len(pixels) == 1 else (pixels, letters, False)
+
+
+def _is_tiff(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in _TIFF
+    except OSError:
+        return False  # whoever reads it next says what is wrong

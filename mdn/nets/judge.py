@@ -77,9 +77,9 @@ class Judge(nn.Module):
         parts += self._energies(half - 0.5, bank, CELL // STRIDE // 2)
         brightness = F.avg_pool2d(inner.float(), CELL)
         ends = F.avg_pool2d(((inner <= 0) | (inner >= 1)).float(), CELL)
-        rows = min(part.shape[2] for part in parts)
-        columns = min(part.shape[3] for part in parts)
-        parts = [part[..., :rows, :columns] for part in (*parts, 2 * brightness - 1, ends)]
+        parts += [2 * brightness - 1, ends]
+        rows, columns = (min(part.shape[axis] for part in parts) for axis in (2, 3))
+        parts = [part[..., :rows, :columns] for part in parts]
         return F.relu(self.around(F.relu(self.describe(torch.cat(parts, 1)))))
 
     def _energies(self, x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,124 @@
+"""Training of nets that judge the noise themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from mdn.errors import UsageError
+from mdn.nets.unet import UNet, UNetConfig
+from mdn.training import judged, prefetch
+from mdn.training.corrupt import Sample, generator_for
+from mdn.training.data import Crops
+from mdn.training.patterns import KINDS, draw_pattern
+from mdn.training.recipe import parse
+
+
+def recipe(*kinds: tuple[str, float, float], **changes):
+    table = {
+        "name": "small",
+        "arch": "unet",
+        "net": {"widths": [8, 12], "blocks": [1, 1], "sampled": True, "judge": True},
+        "data": {"sources": ["x"], "crop": 32, "context": 64},
+        "noise": [{"kind": kind, "low": low, "high": high} for kind, low, high in kinds],
+        "optim": {"steps": 10, "warmup": 0, "cooldown": 0, "batch": 4, "groups": 1},
+    }
+    return parse(table | changes)
+
+
+@pytest.fixture
+def crops() -> Crops:
+    generator = torch.Generator().manual_seed(1)
+    pictures = [(255 * draw_pattern(96, generator)).byte() for _ in range(3)]
+    return Crops(pictures, 64, torch.device("cpu"))
+
+
+def sample(noisy: torch.Tensor, clean: torch.Tensor, impulsive: float = 0.0) -> Sample:
+    level = torch.full((len(noisy), 1, 1, 1), impulsive)
+    return Sample(noisy, clean, None, level, torch.zeros(len(noisy), dtype=torch.int64))
+
+
+@pytest.mark.parametrize("kind", [("camera", 1600, 6400), ("gaussian", 20, 30), ("jpeg", 20, 40)])
+def test_noise_is_added_and_drawn_alike_twice(crops: Crops, kind) -> None:
+    first, again = (judged.draw_group(recipe(kind), crops, 3, 0) for _ in range(2))
+    assert torch.equal(first.noisy, again.noisy)
+    assert not torch.equal(first.noisy, first.clean)
+    assert first.noisy.shape == (4, 3, 64, 64)
+
+
+def test_clean_crops_stay_clean(crops: Crops) -> None:
+    found = judged.draw_group(recipe(("clean", 0, 0), clip_share=0.0), crops, 0, 0)
+    assert torch.equal(found.noisy, found.clean)
+
+
+def test_the_part_that_is_denoised_lies_on_the_grid_of_places() -> None:
+    x = torch.zeros(1, 3, 96, 96)
+    seen = set()
+    for step in range(60):
+        rows, columns = judged.inner(sample(x, x), 64, generator_for(0, step, 0))
+        assert rows.stop - rows.start == columns.stop - columns.start == 64
+        assert rows.stop <= 96
+        seen.add(rows.start)
+    assert seen == {0, 16, 32}
+
+
+def test_the_judge_is_wrong_by_how_far_it_is_off() -> None:
+    """A sigma of four times the true one costs more than one of twice, and the truth least."""
+    net = UNet(UNetConfig(widths=(8, 12), blocks=(1, 1), judge=True))
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.full((2, 3, 64, 64), 0.5)
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=generator)
+    noise = net.judge(noisy).detach()
+    losses = []
+    for factor in (1, 2, 4):
+        torch.nn.init.constant_(net.judge.curve.bias, float(torch.log2(torch.tensor(0.1 * factor))))
+        losses.append(judged.judge_loss(net, sample(noisy, clean), noise).item())
+    assert losses == sorted(losses)
+    assert losses[2] > losses[0] + 1
+
+
+def test_facts_of_white_noise_and_of_impulses() -> None:
+    generator = torch.Generator().manual_seed(0)
+    white = 0.1 * torch.randn(1, 3, 128, 128, generator=generator)
+    half, quarter, share = judged.true_facts(white, torch.zeros(white.shape, dtype=torch.bool))[0]
+    assert float(half) == pytest.approx(-1, abs=0.05)  # the mean of four has half the sigma
+    assert float(quarter) == pytest.approx(-2, abs=0.1)
+    assert float(share) == pytest.approx(-4)
+    hits = torch.rand(white.shape, generator=generator) < 0.1
+    assert float(judged.true_facts(white, hits)[0, 2]) == pytest.approx(-1, abs=0.05)
+
+
+def test_weak_noise_counts_for_more_than_its_size() -> None:
+    clean = torch.zeros(1, 3, 8, 8)
+    weak, strong = (float(judged.picture_loss(clean + e, clean)) for e in (0.002, 0.04))
+    assert weak / strong == pytest.approx((0.002 / 0.012) / (0.04 / 0.05))
+
+
+@pytest.mark.parametrize("index", range(len(KINDS)))
+def test_patterns_have_contrast_and_are_drawn_alike_twice(index: int) -> None:
+    planes = [KINDS[index](64, [0.4, 0.5, 0.6], torch.Generator().manual_seed(2)) for _ in range(2)]
+    assert torch.equal(*planes)
+    assert planes[0].shape == (64, 64)
+    assert planes[0].std() > 0.05
+
+
+def test_a_worker_draws_what_the_run_would_have_drawn(crops: Crops) -> None:
+    one = recipe(("gaussian", 5, 10))
+
+    def draw(step: int) -> Sample:
+        return judged.draw_group(one, crops, step, 0)
+
+    here, ahead = (list(prefetch.batches(draw, 4, 7, workers)) for workers in (0, 1))
+    assert all(torch.equal(a.noisy, b.noisy) for a, b in zip(here, ahead, strict=True))
+
+
+def test_a_context_without_a_judge_is_refused() -> None:
+    with pytest.raises(UsageError, match="context"):
+        recipe(("gaussian", 5, 10), net={"widths": [8, 12], "blocks": [1, 1]})
+
+
+def test_recipes_are_frozen_values() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe(("clean", 0, 0)).seed = 3

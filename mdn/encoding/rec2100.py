@@ -1,0 +1,90 @@
+"""HDR photos, whose signal is PQ or HLG (ITU-R BT.2100). decode(encode(x)) is x for integers.
+
+Neither curve is what nets have seen: PQ gives half of its range to what is brighter than paper, so
+that pictures look flat and noise is strongest in the dark. The light is found from the signal, the
+white of paper becomes 1 (203 candelas, or 75 % of HLG's signal: BT.2408), and sRGB's curve is taken
+from there, on above 1 for what is brighter. Each channel is treated alone, so that hues stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+_PAPER = 203.0  # candelas per square metre
+_PEAK = 10000.0  # what PQ's full signal stands for
+# BT.2100, table 4.
+_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+# BT.2100, table 5.
+_A, _B, _C = 0.17883277, 0.28466892, 0.55991073
+_HLG_PAPER = (np.exp((0.75 - _C) / _A) + _B) / 12
+
+
+@dataclass(frozen=True)
+class Rec2100:
+    """A photo whose signal follows one of the two curves.
+
+    Attributes:
+        dtype: of the stored samples; integers span it, floats have 1 as full signal.
+        curve: "pq" or "hlg".
+    """
+
+    dtype: np.dtype
+    curve: Literal["pq", "hlg"]
+
+    @property
+    def white(self) -> float:
+        """The stored value of full signal: the largest of an integer dtype, 1.0 of a float."""
+        return float(np.iinfo(self.dtype).max) if self.dtype.kind in "ui" else 1.0
+
+    def encode(self, stored: np.ndarray) -> np.ndarray:
+        """Stored samples -> float32: 0 is black, 1 paper, and brighter light lies above."""
+        if self.dtype.kind == "u":
+            return _table(self.curve, int(self.white))[stored]
+        return _shown(self.curve, stored.astype(np.float64)).astype(np.float32)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """float32 -> stored samples: clipped and rounded for integers."""
+        signal = _signal(self.curve, _light_of_srgb(values.astype(np.float64)))
+        if self.dtype.kind == "f":
+            return signal.astype(self.dtype)
+        return np.rint(signal * self.white).astype(self.dtype)
+
+
+@lru_cache(maxsize=4)
+def _table(curve: str, top: int) -> np.ndarray:
+    return _shown(curve, np.arange(top + 1) / top).astype(np.float32)
+
+
+def _shown(curve: str, signal: np.ndarray) -> np.ndarray:
+    light = _light_of_pq(signal) if curve == "pq" else _light_of_hlg(signal)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def _light_of_srgb(shown: np.ndarray) -> np.ndarray:
+    shown = np.maximum(shown, 0)
+    return np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
+
+
+def _light_of_pq(signal: np.ndarray) -> np.ndarray:
+    power = signal.clip(0, 1) ** (1 / _M2)
+    return _PEAK / _PAPER * (np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** (1 / _M1)
+
+
+def _light_of_hlg(signal: np.ndarray) -> np.ndarray:
+    signal = signal.clip(0, 1)
+    light = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - _C) / _A) + _B) / 12)
+    return light / _HLG_PAPER
+
+
+def _signal(curve: str, light: np.ndarray) -> np.ndarray:
+    if curve == "hlg":
+        light = (light * _HLG_PAPER).clip(0, 1)
+        bright = _A * np.log(np.maximum(12 * light - _B, 1e-9)) + _C
+        return np.where(light <= 1 / 12, np.sqrt(3 * light), bright).clip(0, 1)
+    power = (light * _PAPER / _PEAK).clip(0, 1) ** _M1
+    return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2

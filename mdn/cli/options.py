@@ -21,8 +21,10 @@ NOISE_NAMES = (
     "speckle",
     "speckle-normal",
     "spatial",
+    "correlated",
     "salt-pepper",
     "isp",
+    "camera",
     "poisson-gaussian",
     "banding-rows",
     "banding-columns",
@@ -31,6 +33,16 @@ NOISE_NAMES = (
     "jpeg",
     "mixture",
     "fireflies",
+    "rician",
+    "speckle-gamma",
+    "electron",
+    "laplace",
+    "uniform",
+    "stripes",
+    "colour-blotches",
+    "impulse-blotches",
+    "raw-mosaic",
+    "dither",
 )
 
 DEBUG_KEY = "mdn.debug"

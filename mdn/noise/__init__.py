@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdn.errors import UsageError
-from mdn.noise import basic, camera, composite, correlated, isp, sensor
+from mdn.noise import basic, camera, composite, correlated, isp, sensor, unknown
 from mdn.noise.types import Level, NoiseFunction, NoiseType
 
 __all__ = ["NOISES", "SUITE", "Level", "NoiseFunction", "NoiseType", "add", "get"]
@@ -35,6 +35,7 @@ NOISES: tuple[NoiseType, ...] = (
     composite.JPEG,
     composite.MIXTURE,
     composite.FIREFLIES,
+    *unknown.UNKNOWN,
 )
 
 Rows = tuple[tuple[str, float], ...]
@@ -50,10 +51,12 @@ PAPER = ("gaussian", "speckle", "poisson", "spatial", "salt-pepper", "isp", "mix
 SUITE: dict[str, Rows] = {
     **{noise.name: _rows(noise.name) for noise in NOISES},
     "paper": _rows(*PAPER),
+    "unknown": unknown.SUITE,
     "all": _rows(*(noise.name for noise in NOISES)),
 }
 """What benchmarks run, by name: one kind at its published levels, "paper" (the noises that Chen et
-al., CVPR 2023, test on; their renders are files, not a noise) or "all"."""
+al., CVPR 2023, test on; their renders are files, not a noise), "unknown" (those that no model is
+trained on) or "all"."""
 
 _BY_NAME = {noise.name: noise for noise in NOISES}
 

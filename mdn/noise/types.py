@@ -25,6 +25,7 @@ class NoiseType:
     levels: those that papers report, from weak to strong; default: the level when none is given.
     limits: the smallest and the largest level that make sense; `check` refuses others.
     explanation: two or three sentences; example: one command line.
+    held_out: kept for tests on noise that no model has seen; training refuses it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class NoiseType:
     explanation: str
     example: str
     function: NoiseFunction
+    held_out: bool = False
 
     def check(self, level: Level) -> None:
         """Raise UsageError when a level lies outside the limits (or is not a number)."""

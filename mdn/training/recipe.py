@@ -347,9 +347,20 @@ def _check(recipe: Recipe, where: str) -> None:
     rows = [(row.kind, level) for row in others for level in (row.low, row.high)]
     try:
         for kind, level in [*rows, *recipe.watch.rows]:
-            noise.get(kind).check(level)
+            _trainable(kind).check(level)
     except (UsageError, TypeError, ValueError) as error:
         raise UsageError(f"{where}: [[noise]] or [watch] rows: {error}") from error
+
+
+def _trainable(kind: str) -> noise.NoiseType:
+    """The noise of that name. Raises UsageError for one that is kept for tests."""
+    found = noise.get(kind)
+    if found.held_out:
+        raise UsageError(
+            f"{kind} is kept for tests on noise that no model has seen (mdn bench --noise "
+            "unknown); train on another"
+        )
+    return found
 
 
 def _rising(scales: tuple[float, ...]) -> bool:

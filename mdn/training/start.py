@@ -27,6 +27,7 @@ def begin_from(net: nn.Module, path: Path) -> None:
             config = json.loads((file.metadata() or {}).get("config", "{}"))
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
         state = _with_guides(net, _without_colours(net, state, config))
+        state = _with_judge(net, state, config)
         net.load_state_dict(_with_blocks(net, state, config))
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -71,6 +72,24 @@ def _with_guides(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if missing != CELL * guides:
         return state
     return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}
+
+
+def _with_judge(
+    net: nn.Module, state: dict[str, Tensor], config: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Weights of a U-Net that is told one level for one that judges the noise itself.
+
+    Its head answers to equal sigmas of all colours as the other did to that level; the judge
+    begins from nothing.
+    """
+    if not getattr(net.config, "judge", False) or config.get("judge") or not config["levelled"]:
+        return state
+    head = state["head.weight"]
+    told = head[:, -CELL:].sum(1, keepdim=True)  # a level at half resolution stands for four
+    colours = int(config["channels"])
+    parts = [head[:, :-CELL], *[told / colours] * colours]
+    new = {key: value for key, value in net.state_dict().items() if key not in state}
+    return new | state | {"head.weight": torch.cat(parts, 1)}
 
 
 def _with_blocks(

@@ -13,6 +13,7 @@ from mdn.errors import UsageError
 from mdn.registry.write import pack
 from mdn.training.build import build
 from mdn.training.recipe import load
+from mdn.training.start import begin_from
 
 Recipes = Callable[..., Path]
 SHAPE = {"widths": (4, 8), "blocks": (1, 1), "levelled": True}
@@ -66,3 +67,14 @@ def test_blocks_are_not_taken_away(write_recipe: Recipes, tmp_path: Path) -> Non
     path = write_recipe(seed='3\nstart = "deep.safetensors"')
     with pytest.raises(UsageError, match="cannot start from these weights"):
         build(load(path, {"net": {"widths": [4, 8], "blocks": [1, 1], "levelled": True}}))
+
+
+def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: Path) -> None:
+    told = _random(tmp_path / "told.safetensors", sampled=True).eval()
+    judging = nets.build("unet", SHAPE | {"levelled": False, "sampled": True, "judge": True}).eval()
+    begin_from(judging, tmp_path / "told.safetensors")
+    torch.nn.init.constant_(judging.judge.curve.bias, -3.0)  # whatever it sees, sigma is 1/8
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = told(x, level=torch.tensor(0.125))
+        assert torch.allclose(judging(x), expected, atol=1e-3)

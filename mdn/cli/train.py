@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mdn.cli import options as opt
+
+if TYPE_CHECKING:
+    from mdn.cli.views import TrainView
+    from mdn.commands.train import Result
 
 
 def train(
@@ -101,6 +105,7 @@ def train(
         ),
     ] = None,
     quiet: opt.Quiet = False,
+    as_json: opt.AsJson = False,
     debug: opt.Debug = False,
 ) -> None:
     """Trains a model by a recipe; weights, log and recipe end in one folder.
@@ -120,15 +125,16 @@ def train(
 
     from mdn.cli import assign, recipes
     from mdn.cli.app import INTERRUPTED, TERMINATED
-    from mdn.cli.render import duration
+    from mdn.cli.render import duration, print_json
     from mdn.cli.views import TrainView
     from mdn.commands import train as task
 
     named = recipe or []
     if list_recipes:
-        return recipes.show()
+        return recipes.show(as_json=as_json)
     if plot:
-        return typer.echo(str(task.plot(named, out)))
+        picture = str(task.plot(named, out))
+        return print_json({"plot": picture}) if as_json else typer.echo(picture)
     if len(named) != 1:
         raise typer.BadParameter("one recipe; mdn train --list shows those that came with mdn.")
     if threads is not None:
@@ -151,6 +157,26 @@ def train(
         rest = "" if result.finished else " same command"
         view.say(f"{result.folder}: {state}{rest}  {duration(result.seconds)}")
     wanted = result.finished or (stop_after and result.step >= view.first + stop_after)
-    if not wanted:
-        raise typer.Exit(TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED)
+    stopped = TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED
+    exit_code = 0 if wanted else stopped
+    if as_json:
+        print_json(_document(view, result, exit_code))
+    if exit_code:
+        raise typer.Exit(exit_code)
     return None
+
+
+def _document(view: TrainView, result: Result, exit_code: int) -> dict[str, object]:
+    """The JSON document: where the run stands, and what it logged and remarked."""
+    return {
+        "command": "train",
+        "folder": str(result.folder),
+        "first_step": view.first,
+        "step": result.step,
+        "steps": view.steps,
+        "finished": result.finished,
+        "seconds": round(result.seconds, 3),
+        "log": view.rows,
+        "notes": view.notes,
+        "exit_code": exit_code,
+    }

@@ -96,16 +96,20 @@ class TrainView(Lines):
     """Draws a training run: a bar over its steps, and a line for each row of the log.
 
     Attributes:
-        first: the step that the run began or went on at.
+        first: the step that the run began or went on at. steps: of the whole run.
+        rows: of the log, as they came. notes: remarks.
     """
 
     def __init__(self, name: str, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet)
         self.name, self.first, self.steps = name, 0, 0
+        self.rows: list[dict[str, Any]] = []
+        self.notes: list[str] = []
         self._bar: int | None = None
 
     def note(self, line: str) -> None:
         """See commands.train.Report."""
+        self.notes.append(line)
         self.say(line, "dim")
 
     def begin(self, step: int, steps: int) -> None:
@@ -116,6 +120,7 @@ class TrainView(Lines):
     def row(self, row: dict[str, Any]) -> None:
         """See commands.train.Report."""
         step = row["step"]
+        self.rows.append(row)
         if self._bar is not None:
             self.move_bar(self._bar, step, f"{step}/{self.steps}")
         cells = [

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
-from mdn.training import curves, recipe_files
-from mdn.training import recipe as recipes
+from mdn.training import curves, recipe_files, recipe_parse
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.loop import Trainer
 from mdn.training.meters import MeterWatch
 from mdn.training.processes import Processes, join, leave
+from mdn.training.recipe import Recipe
 from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes, load_scenes
 from mdn.training.textures import Textures
@@ -91,7 +91,7 @@ def run(settings: Settings, report: Report) -> Result:
         OutOfMemoryError: its batches do not fit.
         MdnError: the loss is no longer a number.
     """
-    recipe = recipes.load(recipe_files.find(settings.recipe), settings.changes)
+    recipe = recipe_parse.load(recipe_files.find(settings.recipe), settings.changes)
     folder = settings.out or Path("runs") / recipe.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def plot(runs: Sequence[str], out: Path | None) -> Path:
 
 def _prepare(
     settings: Settings,
-    recipe: recipes.Recipe,
+    recipe: Recipe,
     folder: Path,
     processes: Processes,
     report: Report,
@@ -164,7 +164,7 @@ def _prepare(
 
 
 def _pictures(
-    settings: Settings, recipe: recipes.Recipe, device: torch.device, report: Report
+    settings: Settings, recipe: Recipe, device: torch.device, report: Report
 ) -> tuple[Crops, Watch]:
     pictures = load_pictures(recipe.data.sources, settings.data)
     training, held_out = split(pictures, recipe.data.hold_out)
@@ -180,7 +180,7 @@ def _pictures(
 
 
 def _renders(
-    settings: Settings, recipe: recipes.Recipe, device: torch.device, report: Report
+    settings: Settings, recipe: Recipe, device: torch.device, report: Report
 ) -> tuple[Scenes, RenderWatch]:
     training = load_scenes(recipe.data.sources, settings.data)
     watched = load_scenes(recipe.watch.sources, settings.data)
@@ -195,7 +195,7 @@ def _renders(
     return scenes, RenderWatch(watched, recipe.watch, device)
 
 
-def _to_watch(recipe: recipes.Recipe, held_out: list[Tensor], data: Path) -> list[Tensor]:
+def _to_watch(recipe: Recipe, held_out: list[Tensor], data: Path) -> list[Tensor]:
     """The pictures that the run is validated on."""
     if not recipe.watch.sources:
         return held_out

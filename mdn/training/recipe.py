@@ -1,25 +1,22 @@
-"""A training recipe: one TOML file that says all there is to say about how weights came to be."""
+"""A training recipe: one TOML file that says all there is to say about how weights came to be.
+
+These are its values; `recipe_parse` makes them from a file, and `recipe_check` finds what is wrong.
+"""
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from mdn import noise
-from mdn.errors import UsageError
 from mdn.nets import METERS
-from mdn.registry.cards import APART
-from mdn.training import recipe_files
 
 # Noise that is not added to a picture but makes a measurement of it: see training.photons.
-ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 PHOTONS = "photons"
 # Noise that is in the files: renders, with so many samples per pixel. See training.renders.
 SAMPLES = "samples"
 # No noise at all; half of such crops are drawn patterns. See training.judged.
 CLEAN = "clean"
+BY_STEPS = -1  # a number of steps that follows from that of the whole run
 GUIDES = 6  # their guides: albedo and normal
 
 
@@ -107,6 +104,7 @@ class OptimRecipe:
         lr: peak learning rate; for muon that of the matrices, with `adam_lr` for the rest.
         schedule: trapezoid (warm up, hold, fall linearly over the last `cooldown` steps), cosine,
             or halving (warm up, then half the rate from each step of `halvings` on).
+        warmup, cooldown: steps; where left out, 200 but at most a tenth of all, and a quarter.
         batch, groups: crops a step, drawn in `groups` that share one kind of noise. Processes of a
             distributed run each take a part of the groups.
         clip: largest norm of the gradient; 0 for none.
@@ -120,13 +118,20 @@ class OptimRecipe:
     weight_decay: float = 0.0
     schedule: str = "trapezoid"
     steps: int = 20000
-    warmup: int = 200
-    cooldown: int = 5000
+    warmup: int = BY_STEPS
+    cooldown: int = BY_STEPS
     halvings: tuple[int, ...] = ()
     batch: int = 16
     groups: int = 4
     clip: float = 0.0
     ema: float = 0.999
+
+    def __post_init__(self) -> None:
+        if self.warmup == BY_STEPS:
+            object.__setattr__(self, "warmup", min(200, self.steps // 10))
+        if self.cooldown == BY_STEPS:
+            fall = min(self.steps // 4, self.steps - self.warmup)
+            object.__setattr__(self, "cooldown", max(0, fall))
 
 
 @dataclass(frozen=True)
@@ -208,174 +213,3 @@ class Recipe:
     def channels(self) -> int:
         """Colour channels of the net: 3, or 1 for a gray one."""
         return int(self.net.get("channels", 3))
-
-
-CHOICES = {
-    (OptimRecipe, "name"): ("muon", "adam", "adamw"),
-    (OptimRecipe, "schedule"): ("trapezoid", "cosine", "halving"),
-    (Recipe, "loss"): ("l1", "l2"),
-}
-
-
-def load(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
-    """Read a recipe, over its base where it has one, with `changes` laid over it.
-
-    Raises:
-        UsageError: it cannot be read, or says something that makes no sense; names the key.
-    """
-    table, text = recipe_files.read(path, changes)
-    return parse(table, str(path), text)
-
-
-def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recipe:
-    """A recipe from its TOML table. Raises UsageError as `load` does."""
-    table = dict(table)
-    parts: dict[str, Any] = {"text": text}
-    for key, kind in (
-        ("data", DataRecipe),
-        ("mask", MaskRecipe),
-        ("contrast", ContrastRecipe),
-        ("jpeg", JpegRecipe),
-        ("optim", OptimRecipe),
-        ("watch", WatchRecipe),
-    ):
-        if key in table:
-            parts[key] = _fill(kind, table.pop(key), f"{where}: [{key}]")
-    rows = table.pop("noise", [])
-    parts["noise"] = tuple(_fill(NoiseRecipe, row, f"{where}: [[noise]]") for row in rows)
-    recipe = _fill(Recipe, table, where, **parts)
-    unknown = set(recipe.about) - ABOUT
-    if unknown:
-        raise UsageError(f"{where}: [about] holds {', '.join(sorted(ABOUT))} only")
-    if recipe.about.get("quality", "") not in APART:
-        raise UsageError(f"{where}: [about] quality must be fast, best, or left out")
-    _check(recipe, where)
-    return recipe
-
-
-def _fill(kind: type, table: dict[str, Any], where: str, **ready: Any) -> Any:
-    """A dataclass from a table, complaining about every key that is unknown, missing or odd."""
-    known = {f.name: f for f in fields(kind)}
-    for key in table:
-        if key not in known or key in ready:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it knows {', '.join(known)}"
-            raise UsageError(f"{where}: unknown key {key!r}{hint}")
-    values = {key: _typed(value, known[key], where) for key, value in table.items()} | ready
-    for name, f in known.items():
-        if name not in values and f.default is MISSING and f.default_factory is MISSING:
-            raise UsageError(f"{where}: {name!r} is missing")
-    for (owner, name), choices in CHOICES.items():
-        if owner is kind and values.get(name, choices[0]) not in choices:
-            raise UsageError(f"{where}: {name} = {values[name]!r}; choose {', '.join(choices)}")
-    return kind(**values)
-
-
-def _typed(value: Any, f: Any, where: str) -> Any:
-    """Lists become tuples, whole numbers become floats where floats are wanted."""
-    wanted = str(f.type)
-    if isinstance(value, list) and wanted.startswith("tuple"):
-        return tuple(tuple(v) if isinstance(v, list) else v for v in value)
-    if wanted == "float" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    simple = {"int": int, "float": float, "str": str, "bool": bool}.get(wanted)
-    if simple and (not isinstance(value, simple) or (simple is int and isinstance(value, bool))):
-        raise UsageError(f"{where}: {f.name} = {value!r} should be of type {wanted}")
-    return value
-
-
-def _check(recipe: Recipe, where: str) -> None:
-    """The numbers must fit together before hours are spent on them."""
-    optim, data, mask, contrast = recipe.optim, recipe.data, recipe.mask, recipe.contrast
-    jpeg = recipe.jpeg
-    problems = [
-        (not data.sources, "[data] sources is empty"),
-        (data.crop < 8, "[data] crop must be at least 8 pixels"),
-        (data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"),
-        (not 0 <= data.gray <= 1, "[data] gray is a share between 0 and 1"),
-        (optim.steps < 1, "[optim] steps must be at least 1"),
-        (optim.groups < 1 or optim.batch < 1, "[optim] batch and groups must be at least 1"),
-        (optim.groups >= 1 and optim.batch % optim.groups, "[optim] groups must divide batch"),
-        (optim.warmup > optim.steps, "[optim] warmup exceeds steps"),
-        (
-            optim.schedule == "trapezoid" and optim.warmup + optim.cooldown > optim.steps,
-            "[optim] warmup + cooldown exceed steps",
-        ),
-        (optim.lr <= 0, "[optim] lr must be above 0"),
-        (not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"),
-        (not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"),
-        (recipe.level_error < 0, "level_error must be at least 0"),
-        (not 0 <= recipe.level_map <= 1, "level_map is a share between 0 and 1"),
-        (
-            mask.alone and (mask.share < 1 or mask.low <= 0),
-            "[mask] alone needs share 1 and low > 0",
-        ),
-        (not 0 <= mask.samples <= 1, "[mask] samples is a share between 0 and 1"),
-        (not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"),
-        (any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"),
-        (any(row.weight <= 0 for row in recipe.noise), "[[noise]] weight must be above 0"),
-        (not _rising(data.scales or (1.0, 1.0)), "[data] scales = [low, high], 0 < low <= high"),
-        (not 0 <= jpeg.share <= 1, "[jpeg] share is between 0 and 1"),
-        (not 1 <= jpeg.low <= jpeg.high <= 100, "[jpeg] needs 1 <= low <= high <= 100"),
-        (not 0 <= data.enlarged <= 1, "[data] enlarged is a share between 0 and 1"),
-        (
-            (jpeg.share and not (recipe.judged or recipe.metered))
-            or (data.enlarged and not recipe.metered),
-            "[jpeg] and [data] enlarged are for a net that measures noise",
-        ),
-        (
-            data.context and (not recipe.judged or (data.context - data.crop) % 16),
-            "[data] context is for a net with a judge, and crop plus a multiple of 16",
-        ),
-        (recipe.metered and recipe.mask.share, "a net that measures noise goes with no masks"),
-        (recipe.watch.every < 1, "[watch] every must be at least 1"),
-        (recipe.watch.pictures < 1, "[watch] pictures must be at least 1"),
-        (not recipe.noise, "at least one [[noise]] table is needed"),
-    ]
-    for wrong, message in problems:
-        if wrong:
-            raise UsageError(f"{where}: {message}")
-    if data.textures and not recipe.rendered:
-        raise UsageError(f"{where}: [data] textures are for renders: [[noise]] {SAMPLES}")
-    if recipe.rendered:
-        _check_rendered(recipe, where)
-        return
-    drawn = [row for row in recipe.noise if row.kind == PHOTONS]
-    if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
-        raise UsageError(f"{where}: [[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising")
-    others = [row for row in recipe.noise if row.kind not in (PHOTONS, CLEAN)]
-    rows = [(row.kind, level) for row in others for level in (row.low, row.high)]
-    try:
-        for kind, level in [*rows, *recipe.watch.rows]:
-            _trainable(kind).check(level)
-    except (UsageError, TypeError, ValueError) as error:
-        raise UsageError(f"{where}: [[noise]] or [watch] rows: {error}") from error
-
-
-def _trainable(kind: str) -> noise.NoiseType:
-    """The noise of that name. Raises UsageError for one that is kept for tests."""
-    found = noise.get(kind)
-    if found.held_out:
-        raise UsageError(
-            f"{kind} is kept for tests on noise that no model has seen (mdn bench --noise "
-            "unknown); train on another"
-        )
-    return found
-
-
-def _rising(scales: tuple[float, ...]) -> bool:
-    return len(scales) == 2 and 0 < scales[0] <= scales[1]
-
-
-def _check_rendered(recipe: Recipe, where: str) -> None:
-    """Of renders the noise is in the files: what adds to a clean picture has no place here."""
-    kinds = {row.kind for row in recipe.noise} | {kind for kind, _ in recipe.watch.rows}
-    added = recipe.data.gray or recipe.mask.share or recipe.contrast.share or recipe.data.hold_out
-    for wrong, message in (
-        (kinds != {SAMPLES}, f"[[noise]] and [watch] rows must all be of kind {SAMPLES}, or none"),
-        (added, f"[[noise]] {SAMPLES} goes with no gray, hold_out, masks or contrast"),
-        (any(row.low < 1 for row in recipe.noise), f"[[noise]] {SAMPLES}: low is at least 1"),
-        (recipe.net.get("guides") != GUIDES, f"[[noise]] {SAMPLES} needs [net] guides = {GUIDES}"),
-    ):
-        if wrong:
-            raise UsageError(f"{where}: {message}")

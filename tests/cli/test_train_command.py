@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,31 @@ def test_a_run_stops_goes_on_and_finishes(run: Run, recipe: str, tmp_path: Path)
     assert (tmp_path / "out" / "training.csv").exists()
     quiet = run("train", recipe, "-q", *options)
     assert (quiet.exit_code, quiet.stderr) == (0, "")
+
+
+def test_json_is_one_document(run: Run, recipe: str) -> None:
+    options = ("-o", "out", "--device", "cpu", "--precision", "fp32", "--threads", "1", "--json")
+    first = json.loads(run("train", recipe, "--stop-after", "3", *options).stdout)
+    assert (first["step"], first["steps"], first["finished"]) == (3, 4, False)
+    whole = run("train", recipe, *options)
+    document = json.loads(whole.stdout)
+    assert (document["first_step"], document["step"], document["exit_code"]) == (3, 4, 0)
+    assert document["finished"]
+    assert document["folder"] == "out"
+    assert document["log"][-1]["step"] == 4
+    assert "gaussian-25" in document["log"][-1]
+    assert document["notes"][-1] == "going on from step 3 in out"
+    listed = json.loads(run("train", "--list", "--json").stdout)
+    assert "photo" in {each["name"] for each in listed}
+
+
+def test_an_interrupted_run_prints_its_document(
+    run: Run, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = task.Result(Path("out"), 1, 1.0, finished=False)
+    monkeypatch.setattr(task, "run", lambda settings, report: stopped)
+    result = run("train", recipe, "--json")
+    assert result.exit_code == json.loads(result.stdout)["exit_code"] == 130
 
 
 def test_every_option_reaches_the_task(

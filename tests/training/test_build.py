@@ -9,7 +9,7 @@ import pytest
 
 from mdn.errors import UsageError
 from mdn.training.build import build
-from mdn.training.recipe import load
+from mdn.training.recipe_parse import load
 
 Recipes = Callable[..., Path]
 
@@ -18,7 +18,7 @@ Recipes = Callable[..., Path]
     ("changes", "complaint"),
     [
         ({"arch": "unte"}, "arch = 'unte' is unknown; did you mean 'unet'"),
-        ({"arch": "resnet99"}, "is unknown; choose .*swinir-masked, "),
+        ({"arch": "resnet99"}, "is unknown; it knows .*swinir-masked, "),
         ({"net": {"width": 3}}, r"\[net\] width is unknown; did you mean 'widths'"),
         ({"net": {"widths": "many"}}, r"\[net\] makes no unet"),
         ({"net": {"widths": [0, 8]}}, r"\[net\] makes no unet"),
@@ -31,9 +31,8 @@ Recipes = Callable[..., Path]
     ],
 )
 def test_nonsense_is_named(changes: dict, complaint: str, write_recipe: Recipes) -> None:
-    recipe = load(write_recipe(), changes)
     with pytest.raises(UsageError, match=complaint) as caught:
-        build(recipe)
+        build(load(write_recipe(), changes))
     assert "\n" not in str(caught.value)
 
 

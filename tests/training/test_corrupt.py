@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mdn.errors import UsageError
-from mdn.training import recipe
+from mdn.training import recipe_parse
 from mdn.training.corrupt import Sample, draw_group
 from mdn.training.data import Crops
 from mdn.training.loop import _join
@@ -26,7 +26,7 @@ def drawn(**changes: object) -> Sample:
     """Crops of which the left half is dark, and the right half bright."""
     picture = torch.full((3, 64, 64), 40, dtype=torch.uint8)
     picture[..., 32:] = 180
-    made = recipe.parse(TABLE | changes)
+    made = recipe_parse.parse(TABLE | changes)
     crops = Crops([picture], 64, torch.device("cpu"))
     return draw_group(made, crops, 0, 0)
 
@@ -62,4 +62,4 @@ def test_groups_of_either_sort_make_one_batch() -> None:
 
 def test_a_share_is_between_none_and_all() -> None:
     with pytest.raises(UsageError, match="level_map"):
-        recipe.parse(TABLE | {"level_map": 1.5})
+        recipe_parse.parse(TABLE | {"level_map": 1.5})

@@ -13,7 +13,7 @@ from mdn.training import judged, prefetch
 from mdn.training.corrupt import Sample, generator_for
 from mdn.training.data import Crops
 from mdn.training.patterns import KINDS, draw_pattern
-from mdn.training.recipe import parse
+from mdn.training.recipe_parse import parse
 
 
 def recipe(*kinds: tuple[str, float, float], **changes):

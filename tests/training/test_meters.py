@@ -11,7 +11,7 @@ import torch
 from mdn.commands import train
 from mdn.errors import UsageError
 from mdn.registry.cards import read_card
-from mdn.training import meters, recipe
+from mdn.training import meters, recipe, recipe_parse
 from mdn.training.data import Crops
 
 TABLE = {
@@ -31,7 +31,7 @@ def crops(scales: tuple[float, ...] = ()) -> Crops:
 
 
 def parsed(**changes: object) -> recipe.Recipe:
-    return recipe.parse(TABLE | changes)
+    return recipe_parse.parse(TABLE | changes)
 
 
 def test_the_level_is_that_of_what_was_added() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mdn.errors import UsageError
-from mdn.training import photons, recipe
+from mdn.training import photons, recipe_parse
 from mdn.training.corrupt import draw_group
 from mdn.training.data import Crops
 
@@ -39,7 +39,7 @@ def test_the_noise_is_even_unbiased_and_as_strong_as_told(sigma: float) -> None:
 
 
 def test_a_gray_net_is_given_gray_crops() -> None:
-    made = recipe.parse(TABLE)
+    made = recipe_parse.parse(TABLE)
     crops = Crops([torch.randint(0, 255, (3, 80, 80)).byte()], 64, torch.device("cpu"))
     sample = draw_group(made, crops, 0, 0)
     assert sample.noisy.shape == sample.clean.shape == (2, 1, 64, 64)
@@ -50,4 +50,4 @@ def test_a_gray_net_is_given_gray_crops() -> None:
 
 def test_levels_out_of_reach_are_refused() -> None:
     with pytest.raises(UsageError, match="photons"):
-        recipe.parse(TABLE | {"noise": [{"kind": "photons", "low": 0.0, "high": 60.0}]})
+        recipe_parse.parse(TABLE | {"noise": [{"kind": "photons", "low": 0.0, "high": 60.0}]})

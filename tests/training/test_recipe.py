@@ -11,7 +11,8 @@ import torch
 from mdn.errors import UsageError
 from mdn.training.data import Crops, load_pictures, save_shard, split
 from mdn.training.optim import factor
-from mdn.training.recipe import OptimRecipe, load
+from mdn.training.recipe import OptimRecipe
+from mdn.training.recipe_parse import load, parse
 
 Recipes = Callable[..., Path]
 
@@ -32,6 +33,10 @@ Recipes = Callable[..., Path]
         ("share", "0.5\nhigh = 1.0", "mask"),
         ("gray", "0.25\ngrey = 1", "did you mean 'gray'"),
         ("arch", '"unet"\nname =', "not a readable recipe"),
+        ("sources", '"pictures"', "should be a list"),
+        ("rows", '[["gaussian"]]', "of \\[kind, level\\] each"),
+        ("lr", "nan", "finite"),
+        ("cooldown", "-3", "at least 0"),
     ],
 )
 def test_a_recipe_that_cannot_fit(
@@ -43,6 +48,50 @@ def test_a_recipe_that_cannot_fit(
     path.write_text(path.read_text().replace(line, f"{line.split()[0]} = {value}"))
     with pytest.raises(UsageError, match=complaint):
         load(path)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    table = {
+        "arch": "unte",
+        "learning": 3,
+        "data": {"sources": "photos", "crop": 2, "grey": 1},
+        "noise": [{"kind": "gausian", "low": 60, "high": 50}, {"low": 1}],
+        "optim": {"lr": "fast", "steps": 10, "warmup": 8, "cooldown": 8, "schedule": "step"},
+        "jpeg": 3,
+    }
+    with pytest.raises(UsageError) as caught:
+        parse(table, "my.toml")
+    told = str(caught.value)
+    assert told.startswith("my.toml: 14 faults: ")
+    assert "\n" not in told
+    for fault in (
+        "'name' is missing",
+        "arch = 'unte' is unknown; did you mean 'unet'",
+        "unknown key 'learning'",
+        "[data] sources = 'photos': should be a list",
+        "[data] crop must be at least 8",
+        "[data] unknown key 'grey'; did you mean 'gray'",
+        "[[noise]] low is above high",
+        "gausian",
+        "[[noise]] 'kind' is missing",
+        "[[noise]] 'high' is missing",
+        "[optim] lr = 'fast': should be of type float",
+        "[optim] warmup (8) + cooldown (8) exceed steps (10)",
+        "[optim] schedule = 'step': choose trapezoid, cosine, halving",
+        "[jpeg] must be a table",
+    ):
+        assert fault in told
+
+
+def test_a_short_recipe_needs_no_word_on_warmup_and_cooldown(write_recipe: Recipes) -> None:
+    path = write_recipe()
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(x for x in lines if not x.startswith(("warmup", "cooldown"))))
+    for steps, warmup, cooldown in ((60, 6, 15), (1, 0, 0), (20000, 200, 5000)):
+        optim = load(path, {"optim": {"steps": steps}}).optim
+        assert (optim.warmup, optim.cooldown) == (warmup, cooldown)
+    late = load(path, {"optim": {"steps": 60, "warmup": 55}}).optim
+    assert late.cooldown == 5
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.training import recipe_files
 from mdn.training.build import build
 from mdn.training.optim import factor
-from mdn.training.recipe import OptimRecipe, load
+from mdn.training.recipe import OptimRecipe
+from mdn.training.recipe_parse import load
 
 Recipes = Callable[..., Path]
 PAPER = "swinir-masked-paper"

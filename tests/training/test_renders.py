@@ -16,7 +16,7 @@ from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.registry import store
 from mdn.training import renders
-from mdn.training.recipe import parse
+from mdn.training.recipe_parse import parse
 from mdn.training.renders import Scene, Scenes, load_scenes
 
 SIDE = 24

@@ -12,7 +12,7 @@ from mdn import nets
 from mdn.errors import UsageError
 from mdn.registry.write import pack
 from mdn.training.build import build
-from mdn.training.recipe import load
+from mdn.training.recipe_parse import load
 from mdn.training.start import begin_from
 
 Recipes = Callable[..., Path]

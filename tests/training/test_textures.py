@@ -10,7 +10,7 @@ import torch
 from mdn.errors import UsageError
 from mdn.training import textures
 from mdn.training.data import Crops
-from mdn.training.recipe import parse
+from mdn.training.recipe_parse import parse
 from mdn.training.renders import Scenes
 from mdn.training.textures import Textures, filtered
 from tests.training.test_renders import TABLE, scene

@@ -10,7 +10,7 @@ from mdn import noise
 from mdn.bench import noise_cases
 from mdn.errors import UsageError
 from mdn.noise.unknown import UNKNOWN
-from mdn.training import recipe
+from mdn.training.recipe_parse import parse
 from tests.training.conftest import RECIPE
 
 TABLE = tomllib.loads(RECIPE.replace("{name}", "adam"))
@@ -31,8 +31,8 @@ def test_no_recipe_may_train_or_choose_by_one(kind: noise.NoiseType) -> None:
     level = kind.default
     row = {"kind": kind.name, "low": level, "high": level}
     with pytest.raises(UsageError, match=f"{kind.name} is kept for tests"):
-        recipe.parse(TABLE | {"noise": [row]})
-    recipe.parse(TABLE)  # it is well but for the noise
+        parse(TABLE | {"noise": [row]})
+    parse(TABLE)  # it is well but for the noise
     watch = {"rows": [[kind.name, level]]}
     with pytest.raises(UsageError, match=f"{kind.name} is kept for tests"):
-        recipe.parse(TABLE | {"watch": watch})
+        parse(TABLE | {"watch": watch})

@@ -1,0 +1,161 @@
+"""What is wrong with a recipe: its numbers must fit together before hours are spent on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Iterator
+
+from mdn import noise
+from mdn.errors import UsageError
+from mdn.nets import ARCHITECTURES
+from mdn.registry.cards import APART
+from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, Recipe
+
+ABOUT = {"title", "summary", "licence", "training_data", "quality"}
+
+
+def faults_of(recipe: Recipe) -> list[str]:
+    """Every fault of a recipe whose values are of the right types, a line each; empty if none."""
+    found = [*_net(recipe), *(message for wrong, message in _numbers(recipe) if wrong)]
+    if recipe.rendered:
+        return found + [message for wrong, message in _rendered(recipe) if wrong]
+    return found + list(dict.fromkeys(_levels(recipe)))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a word that is unknown: the one that was meant, or all that there are."""
+    near = difflib.get_close_matches(word, sorted(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; it knows {', '.join(sorted(known))}"
+
+
+def _net(recipe: Recipe) -> Iterator[str]:
+    """An architecture that there is not, and what its config does not know."""
+    if recipe.arch not in ARCHITECTURES:
+        if recipe.arch:  # empty stands for a missing one
+            yield f"arch = {recipe.arch!r} is unknown{nearest(recipe.arch, ARCHITECTURES)}"
+        return
+    known = [field.name for field in dataclasses.fields(ARCHITECTURES[recipe.arch][0])]
+    yield from (f"[net] {key} is unknown{nearest(key, known)}" for key in recipe.net.keys() - known)
+
+
+def _numbers(recipe: Recipe) -> Iterator[tuple[bool, str]]:
+    """Whether each fault is there, and what it is called."""
+    yield bool(set(recipe.about) - ABOUT), f"[about] holds {', '.join(sorted(ABOUT))} only"
+    quality = recipe.about.get("quality", "")
+    yield quality not in APART, "[about] quality must be fast, best, or left out"
+    yield recipe.level_error < 0, "level_error must be at least 0"
+    yield not 0 <= recipe.level_map <= 1, "level_map is a share between 0 and 1"
+    yield not 0 <= recipe.clip_share <= 1, "clip_share is a share between 0 and 1"
+    yield bool(recipe.metered and recipe.mask.share), "a net that measures noise goes with no masks"
+    yield from _data(recipe)
+    yield from _optim(recipe)
+    yield from _parts(recipe)
+
+
+def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
+    data, jpeg = recipe.data, recipe.jpeg
+    low, high = data.scales if len(data.scales) == 2 else (1.0, 1.0 if not data.scales else 0.0)
+    yield not data.sources, "[data] sources is empty"
+    yield data.crop < 8, "[data] crop must be at least 8 pixels"
+    yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
+    yield not 0 <= data.gray <= 1, "[data] gray is a share between 0 and 1"
+    yield not 0 < low <= high, "[data] scales = [low, high], 0 < low <= high"
+    yield not 0 <= data.enlarged <= 1, "[data] enlarged is a share between 0 and 1"
+    yield (
+        bool(data.context) and (not recipe.judged or (data.context - data.crop) % 16 != 0),
+        "[data] context is for a net with a judge, and crop plus a multiple of 16",
+    )
+    yield (
+        bool(jpeg.share and not (recipe.judged or recipe.metered))
+        or bool(data.enlarged and not recipe.metered),
+        "[jpeg] and [data] enlarged are for a net that measures noise",
+    )
+    yield (
+        bool(data.textures) and not recipe.rendered,
+        f"[data] textures are for renders: [[noise]] {SAMPLES}",
+    )
+
+
+def _optim(recipe: Recipe) -> Iterator[tuple[bool, str]]:
+    optim = recipe.optim
+    yield optim.steps < 1, "[optim] steps must be at least 1"
+    yield min(optim.groups, optim.batch) < 1, "[optim] batch and groups must be at least 1"
+    yield optim.groups >= 1 and optim.batch % optim.groups != 0, "[optim] groups must divide batch"
+    yield min(optim.warmup, optim.cooldown) < 0, "[optim] warmup and cooldown must be at least 0"
+    falls = optim.cooldown if optim.schedule == "trapezoid" else 0
+    yield (
+        optim.steps >= 1 and optim.warmup + falls > optim.steps,
+        f"[optim] warmup ({optim.warmup})"
+        + (f" + cooldown ({optim.cooldown})" if falls else "")
+        + f" exceed steps ({optim.steps}); left out, they follow from the steps",
+    )
+    yield not optim.lr > 0, "[optim] lr must be above 0"
+    yield not optim.adam_lr > 0, "[optim] adam_lr must be above 0"
+    betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
+    yield not betas, "[optim] betas are two numbers in [0, 1)"
+    yield optim.weight_decay < 0, "[optim] weight_decay must be at least 0"
+    yield optim.clip < 0, "[optim] clip must be at least 0"
+    yield not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"
+
+
+def _parts(recipe: Recipe) -> Iterator[tuple[bool, str]]:
+    mask, contrast, jpeg, watch = recipe.mask, recipe.contrast, recipe.jpeg, recipe.watch
+    yield not 0 <= mask.share <= 1, "[mask] share is between 0 and 1"
+    yield not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"
+    yield not 0 <= mask.samples <= 1, "[mask] samples is a share between 0 and 1"
+    alone = mask.alone and (mask.share < 1 or mask.low <= 0)
+    yield alone, "[mask] alone needs share 1 and low > 0"
+    yield not 0 <= contrast.share <= 1, "[contrast] share is between 0 and 1"
+    yield not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"
+    yield not 0 <= jpeg.share <= 1, "[jpeg] share is between 0 and 1"
+    yield not 0 <= jpeg.halved <= 1, "[jpeg] halved is a share between 0 and 1"
+    yield not 1 <= jpeg.low <= jpeg.high <= 100, "[jpeg] needs 1 <= low <= high <= 100"
+    yield watch.every < 1, "[watch] every must be at least 1"
+    yield watch.pictures < 1, "[watch] pictures must be at least 1"
+    yield any(len(row) != 2 for row in watch.rows), "[watch] rows are of [kind, level] each"
+    yield not recipe.noise, "at least one [[noise]] table is needed"
+    yield any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"
+    yield any(not row.weight > 0 for row in recipe.noise), "[[noise]] weight must be above 0"
+
+
+def _levels(recipe: Recipe) -> Iterator[str]:
+    """Kinds of noise that there are not, and levels that they do not have."""
+    drawn = [row for row in recipe.noise if row.kind == PHOTONS]
+    if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
+        yield f"[[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising"
+    others = [row for row in recipe.noise if row.kind not in (PHOTONS, CLEAN)]
+    trained = [("[[noise]]", row.kind, level) for row in others for level in (row.low, row.high)]
+    watched = [("[watch] rows:", *row) for row in recipe.watch.rows if len(row) == 2]
+    for where, kind, level in [*trained, *watched]:
+        try:
+            _trainable(kind).check(level)
+        except (UsageError, TypeError, ValueError) as error:
+            yield f"{where} {error}"
+
+
+def _trainable(kind: str) -> noise.NoiseType:
+    """The noise of that name. Raises UsageError for one that is kept for tests."""
+    found = noise.get(kind)
+    if found.held_out:
+        raise UsageError(
+            f"{kind} is kept for tests on noise that no model has seen (mdn bench --noise "
+            "unknown); train on another"
+        )
+    return found
+
+
+def _rendered(recipe: Recipe) -> Iterator[tuple[bool, str]]:
+    """Of renders the noise is in the files: what adds to a clean picture has no place here."""
+    kinds = {row.kind for row in recipe.noise} | {row[0] for row in recipe.watch.rows}
+    added = recipe.data.gray or recipe.mask.share or recipe.contrast.share or recipe.data.hold_out
+    yield (
+        kinds != {SAMPLES},
+        f"[[noise]] and [watch] rows must all be of kind {SAMPLES}, or none",
+    )
+    yield bool(added), f"[[noise]] {SAMPLES} goes with no gray, hold_out, masks or contrast"
+    yield any(row.low < 1 for row in recipe.noise), f"[[noise]] {SAMPLES}: low is at least 1"
+    yield (
+        recipe.net.get("guides") != GUIDES,
+        f"[[noise]] {SAMPLES} needs [net] guides = {GUIDES}",
+    )

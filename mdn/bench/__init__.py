@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mdn import metrics
-from mdn.bench import noise_cases, thresholds
+from mdn.bench import losses, noise_cases, thresholds
 from mdn.bench.cache import Cache
 from mdn.bench.data import DataSet, default_root, open_sets
 from mdn.bench.methods import Field, line_up
@@ -37,6 +37,7 @@ class Settings:
         root: where short names of data sets are looked up; MDN_TEST_DATA/test where None.
         out: the folder of results and of scores to reuse, or None.
         fail_below: conditions; see gate.
+        worst: list the pictures that lose most against their noisy input.
         plots: draw figures and contact sheets into out/plots.
         page: the HTML report to write, or None.
         device, precision: as for every command.
@@ -54,6 +55,7 @@ class Settings:
     root: Path | None = None
     out: Path | None = None
     fail_below: tuple[str, ...] = ()
+    worst: bool = False
     plots: bool = False
     page: Path | None = None
     device: str = "auto"
@@ -69,6 +71,7 @@ class Result:
         rows: the table. metrics: its figures.
         failures: what was skipped, one line each.
         broken: conditions that do not hold, one line each.
+        worst: the pictures that lose most, the worst first; none unless asked for.
         document: everything, JSON-able. markdown: the same for people.
     """
 
@@ -76,6 +79,7 @@ class Result:
     metrics: tuple[metrics.Metric, ...]
     failures: tuple[str, ...]
     broken: tuple[str, ...]
+    worst: tuple[losses.Loss, ...]
     document: dict[str, Any]
     markdown: str
 
@@ -126,12 +130,20 @@ def run(settings: Settings, listener: Report) -> Result:
     }
     shown = tuple(metrics.get(name) for name in rules.metrics)
     markdown = tables.markdown(facts, runner.rows, shown)
+    worst: tuple[losses.Loss, ...] = ()
+    if settings.worst:
+        every = losses.find(runner.rows, shown[0])
+        worst = tuple(every[: losses.LISTED])
+        told = losses.summary(every, shown[0])
+        document |= {"worst": losses.table(worst), "worse_than_input": told}
+        markdown += tables.worst(worst, shown[0], told)
     if settings.out is not None:
         each = tables.picture_table(runner.rows, rules.metrics)
         tables.write(settings.out, document, markdown, each)
     publish.publish(document, drawn, settings.page, settings.out if settings.plots else None)
     broken = tuple(thresholds.broken(conditions, runner.rows))
-    return Result(tuple(runner.rows), shown, tuple(runner.failures), broken, document, markdown)
+    failures = tuple(runner.failures)
+    return Result(tuple(runner.rows), shown, failures, broken, worst, document, markdown)
 
 
 def _drawn(settings: Settings, runner: Runner, sets: tuple[DataSet, ...]) -> list[sheets.Sheet]:

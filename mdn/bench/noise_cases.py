@@ -82,25 +82,33 @@ def _at_level(kind: str, text: str) -> Draw:
 
 def add(
     truth: np.ndarray, draw: Draw, picture: Picture, seed: int, protocol: Protocol, unclipped: bool
-) -> np.ndarray:
-    """What a denoiser is given: the clean page (H, W, C) with noise.
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a denoiser is given, and what its result is compared with; both (H, W, C).
 
     Args:
-        truth: as stored.
+        truth: the clean page, as stored. It is what comes back, but for noise with a look of its
+            own (NoiseType.pair): a camera's picture is compared with its clean twin.
         picture: its file name and `seed` fix the noise, so that `mdn noise --seed` makes the same.
         protocol: rounded gives uint8, as an 8-bit file holds it; else float32 clipped to 0..1.
         unclipped: float32 with all the noise, values below 0 and above 1 too: classical additive
             white Gaussian noise, for which the published figures of BM3D hold.
     """
     clean = Display(truth.dtype).encode(truth)
-    eight = protocol.rounded and not unclipped
-    page = Display(np.dtype(np.uint8)).decode(clean) if eight else clean
+    eight = Display(np.dtype(np.uint8))
+    rounded = protocol.rounded and not unclipped
+    page = eight.decode(clean) if rounded else clean
     if draw.level is None:
-        return page
+        return page, truth
+    kind = noise.get(draw.kind)
     job = Job(picture.truth, None, picture.name)
     generator = torch.Generator().manual_seed(draw_seed(seed, job))
-    noisy = add_to_page(page, draw.kind, draw.level, generator)
-    return noisy if eight or unclipped else noisy.clip(0, 1)
+    if kind.pair is None:
+        noisy = add_to_page(page, kind.name, draw.level, generator)
+        return noisy if rounded or unclipped else noisy.clip(0, 1), truth
+    planes = torch.from_numpy(clean).permute(2, 0, 1)
+    taken = kind.pair(planes, draw.level, generator)
+    noisy, twin = (np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in taken)
+    return (eight.decode(noisy), eight.decode(twin)) if rounded else (noisy, twin)
 
 
 def fingerprint(draw: Draw) -> str:

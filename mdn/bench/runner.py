@@ -154,7 +154,7 @@ class Runner:
         noisy, truth = pages.noisy, pages.truth
         if noisy is None:
             rules = self.rules
-            noisy = noise_cases.add(
+            noisy, truth = noise_cases.add(
                 truth, draw, picture, rules.seed, rules.protocol, rules.unclipped
             )
         return Task(picture.name, truth, noisy, true_sigma(draw, truth, noisy), pages.render)

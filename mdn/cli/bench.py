@@ -71,7 +71,8 @@ def bench(
         typer.Option(
             metavar="NOISE[,NOISE]",
             rich_help_panel=ABOUT,
-            help="suite, all, none, a type at its published levels, or TYPE:LEVEL.",
+            help="suite, unknown (noises that no model was trained on), all, none, a type at its "
+            "published levels, or TYPE:LEVEL.",
         ),
     ] = "suite",
     protocol: Annotated[
@@ -156,6 +157,15 @@ def bench(
             "given several times.",
         ),
     ] = None,
+    worst: Annotated[
+        bool,
+        typer.Option(
+            "--worst",
+            metavar="",
+            rich_help_panel=opt.FILES,
+            help="List the pictures that lose most, or gain least, against their noisy input.",
+        ),
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -212,6 +222,7 @@ def bench(
       mdn bench --model photo,peer:bm3d --data cbsd68,kodak24 -o results/
       mdn bench --data cbsd68 --fail-below 'cbsd68/gaussian25>=30'
       mdn bench --data photos/ -o results/ --plots --report results.html
+      mdn bench --data val/cameras --worst
       mdn bench --from results/ --report results.html
       mdn bench photo.png --model photo,peer:nlm
       mdn bench --check-ranking --data cbsd68 --noise gaussian:25 --limit 4
@@ -219,9 +230,10 @@ def bench(
     if inputs or check_ranking:
         if inputs and (data is not None or check_ranking):
             raise UsageError("name pictures of your own, or --data with clean ones, not both")
-        if out or report or plots or finished or fail_below:
+        if out or report or plots or finished or fail_below or worst:
             raise UsageError(
-                "-o, --report, --plots, --from and --fail-below are for --data with clean pictures"
+                "-o, --report, --plots, --from, --fail-below and --worst are for --data with "
+                "clean pictures"
             )
         from mdn.cli import judge
 
@@ -265,6 +277,7 @@ def bench(
         root=root,
         out=out,
         fail_below=tuple(fail_below or ()),
+        worst=worst,
         plots=plots,
         page=report,
         device=device,

@@ -90,6 +90,7 @@ class BenchView(Lines):
 
 def show(result: Result, *, as_json: bool) -> None:
     """The result on standard output: JSON if wanted, a table on a terminal, else Markdown."""
+    from mdn.bench import losses
     from mdn.bench.report import tables
 
     if as_json:
@@ -98,5 +99,12 @@ def show(result: Result, *, as_json: bool) -> None:
         titles = tables.header(result.metrics)
         rows = [[row.label, *tables.cells(row, result.metrics)] for row in result.rows]
         print_table(["data/noise", *titles], rows, right=titles[1:])
+        if result.worst:
+            metric = result.metrics[0]
+            typer.echo(f"\nPictures that lose most, {metric.title}:")
+            worst = [losses.cells(loss, metric) for loss in result.worst]
+            print_table(losses.TITLES, worst, right=losses.TITLES[3:])
+            for line in result.document["worse_than_input"]:
+                typer.echo(line)
     else:
         typer.echo(result.markdown)

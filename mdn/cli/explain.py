@@ -49,5 +49,6 @@ def _numbers(noise: NoiseType) -> str:
 
 
 def _facts(noise: NoiseType) -> dict[str, object]:
-    """All but the function."""
-    return {f.name: getattr(noise, f.name) for f in fields(noise) if f.name != "function"}
+    """All but the functions."""
+    functions = ("function", "pair")
+    return {f.name: getattr(noise, f.name) for f in fields(noise) if f.name not in functions}

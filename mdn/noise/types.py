@@ -16,6 +16,9 @@ Level = float | Tensor
 NoiseFunction = Callable[[Tensor, Level, torch.Generator], Tensor]
 """fn(x, level, generator) for x (..., C, H, W) float32, nominal [0, 1]; same shape, not clipped."""
 
+PairFunction = Callable[[Tensor, Level, torch.Generator], tuple[Tensor, Tensor]]
+"""fn(x, level, generator) -> the noisy picture and the clean one to hold it against, both as x."""
+
 
 @dataclass(frozen=True)
 class NoiseType:
@@ -25,6 +28,8 @@ class NoiseType:
     levels: those that papers report, from weak to strong; default: the level when none is given.
     limits: the smallest and the largest level that make sense; `check` refuses others.
     explanation: two or three sentences; example: one command line.
+    pair: for noise that comes with a look of its own (a camera's softness and tone): the picture
+        with that look, noisy and clean; None where the clean picture is x itself.
     held_out: kept for tests on noise that no model has seen; training refuses it.
     """
 
@@ -38,6 +43,7 @@ class NoiseType:
     explanation: str
     example: str
     function: NoiseFunction
+    pair: PairFunction | None = None
     held_out: bool = False
 
     def check(self, level: Level) -> None:

@@ -136,7 +136,7 @@ def test_the_noise_is_that_of_mdn_noise(tmp_path: Path) -> None:
     truth = io.read_image(source).pixels[0]
     how = PROTOCOLS["paper"]
     picture = data.Picture("clean/a.png", source)
-    drawn = noise_cases.add(truth, noise_cases.Draw("gaussian", 25), picture, 7, how, False)
+    drawn, _ = noise_cases.add(truth, noise_cases.Draw("gaussian", 25), picture, 7, how, False)
     job = Job(source, tmp_path / "noisy.png", "a.png")
     noise.run(
         noise.Settings([job], "gaussian", 25, seed=7),
@@ -147,13 +147,30 @@ def test_the_noise_is_that_of_mdn_noise(tmp_path: Path) -> None:
     assert np.array_equal(drawn, io.read_image(tmp_path / "noisy.png").pixels[0])
 
 
+def test_a_camera_is_held_against_its_clean_twin(tmp_path: Path) -> None:
+    source = write(tmp_path / "clean" / "a.png")
+    truth = io.read_image(source).pixels[0]
+    picture, how = data.Picture("clean/a.png", source), PROTOCOLS["paper"]
+    weak, strong = (
+        noise_cases.add(truth, noise_cases.Draw("camera", iso), picture, 7, how, False)
+        for iso in (100, 25600)
+    )
+    assert not np.array_equal(weak[1], truth)  # the camera's own softness and tone
+    assert weak[1].dtype == weak[0].dtype == np.uint8
+    errors = [np.square(noisy - twin.astype(float)).mean() for noisy, twin in (weak, strong)]
+    assert errors[1] > errors[0]
+    result = bench.run(settings(tmp_path / "clean", noise="camera:3200"), Listener())
+    assert result.rows[0].label == "clean/camera3200"
+    assert mean(result.rows[0]) > 15
+
+
 def test_clipping_and_rounding_follow_the_protocol(tmp_path: Path) -> None:
     truth = np.full((64, 64, 3), 250, np.uint8)
     picture = data.Picture("a", tmp_path / "a.png")
 
     def drawn(protocol: str, unclipped: bool = False) -> np.ndarray:
         draw = noise_cases.Draw("gaussian", 25)
-        return noise_cases.add(truth, draw, picture, 0, PROTOCOLS[protocol], unclipped)
+        return noise_cases.add(truth, draw, picture, 0, PROTOCOLS[protocol], unclipped)[0]
 
     paper, floats, raw = drawn("paper"), drawn("float"), drawn("paper", unclipped=True)
     assert paper.dtype == np.uint8

@@ -56,7 +56,7 @@ def ask(shell: str, script: str, environment: dict[str, str]) -> list[str]:
     ("words", "offered"),
     [
         ("den", ["denoise"]),
-        ("noise --type spe", ["speckle", "speckle-normal"]),
+        ("noise --type spe", ["speckle", "speckle-normal", "speckle-gamma"]),
         ("models ver", ["verify"]),
         ("denoise a.png --skip", ["--skip-existing"]),
         ("denoise a.png --precision b", ["bf16"]),
@@ -90,7 +90,7 @@ def test_models_are_completed(environment: dict[str, str], tmp_path: Path) -> No
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
 def test_fish_completes(environment: dict[str, str]) -> None:
     script = f'source "{FOLDER}/mdn.fish"; complete -C "mdn noise --type spe"'
-    assert ask("fish", script, environment) == ["speckle", "speckle-normal"]
+    assert ask("fish", script, environment) == ["speckle", "speckle-gamma", "speckle-normal"]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
@@ -100,4 +100,6 @@ def test_zsh_offers_the_names(environment: dict[str, str]) -> None:
         f'_arguments() {{ echo "$@"; }}; compdef() {{ :; }}; source "{FOLDER}/_mdn";'
         " words=(mdn noise --type spe); CURRENT=4; _mdn_completion"
     )
-    assert "speckle speckle-normal" in " ".join(ask("zsh", script, environment)).replace('"', "")
+    assert "speckle speckle-normal speckle-gamma" in " ".join(
+        ask("zsh", script, environment)
+    ).replace('"', "")

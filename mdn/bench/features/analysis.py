@@ -125,7 +125,7 @@ def _patches(data: DataSet, settings: Settings, noises: tuple[Draw, ...]) -> dic
         top, left = (int(random.integers(length - side + 1)) for length in truth.shape[:2])
         patch = np.ascontiguousarray(truth[top : top + side, left : left + side])
         for noise in noises:
-            drawn = noise_cases.add(patch, noise, picture, settings.seed + number, paper, False)
+            drawn, _ = noise_cases.add(patch, noise, picture, settings.seed + number, paper, False)
             found[noise.label].append(Display(drawn.dtype).encode(drawn))
     if usable < FEWEST:
         raise UsageError(f"{data.name} has too few colour pictures of at least {side} pixels")

@@ -200,7 +200,7 @@ def check(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
             truth, noisy = pages.truth, pages.noisy
             if noisy is None:
                 paper = PROTOCOLS["paper"]
-                noisy = noise_cases.add(truth, draw, picture, settings.seed, paper, False)
+                noisy, truth = noise_cases.add(truth, draw, picture, settings.seed, paper, False)
             clean = middle(Display(truth.dtype).encode(truth))
             lines = judged(middle(noisy), picture.name, field.contenders, settings.seed, clean)
             found.append((f"{data.name}/{draw.label}", lines))

@@ -16,6 +16,7 @@ import numpy
 import torch
 
 import mdn
+from mdn.bench import losses
 from mdn.bench.data import DataSet
 from mdn.bench.methods import Field
 from mdn.bench.noise_cases import Draw
@@ -141,6 +142,20 @@ def markdown(about: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Me
         if entries:
             lines += [f"## {title}", "", *(f"- {_plain(entry)}" for entry in entries), ""]
     return "\n".join(lines)
+
+
+def worst(found: Sequence[losses.Loss], metric: Metric, told: Sequence[str]) -> str:
+    """The section of the pictures that lose most. told: losses.summary."""
+    lines = [
+        "",
+        f"## Pictures that lose most, {metric.title}",
+        "",
+        *(f"- {line}" for line in told),
+        "",
+    ]
+    lines += [_line(losses.TITLES), _line(["---"] * 3 + ["---:"] * 3)]
+    lines += [_line(losses.cells(loss, metric)) for loss in found]
+    return "\n".join([*lines, ""])
 
 
 def _preface(about: Mapping[str, Any]) -> list[str]:

@@ -185,4 +185,5 @@ CAMERA = NoiseType(
     ),
     example="mdn noise photo.png -o noisy.png --type camera --iso 3200",
     function=camera,
+    pair=take_photos,
 )

@@ -16,7 +16,18 @@ import typer
 from typer.core import TyperGroup
 
 from mdn import __version__
-from mdn.cli import analyze, bench, denoise, interrupts, models, noise, options, train, zeroshot
+from mdn.cli import (
+    analyze,
+    bench,
+    compare,
+    denoise,
+    interrupts,
+    models,
+    noise,
+    options,
+    train,
+    zeroshot,
+)
 from mdn.errors import FileError, MdnError, OutOfMemoryError
 
 EPILOG = (
@@ -142,6 +153,7 @@ def mdn(
 app.command("denoise")(denoise.denoise)
 app.command("zeroshot")(zeroshot.zeroshot)
 app.command("noise")(noise.noise)
+app.command("compare")(compare.compare)
 app.command("bench")(bench.bench)
 app.command(" ".join(ANALYZE))(analyze.analyze)
 app.command("train")(train.train)

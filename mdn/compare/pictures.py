@@ -1,0 +1,150 @@
+"""The pictures of a comparison: read, checked, and brought to what a screen shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mdn import arrays, io
+from mdn.errors import FileError, UsageError
+from mdn.io import exr
+from mdn.io.exr import layers
+from mdn.metrics import tone_map
+
+ROLES = ("before", "after", "truth")
+MOST = 40_000_000  # pixels of a picture in the page; browsers struggle with more
+LITTLE = 0.5  # share of its range that a deep picture uses at least, or its contrast is stretched
+ENDS = 0.1, 99.9  # percentiles that become black and white then
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a comparison.
+
+    Attributes:
+        role: before, after or truth.
+        name: as the user named the file.
+        stored: (H, W, 1 or 3) as in the file, without alpha.
+        linear: whether it holds linear light.
+        plane: which picture of a stack it is, and how many there are.
+    """
+
+    role: str
+    name: str
+    stored: np.ndarray
+    linear: bool = False
+    plane: tuple[int, int] = (0, 1)
+
+
+@dataclass(frozen=True)
+class Range:
+    """The stored values that are shown as black and as white."""
+
+    black: float
+    white: float
+    stretched: bool = False
+
+    def encode(self, picture: Picture) -> np.ndarray:
+        """Stored -> float32 (H, W, C), 0..1 and clipped; linear light after gamma 2.2."""
+        if picture.linear:
+            return tone_map(picture.stored)
+        values = (picture.stored.astype(np.float32) - self.black) / (self.white - self.black)
+        return np.clip(np.nan_to_num(values), 0, 1)
+
+
+def read(path: str, role: str, plane: int | None = None) -> Picture:
+    """A picture from a file of any format that mdn reads.
+
+    Args:
+        path: the file.
+        role: of it.
+        plane: which picture of a stack, counted from 0; by default the middle one.
+
+    Raises:
+        FileError: it cannot be read, or has no such plane.
+    """
+    if Path(path).suffix.lower() in io.RENDERS:
+        file = exr.read(Path(path), name=path)
+        found = layers.beauty(layers.layers(file))
+        if not found:
+            raise FileError(path, "has no layer of light", "compare another file")
+        return Picture(role, path, _gray_or_rgb(found[0].pixels(file)), linear=True)
+    array, letters, _ = arrays.read(path)
+    layout = arrays.layout(array.shape, letters)
+    planes = layout.split(array)
+    pages, channels = planes.shape[:2]
+    count = pages * channels
+    number = (pages // 2) * channels if plane is None else plane
+    if not 0 <= number < count:
+        raise FileError(path, f"has {count} planes, counted from 0", "choose another --plane")
+    stored = planes[number // channels, number % channels, ..., : layout.colours]
+    return Picture(role, path, np.ascontiguousarray(stored), plane=(number, count))
+
+
+def _gray_or_rgb(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.shape[-1] in (1, 3) else pixels[..., :1]
+
+
+def check(pictures: Sequence[Picture]) -> None:
+    """Raises UsageError where the pictures are not of one size, depth and kind."""
+    first = pictures[0]
+    for other in pictures[1:]:
+        sizes = [f"{p.stored.shape[1]} x {p.stored.shape[0]}" for p in (first, other)]
+        if sizes[0] != sizes[1]:
+            raise UsageError(f"{first.name} is {sizes[0]} and {other.name} {sizes[1]} pixels")
+        if first.stored.shape != other.stored.shape:
+            raise UsageError(f"one of {first.name} and {other.name} is gray, the other in colour")
+        if first.linear != other.linear:
+            raise UsageError(f"one of {first.name} and {other.name} is a render, the other is not")
+        if first.stored.dtype != other.stored.dtype and not first.linear:
+            kinds = f"{first.stored.dtype} and {other.stored.dtype}"
+            raise UsageError(f"{first.name} and {other.name} differ in depth: {kinds}")
+
+
+def range_of(pictures: Sequence[Picture]) -> Range:
+    """What is shown as black and white: the range of the dtype, or of what is used of it.
+
+    Deep pictures that use little of their range, as of microscopes, would be black.
+    """
+    first = pictures[0].stored
+    white = float(np.iinfo(first.dtype).max) if first.dtype.kind in "ui" else 1.0
+    if first.dtype == np.uint8 or pictures[0].linear:
+        return Range(0.0, white)
+    finite = first[np.isfinite(first)]
+    low, high = np.percentile(finite, ENDS) if finite.size else (0.0, white)
+    if low >= 0 and LITTLE * white <= high <= white:
+        return Range(0.0, white)
+    return Range(float(low), float(max(high, low + 1e-6 * max(1.0, abs(low)))), stretched=True)
+
+
+def cropped(
+    pictures: Sequence[Picture], crop: tuple[int, int, int, int] | None
+) -> tuple[list[Picture], str]:
+    """The part that the page shows, and what to say of it.
+
+    Args:
+        pictures: all of one size.
+        crop: left, top, width and height; None for all or, of very large ones, the middle.
+
+    Raises:
+        UsageError: the crop does not lie in the pictures.
+    """
+    height, width = pictures[0].stored.shape[:2]
+    said = ""
+    if crop is None:
+        share = min(1.0, (MOST / (height * width)) ** 0.5)
+        wide, tall = max(1, int(width * share)), max(1, int(height * share))
+        left, top = (width - wide) // 2, (height - tall) // 2
+        if share < 1:
+            said = f"The middle {wide} x {tall} pixels are shown; --crop chooses another part."
+    else:
+        left, top, wide, tall = crop
+        inside = 0 <= left < left + wide <= width and 0 <= top < top + tall <= height
+        if not inside:
+            raise UsageError(f"--crop: not within the {width} x {height} pixels of the pictures")
+        said = f"{wide} x {tall} pixels from ({left}, {top}) on are shown."
+    rows, columns = slice(top, top + tall), slice(left, left + wide)
+    return [replace(each, stored=each.stored[rows, columns]) for each in pictures], said

@@ -74,7 +74,9 @@ def save(job: Job, image: Image, report: Report, *, quality: int = 95) -> None:
     lost = io.losses(image, chosen)
     if lost:
         report.note(job, f"{chosen.upper()} cannot keep {', '.join(lost)}")
-    data = io.write_image(image, job.target, format=chosen, quality=quality)
+    data = io.write_image(
+        image, job.target, format=chosen, quality=quality, overwrite=job.overwrite
+    )
     if job.target is None and data is not None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,10 @@ def _named(text: str) -> Found:
     if not text:
         problem = FileError("''", "is an empty name", "name an image, a folder or a pattern")
     try:
-        path.stat()
+        mode = path.stat().st_mode
+        if text and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            # A pipe without a writer would be waited for without end.
+            problem = FileError(text, "is not a regular file", "pipe it in and name it -")
     except FileNotFoundError:
         problem = FileError(text, "no such file", "check the name")
     except OSError as error:

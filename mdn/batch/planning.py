@@ -18,7 +18,8 @@ from mdn.batch.inputs import Found, expand, is_folder, place_of
 from mdn.batch.naming import Naming
 from mdn.batch.running import Job
 from mdn.errors import FileError, UsageError
-from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of
+from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
+from mdn.io.foreign import is_raw
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def plan(
     _refuse_inputs_as_outputs([*jobs, *seconds])
     _settle_existing(seconds, overwrite=overwrite or skip_existing, skip=False)
     jobs = _settle_existing(jobs, overwrite=overwrite, skip=skip_existing)
+    # What is there now and was not refused may be replaced; what appears later only if told so.
+    jobs = [replace(job, overwrite=overwrite or _is_there(job.target)) for job in jobs]
     return Plan(tuple(_writable(job) for job in jobs), tuple(notes))
 
 
@@ -105,15 +108,20 @@ def _format(name: str) -> str:
 def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:
     if item.problem is not None:
         return Job(item.path, None, item.name, draw=draw, problem=item.problem)
+    if item.path is not None and is_raw(item.path):  # many are TIFFs inside, with a thumbnail first
+        found = unreadable(item.path)
+        problem = FileError(item.name, found.problem, found.remedy)
+        return Job(item.path, None, item.name, draw=draw, problem=problem)
     target, problem = naming.target(item, draw), None
     if target is not None and forced is None:
         try:
             format_of(target)
-        except UsageError as error:
+        except UsageError:
             # The suffix came from the input: that file is at fault, not the request.
             if item.path is None or item.path.suffix != target.suffix:
                 raise
-            problem = FileError(item.name, str(error), "or name the output with -o")
+            found = unreadable(item.path)
+            problem = FileError(item.name, found.problem, found.remedy)
     return Job(item.path, target, item.name, forced, draw, problem=problem)
 
 
@@ -207,6 +215,10 @@ def _settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> lis
         return list(jobs)
     there = {id(job) for job, _ in existing}
     return [replace(job, skip=f"{job.target} exists") if id(job) in there else job for job in jobs]
+
+
+def _is_there(path: Path | None) -> bool:
+    return path is not None and os.path.lexists(path)
 
 
 def _writable(job: Job) -> Job:

@@ -34,6 +34,7 @@ class Job:
         aside: a second file to write, or None: the map of deviations of `mdn denoise`.
         draw: which of several outputs of one input this is, from 1.
         skip: why there is nothing to do, or empty.
+        overwrite: whether what is at the target then may be replaced, however it came there.
         problem: what planning found to be wrong with this file, if anything; raised when its turn
             comes, so that a batch reports it in its place and goes on.
     """
@@ -46,6 +47,7 @@ class Job:
     skip: str = ""
     problem: FileError | None = None
     aside: Path | None = None
+    overwrite: bool = False
 
     @property
     def target_name(self) -> str:

@@ -175,13 +175,16 @@ def _fill_closed_streams() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)  # unwinds the stack, so that temporary files are taken away
+    raise SystemExit(128 + number)  # unwinds the stack, so that temporary files are taken away
 
 
 def main() -> None:
     """The console script."""
     _fill_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none; under nohup it is ignored
+    if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_DFL:
+        signal.signal(hang_up, _terminate)
     if "--debug" not in sys.argv:
         # Libraries warn about a damaged file in their own words, on top of our one line.
         warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ resolution, and what only its own format knows.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import numpy as np
 
 from mdn.errors import FileError, UsageError
 from mdn.image import Image
-from mdn.io import convert
+from mdn.io import convert, foreign
 from mdn.io.atomic import read_bytes, write_bytes
-from mdn.io.base import DAMAGED, Format, quiet
+from mdn.io.base import DAMAGED, SPOKEN, Format, quiet
 from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, png, webp
 from mdn.io.tiff import read as tiff
 
@@ -27,6 +28,7 @@ __all__ = [
     "format_of",
     "losses",
     "read_image",
+    "unreadable",
     "write_image",
 ]
 
@@ -40,17 +42,7 @@ SUFFIXES: frozenset[str] = frozenset(
 RENDERS = frozenset({".exr"})  # no single pictures: `mdn.io.exr` reads and writes them
 STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr.stack`
 EXR_MAGIC = b"v/1\x01"
-
-# Pictures that people will try, told by how they start, so that the message can name them.
-_FOREIGN = (
-    (0, b"GIF8", "a GIF"),
-    (4, b"ftypcrx", "a raw camera picture"),
-    (0, b"FUJIFILM", "a raw camera picture"),
-    (0, b"IIU\0", "a raw camera picture"),
-    (0, b"8BPS", "a Photoshop document"),
-    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
-    (0, b"%PDF", "a PDF document"),
-)
+_BEGIN = 512  # bytes that tell what a file is
 
 
 def read_image(source: Path | bytes, *, name: str | None = None) -> Image:
@@ -76,15 +68,18 @@ def read_image(source: Path | bytes, *, name: str | None = None) -> Image:
     except (FileError, MemoryError):
         raise
     except Exception as problem:  # decoders of damaged files raise whatever they stumble over
-        raise FileError(
-            name, f"is a damaged {form.name.upper()}{_told(problem)}", DAMAGED
-        ) from problem
+        raise FileError(name, f"is a damaged {form.spoken}{_told(problem)}", DAMAGED) from problem
     _check_finite(image)
     return image
 
 
 def write_image(
-    image: Image, target: Path | None, *, format: str | None = None, quality: int = 95
+    image: Image,
+    target: Path | None,
+    *,
+    format: str | None = None,
+    quality: int = 95,
+    overwrite: bool = True,
 ) -> bytes | None:
     """Write a picture whole, or not at all.
 
@@ -95,6 +90,7 @@ def write_image(
             image's own.
         quality: 1 to 100, for JPEG and the lossy kinds of WebP, JPEG XL, AVIF and HEIC. At 90 and
             above JPEG, AVIF and HEIC keep full chroma.
+        overwrite: replace a file that is there, or appears meanwhile; else that is an error.
 
     Returns:
         The content if `target` is None, else None.
@@ -113,13 +109,11 @@ def write_image(
     except (FileError, MemoryError):
         raise
     except Exception as problem:  # an encoder's refusal is about this one file
-        kind = form.name.upper()
-        raise FileError(
-            shown, f"cannot be stored as {kind}{_told(problem)}", "try .tif"
-        ) from problem
+        refused = f"cannot be stored as {form.spoken}{_told(problem)}"
+        raise FileError(shown, refused, "try .tif") from problem
     if target is None:
         return data
-    write_bytes(target, data)
+    write_bytes(target, data, overwrite=overwrite)
     return None
 
 
@@ -153,6 +147,24 @@ def format_of(path: str | os.PathLike[str]) -> str:
     raise UsageError(f"{path}: {said}, and the format follows it; use one of {known}")
 
 
+def unreadable(path: Path) -> FileError:
+    """Why an input whose suffix mdn does not know is refused: what it is, and the way out."""
+    about = foreign.by_suffix(path)
+    begin = b""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        begin = file.read(_BEGIN)
+    about = about or foreign.by_content(begin)
+    if about is not None:
+        return FileError(path, f"is {about[0]}, which mdn does not read", about[1])
+    own = next((form for form in FORMATS.values() if begin and form.recognises(begin)), None)
+    if own is not None:
+        name = f"{path.stem}{own.suffixes[0]}"
+        return FileError(path, f"is a {own.spoken} under another name", f"call it {name}")
+    spoken = ", ".join(SPOKEN.get(form, form.upper()) for form in FORMATS)
+    problem = f"has a suffix that mdn does not know ({path.suffix or 'none'})"
+    return FileError(path, problem, f"it reads {spoken}, OpenEXR and Zarr")
+
+
 def _told(problem: Exception) -> str:
     """What a codec says, in brackets; nothing where Python itself stumbled over odd values."""
     text = " ".join(str(problem).split())[:100]
@@ -172,6 +184,8 @@ def _format(name: str) -> Format:
 def _recognise(data: bytes, name: str) -> Format:
     if not data:
         raise FileError(name, "is empty", "copy or export it again")
+    if (known := foreign.by_content(data)) is not None:
+        raise FileError(name, f"is {known[0]}, which mdn does not read", known[1])
     for form in FORMATS.values():
         if form.recognises(data):
             return form
@@ -179,13 +193,9 @@ def _recognise(data: bytes, name: str) -> Format:
         raise FileError(
             name, "is an OpenEXR picture, which only mdn denoise reads", "convert it to TIFF"
         )
-    for at, magic, kind in _FOREIGN:
-        if data[at : at + len(magic)] == magic:
-            raise FileError(
-                name, f"is {kind}, which mdn does not read", "convert it to PNG or TIFF"
-            )
-    known = ", ".join(form.upper() for form in FORMATS)
-    raise FileError(name, "is not a picture that mdn reads", f"it reads {known}")
+    spoken = ", ".join(SPOKEN.get(form, form.upper()) for form in FORMATS)
+    problem = "is not a picture that mdn reads"
+    raise FileError(name, problem, f"it reads {spoken}, OpenEXR and Zarr")
 
 
 def _check_finite(image: Image) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -14,8 +13,11 @@ from typing import BinaryIO
 
 from mdn.errors import FileError
 from mdn.io.base import MAX_SAMPLES
+from mdn.io.parts import locked, locked_folder, part_beside, sweep
 
 MAX_BYTES = 4 * MAX_SAMPLES + 2**26  # the largest picture as 32-bit floats, and its metadata
+# What disks without hard links answer (FAT, some network drives).
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def read_bytes(path: Path, name: str) -> bytes:
@@ -43,44 +45,84 @@ def read_bytes(path: Path, name: str) -> bytes:
         raise FileError(name, f"cannot be read ({_reason(problem)})") from problem
 
 
-def write_bytes(target: Path, data: bytes) -> None:
-    """Write `data` to a temporary file beside `target`, then rename it over `target`.
+def write_bytes(target: Path, data: bytes, *, overwrite: bool = True) -> None:
+    """Write `data` to a temporary file beside `target`, then rename it to `target`.
 
     Whatever happens on the way, `target` is either as it was or complete, and the temporary file is
     gone. A symbolic link is followed: the file it names is replaced.
 
+    Args:
+        target: the file.
+        data: its content.
+        overwrite: replace a file that is there, or appears meanwhile; else that is an error.
+
     Raises:
         FileError: it cannot be written; the message says why.
     """
-    with replacing(target) as stream:
+    with replacing(target, overwrite=overwrite) as stream:
         stream.write(data)
 
 
+def copy_file(source: Path, target: Path, *, overwrite: bool = True) -> None:
+    """`target` becomes what `source` is, byte for byte; promises as those of `write_bytes`.
+
+    Raises:
+        FileError: it cannot be read or written.
+    """
+    with source.open("rb") as content, replacing(target, overwrite=overwrite) as stream:
+        shutil.copyfileobj(content, stream, 2**20)
+
+
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside `target`, open for reading and writing, renamed over it at the end.
+def replacing(target: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
+    """A temporary file beside `target`, open for reading and writing, renamed to it at the end.
 
     Promises and errors are those of `write_bytes`.
     """
     try:
         place = Path(os.path.realpath(target))
         _check_target(target, place)
+        if not overwrite and os.path.lexists(place):
+            raise _taken(target)
     except (OSError, ValueError) as problem:
         raise FileError(target, f"cannot be written ({_reason(problem)})") from problem
-    temporary = place.parent / f".mdn-{secrets.token_hex(8)}.part"
+    sweep(place.parent)
+    temporary = part_beside(place)
     try:
         # 0o666 less the umask: what any new file gets, unlike tempfile's 0o600.
-        with open(temporary, "x+b", opener=lambda at, flags: os.open(at, flags, 0o666)) as stream:
+        with (
+            open(temporary, "x+b", opener=lambda at, flags: os.open(at, flags, 0o666)) as stream,
+            locked(stream.fileno()),
+        ):
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(place)
+        if overwrite:
+            temporary.replace(place)
+        else:
+            _put(temporary, place)
     except BaseException as problem:  # an interrupt must not leave the temporary file either
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(problem, FileExistsError):
+            raise _taken(target) from problem
         if isinstance(problem, OSError):
             raise _unwritable(target, problem) from problem
         raise
+
+
+def _put(temporary: Path, place: Path) -> None:
+    """Gives a file its name, unless something has it already. Raises FileExistsError: it has."""
+    try:
+        os.link(temporary, place)
+    except OSError as problem:
+        if problem.errno not in _NO_LINKS:
+            raise
+        with open(place, "x"):  # takes the name, empty for a moment
+            pass
+        temporary.replace(place)
+    else:
+        temporary.unlink()
 
 
 def swap_folder(staging: Path, place: Path) -> None:
@@ -102,22 +144,32 @@ def swap_folder(staging: Path, place: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing_folder(target: Path) -> Iterator[Path]:
+def replacing_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary folder beside `target`, renamed to it at the end; one that was there goes then.
 
-    Whatever happens on the way, `target` is either as it was or complete.
+    Whatever happens on the way, `target` is either as it was or complete. Without `overwrite` a
+    folder that is there, or appears meanwhile, is an error.
 
     Raises:
         FileError: it cannot be written; the message says why.
     """
     place = Path(os.path.realpath(target))
-    temporary = place.parent / f".mdn-{secrets.token_hex(8)}.part"
+    if not overwrite and os.path.lexists(place):
+        raise _taken(target)
+    sweep(place.parent)
+    temporary = part_beside(place)
     try:
         temporary.mkdir()
-        yield temporary
-        swap_folder(temporary, place)
+        with locked_folder(temporary):
+            yield temporary
+        if overwrite:
+            swap_folder(temporary, place)
+        else:
+            temporary.rename(place)  # which fails where a folder with content is
     except BaseException as problem:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(problem, OSError) and problem.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise _taken(target) from problem
         if isinstance(problem, OSError):
             raise _unwritable(target, problem) from problem
         raise
@@ -135,6 +187,12 @@ def _check_target(target: Path, place: Path) -> None:
     # A rename would quietly replace a file that its owner has write-protected.
     if not place.stat().st_mode & 0o222 or not os.access(place, os.W_OK):
         raise FileError(target, "is read-only", "change its permissions or write elsewhere")
+
+
+def _taken(target: Path) -> FileError:
+    return FileError(
+        target, "was written by another run meanwhile and is left as it is", "give --overwrite"
+    )
 
 
 def _unwritable(target: Path, problem: OSError) -> FileError:

@@ -19,6 +19,9 @@ from mdn.image import Image
 # of a few kilobytes could claim more memory than any machine has.
 MAX_SAMPLES = 2**31
 
+# How people call the formats, where not by their name in capitals.
+SPOKEN = {"webp": "WebP", "jxl": "JPEG XL"}
+
 DAMAGED = "it may be damaged or cut short: copy or export it again"
 
 
@@ -55,6 +58,11 @@ class Format:
     max_side: int
     max_block: int | None = None
     max_bits: int = 16
+
+    @property
+    def spoken(self) -> str:
+        """What people call it."""
+        return SPOKEN.get(self.name, self.name.upper())
 
 
 def check_size(

@@ -69,12 +69,12 @@ def check_fits(image: Image, form: Format) -> None:
     """Raise FileError if a format cannot hold the picture, whatever is given up."""
     pages, height, width, _ = image.pixels.shape
     if pages > 1 and not form.pages:
-        shown = form.name.upper()
-        raise FileError(image.name, f"has {pages} pages and {shown} holds one", "write a .tif")
+        problem = f"has {pages} pages and {form.spoken} holds one"
+        raise FileError(image.name, problem, "write a .tif")
     if max(height, width) > form.max_side:
         raise FileError(
             image.name,
-            f"has {width} x {height} pixels and {form.name.upper()} holds {form.max_side} a side",
+            f"has {width} x {height} pixels and {form.spoken} holds {form.max_side} a side",
             "write a .tif",
         )
 

@@ -65,7 +65,7 @@ class Renders:
         for line in _remarks(odd):
             report.note(job, line)
         if form == "exr":
-            data, notes = exr.write(result, job.target, changed)
+            data, notes = exr.write(result, job.target, changed, overwrite=job.overwrite)
             for line in notes:
                 report.note(job, line)
             if job.target is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -365,3 +366,50 @@ def test_planning_touches_nothing(touch: Touch, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     plan(["in"], "new/folder/")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# --- What mdn does not read -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("IMG_1.CR2", b"II*\0", "is a Canon raw file, which mdn does not read; develop it"),
+        ("old.dng", b"II*\0", r"is a raw file \(DNG\), which mdn does not read; develop it"),
+        ("cat.gif", b"GIF89a", "is a GIF, which mdn does not read; save the frame"),
+        ("scan.pdf", b"%PDF", "is a PDF document, which mdn does not read; export"),
+        ("photo.dat", b"\x89PNG\r\n\x1a\n", "is a PNG under another name; call it photo.png"),
+        ("cells.czi", b"", "is a Zeiss microscope file.*OME-TIFF"),
+        (
+            "notes.txt",
+            b"hello",
+            r"has a suffix that mdn does not know \(.txt\); it reads PNG.*Zarr",
+        ),
+        ("notes", b"hello", r"has a suffix that mdn does not know \(none\)"),
+    ],
+)
+def test_an_unknown_input_is_named_first(
+    touch: Touch, name: str, content: bytes, said: str
+) -> None:
+    Path(name).write_bytes(content)
+    (job,) = plan([name], None).jobs
+    assert re.search(f"^{re.escape(name)}: {said}", problem(job))
+
+
+def test_a_raw_file_is_not_taken_for_the_tiff_that_it_is_inside(touch: Touch) -> None:
+    touch("a.nef")
+    (job,) = plan(["a.nef"], "a.tif").jobs
+    assert "is a Nikon raw file" in problem(job)
+
+
+def test_a_pipe_is_refused_before_anyone_waits_for_it(touch: Touch) -> None:
+    os.mkfifo("pipe.png")
+    (job,) = plan(["pipe.png"], None).jobs
+    assert problem(job) == "pipe.png: is not a regular file; pipe it in and name it -"
+
+
+def test_only_what_was_there_may_be_replaced(touch: Touch) -> None:
+    touch("a.png", "out/b.png")
+    assert not plan(["a.png"], None).jobs[0].overwrite
+    assert plan(["a.png"], None, overwrite=True).jobs[0].overwrite
+    assert plan(["a.png"], "out/b.png", overwrite=True).jobs[0].overwrite

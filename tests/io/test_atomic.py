@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ import pytest
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
+from mdn.io.atomic import copy_file, replacing, replacing_folder
+from mdn.io.parts import part_beside, sweep
 from tests.io.samples import opened, picture
 
 PHOTO = Image(picture(16, 24, 3)[None])
@@ -196,3 +200,110 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert target.read_bytes()[:4] == b"\x89PNG"
     assert only(tmp_path / "real") == ["out.png"]
+
+
+def test_what_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+
+    def late() -> None:
+        with replacing(target, overwrite=False) as stream:
+            stream.write(b"mine")
+            target.write_bytes(b"theirs")
+
+    with pytest.raises(FileError, match=r"was written by another run meanwhile.*--overwrite"):
+        late()
+    assert target.read_bytes() == b"theirs"
+    assert only(tmp_path) == ["out.png"]
+    with pytest.raises(FileError, match="another run"):
+        io.write_image(PHOTO, target, overwrite=False)
+    io.write_image(PHOTO, target)
+    assert target.read_bytes() != b"theirs"
+
+
+def test_disks_without_hard_links_keep_the_promise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    target = tmp_path / "out.png"
+    io.write_image(PHOTO, target, overwrite=False)
+    whole = target.read_bytes()
+    with pytest.raises(FileError, match="another run"), replacing(target, overwrite=False):
+        pass
+    assert target.read_bytes() == whole
+    assert only(tmp_path) == ["out.png"]
+
+
+def test_a_folder_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "out.zarr"
+
+    def late() -> None:
+        with replacing_folder(target, overwrite=False) as folder:
+            (folder / "mine").touch()
+            target.mkdir()
+            (target / "theirs").touch()
+
+    with pytest.raises(FileError, match="another run"):
+        late()
+    assert only(tmp_path) == ["out.zarr"]
+    assert only(target) == ["theirs"]
+
+
+def test_what_a_dead_run_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    dead, folder, young = (part_beside(tmp_path / "x") for _ in range(3))
+    foreign = tmp_path / ".mdn-00000000-0123456789abcdef.part"  # of another machine
+    for path in (dead, young, foreign):
+        path.write_bytes(b"half")
+    folder.mkdir()
+    (folder / "0.0").touch()
+    for path in (dead, folder, foreign):
+        os.utime(path, (1e9, 1e9))
+    sweep.cache_clear()
+    with replacing(tmp_path / "living.png") as stream:
+        (living,) = (path for path in tmp_path.iterdir() if path.stat().st_ino == inode(stream))
+        os.utime(living, (1e9, 1e9))
+        script = (
+            "import sys; from pathlib import Path; from mdn.io.parts import sweep;"
+            "print(sweep(Path(sys.argv[1])))"
+        )
+        command = [sys.executable, "-c", script, str(tmp_path)]
+        again = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert again.stdout == "0\n"  # this run has removed the dead ones already
+        assert living.exists()
+    assert only(tmp_path) == sorted([foreign.name, young.name, "living.png"])
+
+
+def inode(stream: BinaryIO) -> int:
+    return os.fstat(stream.fileno()).st_ino
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_hung_up_run_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        from mdn.cli import app
+        from mdn.io.atomic import replacing
+        def work(**_):
+            with replacing(Path(sys.argv[1]) / "out.tif") as stream:
+                stream.write(b"half")
+                os.kill(os.getpid(), int(sys.argv[2]))
+        app.app = work
+        app.main()
+    """)
+    command = [sys.executable, "-c", script, str(tmp_path), str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + number, "")
+    assert only(tmp_path) == []
+
+
+def test_a_copy_is_the_file_byte_for_byte(tmp_path: Path) -> None:
+    source = tmp_path / "a.jpg"
+    source.write_bytes(os.urandom(70000))
+    copy_file(source, tmp_path / "b.jpg", overwrite=False)
+    assert (tmp_path / "b.jpg").read_bytes() == source.read_bytes()
+    with pytest.raises(FileError, match="another run"):
+        copy_file(source, tmp_path / "b.jpg", overwrite=False)

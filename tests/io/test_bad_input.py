@@ -62,7 +62,7 @@ def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.Monk
         (b"GIF89a" + bytes(50), "GIF"),
         (b"\0\0\0\x20ftypheic" + bytes(50), "HEIC"),
         (b"\0\0\0\x20ftypavif" + bytes(50), "AVIF"),
-        (b"\xff\x0a", "damaged JXL"),
+        (b"\xff\x0a", "damaged JPEG XL"),
         (b"v/1\x01" + bytes(50), "OpenEXR"),
         (b"%PDF-1.7", "PDF"),
         (b"\x89PNG\r\n\x1a\n", "ends before"),

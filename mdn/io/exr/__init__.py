@@ -89,7 +89,11 @@ def _read(path: Path, found: Headers, name: str) -> Exr:
 
 
 def write(
-    exr: Exr, target: Path | None, changed: frozenset[tuple[int, str]] = frozenset()
+    exr: Exr,
+    target: Path | None,
+    changed: frozenset[tuple[int, str]] = frozenset(),
+    *,
+    overwrite: bool = True,
 ) -> tuple[bytes, list[str]]:
     """Write a file whole, or not at all.
 
@@ -100,6 +104,7 @@ def write(
         exr: what to write; its channels are those of its headers.
         target: replaced by one rename; None writes nothing.
         changed: (part, channel) of those that may be compressed with loss.
+        overwrite: replace what is there, or appears meanwhile; else that is an error.
 
     Returns:
         The content, and notes on what is stored otherwise than it came.
@@ -122,7 +127,7 @@ def write(
             kinds[index] = "ZIP"
         data = _encoded(exr, kinds) if spoilt else data
     if target is not None:
-        write_bytes(target, data)
+        write_bytes(target, data, overwrite=overwrite)
     return data, notes
 
 

@@ -84,13 +84,19 @@ class Rewriter:
 
 
 @contextmanager
-def rewrite(stack: TiffStack, target: Path, quality: int = 95) -> Iterator[Rewriter]:
+def rewrite(
+    stack: TiffStack, target: Path, quality: int = 95, *, overwrite: bool = True
+) -> Iterator[Rewriter]:
     """A copy of the stack, in which pages can be replaced; it becomes `target` at the end, whole.
+
+    Args:
+        quality: 1 to 100, for pages that are stored as JPEG.
+        overwrite: replace what is there, or appears meanwhile; else that is an error.
 
     Raises:
         FileError: it cannot be written.
     """
-    with replacing(target) as out:
+    with replacing(target, overwrite=overwrite) as out:
         with stack.path.open("rb") as source:
             shutil.copyfileobj(source, out, 2**20)
         writer = Rewriter(stack, out, quality)

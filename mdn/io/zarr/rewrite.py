@@ -135,11 +135,14 @@ def _mean(
 
 
 @contextmanager
-def rewrite_zarr(stack: ZarrStack, target: Path, quality: int = 95) -> Iterator[ZarrRewriter]:
+def rewrite_zarr(
+    stack: ZarrStack, target: Path, quality: int = 95, *, overwrite: bool = True
+) -> Iterator[ZarrRewriter]:
     """A copy of the store, in which pictures can be replaced; it becomes `target` at the end.
 
     Args:
         quality: ignored: a store is written by its own codecs.
+        overwrite: replace what is there, or appears meanwhile; else that is an error.
 
     Raises:
         FileError: it cannot be written, or lies in its own source.
@@ -149,7 +152,7 @@ def rewrite_zarr(stack: ZarrStack, target: Path, quality: int = 95) -> Iterator[
         raise FileError(target, "lies in its own input, or around it", "choose another with -o")
     if target.exists() and not any((target / mark).is_file() for mark in _MARKS):
         raise FileError(target, "is there and is no Zarr store", "choose another with -o")
-    with replacing_folder(target) as folder:
+    with replacing_folder(target, overwrite=overwrite) as folder:
         _copy(stack.path, folder, stack.name)
         writer = ZarrRewriter(stack, folder)
         yield writer

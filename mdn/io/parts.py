@@ -1,0 +1,120 @@
+"""Unfinished files and folders: what they are called, whose they are, and how dead ones go.
+
+What mdn writes is called .mdn-HOST-RANDOM.part until it is whole. Its writer holds a lock on it, so
+that what a killed run has left behind can be told from what a living one is writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import time
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_PREFIX, _SUFFIX = ".mdn-", ".part"
+_YOUNG = 60.0  # seconds: a new file is not locked yet for a moment
+
+
+def part_beside(place: Path) -> Path:
+    """A name for what will be `place` once it is whole."""
+    return place.parent / f"{_PREFIX}{_host()}-{secrets.token_hex(8)}{_SUFFIX}"
+
+
+@contextlib.contextmanager
+def locked(descriptor: int) -> Iterator[None]:
+    """Holds the lock of an open file or folder; the system frees it when the process dies."""
+    lock = _locker()
+    held = lock is not None and lock(descriptor)
+    try:
+        yield
+    finally:
+        if held:
+            assert lock is not None
+            lock(descriptor, free=True)
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """As `locked`, for a folder. Where folders cannot be opened, as on Windows, nothing is held."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        with locked(descriptor):
+            yield
+    finally:
+        os.close(descriptor)
+
+
+@cache  # once a folder and run
+def sweep(folder: Path) -> int:
+    """Removes what runs on this machine that are dead have left in a folder; how many."""
+    lock = _locker()
+    if lock is None:
+        return 0
+    removed = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            ours = entry.name.startswith(f"{_PREFIX}{_host()}-") and entry.name.endswith(_SUFFIX)
+            if ours and not entry.is_symlink():
+                with contextlib.suppress(OSError):
+                    removed += _remove_if_dead(Path(entry.path))
+    return removed
+
+
+def _remove_if_dead(part: Path) -> bool:
+    if time.time() - part.stat().st_mtime < _YOUNG:
+        return False
+    lock = _locker()
+    assert lock is not None
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        if not lock(descriptor):
+            return False
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
+        return True
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _host() -> str:
+    """Stands for this machine: others may write into the same folder, and cannot be asked."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+class _Locker:
+    """Tries to take the lock of an open file, without waiting; whether it was free."""
+
+    def __init__(self) -> None:
+        import fcntl
+
+        self._fcntl = fcntl
+
+    def __call__(self, descriptor: int, *, free: bool = False) -> bool:
+        how = self._fcntl.LOCK_UN if free else self._fcntl.LOCK_EX | self._fcntl.LOCK_NB
+        try:
+            self._fcntl.flock(descriptor, how)
+        except OSError:  # another holds it, or this disk knows no locks
+            return False
+        return True
+
+
+@cache
+def _locker() -> _Locker | None:
+    """None on systems without such locks."""
+    try:
+        return _Locker()
+    except ImportError:
+        return None

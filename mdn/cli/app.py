@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from mdn import __version__
 from mdn.cli import (
@@ -26,6 +25,7 @@ from mdn.cli import (
     noise,
     options,
     train,
+    wording,
     zeroshot,
 )
 from mdn.errors import FileError, MdnError, OutOfMemoryError
@@ -45,7 +45,7 @@ INTERRUPTED = interrupts.INTERRUPTED
 BROKEN_PIPE, TERMINATED = 141, 143  # 128 + the signal's number, as shells do
 
 
-class Boundary(TyperGroup):
+class Boundary(wording.Group):
     """The group of all commands. Whatever leaves a command is caught here, and only here."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -54,6 +54,14 @@ class Boundary(TyperGroup):
             args = [" ".join(ANALYZE), *args[2:]]
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Options before the command's name; what is wrong with them is told in plain words."""
+        try:
+            return super().parse_args(ctx, args)
+        except TYPERS_OWN as error:
+            wording.reword(error)
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the command named on the command line."""
         try:
@@ -61,7 +69,8 @@ class Boundary(TyperGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
-        except TYPERS_OWN:
+        except TYPERS_OWN as error:
+            wording.reword(error)
             _drop_what_cannot_be_written()
             raise
         except BrokenPipeError:
@@ -150,13 +159,13 @@ def mdn(
     """
 
 
-app.command("denoise")(denoise.denoise)
-app.command("zeroshot")(zeroshot.zeroshot)
-app.command("noise")(noise.noise)
-app.command("compare")(compare.compare)
-app.command("bench")(bench.bench)
-app.command(" ".join(ANALYZE))(analyze.analyze)
-app.command("train")(train.train)
+app.command("denoise", cls=wording.Command)(denoise.denoise)
+app.command("zeroshot", cls=wording.Command)(zeroshot.zeroshot)
+app.command("noise", cls=wording.Command)(noise.noise)
+app.command("compare", cls=wording.Command)(compare.compare)
+app.command("bench", cls=wording.Command)(bench.bench)
+app.command(" ".join(ANALYZE), cls=wording.Command)(analyze.analyze)
+app.command("train", cls=wording.Command)(train.train)
 app.add_typer(models.app, name="models")
 
 

@@ -20,6 +20,12 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
+def _analyze(ctx: typer.Context, incomplete: str) -> list[str]:
+    """`mdn bench an` may become `mdn bench analyze`; the shell itself completes files."""
+    first = not ctx.params.get("inputs")
+    return ["analyze"] if first and incomplete and "analyze".startswith(incomplete) else []
+
+
 def _publish(folder: Path, data: str | None, report: Path | None, plots: bool, quiet: bool) -> None:
     """`--from`: report and plots of a finished run."""
     from mdn.bench.report import publish
@@ -35,8 +41,9 @@ def bench(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[IMAGES]",
+            metavar="IMAGES",
             show_default=False,
+            autocompletion=_analyze,
             help="Pictures of your own, without clean versions: the models are ranked on each by "
             "self-supervised scores.",
         ),

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mdn.cli import models_add
+from mdn.cli import models_add, wording
 from mdn.cli import options as opt
 from mdn.errors import ModelError
 
 if TYPE_CHECKING:
     from mdn.registry.cards import Card
 
-app = typer.Typer(no_args_is_help=True, help="Lists, shows, checks and adds models.")
+app = typer.Typer(
+    cls=wording.Group,
+    no_args_is_help=True,
+    help="Lists, shows, checks and adds models.",
+)
 
 Name = Annotated[
     str,
@@ -23,7 +27,7 @@ Name = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", cls=wording.Command)
 def list_models(as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
     """Lists the models that came with mdn, and your own."""
     from mdn.cli import render
@@ -50,7 +54,7 @@ def list_models(as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
         raise ModelError("; ".join(damaged))
 
 
-@app.command()
+@app.command(cls=wording.Command)
 def show(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
     """Shows a model's card: licence, training data, noise it has seen, measured scores."""
     from mdn.cli import render
@@ -63,12 +67,12 @@ def show(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> N
         render.print_facts(list(_lines("", _facts(card))))
 
 
-@app.command()
+@app.command(cls=wording.Command)
 def path(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             autocompletion=opt.model_names,
             show_default=False,
             help="A model's name; otherwise the folder that your own models go into is printed.",
@@ -88,12 +92,12 @@ def path(
         typer.echo(folder)
 
 
-@app.command()
+@app.command(cls=wording.Command)
 def verify(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             autocompletion=opt.model_names,
             show_default=False,
             help="A model's name; all of them otherwise.",
@@ -122,8 +126,8 @@ def verify(
         raise ModelError("; ".join(damaged))
 
 
-app.command("add")(models_add.add)
-app.command("remove")(models_add.remove)
+app.command("add", cls=wording.Command)(models_add.add)
+app.command("remove", cls=wording.Command)(models_add.remove)
 
 
 def _all_cards() -> tuple[list[Card], list[str]]:

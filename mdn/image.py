@@ -22,8 +22,8 @@ class Metadata:
             phrases for what the reader itself had to leave behind.
         cicp: primaries and transfer curve by their numbers in ITU-T H.273 where the file says them
             so, or None: sRGB. A profile goes before them.
-        bits: how many bits of a sample the file used, where fewer than the dtype has (10 or 12), or
-            None. Samples span the whole dtype all the same.
+        bits: how many bits of a sample the file used, where fewer than the dtype has (1, 2, 4, 10
+            or 12), or None. Samples span the whole dtype all the same.
     """
 
     icc: bytes | None = None

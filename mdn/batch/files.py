@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+import numpy as np
 
 from mdn import io
 from mdn.batch.running import Job, Report
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io import exr
+from mdn.io.atomic import copy_file, read_bytes
+
+USUAL_QUALITY = 95  # of JPEG, where the user names none
 
 
 def load(job: Job) -> Image:
@@ -58,25 +64,58 @@ def output_format_for(job: Job, own: str) -> str:
     return own if job.target is None else io.format_of(job.target)
 
 
-def save(job: Job, image: Image, report: Report, *, quality: int = 95) -> None:
+def save(
+    job: Job,
+    image: Image,
+    report: Report,
+    *,
+    jpeg_quality: int = USUAL_QUALITY,
+    original: np.ndarray | None = None,
+) -> bool:
     """Writes the result of `job`, and notes in one line what its format cannot hold.
+
+    A picture in which nothing has changed is not coded again, which would cost quality or size: the
+    file is copied, byte for byte, where it stays in its format and no option asks for another.
 
     Args:
         job: says where to.
         image: what to write.
-        report: gets the note.
-        quality: 1 to 100, for JPEG and WebP.
+        report: gets the notes.
+        jpeg_quality: 1 to 100, for JPEG and other lossy formats.
+        original: the pixels as they were read, or None for a picture that was not read so.
+
+    Returns:
+        Whether the file is another than the input: false for a copy.
 
     Raises:
         FileError: the target cannot be written; nothing is left of it.
     """
     chosen = output_format(job, image)
+    same = original is not None and np.array_equal(image.pixels, original, equal_nan=True)
+    if same and job.source is not None and chosen == image.format and jpeg_quality == USUAL_QUALITY:
+        _copy(job.source, job)
+        return False
     lost = io.losses(image, chosen)
     if lost:
-        report.note(job, f"{chosen.upper()} cannot keep {', '.join(lost)}")
+        report.note(job, f"{io.FORMATS[chosen].spoken} cannot keep {', '.join(lost)}")
+    if image.meta.bits is not None and image.meta.bits < 8:
+        depth = "1 bit" if image.meta.bits == 1 else f"{image.meta.bits} bits"
+        report.note(job, f"samples of {depth} are written with 8")
     data = io.write_image(
-        image, job.target, format=chosen, quality=quality, overwrite=job.overwrite
+        image, job.target, format=chosen, quality=jpeg_quality, overwrite=job.overwrite
     )
     if job.target is None and data is not None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _to_stdout(data)
+    return True
+
+
+def _copy(source: Path, job: Job) -> None:
+    if job.target is None:
+        _to_stdout(read_bytes(source, job.name))
+    else:
+        copy_file(source, job.target, overwrite=job.overwrite)
+
+
+def _to_stdout(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

@@ -110,8 +110,8 @@ def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:
         return Job(item.path, None, item.name, draw=draw, problem=item.problem)
     if item.path is not None and is_raw(item.path):  # many are TIFFs inside, with a thumbnail first
         found = unreadable(item.path)
-        problem = FileError(item.name, found.problem, found.remedy)
-        return Job(item.path, None, item.name, draw=draw, problem=problem)
+        refused = FileError(item.name, found.problem, found.remedy)
+        return Job(item.path, None, item.name, draw=draw, problem=refused)
     target, problem = naming.target(item, draw), None
     if target is not None and forced is None:
         try:

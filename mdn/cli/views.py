@@ -69,7 +69,9 @@ class BatchView(Lines):
         elif outcome.status == "skipped":
             self.say(f"{job.name}: skipped, {outcome.error}", "dim")
         elif outcome.status == "ok":
+            copied = outcome.details.get("changed") is False
             facts = [megapixels(outcome.details.get("megapixels")), duration(outcome.seconds)]
+            facts += ["unchanged: a copy of the file"] if copied else []
             self.say("  ".join([arrow, *filter(None, facts)]))
             told = outcome.details.get("told")
             for line in told if isinstance(told, list) else []:

@@ -71,11 +71,12 @@ def _work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
         kinds = "from TIFF to TIFF or Zarr to Zarr"
         raise FileError(job.name, f"{settings.choice.given} is for stacks, {kinds}")
     image = load(job)
+    original = image.pixels
     if settings.strength > 0:
         pages, more = _denoise_pages(denoiser, image, job, report)
         image, about = replace(image, pixels=pages), about | more
-    save(job, image, report, quality=settings.quality)
-    return describe(image) | about
+    changed = save(job, image, report, jpeg_quality=settings.quality, original=original)
+    return describe(image) | about | {"changed": changed}
 
 
 def _denoise_pages(

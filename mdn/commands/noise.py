@@ -57,7 +57,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
             report.progress(job, (index + 1) / len(image.pixels))
         if output_format(job, image) == "jpeg":
             report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
-        save(job, replace(image, pixels=np.stack(pages)), report, quality=settings.quality)
+        save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=settings.quality)
         return describe(image) | {"noise": kind.name, "level": level, "draw_seed": seed}
 
     return run_batch(

@@ -87,7 +87,7 @@ class Renders:
         others = len(planned.found) - 1
         left = f"; {others} other layers left out" if others else ""
         report.note(job, f"{form.upper()} keeps {layer.name} as sRGB{more}{left}")
-        save(job, image, report, quality=self.quality)
+        save(job, image, report, jpeg_quality=self.quality)
 
     def _details(
         self,

@@ -37,7 +37,9 @@ def decode(data: bytes, name: str) -> Image:
         raise FileError(name, f"is a BMP of an unknown kind ({image.mode})", DAMAGED)
     pixels, alpha = split_alpha(array.reshape(1, image.height, image.width, -1))
     dpi = image.info.get("dpi")
-    return Image(pixels, alpha, Metadata(dpi=dpi if dpi and all(dpi) else None), name, "bmp")
+    bits = 1 if image.mode == "1" else None
+    meta = Metadata(dpi=dpi if dpi and all(dpi) else None, bits=bits)
+    return Image(pixels, alpha, meta, name, "bmp")
 
 
 def encode(image: Image, quality: int) -> bytes:

@@ -81,7 +81,7 @@ def encode(image: Image, quality: int) -> bytes:
     """
     meta, array = image.meta, np.ascontiguousarray(with_alpha(image))
     depth = array.dtype.itemsize * 8
-    if array.dtype.kind == "u" and meta.bits:
+    if array.dtype == np.uint16 and meta.bits:
         array, depth = to_bits(array, meta.bits), meta.bits
     colour = Cicp(*meta.cicp) if meta.cicp else _usual(array.dtype)
     colour = colour if can_name(colour) else _usual(array.dtype)

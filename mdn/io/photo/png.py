@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from typing import NamedTuple
 
 import imagecodecs
@@ -47,6 +48,8 @@ def decode(data: bytes, name: str) -> Image:
     array = imagecodecs.png_decode(SIGNATURE + b"".join(map(_packed, bare)))
     array = array[..., None] if array.ndim == 2 else array
     meta = _metadata(chunks)
+    if chunks[0].data[9] == 0 and chunks[0].data[8] < 8:  # gray of 1, 2 or 4 bits
+        meta = replace(meta, bits=chunks[0].data[8])
     if _is_gray_palette(chunks, meta.icc):
         array = array[..., ::3] if array.shape[-1] == 4 else array[..., :1]
     pixels, alpha = split_alpha(array[None])

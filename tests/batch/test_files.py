@@ -1,0 +1,70 @@
+"""Writing results: what has not changed is copied, and what a format cannot keep is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn import io
+from mdn.batch.files import load, save
+from mdn.batch.running import Job
+from mdn.errors import FileError
+from tests.io.samples import encoded, exif, picture, png
+
+
+class Notes:
+    """A report that remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, job: Job, line: str) -> None:
+        self.said.append(line)
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *_: None
+
+
+def job(folder: Path, source: str, target: str, data: bytes) -> Job:
+    (folder / source).write_bytes(data)
+    return Job(folder / source, folder / target, source)
+
+
+JPEG = encoded(picture(24, 32, 3), "JPEG", quality=60, progressive=True, exif=b"Exif\0\0" + exif(6))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.jxl", "a.avif", "a.webp"])
+def test_an_unchanged_picture_is_its_file_byte_for_byte(tmp_path: Path, name: str) -> None:
+    form = io.format_of(name)
+    data = JPEG if form == "jpeg" else io.write_image(io.read_image(JPEG), None, format=form)
+    assert data is not None
+    work, notes = job(tmp_path, name, "out" + name[1:], data), Notes()
+    image = load(work)
+    assert save(work, image, notes, original=image.pixels) is False
+    assert (tmp_path / ("out" + name[1:])).read_bytes() == data
+    assert notes.said == []
+    with pytest.raises(FileError, match="another run"):  # a copy replaces nothing either
+        save(work, image, notes, original=image.pixels)
+
+
+@pytest.mark.parametrize("reason", ["pixels", "format", "quality", "not asked"])
+def test_what_has_changed_is_written_anew(tmp_path: Path, reason: str) -> None:
+    work = job(tmp_path, "a.jpg", "b.png" if reason == "format" else "b.jpg", JPEG)
+    image = load(work)
+    before = None if reason == "not asked" else image.pixels
+    if reason == "pixels":
+        image = replace(image, pixels=255 - image.pixels)
+    quality = 80 if reason == "quality" else 95
+    assert save(work, image, Notes(), jpeg_quality=quality, original=before) is True
+    assert work.target is not None
+    assert work.target.read_bytes() != JPEG
+    assert np.asarray(io.read_image(work.target).pixels).shape == image.pixels.shape
+
+
+def test_a_depth_that_png_is_not_written_with_is_said(tmp_path: Path) -> None:
+    work, notes = job(tmp_path, "a.png", "b.png", png(8, 1, 1, 0, b"\0\x55")), Notes()
+    assert save(work, load(work), notes) is True
+    assert notes.said == ["samples of 1 bit are written with 8"]

@@ -2,24 +2,31 @@
 
 Noise is a property of the picture, texture of a place: every flat patch of a noisy picture shows
 the noise, in a clean one none does. So every cell of 8 x 8 pixels is described by the energies of a
-learnt filter bank at two scales, cells are pooled over the whole picture by attention (Ilse et al.,
-"Attention-based deep multiple instance learning", ICML 2018, section 2.4), and the pooled vector
-says what the noise is: its sigma against brightness for each channel, how much of it is left at
-coarser scales, and the share of impulses.
+learnt filter bank at two scales, and says a sigma and how far to trust it. Cells are pooled over
+the whole picture by attention (Ilse et al., "Attention-based deep multiple instance learning", ICML
+2018, section 2.4): for each brightness the calmest and most trusted cells of about that brightness
+tell the sigma of each channel. Free heads of attention gather what else there is to know: how much
+noise is left at coarser scales, impulses, a codec.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STRIDE, CELL = 2, 8  # pixels between filters, and a side of a cell
-FLOOR = (0.25 / 255) ** 2  # energy that rounding to 8 bits leaves
-SOFT = 0.5 / 255  # sigmas are compared by log2(sigma + SOFT)
-SMALLEST = 32  # pixels a side; smaller pictures are mirrored until they are that large
+STRIDE, POOL = 2, 4  # of the filters, and of their energies
+CELL = STRIDE * POOL  # pixels, a side
+FLOOR = (0.2 / 255) ** 2  # energy below which rounding rules
+CALMEST = 0.1  # of the filters: what they find bounds the noise from above
+SOFT = 0.7 / 255  # sigmas are compared by log2((sigma + SOFT) * 255)
+SMALLEST = 40  # pixels a side; smaller pictures are mirrored until they are that large
+NEAR = 0.2  # deviation of the brightnesses that tell of a knot's
+FACTS = 3  # share of sigma left at 1/2 and 1/4 size (log2), share of impulses (log10)
+WHITE = (-0.7, -1.4, -4.0)  # what the facts are counted from
 
 
 @dataclass(frozen=True)
@@ -28,20 +35,47 @@ class JudgeConfig:
 
     Attributes:
         filters, side: of the filter bank, and of one filter in pixels.
+        coarse: filters of the bank that look at half the resolution too.
         width: channels that describe a cell.
-        heads: ways of choosing cells.
-        size: numbers of the descriptor.
+        heads, value: free ways of choosing cells, and numbers that each gathers.
+        hidden: numbers of the descriptor besides the sigmas and the facts.
         knots: brightnesses, evenly spread over 0..1, at which a sigma is told for each channel.
         channels: colour channels of the picture.
     """
 
-    filters: int = 48
+    filters: int = 64
     side: int = 7
+    coarse: int = 32
     width: int = 96
-    heads: int = 8
-    size: int = 96
+    heads: int = 6
+    value: int = 24
+    hidden: int = 64
     knots: int = 7
     channels: int = 3
+
+    @property
+    def size(self) -> int:
+        """Numbers of the descriptor."""
+        return self.hidden + self.channels * self.knots + FACTS
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What is seen in the cells of a picture; n of them.
+
+    brightness: (B, C, n), 0..1. level: (B, C, n), log2 of 255 (sigma + SOFT). trust: (B, 1, n),
+    a logit. seen: (B, width, n).
+    """
+
+    brightness: Tensor
+    level: Tensor
+    trust: Tensor
+    seen: Tensor
+
+    def joined(self) -> Cells:
+        """The cells of all windows as those of one picture."""
+        parts = (self.brightness, self.level, self.trust, self.seen)
+        return Cells(*(part.transpose(0, 1).flatten(1)[None] for part in parts))
 
 
 class Judge(nn.Module):
@@ -53,63 +87,84 @@ class Judge(nn.Module):
         c = config
         scale = (c.channels * c.side**2) ** -0.5
         self.bank = nn.Parameter(torch.randn(c.filters, c.channels, c.side, c.side) * scale)
-        self.describe = nn.Conv2d(4 * c.filters + 2 * c.channels, c.width, 1)
-        self.around = nn.Conv2d(c.width, c.width, 3)
-        self.choose = nn.Conv2d(c.width, c.heads, 1)
-        self.value = nn.Conv2d(c.width, c.heads * 24, 1)
-        self.join = nn.Linear(c.heads * 24, 2 * c.size)
-        self.out = nn.Linear(2 * c.size, c.size)
-        self.curve = nn.Linear(c.size, c.channels * c.knots)
-        self.facts = nn.Linear(c.size, 3)
-        nn.init.zeros_(self.curve.weight)
-        nn.init.constant_(self.curve.bias, -4.5)  # log2 of sigma: about 11 of 255
-        nn.init.zeros_(self.choose.weight)
+        self.sort = nn.Conv2d(2 * c.filters + 1 + c.channels, c.width, 1)
+        self.coarse = nn.Conv2d(2 * c.coarse + c.channels, c.width, 1)
+        self.around = nn.ModuleList(nn.Conv2d(c.width, c.width, 3, padding=n) for n in (0, 1))
+        self.last = nn.Conv2d(c.width, c.width, 1)
+        self.say = nn.Conv2d(c.width, 2, 1)
+        self.colour = nn.Conv2d(c.width, c.channels, 1)
+        self.choose = nn.Conv1d(c.width, c.heads, 1)
+        self.value = nn.Conv1d(c.width, c.heads * c.value, 1)
+        self.join = nn.Linear(c.heads * c.value + c.channels * c.knots, 128)
+        self.out = nn.Linear(128, c.size)
+        for layer in (self.say, self.coarse, self.colour, self.choose):
+            nn.init.zeros_(layer.weight)
+        nn.init.zeros_(self.out.weight[c.hidden :])
+        nn.init.zeros_(self.out.bias)
 
-    def cells(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), nominally 0..1 -> (N, width, h, w): what is seen in each cell."""
+    def cells(self, x: Tensor) -> Cells:
+        """(B, C, H, W), nominally 0..1 -> what is seen in each cell."""
         bank = self.bank - self.bank.mean((2, 3), keepdim=True)  # brightness is not noise
         bank = bank / bank.flatten(1).norm(dim=1)[:, None, None, None]
-        pad = self.config.side // 2
-        x = F.pad(x, (pad,) * 4, mode="reflect")
-        inner = x[..., pad : x.shape[2] - pad, pad : x.shape[3] - pad]
-        parts = [*self._energies(x - 0.5, bank, CELL // STRIDE)]
-        half = F.pad(F.avg_pool2d(inner, 2), (pad,) * 4, mode="reflect")
-        parts += self._energies(half - 0.5, bank, CELL // STRIDE // 2)
-        brightness = F.avg_pool2d(inner.float(), CELL)
+        energy, even = _energies(x, bank, POOL)
+        far_energy, far_even = _energies(F.avg_pool2d(x, 2), bank[: self.config.coarse], POOL // 2)
+        edge = self.config.side // 2
+        inner = x[..., edge : x.shape[2] - edge, edge : x.shape[3] - edge].float()
+        brightness = F.avg_pool2d(inner, CELL)
         ends = F.avg_pool2d(((inner <= 0) | (inner >= 1)).float(), CELL)
-        parts += [2 * brightness - 1, ends]
+        parts = (energy, even, far_energy, far_even, brightness, ends)
         rows, columns = (min(part.shape[axis] for part in parts) for axis in (2, 3))
-        parts = [part[..., :rows, :columns] for part in parts]
-        return F.relu(self.around(F.relu(self.describe(torch.cat(parts, 1)))))
+        energy, even, far_energy, far_even, brightness, ends = (
+            part[..., :rows, :columns] for part in parts
+        )
+        mean = energy.mean(1, keepdim=True)
+        fine = torch.cat([(energy - mean) / 2, 2 * even, mean / 3 + 4, 2 * brightness - 1], 1)
+        coarse = torch.cat([(far_energy - mean) / 2, 2 * far_even, ends], 1)
+        h = F.relu(self.sort(fine) + self.coarse(coarse))
+        h = F.relu(self.around[0](h))
+        h = h + F.relu(self.around[1](h))
+        said = self.say(F.relu(self.last(h))).float()
+        whole = (..., slice(1, -1), slice(1, -1))  # cells that have neighbours on all sides
+        calm = energy.quantile(CALMEST, dim=1, keepdim=True)[whole] / 2 + math.log2(255)
+        level = calm + 4 * said[:, :1] + self.colour(h).float()
+        parts = (brightness[whole], level, 2 * said[:, 1:], h.float())
+        return Cells(*(part.flatten(2) for part in parts))
 
-    def _energies(self, x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:
-        """Log energies in cells, and how evenly they are spread there: edges are not."""
-        found = F.conv2d(x, bank.to(x.dtype), stride=STRIDE).float()
-        energy = torch.log2(F.avg_pool2d(found.square(), pool) + FLOOR)
-        even = torch.log2(F.avg_pool2d(found.abs(), pool).square() + FLOOR) - energy
-        return energy / 3 + 3, 2 * even
+    def pool(self, cells: Cells) -> Tensor:
+        """(B, size): the descriptors of B pictures."""
+        curve = self._curve(cells)
+        weights = self.choose(cells.seen).softmax(-1)
+        values = self.value(cells.seen).unflatten(1, (self.config.heads, -1))
+        gathered = torch.einsum("bhn,bhvn->bhv", weights, values).flatten(1)
+        found = self.out(F.relu(self.join(torch.cat([gathered, curve / 3 - 1], 1)))).float()
+        told, facts = found[:, : self.config.hidden], found[:, -FACTS:]
+        change = found[:, self.config.hidden : -FACTS]
+        return torch.cat([told, (curve + change).clamp(-0.5, 9), facts], 1)
 
-    def pool(self, cells: Tensor) -> Tensor:
-        """(B, width, n) cells of B pictures -> (B, size) descriptors."""
-        cells = cells.unsqueeze(-1)
-        weights = self.choose(cells).squeeze(-1).softmax(-1)
-        values = self.value(cells).squeeze(-1)
-        values = values.unflatten(1, (self.config.heads, -1))
-        pooled = torch.einsum("bhn,bhvn->bhv", weights, values).flatten(1)
-        return self.out(F.relu(self.join(pooled))).float()
+    def _curve(self, cells: Cells) -> Tensor:
+        """(B, C * knots): the level at each knot, from trusted cells of about its brightness."""
+        knots = torch.linspace(0, 1, self.config.knots, device=cells.level.device)[:, None]
+        far = (cells.brightness[:, :, None] - knots) / NEAR  # (B, C, knots, n)
+        weights = (cells.trust[:, :, None] - far.square() / 2).softmax(-1)
+        return torch.einsum("bckn,bcn->bck", weights, cells.level).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Each of (B, C, H, W) by itself -> (B, size)."""
-        return self.pool(self.cells(x).flatten(2))
+        return self.pool(self.cells(x))
 
     def picture(self, windows: Tensor) -> Tensor:
         """(N, C, h, w) windows of one picture -> (1, size)."""
-        return self.pool(self.cells(windows).transpose(0, 1).flatten(1)[None])
+        return self.pool(self.cells(windows).joined())
+
+    def facts(self, descriptor: Tensor) -> Tensor:
+        """(B, 3): log2 of the share of sigma left at 1/2 and 1/4 size, log10 of the impulses'."""
+        return descriptor[:, -FACTS:].float() + descriptor.new_tensor(WHITE)
 
     def sigmas(self, descriptor: Tensor) -> Tensor:
         """(B, size) -> (B, C, knots): sigma at each brightness, nominal range 0..1."""
-        logs = self.curve(descriptor.float()).unflatten(1, (self.config.channels, -1))
-        return (2 ** logs.clamp(-14, 1)).float()
+        levels = descriptor[:, self.config.hidden : -FACTS].float()
+        sigmas = F.softplus(20 * (2**levels / 255 - SOFT) * 255) / (20 * 255)  # above 0, smoothly
+        return sigmas.unflatten(1, (self.config.channels, -1))
 
     def sigma_map(self, descriptor: Tensor, brightness: Tensor) -> Tensor:
         """Sigma of each place: the curve between its knots.
@@ -125,3 +180,11 @@ class Judge(nn.Module):
         below = sigmas.gather(2, index).view_as(place)
         above = sigmas.gather(2, index + 1).view_as(place)
         return torch.lerp(below, above, share)
+
+
+def _energies(x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:
+    """log2 of the energies in cells, and how evenly they are spread there: edges are not."""
+    found = F.conv2d(x - 0.5, bank.to(x.dtype), stride=STRIDE).float()
+    energy = torch.log2(F.avg_pool2d(found.square(), pool) + FLOOR)
+    even = torch.log2(F.avg_pool2d(found.abs(), pool).square() + FLOOR) - energy
+    return energy, even

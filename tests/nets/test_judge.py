@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdn.nets.judge import Judge, JudgeConfig
+from mdn.nets.judge import FACTS, SMALLEST, SOFT, Judge, JudgeConfig
 from mdn.nets.unet import UNet, UNetConfig
 
 SMALL = UNetConfig(widths=(8, 12), blocks=(1, 1), sampled=True, judge=True)
@@ -36,19 +36,29 @@ def test_a_picture_seen_twice_is_judged_as_once(net: UNet) -> None:
     assert torch.allclose(once, net.judge(window), atol=1e-5)
 
 
-@pytest.mark.parametrize("side", [32, 33, 47, 160])
+@pytest.mark.parametrize("side", [SMALLEST, SMALLEST + 1, 47, 160])
 def test_every_side_from_the_smallest_on_is_read(net: UNet, side: int) -> None:
-    assert torch.isfinite(net.judge(torch.rand(1, 3, side, 32))).all()
+    assert torch.isfinite(net.judge(torch.rand(1, 3, side, SMALLEST))).all()
 
 
 def test_the_sigma_map_follows_the_curve_between_its_knots() -> None:
     judge = Judge(JudgeConfig(knots=3))
-    with torch.no_grad():
-        judge.curve.bias.copy_(torch.tensor([-4.0, -3.0, -2.0] * 3))
-    descriptor = torch.zeros(1, JudgeConfig().size)
+    levels = torch.log2(255 * (torch.tensor([0.0625, 0.125, 0.25] * 3) + SOFT))
+    told, facts = torch.zeros(judge.config.hidden), torch.zeros(FACTS)
+    descriptor = torch.cat([told, levels, facts])[None]
     brightness = torch.tensor([0.0, 0.25, 0.5, 1.0, 1.5]).expand(1, 3, 1, -1)
     found = judge.sigma_map(descriptor, brightness)[0, 0, 0]
-    assert found.tolist() == pytest.approx([1 / 16, 3 / 32, 1 / 8, 1 / 4, 1 / 4])
+    assert found.tolist() == pytest.approx([0.0625, 0.09375, 0.125, 0.25, 0.25], rel=1e-3)
+
+
+@pytest.mark.parametrize("sigma", [5, 40])
+def test_before_training_the_calmest_filters_tell_about_the_noise(sigma: float) -> None:
+    """Of white noise they find a little less than there is."""
+    judge = Judge(JudgeConfig())
+    generator = torch.Generator().manual_seed(0)
+    noisy = 0.5 + sigma / 255 * torch.randn(1, 3, 96, 96, generator=generator)
+    found = judge.sigmas(judge(noisy))
+    assert 0.3 * sigma / 255 < found.mean().item() < 1.05 * sigma / 255
 
 
 def test_the_net_judges_for_itself_what_it_is_not_told(net: UNet) -> None:

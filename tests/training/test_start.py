@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from mdn import nets
 from mdn.errors import UsageError
+from mdn.nets.judge import FACTS, SOFT
 from mdn.registry.write import pack
 from mdn.training.build import build
 from mdn.training.recipe_parse import load
@@ -73,8 +75,10 @@ def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: P
     told = _random(tmp_path / "told.safetensors", sampled=True).eval()
     judging = nets.build("unet", SHAPE | {"levelled": False, "sampled": True, "judge": True}).eval()
     begin_from(judging, tmp_path / "told.safetensors")
-    torch.nn.init.constant_(judging.judge.curve.bias, -3.0)  # whatever it sees, sigma is 1/8
     x = torch.rand(1, 3, 64, 64)
+    descriptor = judging.judge(x).detach()
+    levels = slice(judging.judge.config.hidden, -FACTS)
+    descriptor[:, levels] = math.log2(255 * (0.125 + SOFT))
     with torch.no_grad():
         expected = told(x, level=torch.tensor(0.125))
-        assert torch.allclose(judging(x), expected, atol=1e-3)
+        assert torch.allclose(judging(x, noise=descriptor), expected, atol=1e-3)

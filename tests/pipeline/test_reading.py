@@ -1,0 +1,60 @@
+"""What the judge inside a net reads, as data and in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mdn.nets.unet import UNet, UNetConfig
+from mdn.pipeline.reading import NoiseReading, read_noise
+
+
+@pytest.fixture
+def net() -> UNet:
+    torch.manual_seed(0)
+    return UNet(UNetConfig(widths=(8, 12), blocks=(1, 1), judge=True)).eval()
+
+
+def reading(**changes: object) -> NoiseReading:
+    flat = NoiseReading(torch.zeros(1, 4), 9 / 255, ((9 / 255,) * 3,) * 3, 0.5, 0.25, 0.0)
+    return replace(flat, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+@pytest.mark.parametrize("size", [(1, 1), (3, 8), (33, 65)])
+def test_pictures_of_any_size_and_channels_are_read(
+    net: UNet, channels: int, size: tuple[int, int]
+) -> None:
+    found = read_noise(net, torch.rand(channels, *size))
+    assert found.sigma > 0
+    assert found.descriptor.shape[0] == 1
+    assert torch.isfinite(found.descriptor).all()
+    json.dumps(found.describe())
+
+
+def test_the_sigma_is_the_mean_square_of_the_map(net: UNet) -> None:
+    found = read_noise(net, torch.rand(3, 64, 64))
+    sigmas = [sigma for row in found.curve for sigma in row]
+    assert min(sigmas) <= found.sigma <= max(sigmas)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "sigma 9.0"),
+        ({"half": 0.8}, "sigma 9.0, coarse, as of a camera"),
+        ({"curve": ((0.01, 0.02, 0.04),) * 3}, "sigma 9.0, stronger in some brightnesses"),
+        ({"impulses": 0.02}, "sigma 9.0, impulses on 2.0 % of the samples"),
+    ],
+)
+def test_the_words_name_what_matters(changes: dict, words: str) -> None:
+    assert reading(**changes).in_words().startswith(words)
+
+
+def test_a_picture_is_clean_without_noise_and_impulses() -> None:
+    assert reading(sigma=0.3 / 255).clean
+    assert not reading(sigma=0.3 / 255, impulses=0.01).clean
+    assert not reading().clean

@@ -1,0 +1,104 @@
+"""Where in a picture there is something to see: noise, fine detail, shadows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+GRID = 14  # candidates along the longer side, at most
+LOOK = 96  # pixels a side of each candidate that are looked at
+MOST, LEAST = 256, 96  # pixels a side of a place
+BLOCK = 8  # pixels a side of the blocks whose means tell detail from noise
+CLIPPED = 0.2  # share of black or white samples from which on there is nothing to see
+
+
+@dataclass(frozen=True)
+class Place:
+    """A square part of a picture: its top left corner in pixels."""
+
+    top: int
+    left: int
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is seen at a place, in units of white.
+
+    Attributes:
+        texture: how much pixels differ within a block, in the middle one: texture and noise.
+        contrast: how much the means of blocks differ.
+        brightness: the mean.
+        clipped: share of the samples that are black or white.
+    """
+
+    place: Place
+    texture: float
+    contrast: float
+    brightness: float
+    clipped: float
+
+
+def side_for(height: int, width: int) -> int:
+    """The side of the places, such that several fit into a picture."""
+    shorter = min(height, width)
+    return min(MOST, max(min(LEAST, shorter), shorter // 3))
+
+
+def choose(
+    height: int, width: int, side: int, read: Callable[[int, int, int], np.ndarray]
+) -> list[Place]:
+    """Up to four places: a flat one, the finest detail, a shadow, and strong edges.
+
+    A picture is looked at in small windows, so that 100 megapixels take no longer than one.
+
+    Args:
+        height, width: of the picture.
+        side: of the places, in pixels; less where the picture is smaller.
+        read: (top, left, side) -> (side, side, C) of the picture, encoded, nominal range 0..1.
+    """
+    looks = [_look(place, side, read) for place in _candidates(height, width, side)]
+    worth = [each for each in looks if each.clipped < CLIPPED] or looks
+    wishes: list[Callable[[_Look], float]] = [
+        lambda each: -each.texture,
+        lambda each: each.texture,
+        lambda each: -each.brightness,
+        lambda each: each.contrast,
+    ]
+    chosen: list[Place] = []
+    for wish in wishes:
+        apart = [each for each in worth if all(_apart(each.place, c, side) for c in chosen)]
+        if apart:
+            chosen.append(max(apart, key=wish).place)
+    return chosen
+
+
+def _candidates(height: int, width: int, side: int) -> list[Place]:
+    """Places on a regular grid, the edges of the picture included."""
+    step = max(side // 4, max(height, width) // GRID)
+    tops, lefts = (
+        np.unique(
+            np.linspace(0, max(0, length - side), 1 + max(0, length - side) // step).astype(int)
+        )
+        for length in (height, width)
+    )
+    return [Place(int(top), int(left)) for top in tops for left in lefts]
+
+
+def _look(place: Place, side: int, read: Callable[[int, int, int], np.ndarray]) -> _Look:
+    inset = max(0, side - LOOK) // 2
+    values = read(place.top + inset, place.left + inset, min(side, LOOK))
+    gray = values.mean(-1)
+    tall, wide = (length // BLOCK * BLOCK for length in gray.shape)
+    if not tall or not wide:
+        return _Look(place, 0.0, 0.0, float(gray.mean()), 0.0)
+    blocks = gray[:tall, :wide].reshape(tall // BLOCK, BLOCK, wide // BLOCK, BLOCK)
+    texture = np.median(blocks.std((1, 3)))
+    contrast = blocks.mean((1, 3)).std()
+    clipped = np.mean((values <= 0) | (values >= 1))
+    return _Look(place, float(texture), float(contrast), float(gray.mean()), float(clipped))
+
+
+def _apart(one: Place, other: Place, side: int) -> bool:
+    return max(abs(one.top - other.top), abs(one.left - other.left)) >= side

@@ -32,7 +32,7 @@ def analyze(
             metavar="DIR",
             rich_help_panel=opt.FILES,
             show_default=False,
-            help="Gets analysis.json, .csv and .md, and the figures.",
+            help="Folder for analysis.json, .csv, .md and the figures.",
         ),
     ],
     model: Annotated[
@@ -43,7 +43,7 @@ def analyze(
             metavar="NAME[,NAME]",
             rich_help_panel=ABOUT,
             autocompletion=opt.model_names,
-            help="Models to look into.",
+            help="Models to analyse.",
         ),
     ] = opt.DEFAULT_MODEL,
     noise: Annotated[
@@ -51,18 +51,20 @@ def analyze(
         typer.Option(
             metavar="NOISE,NOISE",
             rich_help_panel=ABOUT,
-            help="As for mdn bench; the first is what the others are held against.",
+            help="Types of noise, as for mdn bench. The others are compared with the first.",
         ),
     ] = "gaussian:15,gaussian:50,poisson:3,speckle:0.04,spatial:50,salt-pepper:0.02",
     patches: Annotated[
-        int, typer.Option(min=4, metavar="N", rich_help_panel=ABOUT, help="How many patches.")
+        int, typer.Option(min=4, metavar="N", rich_help_panel=ABOUT, help="Number of patches.")
     ] = 32,
     side: Annotated[
         int,
-        typer.Option(min=16, max=512, metavar="N", rich_help_panel=ABOUT, help="Their pixels."),
+        typer.Option(
+            min=16, max=512, metavar="N", rich_help_panel=ABOUT, help="Their side in pixels."
+        ),
     ] = 64,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="N", rich_help_panel=ABOUT, help="Of places and noise.")
+        int, typer.Option(min=0, metavar="N", rich_help_panel=ABOUT, help="Random seed.")
     ] = 0,
     root: Annotated[
         Path | None,
@@ -70,7 +72,8 @@ def analyze(
             metavar="DIR",
             rich_help_panel=ABOUT,
             show_default=False,
-            help="Where short names of data are looked up; test/ in $MDN_TEST_DATA otherwise.",
+            help="Folder where short names of data are looked up; by default test/ in "
+            "$MDN_TEST_DATA.",
         ),
     ] = None,
     device: opt.Device = "auto",
@@ -78,7 +81,7 @@ def analyze(
     as_json: opt.AsJson = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Looks into models: what noise does to their features.
+    """Analyses what noise does to the features inside a model.
 
     CKA compares stages within and across models and noises; SRGA says how
     differently a model treats two noises; histograms show its deepest features.

@@ -44,8 +44,8 @@ def bench(
             metavar="IMAGES",
             show_default=False,
             autocompletion=_analyze,
-            help="Pictures of your own, without clean versions: the models are ranked on each by "
-            "self-supervised scores.",
+            help="Your own noisy pictures, without clean versions. The models are ranked on each "
+            "by self-supervised scores.",
         ),
     ] = None,
     data: Annotated[
@@ -54,9 +54,9 @@ def bench(
             metavar="DIR[,DIR]",
             rich_help_panel=ABOUT,
             show_default=False,
-            help="Folders of clean pictures, of pairs (noisy/ and gt/ in them), or of renders "
-            "(SCENE_SPP.exr and a reference); short names are looked up in --root; mitsuba renders "
-            "three scenes once.",
+            help="Folders of clean pictures, of pairs (with noisy/ and gt/ inside), or of renders"
+            " (SCENE_SPP.exr and a reference). Short names are looked up in --root. mitsuba: "
+            "three scenes, rendered once.",
         ),
     ] = None,
     model: Annotated[
@@ -87,8 +87,8 @@ def bench(
         typer.Option(
             metavar="paper|float",
             rich_help_panel=ABOUT,
-            help="paper: 8-bit input and output, SSIM 11x11 Gaussian; float: no rounding, SSIM "
-            "7x7.",
+            help="paper: input and output rounded to 8 bits, SSIM with an 11x11 Gaussian window. "
+            "float: no rounding, SSIM with a 7x7 window.",
         ),
     ] = "paper",
     unclipped: Annotated[
@@ -97,8 +97,8 @@ def bench(
             "--unclipped",
             metavar="",
             rich_help_panel=ABOUT,
-            help="Feed float pictures whose noise is neither clipped nor rounded, as most "
-            "published Gaussian figures do.",
+            help="Neither clip nor round the noisy pictures, as in most published figures for "
+            "Gaussian noise.",
         ),
     ] = False,
     metrics: Annotated[
@@ -117,11 +117,12 @@ def bench(
             metavar="N",
             rich_help_panel=ABOUT,
             show_default=False,
-            help="The first N pictures of each folder; all of them otherwise.",
+            help="Take only the first N pictures of each folder.",
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="N", rich_help_panel=ABOUT, help="Of the noise.")
+        int,
+        typer.Option(min=0, metavar="N", rich_help_panel=ABOUT, help="Random seed of the noise."),
     ] = 0,
     root: Annotated[
         Path | None,
@@ -129,7 +130,8 @@ def bench(
             metavar="DIR",
             rich_help_panel=ABOUT,
             show_default=False,
-            help="Where short names of data are looked up; test/ in $MDN_TEST_DATA otherwise.",
+            help="Folder where short names of data are looked up; by default test/ in "
+            "$MDN_TEST_DATA.",
         ),
     ] = None,
     out: Annotated[
@@ -140,8 +142,8 @@ def bench(
             metavar="DIR",
             rich_help_panel=opt.FILES,
             show_default=False,
-            help="Gets results.csv, .json and .md, pictures.csv, and every score, so that the same "
-            "command goes on where it stopped.",
+            help="Folder for results.csv, .json and .md, pictures.csv and every single score. The"
+            " same command then continues where it stopped.",
         ),
     ] = None,
     check_ranking: Annotated[
@@ -150,8 +152,8 @@ def bench(
             "--check-ranking",
             metavar="",
             rich_help_panel=ABOUT,
-            help="On --data, hold the ranking without clean versions against the true one, and "
-            "print how often it is right.",
+            help="With --data: compare the ranking made without clean versions with the true one,"
+            " and print how often it is right.",
         ),
     ] = False,
     fail_below: Annotated[
@@ -160,8 +162,8 @@ def bench(
             metavar="CONDITION",
             rich_help_panel=opt.FILES,
             show_default=False,
-            help="Exit with code 7 unless it holds: [MODEL@]DATA/NOISE[:METRIC]>=NUMBER. May be "
-            "given several times.",
+            help="Exit with code 7 if this is not reached: [MODEL@]DATA/NOISE[:METRIC]>=NUMBER. "
+            "Can be given several times.",
         ),
     ] = None,
     worst: Annotated[
@@ -179,7 +181,8 @@ def bench(
             metavar="FILE.html",
             rich_help_panel=opt.FILES,
             show_default=False,
-            help="One page that opens offline: tables, plots, pictures, and how to repeat it all.",
+            help="Write one HTML page that opens offline: tables, plots, pictures, and how to "
+            "repeat it all.",
         ),
     ] = None,
     plots: Annotated[
@@ -198,7 +201,8 @@ def bench(
             metavar="DIR",
             rich_help_panel=opt.FILES,
             show_default=False,
-            help="Make --report and --plots from the results in this folder; nothing is measured.",
+            help="Make --report and --plots from the results in this folder, without measuring "
+            "again.",
         ),
     ] = None,
     device: opt.Device = "auto",
@@ -210,7 +214,7 @@ def bench(
             metavar="N",
             rich_help_panel=opt.WORK,
             show_default=False,
-            help="Processor threads to compute with; all of them otherwise.",
+            help="Processor threads to use; all by default.",
         ),
     ] = None,
     quiet: opt.Quiet = False,

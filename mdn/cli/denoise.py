@@ -31,7 +31,7 @@ def denoise(
             rich_help_panel=opt.WORK,
             autocompletion=opt.model_names,
             show_default="photo, or cells for counts",
-            help="One of [bold]mdn models list[/bold].",
+            help="A name that [bold]mdn models list[/bold] shows, or a model's folder.",
         ),
     ] = None,
     quality: opt.Quality = None,
@@ -43,7 +43,7 @@ def denoise(
             metavar="SHARE",
             callback=opt.check_share,
             rich_help_panel=opt.WORK,
-            help="1 removes all noise, 0 none; between, the two are mixed.",
+            help="1 removes all noise, 0 none. In between, the result is mixed with the original.",
         ),
     ] = 1.0,
     detail: Annotated[
@@ -54,7 +54,7 @@ def denoise(
             metavar="SHARE",
             callback=opt.check_share,
             rich_help_panel=opt.WORK,
-            help="Gives this share of the fine, colourless grain back.",
+            help="Share of the fine, colourless grain to give back, 0 to 1.",
         ),
     ] = 0.0,
     sigma: Annotated[
@@ -65,8 +65,7 @@ def denoise(
             metavar="S",
             rich_help_panel=opt.WORK,
             show_default=False,
-            help="Standard deviation of the noise on the 0-255 scale, for a model that is told "
-            "(generalist-s15); estimated otherwise.",
+            help="Noise strength, if you know it (0-255). Estimated otherwise.",
         ),
     ] = None,
     seed: Annotated[
@@ -75,7 +74,7 @@ def denoise(
             min=0,
             metavar="N",
             rich_help_panel=opt.WORK,
-            help="Of the masks that a masked model (swinir-masked) draws.",
+            help="Random seed, for models that draw masks.",
         ),
     ] = 0,
     passes: Annotated[
@@ -85,8 +84,8 @@ def denoise(
             metavar="N",
             rich_help_panel=opt.WORK,
             show_default="1",
-            help="Passes to average: with other masks, or, for a model without masks, of the "
-            "picture turned and mirrored (8 at most). Better, and as many times slower.",
+            help="Number of results to average: of the picture flipped and rotated (8 at most), "
+            "or with other masks for models that draw masks. Better, and as many times slower.",
         ),
     ] = None,
     save_std: Annotated[
@@ -96,8 +95,9 @@ def denoise(
             metavar="FILE",
             rich_help_panel=opt.FILES,
             show_default=False,
-            help="How much the passes differ at each pixel: a .tif of numbers in the picture's "
-            "own unit, another format to look at; a folder or a template for a batch.",
+            help="Also write how much the passes differ at each pixel. A .tif holds numbers in "
+            "the picture's own unit, other formats a picture to look at. For several inputs, name"
+            " a folder or a template.",
         ),
     ] = None,
     device: opt.Device = "auto",
@@ -108,7 +108,7 @@ def denoise(
             metavar="SIZE",
             rich_help_panel=opt.WORK,
             show_default=False,
-            help="Memory to stay under, such as 512M or 2G; large images are done in smaller "
+            help="Memory limit, such as 512M or 2G. Large pictures are then denoised in smaller "
             "tiles.",
         ),
     ] = None,
@@ -119,7 +119,7 @@ def denoise(
             metavar="N",
             rich_help_panel=opt.WORK,
             show_default=False,
-            help="Largest side of the tiles in pixels; chosen from the memory otherwise.",
+            help="Largest side of a tile in pixels; chosen by the memory otherwise.",
         ),
     ] = None,
     encoding: opt.Encoding = opt.EncodingName.auto,

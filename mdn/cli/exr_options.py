@@ -25,8 +25,8 @@ Layer = Annotated[
         metavar="NAMES",
         rich_help_panel=RENDERS,
         show_default=False,
-        help="Layers to denoise, as in diffuse,specular, or auto: the beauty and all that is "
-        "light. Otherwise the beauty. The rest leaves bit for bit.",
+        help="Layers to denoise, such as diffuse,specular; auto takes all layers of light. By "
+        "default the beauty. All others are copied bit for bit.",
     ),
 ]
 Keep = Annotated[
@@ -36,7 +36,7 @@ Keep = Annotated[
         metavar="NAMES",
         rich_help_panel=RENDERS,
         show_default=False,
-        help="Layers to leave as they are, whatever --layer says, as in emission,mist.",
+        help="Layers to leave as they are, such as emission,mist, even if --layer includes them.",
     ),
 ]
 KeepSums = Annotated[
@@ -45,7 +45,7 @@ KeepSums = Annotated[
         "--keep-sums",
         metavar="",
         rich_help_panel=RENDERS,
-        help="Denoise the lights that add up to the beauty, too, and let them still add up.",
+        help="Also denoise the lights that add up to the beauty, so that they still add up to it.",
     ),
 ]
 Albedo = Annotated[
@@ -53,11 +53,11 @@ Albedo = Annotated[
     typer.Option(
         metavar="LAYER",
         rich_help_panel=RENDERS,
-        help="Guide: auto (by the usual names), none, a layer's name, or an EXR file.",
+        help="Guide layer: auto finds it by its name; or none, a layer's name, or an EXR file.",
     ),
 ]
 Normal = Annotated[
-    str, typer.Option(metavar="LAYER", rich_help_panel=RENDERS, help="Guide: as --albedo.")
+    str, typer.Option(metavar="LAYER", rich_help_panel=RENDERS, help="Guide layer, as --albedo.")
 ]
 ClampFireflies = Annotated[
     float | None,
@@ -66,7 +66,7 @@ ClampFireflies = Annotated[
         metavar="TIMES",
         rich_help_panel=RENDERS,
         show_default=False,
-        help="Let no pixel be brighter than TIMES the median of its neighbours.",
+        help="Allow no pixel to be brighter than TIMES the median of its neighbours.",
     ),
 ]
 TonemapOption = Annotated[
@@ -74,7 +74,7 @@ TonemapOption = Annotated[
     typer.Option(
         "--tonemap",
         rich_help_panel=RENDERS,
-        help="hdr keeps the whole range. srgb clips to 0..1 as papers do, for their tables.",
+        help="hdr keeps the whole range of light. srgb clips to 0..1, as tables in papers do.",
     ),
 ]
 Frames = Annotated[
@@ -83,7 +83,8 @@ Frames = Annotated[
         metavar="RANGE",
         rich_help_panel=RENDERS,
         show_default=False,
-        help="Of a shot frame.####.exr: 1-240, 1-240x2 or 1-9,12; all that are there otherwise.",
+        help="Frames of a sequence frame.####.exr: 1-240, 1-240x2 or 1-9,12. By default all that "
+        "exist.",
     ),
 ]
 Motion = Annotated[
@@ -92,7 +93,7 @@ Motion = Annotated[
         "--motion",
         metavar="",
         rich_help_panel=RENDERS,
-        help="Of a shot: blend with the frame before, along its motion vectors.",
+        help="For a sequence: blend each frame with the previous one, along its motion vectors.",
     ),
 ]
 Explain = Annotated[
@@ -101,7 +102,7 @@ Explain = Annotated[
         "--explain",
         metavar="",
         rich_help_panel=RENDERS,
-        help="Tell each layer's role, and what became of it.",
+        help="Print each layer's role, and what became of it.",
     ),
 ]
 

@@ -33,7 +33,7 @@ def add(
             "--as",
             metavar="NAME",
             show_default=False,
-            help="What to call it; by default as the file or folder is called.",
+            help="Its name; by default that of the file or folder.",
         ),
     ] = None,
     arch: Annotated[
@@ -42,7 +42,7 @@ def add(
             metavar="ARCH",
             show_default=False,
             autocompletion=_archs,
-            help="swinir-masked, unet or mpi-skip; found out by the keys otherwise.",
+            help="swinir-masked, unet or mpi-skip; recognised by its keys otherwise.",
         ),
     ] = None,
     changes: Annotated[

@@ -35,7 +35,7 @@ def noise(
             rich_help_panel=ABOUT,
             show_default=False,
             autocompletion=opt.noise_names,
-            help="One of [bold]mdn noise --list[/bold].",
+            help="A type that [bold]mdn noise --list[/bold] shows.",
         ),
     ] = None,
     level: Annotated[
@@ -46,7 +46,7 @@ def noise(
             metavar="L",
             rich_help_panel=ABOUT,
             show_default=False,
-            help="How strong, in the unit of the type; each type has a default.",
+            help="Strength, in the unit of the type. Each type has a default.",
         ),
     ] = None,
     seed: Annotated[
@@ -55,7 +55,7 @@ def noise(
             min=0,
             metavar="S",
             rich_help_panel=ABOUT,
-            help="The same seed, file name and draw give the same noise.",
+            help="Random seed. The same seed, file name and count give the same noise.",
         ),
     ] = 0,
     iso: Annotated[
@@ -73,7 +73,7 @@ def noise(
             min=1,
             metavar="N",
             rich_help_panel=ABOUT,
-            help="Draws of each image, named _001, _002 ... or by {draw} in a template.",
+            help="Noisy versions of each picture, named _001, _002 ... or by {draw} in a template.",
         ),
     ] = 1,
     list_types: Annotated[
@@ -86,7 +86,7 @@ def noise(
             "--estimate",
             metavar="",
             rich_help_panel=LOOKING,
-            help="Add nothing: tell how strong the noise of the inputs is, and of what kind.",
+            help="Add nothing: measure how strong the noise of the inputs is, and of what kind.",
         ),
     ] = False,
     plot: Annotated[

@@ -131,8 +131,8 @@ Output = Annotated[
         metavar="OUT",
         rich_help_panel=FILES,
         show_default=False,
-        help="A file, a folder (exists, or ends with /), a template with {stem} {suffix} {name} "
-        "{parent}, or - for standard output.",
+        help="A file, a folder (existing, or ending in /), a template with {stem} {suffix} {name}"
+        " {parent}, or - for standard output.",
     ),
 ]
 Format = Annotated[
@@ -148,19 +148,22 @@ Format = Annotated[
 Recursive = Annotated[
     bool,
     typer.Option(
-        "-r", "--recursive", metavar="", rich_help_panel=FILES, help="Folders in folders too."
+        "-r", "--recursive", metavar="", rich_help_panel=FILES, help="Include subfolders."
     ),
 ]
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", metavar="", rich_help_panel=FILES, help="Replace outputs that exist."
+        "--overwrite", metavar="", rich_help_panel=FILES, help="Replace existing outputs."
     ),
 ]
 SkipExisting = Annotated[
     bool,
     typer.Option(
-        "--skip-existing", metavar="", rich_help_panel=FILES, help="Leave outputs that exist alone."
+        "--skip-existing",
+        metavar="",
+        rich_help_panel=FILES,
+        help="Skip inputs whose output exists.",
     ),
 ]
 
@@ -174,8 +177,8 @@ Encoding = Annotated[
     typer.Option(
         "--encoding",
         rich_help_panel=STACKS,
-        help="display: pictures as shown. counts: measured light, its noise stabilised. auto: "
-        "counts for gray TIFF that is 16-bit, float or of a microscope.",
+        help="display: pictures to look at. counts: measured light, as from a microscope. auto: "
+        "counts for gray TIFF of 16 bits, of floats, or from a microscope.",
     ),
 ]
 Axes = Annotated[
@@ -184,27 +187,34 @@ Axes = Annotated[
         metavar="LETTERS",
         rich_help_panel=STACKS,
         show_default=False,
-        help="What the axes of a TIFF stack are, such as TZCYX, where the file says otherwise.",
+        help="Axes of a TIFF stack, such as TZCYX, if the file names them wrongly.",
     ),
 ]
 Channels = Annotated[
-    str | None, _plane_option("Channels to denoise, counted from 0, such as 0,2; the rest stays.")
+    str | None,
+    _plane_option("Channels to denoise, counted from 0, such as 0,2. The others are copied."),
 ]
-ZPlanes = Annotated[str | None, _plane_option("Slices to denoise, such as 3-7; the rest stays.")]
-TPlanes = Annotated[str | None, _plane_option("Times to denoise, such as 0-9; the rest stays.")]
+ZPlanes = Annotated[
+    str | None, _plane_option("Slices to denoise, such as 3-7. The others are copied.")
+]
+TPlanes = Annotated[
+    str | None, _plane_option("Times to denoise, such as 0-9. The others are copied.")
+]
 Quality = Annotated[
     QualityName | None,
     typer.Option(
         "--quality",
         rich_help_panel=WORK,
         show_default="balanced",
-        help="Chooses the model: fast, a smaller one; balanced, the default; best, the mean of 8 "
-        "looks of the finest, some 15 times slower. Not with --model.",
+        help="fast: a smaller model. balanced: the usual one. best: the largest model, averaged "
+        "over 8 flips and rotations, about 15 times slower. Not together with --model.",
     ),
 ]
 JpegQuality = Annotated[
     int,
-    typer.Option(min=1, max=100, metavar="N", rich_help_panel=FILES, help="JPEG and WebP."),
+    typer.Option(
+        min=1, max=100, metavar="N", rich_help_panel=FILES, help="Quality of JPEG and WebP."
+    ),
 ]
 Device = Annotated[
     str,
@@ -213,13 +223,15 @@ Device = Annotated[
         callback=_check_device,
         rich_help_panel=WORK,
         autocompletion=_choices("auto", "cpu", "cuda", "mps"),
-        help="auto, cpu, cuda, cuda:N or mps.",
+        help="auto (a GPU if there is one), cpu, cuda, cuda:N or mps.",
     ),
 ]
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        "--precision", rich_help_panel=WORK, help="auto takes the fastest that is safe here."
+        "--precision",
+        rich_help_panel=WORK,
+        help="Number format to compute in. auto takes the fastest that keeps the quality.",
     ),
 ]
 FailFast = Annotated[
@@ -231,7 +243,7 @@ FailFast = Annotated[
 DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", metavar="", rich_help_panel=WORK, help="Say what would be done, do nothing."
+        "--dry-run", metavar="", rich_help_panel=WORK, help="Only print what would be done."
     ),
 ]
 Quiet = Annotated[

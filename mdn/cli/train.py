@@ -36,8 +36,8 @@ def train(
             "--out",
             metavar="DIR",
             show_default=False,
-            help="The folder of the run, runs/<name of the recipe> otherwise; the picture, with "
-            "--plot.",
+            help="Folder of the run; by default runs/ and the recipe's name. With --plot, the "
+            "picture to write.",
         ),
     ] = None,
     changes: Annotated[
@@ -46,14 +46,14 @@ def train(
             "--set",
             metavar="KEY=VALUE",
             show_default=False,
-            help="Change a line of the recipe, such as optim.steps=2000; may be given several "
+            help="Change a key of the recipe, such as optim.steps=2000. Can be given several "
             "times.",
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume/--no-resume", metavar="", help="Go on from the checkpoint in the folder."
+            "--resume/--no-resume", metavar="", help="Continue from the checkpoint in the folder."
         ),
     ] = True,
     stop_after: Annotated[
@@ -62,13 +62,13 @@ def train(
             min=1,
             metavar="STEPS",
             show_default=False,
-            help="Stop after that many steps; run again to go on.",
+            help="Stop after that many steps; the same command continues.",
         ),
     ] = None,
     plot: Annotated[
         bool,
         typer.Option(
-            "--plot", metavar="", help="Draw the curves of runs into one picture; train nothing."
+            "--plot", metavar="", help="Draw the curves of runs as one picture, without training."
         ),
     ] = False,
     list_recipes: Annotated[
@@ -82,7 +82,7 @@ def train(
             "--compile",
             metavar="",
             rich_help_panel=opt.WORK,
-            help="Compile the net first, by torch.compile; where it cannot, go on without.",
+            help="Compile the net with torch.compile first, if that is possible.",
         ),
     ] = False,
     workers: Annotated[
@@ -101,7 +101,7 @@ def train(
             metavar="N",
             rich_help_panel=opt.WORK,
             show_default=False,
-            help="Processor threads to compute with; all of them otherwise.",
+            help="Processor threads to use; all by default.",
         ),
     ] = None,
     quiet: opt.Quiet = False,
@@ -110,8 +110,8 @@ def train(
 ) -> None:
     """Trains a model by a recipe; weights, log and recipe end in one folder.
 
-    Ctrl-C, a kill or --stop-after end the run after the step at hand; the
-    same command goes on from there. The log is training.csv in that folder,
+    Ctrl-C, a kill or --stop-after stop the run after the current step; the
+    same command continues it. The log is training.csv in that folder,
     drawn in curves.png where matplotlib is installed.
 
     [bold]Examples[/bold]

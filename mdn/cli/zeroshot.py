@@ -24,14 +24,18 @@ def zeroshot(
         typer.Option(
             metavar="NAME",
             rich_help_panel=FIT,
-            help="auto looks at the noise; fast takes fewer steps; synthetic and real are for "
-            "noise that neighbours do not, or do, share, and take long.",
+            help="auto measures the noise and chooses. fast: fewer steps. synthetic: for noise "
+            "that differs from pixel to pixel; takes long. real: for blotchy noise; takes long.",
         ),
     ] = "auto",
     iters: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="N", rich_help_panel=FIT, show_default=False, help="Steps at most."
+            min=0,
+            metavar="N",
+            rich_help_panel=FIT,
+            show_default=False,
+            help="Largest number of steps.",
         ),
     ] = None,
     lr: Annotated[
@@ -46,7 +50,7 @@ def zeroshot(
             metavar="SHARE",
             rich_help_panel=FIT,
             show_default=False,
-            help="Share of the samples that a step hides.",
+            help="Share of the samples that are hidden in each step.",
         ),
     ] = None,
     ema: Annotated[
@@ -66,14 +70,12 @@ def zeroshot(
             metavar="N",
             rich_help_panel=FIT,
             show_default=False,
-            help="Take the picture apart into N x N smaller ones: for noise that neighbours share.",
+            help="Split the picture into N x N smaller ones: for blotchy noise.",
         ),
     ] = None,
     from_scratch: Annotated[
         bool,
-        typer.Option(
-            "--from-scratch", rich_help_panel=FIT, help="Forget what the model has learnt."
-        ),
+        typer.Option("--from-scratch", rich_help_panel=FIT, help="Start with random weights."),
     ] = False,
     time_limit: Annotated[
         float | None,
@@ -82,7 +84,7 @@ def zeroshot(
             metavar="SECONDS",
             rich_help_panel=FIT,
             show_default=False,
-            help="End the fit of a picture after so long.",
+            help="Most seconds to spend on the fit of one picture.",
         ),
     ] = None,
     checkpoint: Annotated[
@@ -91,16 +93,16 @@ def zeroshot(
             metavar="FILE",
             rich_help_panel=FIT,
             show_default=False,
-            help="Keep the fit in this file.",
+            help="Save the fit in this file.",
         ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", rich_help_panel=FIT, help="Go on from the checkpoint."),
+        typer.Option("--resume", rich_help_panel=FIT, help="Continue from the checkpoint."),
     ] = False,
     seed: Annotated[
         int,
-        typer.Option(min=0, metavar="N", rich_help_panel=FIT, help="Of crops and masks."),
+        typer.Option(min=0, metavar="N", rich_help_panel=FIT, help="Random seed."),
     ] = 0,
     model: Annotated[
         str | None,
@@ -111,7 +113,7 @@ def zeroshot(
             rich_help_panel=opt.WORK,
             show_default="photo, or cells for counts",
             autocompletion=opt.model_names,
-            help="Where the fit begins.",
+            help="The model to start from.",
         ),
     ] = None,
     quality: opt.Quality = None,
@@ -123,7 +125,7 @@ def zeroshot(
             metavar="SHARE",
             callback=opt.check_share,
             rich_help_panel=opt.WORK,
-            help="1 removes all noise, 0 none; between, the two are mixed.",
+            help="1 removes all noise, 0 none. In between, the result is mixed with the original.",
         ),
     ] = 1.0,
     device: opt.Device = "auto",
@@ -134,7 +136,7 @@ def zeroshot(
             metavar="SIZE",
             rich_help_panel=opt.WORK,
             show_default=False,
-            help="Memory to stay under while the picture is done, such as 512M or 2G.",
+            help="Memory limit for denoising, such as 512M or 2G.",
         ),
     ] = None,
     recursive: opt.Recursive = False,
@@ -148,12 +150,12 @@ def zeroshot(
     as_json: opt.AsJson = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Fits a model to each image, with nothing else to learn from, and denoises it.
+    """Fits a model to each image by itself, then denoises it.
 
-    For pictures unlike any photo and noise unlike any in training: it takes
-    seconds to minutes where [bold]mdn denoise[/bold] takes one. Where the noise is such
-    as the model knows, it says so and does not fit; any option of the fit makes
-    it. Ctrl-C ends a fit, and writes the best so far.
+    For pictures unlike any photo and noise unlike any in training. A fit takes
+    seconds to minutes. If the model knows such noise already, it is not fitted,
+    and a line says so; any option of the fit makes it fit anyway. Ctrl-C ends a
+    fit and writes the best result so far.
 
     [bold]Examples[/bold]
 

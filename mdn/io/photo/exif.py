@@ -1,24 +1,17 @@
-"""EXIF blocks and TIFF directories, tag by tag and without reinterpreting any value.
-
-An EXIF block is a small TIFF file: directories of (tag, type, count, value), some of which point to
-further directories. Values travel as the bytes they were stored in, so that nothing is rounded or
-recoded on the way (Exif 2.32, section 4.6; TIFF 6.0, section 2).
-"""
+"""EXIF blocks, small TIFF files that say among much else which way up a picture is (Exif 2.32)."""
 
 from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from mdn.image import Image
+from mdn.io.ifd import EXIF_IFD, Entry, number, parse
 
 ORIENTATION = 0x0112
-EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
-POINTERS = frozenset({EXIF_IFD, GPS_IFD, INTEROP_IFD})
 PIXEL_X, PIXEL_Y = 0xA002, 0xA003
 
 # Tags of a TIFF page's own directory that EXIF knows as well: they say what the picture is and
@@ -28,122 +21,7 @@ DESCRIPTIVE = frozenset(
     | {40091, 40092, 40093, 40094, 40095}
 )
 
-_TYPE_SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_TYPE_SIZE |= {16: 8, 17: 8, 18: 8}
 _ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)[2-8]")
-_MAX_VALUE = 2**26  # a genuine tag is far below; bounds what a damaged one can claim
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One tag: its TIFF type, number of items, their bytes, and where those lay in the source."""
-
-    type: int
-    count: int
-    value: bytes
-    position: int = 0
-
-
-Directory = dict[int, "Entry | Directory"]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How directories are laid out: byte order "<" or ">", classic or BigTIFF."""
-
-    order: Literal["<", ">"]
-    big: bool = False
-
-    @property
-    def offset(self) -> str:
-        return self.order + ("Q" if self.big else "I")
-
-    @property
-    def pointer(self) -> int:
-        """The type of a tag that points to a directory: LONG, or IFD8."""
-        return 18 if self.big else 4
-
-    @property
-    def length(self) -> str:
-        return self.order + ("Q" if self.big else "H")
-
-    @property
-    def entry(self) -> str:
-        return self.order + ("HHQ8s" if self.big else "HHI4s")
-
-
-def read_directory(data: bytes, offset: int, layout: Layout, depth: int = 0) -> Directory:
-    """Read the directory at `offset` and those it points to."""
-    directory: Directory = {}
-    for tag, entry in entries(data, offset, layout).items():
-        if tag not in POINTERS:
-            directory[tag] = entry
-        elif depth < 2 and (target := number(entry, layout.order)) is not None:
-            directory[tag] = read_directory(data, target, layout, depth + 1)
-    return directory
-
-
-def entries(data: bytes | memoryview, offset: int, layout: Layout) -> dict[int, Entry]:
-    """The entries of one directory; those that point outside the data are left out."""
-    found: dict[int, Entry] = {}
-    start = offset + struct.calcsize(layout.length)
-    if offset <= 0 or start > len(data):
-        return found
-    (length,) = struct.unpack_from(layout.length, data, offset)
-    step = struct.calcsize(layout.entry)
-    for at in range(start, min(start + length * step, len(data) - step + 1), step):
-        tag, kind, count, inline = struct.unpack_from(layout.entry, data, at)
-        size = _TYPE_SIZE.get(kind, 0) * count
-        if not 0 < size <= _MAX_VALUE:
-            continue
-        position = at + step - len(inline)
-        if size > len(inline):
-            (position,) = struct.unpack(layout.offset, inline)
-        value = bytes(data[position : position + size])
-        if len(value) == size:
-            found[tag] = Entry(kind, count, value, position)
-    return found
-
-
-def write_directory(directory: Directory, layout: Layout, base: int) -> bytes:
-    """Lay out a directory, its values and the directories it points to, to be put at `base`.
-
-    Args:
-        directory: what to write; values must be in the byte order of `layout`.
-        layout: byte order and width of offsets.
-        base: even position in the file at which the result will start.
-    """
-    step, room = struct.calcsize(layout.entry), struct.calcsize(layout.offset)
-    head = struct.calcsize(layout.length) + step * len(directory) + room
-    entries, heap = [struct.pack(layout.length, len(directory))], b""
-    for tag, item in sorted(directory.items()):
-        heap += b"\0" * (len(heap) % 2)
-        position = base + head + len(heap)
-        if not isinstance(item, Entry):
-            heap += write_directory(item, layout, position)
-            item = Entry(layout.pointer, 1, struct.pack(layout.offset, position))
-        value = item.value
-        if len(value) > room:
-            heap, value = heap + value, struct.pack(layout.offset, position)
-        entries.append(struct.pack(layout.entry, tag, item.type, item.count, value))
-    entries.append(struct.pack(layout.offset, 0))
-    return b"".join(entries) + heap
-
-
-def parse(block: bytes) -> tuple[Layout, Directory]:
-    """Read an EXIF block; an unreadable one gives an empty directory."""
-    layout = Layout(">" if block[:2] == b"MM" else "<")
-    if block[:4] not in (b"II*\0", b"MM\0*") or len(block) < 8:
-        return layout, {}
-    (offset,) = struct.unpack_from(layout.offset, block, 4)
-    return layout, read_directory(block, offset, layout)
-
-
-def build(directory: Directory, order: Literal["<", ">"]) -> bytes:
-    """An EXIF block that holds `directory`, whose values are in byte order `order`."""
-    head = b"II*\0" if order == "<" else b"MM\0*"
-    layout = Layout(order)
-    return head + struct.pack(layout.offset, 8) + write_directory(directory, layout, 8)
 
 
 def orientation(block: bytes | None) -> int:
@@ -212,10 +90,3 @@ def _set_upright(block: bytes, sideways: bool) -> bytes:
             edited[wide.position : wide.position + len(wide.value)] = high.value
             edited[high.position : high.position + len(high.value)] = wide.value
     return bytes(edited)
-
-
-def number(entry: Entry | Directory | None, order: str) -> int | None:
-    code = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-    if not isinstance(entry, Entry) or entry.type not in code:
-        return None
-    return int(struct.unpack_from(order + code[entry.type], entry.value)[0])

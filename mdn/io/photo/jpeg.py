@@ -19,7 +19,7 @@ from PIL import JpegImagePlugin
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import DAMAGED, Format, check_size, pillow_encoded, split_alpha, with_alpha
-from mdn.io.photo.exif import Entry, parse
+from mdn.io.ifd import Entry, parse
 
 MAX_BLOCK = 65533  # bytes in one segment, its length field excluded
 

@@ -13,6 +13,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mdn.io.ifd import Layout, Place, directory_length, next_link, places
+
 WORTH = 0.02  # share of the file that must be gained
 STEP = 2**20  # bytes moved at once
 _LARGEST = 4096  # entries of a directory
@@ -20,8 +22,6 @@ _COUNTS = {273: 279, 324: 325}  # where strips and tiles lie: how long each is
 _SUBIFDS = 330
 _INTEGERS = {3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 _DIRECTORIES = (_SUBIFDS, 34665, 34853, 40965)  # and EXIF, GPS, interoperability
-_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_WIDTHS |= {16: 8, 17: 8, 18: 8}
 # Standard tags, and private ones that are known to hold no positions: XMP, IPTC, Photoshop, ICC,
 # copyright, GeoTIFF, GDAL, LERC, ImageJ.
 _KNOWN = frozenset(range(254, 533)) - {400, 512, 513, 514, 519, 520, 521}
@@ -39,16 +39,6 @@ class _Field:
 
     at: int
     values: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A tag in a directory: its code and type, how many values, and where they are."""
-
-    tag: int
-    type: int
-    count: int
-    at: int
 
 
 class _UnknownError(Exception):
@@ -106,14 +96,13 @@ class _Walk:
         self.file, self.starts, self.ends = file, starts, ends
         head = self._bytes(0, 4)
         order = "<" if head[:2] == b"II" else ">"
-        self.big = head[2:] in (b"+\0", b"\0+")
-        self.pointer = np.dtype(order + ("u8" if self.big else "u4"))
+        self.layout = Layout("<" if order == "<" else ">", head[2:] in (b"+\0", b"\0+"))
+        self.pointer = np.dtype(order + ("u8" if self.layout.big else "u4"))
         self.kinds = {code: np.dtype(order + kind) for code, kind in _INTEGERS.items()}
-        self.size = np.dtype(order + ("u8" if self.big else "u2"))
 
     def fields(self) -> list[_Field]:
         """All of them. Raises _UnknownError where that is not sure."""
-        first = self._field(8 if self.big else 4, self.pointer, 1)
+        first = self._field(8 if self.layout.big else 4, self.pointer, 1)
         found, waiting = [first], [(int(first.values[0]), _KNOWN)]
         seen = {0}
         while waiting:
@@ -136,28 +125,20 @@ class _Walk:
                     found.append(self._segments(entry, entries))
         return found
 
-    def _directory(self, at: int) -> tuple[dict[int, _Entry], list[_Field]]:
+    def _directory(self, at: int) -> tuple[dict[int, Place], list[_Field]]:
         """The entries of a directory by tag, the pointers to their values and to the next one."""
-        count = int(self._field(at, self.size, 1).values[0])
-        if count > _LARGEST:
+        claimed = directory_length(self._read, at, self.layout)
+        if claimed is None or claimed > _LARGEST:
             raise _UnknownError
-        step, room = (20, 8) if self.big else (12, 4)
-        pointers, entries = [], {}
-        place = at + self.size.itemsize
-        for _ in range(count):
-            tag, kind = (int(v) for v in self._field(place, self.kinds[3], 2).values)
-            number = int(self._field(place + 4, self.pointer, 1).values[0])
-            where = place + step - room
-            if _WIDTHS.get(kind, 0) * number > room:
-                pointers.append(self._field(where, self.pointer, 1))
-                where = int(pointers[-1].values[0])
-            if tag in entries:
-                raise _UnknownError
-            entries[tag] = _Entry(tag, kind, number, where)
-            place += step
-        return entries, [*pointers, self._field(place, self.pointer, 1)]
+        found = list(places(self._read, at, self.layout))
+        entries = {place.tag: place for place in found}
+        if len(entries) < claimed:  # cut short, or a tag twice
+            raise _UnknownError
+        links = [place.link for place in found if place.link is not None]
+        links.append(next_link(at, claimed, self.layout))
+        return entries, [self._field(link, self.pointer, 1) for link in links]
 
-    def _segments(self, entry: _Entry, entries: dict[int, _Entry]) -> _Field:
+    def _segments(self, entry: Place, entries: dict[int, Place]) -> _Field:
         """Where strips or tiles lie: none of them, of any page, in a hole."""
         if _COUNTS[entry.tag] not in entries:
             raise _UnknownError
@@ -172,7 +153,7 @@ class _Walk:
             raise _UnknownError
         return field
 
-    def _numbers(self, entry: _Entry) -> _Field:
+    def _numbers(self, entry: Place) -> _Field:
         if entry.type not in self.kinds:
             raise _UnknownError
         return self._field(entry.at, self.kinds[entry.type], entry.count)
@@ -180,9 +161,12 @@ class _Walk:
     def _field(self, at: int, kind: np.dtype, count: int) -> _Field:
         return _Field(at, np.frombuffer(self._bytes(at, kind.itemsize * count), kind))
 
-    def _bytes(self, at: int, count: int) -> bytes:
+    def _read(self, at: int, count: int) -> bytes:
         self.file.seek(at)
-        data = self.file.read(count)
+        return self.file.read(count)
+
+    def _bytes(self, at: int, count: int) -> bytes:
+        data = self._read(at, count)
         if len(data) != count:
             raise _UnknownError
         return data

@@ -16,8 +16,9 @@ from tifffile import TiffFile, TiffPage
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
+from mdn.io import ifd
 from mdn.io.base import DAMAGED, Format, check_size
-from mdn.io.photo import exif
+from mdn.io.photo.exif import DESCRIPTIVE
 from mdn.io.tiff.check import check_page
 from mdn.io.tiff.layout import CENTIMETRE, INCH, TiffLayout, is_structural
 from mdn.io.tiff.write import encode
@@ -33,7 +34,7 @@ class _Page:
     """A page of the file and its raw tags."""
 
     page: TiffPage
-    tags: exif.Directory
+    tags: ifd.Directory
 
 
 def decode(data: bytes, name: str) -> Image:
@@ -44,7 +45,7 @@ def decode(data: bytes, name: str) -> Image:
     """
     # _multifile: an OME description could make tifffile open other files.
     with TiffFile(io.BytesIO(data), _multifile=False) as file:
-        layout = exif.Layout(file.byteorder, file.is_bigtiff)
+        layout = ifd.Layout(file.byteorder, file.is_bigtiff)
         pages, dropped = _pages(file, data, layout, name)
         first = pages[0].page
         for other in pages:
@@ -75,7 +76,7 @@ def decode(data: bytes, name: str) -> Image:
 
 
 def _pages(
-    file: TiffFile, data: bytes, layout: exif.Layout, name: str
+    file: TiffFile, data: bytes, layout: ifd.Layout, name: str
 ) -> tuple[list[_Page], tuple[str, ...]]:
     pages: list[_Page] = []
     dropped: list[str] = []
@@ -89,7 +90,7 @@ def _pages(
         if index and page.subfiletype & (_REDUCED | _MASK):
             dropped.append("thumbnail and mask pages")
             continue
-        pages.append(_Page(page, exif.read_directory(data, page.offset, layout)))
+        pages.append(_Page(page, ifd.read_directory(data, page.offset, layout)))
     if not pages:
         raise FileError(name, "has no pages", DAMAGED)
     return pages, tuple(dict.fromkeys(dropped))
@@ -108,14 +109,14 @@ def _virtual_stack(file: TiffFile, pages: list[_Page], name: str) -> np.ndarray 
     return series.asarray(maxworkers=1).reshape(count, *page.shape)
 
 
-def _layout(pages: list[_Page], layout: exif.Layout, is_imagej: bool) -> TiffLayout:
+def _layout(pages: list[_Page], layout: ifd.Layout, is_imagej: bool) -> TiffLayout:
     page, tags = pages[0].page, pages[0].tags
     descriptive = _descriptive(tags)
     private = [
         tuple(
             (tag, entry.type, entry.count, entry.value)
             for tag, entry in other.tags.items()
-            if isinstance(entry, exif.Entry)
+            if isinstance(entry, ifd.Entry)
             and not is_structural(tag)
             and (number > 0 or tag not in descriptive)
         )
@@ -142,39 +143,39 @@ def _extrasample(page: TiffPage) -> int:
     return int(page.extrasamples[0]) if page.extrasamples else 0
 
 
-def _resolution(tags: exif.Directory, order: str) -> tuple[Any, Any, int] | None:
+def _resolution(tags: ifd.Directory, order: str) -> tuple[Any, Any, int] | None:
     """((numerator, denominator) across, the same down, unit), or None."""
     pairs = []
     for tag in (_X_RESOLUTION, _Y_RESOLUTION):
         entry = tags.get(tag)
-        if not isinstance(entry, exif.Entry) or entry.type != 5:
+        if not isinstance(entry, ifd.Entry) or entry.type != 5:
             return None
         top, bottom = np.frombuffer(entry.value[:8], order + "u4")
         if not bottom:
             return None
         pairs.append((int(top), int(bottom)))
     unit = tags.get(_UNIT)
-    number = exif.number(unit, order) if isinstance(unit, exif.Entry) else None
+    number = ifd.number(unit, order) if isinstance(unit, ifd.Entry) else None
     return pairs[0], pairs[1], INCH if number is None else number
 
 
-def _descriptive(tags: exif.Directory) -> exif.Directory:
+def _descriptive(tags: ifd.Directory) -> ifd.Directory:
     """What an EXIF block can say as well. Descriptions written for machines stay with the TIFF."""
-    found: exif.Directory = {}
+    found: ifd.Directory = {}
     for tag, item in tags.items():
-        machine = isinstance(item, exif.Entry) and item.value.startswith(
+        machine = isinstance(item, ifd.Entry) and item.value.startswith(
             (b"ImageJ=", b"<?xml", b"<OME", b"{", b"SCIFIO=")
         )
-        if tag in exif.POINTERS or (tag in exif.DESCRIPTIVE and not (tag == 270 and machine)):
+        if tag in ifd.POINTERS or (tag in DESCRIPTIVE and not (tag == 270 and machine)):
             found[tag] = item
     return found
 
 
 def _metadata(
-    tags: exif.Directory, held: TiffLayout, order: Literal["<", ">"], dropped: tuple[str, ...]
+    tags: ifd.Directory, held: TiffLayout, order: Literal["<", ">"], dropped: tuple[str, ...]
 ) -> Metadata:
     descriptive = _descriptive(tags)
-    block = exif.build(descriptive, order) if descriptive else None
+    block = ifd.build(descriptive, order) if descriptive else None
     dpi = None
     if held.resolution is not None and held.resolution[2] in (INCH, CENTIMETRE):
         scale = 1.0 if held.resolution[2] == INCH else 2.54
@@ -186,9 +187,9 @@ def _metadata(
     return Metadata(_raw(tags, _PROFILE), block, _raw(tags, _XMP), dpi, private)
 
 
-def _raw(tags: exif.Directory, tag: int) -> bytes | None:
+def _raw(tags: ifd.Directory, tag: int) -> bytes | None:
     entry = tags.get(tag)
-    return entry.value if isinstance(entry, exif.Entry) else None
+    return entry.value if isinstance(entry, ifd.Entry) else None
 
 
 def _expanded(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:

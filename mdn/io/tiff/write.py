@@ -10,18 +10,19 @@ import numpy as np
 from tifffile import TiffWriter
 
 from mdn.image import Image
-from mdn.io.photo import exif
+from mdn.io import ifd
+from mdn.io.photo.exif import DESCRIPTIVE
 from mdn.io.tiff.layout import ADOBE_DEFLATE, INCH, JPEG, LOSSLESS, NO_UNIT, TiffLayout
 
 _PROFILE, _XMP = 34675, 700
 _CLASSIC_LIMIT = 2**32 - 2**25  # what 32-bit offsets reach, less room for tags
-_NESTED = {exif.EXIF_IFD: "ExifTag", exif.GPS_IFD: "GPSTag"}
+_NESTED = {ifd.EXIF_IFD: "ExifTag", ifd.GPS_IFD: "GPSTag"}
 
 
 def encode(image: Image, quality: int) -> bytes:
     """Write all pages; `quality` counts only where the source was a JPEG-compressed TIFF."""
     layout = image.meta.private.get("tiff") or TiffLayout()
-    block, directory = exif.parse(image.meta.exif or b"")
+    block, directory = ifd.parse(image.meta.exif or b"")
     order = block.order if directory else layout.order or "<"
     nested = {tag: item for tag, item in directory.items() if isinstance(item, dict) and item}
     size = image.pixels.nbytes + (0 if image.alpha is None else image.alpha.nbytes)
@@ -33,11 +34,11 @@ def encode(image: Image, quality: int) -> bytes:
             tags = _tags(image, layout, directory if number == 0 else {}, number)
             if number == 0:
                 # The library writes no nested directories: their place is held, filled below.
-                pointer = exif.Layout(order, big).pointer
+                pointer = ifd.Layout(order, big).pointer
                 tags += [(_NESTED[tag], pointer, 1, 0, True) for tag in nested if tag in _NESTED]
             writer.write(_samples(image, layout, number), extratags=tags, **options)
     if nested:
-        _append_nested(stream, nested, exif.Layout(order, big))
+        _append_nested(stream, nested, ifd.Layout(order, big))
     return stream.getvalue()
 
 
@@ -86,12 +87,12 @@ def _resolution(image: Image, layout: TiffLayout) -> dict[str, Any]:
 
 
 def _tags(
-    image: Image, layout: TiffLayout, directory: exif.Directory, number: int
+    image: Image, layout: TiffLayout, directory: ifd.Directory, number: int
 ) -> list[tuple[Any, ...]]:
     own = list(layout.tags[number]) if number < len(layout.tags) else []
     known = {tag for tag, *_ in own}
     for tag, item in directory.items():
-        if tag in exif.DESCRIPTIVE and tag not in known and isinstance(item, exif.Entry):
+        if tag in DESCRIPTIVE and tag not in known and isinstance(item, ifd.Entry):
             own.append((tag, item.type, item.count, item.value))
     if image.meta.xmp and number == 0:
         own.append((_XMP, 1, len(image.meta.xmp), image.meta.xmp))
@@ -110,15 +111,15 @@ def _samples(image: Image, layout: TiffLayout, number: int) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if layout.planar else pixels
 
 
-def _append_nested(stream: io.BytesIO, nested: dict[int, Any], layout: exif.Layout) -> None:
+def _append_nested(stream: io.BytesIO, nested: dict[int, Any], layout: ifd.Layout) -> None:
     """Put the EXIF and GPS directories at the end of the file and point page 1 to them."""
     with stream.getbuffer() as written:
         (first,) = struct.unpack_from(layout.offset, written, 8 if layout.big else 4)
-        held = exif.entries(written, first, layout)
+        held = ifd.entries(written, first, layout)
     for tag in sorted(nested.keys() & _NESTED.keys()):
         end = stream.seek(0, io.SEEK_END)
         if end % 2:
             end += stream.write(b"\0")
-        stream.write(exif.write_directory(nested[tag], layout, end))
+        stream.write(ifd.write_directory(nested[tag], layout, end))
         stream.seek(held[tag].position)
         stream.write(struct.pack(layout.offset, end))

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
@@ -45,6 +45,7 @@ class Expansion:
 def expand(
     inputs: Iterable[str],
     *,
+    listed: Iterable[str] = (),
     recursive: bool = False,
     former: re.Pattern[str] | None = None,
     output_folder: Path | None = None,
@@ -54,6 +55,7 @@ def expand(
 
     Args:
         inputs: files, folders, patterns (`*`, `?`, `[...]`, `**`), or `-` for standard input.
+        listed: files as a list names them; see `lists.read_list`.
         recursive: look into the folders of a folder.
         former: matches the stem of a file that an earlier run wrote; such files are left out of
             folders and patterns, and a note says so.
@@ -81,6 +83,9 @@ def expand(
             found += _listed(text, listing, former, notes, "no image matches this pattern")
         else:
             found.append(_named(text))
+    for text in listed:
+        several = True
+        found.append(replace(_named(text), relative=_mirrored(text)))
     if sum(item.path is None for item in found) > 1:
         raise UsageError("standard input (-) is given twice: it can be read once")
     return Expansion(tuple(_once(found)), tuple(notes), several)
@@ -101,6 +106,12 @@ def _named(text: str) -> Found:
     except OSError as error:
         problem = FileError(text, (error.strerror or "cannot be read").lower(), "check the name")
     return Found(path, text, Path(path.name), problem=problem)
+
+
+def _mirrored(text: str) -> Path:
+    """Where a listed file goes below an output folder: as it is named, unless it leads out."""
+    path = Path(text)
+    return Path(path.name) if path.is_absolute() or ".." in path.parts else path
 
 
 def _why_empty(root: Path, recursive: bool) -> str:

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdn.batch.inputs import Found, expand, is_folder, place_of
+from mdn.batch.manifest import absolute
 from mdn.batch.naming import Naming
 from mdn.batch.running import Job
+from mdn.batch.shards import Shard, share_of
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
 from mdn.io.foreign import is_raw
@@ -24,10 +26,20 @@ from mdn.io.foreign import is_raw
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a batch, and remarks for the user on how they came about."""
+    """The jobs of a batch, and remarks for the user on how they came about.
+
+    Attributes:
+        jobs: in the order of the inputs.
+        notes: one line each.
+        folder: where its manifest goes: the output folder, or the one that holds all outputs. None
+            where there is no batch, but one named file.
+        whole: how many jobs all shards have together.
+    """
 
     jobs: tuple[Job, ...]
     notes: tuple[str, ...] = ()
+    folder: Path | None = None
+    whole: int = 0
 
 
 def plan(
@@ -41,6 +53,9 @@ def plan(
     aside: str | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
+    resume: bool = False,
+    listed: Sequence[str] = (),
+    shard: Shard | None = None,
     renders: bool = False,
     stores: bool = False,
 ) -> Plan:
@@ -57,6 +72,10 @@ def plan(
         aside: a file, a folder or a template for a second output of each input, or None.
         overwrite: replace files that exist.
         skip_existing: leave files that exist, and skip their inputs.
+        resume: leave the question of files that exist to `resume.resume`, which reads the manifest.
+        listed: more inputs, as a list names them: no patterns, and an output folder mirrors the
+            folders of relative ones.
+        shard: the share of the batch to plan, or None for all of it.
         renders: take EXR files out of folders and patterns, too.
         stores: likewise Zarr stores.
 
@@ -64,8 +83,10 @@ def plan(
         UsageError: the request cannot be carried out as a whole. What is wrong with one file only
             is kept as the `problem` of its job.
     """
-    if overwrite and skip_existing:
-        raise UsageError("--overwrite and --skip-existing exclude each other: give one of them")
+    if overwrite + skip_existing + resume > 1:
+        raise UsageError(
+            "--overwrite, --skip-existing and --resume exclude each other: give one of them"
+        )
     forced = None if format is None else _format(format)
     defaults = output is None
     # "-" in, nothing named out: a filter, as in `cat a.png | mdn denoise - | ...`
@@ -74,6 +95,7 @@ def plan(
     folder = Path(output) if output is not None and is_folder(output) else None
     expansion = expand(
         inputs,
+        listed=listed,
         recursive=recursive,
         former=former,
         output_folder=folder,
@@ -91,11 +113,28 @@ def plan(
     seconds = [replace(job, target=job.aside) for job in jobs if job.aside is not None]
     _refuse_collisions([*jobs, *seconds])
     _refuse_inputs_as_outputs([*jobs, *seconds])
-    _settle_existing(seconds, overwrite=overwrite or skip_existing, skip=False)
-    jobs = _settle_existing(jobs, overwrite=overwrite, skip=skip_existing)
+    place = common_folder(jobs, naming) if several or resume else None
+    whole = len(jobs)
+    if shard is not None:
+        jobs, seconds = share_of(jobs, shard), share_of(seconds, shard)
+    _settle_existing(seconds, overwrite=overwrite or skip_existing or resume, skip=False)
+    jobs = _settle_existing(jobs, overwrite=overwrite or resume, skip=skip_existing)
     # What is there now and was not refused may be replaced; what appears later only if told so.
     jobs = [replace(job, overwrite=overwrite or _is_there(job.target)) for job in jobs]
-    return Plan(tuple(_writable(job) for job in jobs), tuple(notes))
+    return Plan(tuple(_writable(job) for job in jobs), tuple(notes), place, whole)
+
+
+def common_folder(jobs: Sequence[Job], naming: Naming | None = None) -> Path | None:
+    """The output folder, or the deepest one that holds all outputs; None where there are none."""
+    if naming is not None and naming.kind == "folder":
+        return Path(naming.output)
+    parents = [job.target.parent for job in jobs if job.target is not None]
+    if not parents:
+        return None
+    try:
+        return Path(os.path.commonpath([absolute(parent) for parent in parents]))
+    except ValueError:  # several drives
+        return parents[0]
 
 
 def _format(name: str) -> str:
@@ -209,7 +248,8 @@ def _settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> lis
     if existing and not (overwrite or skip):
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise UsageError(
-            f"{existing[0][1]} exists already{more}: give --overwrite, --skip-existing or -o"
+            f"{existing[0][1]} exists already{more}: give --overwrite, --skip-existing, "
+            "--resume or -o"
         )
     if not skip:
         return list(jobs)

@@ -20,15 +20,17 @@ from mdn.cli import (
     bench,
     compare,
     denoise,
+    failures,
     interrupts,
     models,
     noise,
     options,
+    report,
     train,
+    verify,
     wording,
     zeroshot,
 )
-from mdn.errors import FileError, MdnError, OutOfMemoryError
 
 EPILOG = (
     "[bold]Exit codes[/bold]: 0 done, 1 internal error, 2 usage, 3 some inputs failed, 4 all "
@@ -37,11 +39,11 @@ EPILOG = (
 )
 
 # Typer reports these itself: a wanted exit, and what it calls a usage error (ClickException).
-TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, typer.BadParameter.__mro__[2])
+CLICKS = failures.CLICKS
+TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
 ANALYZE = ("bench", "analyze")
 
-INTERRUPTED = interrupts.INTERRUPTED
 BROKEN_PIPE, TERMINATED = 141, 143  # 128 + the signal's number, as shells do
 
 
@@ -56,14 +58,17 @@ class Boundary(wording.Group):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Options before the command's name; what is wrong with them is told in plain words."""
+        words = list(args)
         try:
             return super().parse_args(ctx, args)
         except TYPERS_OWN as error:
             wording.reword(error)
+            _document(ctx, words, error)
             raise
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command named on the command line."""
+        words = [*ctx._protected_args, *ctx.args]
         try:
             interrupts.unwind()
             result = super().invoke(ctx)
@@ -71,6 +76,7 @@ class Boundary(wording.Group):
             return result
         except TYPERS_OWN as error:
             wording.reword(error)
+            _document(ctx, words, error)
             _drop_what_cannot_be_written()
             raise
         except BrokenPipeError:
@@ -79,31 +85,23 @@ class Boundary(wording.Group):
         except (Exception, KeyboardInterrupt) as error:
             if ctx.meta.get(options.DEBUG_KEY):
                 traceback.print_exc()
-            message, code = _explain(error)
+            message, code = failures.explain(error)
             from mdn.cli.render import printable
 
             typer.echo(f"mdn: {printable(message)}", err=True)
+            _document(ctx, words, error)
             _drop_what_cannot_be_written()
             raise typer.Exit(code) from None
 
 
-def _explain(error: BaseException) -> tuple[str, int]:
-    """One line for the user, and the exit code."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", INTERRUPTED
-    text = " ".join(str(error).split())
-    if isinstance(error, MdnError):
-        return f"error: {text}", error.exit_code
-    if isinstance(error, OSError):  # without a name it is one of our own standard streams
-        reason = (error.strerror or type(error).__name__).lower()
-        refused = FileError(error.filename or "standard output", f"cannot be used ({reason})")
-        return f"error: {refused}", refused.exit_code
-    if isinstance(error, MemoryError):
-        reason = f" ({text})" if text else ""
-        message = f"error: out of memory{reason}; give --max-memory 1G or close other programs"
-        return message, OutOfMemoryError.exit_code
-    kind = type(error).__name__
-    return f"error: internal error, {kind}: {text}; run again with --debug to see where", 1
+def _document(ctx: Any, words: list[str], error: BaseException) -> None:
+    """With --json standard output is one document, whatever happens."""
+    if "--json" in words and (isinstance(error, CLICKS) or not isinstance(error, TYPERS_OWN)):
+        named = [word for word in words if not word.startswith("-")]
+        several = tuple(named[:2]) == ANALYZE or named[:1] == ["models"]
+        command = " ".join(named[:2] if several else named[:1])
+        with contextlib.suppress(OSError):
+            failures.print_document(ctx.meta, failures.document(command, error))
 
 
 def _drop_what_cannot_be_written() -> None:
@@ -162,6 +160,8 @@ def mdn(
 app.command("denoise", cls=wording.Command)(denoise.denoise)
 app.command("zeroshot", cls=wording.Command)(zeroshot.zeroshot)
 app.command("noise", cls=wording.Command)(noise.noise)
+app.command("report", cls=wording.Command)(report.report)
+app.command("verify", cls=wording.Command)(verify.verify)
 app.command("compare", cls=wording.Command)(compare.compare)
 app.command("bench", cls=wording.Command)(bench.bench)
 app.command(" ".join(ANALYZE), cls=wording.Command)(analyze.analyze)

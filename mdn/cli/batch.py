@@ -3,59 +3,223 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from mdn.cli import failures
+from mdn.cli.batch_json import document
+from mdn.cli.options import DEBUG_KEY
 from mdn.errors import NothingDoneError, UsageError
 
 if TYPE_CHECKING:
     from mdn.batch.planning import Plan
-    from mdn.batch.running import BatchResult, Report
+    from mdn.batch.recording import Journal
+    from mdn.batch.running import BatchResult, Job, Report
+    from mdn.cli.views import BatchView
+
+# Parameters that do not change the result of a file, and so are not in the hash of the settings.
+_APART = frozenset(
+    (
+        "inputs",
+        "output",
+        "from_file",
+        "watch",
+        "shard",
+        "recursive",
+        "overwrite",
+        "skip_existing",
+        "resume",
+        "fail_fast",
+        "dry_run",
+        "quiet",
+        "as_json",
+        "debug",
+        "device",
+        "max_memory",
+        "tile",
+        "frames",
+        "count",
+        "list_types",
+        "estimate",
+        "plot",
+    )
+)
 
 
-def run(
-    plan: Plan,
-    task: Callable[[Report], BatchResult],
-    *,
-    command: str,
-    quiet: bool,
-    as_json: bool,
-    dry_run: bool,
-    debug: bool,
-) -> NoReturn:
-    """Runs `task` on a plan, draws its progress, prints its result, and exits.
+@dataclass(frozen=True)
+class Batch:
+    """One run of a command over many files.
 
-    Args:
-        plan: the jobs.
-        task: does them, and tells the report it is given.
-        command: the command's name, for the JSON document.
-        quiet, as_json, dry_run, debug: the options of these names.
+    Attributes:
+        context: of the command; its parameters are read.
+        plan: names the jobs, anew each time.
+        task: does the jobs, and tells the report it is given.
+        models: SHA-256 of the weights that may be used, by the model's name.
+    """
+
+    context: typer.Context
+    plan: Callable[[], Plan]
+    task: Callable[[Sequence[Job], Report], BatchResult]
+    models: Mapping[str, str]
+
+    def option(self, name: str) -> Any:
+        """The value of one of the command's parameters; None where it has no such."""
+        return self.context.params.get(name)
+
+    @property
+    def command(self) -> str:
+        """The command's name."""
+        return self.context.info_name or ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The options that change the result, as on a command line; defaults are left out."""
+        words: list[str] = []
+        for parameter in self.context.command.params:
+            value = self.option(parameter.name or "")
+            default = parameter.get_default(self.context, call=True)
+            if parameter.name not in _APART and value is not None and value != default:
+                text = () if value is True else (str(getattr(value, "value", value)),)
+                words += [parameter.opts[-1], *text]
+        return tuple(words)
+
+    @property
+    def shard(self) -> str:
+        """The share of the batch that is asked for, such as "3/16"; or empty."""
+        from mdn.batch import shards
+
+        text = self.option("shard")
+        return "" if text is None else str(shards.parse(text))
+
+    def view(self, total: int) -> BatchView:
+        """What draws a batch of `total` files; 0 where their number is not known."""
+        from mdn.cli.views import BatchView
+
+        return BatchView(
+            total,
+            quiet=self.option("quiet"),
+            dry_run=self.option("dry_run"),
+            as_json=self.option("as_json"),
+            debug=DEBUG_KEY in self.context.meta,
+        )
+
+
+def run(batch: Batch) -> NoReturn:
+    """Runs a batch, draws its progress, keeps its manifest, prints its result, and exits.
 
     Raises:
-        UsageError: standard output cannot take what was asked for.
+        UsageError: the request makes no sense, or another run has the output folder.
         NothingDoneError: there are no jobs.
         typer.Exit: always, with the batch's exit code.
     """
-    from mdn.cli.render import print_json
-    from mdn.cli.views import BatchView
+    if batch.option("watch") is not None:
+        from mdn.cli import watch
 
-    _check_streams(plan, as_json=as_json, dry_run=dry_run)
-    no_bars = dry_run and not as_json
-    with BatchView(len(plan.jobs), quiet=quiet, dry_run=no_bars, debug=debug) as view:
+        watch.run(batch)
+    plan, shard = batch.plan(), batch.shard
+    if shard and plan.folder is None:
+        raise UsageError("--shard: is for folders, patterns and lists, not for one file")
+    check_streams(plan, as_json=batch.option("as_json"), dry_run=batch.option("dry_run"))
+    with ExitStack() as stack:
+        journal = open_journal(batch, plan, shard)
+        if journal is not None:
+            stack.enter_context(journal)
+        plan = resumed(batch, plan)
+        view = stack.enter_context(batch.view(len(plan.jobs)))
+        if shard:
+            note = f"shard {shard}: {len(plan.jobs)} of {plan.whole} files"
+            plan = replace(plan, notes=(*plan.notes, note))
         for line in plan.notes:
             view.remark(line)
-        if not plan.jobs:
+        if not plan.whole:
             raise NothingDoneError("there is nothing to do: no input is left")
-        result = task(view)
+        result = work(batch, plan, journal, view)
         view.summary(result)
-    if as_json:
-        print_json(document(command, plan, result, view.notes))
-    raise typer.Exit(result.exit_code)
+    code = result.exit_code if plan.jobs else 0  # a share may be empty
+    if batch.option("as_json"):
+        found = document(batch.command, plan, result, view.notes) | {"exit_code": code}
+        failures.print_document(batch.context.meta, found)
+    raise typer.Exit(code)
 
 
-def _check_streams(plan: Plan, *, as_json: bool, dry_run: bool) -> None:
+def open_journal(batch: Batch, plan: Plan, shard: str) -> Journal | None:
+    """The manifest to write, locked; None where nothing will be written or no batch was asked for.
+
+    A shard writes one even if it has no file, so that `mdn report` does not miss it.
+
+    Raises:
+        UsageError: another run has it.
+        FileError: it cannot be written.
+    """
+    from mdn import __version__
+    from mdn.batch import manifest, recording
+
+    pending = any(not job.skip and job.problem is None for job in plan.jobs)
+    if plan.folder is None or batch.option("dry_run") or not (pending or shard):
+        return None
+    run = recording.this_run(batch.command, batch.arguments, __version__, shard)
+    return recording.Journal(manifest.path_for(plan.folder, shard), run)
+
+
+def resumed(batch: Batch, plan: Plan) -> Plan:
+    """The plan without what is done already, if --resume was given."""
+    from mdn.batch import manifest
+    from mdn.batch.resume import resume
+
+    wanted = batch.option("watch") is not None or batch.option("resume")
+    if not wanted or plan.folder is None:
+        return plan
+    settings = manifest.settings_hash(batch.command, batch.arguments)
+    jobs = resume(plan.jobs, manifest.read(plan.folder), settings, batch.models)
+    return replace(plan, jobs=tuple(jobs))
+
+
+def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> BatchResult:
+    """Does the jobs of a plan; if it is cut short, tells in JSON how far it came."""
+    from mdn.batch import manifest
+    from mdn.batch.recording import Recording
+    from mdn.batch.running import BatchResult
+
+    report: Report = view
+    if journal is not None:
+        settings = manifest.settings_hash(batch.command, batch.arguments)
+        report = Recording(view, journal, settings, batch.models)
+    try:
+        return batch.task(plan.jobs, report)
+    except (Exception, KeyboardInterrupt) as error:
+        if batch.option("as_json"):
+            tried = tuple(view.outcomes)
+            part = BatchResult(tried, untried=len(plan.jobs) - len(tried))
+            found = document(batch.command, plan, part, view.notes)
+            found |= failures.document(batch.command, error)
+            failures.print_document(batch.context.meta, found)
+        raise
+
+
+def weights(model: str | None, grade: str) -> dict[str, str]:
+    """SHA-256 of the weights of each model that a command may use, by the model's name.
+
+    Args:
+        model: the one that the user named, or None.
+        grade: what --quality asks for otherwise.
+
+    Raises:
+        ModelError: there is no such model, or a card is damaged.
+    """
+    from mdn.registry import quality, store
+    from mdn.registry.cards import DOMAINS
+
+    names = [model] if model else [quality.choose(grade, domain).model for domain in DOMAINS]
+    cards = [store.find(name) for name in names]
+    return {card.name: card.sha256 for card in cards}
+
+
+def check_streams(plan: Plan, *, as_json: bool, dry_run: bool) -> None:
+    """Raises UsageError where a standard stream cannot give or take what was asked for."""
     to_stdout = any(job.target is None and job.problem is None for job in plan.jobs)
     if to_stdout and as_json:
         raise UsageError("--json and the image both want standard output: give -o FILE")
@@ -64,30 +228,3 @@ def _check_streams(plan: Plan, *, as_json: bool, dry_run: bool) -> None:
     from_stdin = any(job.source is None for job in plan.jobs)
     if from_stdin and not dry_run and sys.stdin.isatty():
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
-
-
-def document(
-    command: str, plan: Plan, result: BatchResult, notes: dict[int, list[str]]
-) -> dict[str, object]:
-    """The JSON document: one entry a file, in the order of the batch, and totals."""
-    files = [
-        {
-            "input": outcome.job.name,
-            "output": None if outcome.job.target is None else str(outcome.job.target),
-            "status": outcome.status,
-            "seconds": round(outcome.seconds, 3),
-            "error": outcome.error if outcome.status == "failed" else None,
-            "warnings": notes.get(id(outcome.job), []),
-            **outcome.details,
-        }
-        for outcome in result.outcomes
-    ]
-    totals = {name: result.count(name) for name in ("ok", "skipped", "failed", "planned")}
-    seconds = round(sum(outcome.seconds for outcome in result.outcomes), 3)
-    return {
-        "command": command,
-        "files": files,
-        "notes": list(plan.notes),
-        "totals": totals | {"untried": result.untried, "seconds": seconds},
-        "exit_code": result.exit_code,
-    }

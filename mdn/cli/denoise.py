@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -14,13 +15,14 @@ from mdn.errors import UsageError
 def denoise(
     context: typer.Context,
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="INPUTS",
+            show_default=False,
             help="Images, folders, quoted patterns such as 'photos/**/*.jpg', or - for standard "
             "input.",
         ),
-    ],
+    ] = None,
     output: opt.Output = None,
     model: Annotated[
         str | None,
@@ -140,6 +142,10 @@ def denoise(
     recursive: opt.Recursive = False,
     overwrite: opt.Overwrite = False,
     skip_existing: opt.SkipExisting = False,
+    resume: opt.Resume = False,
+    from_file: opt.FromFile = None,
+    watch: opt.Watch = None,
+    shard: opt.ShardOption = None,
     format: opt.Format = None,
     jpeg_quality: opt.JpegQuality = 95,
     fail_fast: opt.FailFast = False,
@@ -164,27 +170,38 @@ def denoise(
       mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
       mdn denoise photo.png --passes 8 --save-std doubt.tif
     """
-    from mdn.batch.planning import plan
-    from mdn.cli import batch
+    from mdn.batch.planning import Plan, plan
+    from mdn.cli import batch, sources
     from mdn.commands import denoise as task
     from mdn.engine import parse_size
     from mdn.renders import Wishes
     from mdn.renders.planning import plan_shot
     from mdn.stacks.planes import Choice
 
+    share = sources.share(shard)
+    if motion and (share or resume):
+        raise UsageError("--motion: a frame needs the one before; leave --shard and --resume out")
     named: dict[str, Any] = {
         "format": format,
         "overwrite": overwrite,
         "skip_existing": skip_existing,
+        "resume": resume or watch is not None,
+        "shard": share,
         "renders": True,
         "stores": True,
     }
-    shot = plan_shot(inputs, output, frames, **named)
+    given, listed = sources.inputs(inputs, from_file, watch)
+    shot = plan_shot(given, output, frames, **named)
     if shot and save_std is not None:
         raise UsageError("--save-std: not for renders, whose frames have layers of their own")
-    planned = shot or plan(inputs, output, recursive=recursive, aside=save_std, **named)
+
+    def planned() -> Plan:
+        return shot or plan(
+            given, output, listed=listed, recursive=recursive, aside=save_std, **named
+        )
+
     settings = task.Settings(
-        jobs=planned.jobs,
+        jobs=(),
         model=model,
         grade=opt.grade(quality, model),
         device=device,
@@ -215,11 +232,10 @@ def denoise(
         dry_run=dry_run,
     )
     batch.run(
-        planned,
-        lambda report: task.run(settings, report),
-        command="denoise",
-        quiet=quiet,
-        as_json=as_json,
-        dry_run=dry_run,
-        debug=opt.DEBUG_KEY in context.meta,
+        batch.Batch(
+            context,
+            planned,
+            lambda jobs, report: task.run(replace(settings, jobs=jobs), report),
+            batch.weights(model, settings.grade),
+        )
     )

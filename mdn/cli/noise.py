@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -101,6 +102,9 @@ def noise(
     recursive: opt.Recursive = False,
     overwrite: opt.Overwrite = False,
     skip_existing: opt.SkipExisting = False,
+    resume: opt.Resume = False,
+    from_file: opt.FromFile = None,
+    shard: opt.ShardOption = None,
     format: opt.Format = None,
     jpeg_quality: opt.JpegQuality = 95,
     fail_fast: opt.FailFast = False,
@@ -122,8 +126,8 @@ def noise(
       mdn noise photos -o noisy/ --type speckle --level 0.03 --seed 7 --count 3
       mdn noise --estimate photo.png --plot curve.png
     """
-    from mdn.batch.planning import plan
-    from mdn.cli import batch, explain
+    from mdn.batch.planning import Plan, plan
+    from mdn.cli import batch, explain, sources
     from mdn.commands import noise as task
     from mdn.noise import NOISES, get
 
@@ -161,30 +165,36 @@ def noise(
         if level is not None or chosen.parameter != "iso":
             raise UsageError("--iso is the level of --type camera; for others use --level")
         level = float(iso)
-    if not inputs:
+    if not inputs and from_file is None:
         explain.one(chosen, as_json)
         return
     strength = chosen.default if level is None else level
     chosen.check(strength)
-    planned = plan(
-        inputs,
-        output,
-        ending=f"_{kind}{strength:g}",
-        format=format,
-        recursive=recursive,
-        draws=count,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-    )
+    given, listed = sources.inputs(inputs, from_file, None)
+
+    def planned() -> Plan:
+        return plan(
+            given,
+            output,
+            listed=listed,
+            shard=sources.share(shard),
+            ending=f"_{kind}{strength:g}",
+            format=format,
+            recursive=recursive,
+            draws=count,
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            resume=resume,
+        )
+
     settings = task.Settings(
-        planned.jobs, kind, strength, seed, jpeg_quality, fail_fast=fail_fast, dry_run=dry_run
+        (), kind, strength, seed, jpeg_quality, fail_fast=fail_fast, dry_run=dry_run
     )
     batch.run(
-        planned,
-        lambda report: task.run(settings, report),
-        command="noise",
-        quiet=quiet,
-        as_json=as_json,
-        dry_run=dry_run,
-        debug=opt.DEBUG_KEY in context.meta,
+        batch.Batch(
+            context,
+            planned,
+            lambda jobs, report: task.run(replace(settings, jobs=jobs), report),
+            models={},
+        )
     )

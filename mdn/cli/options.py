@@ -168,6 +168,47 @@ SkipExisting = Annotated[
 ]
 
 
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        metavar="",
+        rich_help_panel=FILES,
+        help="Skip what an earlier run did with the same input, options and weights.",
+    ),
+]
+FromFile = Annotated[
+    str | None,
+    typer.Option(
+        "--from-file",
+        metavar="LIST",
+        rich_help_panel=FILES,
+        show_default=False,
+        help="Take the inputs from a file: one name a line, or ended by NUL; - for standard input.",
+    ),
+]
+Watch = Annotated[
+    str | None,
+    typer.Option(
+        "--watch",
+        metavar="DIR",
+        rich_help_panel=FILES,
+        show_default=False,
+        help="Denoise what comes into this folder until Ctrl-C.",
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="N/OF",
+        rich_help_panel=FILES,
+        show_default=False,
+        help="Do one of several shares of the files, such as 3/16; auto inside a job array.",
+    ),
+]
+
+
 def _plane_option(help: str) -> object:
     return typer.Option(metavar="NUMBERS", rich_help_panel=STACKS, show_default=False, help=help)
 

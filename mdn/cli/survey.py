@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mdn.cli.batch import document
+from mdn.cli.batch_json import document
 from mdn.cli.render import printable
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
@@ -25,8 +25,7 @@ class SurveyView(BatchView):
     """Draws the estimates on standard output as they come; failures as every batch does."""
 
     def __init__(self, total: int, *, quiet: bool, as_json: bool, debug: bool) -> None:
-        super().__init__(total, quiet=quiet, debug=debug)
-        self.as_json = as_json
+        super().__init__(total, quiet=quiet, as_json=as_json, debug=debug)
 
     def _tell(self, outcome: Outcome) -> None:
         if outcome.status != "ok":

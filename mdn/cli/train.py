@@ -124,7 +124,8 @@ def train(
     import torch
 
     from mdn.cli import assign, recipes
-    from mdn.cli.app import INTERRUPTED, TERMINATED
+    from mdn.cli.app import TERMINATED
+    from mdn.cli.interrupts import INTERRUPTED
     from mdn.cli.render import duration, print_json
     from mdn.cli.views import TrainView
     from mdn.commands import train as task

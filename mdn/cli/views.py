@@ -18,13 +18,21 @@ class BatchView(Lines):
 
     Attributes:
         notes: the warnings of each job, by its id().
+        outcomes: of the jobs that are over.
     """
 
     def __init__(
-        self, total: int, *, quiet: bool, dry_run: bool = False, debug: bool = False
+        self,
+        total: int,
+        *,
+        quiet: bool,
+        dry_run: bool = False,
+        as_json: bool = False,
+        debug: bool = False,
     ) -> None:
-        super().__init__(quiet=quiet, bars=not dry_run)
-        self.total, self.debug = total, debug
+        super().__init__(quiet=quiet, bars=as_json or not dry_run)
+        self.total, self.as_json, self.debug = total, as_json, debug
+        self.outcomes: list[Outcome] = []
         self.notes: dict[int, list[str]] = {}
         self._begun = time.perf_counter()
         self._done = 0
@@ -57,6 +65,7 @@ class BatchView(Lines):
         if self._whole is not None:
             done = self._done + 1
             self.move_bar(self._whole, done, f"{done}/{self.total}")
+        self.outcomes.append(outcome)
         self._tell(outcome)
 
     def _tell(self, outcome: Outcome) -> None:
@@ -76,7 +85,7 @@ class BatchView(Lines):
             told = outcome.details.get("told")
             for line in told if isinstance(told, list) else []:
                 self.say(f"  {printable(line)}", "dim")
-        elif not self.quiet:
+        elif not self.quiet and not self.as_json:
             typer.echo(printable(arrow))  # what a dry run is for: it goes to standard output
 
     def summary(self, result: BatchResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +16,11 @@ FIT = "The fit"
 def zeroshot(
     context: typer.Context,
     inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUTS", help="Images, folders, quoted patterns, or -."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUTS", show_default=False, help="Images, folders, quoted patterns, or -."
+        ),
+    ] = None,
     output: opt.Output = None,
     preset: Annotated[
         str,
@@ -98,7 +101,12 @@ def zeroshot(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", rich_help_panel=FIT, help="Continue from the checkpoint."),
+        typer.Option(
+            "--resume",
+            rich_help_panel=FIT,
+            help="Continue from the checkpoint; without one, skip what an earlier run did with the "
+            "same input, options and weights.",
+        ),
     ] = False,
     seed: Annotated[
         int,
@@ -142,6 +150,9 @@ def zeroshot(
     recursive: opt.Recursive = False,
     overwrite: opt.Overwrite = False,
     skip_existing: opt.SkipExisting = False,
+    from_file: opt.FromFile = None,
+    watch: opt.Watch = None,
+    shard: opt.ShardOption = None,
     format: opt.Format = None,
     jpeg_quality: opt.JpegQuality = 95,
     fail_fast: opt.FailFast = False,
@@ -164,21 +175,29 @@ def zeroshot(
       mdn zeroshot scan.png --preset fast --time-limit 10 -o clean.png
     """
     from mdn import zeroshot as task
-    from mdn.batch.planning import plan
-    from mdn.cli import batch
+    from mdn.batch.planning import Plan, plan
+    from mdn.cli import batch, sources
     from mdn.engine import parse_size
 
-    planned = plan(
-        inputs,
-        output,
-        format=format,
-        recursive=recursive,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        stores=True,
-    )
+    given, listed = sources.inputs(inputs, from_file, watch)
+    from_checkpoint = resume and checkpoint is not None
+
+    def planned() -> Plan:
+        return plan(
+            given,
+            output,
+            listed=listed,
+            shard=sources.share(shard),
+            format=format,
+            recursive=recursive,
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            resume=(resume and not from_checkpoint) or watch is not None,
+            stores=True,
+        )
+
     settings = task.Settings(
-        jobs=planned.jobs,
+        jobs=(),
         model=model,
         grade=opt.grade(quality, model),
         device=device,
@@ -198,18 +217,17 @@ def zeroshot(
             pixel_shuffle,
             from_scratch,
             # Whoever speaks of the fit wants one.
-            anyway=resume or (lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
+            anyway=(lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
         ),
         time_limit=time_limit,
         checkpoint=checkpoint,
-        resume=resume,
+        resume=from_checkpoint,
     )
     batch.run(
-        planned,
-        lambda report: task.run(settings, report),
-        command="zeroshot",
-        quiet=quiet,
-        as_json=as_json,
-        dry_run=dry_run,
-        debug=opt.DEBUG_KEY in context.meta,
+        batch.Batch(
+            context,
+            planned,
+            lambda jobs, report: task.run(replace(settings, jobs=jobs), report),
+            batch.weights(model, settings.grade),
+        )
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mdn.batch.inputs import is_folder
-from mdn.batch.planning import Plan, plan
+from mdn.batch.planning import Plan, common_folder, plan
 from mdn.errors import UsageError
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk
 
@@ -50,4 +50,6 @@ def plan_shot(
     ]
     jobs = [job for each in plans for job in each.jobs]
     named = [dataclasses.replace(job, name=Path(job.name).name) for job in jobs]
-    return Plan(tuple(named), tuple(note for each in plans for note in each.notes))
+    notes = tuple(note for each in plans for note in each.notes)
+    whole = sum(each.whole for each in plans)
+    return Plan(tuple(named), notes, common_folder(jobs), whole)

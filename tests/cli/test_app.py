@@ -168,7 +168,6 @@ def test_debug_shows_the_traceback_wherever_it_stands(
     "arguments",
     [
         ["bogus"],
-        ["denoise"],
         ["denoise", "a.png", "--bogus"],
         ["denoise", "a.png", "--device", "gpu"],
         ["denoise", "a.png", "--device", "cuda:x"],

@@ -57,7 +57,7 @@ def test_a_tree_is_mirrored(run: Run, make: Make, tmp_path: Path) -> None:
     (tmp_path / "in" / "notes.txt").write_text("not a picture")
     result = run("denoise", "in", "-r", "-o", "out", *MODEL)
     assert result.exit_code == 0, result.stderr
-    assert files(tmp_path / "out") == ["a.png", "deep/b.png"]
+    assert files(tmp_path / "out") == ["a.png", "deep/b.png", "mdn-manifest.jsonl"]
     assert result.stderr.splitlines()[-1].startswith("2 files: 2 done  ")
 
 
@@ -68,7 +68,7 @@ def test_a_second_run_leaves_former_outputs_out(run: Run, make: Make, tmp_path: 
     assert again.exit_code == 0
     assert "mdn: note: in: left out 1 file that an earlier run wrote" in again.stderr
     assert "in/a.png: skipped, in/a_denoised.png exists" in again.stderr
-    assert files(tmp_path / "in") == ["a.png", "a_denoised.png"]
+    assert files(tmp_path / "in") == ["a.png", "a_denoised.png", "mdn-manifest.jsonl"]
 
 
 def test_a_change_of_format_warns_of_what_is_lost(run: Run, make: Make, tmp_path: Path) -> None:

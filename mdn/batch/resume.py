@@ -1,0 +1,81 @@
+"""What of a batch is done already, by its manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mdn.batch import manifest
+from mdn.batch.manifest import Entry, Manifest
+from mdn.batch.running import Job
+from mdn.errors import FileError
+
+DONE = "done already"
+
+
+def resume(
+    jobs: Sequence[Job], known: Manifest, settings: str, models: Mapping[str, str]
+) -> list[Job]:
+    """The jobs; those that are done are marked as skipped.
+
+    Done is what the manifest says so of, with the same settings, weights and input, and with the
+    output still there. An input of the same size and time of change is not opened; one of another
+    time is compared by its hash.
+
+    An output that is there is replaced only if the manifest shows that mdn wrote it and nobody has
+    changed it since; any other is a problem of its job.
+
+    Args:
+        jobs: of the batch, as planned.
+        known: the manifest.
+        settings: hash of what is asked for now.
+        models: SHA-256 of the weights of each model that may be used, by name.
+    """
+    return [_resumed(job, known, settings, models) for job in jobs]
+
+
+def _resumed(job: Job, known: Manifest, settings: str, models: Mapping[str, str]) -> Job:
+    if job.target is None or job.skip or job.problem is not None:
+        return job
+    there = os.path.lexists(job.target)
+    entry = known.of(job.target)
+    if entry is None or entry.status == "failed":
+        return _foreign(job, "no run recorded it") if there else job
+    if entry.status == "started":
+        return job  # whatever is there: the run that had begun it was killed after the rename
+    if not there:
+        return job
+    if not _is_as_written(job.target, entry):
+        return _foreign(job, "it was changed after mdn wrote it")
+    aside = job.aside is None or os.path.lexists(job.aside)
+    same = entry.settings == settings and models.get(entry.model, "") == entry.weights
+    if same and aside and job.source is not None and _is_same_input(job.source, entry):
+        return replace(job, skip=DONE)
+    return job
+
+
+def _foreign(job: Job, why: str) -> Job:
+    problem = FileError(job.target, f"exists already, and {why}", "--overwrite replaces it")
+    return replace(job, problem=problem)
+
+
+def _is_as_written(target: Path, entry: Entry) -> bool:
+    try:
+        size, changed = manifest.stamp(target)
+        if size != entry.output_size:
+            return False
+        return changed == entry.output_mtime_ns or manifest.digest(target) == entry.output_sha256
+    except OSError:
+        return False
+
+
+def _is_same_input(source: Path, entry: Entry) -> bool:
+    try:
+        size, changed = manifest.stamp(source)
+        if size != entry.size:
+            return False
+        return changed == entry.mtime_ns or manifest.digest(source) == entry.sha256
+    except OSError:
+        return False

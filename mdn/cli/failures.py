@@ -1,0 +1,56 @@
+"""What is told of a failure: one line and an exit code, and with --json one document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from mdn.cli.interrupts import INTERRUPTED
+from mdn.errors import FileError, MdnError, OutOfMemoryError
+
+# What Typer calls a usage error and reports itself: it has its own copy of click.
+CLICKS: type[Exception] = typer.BadParameter.__mro__[2]
+
+JSON_DONE = "mdn.json"  # key of a context's meta: the document is printed already
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """One line for the user, and the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    text = " ".join(str(error).split())
+    if isinstance(error, MdnError):
+        return f"error: {text}", error.exit_code
+    if isinstance(error, OSError):  # without a name it is one of our own standard streams
+        reason = (error.strerror or type(error).__name__).lower()
+        refused = FileError(error.filename or "standard output", f"cannot be used ({reason})")
+        return f"error: {refused}", refused.exit_code
+    if isinstance(error, CLICKS):
+        return f"error: {getattr(error, 'format_message', error.__str__)()}", 2
+    if isinstance(error, MemoryError):
+        reason = f" ({text})" if text else ""
+        message = f"error: out of memory{reason}; give --max-memory 1G or close other programs"
+        return message, OutOfMemoryError.exit_code
+    kind = type(error).__name__
+    return f"error: internal error, {kind}: {text}; run again with --debug to see where", 1
+
+
+def document(command: str, error: BaseException) -> dict[str, object]:
+    """The JSON document of a command that failed as a whole; see docs/json.md."""
+    message, code = explain(error)
+    return {"command": command, "error": message.removeprefix("error: "), "exit_code": code}
+
+
+def print_document(meta: dict[str, Any], found: dict[str, object]) -> None:
+    """Prints a document, unless one is printed already.
+
+    Args:
+        meta: of the context, which remembers.
+        found: the document.
+    """
+    from mdn.cli.render import print_json
+
+    if not meta.get(JSON_DONE):
+        meta[JSON_DONE] = True
+        print_json(found)

@@ -1,0 +1,60 @@
+"""`mdn report`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdn.cli import options as opt
+from mdn.errors import FileError
+
+Folder = Annotated[Path, typer.Argument(metavar="OUT", help="The output folder of a batch.")]
+
+
+def report(
+    context: typer.Context, folder: Folder, as_json: opt.AsJson = False, debug: opt.Debug = False
+) -> None:
+    """Says how far a batch is, from its manifests; those of all shards are merged.
+
+    Exit code 3 where a file failed or was left unfinished, or a shard is missing.
+
+    [bold]Examples[/bold]
+
+      mdn report clean/
+      mdn report clean/ --json
+    """
+    from mdn.batch import verification
+    from mdn.cli import render
+
+    summary = verification.summarize(verification.load(folder))
+    code = 0 if summary.whole else FileError.exit_code
+    if as_json:
+        found = asdict(summary) | {"command": "report", "folder": str(folder), "exit_code": code}
+        found["problems"] = [
+            {
+                "output": each.output,
+                "input": each.input,
+                "status": each.status,
+                "error": each.reason,
+            }
+            for each in summary.problems
+        ]
+        render.print_json(found)
+        raise typer.Exit(code)
+    render.print_facts(
+        [
+            ("done", str(summary.ok)),
+            ("failed", str(summary.failed) if summary.failed else ""),
+            ("unfinished", str(summary.unfinished) if summary.unfinished else ""),
+            ("time", render.duration(summary.seconds)),
+            ("shards", ", ".join(summary.shards)),
+            ("missing", ", ".join(summary.missing)),
+        ]
+    )
+    for each in summary.problems:
+        reason = each.reason or "unfinished: begun by a run that was killed"
+        typer.echo(render.printable(f"{each.output}: {reason}"))
+    raise typer.Exit(code)

@@ -1,0 +1,86 @@
+"""`mdn verify`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdn.cli import options as opt
+from mdn.cli.report import Folder
+from mdn.errors import FileError
+
+if TYPE_CHECKING:
+    from mdn.batch.manifest import Manifest
+    from mdn.batch.verification import Finding
+
+
+def verify(
+    context: typer.Context,
+    folder: Folder,
+    recompute: Annotated[
+        bool,
+        typer.Option(
+            "--recompute",
+            help="Denoise every input again, too, and compare the results byte for byte.",
+        ),
+    ] = False,
+    quiet: opt.Quiet = False,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Checks the outputs of a batch against its manifest.
+
+    Every input and output is read and its hash compared. Exit code 3 where one
+    is gone or was changed, or was never finished.
+
+    [bold]Examples[/bold]
+
+      mdn verify clean/
+      mdn verify clean/ --recompute
+    """
+    from mdn.batch import verification
+    from mdn.cli import render
+
+    found = verification.load(folder)
+    findings = []
+    for finding in verification.check(found):
+        if recompute and finding.good:
+            finding = _recomputed(found, finding)
+        findings.append(finding)
+        if not finding.good and not as_json:
+            typer.echo(render.printable(f"{finding.entry.output}: {finding.verdict}"))
+    good = sum(finding.good for finding in findings)
+    code = 0 if good == len(findings) else FileError.exit_code
+    if as_json:
+        files = [{"output": each.entry.output, "verdict": each.verdict} for each in findings]
+        totals = {"same": good, "other": len(findings) - good}
+        facts = {"command": "verify", "folder": str(folder), "recomputed": recompute}
+        render.print_json(facts | {"files": files, "totals": totals, "exit_code": code})
+    elif not quiet:
+        typer.echo(f"{good} of {len(findings)} outputs are as the manifest says")
+    raise typer.Exit(code)
+
+
+def _recomputed(found: Manifest, finding: Finding) -> Finding:
+    """The same, or what differs when the input is denoised again."""
+    from mdn.batch import manifest, verification
+    from mdn.cli.app import app
+
+    entry = finding.entry
+    run = found.runs.get(entry.settings)
+    if run is None or entry.input is None:
+        return verification.Finding(entry, "cannot be recomputed: its input or options are unknown")
+    with tempfile.TemporaryDirectory() as place:
+        target = Path(place) / Path(entry.output).name
+        command = verification.command_for(run, entry, target)
+        try:
+            app(command, prog_name="mdn", standalone_mode=False)
+        except typer.Exit as leaving:
+            if leaving.exit_code:
+                return verification.Finding(entry, "cannot be recomputed: see the error above")
+        made = verification.made_by(target, run, entry)
+        same = made.exists() and manifest.digest(made) == entry.output_sha256
+        return finding if same else verification.Finding(entry, "recomputed, it differs")

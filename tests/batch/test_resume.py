@@ -1,0 +1,151 @@
+"""Resuming: what is taken for done, what is done again, and what is left alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mdn.batch import manifest
+from mdn.batch.manifest import Entry, Manifest
+from mdn.batch.recording import Journal, Recording, this_run
+from mdn.batch.resume import DONE, resume
+from mdn.batch.running import Job, run_batch
+from mdn.errors import FileError
+from tests.batch.test_running import Recorder
+
+MODELS = {"tiny": "1234"}
+
+
+class Batch:
+    """One file, its output and its manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.out = folder / "a.png", folder / "out"
+        self.source.write_bytes(b"input")
+        self.job = Job(self.source, self.out / "a.png", "a.png")
+
+    def run(self, *, fails: bool = False, settings: str = "s") -> None:
+        def work(job: Job, report: object) -> dict[str, object]:
+            if fails:
+                raise FileError(job.name, "damaged")
+            assert job.target is not None
+            job.target.write_bytes(b"output")
+            return {"model": "tiny"}
+
+        with Journal(manifest.path_for(self.out), this_run("denoise", (), "1")) as journal:
+            run_batch([self.job], work, Recording(Recorder(), journal, settings, MODELS))
+
+    @property
+    def known(self) -> Manifest:
+        return manifest.read(self.out)
+
+    def after(self, settings: str = "s", models: dict[str, str] = MODELS) -> Job:
+        (found,) = resume([self.job], self.known, settings, models)
+        return found
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    return Batch(tmp_path)
+
+
+def redone(job: Job) -> bool:
+    return not job.skip and job.problem is None
+
+
+def test_what_is_done_is_skipped_without_opening_it(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch.run()
+
+    def opened(path: Path) -> str:
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr(manifest, "digest", opened)
+    assert batch.after().skip == DONE
+
+
+def test_the_manifest_says_what_was_done(batch: Batch) -> None:
+    batch.run()
+    entry = batch.known.entries["a.png"]
+    assert (entry.status, entry.input, entry.size) == ("ok", str(batch.source), 5)
+    assert (entry.model, entry.weights, entry.settings) == ("tiny", "1234", "s")
+    assert entry.output_sha256 == manifest.digest(batch.out / "a.png")
+
+
+def test_an_input_that_was_only_touched_is_done(batch: Batch) -> None:
+    batch.run()
+    os.utime(batch.source, (1, 1))
+    assert batch.after().skip == DONE
+
+
+@pytest.mark.parametrize("content", [b"longer than it was", b"other"])
+def test_a_changed_input_is_done_again(batch: Batch, content: bytes) -> None:
+    batch.run()
+    batch.source.write_bytes(content)
+    os.utime(batch.source, (1, 1))
+    assert redone(batch.after())
+
+
+def test_other_settings_or_weights_are_done_again(batch: Batch) -> None:
+    batch.run()
+    assert redone(batch.after(settings="t"))
+    assert redone(batch.after(models={"tiny": "5678"}))
+    assert redone(batch.after(models={"other": "1234"}))
+
+
+def test_a_lost_output_is_made_again(batch: Batch) -> None:
+    batch.run()
+    (batch.out / "a.png").unlink()
+    assert redone(batch.after())
+
+
+def test_an_output_that_somebody_changed_is_left_alone(batch: Batch) -> None:
+    batch.run()
+    (batch.out / "a.png").write_bytes(b"retouched by hand")
+    assert "changed after mdn wrote it" in str(batch.after(settings="t").problem)
+
+
+def test_what_was_begun_is_done_again_even_if_its_output_is_there(batch: Batch) -> None:
+    """Killed between the rename of the output and the line that says so."""
+    batch.run()
+    path = manifest.path_for(batch.out)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert batch.known.entries["a.png"].status == "started"
+    assert redone(batch.after())
+
+
+def test_what_failed_is_tried_again(batch: Batch) -> None:
+    batch.run(fails=True)
+    assert batch.known.entries["a.png"].reason == "a.png: damaged"
+    assert redone(batch.after())
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_file_that_no_run_wrote_is_left_alone(batch: Batch, known: bool) -> None:
+    if known:
+        batch.run(fails=True)
+    batch.out.mkdir(exist_ok=True)
+    (batch.out / "a.png").write_bytes(b"somebody's")
+    assert "no run recorded it" in str(batch.after().problem)
+
+
+def test_a_lost_second_output_is_made_again(batch: Batch) -> None:
+    batch.job = replace(batch.job, aside=batch.out / "std.tif")
+    batch.run()
+    assert redone(batch.after())
+
+
+def test_a_full_disk_under_the_manifest_is_a_warning(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Journal, entry: Entry) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "add", full)
+    batch.run()
+    assert (batch.out / "a.png").read_bytes() == b"output"
+    assert not batch.known.entries

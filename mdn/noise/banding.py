@@ -3,7 +3,9 @@
 What tells it from a picture: neighbouring rows differ by the same step in every strip of columns,
 and the steps are those of independent offsets, each of which goes up and comes down again, so that
 one step foretells the next with a correlation of -1/2 and no other. A picture's own steps follow
-one another the same way, or belong to some of the strips only.
+one another the same way, or belong to some of the strips only. And the steps of banding are of all
+sizes, as normal numbers are: those of boards, rulings and bar codes are small but for a few that
+are large, or all alike.
 
 The offsets are then the least squares solution of two beliefs: their differences are the steps,
 but for what the picture adds, which has heavy tails (a horizon is one large step); and they are
@@ -33,6 +35,9 @@ TURNS = -0.2  # correlation of one step with the next: -0.5 for stripes alone, m
 PATTERN = 0.45  # the largest correlation at another lag that stripes on a picture show
 SHARED = 0.5  # correlation of the steps in one half of the strips with those in the other
 EVERYWHERE = 0.4  # the steps' slope in the worst tenth of the strips; 1 where they are shared
+# The median size of a step over the size that one in ten exceeds: 0.41 for normal numbers.
+SIZES = (0.15, 0.75)
+SEEN = 0.5  # share of a row's samples that must not be cut off, for the others to speak for it
 FREEDOM = 3.0  # degrees of freedom of what the picture adds to a step
 ROUNDS = 5
 FAR = 12  # rows
@@ -75,7 +80,8 @@ def steps(strip: Tensor, *, apart: bool = True) -> Tensor:
     """Of a strip (C, H, w): by how much each row lies above the last, (1 + C, H - 1).
 
     The first is that of all channels together, and the only one where they are not taken apart. A
-    median, and without samples that were cut off.
+    median, and without samples that were cut off: 0 where these are most of a row, as in a page of
+    text, whose few shades between ink and paper are no sample of what lies under them.
     """
     cut = (strip <= 0) | (strip >= 1)
     change = strip[:, 1:] - strip[:, :-1]
@@ -87,10 +93,14 @@ def steps(strip: Tensor, *, apart: bool = True) -> Tensor:
 
 
 def _median(values: Tensor) -> Tensor:
-    """As nanmedian over the last axis; numpy's sort of short rows is several times faster."""
+    """As nanmedian over the last axis, NaN where too few are left.
+
+    numpy's sort of short rows is several times faster than torch's.
+    """
     ordered = np.sort(values.numpy(), -1)  # NaNs come last
     count = (~np.isnan(ordered)).sum(-1, keepdims=True)
     middle = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, -1)
+    middle[count < SEEN * ordered.shape[-1]] = np.nan
     return torch.from_numpy(middle[..., 0])
 
 
@@ -124,7 +134,11 @@ def offsets(found: Tensor) -> Tensor | None:
 
 def _stripes(found: np.ndarray, faintest: float) -> float | None:
     """Deviation of the offsets behind the steps (S, n) of the strips; None where they are none."""
-    middle = _calmed(np.median(found, 0))
+    middle = np.median(found, 0)
+    usual, large = np.quantile(np.abs(middle), (0.5, 0.9))
+    if not SIZES[0] * large < usual < SIZES[1] * large:
+        return None
+    middle = _calmed(middle)
     halves = [_calmed(found[start::2].mean(0)) for start in (0, 1)]
     power = [float((each**2).mean()) for each in (middle, *halves)]
     if min(power) <= 0:

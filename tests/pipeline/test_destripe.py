@@ -13,6 +13,7 @@ from mdn.commands import denoise
 from mdn.encoding import Display
 from mdn.pipeline import destripe
 from mdn.pipeline.conditioning import look
+from tests.pipeline.drawn import DRAWN
 from tests.pipeline.test_multiscale import picture
 
 ENCODE = Display(np.dtype(np.uint8)).encode
@@ -53,6 +54,15 @@ def test_it_is_found_and_most_of_it_goes(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["gaussian", "spatial", "poisson", "jpeg"])
 def test_no_other_noise_is_taken_for_it(kind: str) -> None:
     assert destripe.find(page_of(kind, noise.get(kind).default), ENCODE) is None
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("sigma", [0.0, 6.0])
+def test_nothing_drawn_is_taken_for_it(name: str, sigma: float) -> None:
+    white = np.random.default_rng(0).normal(0, sigma, DRAWN[name].shape)
+    drawn = (DRAWN[name] + white).round().clip(0, 255).astype(np.uint8)
+    assert destripe.find(drawn, ENCODE) is None
+    assert destripe.find(drawn.transpose(1, 0, 2).copy(), ENCODE) is None
 
 
 def test_tiles_agree_with_the_whole_and_strength_mixes() -> None:

@@ -92,7 +92,7 @@ def show(name: str, details: Mapping[str, Any]) -> None:
         f"{printable(name)}  middle {width}x{height}; noise: sigma {sigma:.3g}, {', '.join(kinds)}"
     )
     if seen["correlated"]:
-        typer.echo("  no ranking: neighbouring pixels share noise, so none can vouch for another")
+        typer.echo("  cannot rank: the noise is blurred, so neighbouring pixels share it")
     rows = [
         (
             "-" if each["score"] is None else str(rank),

@@ -151,7 +151,7 @@ def _prepare(
     precision = choose_precision(settings.precision, processes.device)
     trainer = Trainer(recipe, folder, crops, watch, processes, precision, settings.workers)
     if settings.resume and trainer.resume():
-        report.note(f"going on from step {trainer.step} in {folder}")
+        report.note(f"continuing from step {trainer.step} in {folder}")
         if changed := recipe_files.differences(trainer.former, recipe.text):
             report.note(f"the recipe has changed since: {'; '.join(changed)}")
     elif not settings.resume:
@@ -159,7 +159,7 @@ def _prepare(
     if processes.first:
         (folder / recipe_files.RECIPE).write_text(recipe.text, encoding="utf-8")
     if settings.compile and (problem := trainer.compile()):
-        report.note(f"training goes on uncompiled: {problem}")
+        report.note(f"cannot be compiled, and trains without: {problem}")
     return trainer
 
 
@@ -189,7 +189,7 @@ def _renders(
         photos = load_pictures(recipe.data.textures, settings.data)
         textures = Textures(Crops(list(photos.values()), recipe.data.crop, torch.device("cpu")))
     scenes = Scenes(list(training.values()), recipe.data.crop, device, textures)
-    report.note(f"{len(scenes.pictures)} scenes to train on, {len(watched)} to watch")
+    report.note(f"{len(scenes.pictures)} scenes to train on, {len(watched)} to validate on")
     if scenes.left_out:
         report.note(f"{scenes.left_out} scenes are smaller than the crop and were left out")
     return scenes, RenderWatch(watched, recipe.watch, device)

@@ -59,8 +59,8 @@ def largest_tile(budget: int, bytes_per_pixel: float, wanted: int, least: int) -
     if side < least:
         need = int(least * least * bytes_per_pixel / 2**20) + 1
         raise OutOfMemoryError(
-            f"{max(0, budget) >> 20} MiB are left for the tiles and the smallest takes {need} MiB;"
-            " raise --max-memory or choose a smaller model"
+            f"needs at least {need} MiB for its smallest tile, and {max(0, budget) >> 20} MiB are"
+            f" free; raise --max-memory by {need - (budget >> 20)} MiB, or choose a smaller model"
         )
     return min(side, wanted)
 

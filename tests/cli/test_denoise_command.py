@@ -265,12 +265,12 @@ def test_out_of_memory(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) ->
     make("a.png")
 
     def fail(*_: object) -> None:
-        raise OutOfMemoryError("the smallest tile takes 9 MiB; raise --max-memory")
+        raise OutOfMemoryError("needs at least 9 MiB; raise --max-memory")
 
     monkeypatch.setattr("mdn.commands.denoise.Denoiser.page", fail)
     result = run("denoise", "a.png", *MODEL)
     assert result.exit_code == 5
-    assert "a.png: the smallest tile takes 9 MiB; raise --max-memory" in result.stderr
+    assert "a.png: needs at least 9 MiB; raise --max-memory" in result.stderr
 
 
 def test_debug_shows_where_a_file_of_a_batch_failed(run: Run, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_json_is_one_document(run: Run, recipe: str) -> None:
     assert document["folder"] == "out"
     assert document["log"][-1]["step"] == 4
     assert "gaussian-25" in document["log"][-1]
-    assert document["notes"][-1] == "going on from step 3 in out"
+    assert document["notes"][-1] == "continuing from step 3 in out"
     listed = json.loads(run("train", "--list", "--json").stdout)
     assert "photo" in {each["name"] for each in listed}
 

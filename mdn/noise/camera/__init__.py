@@ -104,8 +104,7 @@ def take_photo(x: Tensor, settings: Settings, generator: torch.Generator) -> tup
     raw = isp.unprocess(scene, settings.colours) * settings.exposure
     cells = demosaic.bayer_masks(*raw.shape[2:]).to(raw)
     mosaic = (raw * cells).sum(1, keepdim=True)
-    variance = settings.sensor.shot * mosaic + settings.sensor.read
-    noisy = mosaic + variance.sqrt() * draw.normal(mosaic, generator)
+    noisy = record(mosaic, settings.sensor, generator)
     noisy, clean = (
         _resized(_develop(part.clamp(0, 1), settings), list(size)).clamp(0, 1)
         for part in (noisy, mosaic)
@@ -114,6 +113,12 @@ def take_photo(x: Tensor, settings: Settings, generator: torch.Generator) -> tup
     if settings.quality:
         noisy = jpeg(noisy, settings.quality, halved=settings.halved)
     return noisy, clean
+
+
+def record(mosaic: Tensor, sensor: SensorNoise, generator: torch.Generator) -> Tensor:
+    """Raw values (0..1) as the sensor reads them: normal noise of variance shot * value + read."""
+    variance = sensor.shot * mosaic + sensor.read
+    return mosaic + variance.sqrt() * draw.normal(mosaic, generator)
 
 
 def take_photos(x: Tensor, iso: Level, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,8 @@ def main(
     shipped = [
         card.name
         for card in store.list_cards()
-        if (card.origin, card.domain) == ("shipped", "display") and card.arch not in nets.FILLERS
+        if (card.origin, card.domain) == ("shipped", "display")
+        and nets.ARCHITECTURES[card.arch].purpose == "denoise"
     ]
     models = model.split(",") if model else shipped
     models += [name for name in peers.split(",") if name]

@@ -24,15 +24,19 @@ import torch
 from torch import Tensor
 
 from mdn import nets, noise
+from mdn.batch.running import Job
 from mdn.metrics import psnr
+from mdn.pipeline import photo
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.registry.load import load
-from mdn.zeroshot import Settings, Wishes, ZeroShot
+from mdn.zeroshot import FitOptions, FitRequest, Fitting
 
 OURS = [
-    ("default", None, Wishes()),
-    *((f"photo, {n} steps", None, Wishes(iters=n)) for n in (60, 120)),
-    *((f"mpi-synthetic, {n} steps", "mpi-synthetic", Wishes(iters=n)) for n in (50, 100, 200)),
+    ("default", None, FitOptions()),
+    *((f"photo, {n} steps", None, FitOptions(iters=n)) for n in (60, 120)),
+    *((f"mpi-synthetic, {n} steps", "mpi-synthetic", FitOptions(iters=n)) for n in (50, 100, 200)),
 ]
 LOOKS = (1, 10, 25, 50, 100, 150, 200, 400, 600, 1000)  # steps of the published schedule
 
@@ -80,11 +84,12 @@ def middle(path: Path, side: int) -> Tensor:
 def runs(noisy: Tensor, iters: int) -> Iterator[tuple[str, int, float, Tensor]]:
     """(way, steps, seconds, output 0-255) of each way at each look."""
     page = noisy.permute(1, 2, 0).numpy()
-    for name, model, wishes in OURS:
+    for name, model, asked in OURS:
         begun = time.process_time()
-        shot = ZeroShot(Settings((), model, device="cpu", wishes=wishes), Silent())  # type: ignore[arg-type]
-        output = shot.page(page, lambda share: None)
-        steps = sum(each.steps for each in shot.fits)
+        fitting = Fitting(FitRequest(asked), Job(None, None, name), Silent())  # type: ignore[arg-type]
+        loaded = Models(model, device="cpu", may_fill=True).load()
+        output = photo.restore(page, loaded, Options(), adapter=fitting).pixels
+        steps = fitting.describe()["steps"]
         seconds = time.process_time() - begun
         yield f"mdn: {name}", steps, seconds, torch.from_numpy(output).permute(2, 0, 1).float()
     for name in ("pre-trained", "from scratch"):

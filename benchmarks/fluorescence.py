@@ -16,10 +16,13 @@ import imageio.v3 as iio
 import numpy as np
 import torch
 
-from mdn.commands.denoise import Denoiser, Settings
 from mdn.metrics import psnr, psnr_fit
-from mdn.stacks import stack_job
-from mdn.stacks.calibration import measure
+from mdn.pipeline import photo
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
+from mdn.registry.model import Model
+from mdn.stacks.calibration import calibrate
+from mdn.stacks.in_memory import denoise_counts
 
 
 def main() -> None:
@@ -29,11 +32,11 @@ def main() -> None:
     parser.add_argument("--model", default="photo")
     parser.add_argument("--sheets", type=Path)
     asked = parser.parse_args()
-    denoiser = Denoiser(Settings([], model=asked.model))
+    model = Models(asked.model).load()
     rows = []
     for path in sorted((asked.folder / "noisy").iterdir()):
         noisy, clean = (middle(p, asked.crop) for p in (path, asked.folder / "gt" / path.name))
-        results = {"raw": noisy} | contenders(denoiser, noisy)
+        results = {"raw": noisy} | contenders(model, noisy)
         rows.append({name: scores(result, clean) for name, result in results.items()})
         print(path.stem.ljust(22), line(rows[-1]), flush=True)
         if asked.sheets:
@@ -52,23 +55,19 @@ def middle(path: Path, size: int) -> np.ndarray:
     return pixels[top : top + size, left : left + size]
 
 
-def contenders(denoiser: Denoiser, noisy: np.ndarray) -> dict[str, np.ndarray]:
+def contenders(model: Model, noisy: np.ndarray) -> dict[str, np.ndarray]:
     """Every way of denoising one picture."""
     pages = noisy[None, ..., None]
-    name = denoiser.card.name
     found = {
-        f"{name} as shown": denoiser.page(pages[0], lambda share: None)[..., 0],
-        f"{name} as counts": stack_job.denoise_counts(denoiser, pages, lambda i, share: None)[
-            0, ..., 0
-        ],
+        f"{model.name} as shown": photo.restore(pages[0], model, Options()).pixels[..., 0],
+        f"{model.name} as counts": denoise_counts(pages, model, Options())[0, ..., 0],
     }
     try:
         import bm3d
     except ImportError:
         return found
     region = lambda top, bottom, left, right: noisy[top:bottom, left:right]  # noqa: E731
-    measured = measure([(noisy.shape, region)], noisy.dtype)
-    coding = measured.coding
+    coding = calibrate([(noisy.shape, region)], noisy.dtype).coding
     values = bm3d.bm3d(coding.encode(noisy).astype(np.float64), coding.level or 0.0)
     return found | {"VST+BM3D": coding.decode(values.astype(np.float32), noisy)}
 

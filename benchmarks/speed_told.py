@@ -13,8 +13,10 @@ import time
 import numpy as np
 import torch
 
-from mdn.commands.denoiser import Denoiser
-from mdn.commands.settings import Settings
+from mdn.pipeline import photo
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
+from mdn.registry.model import Model
 
 MODELS = "photo-fast,photo,generalist-s15"
 
@@ -28,11 +30,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print("| model | side | clock | processor |\n| --- | ---: | ---: | ---: |")
-    for model in options.models.split(","):
-        denoiser = Denoiser(Settings((), model))
+    for name in options.models.split(","):
+        model = Models(name).load()
         for side in map(int, options.sides.split(",")):
-            clock, processor = fastest(denoiser, noisy(side), options.repeat)
-            print(f"| {model} | {side} | {clock:.2f} | {processor:.2f} |", flush=True)
+            clock, processor = fastest(model, noisy(side), options.repeat)
+            print(f"| {name} | {side} | {clock:.2f} | {processor:.2f} |", flush=True)
 
 
 def noisy(side: int) -> np.ndarray:
@@ -44,12 +46,12 @@ def noisy(side: int) -> np.ndarray:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-def fastest(denoiser: Denoiser, page: np.ndarray, repeat: int) -> tuple[float, float]:
+def fastest(model: Model, page: np.ndarray, repeat: int) -> tuple[float, float]:
     """Microseconds a pixel by the clock and of the processor, after a run to warm up."""
     taken = []
     for _ in range(repeat + 1):
         clock, processor = time.perf_counter(), time.process_time()
-        denoiser.page(page, lambda share: None)
+        photo.restore(page, model, Options())
         taken.append((time.perf_counter() - clock, time.process_time() - processor))
     pixels = page.shape[0] * page.shape[1]
     clocks, processors = zip(*taken[1:], strict=True)

@@ -16,8 +16,9 @@ import imageio.v3 as iio
 import numpy as np
 
 from benchmarks.weak import psnr
-from mdn.commands.denoiser import Denoiser
-from mdn.commands.settings import Settings
+from mdn.pipeline import photo
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
 
 PEERS = ("idf", "bm3d_blind", "nlm")
 
@@ -27,8 +28,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("-m", "--models", default="generalist-s15,photo,photo-fine,photo-fast")
     options = parser.parse_args()
-    denoisers = {name: Denoiser(Settings((), name)) for name in options.models.split(",")}
-    columns = ["noisy", *PEERS, *denoisers]
+    models = {name: Models(name).load() for name in options.models.split(",")}
+    columns = ["noisy", *PEERS, *models]
     print(f"| noise | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
     lines: dict[str, list[float]] = defaultdict(list)
     for noise, peers in by_noise(options.data / "ood" / "peers.csv").items():
@@ -39,8 +40,9 @@ def main() -> None:
             scores["noisy"].append(psnr(noisy, clean))
             for name in PEERS:
                 scores[name].append(float(row[name] or "nan"))
-            for name, denoiser in denoisers.items():
-                scores[name].append(psnr(denoiser.page(noisy, lambda share: None), clean))
+            for name, model in models.items():
+                result = photo.restore(noisy, model, Options()).pixels
+                scores[name].append(psnr(result, clean))
         means = [float(np.mean(scores[name])) for name in columns]
         print(line(noise, means), flush=True)
         for name, mean in zip(columns, means, strict=True):

@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn import noise
-from mdn.commands.denoiser import Denoiser
-from mdn.commands.settings import Settings
 from mdn.noise.composite import jpeg
+from mdn.pipeline import photo
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
 from mdn.training.data import load_pictures, split
 
 SIDE = 320
@@ -44,12 +45,12 @@ def main() -> None:
     parser.add_argument("-m", "--model", default="photo")
     parser.add_argument("--step", type=int, default=1, help="every n-th of the pictures")
     options = parser.parse_args()
-    denoiser = Denoiser(Settings((), options.model))
+    model = Models(options.model).load()
     _, held_out = split(load_pictures(SOURCES, options.data), 25)
     rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for index, picture in list(enumerate(held_out))[:: options.step]:
         for name, noisy, clean in cases(picture, index):
-            result = denoiser.page(noisy, lambda share: None)
+            result = photo.restore(noisy, model, Options()).pixels
             rows[name].append((psnr(noisy, clean), psnr(result, clean)))
     print("| noise | noisy | gain | worst |\n| --- | ---: | ---: | ---: |")
     for name, found in rows.items():

@@ -6,19 +6,19 @@ They do with arrays what the command line does with files, and raise the errors 
 from __future__ import annotations
 
 import os
-from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mdn import arrays
-from mdn.commands import denoise as command
 from mdn.commands import estimate
-from mdn.commands.denoiser import Denoiser
 from mdn.errors import UsageError
-from mdn.stacks import stack_job
+from mdn.pipeline import photo
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
+from mdn.registry import model as registry
+from mdn.stacks.in_memory import denoise_counts
 
 Picture = np.ndarray | str | os.PathLike[str]
 
@@ -143,25 +143,17 @@ def load_model(
     >>> model = mdn.load_model("photo-fast")
     >>> clean = [model(frame) for frame in frames]
     """
-    settings = command.Settings(
-        (),
-        model=name,
-        grade=quality,
-        device=device,
-        passes=passes,
-        precision=precision,
-        max_memory=max_memory,
-        tile=tile,
-    )
-    return Model(settings)
+    options = Options(precision=precision, max_memory=max_memory, tile=tile)
+    return Model(Models(name, quality=quality, device=device, options=options, passes=passes))
 
 
 class Model:
     """A loaded model: call it with a picture. Made by `load_model`."""
 
-    def __init__(self, settings: command.Settings) -> None:
-        self._settings = settings
-        self._shown.check_passes()
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        models.check()
+        self._load("display")
 
     def __repr__(self) -> str:
         return f"<mdn model {self.name}>"
@@ -169,22 +161,13 @@ class Model:
     @property
     def name(self) -> str:
         """Its name; that of the one for photos, where none was named."""
-        return self._shown.card.name
+        return self._models.card().name
 
-    @cached_property
-    def _shown(self) -> Denoiser:
-        return self._checked(Denoiser(self._settings))
-
-    @cached_property
-    def _counted(self) -> Denoiser:
-        return self._checked(Denoiser(self._settings, "counts"))
-
-    @staticmethod
-    def _checked(denoiser: Denoiser) -> Denoiser:
-        if denoiser.card.domain == "hdr":
-            raise UsageError(f"{denoiser.card.name} is for EXR files: use mdn denoise for them")
-        _ = denoiser.net  # loaded now, and kept by every copy
-        return denoiser
+    def _load(self, domain: str) -> registry.Model:
+        if self._models.card(domain).domain == "hdr":
+            name = self._models.card(domain).name
+            raise UsageError(f"{name} is for EXR files: use mdn denoise for them")
+        return self._models.load(domain)
 
     def __call__(
         self,
@@ -201,12 +184,15 @@ class Model:
         counts = _is_counted(array.dtype, layout, measured, encoding)
         if not counts and not np.isfinite(array).all():
             raise UsageError(f"{arrays.NAME} has NaN or infinite samples: replace them first")
-        denoiser = copy(self._counted if counts else self._shown)
-        denoiser.settings = replace(
-            self._settings, sigma=sigma, strength=strength, detail=detail, encoding=encoding
+        domain = "counts" if counts else "display"
+        model = self._load(domain)
+        options = replace(
+            self._models.options(domain),
+            sigma=None if sigma is None else sigma / 255,
+            strength=strength,
+            detail=detail,
         )
-        command.check(denoiser.settings)
-        denoiser.check_sigma()
+        options.check(model)
         if strength == 0:
             return np.array(array)
         parts = layout.split(array)
@@ -215,12 +201,12 @@ class Model:
         if counts:
             for channel in range(parts.shape[1]):
                 pages = np.ascontiguousarray(parts[:, channel, ..., colours])
-                clean = stack_job.denoise_counts(denoiser, pages, lambda index, share: None)
+                clean = denoise_counts(pages, model, options)
                 result[:, channel, ..., colours] = clean
         else:
             for place in np.ndindex(parts.shape[:2]):
                 page = np.ascontiguousarray(parts[place][..., colours])
-                result[place][..., colours] = denoiser.page(page, lambda share: None)
+                result[place][..., colours] = photo.restore(page, model, options).pixels
         return layout.join(result)
 
 

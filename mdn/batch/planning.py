@@ -50,7 +50,7 @@ def plan(
     format: str | None = None,
     recursive: bool = False,
     draws: int = 1,
-    aside: str | None = None,
+    std_target: str | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     resume: bool = False,
@@ -69,7 +69,7 @@ def plan(
         format: an output format to force whatever the suffix says.
         recursive: look into the folders of a folder, and mirror them below an output folder.
         draws: how many outputs each input gets.
-        aside: a file, a folder or a template for a second output of each input, or None.
+        std_target: a file, a folder or a template for a second output of each input, or None.
         overwrite: replace files that exist.
         skip_existing: leave files that exist, and skip their inputs.
         resume: leave the question of files that exist to `resume.resume`, which reads the manifest.
@@ -105,12 +105,12 @@ def plan(
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
     jobs = [_job(item, naming, draw, forced) for item in expansion.found for draw in naming.numbers]
     notes = list(expansion.notes)
-    if aside is not None:
-        jobs = _with_asides(jobs, expansion.found, aside, several)
+    if std_target is not None:
+        jobs = _with_std_targets(jobs, expansion.found, std_target, several)
     if defaults and skip_existing:
         jobs = _without_former(jobs, notes)
     _refuse_shared_stdout(jobs)
-    seconds = [replace(job, target=job.aside) for job in jobs if job.aside is not None]
+    seconds = [replace(job, target=job.std_target) for job in jobs if job.std_target is not None]
     _refuse_collisions([*jobs, *seconds])
     _refuse_inputs_as_outputs([*jobs, *seconds])
     place = common_folder(jobs, naming) if several or resume else None
@@ -164,13 +164,13 @@ def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:
     return Job(item.path, target, item.name, forced, draw, problem=problem)
 
 
-def _with_asides(
-    jobs: Sequence[Job], found: Sequence[Found], aside: str, several: bool
+def _with_std_targets(
+    jobs: Sequence[Job], found: Sequence[Found], std_target: str, several: bool
 ) -> list[Job]:
     """The jobs, one for each that was found, with their second outputs; folders get TIFFs."""
-    if aside == "-":
+    if std_target == "-":
         raise UsageError("--save-std: standard output is for the picture; name a file")
-    naming = Naming.choose(aside, ending="", format=None, draws=1, several=several)
+    naming = Naming.choose(std_target, ending="", format=None, draws=1, several=several)
     if naming.kind == "folder":
         naming = replace(naming, format="tiff")
     made = []
@@ -178,7 +178,7 @@ def _with_asides(
         target = naming.target(item, 1)
         assert target is not None
         format_of(target)
-        made.append(replace(job, aside=target))
+        made.append(replace(job, std_target=target))
     return made
 
 

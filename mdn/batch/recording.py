@@ -184,7 +184,7 @@ class Recording:
             manifest.place_in(folder, target),
             "started",
             settings=self._settings,
-            aside=None if job.aside is None else manifest.place_in(folder, job.aside),
+            aside=None if job.std_target is None else manifest.place_in(folder, job.std_target),
             draw=job.draw,
         )
         if job.source is None:

@@ -31,7 +31,7 @@ class Job:
         name: what messages call the input.
         format: the output format asked for; None follows the target's suffix, or, on standard
             output, the format of the input.
-        aside: a second file to write, or None: the map of deviations of `mdn denoise`.
+        std_target: a second file to write, or None: the map of deviations of `mdn denoise`.
         draw: which of several outputs of one input this is, from 1.
         skip: why there is nothing to do, or empty.
         overwrite: whether what is at the target then may be replaced, however it came there.
@@ -46,7 +46,7 @@ class Job:
     draw: int = 1
     skip: str = ""
     problem: FileError | None = None
-    aside: Path | None = None
+    std_target: Path | None = None
     overwrite: bool = False
 
     @property

@@ -14,7 +14,6 @@ import tifffile
 
 from mdn import io
 from mdn.batch.running import Job, Report
-from mdn.encoding import Display
 from mdn.errors import FileError
 from mdn.image import Image
 
@@ -22,10 +21,9 @@ LARGE = 2**32 - 2**25  # bytes that a classic TIFF holds, less room for its tabl
 
 
 Rows = Callable[[int, np.ndarray], None]  # takes (first row, deviations (h, W, C))
-Aside = Callable[[int, np.ndarray, np.ndarray], None]  # see engine.Strip
 
 
-class SpreadMap:
+class StdMap:
     """Standard deviations, (pages, H, W) float32, in the unit of the samples they belong to.
 
     Attributes:
@@ -50,7 +48,7 @@ class SpreadMap:
 
 
 @contextmanager
-def spread_map(target: Path | None, shape: tuple[int, int, int], white: float) -> Iterator[Any]:
+def std_map(target: Path | None, shape: tuple[int, int, int], white: float) -> Iterator[Any]:
     """A map to fill, written when the block ends well: whole, or not at all.
 
     TIFF holds the deviations as float32, in a file that is filled in place and renamed, so that a
@@ -70,13 +68,13 @@ def spread_map(target: Path | None, shape: tuple[int, int, int], white: float) -
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if io.format_of(target) != "tiff":
-            made = SpreadMap(target, np.zeros(shape, np.float32))
+            made = StdMap(target, np.zeros(shape, np.float32))
             yield made
             _draw(made, white)
             return
         partial = target.with_name(f".mdn-{secrets.token_hex(8)}.part")
         try:
-            made = SpreadMap(target, _mapped(partial, shape))
+            made = StdMap(target, _mapped(partial, shape))
             yield made
             _measure(made)
             made.values.flush()  # type: ignore[attr-defined]
@@ -89,12 +87,7 @@ def spread_map(target: Path | None, shape: tuple[int, int, int], white: float) -
         raise FileError(target, f"cannot be written ({error.strerror or error})") from error
 
 
-def shown_aside(rows: Rows, coding: Display) -> Aside:
-    """Deviations of a picture as shown, in its stored unit."""
-    return lambda start, values, deviation: rows(start, deviation * np.float32(coding.white))
-
-
-def told_of(made: SpreadMap | None, job: Job, report: Report) -> dict[str, object]:
+def describe_std(made: StdMap | None, job: Job, report: Report) -> dict[str, object]:
     """What a finished map adds to the details of its job."""
     if made is None:
         return {}
@@ -110,7 +103,7 @@ def _mapped(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     )
 
 
-def _draw(made: SpreadMap, white: float) -> None:
+def _draw(made: StdMap, white: float) -> None:
     _measure(made)
     top = max(made.details["max"], np.finfo(np.float32).tiny)
     deep = io.format_of(made.target) == "png"
@@ -124,7 +117,7 @@ def _draw(made: SpreadMap, white: float) -> None:
     )
 
 
-def _measure(made: SpreadMap) -> None:
+def _measure(made: StdMap) -> None:
     made.details |= {
         "file": str(made.target),
         "mean": round(float(made.values.mean(dtype=np.float64)), 6),

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mdn import metrics
+from mdn import metrics, plots
 from mdn.bench import losses, noise_cases, thresholds
 from mdn.bench.cache import Cache
 from mdn.bench.data import DataSet, default_root, open_sets
 from mdn.bench.methods import Field, line_up
-from mdn.bench.report import figures, publish, sheets, tables
+from mdn.bench.report import publish, sheets, tables
 from mdn.bench.rows import Row
 from mdn.bench.runner import Report, Rules, Runner
 from mdn.errors import UsageError
@@ -178,8 +178,8 @@ def _notes(settings: Settings, sets: tuple[DataSet, ...], field: Field) -> list[
     notes = [f"{name}: {problem}" for name, problem in field.missing.items()]
     absent = (metrics.get(name).missing() for name in dict.fromkeys(settings.metrics))
     notes += [line for line in absent if line]
-    if settings.page is not None and figures.missing():
-        notes.append(figures.missing())
+    if settings.page is not None and plots.missing():
+        notes.append(plots.missing())
     linear = ", ".join(name for name in settings.metrics if metrics.get(name).linear)
     for data in sets:
         if data.pairs:

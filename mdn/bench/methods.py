@@ -13,10 +13,14 @@ from mdn import zeroshot
 from mdn.batch.running import Job, Outcome
 from mdn.bench import baselines
 from mdn.bench.renders import Render
-from mdn.commands import denoise
+from mdn.engine import choose_device, choose_precision
 from mdn.errors import UsageError
+from mdn.pipeline import photo
+from mdn.pipeline.denoise_tiles import unheard
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
 from mdn.registry import store
-from mdn.renders import Wishes, frame
+from mdn.renders import RenderOptions, frame
 
 FITTED = "zeroshot:"
 
@@ -80,10 +84,6 @@ class Untouched:
         return {"name": self.name, "kind": self.kind, "title": "the input itself"}
 
 
-def _unheard(share: float) -> None:
-    """Progress that nobody follows."""
-
-
 class Model:
     """A model of the registry; NAME:8 is the mean of 8 of its passes, as mdn denoise makes them.
 
@@ -97,52 +97,50 @@ class Model:
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
         found = re.fullmatch(r"(.+):(\d{1,4})", name)
         passes = max(1, int(found[2])) if found else 1
-        settings = denoise.Settings(
-            (),
-            model=found[1] if found else name,
-            device=device,
-            precision=precision,
-            seed=seed,
-            passes=passes,
+        options = Options(seed=seed, precision=precision)
+        plain = found[1] if found else name
+        self._models = Models(
+            plain, device=device, options=options, passes=passes, may_fill=self.may_fill
         )
-        self._denoiser = denoise.Denoiser(settings)
-        self._denoiser.check_passes()
-        card, runtime = self._denoiser.card, self._denoiser.runtime
+        self._models.check()
+        card = self._card = self._models.card()
         store.verify(card)  # known now, not an hour later when its turn comes
-        self.name, self.device = name, runtime.device
-        self.precision = str(runtime.dtype or torch.float32).removeprefix("torch.")
+        self.name, self.device = name, choose_device(device)
+        dtype = choose_precision(precision, self.device, card.precisions)
+        self.precision = str(dtype or torch.float32).removeprefix("torch.")
         self.identity = f"{card.sha256}/{self.device.type}/{self.precision}/{seed}"
         if passes > 1:
             self.identity += f"/{passes} passes"
+
+    may_fill = False
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
         """See Contender. Of a render, what `mdn denoise` makes of its file."""
+        model, options = self._models.load(), self._models.options()
         if render is None:
-            return self._denoiser.page(noisy, _unheard)
+            return photo.restore(noisy, model, options).pixels
         assert render.file is not None
-        wishes = Wishes()
-        planned = frame.plan(render.file, wishes)
+        asked = RenderOptions()
+        planned = frame.plan(render.file, asked)
         constants = frame.measure(planned)
-        net = frame.Net(self._denoiser.light, self._denoiser.knows_renders)
-        cleaned, _, _ = frame.denoise(planned, net, wishes, constants, 1.0, _unheard)
+        cleaned, _, _ = frame.denoise(planned, model, options, asked, constants, unheard)
         return planned.targets[0].pixels(cleaned).astype(np.float32)
 
     def prepare(self) -> None:
         """See Contender."""
-        self._denoiser.net  # noqa: B018  # a cached property: loads on first sight
+        self._models.load()
 
     def describe(self) -> dict[str, object]:
         """See Contender."""
-        card = self._denoiser.card
         return {
             "name": self.name,
             "kind": self.kind,
-            "title": card.title,
-            "arch": card.arch,
-            "parameters": card.parameters,
-            "sha256": card.sha256,
+            "title": self._card.title,
+            "arch": self._card.arch,
+            "parameters": self._card.parameters,
+            "sha256": self._card.sha256,
             "device": str(self.device),
             "precision": self.precision,
         }
@@ -155,26 +153,26 @@ class Fitted(Model):
     """
 
     linear = False  # a fit is to pictures as shown
+    may_fill = True
 
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
         model, _, preset = name.removeprefix(FITTED).partition(":")
         super().__init__(model, device, precision, seed)
-        wishes = zeroshot.Wishes(preset or "auto")
-        settings = zeroshot.Settings(
-            (), model=model, device=device, precision=precision, seed=seed, wishes=wishes
-        )
+        fit = zeroshot.FitOptions(preset or "auto")
+        self._asked = zeroshot.FitRequest(fit, self._models.options())
         self.name = name
-        self._denoiser: zeroshot.ZeroShot = zeroshot.ZeroShot(settings, Silent())
         # What a fit does is in the code, not in the weights: other versions are other contenders.
-        self.identity = f"zeroshot/{zeroshot.make_plan(wishes, None)}/{self.identity}"
+        self.identity = f"zeroshot/{zeroshot.make_plan(fit, None)}/{self.identity}"
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
         """See Contender."""
-        self._denoiser.begin(Job(None, None, name))
-        result = self._denoiser.page(noisy, lambda share: None)
-        self._denoiser.leave_if_interrupted()
+        model, options = self._models.load(), self._models.options()
+        fitting = zeroshot.Fitting(self._asked, Job(None, None, name), Silent())
+        result = photo.restore(noisy, model, options, adapter=fitting).pixels
+        if fitting.interrupted:
+            raise KeyboardInterrupt
         return result
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mdn import plots
 from mdn.cli import options as opt
 
 ABOUT = "What is looked at"
@@ -91,7 +92,6 @@ def analyze(
       mdn bench analyze --model photo,swinir-masked-s15 --data cbsd68 -o inside/
     """
     from mdn.bench.features import analysis
-    from mdn.bench.report import figures
     from mdn.cli.render import Lines, print_json
 
     settings = analysis.Settings(
@@ -114,8 +114,8 @@ def analyze(
                 view.move_bar(bar, share)
 
         document = analysis.run(settings, tell)
-        if figures.missing():
-            view.say(f"mdn: note: {figures.missing()}", "yellow")
+        if plots.missing():
+            view.say(f"mdn: note: {plots.missing()}", "yellow")
     if as_json:
         print_json(document)
     else:

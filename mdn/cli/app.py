@@ -31,6 +31,7 @@ from mdn.cli import (
     wording,
     zeroshot,
 )
+from mdn.cli.interrupts import BROKEN_PIPE
 
 EPILOG = (
     "[bold]Exit codes[/bold]: 0 done, 1 internal error, 2 usage, 3 some inputs failed, 4 all "
@@ -43,8 +44,6 @@ CLICKS = failures.CLICKS
 TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
 ANALYZE = ("bench", "analyze")
-
-BROKEN_PIPE, TERMINATED = 141, 143  # 128 + the signal's number, as shells do
 
 
 class Boundary(wording.Group):

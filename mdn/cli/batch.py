@@ -210,10 +210,10 @@ def weights(model: str | None, grade: str) -> dict[str, str]:
     Raises:
         ModelError: there is no such model, or a card is damaged.
     """
-    from mdn.registry import quality, store
+    from mdn.registry import selection, store
     from mdn.registry.cards import DOMAINS
 
-    names = [model] if model else [quality.choose(grade, domain).model for domain in DOMAINS]
+    names = [model] if model else [selection.choose(grade, domain).model for domain in DOMAINS]
     cards = [store.find(name) for name in names]
     return {card.name: card.sha256 for card in cards}
 

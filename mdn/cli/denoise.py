@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -172,11 +171,13 @@ def denoise(
     """
     from mdn.batch.planning import Plan, plan
     from mdn.cli import batch, sources
-    from mdn.commands import denoise as task
+    from mdn.commands import denoise as command
+    from mdn.commands.request import Request
     from mdn.engine import parse_size
-    from mdn.renders import Wishes
+    from mdn.pipeline.options import Options
+    from mdn.renders import RenderOptions
     from mdn.renders.planning import plan_shot
-    from mdn.stacks.planes import Choice
+    from mdn.stacks.planes import PlaneSelection
 
     share = sources.share(shard)
     if motion and (share or resume):
@@ -197,26 +198,27 @@ def denoise(
 
     def planned() -> Plan:
         return shot or plan(
-            given, output, listed=listed, recursive=recursive, aside=save_std, **named
+            given, output, listed=listed, recursive=recursive, std_target=save_std, **named
         )
 
-    settings = task.Settings(
-        jobs=(),
+    request = Request(
         model=model,
-        grade=opt.grade(quality, model),
+        quality=opt.chosen_quality(quality, model),
         device=device,
-        precision=precision.value,
-        max_memory=None if max_memory is None else parse_size(max_memory),
-        tile=tile,
-        strength=strength,
-        detail=detail,
-        sigma=sigma,
-        seed=seed,
         passes=passes,
-        quality=jpeg_quality,
+        options=Options(
+            strength=strength,
+            detail=detail,
+            sigma=None if sigma is None else sigma / 255,
+            seed=seed,
+            precision=precision.value,
+            max_memory=None if max_memory is None else parse_size(max_memory),
+            tile=tile,
+        ),
+        jpeg_quality=jpeg_quality,
         encoding=encoding.value,
-        choice=Choice(axes, channels, z, t),
-        renders=Wishes(
+        planes=PlaneSelection(axes, channels, z, t),
+        renders=RenderOptions(
             layers=exr.names(layer),
             keep=exr.names(keep),
             keep_sums=keep_sums,
@@ -228,14 +230,14 @@ def denoise(
             explain=explain,
             shot=shot is not None,
         ),
-        fail_fast=fail_fast,
-        dry_run=dry_run,
     )
     batch.run(
         batch.Batch(
             context,
             planned,
-            lambda jobs, report: task.run(replace(settings, jobs=jobs), report),
-            batch.weights(model, settings.grade),
+            lambda jobs, report: command.run(
+                jobs, request, report, fail_fast=fail_fast, dry_run=dry_run
+            ),
+            batch.weights(model, request.quality),
         )
     )

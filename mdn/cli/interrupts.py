@@ -6,7 +6,8 @@ import os
 import signal
 from types import FrameType
 
-INTERRUPTED = 130  # 128 + the signal's number, as shells say it
+# Exit codes: 128 + the signal's number, as shells have them.
+INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -107,7 +107,7 @@ def noise_names(incomplete: str) -> list[str]:
     return [name for name in NOISE_NAMES if name.startswith(incomplete)]
 
 
-def grade(quality: QualityName | None, model: str | None) -> str:
+def chosen_quality(quality: QualityName | None, model: str | None) -> str:
     """What --quality asks for. Raises UsageError where --model asks for something else."""
     if quality is not None and model is not None:
         raise UsageError(

@@ -124,8 +124,7 @@ def train(
     import torch
 
     from mdn.cli import assign, recipes
-    from mdn.cli.app import TERMINATED
-    from mdn.cli.interrupts import INTERRUPTED
+    from mdn.cli.interrupts import INTERRUPTED, TERMINATED
     from mdn.cli.render import duration, print_json
     from mdn.cli.views import TrainView
     from mdn.commands import train as task

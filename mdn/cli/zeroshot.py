@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -174,10 +173,12 @@ def zeroshot(
       mdn zeroshot cells.tif --iters 1000 --checkpoint cells.fit
       mdn zeroshot scan.png --preset fast --time-limit 10 -o clean.png
     """
-    from mdn import zeroshot as task
+    from mdn import zeroshot as command
     from mdn.batch.planning import Plan, plan
     from mdn.cli import batch, sources
+    from mdn.commands.request import Request
     from mdn.engine import parse_size
+    from mdn.pipeline.options import Options
 
     given, listed = sources.inputs(inputs, from_file, watch)
     from_checkpoint = resume and checkpoint is not None
@@ -196,19 +197,21 @@ def zeroshot(
             stores=True,
         )
 
-    settings = task.Settings(
-        jobs=(),
-        model=model,
-        grade=opt.grade(quality, model),
-        device=device,
-        precision=precision.value,
-        max_memory=None if max_memory is None else parse_size(max_memory),
+    options = Options(
         strength=strength,
         seed=seed,
-        quality=jpeg_quality,
-        fail_fast=fail_fast,
-        dry_run=dry_run,
-        wishes=task.Wishes(
+        precision=precision.value,
+        max_memory=None if max_memory is None else parse_size(max_memory),
+    )
+    request = Request(
+        model=model,
+        quality=opt.chosen_quality(quality, model),
+        device=device,
+        options=options,
+        jpeg_quality=jpeg_quality,
+    )
+    fit = command.FitRequest(
+        fit=command.FitOptions(
             preset,
             iters,
             lr,
@@ -219,6 +222,7 @@ def zeroshot(
             # Whoever speaks of the fit wants one.
             anyway=(lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
         ),
+        options=options,
         time_limit=time_limit,
         checkpoint=checkpoint,
         resume=from_checkpoint,
@@ -227,7 +231,9 @@ def zeroshot(
         batch.Batch(
             context,
             planned,
-            lambda jobs, report: task.run(replace(settings, jobs=jobs), report),
-            batch.weights(model, settings.grade),
+            lambda jobs, report: command.run(
+                jobs, request, fit, report, fail_fast=fail_fast, dry_run=dry_run
+            ),
+            batch.weights(model, request.quality),
         )
     )

@@ -2,105 +2,166 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from mdn.batch.files import describe, load, save
 from mdn.batch.running import BatchResult, Job, Report, run_batch
-from mdn.batch.uncertainty import spread_map, told_of
-from mdn.commands.denoiser import Denoiser as Denoiser
-from mdn.commands.settings import Settings as Settings
+from mdn.batch.uncertainty import StdMap, describe_std, std_map
+from mdn.commands.request import Request
 from mdn.encoding import Display
-from mdn.errors import FileError, UsageError
+from mdn.engine import StdOutput
+from mdn.errors import FileError
 from mdn.image import Image
-from mdn.renders.exr_job import may_take as is_render
+from mdn.pipeline import photo
+from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.model_warnings import model_warnings
+from mdn.pipeline.models import Models
+from mdn.renders import exr_job
+from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
+from mdn.stacks.in_memory import denoise_counts
 
 
-def run(settings: Settings, report: Report) -> BatchResult:
+@dataclass(frozen=True)
+class Batch:
+    """What the files of one run share.
+
+    Attributes:
+        request: what is to be done with each.
+        models: loaded when the first file needs them.
+        sequence: of the frames of a shot.
+    """
+
+    request: Request
+    models: Models
+    sequence: FrameSequence
+
+
+def run(
+    jobs: Sequence[Job],
+    request: Request,
+    report: Report,
+    *,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+) -> BatchResult:
     """Denoise each job's image.
 
     Raises:
         ModelError: no such model, or its weights are damaged; nothing was written.
         UsageError: a strength or detail outside 0..1, a device that is not there, or a level of
-            noise for a model that is not told any.
+            noise for a model that takes none.
         OutOfMemoryError: the smallest tile does not fit.
     """
-    check(settings)
-    settings.renders.check()
-    denoiser = Denoiser(settings)
-    denoiser.check_sigma()
-    denoiser.check_passes()
-    return run_batch(
-        settings.jobs,
-        functools.partial(work_on, denoiser),
-        report,
-        fail_fast=settings.fail_fast,
-        dry_run=settings.dry_run,
-    )
+    request.renders.check()
+    models = request.models(with_std=any(job.std_target is not None for job in jobs))
+    models.check()
+    sequence = FrameSequence(jobs, {} if request.renders.shot else None)
+    work = partial(denoise_file, Batch(request, models, sequence))
+    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run)
 
 
-def check(settings: Settings) -> None:
-    """Raises UsageError where a share is none."""
-    for option in ("strength", "detail"):
-        share = getattr(settings, option)
-        if not 0 <= share <= 1:
-            raise UsageError(f"--{option} {share:g}: choose a number from 0 to 1")
+def denoise_file(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None = None
+) -> dict[str, object]:
+    """Read, denoise and write one image; facts about it.
 
-
-def work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
-    """Read, denoise and write one image; facts about it."""
-    facts = _work_on(denoiser, job, report)
-    for line in denoiser.news():
+    adapter: fits the model to it first.
+    """
+    facts = _render(batch, job, report) if exr_job.is_render(job) else None
+    facts = facts or _stack(batch, job, report, adapter) or _picture(batch, job, report, adapter)
+    for line in batch.models.notices():
         report.note(job, line)
     return facts
 
 
-def _work_on(denoiser: Denoiser, job: Job, report: Report) -> dict[str, object]:
-    if is_render(job):
-        if job.aside is not None:
-            raise FileError(job.name, "--save-std: has layers of its own, not one picture")
-        return denoiser.for_renders.renders.denoise(job, report)
-    settings = denoiser.settings
-    about: dict[str, object] = {"model": denoiser.card.name, "strength": settings.strength}
-    if stack_job.kind_of(job) and (details := stack_job.denoise(denoiser, job, report)):
-        return about | details
-    if settings.choice.given:
+def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
+    if job.std_target is not None:
+        raise FileError(job.name, "--save-std: has layers of its own, not one picture")
+    request, models = batch.request, batch.models
+    # The papers' protocol makes pictures as shown of renders.
+    domain = "display" if request.renders.tonemap == "srgb" else "hdr"
+    model, options = models.load(domain), models.options(domain)
+    return exr_job.denoise(
+        job, report, model, options, request.renders, batch.sequence, request.jpeg_quality
+    )
+
+
+def _stack(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None
+) -> dict[str, object] | None:
+    """None where it is no stack, or better read as a picture."""
+    request = batch.request
+    if stack_job.kind_of(job):
+        details = stack_job.denoise(
+            job,
+            report,
+            batch.models,
+            selection=request.planes,
+            encoding=request.encoding,
+            jpeg_quality=request.jpeg_quality,
+            adapter=adapter,
+        )
+        if details is not None:
+            return _about(batch) | details
+    if request.planes.given:
         kinds = "from TIFF to TIFF or Zarr to Zarr"
-        raise FileError(job.name, f"{settings.choice.given} is for stacks, {kinds}")
-    image = load(job)
+        raise FileError(job.name, f"{request.planes.given} is for stacks, {kinds}")
+    return None
+
+
+def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:
+    image, about = load(job), _about(batch)
     original = image.pixels
-    if settings.strength > 0:
-        pages, more = _denoise_pages(denoiser, image, job, report)
-        image, about = replace(image, pixels=pages), about | more
-    changed = save(job, image, report, jpeg_quality=settings.quality, original=original)
+    if batch.models.options().strength > 0:
+        pixels, more = _pages(batch, image, job, report, adapter)
+        image, about = replace(image, pixels=pixels), about | more
+    quality = batch.request.jpeg_quality
+    changed = save(job, image, report, jpeg_quality=quality, original=original)
     return describe(image) | about | {"changed": changed}
 
 
-def _denoise_pages(
-    denoiser: Denoiser, image: Image, job: Job, report: Report
+def _about(batch: Batch) -> dict[str, object]:
+    return {"model": batch.models.card().name, "strength": batch.models.options().strength}
+
+
+def _pages(
+    batch: Batch, image: Image, job: Job, report: Report, adapter: Adapter | None
 ) -> tuple[np.ndarray, dict[str, object]]:
-    """The pages of a picture in memory; who did it, and what is to be told of their deviation."""
-    pages, counts = image.pixels, denoiser.settings.encoding == "counts"
-    denoiser.heard = None
-    share = functools.partial(_tell_page, job, report, len(pages))
-    with spread_map(job.aside, pages.shape[:3], Display(pages.dtype).white) as spread:
-        if counts:
-            denoiser = denoiser.for_counts
-            result = stack_job.denoise_counts(denoiser, pages, share, spread)
+    """The pages of a picture in memory, denoised; facts about how."""
+    pages = image.pixels
+    domain = "counts" if batch.request.encoding == "counts" else "display"
+    model, options = batch.models.load(domain), batch.models.options(domain)
+    about: dict[str, object] = {"model": model.name}
+
+    def progress(page: int, share: float) -> None:
+        report.progress(job, (page + share) / len(pages))
+
+    white = Display(pages.dtype).white
+    with std_map(job.std_target, pages.shape[:3], white) as deviations:
+        if domain == "counts":
+            result = denoise_counts(pages, model, options, progress, deviations, adapter)
         else:
-            for line in denoiser.remarks(pages[0]):
-                report.note(job, line)
+            if adapter is None:
+                for line in model_warnings(pages[0], model):
+                    report.note(job, line)
             result = np.empty_like(pages)
             for index, page in enumerate(pages):
-                rows = None if spread is None else spread.page(index)
-                result[index] = denoiser.page(page, functools.partial(share, index), rows)
-    about = {"model": denoiser.card.name} | denoiser.describe_noise()
-    return result, about | told_of(spread, job, report)
+                std = _std_output(deviations, index, white)
+                share = partial(progress, index)
+                restored = photo.restore(page, model, options, share, std, adapter)
+                result[index] = restored.pixels
+                about |= restored.describe() if index == 0 else {}
+    return result, about | describe_std(deviations, job, report)
 
 
-def _tell_page(job: Job, report: Report, pages: int, index: int, share: float) -> None:
-    """Turns the share done of one page into the share done of its file."""
-    report.progress(job, (index + share) / pages)
+def _std_output(deviations: StdMap | None, page: int, white: float) -> StdOutput | None:
+    """Where the deviations of a page go, in the unit of its samples."""
+    if deviations is None:
+        return None
+    take: Callable[[int, np.ndarray], None] = deviations.page(page)
+    return lambda start, values, deviation: take(start, deviation * np.float32(white))

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdn import plots
 from mdn.batch.files import describe, load
 from mdn.batch.inputs import Expansion, expand
 from mdn.batch.running import BatchResult, Job, Report, run_batch
-from mdn.bench.report import figures
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.noise.banding import Banding
 from mdn.noise.estimate import NoiseEstimate
-from mdn.pipeline import destripe, metered
-from mdn.pipeline.conditioning import look, see
+from mdn.pipeline import destripe, judge
+from mdn.pipeline.classical import estimate_noise
+from mdn.pipeline.sample import sample_for_estimation
 from mdn.stacks import calibration
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
 ASKED = "so says a net that has seen photographs: texture, or a codec, hides the noise elsewhere"
-MOST_NAMED = len(figures.COLOURS)  # pictures that a figure tells apart
+MOST_NAMED = len(plots.COLOURS)  # pictures that a figure tells apart
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
 
     result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
     if settings.plot is not None and seen:
-        png = figures.as_png(partial(_drawn, seen))
+        png = plots.as_png(partial(_drawn, seen))
         assert png is not None
         write_bytes(settings.plot, png)
     return result
@@ -94,18 +95,18 @@ def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, obj
     scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
     page = stored.astype(np.float64)
     banding = destripe.find(page, scale)
-    sample = look(page, scale, banding)
+    sample = sample_for_estimation(page, scale, banding)
     # A photograph's texture may pass for noise; what was measured is no photograph.
     shown = (black, white) == (0.0, Display(stored.dtype).white)
-    seen, asked = metered.settled(sample) if shown else (see(sample), False)
+    seen, asked = judge.estimate_noise(sample) if shown else (estimate_noise(sample), False)
     return seen, facts(seen, black, white, banding, asked)
 
 
 def _check_plot(plot: Path, settings: Settings) -> None:
     if plot.suffix.lower() != ".png":
         raise UsageError(f"--plot {plot}: name a file that ends in .png")
-    if figures.missing():
-        raise UsageError(f"--plot {plot}: {figures.missing()}")
+    if plots.missing():
+        raise UsageError(f"--plot {plot}: {plots.missing()}")
     if not plot.exists():
         return
     sources = [job.source for job in settings.jobs if job.source is not None]
@@ -185,14 +186,14 @@ def kind(seen: NoiseEstimate) -> list[str]:
 
 def _drawn(seen: dict[str, NoiseEstimate]) -> Figure:
     """Variance against brightness of each picture, with the curve through it."""
-    figure = figures.make(7, 4.2)
+    figure = plots.make(7, 4.2)
     axes = figure.add_subplot(
         title="Noise variance against brightness",
         xlabel="brightness (0 black, 255 white)",
         ylabel="variance of the finest detail (0-255 scale, squared)",
     )
     for number, (name, each) in enumerate(seen.items()):
-        colour = figures.COLOURS[number % MOST_NAMED]
+        colour = plots.COLOURS[number % MOST_NAMED]
         x, y = 255 * np.array(each.brightness), 255**2 * np.array(each.variance)
         label = f"{Path(name).name}: sigma {each.level:.1f}, {', '.join(_short(each))}"
         axes.plot(x, y, "o", color=colour, label=label)

@@ -23,7 +23,7 @@ class Settings:
         kind: name of a noise type.
         level: its level, in that type's own unit; None takes the type's default.
         seed: where all randomness comes from.
-        quality: 1 to 100, for JPEG and WebP.
+        jpeg_quality: 1 to 100, for JPEG and WebP.
         fail_fast: stop at the first file that fails.
         dry_run: do no work.
     """
@@ -32,7 +32,7 @@ class Settings:
     kind: str
     level: float | None = None
     seed: int = 0
-    quality: int = 95
+    jpeg_quality: int = 95
     fail_fast: bool = False
     dry_run: bool = False
 
@@ -57,7 +57,9 @@ def run(settings: Settings, report: Report) -> BatchResult:
             report.progress(job, (index + 1) / len(image.pixels))
         if output_format(job, image) == "jpeg":
             report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
-        save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=settings.quality)
+        save(
+            job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=settings.jpeg_quality
+        )
         return describe(image) | {"noise": kind.name, "level": level, "draw_seed": seed}
 
     return run_batch(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
+import psutil
 import torch
 
 from mdn.errors import OutOfMemoryError, UsageError
@@ -26,27 +24,15 @@ def parse_size(text: str) -> int:
 
 
 def resident() -> int:
-    """Bytes of main memory this process holds."""
-    try:
-        with open("/proc/self/statm") as stream:
-            return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+    """Bytes of main memory that this process holds."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def available(device: torch.device) -> int:
-    """Bytes that can still be had on the device; a guess of 2 GiB where the system does not say."""
+    """Bytes that can still be had on the device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo") as stream:
-            rows = dict(line.split(":", 1) for line in stream)
-        return int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return 2 * 2**30
+    return int(psutil.virtual_memory().available)
 
 
 def largest_tile(budget: int, bytes_per_pixel: float, wanted: int, least: int) -> int:
@@ -65,7 +51,7 @@ def largest_tile(budget: int, bytes_per_pixel: float, wanted: int, least: int) -
     return min(side, wanted)
 
 
-def ran_out(error: BaseException) -> bool:
+def is_oom(error: BaseException) -> bool:
     """Whether an error says that memory ran out: PyTorch's CPU allocator has no type of its own."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

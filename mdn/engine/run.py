@@ -27,21 +27,23 @@ BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**22}  # of one call 
 # (batch of B x C x H x W, float32; origin (y, x) of each in the picture) -> the same shape.
 Infer = Callable[[Tensor, list[tuple[int, int]]], Tensor]
 Encode = Callable[[np.ndarray], np.ndarray]
+# (first row, values, their standard deviation), both (h, W, C) and encoded.
+StdOutput = Callable[[int, np.ndarray, np.ndarray], None]
 # (values float32 (h, W, C), the stored samples (h, W, S) that they are of) -> stored samples.
 Decode = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Needs:
+class NetGeometry:
     """What the engine must know of a net.
 
     Attributes:
-        context: radius of the receptive field, pixels.
+        halo: pixels from a tile's edge that its result is not to be trusted.
         multiple: H and W must be multiples of it.
         bytes_per_pixel: peak working memory of a call, in float32, by pixel of its input.
     """
 
-    context: int
+    halo: int
     multiple: int
     bytes_per_pixel: float
 
@@ -63,7 +65,7 @@ class Runtime:
 
 
 @dataclass(frozen=True)
-class Strip:
+class RowStream:
     """A picture that is read and written in bands of whole rows.
 
     Attributes:
@@ -74,8 +76,8 @@ class Strip:
         write: takes (start, rows), from the top down; again from 0 where a pass is begun anew.
         row_bytes: of one row as stored.
         reserved: bytes that will be held for it elsewhere.
-        aside: where it is given, the net answers with twice the channels, the second half being the
-            deviation of the first; takes (start, values, deviation) before the rows are written.
+        std_output: where it is given, the net answers with twice the channels, the second half
+            being the deviation of the first; it is called before the rows are written.
     """
 
     height: int
@@ -85,22 +87,22 @@ class Strip:
     write: Callable[[int, np.ndarray], None]
     row_bytes: int
     reserved: int = 0
-    aside: Callable[[int, np.ndarray, np.ndarray], None] | None = None
+    std_output: StdOutput | None = None
 
     @property
     def planes(self) -> int:
         """Channels that the net answers with."""
-        return self.channels * (1 if self.aside is None else 2)
+        return self.channels * (1 if self.std_output is None else 2)
 
 
-def strip_of(picture: np.ndarray, result: np.ndarray) -> Strip:
+def rows_of(picture: np.ndarray, result: np.ndarray) -> RowStream:
     """A picture (H, W, C) in memory, and where it is to be written: an array of its kind."""
 
     def write(start: int, rows: np.ndarray) -> None:
         result[start : start + len(rows)] = rows
 
     height, width, channels = picture.shape
-    return Strip(
+    return RowStream(
         height,
         width,
         channels,
@@ -113,13 +115,13 @@ def strip_of(picture: np.ndarray, result: np.ndarray) -> Strip:
 
 def run(
     infer: Infer,
-    needs: Needs,
+    geometry: NetGeometry,
     runtime: Runtime,
     picture: np.ndarray,
     encode: Encode,
     decode: Encode,
     progress: Callable[[float], None] = lambda share: None,
-    aside: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
+    std_output: StdOutput | None = None,
 ) -> np.ndarray:
     """Denoise one picture.
 
@@ -127,7 +129,7 @@ def run(
         picture: (H, W, C) as stored, H and W at least 1. Never written to.
         encode, decode: stored samples to float32 and back.
         progress: told the share done, 0..1, after each batch of tiles.
-        aside: see Strip.
+        std_output: see RowStream.
 
     Returns:
         (H, W, C) of the picture's dtype.
@@ -136,16 +138,16 @@ def run(
         OutOfMemoryError: the smallest tile does not fit either.
     """
     result = np.empty_like(picture)
-    strip = replace(strip_of(picture, result), aside=aside)
-    stream(infer, needs, runtime, strip, encode, lambda values, _: decode(values), progress)
+    source = replace(rows_of(picture, result), std_output=std_output)
+    stream(infer, geometry, runtime, source, encode, lambda values, _: decode(values), progress)
     return result
 
 
 def stream(
     infer: Infer,
-    needs: Needs,
+    geometry: NetGeometry,
     runtime: Runtime,
-    strip: Strip,
+    source: RowStream,
     encode: Encode,
     decode: Decode,
     progress: Callable[[float], None] = lambda share: None,
@@ -155,15 +157,16 @@ def stream(
     Raises:
         OutOfMemoryError: the smallest tile does not fit either.
     """
-    tile, call = _first_tile(needs, runtime, strip)
-    least = smallest_tile(needs.context, needs.multiple)
+    tile, call = _first_tile(geometry, runtime, source)
+    least = smallest_tile(geometry.halo, geometry.multiple)
     while True:
         try:
-            return _pass(infer, needs, runtime, strip, encode, decode, progress, tile, call)
+            return _pass(infer, geometry, runtime, source, encode, decode, progress, tile, call)
         except (MemoryError, RuntimeError) as error:
-            if not memory.ran_out(error):
+            if not memory.is_oom(error):
                 raise
-            tile = min(tile, max(padded(n, needs.multiple) for n in (strip.height, strip.width)))
+            longest = max(source.height, source.width)
+            tile = min(tile, padded(longest, geometry.multiple))
             if tile <= least:
                 raise OutOfMemoryError(
                     "the device has no memory left for the smallest tile;"
@@ -175,25 +178,25 @@ def stream(
             torch.cuda.empty_cache()
 
 
-def _first_tile(needs: Needs, runtime: Runtime, strip: Strip) -> tuple[int, int]:
+def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> tuple[int, int]:
     """The wanted tile, or the largest that fits, and the pixels of one call of the net.
 
     Both are the same on every machine that has the room.
     """
-    least = smallest_tile(needs.context, needs.multiple)
+    least = smallest_tile(geometry.halo, geometry.multiple)
     wanted = max(runtime.tile or TILE, least)
-    reserved = strip.reserved
+    reserved = source.reserved
     room = memory.available(runtime.device)
     if runtime.device.type == "cpu":
         room -= reserved
     if runtime.max_memory is not None:
         room = min(room, runtime.max_memory - memory.resident() - reserved - SLACK)
     # A row of tiles holds, as floats, its blend and a copy; and twice what it is read into.
-    band = 3 * 4 * strip.width * strip.planes + 2 * strip.row_bytes
-    height, width = (padded(n, needs.multiple) for n in (strip.height, strip.width))
+    band = 3 * 4 * source.width * source.planes + 2 * source.row_bytes
+    height, width = (padded(n, geometry.multiple) for n in (source.height, source.width))
     side = max(1, min(wanted, max(height, width)))
     small = min(least, side)
-    cost = needs.bytes_per_pixel + band / max(small, 1)
+    cost = geometry.bytes_per_pixel + band / max(small, 1)
     tile = max(least, memory.largest_tile(room, cost, side, small))
     call = 1 if runtime.max_memory is not None else int(room / cost)
     return tile, min(call, BATCH_PIXELS[runtime.device.type])
@@ -201,9 +204,9 @@ def _first_tile(needs: Needs, runtime: Runtime, strip: Strip) -> tuple[int, int]
 
 def _pass(
     infer: Infer,
-    needs: Needs,
+    geometry: NetGeometry,
     runtime: Runtime,
-    strip: Strip,
+    source: RowStream,
     encode: Encode,
     decode: Decode,
     progress: Callable[[float], None],
@@ -211,17 +214,17 @@ def _pass(
     call: int,
 ) -> None:
     """The whole picture with tiles of one size, as many to a call as `call` pixels hold."""
-    height, width = strip.height, strip.width
-    rows = spans(padded(height, needs.multiple), tile, needs.context, needs.multiple)
-    columns = spans(padded(width, needs.multiple), tile, needs.context, needs.multiple)
-    blend = np.zeros((0, columns[-1].stop, strip.planes), np.float32)
+    height, width = source.height, source.width
+    rows = spans(padded(height, geometry.multiple), tile, geometry.halo, geometry.multiple)
+    columns = spans(padded(width, geometry.multiple), tile, geometry.halo, geometry.multiple)
+    blend = np.zeros((0, columns[-1].stop, source.planes), np.float32)
     band: np.ndarray | None = None
     top = 0  # the picture's row that blend[0] and band[0] stand for
     for index, row in enumerate(rows):
         grown = row.stop - top - blend.shape[0]
         blend = np.concatenate([blend, np.zeros((grown, *blend.shape[1:]), np.float32)])
         held = 0 if band is None else len(band)
-        fresh = strip.read(top + held, min(row.stop, height))
+        fresh = source.read(top + held, min(row.stop, height))
         band = fresh if band is None else np.concatenate([band, fresh])
         for done, batch in _batches(columns, row, call):
             tiles = _read(band[row.start - top :], row, batch, height, encode)
@@ -233,14 +236,14 @@ def _pass(
             progress((index + done) / len(rows))
         final = rows[index + 1].start if index + 1 < len(rows) else row.stop
         ready = min(final, height)
-        chunk = max(1, CHUNK // (width * strip.planes))
+        chunk = max(1, CHUNK // (width * source.planes))
         for start in range(top, ready, chunk):
             end = min(start + chunk, ready)
             here = slice(start - top, end - top)
-            values, deviation = np.split(blend[here, :width], [strip.channels], -1)
-            if strip.aside is not None:
-                strip.aside(start, values, deviation)
-            strip.write(start, decode(values, band[here]))
+            values, deviation = np.split(blend[here, :width], [source.channels], -1)
+            if source.std_output is not None:
+                source.std_output(start, values, deviation)
+            source.write(start, decode(values, band[here]))
         blend, band, top = blend[final - top :].copy(), band[final - top :].copy(), final
 
 

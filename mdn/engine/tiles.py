@@ -6,7 +6,7 @@ Along one axis, two neighbouring tiles:
     tile i+1            |--------=================|
                         [ctx][ feather ][ctx]
 
-Within `context` of an edge that is not the picture's own, a tile's result is wrong: the net did not
+Within `halo` of an edge that is not the picture's own, a tile's result is wrong: the net did not
 see all that it would have seen in the whole picture. Such pixels get weight zero. Over the
 `feather` the weight rises to one, so that what rounding leaves of a difference shows no seam.
 Weights are then divided by their sum, which is cheap to know: a grid of tiles is the product of
@@ -32,12 +32,12 @@ class Span:
     weights: np.ndarray
 
 
-def smallest_tile(context: int, multiple: int) -> int:
+def smallest_tile(halo: int, multiple: int) -> int:
     """The least tile that is worth its overlap, in pixels."""
-    return _up(2 * context + FEATHER + multiple + OWN, multiple)
+    return _up(2 * halo + FEATHER + multiple + OWN, multiple)
 
 
-def spans(length: int, tile: int, context: int, multiple: int) -> list[Span]:
+def spans(length: int, tile: int, halo: int, multiple: int) -> list[Span]:
     """Tiles of equal size that cover 0..length, each starting at a multiple of `multiple`.
 
     As few as can be, and no larger than so many need: what tiles share is computed twice.
@@ -45,18 +45,18 @@ def spans(length: int, tile: int, context: int, multiple: int) -> list[Span]:
     Args:
         length: pixels to cover, a multiple of `multiple`.
         tile: largest size; rounded down to a multiple, and to at least `smallest_tile`.
-        context: radius of the receptive field.
+        halo: radius of the receptive field.
         multiple: what the net needs sizes and origins to be multiples of.
     """
-    tile = max(tile // multiple * multiple, smallest_tile(context, multiple))
+    tile = max(tile // multiple * multiple, smallest_tile(halo, multiple))
     if length <= tile:
         return [Span(0, length, np.ones(length, np.float32))]
-    shared = 2 * context + FEATHER + multiple
+    shared = 2 * halo + FEATHER + multiple
     count = -(-(length - shared) // (tile - shared))  # each has at least OWN pixels of its own
     own = -(-(length - shared) // count)
-    tile = max(_up(shared + own, multiple), smallest_tile(context, multiple))
+    tile = max(_up(shared + own, multiple), smallest_tile(halo, multiple))
     even = [round(i * (length - tile) / (count - 1) / multiple) * multiple for i in range(count)]
-    raw = [_ramp(start, start + tile, length, context) for start in even]
+    raw = [_ramp(start, start + tile, length, halo) for start in even]
     total = np.zeros(length, np.float32)
     for start, weights in zip(even, raw, strict=True):
         total[start : start + tile] += weights
@@ -66,14 +66,14 @@ def spans(length: int, tile: int, context: int, multiple: int) -> list[Span]:
     ]
 
 
-def _ramp(start: int, stop: int, length: int, context: int) -> np.ndarray:
-    """Zero for `context` pixels at an inner edge, then a rise over the feather, then one."""
+def _ramp(start: int, stop: int, length: int, halo: int) -> np.ndarray:
+    """Zero for `halo` pixels at an inner edge, then a rise over the feather, then one."""
     position = np.arange(start, stop, dtype=np.float32) + 0.5
     weights = np.ones(stop - start, np.float32)
     if start > 0:
-        weights *= np.clip((position - start - context) / FEATHER, 0, 1)
+        weights *= np.clip((position - start - halo) / FEATHER, 0, 1)
     if stop < length:
-        weights *= np.clip((stop - context - position) / FEATHER, 0, 1)
+        weights *= np.clip((stop - halo - position) / FEATHER, 0, 1)
     return weights
 
 

@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from torch import nn
 
+from mdn.nets.abilities import Abilities, Purpose
 from mdn.nets.meter import Meter, MeterConfig
 from mdn.nets.skip import Skip, SkipConfig
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.nets.unet import UNet, UNetConfig
 
+
+class Architecture(NamedTuple):
+    """A kind of net.
+
+    Attributes:
+        config, net: its two classes.
+        abilities: what a net of such a config can do.
+        purpose: what all of its kind are for; see Abilities.
+    """
+
+    config: type
+    net: type[nn.Module]
+    abilities: Callable[[Any], Abilities]
+    purpose: Purpose = "denoise"
+
+
+def _unet(config: UNetConfig) -> Abilities:
+    return Abilities(
+        takes_sigma=config.levelled,
+        takes_masks=True,
+        per_channel_mask=config.sampled,
+        guides=config.guides,
+    )
+
+
+def _swinir(config: SwinIRConfig) -> Abilities:
+    return Abilities(stochastic=config.attention_ratio[1] > 0)
+
+
+def _skip(config: SkipConfig) -> Abilities:
+    return Abilities("fill", takes_masks=True, per_channel_mask=config.mask_per_channel)
+
+
+def _meter(config: MeterConfig) -> Abilities:
+    return Abilities("measure")
+
+
 # An explicit list: what is not named here does not exist.
-ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
-    "meter": (MeterConfig, Meter),
-    "mpi-skip": (SkipConfig, Skip),
-    "swinir-masked": (SwinIRConfig, SwinIR),
-    "unet": (UNetConfig, UNet),
+ARCHITECTURES: dict[str, Architecture] = {
+    "meter": Architecture(MeterConfig, Meter, _meter, "measure"),
+    "mpi-skip": Architecture(SkipConfig, Skip, _skip, "fill"),
+    "swinir-masked": Architecture(SwinIRConfig, SwinIR, _swinir),
+    "unet": Architecture(UNetConfig, UNet, _unet),
 }
-METERS = frozenset({"meter"})  # say how strong the noise is, and take none out
-FILLERS = frozenset({"mpi-skip"})  # rebuild masked samples, and say nothing of those they see
+
+
+def abilities(net: nn.Module) -> Abilities:
+    """What a net of ARCHITECTURES can do."""
+    for each in ARCHITECTURES.values():
+        if type(net) is each.net:
+            return each.abilities(net.config)
+    raise TypeError(f"{type(net).__name__} is none of the nets in ARCHITECTURES")
 
 
 def build(arch: str, config: dict[str, Any]) -> nn.Module:
@@ -33,9 +78,9 @@ def build(arch: str, config: dict[str, Any]) -> nn.Module:
         KeyError: no such architecture.
         TypeError: a field that the config does not have.
     """
-    config_class, module_class = ARCHITECTURES[arch]
     fields = {key: _frozen(value) for key, value in config.items()}
-    return module_class(config_class(**fields))
+    kind = ARCHITECTURES[arch]
+    return kind.net(kind.config(**fields))
 
 
 def _frozen(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Banding of a whole picture: looked for in strips of it, taken out tile by tile."""
+"""Row and column offsets of a whole picture: found in strips of it, taken out tile by tile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.engine import Infer
 from mdn.engine.run import Encode
 from mdn.engine.tiles import reflected
 from mdn.noise.banding import FEWEST_ROWS, FEWEST_STRIPS, STRIP, Banding, is_banded, offsets, steps
@@ -62,25 +61,20 @@ def without(
     return banding.removed(planes, down[rows], across[columns]).numpy().transpose(1, 2, 0)
 
 
-def unbanded(infer: Infer, banding: Banding, size: tuple[int, int], strength: float) -> Infer:
-    """`infer` on tiles whose banding was taken out, as far as the strength says.
+def remove(
+    tiles: Tensor, origins: list[tuple[int, int]], bands: Banding | None, size: tuple[int, int]
+) -> Tensor:
+    """Encoded tiles (B, C, H, W) without the banding of their picture.
 
-    Args:
-        infer: mixes its answer with what it is given as far as the strength says, as this does.
-        size: height and width of the picture; beyond it tiles go on by reflection.
+    size: height and width of the picture; beyond it tiles go on by reflection.
     """
-
-    def calm(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        tiles = []
-        for tile, origin in zip(batch, origins, strict=True):
-            rows, columns = (
-                torch.from_numpy(reflected(start, start + length, whole))
-                for start, length, whole in zip(origin, tile.shape[1:], size, strict=True)
-            )
-            tiles.append(banding.removed(tile, rows, columns))
-        given = torch.stack(tiles)
-        found = infer(given, origins)
-        kept = found[:, : batch.shape[1]] + (1 - strength) * (batch - given)
-        return torch.cat([kept, found[:, batch.shape[1] :]], 1)
-
-    return calm
+    if bands is None:
+        return tiles
+    found = []
+    for tile, origin in zip(tiles, origins, strict=True):
+        rows, columns = (
+            torch.from_numpy(reflected(start, start + length, whole))
+            for start, length, whole in zip(origin, tile.shape[1:], size, strict=True)
+        )
+        found.append(bands.removed(tile, rows, columns))
+    return torch.stack(found)

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mdn.pipeline.conditioning import Told, share_for
+from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 
 TEXTURED = 1.4  # low over high frequency energy in the flattest places: below, there is no doubt
 FOUND = 0.58  # share of the told deviation that a net takes out where it is believed..
@@ -39,59 +39,61 @@ ROUNDS = 8
 PARTS, SIDE = 3, 96  # windows along each side, and pixels of theirs; a multiple of 4
 
 
-def doubtful(told: Told, *, faint: bool = False) -> bool:
+def doubtful(noise: NoiseConditioning, *, faint: bool = False) -> bool:
     """Whether the picture leaves room for doubt; with `faint`, also where little was seen."""
-    seen = told.seen
-    if seen is None or told.usual is not None:
+    seen = noise.estimate
+    if seen is None or noise.impulse_spread is not None:
         return False
-    if told.share < 1 and faint:
+    if noise.blend_weight < 1 and faint:
         return True
-    return told.share > 0 and (seen.correlated or seen.texture > TEXTURED)
+    return noise.blend_weight > 0 and (seen.correlated or seen.texture > TEXTURED)
 
 
-def grainy(told: Told) -> bool:
+def grainy(noise: NoiseConditioning) -> bool:
     """Whether neighbours share it, with as little power at coarse scales as film grain has."""
-    seen = told.seen
+    seen = noise.estimate
     if seen is None or not seen.correlated or seen.coarse is None or seen.colour is None:
         return False
     sure = seen.level > GRAY_SURE if seen.colour < GRAY else seen.colour > COLOUR
     return seen.coarse < GRAINY and sure
 
 
-def believed(told: Told, taken: Callable[[Told], float]) -> Told:
+def believed(
+    noise: NoiseConditioning, taken: Callable[[NoiseConditioning], float]
+) -> NoiseConditioning:
     """The same, weakened until the net finds what it is told of.
 
     taken: root mean square of what the net takes out of parts of the picture, nominal range [0, 1].
     """
-    assert told.seen is not None
-    level = told.seen.level / 255
-    coarse, colour = told.seen.coarse, told.seen.colour
+    assert noise.estimate is not None
+    level = noise.estimate.level / 255
+    coarse, colour = noise.estimate.coarse, noise.estimate.colour
     likely = coarse is not None and colour is not None and coarse < COARSE and colour > COLOUR
     for _ in range(ROUNDS):
-        share = taken(told) / level
+        share = taken(noise) / level
         if share >= (LIKELY if likely else FOUND):
             break
         factor = share / TAKEN
         level *= factor
-        told = replace(
-            told,
-            level=told.level * factor,
-            scales=tuple(each * factor for each in told.scales),
-            share=share_for(told.level * factor),
+        noise = replace(
+            noise,
+            sigma=noise.sigma * factor,
+            scales=tuple(each * factor for each in noise.scales),
+            blend_weight=blend_weight(noise.sigma * factor),
         )
-        if told.share == 0:
+        if noise.blend_weight == 0:
             break
-    return told
+    return noise
 
 
-def uneven(told: Told, parts: list[np.ndarray], changes: list[np.ndarray]) -> bool:
+def uneven(noise: NoiseConditioning, parts: list[np.ndarray], changes: list[np.ndarray]) -> bool:
     """Whether what was taken for smooth noise lies where the picture has texture.
 
     parts: windows (h, w, C) of the picture, nominal range [0, 1].
     changes: what denoising changes in each.
     """
-    assert told.seen is not None
-    if not told.scales:
+    assert noise.estimate is not None
+    if not noise.scales:
         return False
     clean = [part + change for part, change in zip(parts, changes, strict=True)]
     mean, square = (np.concatenate([_means(each**k) for each in clean]) for k in (1, 2))
@@ -103,20 +105,20 @@ def uneven(told: Told, parts: list[np.ndarray], changes: list[np.ndarray]) -> bo
     busy = (square - mean**2).mean(1)[whole]
     flat = taken[busy <= np.quantile(busy, FLATTEST)].mean()
     median, most = np.quantile(taken, [0.5, 0.95])
-    even = median / max(most, 1e-9) + 255 * flat / told.seen.level
-    colour = told.seen.colour
+    even = median / max(most, 1e-9) + 255 * flat / noise.estimate.level
+    colour = noise.estimate.colour
     if colour is None or colour < GRAY:  # one channel, or equal ones: there is nothing to learn
         return bool(even < EVEN_GRAY)
     return bool(even + colour / 2 < EVEN)
 
 
-def nothing(told: Told) -> Told:
+def nothing(noise: NoiseConditioning) -> NoiseConditioning:
     """The same without any noise."""
-    seen = told.seen
+    seen = noise.estimate
     if seen is not None:
         none = (0.0,) * len(seen.sigma)
         seen = replace(seen, sigma=none, correlated=False, signal_dependent=False)
-    return replace(told, level=0.0, scales=(), share=0.0, seen=seen)
+    return replace(noise, sigma=0.0, scales=(), blend_weight=0.0, estimate=seen)
 
 
 def _means(values: np.ndarray) -> np.ndarray:

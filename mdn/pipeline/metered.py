@@ -22,8 +22,9 @@ from torch import Tensor
 from mdn.nets import meter
 from mdn.noise.estimate import NoiseEstimate
 from mdn.pipeline import doubt
-from mdn.pipeline.conditioning import Told, share_for, tell
-from mdn.pipeline.multiscale import SCALES, halved
+from mdn.pipeline.classical import SCALES, condition
+from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
+from mdn.pipeline.multiscale import downsample2
 from mdn.registry import store
 from mdn.registry.load import load as load_net
 
@@ -56,7 +57,7 @@ def readings(sample: Tensor) -> tuple[float, ...]:
         if min(x.shape[1:]) < _meter().smallest:
             break
         found.append(_reading(x))
-        x = halved(x[None, :, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2])[0]
+        x = downsample2(x[None, :, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2])[0]
     return tuple(found)
 
 
@@ -65,18 +66,18 @@ def settled(sample: Tensor) -> tuple[NoiseEstimate, bool]:
 
     Where the estimate looks like film grain it stands: that is nothing that the meter knows.
     """
-    told = tell(sample, stabilise=False)
-    doubted = doubt.doubtful(told, faint=True) and not doubt.grainy(told)
-    seen = asked(told, readings(sample)).seen if doubted else told.seen
+    noise = condition(sample, stabilise=False)
+    doubted = doubt.doubtful(noise, faint=True) and not doubt.grainy(noise)
+    seen = asked(noise, readings(sample)).estimate if doubted else noise.estimate
     assert seen is not None
     return seen, doubted
 
 
-def asked(told: Told, found: tuple[float, ...]) -> Told:
+def asked(noise: NoiseConditioning, found: tuple[float, ...]) -> NoiseConditioning:
     """What to tell after the meter has been asked: `found` are its readings of the picture."""
-    seen = told.seen
+    seen = noise.estimate
     if seen is None or not found:
-        return told
+        return noise
     finest = found[0]
     soft = seen.correlated or seen.texture > SOFT
     if len(found) > SCALES and soft and found[1] > SHARED * finest:
@@ -88,26 +89,28 @@ def asked(told: Told, found: tuple[float, ...]) -> Told:
         if softest:
             share = min(1.0, max(0.0, (finest - CALM) / (SHAKEN - CALM)))
             factor = (UNDERREAD * finest + UNDERREAD_SOFT) / max(finest, 1e-6) / 255
-            return _changed(told, tuple(factor * level for level in levels), share)
+            return _changed(noise, tuple(factor * level for level in levels), share)
         scales = tuple(UNDERREAD * level / 255 for level in levels)
-        return _changed(told, scales, share_for(scales[0]))
+        return _changed(noise, scales, blend_weight(scales[0]))
     level = finest if seen.texture > SURE else min(finest, seen.level)
-    if told.stabiliser is not None and share_for(level / 255) > 0:
-        return told
-    return _changed(told, (level / 255,), share_for(level / 255))
+    if noise.stabiliser is not None and blend_weight(level / 255) > 0:
+        return noise
+    return _changed(noise, (level / 255,), blend_weight(level / 255))
 
 
-def _changed(told: Told, levels: tuple[float, ...], share: float) -> Told:
-    """Told of one level for white noise, or of one for each scale."""
+def _changed(
+    noise: NoiseConditioning, levels: tuple[float, ...], share: float
+) -> NoiseConditioning:
+    """NoiseConditioning of one level for white noise, or of one for each scale."""
     if share == 0:
-        return doubt.nothing(told)
-    assert told.seen is not None
+        return doubt.nothing(noise)
+    assert noise.estimate is not None
     scales = levels if len(levels) > 1 else ()
-    sigma = (255 * levels[0],) * len(told.seen.sigma)
-    smooth = told.seen.low_frequency_sigma * 255 * levels[0] / max(told.seen.level, 1e-6)
-    seen = replace(told.seen, sigma=sigma, correlated=bool(scales), low_frequency_sigma=smooth)
-    even = replace(told, curve=None, stabiliser=None)
-    return replace(even, level=levels[0], scales=scales, share=share, seen=seen)
+    sigma = (255 * levels[0],) * len(noise.estimate.sigma)
+    smooth = noise.estimate.low_frequency_sigma * 255 * levels[0] / max(noise.estimate.level, 1e-6)
+    seen = replace(noise.estimate, sigma=sigma, correlated=bool(scales), low_frequency_sigma=smooth)
+    even = replace(noise, variance_curve=None, stabiliser=None)
+    return replace(even, sigma=levels[0], scales=scales, blend_weight=share, estimate=seen)
 
 
 @functools.cache

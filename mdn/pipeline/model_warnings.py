@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
+from mdn.encoding import Display
 from mdn.noise.estimate import NoiseEstimate
+from mdn.pipeline.classical import estimate_noise
+from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.cards import Card
+from mdn.registry.model import Model
 
 BEYOND = 1.15  # times the strongest level seen, from which on it is worth a remark
 CORRELATED = ("spatial", "isp", "jpeg", "grain", "banding", "mixture")
 _GAUSSIAN = re.compile(r"gaussian ([\d.]+)-([\d.]+)$")
 
 
-def remarks(card: Card, seen: NoiseEstimate) -> list[str]:
+def warnings_for(card: Card, seen: NoiseEstimate) -> list[str]:
     """One line for each way in which the estimated noise lies outside the card's `noise_seen`.
 
     A card that lists no noise, such as that of a converted model, gets none.
@@ -32,6 +38,14 @@ def remarks(card: Card, seen: NoiseEstimate) -> list[str]:
             "blotches may stay"
         )
     return lines
+
+
+def model_warnings(page: np.ndarray, model: Model) -> list[str]:
+    """What the user should know of the noise of a page (H, W, C), for models that do not ask it."""
+    if model.abilities.takes_sigma or not model.card.noise_seen:
+        return []
+    sample = sample_for_estimation(page, Display(page.dtype).encode)
+    return warnings_for(model.card, estimate_noise(sample))
 
 
 def _strongest(card: Card) -> float | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import platformdirs
 
-import mdn
 from mdn.errors import ModelError
 from mdn.registry.cards import CARD, Card, read_card
 
@@ -19,7 +18,7 @@ FOR_DOMAIN = {"counts": "cells", "hdr": "render"}  # where such a model is there
 
 def shipped_folder() -> Path:
     """The models that came with mdn: inside the wheel, or beside the package in a checkout."""
-    package = Path(mdn.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     inside = package / "models"
     return inside if inside.is_dir() else package.parent / "models"
 

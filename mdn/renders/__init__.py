@@ -1,5 +1,5 @@
 """Renders: the light of an EXR file denoised, every other channel as it came."""
 
-from mdn.renders.options import Wishes
+from mdn.renders.options import RenderOptions
 
-__all__ = ["Wishes"]
+__all__ = ["RenderOptions"]

@@ -8,33 +8,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mdn.encoding.hdr import Hdr, Srgb, exposure
+from mdn.encoding.hdr import exposure
 from mdn.errors import FileError
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
+from mdn.pipeline import linear
+from mdn.pipeline.guides import ALBEDO, NORMAL, PLANES
+from mdn.pipeline.options import Options
+from mdn.registry.model import Model
 from mdn.renders import light_sums, repair
-from mdn.renders.guides import ALBEDO, NORMAL, PLANES
-from mdn.renders.options import Source, Wishes, chosen, guides_for, kept
-from mdn.renders.refine import Coding, Curve, Page, clean
-
-Light = Callable[
-    [np.ndarray, Coding, np.ndarray | None, Callable[[float], None]],
-    np.ndarray,
-]
-
-
-@dataclass(frozen=True)
-class Net:
-    """Who denoises.
-
-    Attributes:
-        light: (linear light (H, W, C), its coding, `surfaces` or None, progress) -> the same light,
-            denoised.
-        taught: whether it was trained on renders, so that it needs little help.
-    """
-
-    light: Light
-    taught: bool = False
+from mdn.renders.options import RenderOptions, Source, chosen, guides_for, kept
 
 
 @dataclass(frozen=True)
@@ -63,27 +46,27 @@ class Planned:
     sums: list[light_sums.Sum] = field(default_factory=list)
 
 
-def plan(file: Exr, wishes: Wishes, *, needed: bool = True) -> Planned:
+def plan(file: Exr, asked: RenderOptions, *, needed: bool = True) -> Planned:
     """Reads the layers' roles, and chooses.
 
     needed: whether a file without a beauty is an error; else nothing of it is denoised.
 
-    Raises FileError: see `wishes.chosen`.
+    Raises FileError: see `options.chosen`.
     """
     found = layers(file)
     try:
-        targets = chosen(file, found, wishes)
+        targets = chosen(file, found, asked)
     except FileError:
-        if needed or wishes.layers:
+        if needed or asked.layers:
             raise
         targets = []
     adding: list[light_sums.Sum] = []
-    if wishes.keep_sums:
-        free = [layer for layer in found if layer not in kept(file, found, wishes)]
+    if asked.keep_sums:
+        free = [layer for layer in found if layer not in kept(file, found, asked)]
         adding = [each for each in light_sums.find(file, free) if each.total in targets]
         terms = {term for each in adding for term in each.terms}
         targets = [layer for layer in found if layer in targets or layer in terms]
-    guides = {layer: guides_for(file, found, layer, wishes) for layer in targets}
+    guides = {layer: guides_for(file, found, layer, asked) for layer in targets}
     return Planned(file, found, targets, guides, adding)
 
 
@@ -104,25 +87,26 @@ def measure(planned: Planned) -> Constants:
 
 def denoise(
     planned: Planned,
-    net: Net,
-    wishes: Wishes,
+    model: Model,
+    options: Options,
+    asked: RenderOptions,
     constants: Constants,
-    strength: float,
     progress: Callable[[float], None],
     after: Callable[[Layer, np.ndarray], np.ndarray] = lambda layer, light: light,
+    known: linear.Known | None = None,
 ) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
     """The file with its targets denoised.
 
     Args:
-        net: see `Net`.
-        strength: 0 to 1: mixed with the noisy light, in linear light.
+        options: their strength mixes with the noisy light, in linear light.
         after: told every denoised layer (H, W, C), and returns what to store of it (motion).
+        known: what the net was told of a shot's first frame; filled by that frame.
 
     Returns:
         The file, the channels that are not as they came, and counts of odd samples.
     """
     odd: Counter[str] = Counter()
-    if strength == 0:
+    if options.strength == 0:
         return planned.file, frozenset(), odd
     light: dict[Layer, np.ndarray] = {}
     for index, layer in enumerate(planned.targets):
@@ -131,42 +115,28 @@ def denoise(
         odd += repair.count_odd(stored)
         noisy = repair.finite(stored.astype(np.float32))
         given = noisy
-        if wishes.clamp_fireflies is not None:
-            given, clamped = repair.clamp_fireflies(noisy, wishes.clamp_fireflies)
+        if asked.clamp_fireflies is not None:
+            given, clamped = repair.clamp_fireflies(noisy, asked.clamp_fireflies)
             odd["fireflies"] += clamped
-        result = _one(planned, layer, given, net, wishes, constants, share)
+        sources = planned.guides[layer]
+        result = linear.restore(
+            given,
+            model,
+            options,
+            exposure=constants.exposure,
+            tonemap=asked.tonemap,
+            auxiliary=auxiliary_features(sources),
+            guides=_guides(sources, constants),
+            known=known,
+            progress=share,
+        )
         result = after(layer, result)
-        result = given + strength * (result - given)
+        result = given + options.strength * (result - given)
         light[layer] = _empty_stays_empty(planned.file, layer, noisy, result)
     return _stored(planned, light, odd)
 
 
-def _one(
-    planned: Planned,
-    layer: Layer,
-    noisy: np.ndarray,
-    net: Net,
-    wishes: Wishes,
-    constants: Constants,
-    progress: Callable[[float], None],
-) -> np.ndarray:
-    """One layer (H, W, C) float32, finite -> the same, denoised."""
-    sources = planned.guides[layer]
-    if wishes.tonemap == "srgb":
-        coding = Srgb()
-        shown = coding.decode(coding.encode(noisy))
-        return net.light(shown, coding, surfaces(sources), progress)
-    curve = Curve(Hdr(constants.exposure), constants.exposure)
-    guides = _guides(sources, constants)
-    if net.taught:
-        beside = surfaces(sources)
-        page: Page = lambda picture, told: net.light(picture, curve.coding, beside, told)  # noqa: E731
-        return clean(page, curve, noisy, guides, progress, taught=True)
-    page = lambda picture, told: net.light(picture, curve.coding, None, told)  # noqa: E731
-    return clean(page, curve, noisy, guides, progress)
-
-
-def surfaces(sources: list[Source]) -> np.ndarray | None:
+def auxiliary_features(sources: list[Source]) -> np.ndarray | None:
     """Albedo and normal as a guided net takes them: (H, W, 6) float32, zeros for what is absent."""
     planes: np.ndarray | None = None
     for source in sources:

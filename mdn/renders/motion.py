@@ -23,7 +23,7 @@ TOLERANCE = 0.1  # relative difference at which it counts half
 
 
 @dataclass
-class Before:
+class PreviousFrame:
     """The frame before, as it was stored and as it was denoised."""
 
     _vectors: np.ndarray | None = None

@@ -13,7 +13,7 @@ AUTO, NONE = "auto", "none"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RenderOptions:
     """The options of `mdn denoise` that are about renders.
 
     Attributes:
@@ -50,30 +50,30 @@ class Wishes:
             raise UsageError("--motion needs the frames of a shot: frame.####.exr --frames 1-24")
 
 
-def chosen(file: exr.Exr, found: list[Layer], wishes: Wishes) -> list[Layer]:
+def chosen(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Layer]:
     """The layers to denoise, in the file's order.
 
     Raises:
         FileError: no beauty, no such layer, one that holds no light, or all are kept.
     """
-    keep = kept(file, found, wishes)
-    if not wishes.layers:
+    keep = kept(file, found, asked)
+    if not asked.layers:
         picked = beauty(found)
-    elif wishes.layers == (AUTO,):
+    elif asked.layers == (AUTO,):
         picked = [layer for layer in found if layer.role in ("beauty", "light")]
     else:
-        picked = [layer for name in wishes.layers for layer in _named(file, found, name)]
+        picked = [layer for name in asked.layers for layer in _named(file, found, name)]
     if not picked:
         known = ", ".join(layer.name for layer in found)
         raise FileError(file.name, "has no beauty", f"name a layer with --layer: {known}")
     if not set(picked) - set(keep):
-        raise FileError(file.name, f"--keep {','.join(wishes.keep)} leaves nothing to denoise")
+        raise FileError(file.name, f"--keep {','.join(asked.keep)} leaves nothing to denoise")
     return [layer for layer in found if layer in picked and layer not in keep]
 
 
-def kept(file: exr.Exr, found: list[Layer], wishes: Wishes) -> list[Layer]:
+def kept(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Layer]:
     """The layers that --keep names. Raises FileError where one is not there."""
-    return [layer for name in wishes.keep for layer in _present(file, found, name)]
+    return [layer for name in asked.keep for layer in _present(file, found, name)]
 
 
 def _present(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
@@ -100,15 +100,17 @@ class Source:
     role: str
 
 
-def guides_for(file: exr.Exr, found: list[Layer], beside: Layer, wishes: Wishes) -> list[Source]:
+def guides_for(
+    file: exr.Exr, found: list[Layer], beside: Layer, asked: RenderOptions
+) -> list[Source]:
     """Albedo, normal and depth for one layer: those that there are, of its size.
 
     Raises:
         FileError: one that was named is not there, or covers other pixels.
     """
     sources: list[Source] = []
-    for role, wish in (("albedo", wishes.albedo), ("normal", wishes.normal), ("depth", AUTO)):
-        if wish == NONE or (role == "depth" and NONE == wishes.albedo == wishes.normal):
+    for role, wish in (("albedo", asked.albedo), ("normal", asked.normal), ("depth", AUTO)):
+        if wish == NONE or (role == "depth" and NONE == asked.albedo == asked.normal):
             continue
         if wish == AUTO:
             layer = guide(found, role, beside)  # type: ignore[arg-type]

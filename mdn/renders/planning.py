@@ -21,7 +21,7 @@ def plan_shot(
     Args:
         inputs, output: as for `batch.planning.plan`; `output` is a pattern as well, a folder,
             or None.
-        frames: as for `shot.numbers`; None: all that are on the disk.
+        frames: as for `sequence.numbers`; None: all that are on the disk.
         options: what else `batch.planning.plan` takes.
 
     Raises:

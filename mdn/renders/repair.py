@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import torch
 
-from mdn.renders import windows
+from mdn.pipeline import windows
 
 _RADII = (1, 2, 4, 8, 16, 64)
 BAND = 64  # rows at a time: a window of 24 neighbours takes 24 times its memory

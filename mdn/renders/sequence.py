@@ -6,8 +6,9 @@ measured on frames spread over the shot, before the first one is denoised, and h
 
 from __future__ import annotations
 
+import collections.abc
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from mdn.batch.running import Job
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.io.exr.layers import Layer
+from mdn.pipeline.linear import Known
 from mdn.renders import frame, motion
-from mdn.renders.options import Wishes
+from mdn.renders.options import RenderOptions
 
 LOOKED_AT = 5  # frames that the shot's constants are measured on
 MOST = 100_000  # frames in --frames
@@ -71,30 +73,32 @@ def on_disk(pattern: str) -> list[int]:
 
 
 @dataclass
-class Shot:
+class Sequence:
     """What the frames of a shot share. Of files that are no shot it keeps nothing.
 
     Attributes:
         jobs: the frames, in order.
+        noise: what the net was told of the first frame, for the others; None for no shot.
     """
 
-    jobs: Sequence[Job] = ()
+    jobs: collections.abc.Sequence[Job] = ()
+    noise: Known | None = None
     _constants: frame.Constants | None = None
-    _before: motion.Before = field(default_factory=motion.Before)
+    _previous: motion.PreviousFrame = field(default_factory=motion.PreviousFrame)
     _last: int = -2  # the place in the shot of the frame before
 
-    def constants(self, wishes: Wishes) -> frame.Constants | None:
+    def constants(self, asked: RenderOptions) -> frame.Constants | None:
         """Exposure and depth for all frames; None where each file has its own."""
-        if not wishes.shot:
+        if not asked.shot:
             return None
         if self._constants is None:
-            self._constants = self._measured(wishes)
+            self._constants = self._measured(asked)
         return self._constants
 
-    def _measured(self, wishes: Wishes) -> frame.Constants | None:
+    def _measured(self, asked: RenderOptions) -> frame.Constants | None:
         """The geometric mean over frames spread over the shot; unreadable ones do not count."""
         paths = [job.source for job in self.jobs if job.source is not None and not job.problem]
-        plain = replace(wishes, keep_sums=False)  # the search for sums changes nothing here
+        plain = replace(asked, keep_sums=False)  # the search for sums changes nothing here
         count = min(LOOKED_AT, len(paths))
         places = np.linspace(0, max(0, len(paths) - 1), count).round().astype(int)
         seen: list[frame.Constants] = []
@@ -109,12 +113,12 @@ class Shot:
         return frame.Constants(light, float(np.mean([each.depth for each in seen])))
 
     def blender(
-        self, planned: frame.Planned, job: Job, wishes: Wishes
+        self, planned: frame.Planned, job: Job, asked: RenderOptions
     ) -> Callable[[Layer, np.ndarray], np.ndarray]:
         """What blends each denoised layer with the frame before, along the motion vectors."""
-        if not wishes.motion:
+        if not asked.motion:
             return lambda layer, light: light
         place = next((i for i, each in enumerate(self.jobs) if each is job), -2)
         follows, self._last = place == self._last + 1, place
-        self._before.turn(planned, follows=follows)
-        return self._before.blend
+        self._previous.turn(planned, follows=follows)
+        return self._previous.blend

@@ -1,4 +1,4 @@
-"""What is to be known of a measured channel before it is denoised: its range and its noise.
+"""The range and the noise of a measured channel, before any of it is denoised.
 
 Both are functions of the whole channel, all planes together, so that tiles and slices agree.
 """
@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from mdn.encoding import Anscombe, Counts
 from mdn.encoding.counts import HIGH, LOW
-from mdn.engine import Infer
-from mdn.noise import impulses
 from mdn.noise.correlation import BLOCK, reach
 from mdn.noise.estimate import NoiseEstimate
-from mdn.pipeline.conditioning import FAINT, FAINTEST, Told, see
+from mdn.pipeline.classical import estimate_noise
+from mdn.pipeline.counts import Calibration
 
 PLANES = 16  # looked at, at most, evenly spread over the channel
 WINDOW, WINDOWS = 256, 32  # pixels a side; how many of them, planes together
@@ -30,36 +26,7 @@ SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white: h
 Region = Callable[[int, int, int, int], np.ndarray]  # (top, bottom, left, right) -> (h, w)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One channel of a stack, looked at.
-
-    Attributes:
-        coding: its samples to the net's values and back.
-        seen: the noise estimate, on the scale that it was made on.
-        level: standard deviation of the noise of encoded values.
-        spacing: how far apart samples must be for their noise to be independent.
-    """
-
-    coding: Counts
-    seen: NoiseEstimate
-    level: float
-    spacing: int
-
-    @property
-    def told(self) -> Told:
-        """What to tell a net that wants to be told."""
-        share = min(1.0, max(0.0, (self.level - FAINTEST) / (FAINT - FAINTEST)))
-        return Told(self.level, share=share, seen=self.seen)
-
-    def describe(self) -> dict[str, float]:
-        """For --json: the line of the noise's variance in the unit of the file."""
-        curve = self.coding.curve
-        gain, offset = (0.0, 0.0) if curve is None else (curve.gain, curve.offset)
-        return {"gain": round(gain, 6), "offset": round(offset, 6), "spacing": self.spacing}
-
-
-def measure(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -> Measured:
+def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -> Calibration:
     """Look at a channel.
 
     Args:
@@ -72,7 +39,8 @@ def measure(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -
         finite = np.zeros(1, np.float32)
     black, white = ends(finite, dtype)
     scaled = (stored.astype(np.float64) - black) / (white - black)
-    seen = see(torch.from_numpy(np.nan_to_num(scaled, nan=0, posinf=1, neginf=0)).float())
+    scaled = np.nan_to_num(scaled, nan=0, posinf=1, neginf=0)
+    seen = estimate_noise(torch.from_numpy(scaled).float())
     low, high = (float(value) for value in np.percentile(finite, [LOW, HIGH]))
     if high <= low:
         low, high = float(finite.min()), float(finite.max())
@@ -82,7 +50,7 @@ def measure(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -
     if seen.correlated and min(stored.shape[1:]) >= BLOCK:
         found = reach(torch.from_numpy(coding.encode(stored)))
         level, spacing = found.deviation, found.spacing
-    return Measured(coding, seen, level, spacing)
+    return Calibration(coding, seen, level, spacing)
 
 
 def sample(planes: Sequence[tuple[tuple[int, int], Region]]) -> np.ndarray:
@@ -141,55 +109,3 @@ def _mean(seen: NoiseEstimate, gain: float, offset: float) -> float:
     """The mean variance that the line gives over the brightnesses that were measured."""
     found = [max(0.0, gain * b + offset) for b in seen.brightness]
     return sum(found) / len(found) if found else 0.0
-
-
-def mending(infer: Infer, measured: Sequence[Measured]) -> Infer:
-    """`infer`, with hot and dead pixels of each channel (B, C, H, W) mended before it."""
-
-    def mended(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        parts = []
-        for index, each in enumerate(measured):
-            part = batch[:, index : index + 1]
-            parts.append(impulses.mended(part, each.level) if each.level else part)
-        return infer(torch.cat(parts, 1), origins)
-
-    return mended
-
-
-def spaced(infer: Infer, distance: int) -> Infer:
-    """`infer` on every `distance`-th sample at a time, all such pictures put together again.
-
-    A net that expects white noise takes smooth noise for structure. Taken that far apart, samples
-    have independent noise (pixel-shuffle down-sampling, Zhou et al., AAAI 2020, section 3.2).
-    """
-    if distance == 1:
-        return infer
-
-    def apart(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        count, channels, height, width = batch.shape
-        phases = distance * distance
-        small = F.pixel_unshuffle(batch, distance)
-        small = small.reshape(count, channels, phases, height // distance, width // distance)
-        small = small.transpose(1, 2).reshape(-1, channels, *small.shape[-2:])
-        output = infer(small, [origin for origin in origins for _ in range(phases)])
-        output = output.reshape(count, phases, channels, *small.shape[-2:]).transpose(1, 2)
-        whole = output.reshape(count, channels * phases, *small.shape[-2:])
-        return _evened(F.pixel_shuffle(whole, distance), distance)
-
-    return apart
-
-
-def _evened(x: Tensor, period: int) -> Tensor:
-    """x without what repeats every `period` samples: the seams between the small pictures.
-
-    Structure as fine as that was under the smooth noise, and is not in them either.
-    """
-    kernel = torch.ones(period)
-    if period % 2 == 0:  # kept in the middle
-        kernel = F.conv1d(kernel[None, None], torch.ones(1, 1, 2), padding=1)[0, 0]
-    kernel = (kernel / kernel.sum()).to(x)
-    half = len(kernel) // 2
-    grown = F.pad(x, (half,) * 4, mode="replicate")
-    flat = grown.reshape(-1, 1, *grown.shape[-2:])
-    flat = F.conv2d(F.conv2d(flat, kernel[None, None, :, None]), kernel[None, None, None, :])
-    return flat.reshape(x.shape)

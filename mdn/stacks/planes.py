@@ -11,7 +11,7 @@ from mdn.io.stack import Plane, Stack
 
 
 @dataclass(frozen=True)
-class Choice:
+class PlaneSelection:
     """Some planes of a stack.
 
     Attributes:
@@ -25,16 +25,16 @@ class Choice:
     t: str | None = None
 
     def __post_init__(self) -> None:
-        for option, _, text in self._wishes():
+        for option, _, text in self._given():
             numbers(text, option)
 
     @property
     def given(self) -> str:
         """The first of its options that was given, or nothing."""
-        first = ["--axes"] if self.axes is not None else [option for option, *_ in self._wishes()]
+        first = ["--axes"] if self.axes is not None else [option for option, *_ in self._given()]
         return first[0] if first else ""
 
-    def _wishes(self) -> list[tuple[str, str, str]]:
+    def _given(self) -> list[tuple[str, str, str]]:
         every = (("--channels", "C", self.channels), ("--z", "Z", self.z), ("--t", "T", self.t))
         return [(option, letter, text) for option, letter, text in every if text is not None]
 
@@ -45,7 +45,7 @@ class Choice:
             FileError: the stack has no such axis, or no such place on it.
         """
         chosen: Sequence[Plane] = stack.planes
-        for option, letter, text in self._wishes():
+        for option, letter, text in self._given():
             known = {plane.where[letter] for plane in stack.planes if letter in plane.where}
             if not known:
                 raise FileError(

@@ -220,7 +220,7 @@ class Trainer:
         try:
             yield
         except (MemoryError, RuntimeError) as error:
-            if not memory.ran_out(error):
+            if not memory.is_oom(error):
                 raise
             raise OutOfMemoryError(
                 f"step {self.step}: {too_large(self.recipe)}{self._what_is_kept()}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mdn.nets import METERS
+from mdn.nets import ARCHITECTURES
 
 # Noise that is not added to a picture but makes a measurement of it: see training.photons.
 PHOTONS = "photons"
@@ -197,7 +197,7 @@ class Recipe:
     @property
     def metered(self) -> bool:
         """Whether its net says how strong the noise is."""
-        return self.arch in METERS
+        return ARCHITECTURES[self.arch].purpose == "measure"
 
     @property
     def judged(self) -> bool:

@@ -1,64 +1,51 @@
-"""`mdn zeroshot`: a net fitted to each picture before it denoises it, no clean one needed."""
+"""`mdn zeroshot`: a model fitted to each picture before it denoises it, no clean one needed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 
 from mdn.batch.running import BatchResult, Job, Outcome, Report, run_batch
-from mdn.commands import denoise
+from mdn.commands.denoise import Batch, denoise_file
+from mdn.commands.request import Request
 from mdn.errors import FileError, UsageError
-from mdn.renders.exr_job import may_take as is_render
-from mdn.zeroshot.adapter import FITTING, ZeroShot
-from mdn.zeroshot.plan import Plan, Wishes, make_plan
+from mdn.renders import exr_job
+from mdn.renders.sequence import Sequence as FrameSequence
+from mdn.zeroshot.fitting import FITTING, FitRequest, Fitting
+from mdn.zeroshot.plan import FitOptions, Plan, make_plan
 
-__all__ = ["Plan", "Settings", "Wishes", "ZeroShot", "make_plan", "run"]
-
-
-@dataclass(frozen=True)
-class Settings(denoise.Settings):
-    """What `mdn zeroshot` was asked for; as for `mdn denoise`, and:
-
-    Attributes:
-        wishes: about the fit.
-        time_limit: seconds that the fit of one picture may take, or None.
-        checkpoint: file that the fit is kept in, or None.
-        resume: whether to go on from it.
-    """
-
-    wishes: Wishes = field(default_factory=Wishes)
-    time_limit: float | None = None
-    checkpoint: Path | None = None
-    resume: bool = False
+__all__ = ["FitOptions", "FitRequest", "Fitting", "Plan", "make_plan", "run"]
 
 
-def run(settings: Settings, report: Report) -> BatchResult:
+def run(
+    jobs: Sequence[Job],
+    request: Request,
+    fit: FitRequest,
+    report: Report,
+    *,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+) -> BatchResult:
     """Fit and denoise each job's image.
 
     Raises:
-        UsageError: a wish that makes no sense, or a checkpoint for several images.
+        UsageError: options of the fit that make no sense, or a checkpoint for several images.
         KeyboardInterrupt: the fit was interrupted; the best so far has been written.
         And as denoise.run.
     """
-    make_plan(settings.wishes, None)  # what is wrong with the wishes is said before any work
-    _check(settings)
-    denoise.check(settings)
-    shot = ZeroShot(settings, report)
-    shot.check_sigma()
+    make_plan(fit.fit, None)  # what is wrong with the options is said before any work
+    _check(fit, len(jobs))
+    models = request.models(may_fill=True)
+    models.check()
+    batch = Batch(request, models, FrameSequence())
+    leaving = _Leaving(report)
 
     def work(job: Job, report: Report) -> dict[str, object]:
-        if is_render(job):
+        if exr_job.is_render(job):
             raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
-        shot.begin(job)
-        return denoise.work_on(shot, job, _Rest(report)) | shot.describe()
+        fitting = leaving.fitting = Fitting(fit, job, report)
+        return denoise_file(batch, job, _Rest(report), fitting) | fitting.describe()
 
-    return run_batch(
-        settings.jobs,
-        work,
-        _Leaving(report, shot),
-        fail_fast=settings.fail_fast,
-        dry_run=settings.dry_run,
-    )
+    return run_batch(jobs, work, leaving, fail_fast=fail_fast, dry_run=dry_run)
 
 
 class _Rest:
@@ -76,35 +63,29 @@ class _Rest:
 class _Leaving:
     """A report that ends the batch after the picture whose fit was interrupted."""
 
-    def __init__(self, report: Report, shot: ZeroShot) -> None:
+    fitting: Fitting | None = None
+
+    def __init__(self, report: Report) -> None:
         self.started, self.progress, self.note = report.started, report.progress, report.note
-        self._report, self._shot = report, shot
+        self._report = report
 
     def finished(self, outcome: Outcome) -> None:
         """See Report."""
         self._report.finished(outcome)
-        self._shot.leave_if_interrupted()
+        if self.fitting is not None and self.fitting.interrupted:
+            raise KeyboardInterrupt
 
 
-def _check(settings: Settings) -> None:
-    wishes = settings.wishes
+def _check(asked: FitRequest, jobs: int) -> None:
+    fit = asked.fit
     problems = (
-        (wishes.iters is not None and wishes.iters < 0, "--iters must be at least 0"),
-        (wishes.lr is not None and not 0 < wishes.lr <= 1, "--lr must lie between 0 and 1"),
-        (
-            wishes.ratio is not None and not 0 < wishes.ratio < 1,
-            "--mask-ratio must lie between 0 and 1",
-        ),
-        (wishes.ema is not None and not 0 <= wishes.ema < 1, "--ema must lie in [0, 1)"),
-        (
-            wishes.shuffle is not None and not 1 <= wishes.shuffle <= 4,
-            "--pixel-shuffle takes 1 to 4",
-        ),
-        (
-            settings.checkpoint is not None and len(settings.jobs) != 1,
-            "--checkpoint is for one image at a time",
-        ),
-        (settings.resume and settings.checkpoint is None, "--resume needs --checkpoint FILE"),
+        (fit.iters is not None and fit.iters < 0, "--iters must be at least 0"),
+        (fit.lr is not None and not 0 < fit.lr <= 1, "--lr must lie between 0 and 1"),
+        (fit.ratio is not None and not 0 < fit.ratio < 1, "--mask-ratio must lie between 0 and 1"),
+        (fit.ema is not None and not 0 <= fit.ema < 1, "--ema must lie in [0, 1)"),
+        (fit.shuffle is not None and not 1 <= fit.shuffle <= 4, "--pixel-shuffle takes 1 to 4"),
+        (asked.checkpoint is not None and jobs != 1, "--checkpoint is for one image at a time"),
+        (asked.resume and asked.checkpoint is None, "--resume needs --checkpoint FILE"),
     )
     for wrong, message in problems:
         if wrong:

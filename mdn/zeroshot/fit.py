@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mdn.nets import abilities
 from mdn.training.optim import Average
 from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.plan import Plan
@@ -182,10 +183,9 @@ class _Task:
         self.net, self.side, self.plan, self.generator = net, side, plan, generator
         self.precision, self.device = precision, device
         self.windows = [_grown(window, side) for window in windows]
-        config = net.config
-        self.by_sample = bool(
-            getattr(config, "sampled", False) or getattr(config, "mask_per_channel", False)
-        ) and not any(window.gray for window in windows)
+        self.abilities = abilities(net)
+        gray = any(window.gray for window in windows)
+        self.by_sample = self.abilities.per_channel_mask and not gray
         self.learnt = [self._mask(window.values[None], HELD_OUT)[0] for window in self.windows]
         self.scored = [self._place() for _ in range(SCORED)]
         # Held-out samples are guessed as later on: with as many others hidden beside them.
@@ -249,11 +249,11 @@ class _Task:
         return total / max(count, 1)
 
     def _guess(self, values: Tensor, keep: Tensor, level: Tensor) -> Tensor:
-        told = {"level": level} if getattr(self.net.config, "levelled", False) else {}
+        more = {"level": level} if self.abilities.takes_sigma else {}
         kind, precision = self.device.type, self.precision
         with nullcontext() if precision is None else torch.autocast(kind, precision):
             guess = self.net(
-                values.contiguous(memory_format=torch.channels_last), keep=keep, **told
+                values.contiguous(memory_format=torch.channels_last), keep=keep, **more
             )
         return guess.float()
 

@@ -46,7 +46,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class FitOptions:
     """What the user asked for; None where it is left to mdn. As Plan, and:
 
     Attributes:
@@ -83,7 +83,7 @@ TAKEN = 4.0
 
 
 def make_plan(
-    wishes: Wishes,
+    asked: FitOptions,
     seen: NoiseEstimate | None,
     taken: float | None = None,
     start: Start = Start.DENOISES,
@@ -95,24 +95,24 @@ def make_plan(
     Raises:
         UsageError: a wish that makes no sense; names the option.
     """
-    if wishes.preset not in PRESETS:
-        raise UsageError(f"--preset {wishes.preset}: choose one of {', '.join(PRESETS)}")
-    plan = PRESETS[wishes.preset]
-    if wishes.from_scratch:
+    if asked.preset not in PRESETS:
+        raise UsageError(f"--preset {asked.preset}: choose one of {', '.join(PRESETS)}")
+    plan = PRESETS[asked.preset]
+    if asked.from_scratch:
         start = Start.FILLS
         plan = replace(plan, iters=SCRATCH.iters, lr=SCRATCH.lr, ema=SCRATCH.ema)
     if start is Start.FILLS:
         plan = replace(plan, lr=FILLER_LR, seeing=0.0, crop=256, batch=1)
-    if wishes.preset in ("auto", "fast"):
-        plan = _for_noise(plan, seen, start, taken, wishes.anyway)
-    asked = {
+    if asked.preset in ("auto", "fast"):
+        plan = _for_noise(plan, seen, start, taken, asked.anyway)
+    given = {
         name: value
         for name in ("iters", "lr", "ratio", "ema", "shuffle")
-        if (value := getattr(wishes, name)) is not None
+        if (value := getattr(asked, name)) is not None
     }
-    if seen is not None and seen.level < CLEAN and wishes.iters is None:
-        asked["iters"] = 0
-    plan = replace(plan, **asked)
+    if seen is not None and seen.level < CLEAN and asked.iters is None:
+        given["iters"] = 0
+    plan = replace(plan, **given)
     return plan if plan.iters else replace(plan, why=f"{plan.why}; not fitted")
 
 

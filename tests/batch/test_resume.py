@@ -134,7 +134,7 @@ def test_a_file_that_no_run_wrote_is_left_alone(batch: Batch, known: bool) -> No
 
 
 def test_a_lost_second_output_is_made_again(batch: Batch) -> None:
-    batch.job = replace(batch.job, aside=batch.out / "std.tif")
+    batch.job = replace(batch.job, std_target=batch.out / "std.tif")
     batch.run()
     assert redone(batch.after())
 

@@ -13,9 +13,10 @@ from mdn.bench.features import analysis
 from mdn.bench.features.generalisation import divergence, fit, srga
 from mdn.bench.features.layers import features
 from mdn.bench.features.similarity import Alignment, gram, hsic
-from mdn.commands.denoise import Denoiser, Settings
 from mdn.errors import UsageError
+from mdn.pipeline.options import Options
 from tests.cli.test_survey import picture
+from tests.pipeline.tools import load
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -111,17 +112,17 @@ def test_srga_grows_with_the_difference() -> None:
 
 
 def test_the_stages_of_a_net_come_in_the_order_of_their_calls() -> None:
-    denoiser = Denoiser(Settings((), model="unittest", device="cpu"))
-    heard = features(denoiser, torch.rand(2, 3, 32, 32))
+    model = load("unittest")
+    heard = features(model, Options(), torch.rand(2, 3, 32, 32))
     names = list(heard)
     assert names[0] == "head"
     assert names[-1] == "decoders.0"
     assert names.index("encoders.0") < names.index("body")
     assert heard["head"].shape[2:] == (16, 16)
     assert heard["body"].shape[2] < 16
-    again = features(denoiser, torch.rand(2, 3, 32, 32))
+    again = features(model, Options(), torch.rand(2, 3, 32, 32))
     assert not torch.equal(again["body"], heard["body"])
-    assert not any(module._forward_hooks for module in denoiser.net.modules())
+    assert not any(module._forward_hooks for module in model.net.modules())
 
 
 def settings(folder: Path, **changes: object) -> analysis.Settings:

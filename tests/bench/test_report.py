@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdn import bench, io
+from mdn import bench, io, plots
 from mdn.bench.methods import Model
 from mdn.bench.report import curves, figures, publish, sheet_files, sheets
 from mdn.errors import FileError, UsageError
@@ -123,7 +123,7 @@ def test_every_plot_is_a_picture(finished: Path) -> None:
 
 def test_the_level_figure_has_the_tables_numbers(finished: Path) -> None:
     about = document(finished)
-    with figures.style():
+    with plots.style():
         figure = figures.levels(about, "clean")
     assert figure is not None
     panels = {at.get_title(loc="left"): at for at in figure.axes}
@@ -151,7 +151,7 @@ def test_training_curves_are_of_the_weights_measured(
     (folder / "training.csv").write_text("step,loss,gaussian-25\n50,0.5,\n100,0.25,30.5\n")
     monkeypatch.setenv("MDN_HOME", str(tmp_path))
     about = {"contenders": [{"kind": "model", "name": "unittest", "sha256": card.sha256}]}
-    with figures.style():
+    with plots.style():
         figure = figures.training(about)
     assert figure is not None
     loss, watched = figure.axes
@@ -233,7 +233,7 @@ def test_inlined_figures_take_the_pages_ink(finished: Path) -> None:
     for drawing in drawings:
         ElementTree.fromstring(drawing)
         assert "currentColor" in drawing
-        assert figures.INK not in drawing
+        assert plots.INK not in drawing
         assert "<text" in drawing
 
 
@@ -263,14 +263,14 @@ def test_the_best_of_a_line_is_marked() -> None:
 def test_what_cannot_be_written_is_known_first(finished: Path, tmp_path: Path) -> None:
     other = tmp_path / "mine.html"
     other.write_text("<html>my own</html>")
-    for page, plots, message in (
+    for page, drawn, message in (
         (tmp_path / "a.pdf", False, "ends in .html"),
         (tmp_path / "none" / "a.html", False, "there is no folder"),
         (other, False, "there is another file"),
         (None, True, "--plots needs a folder"),
     ):
         with pytest.raises(UsageError, match=message):
-            bench.run(settings(finished / "clean", page=page, plots=plots), Listener())
+            bench.run(settings(finished / "clean", page=page, plots=drawn), Listener())
     assert other.read_text() == "<html>my own</html>"
 
 

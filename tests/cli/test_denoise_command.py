@@ -85,7 +85,8 @@ def test_a_change_of_format_warns_of_what_is_lost(run: Run, make: Make, tmp_path
 def test_jpeg_quality_reaches_the_file(run: Run, make: Make, tmp_path: Path) -> None:
     make("a.png", side=64)
     for quality in ("10", "95"):
-        assert run("denoise", "a.png", "-o", f"q{quality}.jpg", "--jpeg-quality", quality, *MODEL)
+        result = run("denoise", "a.png", "-o", f"q{quality}.jpg", "--jpeg-quality", quality, *MODEL)
+        assert result.exit_code == 0
     sizes = [(tmp_path / f"q{quality}.jpg").stat().st_size for quality in (10, 95)]
     assert sizes[0] * 2 < sizes[1]
 
@@ -267,7 +268,7 @@ def test_out_of_memory(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object) -> None:
         raise OutOfMemoryError("needs at least 9 MiB; raise --max-memory")
 
-    monkeypatch.setattr("mdn.commands.denoise.Denoiser.page", fail)
+    monkeypatch.setattr("mdn.pipeline.photo.restore", fail)
     result = run("denoise", "a.png", *MODEL)
     assert result.exit_code == 5
     assert "a.png: needs at least 9 MiB; raise --max-memory" in result.stderr
@@ -329,12 +330,13 @@ def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
 # --- Interrupted ------------------------------------------------------------------------------
 
 SLOW = """
-import sys, time
-from mdn.commands import denoise
-def page(self, page, progress, spread=None):
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
+from mdn.pipeline import photo
+def restore(*_):
     open("started", "w").close()
     time.sleep(60)
-denoise.Denoiser.page = page
+photo.restore = restore
 from mdn.cli.app import main
 main()
 """

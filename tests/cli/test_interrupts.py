@@ -14,6 +14,8 @@ from tests.cli.cli_tools import Make, child_environment
 SCRIPT = """
 import os, signal, sys
 wanted = sys.argv.pop(1)
+if "ignored" not in globals():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
 class Finder:
     def find_spec(self, name, *_):
         if name == wanted:
@@ -42,7 +44,8 @@ def test_an_import_that_is_interrupted(module: str, make: Make, tmp_path: Path) 
 
 def test_ignored_interrupts_stay_ignored(tmp_path: Path) -> None:
     """As under nohup: the run goes on."""
-    script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + SCRIPT
+    ignored = "import signal; ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    script = ignored + SCRIPT
     done = subprocess.run(
         [sys.executable, "-c", script, "typer", "--version"],
         cwd=tmp_path,

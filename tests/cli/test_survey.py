@@ -11,7 +11,7 @@ import pytest
 
 from mdn import io
 from mdn.image import Image
-from mdn.pipeline.conditioning import see
+from mdn.pipeline.classical import estimate_noise
 from tests.cli.cli_tools import Run, process
 from tests.pipeline.test_doubt import textured
 
@@ -103,7 +103,7 @@ def test_texture_is_less_noise_in_a_photograph(run: Run, tmp_path: Path) -> None
     output = run("noise", "--estimate", str(path)).output
     assert "a net that has seen photographs" in output
     assert "finest detail, texture too" in output
-    assert float(output.split("sigma ")[1].split()[0]) < 0.6 * see(textured()).level
+    assert float(output.split("sigma ")[1].split()[0]) < 0.6 * estimate_noise(textured()).level
 
 
 def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) 
 def test_without_matplotlib_one_line_says_so(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mdn.bench.report import figures
+    from mdn import plots
 
-    monkeypatch.setattr(figures, "find_spec", lambda name: None)
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
     picture(tmp_path / "a.png", 12)
     result = run("noise", "--estimate", "a.png", "--plot", "curve.png")
     assert result.exit_code == 2

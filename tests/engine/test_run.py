@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mdn import nets
 from mdn.encoding import Display
-from mdn.engine import Infer, Needs, Runtime, run
+from mdn.engine import Infer, NetGeometry, Runtime, run
 from mdn.errors import OutOfMemoryError
 from mdn.registry import store
 from mdn.registry.cards import Card
@@ -37,7 +37,7 @@ def small_net(arch: str) -> nn.Module:
 def go(
     infer: Infer,
     picture: np.ndarray,
-    needs: Needs,
+    needs: NetGeometry,
     tile: int | None = None,
     max_memory: int | None = None,
     progress: Callable[[float], None] = lambda share: None,
@@ -54,7 +54,9 @@ def picture_of(height: int, width: int, channels: int = 3) -> np.ndarray:
 def test_every_net_is_tested_here() -> None:
     # The hourglass of MPI normalises by the statistics of what it sees, so tiles differ by nature.
     # A meter gives a figure and no picture.
-    assert SMALL.keys() == nets.ARCHITECTURES.keys() - {"mpi-skip"} - nets.METERS
+    assert SMALL.keys() == {
+        name for name, kind in nets.ARCHITECTURES.items() if kind.purpose == "denoise"
+    }
 
 
 def infer_with(net: nn.Module) -> Infer:
@@ -72,7 +74,7 @@ def infer_with(net: nn.Module) -> Infer:
 @pytest.mark.parametrize("size", [(211, 303), (130, 517), (97, 96)])
 def test_tiled_equals_whole(arch: str, size: tuple[int, int]) -> None:
     net = small_net(arch)
-    needs = Needs(net.receptive_field, net.multiple, 100)
+    needs = NetGeometry(net.receptive_field, net.multiple, 100)
     picture = picture_of(*size)
     whole = go(infer_with(net), picture, needs, tile=4096)
     tiled = go(infer_with(net), picture, needs, tile=1)
@@ -87,7 +89,7 @@ CARDS = [card for card in store.list_cards() if card.arch in SMALL]
 def test_tiled_equals_whole_with_the_context_on_the_card(card: Card) -> None:
     """A card may state less than the receptive field: then it must have been measured to do."""
     infer = infer_with(load(card, CPU))
-    needs = Needs(card.context, card.multiple, card.bytes_per_pixel)
+    needs = NetGeometry(card.context, card.multiple, card.bytes_per_pixel)
     picture = picture_of(211, 403, card.channels)
     whole = go(infer, picture, needs, tile=4096)
     tiled = go(infer, picture, needs, tile=1)
@@ -99,7 +101,7 @@ def test_tiled_equals_whole_with_the_context_on_the_card(card: Card) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (17, 9)])
 def test_pictures_smaller_than_a_window(arch: str, size: tuple[int, int]) -> None:
     net = small_net(arch)
-    out = go(infer_with(net), picture_of(*size), Needs(8, net.multiple, 100))
+    out = go(infer_with(net), picture_of(*size), NetGeometry(8, net.multiple, 100))
     assert out.shape == (*size, 3)
     assert np.isfinite(out).all()
 
@@ -107,7 +109,7 @@ def test_pictures_smaller_than_a_window(arch: str, size: tuple[int, int]) -> Non
 def test_the_input_is_not_touched_and_the_dtype_is_kept() -> None:
     picture = np.random.default_rng(0).integers(0, 65536, (50, 70, 3)).astype(np.uint16)
     before = picture.copy()
-    out = go(lambda x, _: x, picture, Needs(4, 8, 100), tile=40)
+    out = go(lambda x, _: x, picture, NetGeometry(4, 8, 100), tile=40)
     np.testing.assert_array_equal(picture, before)
     np.testing.assert_array_equal(out, before)
     assert out.dtype == np.uint16
@@ -123,12 +125,14 @@ def test_origins_are_those_of_the_tiles() -> None:
             assert tile[0, 0, 0].item() == y * 1000 + x
         return batch
 
-    np.testing.assert_allclose(go(check, picture, Needs(4, 8, 100), tile=48), picture, rtol=1e-6)
+    np.testing.assert_allclose(
+        go(check, picture, NetGeometry(4, 8, 100), tile=48), picture, rtol=1e-6
+    )
 
 
 def test_progress_rises_to_one() -> None:
     seen: list[float] = []
-    go(lambda x, _: x, picture_of(300, 300), Needs(4, 8, 100), tile=64, progress=seen.append)
+    go(lambda x, _: x, picture_of(300, 300), NetGeometry(4, 8, 100), tile=64, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1
     assert len(seen) > 3
@@ -144,7 +148,7 @@ def test_out_of_memory_halves_the_tile_and_goes_on() -> None:
         return batch
 
     picture = picture_of(400, 400)
-    out = go(short_of_memory, picture, Needs(4, 8, 100), tile=400)
+    out = go(short_of_memory, picture, NetGeometry(4, 8, 100), tile=400)
     np.testing.assert_allclose(out, picture, atol=1e-6)
     assert sizes[:3] == [400, 160, 96]  # at most 200, then 100; as large as their number needs
 
@@ -154,7 +158,7 @@ def test_no_memory_at_all_is_said() -> None:
         raise MemoryError
 
     with pytest.raises(OutOfMemoryError, match="smallest tile"):
-        go(never, picture_of(200, 200), Needs(4, 8, 100))
+        go(never, picture_of(200, 200), NetGeometry(4, 8, 100))
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
@@ -162,12 +166,12 @@ def test_other_errors_are_not_taken_for_memory() -> None:
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        go(broken, picture_of(20, 20), Needs(4, 8, 100))
+        go(broken, picture_of(20, 20), NetGeometry(4, 8, 100))
 
 
 def test_a_memory_cap_that_cannot_hold_is_said() -> None:
     with pytest.raises(OutOfMemoryError, match="--max-memory"):
-        go(lambda x, _: x, picture_of(600, 600), Needs(80, 8, 400), max_memory=2**20)
+        go(lambda x, _: x, picture_of(600, 600), NetGeometry(80, 8, 400), max_memory=2**20)
 
 
 def test_smaller_tiles_are_not_batched_into_as_large_a_call() -> None:
@@ -180,13 +184,13 @@ def test_smaller_tiles_are_not_batched_into_as_large_a_call() -> None:
         return batch
 
     picture = picture_of(400, 1600)
-    out = go(short_of_memory, picture, Needs(4, 8, 100), tile=400)
+    out = go(short_of_memory, picture, NetGeometry(4, 8, 100), tile=400)
     np.testing.assert_allclose(out, picture, atol=1e-6)
     assert max(calls[1:]) <= 200 * 200
 
 
 def test_a_call_is_no_larger_than_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    picture, needs = picture_of(300, 1600), Needs(4, 8, 1000)
+    picture, needs = picture_of(300, 1600), NetGeometry(4, 8, 1000)
     free = 100 * 2**20
     monkeypatch.setattr("mdn.engine.memory.available", lambda device: free)
 
@@ -204,5 +208,5 @@ def test_the_smallest_tile_is_tried_before_giving_up() -> None:
         return batch
 
     picture = picture_of(150, 150)
-    out = go(short_of_memory, picture, Needs(4, 8, 100))
+    out = go(short_of_memory, picture, NetGeometry(4, 8, 100))
     np.testing.assert_allclose(out, picture, atol=1e-6)

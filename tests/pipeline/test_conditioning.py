@@ -12,12 +12,22 @@ from torch import Tensor, nn
 
 from mdn import noise
 from mdn.commands import denoise
+from mdn.commands.request import Request
 from mdn.encoding import Display
 from mdn.errors import UsageError
+from mdn.nets.abilities import Abilities
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.pipeline.conditioning import Told, infer, look, tell
+from mdn.pipeline.apply_net import apply_net
+from mdn.pipeline.classical import condition
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.options import Options
+from mdn.pipeline.sample import sample_for_estimation
+from mdn.registry import store
+from mdn.registry.model import Model
 from mdn.registry.write import write_card
 from mdn.training.checkpoint import save_weights
+from tests.pipeline.tools import denoised, load
 
 
 def flat_picture() -> Tensor:
@@ -40,16 +50,22 @@ class Recorder(nn.Module):
         return x
 
 
+def infer(net: nn.Module, told: NoiseConditioning, x: Tensor) -> Tensor:
+    """What comes of tiles (B, C, H, W) with a net that takes the noise's strength."""
+    model = Model(store.find("photo"), net, Abilities(takes_sigma=True, takes_masks=True), 0, 1)
+    return apply_net(x, [(0, 0)] * len(x), told, model, Options())
+
+
 @pytest.mark.parametrize("sigma", [5, 15, 50])
 def test_white_noise_is_told_by_its_level(sigma: float) -> None:
-    told = tell(noisy("gaussian", sigma))
-    assert told.level * 255 == pytest.approx(sigma, rel=0.12)
-    assert (told.stabiliser, told.usual, told.share) == (None, None, 1)
+    told = condition(noisy("gaussian", sigma))
+    assert told.sigma * 255 == pytest.approx(sigma, rel=0.12)
+    assert (told.stabiliser, told.impulse_spread, told.blend_weight) == (None, None, 1)
 
 
 def test_shot_noise_gets_a_stabiliser_whose_inverse_undoes_it() -> None:
     y = noisy("poisson", 3.0)
-    told = tell(y)
+    told = condition(y)
     assert told.stabiliser is not None
     output = infer(Recorder(), told, y[None])
     # Not the input: the unbiased inverse is for means, and differs from the algebraic one.
@@ -59,7 +75,7 @@ def test_shot_noise_gets_a_stabiliser_whose_inverse_undoes_it() -> None:
 def test_impulses_are_doubted_and_nothing_else_much() -> None:
     y = noisy("salt-pepper", 0.05)
     net = Recorder()
-    told = tell(y)
+    told = condition(y)
     infer(net, told, y[None])
     struck = (y != (flat_picture() * 255).round() / 255)[None]
     doubted = net.keep == 0
@@ -69,53 +85,54 @@ def test_impulses_are_doubted_and_nothing_else_much() -> None:
 
 def test_a_clean_picture_is_left_alone() -> None:
     y = (flat_picture() * 255).round() / 255
-    told = tell(y)
-    assert told.share < 0.2
+    told = condition(y)
+    assert told.blend_weight < 0.2
     assert torch.allclose(infer(Recorder(), told, y[None]), y[None], atol=1e-3)
 
 
 def test_a_net_that_knows_noise_by_brightness_is_shown_the_picture_as_it_is() -> None:
     y = noisy("poisson", 3.0)
-    told, plain = tell(y), tell(y, stabilise=False)
+    told, plain = condition(y), condition(y, stabilise=False)
     assert told.stabiliser is not None
     assert plain.stabiliser is None
-    assert plain.level == plain.seen.level / 255
+    assert plain.sigma == plain.level
 
 
 def test_it_is_told_how_strong_the_noise_is_at_each_pixel() -> None:
     y = noisy("speckle", 0.04)
     net = Recorder()
-    infer(net, tell(y, stabilise=False), y[None])
+    infer(net, condition(y, stabilise=False), y[None])
     assert net.level.shape == (1, 1, 192, 192)
     for columns in (slice(8, 56), slice(136, 184)):  # dark and bright
         strength = (y - flat_picture())[:, :, columns].std()
         assert float(net.level[..., columns].mean()) == pytest.approx(float(strength), rel=0.15)
     white = noisy("gaussian", 25)
-    infer(net, tell(white, stabilise=False), white[None])
+    infer(net, condition(white, stabilise=False), white[None])
     assert net.level.numel() == 1
 
 
 def test_what_is_told_of_each_pixel_follows_the_level() -> None:
     y = noisy("poisson", 2.0)
-    told, net, half = tell(y, stabilise=False), Recorder(), Recorder()
+    told, net, half = condition(y, stabilise=False), Recorder(), Recorder()
     infer(net, told, y[None])
-    infer(half, replace(told, level=told.level / 2), y[None])
+    infer(half, replace(told, sigma=told.sigma / 2), y[None])
     assert torch.allclose(half.level, net.level / 2)
 
 
 def test_the_user_may_say_the_level() -> None:
-    assert tell(noisy("gaussian", 15), sigma=30.0) == Told(30 / 255)
+    known = judge_sample(noisy("gaussian", 15), load("generalist-s15"), 30 / 255)
+    assert known == NoiseConditioning(30 / 255)
 
 
 def test_a_tiny_picture_is_told_something_finite() -> None:
-    told = tell(torch.rand(3, 1, 2, generator=torch.Generator().manual_seed(0)))
-    assert np.isfinite(told.level)
+    told = condition(torch.rand(3, 1, 2, generator=torch.Generator().manual_seed(0)))
+    assert np.isfinite(told.sigma)
 
 
 def test_a_large_picture_is_seen_through_windows_of_all_of_it() -> None:
     page = np.zeros((3000, 2000, 1), np.uint8)
     page[2900:, 1900:] = 255
-    sample = look(page, Display(page.dtype).encode)
+    sample = sample_for_estimation(page, Display(page.dtype).encode)
     assert sample.shape == (1, 1024, 1024)
     assert float(sample.max()) == 1
 
@@ -140,16 +157,12 @@ def page_of(kind: str, level: float) -> np.ndarray:
 )
 def test_tiles_equal_the_whole(told_model: Path, kind: str, level: float) -> None:
     page = page_of(kind, level)
-    whole, tiled = (
-        denoise.Denoiser(
-            denoise.Settings((), str(told_model), device="cpu", precision="fp32", tile=tile)
-        ).page(page, lambda share: None)
-        for tile in (512, 64)
-    )
+    whole, tiled = (denoised(page, told_model, tile=tile) for tile in (512, 64))
     # An impulse on a tile's border is not looked for; the blend gives borders no weight.
     assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 1
 
 
 def test_a_level_for_a_blind_model_is_refused() -> None:
+    request = Request("unittest", options=Options(sigma=10 / 255))
     with pytest.raises(UsageError, match="finds the level of the noise by itself"):
-        denoise.run(denoise.Settings((), "unittest", sigma=10.0), report=None)  # type: ignore[arg-type]
+        denoise.run((), request, report=None)  # type: ignore[arg-type]

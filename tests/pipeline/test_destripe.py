@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from mdn import noise
-from mdn.commands import denoise
 from mdn.encoding import Display
 from mdn.pipeline import destripe
-from mdn.pipeline.conditioning import look
+from mdn.pipeline.sample import sample_for_estimation
+from tests.pipeline import tools
 from tests.pipeline.drawn import DRAWN
 from tests.pipeline.test_multiscale import picture
 
@@ -25,13 +23,8 @@ def page_of(kind: str, level: float, height: int = 200, width: int = 264) -> np.
     return (noisy * 255).round().byte().permute(1, 2, 0).numpy()
 
 
-def denoiser(**options) -> denoise.Denoiser:
-    settings = denoise.Settings((), "generalist-s15", device="cpu", precision="fp32", **options)
-    return denoise.Denoiser(settings)
-
-
 def denoised(page: np.ndarray, **options) -> np.ndarray:
-    return denoiser(**options).page(page, lambda share: None)
+    return tools.denoised(page, "generalist-s15", **options)
 
 
 def error(page: np.ndarray) -> float:
@@ -75,7 +68,7 @@ def test_tiles_agree_with_the_whole_and_strength_mixes() -> None:
 def test_what_is_estimated_of_a_large_picture_is_free_of_it() -> None:
     page = page_of("banding-rows", 10.0, 1100, 1000)
     banding = destripe.find(page, ENCODE)
-    with_it, without = look(page, ENCODE), look(page, ENCODE, banding)
+    with_it, without = (sample_for_estimation(page, ENCODE, each) for each in (None, banding))
     assert with_it.shape == without.shape
     rough = [float((x[:, 1:] - x[:, :-1]).square().mean()) for x in (with_it, without)]
     assert rough[1] < 0.05 * rough[0]
@@ -91,9 +84,7 @@ def test_cut_off_samples_stay() -> None:
 
 
 def test_the_user_is_told() -> None:
-    page = denoiser()
-    page.page(page_of("banding-rows", 10.0), lambda share: None)
-    facts: dict[str, Any] = page.describe_noise()
-    rows = facts["noise"]["banding"]["rows"]
+    facts = tools.restored(page_of("banding-rows", 10.0), "generalist-s15").describe()
+    rows = facts["noise"]["banding"]["rows"]  # type: ignore[index]
     assert rows == pytest.approx(10, rel=0.25)
     assert facts["told"] == [f"row banding of sigma {rows:.2g} taken out"]

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.commands import denoise
 from mdn.pipeline import doubt
-from mdn.pipeline.conditioning import Told, see, share_for, tell
+from mdn.pipeline.classical import condition, estimate_noise
+from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.doubt import LIKELY, TAKEN, believed, doubtful, nothing, uneven, windows
 from tests.pipeline.test_multiscale import picture
+from tests.pipeline.tools import denoised, restored
 
 
 def textured(side: int = 192) -> torch.Tensor:
@@ -30,11 +31,12 @@ def textured(side: int = 192) -> torch.Tensor:
     return torch.from_numpy(gray) * colour
 
 
-def told(level: float, **more: object) -> Told:
+def told(level: float, **more: object) -> NoiseConditioning:
     seen = replace(
-        see(textured()), sigma=(level,) * 3, correlated=True, impulsive=False, coarse=2.0
+        estimate_noise(textured()), sigma=(level,) * 3, correlated=True, impulsive=False, coarse=2.0
     )
-    return Told(level / 255, scales=(level / 510, level / 1000), seen=replace(seen, **more))
+    scales = (level / 510, level / 1000)
+    return NoiseConditioning(level / 255, scales=scales, estimate=replace(seen, **more))
 
 
 def test_a_level_that_the_net_finds_stays() -> None:
@@ -46,13 +48,13 @@ def test_what_it_does_not_find_is_lowered_until_it_does() -> None:
     found = believed(told(20.0), lambda each: min(each.level * 0.9, 5 / 255))
     assert 5 <= 255 * found.level <= 5 / 0.58
     assert found.scales[0] == pytest.approx(found.level / 2)
-    assert found.share == 1
+    assert found.blend_weight == 1
 
 
 def test_texture_of_which_it_takes_a_part_at_any_level_is_none() -> None:
     found = believed(told(12.0), lambda each: each.level * 0.45)
-    assert found.share == 0
-    assert found.share == share_for(found.level)
+    assert found.blend_weight == 0
+    assert found.blend_weight == blend_weight(found.level)
 
 
 def test_noise_of_all_colours_and_no_scale_but_its_own_is_rather_believed() -> None:
@@ -75,11 +77,8 @@ def test_smooth_noise_of_a_gray_picture_is_taken_out(kind: str) -> None:
     clean = picture(256).mean(0, keepdim=True)
     noisy = noise.add(clean, kind, 30.0, torch.Generator().manual_seed(0))
     page = (noisy.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    denoiser = denoise.Denoiser(denoise.Settings((), "photo", device="cpu", precision="fp32"))
     truth = (255 * clean).permute(1, 2, 0).numpy()
-    before, after = (
-        np.square(each - truth).mean() for each in (page, denoiser.page(page, lambda share: None))
-    )
+    before, after = (np.square(each - truth).mean() for each in (page, denoised(page, "photo")))
     assert after < before / 2
 
 
@@ -97,8 +96,8 @@ def test_noise_is_even_and_texture_is_not() -> None:
     known = told(10.0)
     assert not uneven(known, *parts_with(8.0, 9.5))  # all of it where the picture is flat
     assert uneven(known, *parts_with(8.0, 2.0))
-    assert known.seen is not None
-    gray = replace(known, seen=replace(known.seen, colour=0.0))
+    assert known.estimate is not None
+    gray = replace(known, estimate=replace(known.estimate, colour=0.0))
     assert not uneven(gray, *parts_with(8.0, 5.5))  # there, colour tells nothing
     white = replace(known, scales=())
     assert not uneven(white, *parts_with(8.0, 2.0))  # nobody took it for smooth noise
@@ -109,21 +108,20 @@ def test_small_pictures_pass(shape: tuple[int, int, int]) -> None:
     noisy = np.random.default_rng(0).normal(128, 50, shape)
     noisy = (noisy + np.roll(noisy, 1, 0) + np.roll(noisy, 1, 1)) / 3  # shared by neighbours
     page = noisy.round().clip(0, 255).astype(np.uint8)
-    denoiser = denoise.Denoiser(denoise.Settings((), "photo-fast", device="cpu", precision="fp32"))
-    assert denoiser.page(page, lambda share: None).shape == shape
+    assert denoised(page, "photo-fast").shape == shape
 
 
 def test_noise_that_is_none_is_not_told_of() -> None:
     calm = nothing(told(10.0))
-    assert calm.share == 0
-    assert calm.describe()["sigma"] == 0
+    assert calm.blend_weight == 0
+    assert calm.level == 0
 
 
 def test_flat_pictures_with_white_noise_leave_no_doubt() -> None:
     for kind, level in (("gaussian", 15.0), ("salt-pepper", 0.05)):
         x = noise.add(picture(192), kind, level, torch.Generator().manual_seed(0))
-        assert not doubtful(tell((x.clamp(0, 1) * 255).round() / 255)), kind
-    assert not doubtful(Told(0.1))  # the user's own level
+        assert not doubtful(condition((x.clamp(0, 1) * 255).round() / 255)), kind
+    assert not doubtful(NoiseConditioning(0.1))  # the user's own level
 
 
 def test_windows_cover_a_small_picture_and_spread_over_a_large_one() -> None:
@@ -144,12 +142,11 @@ def test_a_clean_picture_of_nothing_but_texture_loses_less(
     for rounds, uneven_ in ((0, False), (doubt.ROUNDS, False), (doubt.ROUNDS, True)):
         monkeypatch.setattr(doubt, "ROUNDS", rounds)
         monkeypatch.setattr(doubt, "uneven", uneven if uneven_ else lambda *_: False)
-        settings = denoise.Settings((), "generalist-s15", device="cpu", precision="fp32")
-        denoiser = denoise.Denoiser(settings)
-        change = denoiser.page(page, lambda share: None).astype(float) - page
+        found = restored(page, "generalist-s15")
+        change = found.pixels.astype(float) - page
         losses.append(float((change**2).mean()))
-        assert denoiser.heard is not None
-        levels.append(denoiser.heard.level)
+        assert found.noise is not None
+        levels.append(found.noise.sigma)
     assert levels[1] < 0.8 * levels[0]
     assert losses[1] < 0.8 * losses[0]
     assert losses[2] == 0

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.commands import denoise
 from mdn.noise.estimate import estimate
-from mdn.pipeline.model_warnings import remarks
-from mdn.pipeline.restore_grain import grain
+from mdn.pipeline.model_warnings import warnings_for
+from mdn.pipeline.restore_grain import fine_grain
 from mdn.registry import store
+from tests.pipeline.tools import denoised
 
 
 def seen(kind: str, level: float):
@@ -26,42 +26,37 @@ CARD = replace(store.find("photo"), noise_seen=("gaussian 0-60", "poisson 0.3-4"
 
 
 def test_noise_that_was_seen_is_passed_over() -> None:
-    assert remarks(CARD, seen("gaussian", 25)) == []
+    assert warnings_for(CARD, seen("gaussian", 25)) == []
 
 
 def test_stronger_noise_is_remarked_on() -> None:
-    (line,) = remarks(CARD, seen("gaussian", 90))
+    (line,) = warnings_for(CARD, seen("gaussian", 90))
     assert "stronger than photo was trained on (60)" in line
 
 
 def test_correlated_noise_is_remarked_on_unless_it_was_seen() -> None:
     spatial = seen("spatial", 50)
-    (line,) = remarks(CARD, spatial)
+    (line,) = warnings_for(CARD, spatial)
     assert "neighbouring pixels" in line
-    assert remarks(replace(CARD, noise_seen=("spatial 10-60",)), spatial) == []
+    assert warnings_for(replace(CARD, noise_seen=("spatial 10-60",)), spatial) == []
 
 
-def test_a_model_that_tells_nothing_gets_no_remarks() -> None:
-    assert remarks(replace(CARD, noise_seen=()), seen("gaussian", 90)) == []
+def test_a_model_that_tells_nothing_gets_no_warnings_for() -> None:
+    assert warnings_for(replace(CARD, noise_seen=()), seen("gaussian", 90)) == []
 
 
 def test_grain_is_fine_and_has_no_colour() -> None:
     generator = torch.Generator().manual_seed(0)
     taken = torch.randn(1, 3, 64, 64, generator=generator)
     clean = torch.zeros(1, 3, 64, 64)
-    back = grain(taken, clean)
+    back = fine_grain(taken, clean)
     assert back.shape == (1, 1, 64, 64)
     assert float(back.std()) == pytest.approx(3**-0.5, rel=0.1)
-    assert float(grain(clean + 0.3, clean).abs().max()) < 1e-6
+    assert float(fine_grain(clean + 0.3, clean).abs().max()) < 1e-6
 
 
 def test_detail_gives_back_some_of_what_was_taken() -> None:
     generator = np.random.default_rng(0)
     page = (128 + 20 * generator.standard_normal((96, 96, 3))).clip(0, 255).astype(np.uint8)
-    smooth, grainy = (
-        denoise.Denoiser(denoise.Settings((), "photo", detail=detail, precision="fp32")).page(
-            page, lambda share: None
-        )
-        for detail in (0.0, 0.5)
-    )
+    smooth, grainy = (denoised(page, "photo", detail=detail) for detail in (0.0, 0.5))
     assert grainy.std() > smooth.std() + 2

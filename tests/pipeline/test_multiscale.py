@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from mdn import noise
-from mdn.commands import denoise
 from mdn.noise.estimate import estimate
-from mdn.pipeline.conditioning import tell
-from mdn.pipeline.multiscale import Correction, doubled, half_of, halved, levels_by_scale
+from mdn.pipeline.classical import condition, sigma_by_scale
+from mdn.pipeline.multiscale import CoarseResidual, downsample2, downsampled, upsample2
+from tests.pipeline import tools
 
 
 def as_it_is(values: np.ndarray) -> np.ndarray:
@@ -22,25 +22,27 @@ def as_it_is(values: np.ndarray) -> np.ndarray:
 def test_half_of_a_page_is_the_means_of_two_by_two(size: tuple[int, int]) -> None:
     page = np.random.default_rng(0).random((*size, 3), np.float32)
     even = np.pad(page, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")
-    wanted = halved(torch.from_numpy(even.transpose(2, 0, 1))[None])[0]
-    assert np.allclose(half_of(page, as_it_is), wanted.permute(1, 2, 0).numpy(), atol=1e-6)
+    wanted = downsample2(torch.from_numpy(even.transpose(2, 0, 1))[None])[0]
+    assert np.allclose(downsampled(page, as_it_is), wanted.permute(1, 2, 0).numpy(), atol=1e-6)
 
 
 def test_a_correction_is_the_same_for_tiles_and_the_whole() -> None:
     change = np.random.default_rng(0).random((40, 50, 3), np.float32)
-    correction = Correction(change)
-    whole = correction(torch.zeros(1, 3, 80, 100), [(0, 0)])
-    tiles = correction(torch.zeros(2, 3, 32, 48), [(16, 8), (40, 52)])
+    correction = CoarseResidual(change)
+    whole = correction.added_to(torch.zeros(1, 3, 80, 100), [(0, 0)])
+    tiles = correction.added_to(torch.zeros(2, 3, 32, 48), [(16, 8), (40, 52)])
     assert torch.allclose(tiles[0], whole[0, :, 16:48, 8:56], atol=1e-6)
     assert torch.allclose(tiles[1], whole[0, :, 40:72, 52:100], atol=1e-6)
     # A page is doubled as the measure of its noise assumes.
-    plain = doubled(torch.from_numpy(change.transpose(2, 0, 1))[None])
+    plain = upsample2(torch.from_numpy(change.transpose(2, 0, 1))[None])
     assert torch.allclose(whole[..., 2:-2, 2:-2], plain[..., 2:-2, 2:-2], atol=1e-6)
 
 
 def test_beyond_the_picture_a_correction_goes_on() -> None:
-    correction = Correction(np.full((4, 4, 1), 0.25, np.float32))
-    assert torch.allclose(correction(torch.zeros(1, 1, 32, 32), [(0, 0)]), torch.tensor(0.25))
+    correction = CoarseResidual(np.full((4, 4, 1), 0.25, np.float32))
+    assert torch.allclose(
+        correction.added_to(torch.zeros(1, 1, 32, 32), [(0, 0)]), torch.tensor(0.25)
+    )
 
 
 def test_the_levels_are_those_of_the_noise_left_to_each_scale() -> None:
@@ -49,11 +51,11 @@ def test_the_levels_are_those_of_the_noise_left_to_each_scale() -> None:
     smooth = estimate(noisy).low_frequency_sigma / 255
     left, true = (noisy - ramp)[None], []
     for _ in range(2):
-        coarse = halved(left)
-        true.append(float((left - doubled(coarse)).std()))
+        coarse = downsample2(left)
+        true.append(float((left - upsample2(coarse)).std()))
         left = coarse
     true.append(float(left.std()))
-    assert levels_by_scale(noisy, smooth) == pytest.approx(true, rel=0.15)
+    assert sigma_by_scale(noisy, smooth) == pytest.approx(true, rel=0.15)
 
 
 def test_only_noise_that_neighbours_share_is_seen_by_scales() -> None:
@@ -64,7 +66,7 @@ def test_only_noise_that_neighbours_share_is_seen_by_scales() -> None:
         ("salt-pepper", 0.1, 0),
     ):
         noisy = noise.add(ramp, kind, level, torch.Generator().manual_seed(0)).clamp(0, 1)
-        assert len(tell(noisy).scales) == wanted, kind
+        assert len(condition(noisy).scales) == wanted, kind
 
 
 def page_of(clean: torch.Tensor, level: float) -> np.ndarray:
@@ -73,8 +75,7 @@ def page_of(clean: torch.Tensor, level: float) -> np.ndarray:
 
 
 def denoised(page: np.ndarray, **options) -> np.ndarray:
-    settings = denoise.Settings((), "generalist-s15", device="cpu", precision="fp32", **options)
-    return denoise.Denoiser(settings).page(page, lambda share: None)
+    return tools.denoised(page, "generalist-s15", **options)
 
 
 def picture(side: int) -> torch.Tensor:

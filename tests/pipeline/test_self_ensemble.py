@@ -15,14 +15,17 @@ import torch
 from mdn import io
 from mdn.batch.running import Job
 from mdn.bench.methods import line_up
-from mdn.commands.denoise import Denoiser, Settings, run
+from mdn.commands.denoise import run
+from mdn.commands.request import Request
 from mdn.encoding.anscombe import Anscombe
 from mdn.encoding.counts import Counts
 from mdn.errors import UsageError
 from mdn.image import Image
 from mdn.nets.swinir import SwinIR, SwinIRConfig
-from mdn.pipeline.self_ensemble import turned
+from mdn.pipeline.options import Options
+from mdn.pipeline.self_ensemble import flip_rotate, flip_rotate_back
 from mdn.registry.write import pack, write_card
+from tests.pipeline import tools
 
 Model = Callable[[float], str]
 
@@ -63,19 +66,15 @@ class Recorder:
         self.notes.append(line)
 
 
-def denoiser(model: str, spread: bool = True, **more: Any) -> Denoiser:
-    jobs = [Job(None, None, "x", aside=Path("s.tif") if spread else None)]
-    return Denoiser(Settings(jobs, model=model, device="cpu", precision="fp32", **more))
-
-
 def denoised(model: str, page: np.ndarray, **more: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The page, and the deviation of its passes (H, W, C)."""
+    """The page, and the deviation of its passes (H, W, C), both as they are stored."""
     found = np.zeros(page.shape, np.float32)
+    white = 1 if page.dtype.kind == "f" else np.iinfo(page.dtype).max
 
-    def take(start: int, rows: np.ndarray) -> None:
-        found[start : start + len(rows)] = rows
+    def take(start: int, values: np.ndarray, deviation: np.ndarray) -> None:
+        found[start : start + len(deviation)] = deviation * white
 
-    return denoiser(model, **more).page(page, lambda share: None, take), found
+    return tools.restored(page, model, take, **more).pixels, found
 
 
 def picture(height: int = 40, width: int = 28, channels: int = 3) -> np.ndarray:
@@ -84,13 +83,10 @@ def picture(height: int = 40, width: int = 28, channels: int = 3) -> np.ndarray:
 
 
 def masked_passes(model: str, page: np.ndarray, passes: int, **more: Any) -> np.ndarray:
-    one = denoiser(model, spread=False, **more)
+    net, seed = tools.load(model).net, more.get("seed", 0)
     batch = torch.from_numpy(page).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        outs = [
-            one.net(batch, seed=one.settings.seed, pass_index=i, origin=(0, 0))
-            for i in range(passes)
-        ]
+        outs = [net(batch, seed=seed, pass_index=i, origin=(0, 0)) for i in range(passes)]
     return torch.cat(outs).permute(0, 2, 3, 1).numpy()
 
 
@@ -123,20 +119,11 @@ def test_gray_has_the_deviation_of_its_gray(model: Model) -> None:
 
 def test_eight_ways_are_eight_and_come_back_upright() -> None:
     x = torch.rand(2, 3, 4, 6)
-    seen = []
-
-    def look(batch: torch.Tensor) -> torch.Tensor:
-        seen.append(batch)
-        return batch * 2
-
     for way in range(8):
-        assert torch.equal(turned(look, way)(x), x * 2)
+        assert torch.equal(flip_rotate_back(flip_rotate(x, way), way), x)
     square = torch.arange(9.0).view(1, 1, 3, 3)
-    seen.clear()
-    for way in range(8):
-        turned(look, way)(square)
-    for a, b in itertools.combinations(seen, 2):
-        assert not torch.equal(a, b)
+    for a, b in itertools.combinations(range(8), 2):
+        assert not torch.equal(flip_rotate(square, a), flip_rotate(square, b))
 
 
 @pytest.mark.parametrize("unmasked", ["unittest", "swinir"])
@@ -150,15 +137,15 @@ def test_without_masks_the_picture_is_turned(unmasked: str, model: Model) -> Non
     assert deviation.max() > 1e-4
 
 
-def work(tmp_path: Path, aside: str, model: str = "unittest", **more: Any) -> Any:
+def work(tmp_path: Path, std_target: str, model: str = "unittest", **more: Any) -> Any:
     """One 16-bit picture, denoised with a map; the report and the outcome."""
     source = tmp_path / "in.png"
     pixels = (picture(24, 20) * 65535).astype(np.uint16)[None]
     io.write_image(Image(pixels), source)
-    job = Job(source, tmp_path / "out.png", "in.png", aside=tmp_path / aside)
+    job = Job(source, tmp_path / "out.png", "in.png", std_target=tmp_path / std_target)
     report = Recorder()
-    options = {"device": "cpu", "precision": "fp32", "passes": 4} | more
-    return report, run(Settings([job], model=model, **options), report).outcomes[0]
+    request = Request(model, device="cpu", passes=4, options=Options(precision="fp32"), **more)
+    return report, run([job], request, report).outcomes[0]
 
 
 def test_numbers_are_in_the_unit_of_the_picture(tmp_path: Path) -> None:
@@ -206,12 +193,11 @@ def test_stacks_have_a_page_for_each_plane(axes: str, tmp_path: Path) -> None:
     for encoding in ("counts", "display"):
         job = Job(
             tmp_path / "in.tif", tmp_path / f"{encoding}.tif", "in.tif",
-            aside=tmp_path / f"{encoding}_std.tif",
+            std_target=tmp_path / f"{encoding}_std.tif",
         )  # fmt: skip
-        settings = Settings(
-            [job], model="unittest", device="cpu", precision="fp32", passes=4, encoding=encoding
-        )
-        outcome = run(settings, Recorder()).outcomes[0]
+        options = Options(precision="fp32")
+        request = Request("unittest", device="cpu", passes=4, options=options, encoding=encoding)
+        outcome = run([job], request, Recorder()).outcomes[0]
         assert outcome.status == "ok", outcome.error
         values = tifffile.imread(tmp_path / f"{encoding}_std.tif")
         assert (values.shape, values.dtype) == ((3, 48, 40), np.float32)

@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mdn.cli.models_add import ARCHITECTURES
-from mdn.commands.denoise import Denoiser, Settings
 from mdn.errors import FileError, MdnError, ModelError, UsageError
 from mdn.nets.masking import MaskField, MaskKey
 from mdn.nets.unet import UNet, UNetConfig
@@ -25,6 +24,7 @@ from mdn.registry.cards import Card
 from mdn.registry.load import load
 from tests.nets import swin_reference as reference
 from tests.nets.test_official import dip_state, tiny
+from tests.pipeline.tools import denoised
 
 CPU = torch.device("cpu")
 Save = Callable[..., Path]
@@ -63,8 +63,7 @@ def test_the_published_net_denoises_as_the_slow_reference(saved: Save) -> None:
     card = add(saved({"params_ema": state, "params": {}}), "official", "swinir-masked")
     assert (card.parameters, card.origin, card.multiple) == (824_118, "user", 8)
     page = np.random.default_rng(0).random((16, 24, 3), np.float32)
-    settings = Settings((), model="official", device="cpu", precision="fp32", seed=5)
-    result = Denoiser(settings).page(page, lambda share: None)
+    result = denoised(page, "official", seed=5)
     field = MaskField(MaskKey(seed=5), 1, 16, 24)
     x = torch.from_numpy(page).permute(2, 0, 1)[None]
     expected = reference.denoise(

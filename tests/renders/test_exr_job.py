@@ -10,11 +10,12 @@ import pytest
 from mdn import io
 from mdn.batch.planning import plan
 from mdn.batch.running import BatchResult
-from mdn.commands.denoise import Settings, run
+from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
-from mdn.renders import Wishes
+from mdn.renders import RenderOptions
 from tests.batch.test_running import Recorder
+from tests.commands.tools import request
 from tests.io.exr import samples
 from tests.renders import scenes
 
@@ -24,10 +25,9 @@ def denoise(source: Path, target: Path, **options: object) -> BatchResult:
         key: options.pop(key) for key in ("strength", "model") if key in options
     }
     jobs = plan([str(source)], str(target), renders=True, overwrite=True).jobs
-    wishes = Wishes(**options)  # type: ignore[arg-type]
-    defaults = {"model": "unittest", "device": "cpu", "precision": "fp32"}
-    everything = defaults | settings
-    return run(Settings(jobs, renders=wishes, **everything), Recorder())  # type: ignore[arg-type]
+    asked = RenderOptions(**options)  # type: ignore[arg-type]
+    everything = {"model": "unittest"} | settings
+    return run(jobs, request(renders=asked, **everything), Recorder())  # type: ignore[arg-type]
 
 
 def beauty(path: Path) -> np.ndarray:
@@ -213,7 +213,7 @@ def test_a_render_as_a_picture(scene: Path, tmp_path: Path) -> None:
 
 def test_tiles_do_not_show(scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     denoise(scene, tmp_path / "whole.exr")
-    monkeypatch.setattr("mdn.renders.refine.BAND", 8)
+    monkeypatch.setattr("mdn.pipeline.refine.BAND", 8)
     denoise(scene, tmp_path / "bands.exr")
     np.testing.assert_allclose(
         beauty(tmp_path / "whole.exr"), beauty(tmp_path / "bands.exr"), rtol=2e-3, atol=1e-6
@@ -227,7 +227,7 @@ def test_a_picture_does_not_become_a_render(tmp_path: Path) -> None:
     assert "EXR is for renders" in result.outcomes[0].error
 
 
-def test_wishes_are_checked_before_any_work(scene: Path, tmp_path: Path) -> None:
+def test_options_are_checked_before_any_work(scene: Path, tmp_path: Path) -> None:
     for wrong in ({"clamp_fireflies": 0.5}, {"tonemap": "none"}, {"motion": True}):
         with pytest.raises(UsageError):
             denoise(scene, tmp_path / "a.exr", **wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,20 @@ import torch
 
 from mdn.batch.planning import plan
 from mdn.batch.running import BatchResult
-from mdn.commands.denoise import Denoiser, run
-from mdn.commands.settings import Settings
+from mdn.commands.denoise import run
 from mdn.encoding import Hdr
 from mdn.io import exr
 from mdn.nets.unet import UNet, UNetConfig
+from mdn.pipeline import linear
+from mdn.pipeline.guides import Guides
+from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.registry.write import pack, write_card
-from mdn.renders import Wishes, frame
-from mdn.renders.guides import Guides
+from mdn.renders import RenderOptions, frame
 from mdn.renders.options import Source
 from tests.batch.test_running import Recorder
+from tests.commands.tools import request
+from tests.pipeline.tools import load
 from tests.renders import scenes
 
 
@@ -47,10 +51,9 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def denoise(source: Path, target: Path, **settings: object) -> tuple[np.ndarray, BatchResult]:
     known = ("albedo", "normal", "tonemap", "keep_sums")
-    wishes = Wishes(**{key: settings.pop(key) for key in known if key in settings})  # type: ignore[arg-type]
+    asked = RenderOptions(**{key: settings.pop(key) for key in known if key in settings})  # type: ignore[arg-type]
     jobs = plan([str(source)], str(target), renders=True, overwrite=True).jobs
-    everything = {"device": "cpu", "precision": "fp32"} | settings
-    result = run(Settings(jobs, renders=wishes, **everything), Recorder())  # type: ignore[arg-type]
+    result = run(jobs, request(renders=asked, **settings), Recorder())
     part = exr.read(target).parts[0]
     return np.stack([part[key] for key in "RGB"], -1).astype(np.float64), result
 
@@ -82,12 +85,12 @@ def test_guides_reach_the_net(scene: Path, tmp_path: Path) -> None:
 
 def test_tiles_have_the_guides_of_their_place() -> None:
     planes = np.arange(5 * 7 * 2, dtype=np.float32).reshape(5, 7, 2)
-    both = Guides(planes).beside(torch.zeros(2, 3, 4, 4), [(0, 0), (2, 4)])
-    assert both.shape == (2, 5, 4, 4)
+    beside = Guides(planes).beside(torch.zeros(2, 3, 4, 4), [(0, 0), (2, 4)])
+    assert beside.shape == (2, 2, 4, 4)
     inside = torch.from_numpy(planes.transpose(2, 0, 1))
-    assert torch.equal(both[0, 3:], inside[:, :4, :4])
-    assert torch.equal(both[1, 3:, :3, :3], inside[:, 2:, 4:])
-    assert torch.equal(both[1, 3:, 3, :3], inside[:, 3, 4:])  # reflected, as the engine does
+    assert torch.equal(beside[0], inside[:, :4, :4])
+    assert torch.equal(beside[1, :, :3, :3], inside[:, 2:, 4:])
+    assert torch.equal(beside[1, :, 3, :3], inside[:, 3, 4:])  # reflected, as the engine does
 
 
 def test_tiled_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,18 +104,20 @@ def test_tiled_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 class Multiplied(torch.nn.Module):
     """Each pixel times its albedo: the same from whichever side it is looked at."""
 
-    seeded, config = False, UNetConfig(guides=6)
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = torch.nn.Parameter(torch.ones(1))
 
     def forward(self, x: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
-        return x * guide[:, :3]
+        return self.one * x * guide[:, :3]
 
 
 def test_passes_turn_the_guides_too() -> None:
-    denoiser = Denoiser(Settings((), model="render", device="cpu", precision="fp32", passes=8))
-    denoiser.__dict__["net"] = Multiplied()
+    model = replace(load("render"), net=Multiplied())
     random = np.random.default_rng(0)
     light, guides = random.random((2, 24, 16, 6), np.float32)
-    found = denoiser.light(light[..., :3], Hdr(), guides, lambda share: None)
+    options = Options(precision="fp32", passes=8)
+    found = linear.denoise_light(light[..., :3], Hdr(), model, options, guides, {})
     expected = Hdr().decode(Hdr().encode(light[..., :3]) * guides[..., :3])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
@@ -130,7 +135,7 @@ def test_a_lone_channel_is_denoised(tmp_path: Path) -> None:
     source = scenes.samples.write(tmp_path / "in.exr", (head, channels))
     target = tmp_path / "out.exr"
     jobs = plan([str(source)], str(target), renders=True).jobs
-    result = run(Settings(jobs, device="cpu", precision="fp32"), Recorder())
+    result = run(jobs, request(), Recorder())
     assert not result.outcomes[0].error
     after = exr.read(target).parts[0]["Y"]
     assert after.shape == (40, 56)
@@ -139,14 +144,14 @@ def test_a_lone_channel_is_denoised(tmp_path: Path) -> None:
 
 def test_surfaces_are_albedo_then_normal(scene: Path) -> None:
     file = exr.read(scene)
-    planned = frame.plan(file, Wishes())
+    planned = frame.plan(file, RenderOptions())
     sources = planned.guides[planned.targets[0]]
-    planes = frame.surfaces(sources)
+    planes = frame.auxiliary_features(sources)
     assert planes is not None
     np.testing.assert_allclose(planes[..., :3], scenes.albedo(), atol=1e-3)
     np.testing.assert_array_equal(planes[..., 3:], np.broadcast_to([0, 0, 1], (*scenes.SHAPE, 3)))
     only_depth = [each for each in sources if each.role == "depth"]
     assert only_depth
-    assert frame.surfaces(only_depth) is None
+    assert frame.auxiliary_features(only_depth) is None
     lone = Source(file, only_depth[0].layer, "normal")
-    assert frame.surfaces([lone]) is None  # a normal of one channel is none
+    assert frame.auxiliary_features([lone]) is None  # a normal of one channel is none

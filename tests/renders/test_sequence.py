@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdn.commands.denoise import Settings, run
+from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
-from mdn.renders import Wishes
+from mdn.renders import RenderOptions
 from mdn.renders.planning import plan_shot
 from mdn.renders.sequence import numbered, numbers, on_disk
 from tests.batch.test_running import Recorder
+from tests.commands.tools import request
 from tests.io.exr import samples
 from tests.renders import scenes
 
@@ -24,10 +25,8 @@ STEP = 2.0  # pixels a frame
 def denoise(folder: Path, output: str, frames: str | None = None, **options: object):
     planned = plan_shot([str(folder / "in.####.exr")], str(folder / output), frames, renders=True)
     assert planned is not None
-    wishes = Wishes(shot=True, **options)  # type: ignore[arg-type]
-    jobs = planned.jobs
-    settings = Settings(jobs, model="photo", device="cpu", precision="fp32", renders=wishes)
-    return run(settings, Recorder())
+    asked = RenderOptions(shot=True, **options)  # type: ignore[arg-type]
+    return run(planned.jobs, request("photo", renders=asked), Recorder())
 
 
 def light(path: Path) -> np.ndarray:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.stacks.calibration import Measured, measure, mending, spaced
+from mdn.pipeline.counts import Calibration
+from mdn.pipeline.fix_hot_pixels import fix_hot_pixels
+from mdn.pipeline.pixel_shuffle import (
+    pixel_shuffle_downsampled,
+    pixel_shuffle_upsampled,
+    without_seams,
+)
+from mdn.stacks.calibration import calibrate
 
 
 def camera(
@@ -19,9 +26,9 @@ def camera(
     return gain * rng.poisson(photons) + pedestal + read * rng.standard_normal(shape)
 
 
-def look(pixels: np.ndarray) -> Measured:
+def look(pixels: np.ndarray) -> Calibration:
     plane = (pixels.shape, lambda top, bottom, left, right: pixels[top:bottom, left:right])
-    return measure([plane], pixels.dtype)
+    return calibrate([plane], pixels.dtype)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,7 @@ def test_hot_and_dead_pixels_are_mended_and_points_of_light_are_not() -> None:
         pixels[place] = 60000
     measured = look(pixels)
     values = torch.from_numpy(measured.coding.encode(pixels))[None, None]
-    clean = mending(lambda batch, origins: batch, [measured])(values, [(0, 0)])[0, 0]
+    clean = fix_hot_pixels(values, measured.sigma)[0, 0]
     decoded = measured.coding.decode(clean.numpy(), pixels)
     assert max(int(decoded[place]) for place in hot) < 3000
     assert decoded[2, 2] > 3000
@@ -67,26 +74,24 @@ def test_the_range_is_that_of_the_whole_stack() -> None:
         (p.shape, lambda top, bottom, left, right, p=p: p[top:bottom, left:right])
         for p in (dark, bright)
     ]
-    coding = measure(planes, dark.dtype).coding
+    coding = calibrate(planes, dark.dtype).coding
     assert (coding.low, coding.high) == (100, 900)
 
 
 def test_spaced_samples_come_back_in_their_places() -> None:
-    batch = torch.rand(2, 1, 12, 18)
-    seen: list[tuple[int, ...]] = []
-
-    def infer(small: torch.Tensor, origins: list[tuple[int, int]]) -> torch.Tensor:
-        seen.append((*small.shape, len(origins)))
-        return small
-
     ramp = torch.arange(18.0).expand(2, 1, 12, 18)
-    back = spaced(infer, 3)(ramp, [(0, 0), (0, 5)])
+    small, origins = pixel_shuffle_downsampled(ramp, [(0, 0), (0, 5)], 3)
+    assert (small.shape, len(origins)) == ((18, 1, 4, 6), 18)
+    back = without_seams(pixel_shuffle_upsampled(small, 3), 3)
     assert torch.allclose(back[..., 1:-1], ramp[..., 1:-1])
-    assert seen == [(18, 1, 4, 6, 18)]
-    # Each small picture is made of every third sample.
-    got = spaced(lambda small, _: small.mean((2, 3), keepdim=True).expand_as(small), 3)
-    even = got(batch, [(0, 0)] * 2)[:, :, 1:-1, 1:-1]
-    # The nine means differ from phase to phase; that pattern does not come through.
+
+
+def test_the_seams_between_spaced_pictures_do_not_come_through() -> None:
+    batch = torch.rand(2, 1, 12, 18)
+    small, _ = pixel_shuffle_downsampled(batch, [(0, 0)] * 2, 3)
+    # The nine means differ from phase to phase.
+    means = small.mean((2, 3), keepdim=True).expand_as(small).contiguous()
+    even = without_seams(pixel_shuffle_upsampled(means, 3), 3)[:, :, 1:-1, 1:-1]
     assert torch.allclose(even, batch.mean((2, 3), keepdim=True).expand_as(even), atol=1e-5)
 
 

@@ -15,9 +15,10 @@ import pytest
 import tifffile
 
 from mdn.batch.running import BatchResult, Job
-from mdn.commands.denoise import Settings, run
+from mdn.commands.denoise import run
 from mdn.errors import UsageError
-from mdn.stacks.planes import Choice, numbers
+from mdn.stacks.planes import PlaneSelection, numbers
+from tests.commands.tools import request
 from tests.io.tiff.test_stack import directories, pyramid
 
 
@@ -29,8 +30,8 @@ class Silent:
 
 
 def denoised(path: Path, target: Path, **options: Any) -> BatchResult:
-    settings = {"model": "unittest", "precision": "fp32", "tile": 1} | options
-    return run(Settings([Job(path, target, path.name)], **settings), Silent())
+    asked = request(**{"model": "unittest", "tile": 1} | options)
+    return run([Job(path, target, path.name)], asked, Silent())
 
 
 def cells(*shape: int, gain: float = 3.0, pedestal: float = 100.0, seed: int = 0) -> np.ndarray:
@@ -52,7 +53,7 @@ def stack(path: Path, **options: Any) -> np.ndarray:
 def test_planes_that_are_not_chosen_are_copied_bit_for_bit(tmp_path: Path) -> None:
     path, target = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
     before = stack(path, compression="zlib")
-    result = denoised(path, target, choice=Choice(channels="1", z="0,2", t="1"))
+    result = denoised(path, target, planes=PlaneSelection(channels="1", z="0,2", t="1"))
     details = result.outcomes[0].details
     assert result.exit_code == 0, result.outcomes[0].error
     assert (details["axes"], details["planes"], details["encoding"]) == ("TZCYX", 2, "counts")
@@ -140,14 +141,16 @@ def test_measured_or_shown_follows_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        (Choice(z="7"), "--z 7: it has 3, counted from 0"),
-        (Choice(axes="QZCYX", t="0"), "no axis T among its QZCYX"),
+        (PlaneSelection(z="7"), "--z 7: it has 3, counted from 0"),
+        (PlaneSelection(axes="QZCYX", t="0"), "no axis T among its QZCYX"),
     ],
 )
-def test_a_plane_that_is_not_there_is_said(tmp_path: Path, choice: Choice, said: str) -> None:
+def test_a_plane_that_is_not_there_is_said(
+    tmp_path: Path, choice: PlaneSelection, said: str
+) -> None:
     path, target = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
     stack(path)
-    outcome = denoised(path, target, choice=choice).outcomes[0]
+    outcome = denoised(path, target, planes=choice).outcomes[0]
     assert outcome.status == "failed"
     assert said in outcome.error
     assert not target.exists()
@@ -155,7 +158,7 @@ def test_a_plane_that_is_not_there_is_said(tmp_path: Path, choice: Choice, said:
 
 def test_planes_are_for_stacks(tmp_path: Path, shared_data: Path) -> None:
     photo = next((shared_data / "test" / "fmd" / "noisy").iterdir())
-    outcome = denoised(photo, tmp_path / "b.png", choice=Choice(z="0")).outcomes[0]
+    outcome = denoised(photo, tmp_path / "b.png", planes=PlaneSelection(z="0")).outcomes[0]
     assert "--z is for stacks" in outcome.error
 
 

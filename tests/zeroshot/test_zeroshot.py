@@ -16,19 +16,28 @@ from torch import Tensor, nn
 
 from mdn import nets, noise, zeroshot
 from mdn.batch.planning import plan as plan_jobs
-from mdn.commands.denoise import Denoiser
-from mdn.commands.denoise import Settings as DenoiseSettings
-from mdn.engine import stream, strip_of
+from mdn.batch.running import Job
 from mdn.errors import UsageError
+from mdn.nets.abilities import Abilities
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.estimate import estimate
+from mdn.pipeline import photo
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.denoise_tiles import blend, denoise_tiles, tiled
+from mdn.pipeline.models import Models
+from mdn.pipeline.multiscale import as_it_is
+from mdn.pipeline.options import Options
+from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_upsampled
+from mdn.registry.model import Model
 from mdn.registry.write import write_card
 from mdn.training.checkpoint import save_weights
-from mdn.zeroshot import Settings, Wishes, make_plan
-from mdn.zeroshot.adapter import _apart, regions_of
+from mdn.zeroshot import FitOptions, FitRequest, Fitting, fitting, make_plan
+from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.fit import Fit, Window, fit
 from mdn.zeroshot.plan import Plan, Start
+from tests.commands.tools import request
+from tests.pipeline.tools import load
 
 
 class Listener:
@@ -84,19 +93,24 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * math.log10(255**2 / float(((a.astype(float) - b) ** 2).mean()))
 
 
-def go(model: Path, source: Path, target: Path, wishes: Wishes | None = None, **options):
+def go(model: Path, source: Path, target: Path, asked: FitOptions | None = None, **options):
     listener = Listener()
     jobs = plan_jobs([str(source)], str(target), overwrite=True).jobs
-    wishes = wishes or Wishes(iters=60, lr=2e-3)
-    settings = Settings(jobs, str(model), device="cpu", precision="fp32", wishes=wishes, **options)
-    result = zeroshot.run(settings, listener)
-    return result, listener
+    own = {key: options.pop(key) for key in ("checkpoint", "resume") if key in options}
+    wanted = request(str(model), **options)
+    fit = FitRequest(asked or FitOptions(iters=60, lr=2e-3), wanted.options, **own)
+    return zeroshot.run(jobs, wanted, fit, listener), listener
+
+
+def fitting_of(asked: FitOptions | None = None) -> Fitting:
+    request = FitRequest(asked or FitOptions(), Options(precision="fp32"))
+    return Fitting(request, Job(None, None, "x"), Listener())
 
 
 def test_a_net_that_knows_nothing_learns_from_one_noisy_picture(model: Path, tmp_path) -> None:
     clean, noisy = write_noisy(tmp_path / "in.png")
-    wishes = Wishes(iters=120, lr=3e-3, from_scratch=True)
-    result, listener = go(model, tmp_path / "in.png", tmp_path / "out.png", wishes)
+    asked = FitOptions(iters=120, lr=3e-3, from_scratch=True)
+    result, listener = go(model, tmp_path / "in.png", tmp_path / "out.png", asked)
     assert result.exit_code == 0
     output = iio.imread(tmp_path / "out.png")
     assert psnr(output, clean) > psnr(noisy, clean) + 3
@@ -112,7 +126,7 @@ def test_same_seed_same_bytes_and_another_seed_others(model: Path, tmp_path: Pat
             model,
             tmp_path / "in.png",
             tmp_path / f"{name}.png",
-            Wishes(iters=30, lr=2e-3),
+            FitOptions(iters=30, lr=2e-3),
             seed=seed,
         )
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
@@ -164,7 +178,7 @@ def test_interrupted_it_writes_the_best_so_far_and_then_leaves(
         calls.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(zeroshot.adapter.state, "save", interrupt)
+    monkeypatch.setattr(fitting.state, "save", interrupt)
     with pytest.raises(KeyboardInterrupt):
         go(model, tmp_path / "in.png", tmp_path / "out.png")
     assert calls
@@ -174,13 +188,13 @@ def test_interrupted_it_writes_the_best_so_far_and_then_leaves(
 def test_a_checkpoint_of_another_model_is_refused(model: Path, tmp_path: Path) -> None:
     write_noisy(tmp_path / "in.png")
     kept = tmp_path / "kept.fit"
-    go(model, tmp_path / "in.png", tmp_path / "a.png", Wishes(iters=15), checkpoint=kept)
+    go(model, tmp_path / "in.png", tmp_path / "a.png", FitOptions(iters=15), checkpoint=kept)
     assert kept.exists()
     result, _ = go(
         model,
         tmp_path / "in.png",
         tmp_path / "b.png",
-        Wishes(iters=30),
+        FitOptions(iters=30),
         checkpoint=kept,
         resume=True,
     )
@@ -201,7 +215,7 @@ def test_a_checkpoint_of_another_model_is_refused(model: Path, tmp_path: Path) -
 def test_constant_and_tiny_pictures_come_back_sane(model: Path, tmp_path: Path, shape) -> None:
     page = np.full(shape, 90, np.uint8)
     iio.imwrite(tmp_path / "in.png", page if shape[2] == 3 else page[..., 0])
-    result, _ = go(model, tmp_path / "in.png", tmp_path / "out.png", Wishes())
+    result, _ = go(model, tmp_path / "in.png", tmp_path / "out.png", FitOptions())
     assert result.exit_code == 0
     assert np.abs(iio.imread(tmp_path / "out.png").astype(int) - 90).max() <= 2
 
@@ -212,7 +226,7 @@ def test_not_a_number_in_a_float_picture_is_one_line_or_a_sane_result(
     values = np.random.default_rng(0).normal(100, 10, (64, 64)).astype(np.float32)
     values[5, 5] = np.nan
     tifffile.imwrite(tmp_path / "in.tif", values)
-    result, listener = go(model, tmp_path / "in.tif", tmp_path / "out.tif", Wishes(iters=15))
+    result, listener = go(model, tmp_path / "in.tif", tmp_path / "out.tif", FitOptions(iters=15))
     if result.exit_code == 0:
         output = tifffile.imread(tmp_path / "out.tif")
         assert np.isfinite(output).sum() >= values.size - 1
@@ -224,7 +238,7 @@ def test_a_clean_picture_is_said_to_be_clean_and_not_fitted(model: Path, tmp_pat
     ramp = np.linspace(40, 200, 192).round().astype(np.uint8)
     clean = np.broadcast_to(ramp[:, None], (192, 192, 3)).transpose(1, 0, 2).copy()
     iio.imwrite(tmp_path / "in.png", clean)
-    result, _ = go(model, tmp_path / "in.png", tmp_path / "out.png", Wishes())
+    result, _ = go(model, tmp_path / "in.png", tmp_path / "out.png", FitOptions())
     assert "clean already" in result.outcomes[0].details["told"][0]
     assert result.outcomes[0].details["steps"] == 0
     assert np.array_equal(iio.imread(tmp_path / "out.png"), clean)  # the tiny net is the identity
@@ -234,7 +248,7 @@ def test_a_stack_is_fitted_once_for_all_its_slices(model: Path, tmp_path: Path) 
     generator = np.random.default_rng(0)
     stack = generator.poisson(40, (6, 64, 64)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "in.tif", stack, imagej=True, metadata={"axes": "ZYX"})
-    result, _ = go(model, tmp_path / "in.tif", tmp_path / "out.tif", Wishes(iters=30, lr=2e-3))
+    result, _ = go(model, tmp_path / "in.tif", tmp_path / "out.tif", FitOptions(iters=30, lr=2e-3))
     assert result.outcomes[0].details["steps"] == 30
     output = tifffile.imread(tmp_path / "out.tif")
     assert output.shape == stack.shape
@@ -244,28 +258,28 @@ def test_a_stack_is_fitted_once_for_all_its_slices(model: Path, tmp_path: Path) 
 def test_the_plan_follows_the_noise() -> None:
     white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
     spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
-    assert make_plan(Wishes(), white).seeing == 1
-    assert make_plan(Wishes(), spatial).seeing == 0.5
-    assert "neighbours share noise" in make_plan(Wishes(), spatial).why
-    assert make_plan(Wishes(), replace(white, sigma=(0.3,))).iters == 0
-    assert make_plan(Wishes(iters=7, ratio=0.5), white).iters == 7
-    assert make_plan(Wishes(preset="real"), white).ratio == 0.85
+    assert make_plan(FitOptions(), white).seeing == 1
+    assert make_plan(FitOptions(), spatial).seeing == 0.5
+    assert "neighbours share noise" in make_plan(FitOptions(), spatial).why
+    assert make_plan(FitOptions(), replace(white, sigma=(0.3,))).iters == 0
+    assert make_plan(FitOptions(iters=7, ratio=0.5), white).iters == 7
+    assert make_plan(FitOptions(preset="real"), white).ratio == 0.85
 
 
 @pytest.mark.parametrize(
-    ("wishes", "options", "says"),
+    ("asked", "options", "says"),
     [
-        (Wishes(preset="nonsense"), {}, "choose one of auto, fast"),
-        (Wishes(ratio=1.0), {}, "--mask-ratio"),
-        (Wishes(lr=0.0), {}, "--lr"),
-        (Wishes(ema=1.0), {}, "--ema"),
-        (Wishes(), {"resume": True}, "--resume needs --checkpoint"),
+        (FitOptions(preset="nonsense"), {}, "choose one of auto, fast"),
+        (FitOptions(ratio=1.0), {}, "--mask-ratio"),
+        (FitOptions(lr=0.0), {}, "--lr"),
+        (FitOptions(ema=1.0), {}, "--ema"),
+        (FitOptions(), {"resume": True}, "--resume needs --checkpoint"),
     ],
 )
-def test_wishes_that_make_no_sense(model: Path, tmp_path, wishes, options, says: str) -> None:
+def test_options_that_make_no_sense(model: Path, tmp_path, asked, options, says: str) -> None:
     write_noisy(tmp_path / "in.png")
     with pytest.raises(UsageError, match=says):
-        go(model, tmp_path / "in.png", tmp_path / "out.png", wishes, **options)
+        go(model, tmp_path / "in.png", tmp_path / "out.png", asked, **options)
 
 
 def test_what_clipping_does_to_a_mean() -> None:
@@ -280,38 +294,38 @@ def test_what_clipping_does_to_a_mean() -> None:
 
 def test_shared_noise_is_taken_apart_and_texture_is_left_alone() -> None:
     spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
-    noisy, texture = (make_plan(Wishes(), spatial, taken) for taken in (6.0, 3.4))
+    noisy, texture = (make_plan(FitOptions(), spatial, taken) for taken in (6.0, 3.4))
     assert (noisy.shuffle, noisy.iters, noisy.seeing) == (2, 0, 1)
     assert (texture.shuffle, texture.iters, texture.seeing) == (1, 0, 1)
     assert "every second pixel" in noisy.why
     assert "texture" in texture.why
-    asked = make_plan(Wishes(iters=9, shuffle=1), spatial, 6.0)
+    asked = make_plan(FitOptions(iters=9, shuffle=1), spatial, 6.0)
     assert (asked.shuffle, asked.iters) == (1, 9)
     assert "not fitted" in noisy.why
     assert "not fitted" not in asked.why
-    assert make_plan(Wishes(from_scratch=True), spatial, 6.0).iters > 0
+    assert make_plan(FitOptions(from_scratch=True), spatial, 6.0).iters > 0
 
 
 def test_the_plan_follows_what_the_net_can_do() -> None:
     spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
-    told = make_plan(Wishes(), spatial, start=Start.IS_TOLD)
+    told = make_plan(FitOptions(), spatial, start=Start.IS_TOLD)
     assert (told.iters, told.seeing) == (0, 1)
     assert "scale by scale" in told.why
     white = replace(spatial, correlated=False, signal_dependent=False)
-    assert make_plan(Wishes(), white, start=Start.IS_TOLD).iters == 0
-    assert make_plan(Wishes(iters=7), white, start=Start.IS_TOLD).iters == 7
-    assert make_plan(Wishes(anyway=True), white, start=Start.IS_TOLD).iters > 0
-    assert make_plan(Wishes(from_scratch=True), white, start=Start.IS_TOLD).iters > 0
+    assert make_plan(FitOptions(), white, start=Start.IS_TOLD).iters == 0
+    assert make_plan(FitOptions(iters=7), white, start=Start.IS_TOLD).iters == 7
+    assert make_plan(FitOptions(anyway=True), white, start=Start.IS_TOLD).iters > 0
+    assert make_plan(FitOptions(from_scratch=True), white, start=Start.IS_TOLD).iters > 0
     speckle = replace(white, signal_dependent=True)
-    assert make_plan(Wishes(), speckle, start=Start.IS_TOLD).iters == 0
-    assert make_plan(Wishes(anyway=True), speckle, start=Start.IS_TOLD).iters > 0
+    assert make_plan(FitOptions(), speckle, start=Start.IS_TOLD).iters == 0
+    assert make_plan(FitOptions(anyway=True), speckle, start=Start.IS_TOLD).iters > 0
     microscope = replace(speckle, sigma=(18.0,))
-    assert make_plan(Wishes(), microscope, start=Start.IS_TOLD).iters > 0
-    filler = make_plan(Wishes(), spatial, start=Start.FILLS)
+    assert make_plan(FitOptions(), microscope, start=Start.IS_TOLD).iters > 0
+    filler = make_plan(FitOptions(), spatial, start=Start.FILLS)
     assert (filler.shuffle, filler.seeing) == (2, 0)
     assert filler.iters > 0
     clean = replace(spatial, sigma=(0.3,))
-    assert make_plan(Wishes(), clean, start=Start.FILLS).iters == 0
+    assert make_plan(FitOptions(), clean, start=Start.FILLS).iters == 0
 
 
 @pytest.fixture
@@ -329,48 +343,50 @@ def filler(tmp_path: Path) -> Path:
 
 def test_a_filler_leaves_a_clean_picture_as_it_is(filler: Path) -> None:
     clean = np.linspace(40, 200, 96 * 96 * 3).astype(np.uint8).reshape(96, 96, 3)
-    shot = zeroshot.ZeroShot(Settings((), str(filler), device="cpu", precision="fp32"), Listener())
-    assert np.array_equal(shot.page(clean, lambda share: None), clean)
+    model = Models(str(filler), device="cpu", may_fill=True).load()
+    found = photo.restore(clean, model, Options(precision="fp32"), adapter=fitting_of())
+    assert np.array_equal(found.pixels, clean)
 
 
-def test_blind_guesses_and_what_was_hidden_count_by_their_errors(filler: Path) -> None:
-    shot = zeroshot.ZeroShot(Settings((), str(filler), device="cpu", precision="fp32"), Listener())
-    shot.seen = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
-    sigma = shot.seen.level / 255
+def test_blind_guesses_and_what_was_hidden_count_by_their_errors() -> None:
+    seen = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
+    sigma = seen.level / 255
     for excess in (0.5, 1.0, 3.0):  # of the guess, in units of the noise's variance
-        shot.fits = [Fit(9.0, 8.0, 9, 0.1, "done", mean=sigma * (1 + excess) ** 0.5)]
-        share = shot._share_of_guess(torch.full((1, 3, 4, 4), 0.5)).mean()
-        assert float(share) == pytest.approx(1 / (1 + excess), abs=0.05)
+        answer = Answer(Plan(), True, 0.0, sigma * (1 + excess) ** 0.5, seen)
+        weight = answer._weight_of_guess(torch.full((1, 3, 4, 4), 0.5)).mean()
+        assert float(weight) == pytest.approx(1 / (1 + excess), abs=0.05)
 
 
 class Blur(nn.Module):
     """A net that means over 3x3 pixels, and so answers differently taken apart."""
 
-    seeded = masked = False
-    config = UNetConfig()
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(1), requires_grad=False)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        return torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        return self.one * torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+
+
+def blurring(model: Path) -> Model:
+    return replace(load(model), net=Blur(), abilities=Abilities(takes_masks=True))
 
 
 def taken_apart(model: Path, strength: float = 1.0, tile: int | None = None) -> np.ndarray:
-    settings = Settings(
-        (),
-        str(model),
-        device="cpu",
-        precision="fp32",
-        strength=strength,
-        tile=tile,
-        wishes=Wishes(shuffle=2),
-    )
-    shot = zeroshot.ZeroShot(settings, Listener())
-    shot.fitted, shot.plan = Blur(), Plan(iters=0, shuffle=2)
     noisy = noise.add(scene(256), "gaussian", 25.0, torch.Generator().manual_seed(1))
-    out = np.zeros((256, 256, 3), np.float32)
-    infer = shot.answer(lambda: pytest.fail("its net needs to be told nothing"), strength)
-    strip = strip_of(noisy.permute(1, 2, 0).numpy(), out)
-    stream(infer, shot.needs, shot.runtime, strip, lambda x: x, lambda x, _: x)
-    return out
+    plain = NoiseConditioning()
+    fitted = fitting_of(FitOptions(shuffle=2, iters=0)).to_parts(
+        lambda: [(noisy.permute(1, 2, 0).numpy(), plain)], blurring(model)
+    )
+    assert fitted.answer is not None
+    options = Options(strength=strength, tile=tile, precision="fp32")
+
+    def clean(tiles: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        y = denoise_tiles(tiles, origins, plain, fitted, options)
+        return blend(tiles, y, strength)
+
+    page = noisy.permute(1, 2, 0).numpy()
+    return tiled(clean, fitted, options, page, as_it_is, as_it_is)
 
 
 def test_taken_apart_tiles_equal_the_whole(model: Path) -> None:
@@ -386,52 +402,42 @@ def test_strength_counts_once_when_taken_apart(model: Path) -> None:
     assert np.allclose(half, (none + full) / 2, atol=1e-5)
 
 
-def test_smooth_noise_is_taken_apart_by_itself(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shot = zeroshot.ZeroShot(Settings((), str(model), device="cpu", precision="fp32"), Listener())
-    monkeypatch.setattr(zeroshot.ZeroShot, "start", Blur())
+def test_smooth_noise_is_taken_apart_by_itself(model: Path) -> None:
     clean = scene(192)
     made = noise.add(clean, "spatial", 90.0, torch.Generator().manual_seed(0)).clamp(0, 1)
     noisy, truth = ((x * 255).round().byte().permute(1, 2, 0).numpy() for x in (made, clean))
-    output = shot.page(noisy, lambda share: None)
-    assert shot.taken is not None
-    assert shot.taken > 4
-    assert shot.plan.shuffle == 2
+    shot = fitting_of()
+    output = photo.restore(noisy, blurring(model), Options(precision="fp32"), adapter=shot).pixels
+    assert "every second pixel" in shot.describe()["told"][0]  # type: ignore[index]
     assert shot.describe()["steps"] == 0
+    assert fitting.what_it_takes(blurring(model), [noisy.astype(np.float32) / 255]) > 4
     assert psnr(output, truth) > psnr(noisy, truth) + 3
 
 
-def test_a_fit_that_learns_texture_instead_of_noise_is_dropped(model: Path) -> None:
-    shot = zeroshot.ZeroShot(Settings((), str(model), device="cpu", precision="fp32"), Listener())
+def test_a_fit_that_learns_texture_instead_of_noise_is_dropped() -> None:
     white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
     sigma = white.level / 255
-    assert shot._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
-    assert not shot._in_vain(Fit(3 * sigma, 1.1 * sigma, 9, 0.1, "done"), white)
-    wishes = Wishes(from_scratch=True)
-    scratch = zeroshot.ZeroShot(Settings((), str(model), device="cpu", wishes=wishes), Listener())
-    assert not scratch._in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
+    assert fitting.in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
+    assert not fitting.in_vain(Fit(3 * sigma, 1.1 * sigma, 9, 0.1, "done"), white)
+    assert not fitting.in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), None)
 
 
 def test_pixel_shuffle_keeps_colours_apart() -> None:
     batch = torch.rand(2, 3, 24, 36, generator=torch.Generator().manual_seed(0))
-    seen: list[Tensor] = []
-
-    def infer(parts: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        seen.append(parts)
-        return parts
-
-    output = _apart(infer, 2)(batch, [(0, 0), (8, 4)])
-    assert torch.equal(output, batch)
-    assert torch.equal(seen[0][1], batch[0, :, 0::2, 1::2])
+    parts, origins = pixel_shuffle_downsampled(batch, [(0, 0), (8, 4)], 2)
+    assert len(origins) == len(parts) == 8
+    assert torch.equal(pixel_shuffle_upsampled(parts, 2), batch)
+    assert torch.equal(parts[1], batch[0, :, 0::2, 1::2])
 
 
 def test_large_pictures_are_fitted_through_windows() -> None:
     page = np.zeros((1500, 4000, 3), np.uint8)
-    regions = regions_of(page)
+    regions = fitting.regions_of(page)
     assert {region.shape for region in regions} == {(256, 256, 3)}
     assert len(regions) == 16
-    assert len(regions_of(page[:300])) == 8 or len(regions_of(page[:300, :300])) == 1
+    assert (
+        len(fitting.regions_of(page[:300])) == 8 or len(fitting.regions_of(page[:300, :300])) == 1
+    )
 
 
 def test_a_net_that_draws_its_own_masks_is_refused(tmp_path: Path) -> None:
@@ -448,4 +454,4 @@ def test_a_net_that_draws_its_own_masks_is_refused(tmp_path: Path) -> None:
 
 def test_denoise_refuses_a_net_that_must_be_fitted_first(filler: Path) -> None:
     with pytest.raises(UsageError, match="mdn zeroshot"):
-        Denoiser(DenoiseSettings((), str(filler), device="cpu"))
+        load(filler)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import mdn
+from mdn import plots
 from mdn.bench import noise_cases
 from mdn.bench.data import DataSet, default_root, open_sets, read
 from mdn.bench.features import analysis_figures
@@ -20,13 +21,13 @@ from mdn.bench.features.generalisation import srga
 from mdn.bench.features.layers import features, vectors
 from mdn.bench.features.similarity import FEWEST, Alignment, gram
 from mdn.bench.noise_cases import Draw
-from mdn.bench.report import figures
-from mdn.commands.denoise import Denoiser
-from mdn.commands.denoise import Settings as DenoiseSettings
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.metrics import PROTOCOLS
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
+from mdn.registry.model import Model
 
 BATCH = 8  # patches whose features are held at once
 SAMPLES = 256  # channel vectors kept of each batch for SRGA and histograms
@@ -87,25 +88,23 @@ def run(settings: Settings, tell: Callable[[str, float], None]) -> dict[str, Any
         )
     if settings.patches < FEWEST:
         raise UsageError(f"--patches {settings.patches}: at least {FEWEST} are needed")
-    denoisers = {name: _denoiser(name, settings) for name in dict.fromkeys(settings.models)}
+    models = {name: _model(name, settings) for name in dict.fromkeys(settings.models)}
     (data,) = open_sets((settings.data,), settings.root or default_root(), None)
     if data.pairs:
         raise UsageError(f"{data.name} holds pairs: name a folder of clean pictures")
     patches = _patches(data, settings, noises)
-    seen = _gather(denoisers, patches, settings, tell)
+    seen = _gather(models, patches, settings, tell)
     document = _document(settings, noises, seen)
     _write(settings.out, document)
     return document
 
 
-def _denoiser(name: str, settings: Settings) -> Denoiser:
-    asked = DenoiseSettings((), model=name, device=settings.device, seed=settings.seed)
-    denoiser = Denoiser(asked)
-    if settings.side % denoiser.card.multiple:
-        raise UsageError(
-            f"--side {settings.side}: {name} takes multiples of {denoiser.card.multiple}"
-        )
-    return denoiser
+def _model(name: str, settings: Settings) -> Model:
+    models = Models(name, device=settings.device)
+    multiple = models.card().multiple
+    if settings.side % multiple:
+        raise UsageError(f"--side {settings.side}: {name} takes multiples of {multiple}")
+    return models.load()
 
 
 def _patches(data: DataSet, settings: Settings, noises: tuple[Draw, ...]) -> dict[str, Tensor]:
@@ -136,7 +135,7 @@ def _patches(data: DataSet, settings: Settings, noises: tuple[Draw, ...]) -> dic
 
 
 def _gather(
-    denoisers: dict[str, Denoiser],
+    models: dict[str, Model],
     patches: dict[str, Tensor],
     settings: Settings,
     tell: Callable[[str, float], None],
@@ -147,12 +146,13 @@ def _gather(
     # A rest too small for the estimator goes with the minibatch before it.
     starts = [start for start in range(0, count, BATCH) if start == 0 or count - start >= FEWEST]
     random = np.random.default_rng(settings.seed)
+    options = Options(seed=settings.seed)
     for number, start in enumerate(starts):
         stop = count if start == starts[-1] else start + BATCH
         grams: dict[Any, Tensor] = {}
-        for name, denoiser in denoisers.items():
+        for name, model in models.items():
             for label, each in patches.items():
-                heard = features(denoiser, each[start:stop])
+                heard = features(model, options, each[start:stop])
                 if not heard:
                     raise UsageError(f"{name} leaves pictures under {label} alone: leave that out")
                 grams |= {(name, label, stage): gram(value) for stage, value in heard.items()}
@@ -269,9 +269,9 @@ def _write(out: Path, document: dict[str, Any]) -> None:
     write_bytes(out / f"{NAME}.json", (json.dumps(document, indent=1) + "\n").encode())
     write_bytes(out / f"{NAME}.csv", _csv(document).encode())
     write_bytes(out / f"{NAME}.md", markdown(document).encode())
-    if figures.missing():
+    if plots.missing():
         return
     for name, draw in analysis_figures.DRAWN.items():
-        png = figures.as_png(lambda draw=draw: draw(document))  # type: ignore[misc]
+        png = plots.as_png(lambda draw=draw: draw(document))  # type: ignore[misc]
         if png is not None:
             write_bytes(out / f"{name}.png", png)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdn.bench.report import figures
+from mdn import plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ CELL, LEGEND = 3.2, 1.0  # inches
 def within(document: Document) -> Figure | None:
     """CKA between the stages of each model, under the reference."""
     models = list(document["within"])
-    figure = figures.make(CELL * len(models) + LEGEND, CELL + 0.3)
+    figure = plots.make(CELL * len(models) + LEGEND, CELL + 0.3)
     figure.suptitle(f"CKA between stages, {document['reference']}", x=0.01, ha="left")
     for number, model in enumerate(models):
         axes = figure.add_subplot(1, len(models), number + 1, title=model)
@@ -35,7 +35,7 @@ def across_models(document: Document) -> Figure | None:
     if not panels:
         return None
     rows = (len(panels) + 1) // 2
-    figure = figures.make(2 * (CELL + 0.6), rows * CELL)
+    figure = plots.make(2 * (CELL + 0.6), rows * CELL)
     for number, each in enumerate(panels):
         first, second = each["models"]
         axes = figure.add_subplot(rows, 2, number + 1, title=f"CKA, {each['noise']}")
@@ -61,7 +61,7 @@ def _heat(axes: Axes, table: list[list[float]], rows: list[str], columns: list[s
 def across_noises(document: Document) -> Figure | None:
     """CKA of each stage under the reference with itself under each other noise."""
     models = list(document["across_noises"])
-    figure = figures.make(CELL * len(models) + LEGEND, CELL)
+    figure = plots.make(CELL * len(models) + LEGEND, CELL)
     axes: Axes | None = None
     for number, model in enumerate(models):
         axes = figure.add_subplot(1, len(models), number + 1, title=model, sharey=axes)
@@ -78,7 +78,7 @@ def across_noises(document: Document) -> Figure | None:
 def histograms(document: Document) -> Figure | None:
     """Densities of the deepest features under each noise."""
     models = list(document["histograms"])
-    figure = figures.make(CELL * len(models) + LEGEND, CELL)
+    figure = plots.make(CELL * len(models) + LEGEND, CELL)
     for number, model in enumerate(models):
         axes = figure.add_subplot(1, len(models), number + 1, title=model)
         edges = np.array(document["histograms"][model]["edges"])
@@ -86,7 +86,7 @@ def histograms(document: Document) -> Figure | None:
         for place, (label, density) in enumerate(
             document["histograms"][model]["densities"].items()
         ):
-            look = {"color": figures.GRAY, "linewidth": 3} if place == 0 else _look(place - 1)
+            look = {"color": plots.GRAY, "linewidth": 3} if place == 0 else _look(place - 1)
             look.pop("marker", None)
             axes.plot(middles, density, label=label, **look)
         axes.set_xlabel(f"in deviations of {document['reference']}")
@@ -100,12 +100,12 @@ def srga(document: Document) -> Figure | None:
     """SRGA of each model under each noise as bars."""
     table = document["srga"]
     labels = document["noises"][1:]
-    figure = figures.make(max(5.0, 1.1 * len(labels) + 2), CELL)
+    figure = plots.make(max(5.0, 1.1 * len(labels) + 2), CELL)
     axes = figure.add_subplot(title="SRGA: lower is better", ylabel="divergence, nats")
     width = 0.8 / len(table)
     for number, (model, row) in enumerate(table.items()):
         places = np.arange(len(labels)) + (number - (len(table) - 1) / 2) * width
-        colour = figures.COLOURS[number % len(figures.COLOURS)]
+        colour = plots.COLOURS[number % len(plots.COLOURS)]
         axes.bar(places, [row[label] for label in labels], width, label=model, color=colour)
     axes.set_xticks(range(len(labels)), labels, rotation=20, ha="right")
     axes.legend()
@@ -113,7 +113,7 @@ def srga(document: Document) -> Figure | None:
 
 
 def _look(place: int) -> dict[str, Any]:
-    colours, markers = figures.COLOURS, figures.MARKERS
+    colours, markers = plots.COLOURS, plots.MARKERS
     return {"color": colours[place % len(colours)], "marker": markers[place % len(markers)]}
 
 

@@ -9,7 +9,11 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from mdn.commands.denoise import Denoiser
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.denoise_tiles import denoise_tiles
+from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.options import Options
+from mdn.registry.model import Model
 
 # The stages of each architecture, as patterns of module names; others give their children. The last
 # one that a net calls is its deepest, and answers (B, C, H, W).
@@ -52,17 +56,18 @@ def listening(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
             handle.remove()
 
 
-def features(denoiser: Denoiser, batch: Tensor) -> dict[str, Tensor]:
+def features(model: Model, options: Options, batch: Tensor) -> dict[str, Tensor]:
     """Each stage's features (B, ...) of pictures (B, 3, H, W) of one kind of noise.
 
-    H and W fit the net. Nothing where the model leaves the pictures alone. Nets that are told of
-    the noise are told one estimate for the batch.
+    H and W fit the net. Nothing where the model leaves the pictures alone. Nets that take the
+    noise's strength are told one estimate for the batch.
     """
-    net = denoiser.net
-    infer = denoiser.showing(lambda: denoiser.told(torch.cat(list(batch), 2)), apart=False)
+    noise = NoiseConditioning()
+    if model.abilities.takes_sigma:
+        noise = judge_sample(torch.cat(list(batch), 2), model)
     origins = [(0, 0)] * len(batch)
-    with torch.inference_mode(), listening(stages(denoiser.card.arch, net)) as heard:
-        infer(batch.to(denoiser.runtime.device), origins)
+    with torch.inference_mode(), listening(stages(model.card.arch, model.net)) as heard:
+        denoise_tiles(batch.to(model.device), origins, noise, model, options)
     return dict(heard)
 
 

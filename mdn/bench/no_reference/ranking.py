@@ -26,7 +26,8 @@ from mdn.encoding import Display
 from mdn.errors import FileError
 from mdn.metrics import PROTOCOLS
 from mdn.noise.estimate import SMALLEST_SIDE
-from mdn.pipeline.conditioning import look, see
+from mdn.pipeline.classical import estimate_noise
+from mdn.pipeline.sample import sample_for_estimation
 
 SIDE = 512  # pixels a side of the middle of the picture, which is judged
 
@@ -107,7 +108,9 @@ def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
         lines = judged(page, job.name, field.contenders, settings.seed, None, tell)
         return {
             "judged": [page.shape[1], page.shape[0]],
-            "noise": asdict(see(look(page, Display(page.dtype).encode))),
+            "noise": asdict(
+                estimate_noise(sample_for_estimation(page, Display(page.dtype).encode))
+            ),
             "ranking": [line.document() for line in ranked(lines)],
         }
 
@@ -140,7 +143,7 @@ def judged(
     """
     coding = Display(page.dtype)
     noisy = coding.encode(page)
-    seen = see(look(page, coding.encode))
+    seen = estimate_noise(sample_for_estimation(page, coding.encode))
     lines = []
     taking = [each for each in contenders if not each.renders_only]
     for number, contender in enumerate(taking, 1):

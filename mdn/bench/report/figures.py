@@ -1,21 +1,14 @@
-"""Figures of a benchmark, drawn from its results document alone: nothing is measured again.
-
-matplotlib is an extra; `missing()` says so in one line. No pyplot: figures are objects, no window
-and no global state.
-"""
+"""Figures of a benchmark, drawn from its results document alone: nothing is measured again."""
 
 from __future__ import annotations
 
-import io as bytes_io
 import math
 import re
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mdn import metrics, noise
+from mdn import metrics, noise, plots
 from mdn.bench.report import curves
 from mdn.errors import MdnError
 from mdn.training.curves import draw as draw_runs
@@ -24,50 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette for all kinds of colour vision, less its yellow, which paper swallows.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#7F7FBF")
-GRAY = "#888888"
-MARKERS = "osD^vP*X"
-INK, LINE = "#010203", "#c0c1c2"  # replaced by the page's own colours in an inlined SVG
 WIDE = 11.0  # inches
 ASIDE = ((7, 4), (7, -9), (-7, 4), (-7, -9))  # points, of a name beside its mark
 
 Document = Mapping[str, Any]
-
-
-def missing() -> str:
-    """Why no figure can be drawn here, in one line, or nothing."""
-    if find_spec("matplotlib") is None:
-        return "plots: not drawn: needs matplotlib; pip install mdn[plots]"
-    return ""
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """matplotlib's settings for all figures; figures are made and written within."""
-    import matplotlib
-
-    settings: dict[Any, Any] = {
-        "font.size": 9,
-        "font.family": "sans-serif",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "grid.color": LINE,
-        "grid.linewidth": 0.6,
-        "axes.edgecolor": LINE,
-        "lines.linewidth": 1.6,
-        "lines.markersize": 4.5,
-        "legend.frameon": False,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "mdn",
-    }
-    inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
-    with matplotlib.rc_context(settings | dict.fromkeys(inked, INK)):
-        yield
 
 
 def split(label: str) -> tuple[str, float | None]:
@@ -83,12 +36,12 @@ def look(document: Document) -> dict[str, dict[str, Any]]:
     coloured = 0
     for each in document["contenders"]:
         if each["kind"] == "input":
-            looks[each["name"]] = {"color": GRAY, "marker": "x", "linestyle": ":"}
+            looks[each["name"]] = {"color": plots.GRAY, "marker": "x", "linestyle": ":"}
             continue
         line = "-" if each["kind"] == "model" else "--"
         looks[each["name"]] = {
-            "color": COLOURS[coloured % len(COLOURS)],
-            "marker": MARKERS[coloured % len(MARKERS)],
+            "color": plots.COLOURS[coloured % len(plots.COLOURS)],
+            "marker": plots.MARKERS[coloured % len(plots.MARKERS)],
             "linestyle": line,
         }
         coloured += 1
@@ -106,7 +59,7 @@ def levels(document: Document, data: str) -> Figure | None:
     metric = metrics.get(document["metrics"][0])
     columns = min(4, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = make(WIDE * columns / 4 + 0.6, 2.5 * rows + 0.6)
+    figure = plots.make(WIDE * columns / 4 + 0.6, 2.5 * rows + 0.6)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for at, (kind, lines) in zip(axes, panels.items(), strict=False):
         _panel(at, kind, lines, look(document))
@@ -185,7 +138,7 @@ def pace(document: Document) -> Figure | None:
         return None
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = make(WIDE * max(columns, 1.5) / 3, 3.2 * rows + 0.5)
+    figure = plots.make(WIDE * max(columns, 1.5) / 3, 3.2 * rows + 0.5)
     looks = look(document)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for at, (name, points) in zip(axes, panels.items(), strict=False):
@@ -241,13 +194,6 @@ def training(document: Document) -> Figure | None:
 # --- making and writing -------------------------------------------------------------------------
 
 
-def make(width: float, height: float) -> Figure:
-    """A figure of that many inches; within `style`."""
-    from matplotlib.figure import Figure
-
-    return Figure((width, height), layout="constrained")
-
-
 def _legend(figure: Figure, looks: Mapping[str, dict[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
@@ -255,40 +201,3 @@ def _legend(figure: Figure, looks: Mapping[str, dict[str, Any]]) -> None:
     figure.legend(
         handles=handles, loc="outside upper left", ncols=max(1, int(figure.get_figwidth() / 1.5))
     )
-
-
-def as_png(draw: Callable[[], Figure | None], dpi: int = 110) -> bytes | None:
-    """What `draw` draws as PNG on white, or None where there is nothing to draw."""
-    with style():
-        figure = draw()
-        if figure is None:
-            return None
-        out = bytes_io.BytesIO()
-        figure.savefig(out, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return out.getvalue()
-
-
-def as_svg(draw: Callable[[], Figure | None], prefix: str) -> str | None:
-    """What `draw` draws as SVG to inline in a page, in the page's own ink and without background.
-
-    prefix: what its ids begin with, so that several can be in one page.
-    """
-    with style():
-        figure = draw()
-        if figure is None:
-            return None
-        out = bytes_io.BytesIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    text = out.getvalue().decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'id="', f'id="{prefix}-', text)
-    text = re.sub(r"url\(#", f"url(#{prefix}-", text)
-    text = re.sub(r'href="#', f'href="#{prefix}-', text)
-    text = text.replace(INK, "currentColor").replace(LINE, "var(--line)")
-    # As wide as the page allows, but text neither larger than the page's own nor too small to read.
-    found = re.search(r'width="([\d.]+)pt" height="[^"]*"', text)
-    assert found is not None
-    width = float(found[1])
-    sizes = f'style="max-width:{1.5 * width:.0f}px;min-width:{min(0.9 * width, 540):.0f}px"'
-    return text.replace(found[0], sizes, 1)

@@ -13,7 +13,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from mdn import metrics
+from mdn import metrics, plots
 from mdn.bench.report import figures
 from mdn.bench.report.sheet_files import Sheet, Tile
 from mdn.metrics import Metric
@@ -175,19 +175,19 @@ def _plot(svg: str | None) -> str:
 
 
 def _levels(document: Document, data: Sequence[str]) -> str:
-    if figures.missing():
-        return f"<p>{escape(figures.missing())}</p>"
+    if plots.missing():
+        return f"<p>{escape(plots.missing())}</p>"
     drawn = []
     for index, name in enumerate(data):
-        svg = figures.as_svg(partial(figures.levels, document, name), f"l{index}")
+        svg = plots.as_svg(partial(figures.levels, document, name), f"l{index}")
         drawn.append(f"<h3>{escape(name)}</h3>{_plot(svg)}" if svg else "")
     return "".join(drawn)
 
 
 def _pace(document: Document) -> str:
-    if figures.missing():
+    if plots.missing():
         return ""
-    plot = _plot(figures.as_svg(lambda: figures.pace(document), "p"))
+    plot = _plot(plots.as_svg(lambda: figures.pace(document), "p"))
     return plot and (
         '<p class="soft">The mean over all noises of a data set, against the time of the median'
         " picture on the machine that ran this.</p>" + plot
@@ -195,9 +195,9 @@ def _pace(document: Document) -> str:
 
 
 def _training(document: Document) -> str:
-    if figures.missing():
+    if plots.missing():
         return ""
-    return _plot(figures.as_svg(lambda: figures.training(document), "t"))
+    return _plot(plots.as_svg(lambda: figures.training(document), "t"))
 
 
 # --- contact sheets -----------------------------------------------------------------------------

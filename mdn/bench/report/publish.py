@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdn import plots
 from mdn.bench.report import figures, html, sheet_files
 from mdn.bench.report.sheet_files import Sheet
 from mdn.errors import FileError, UsageError
@@ -21,17 +22,17 @@ RESULTS, PLOTS = "results.json", "plots"
 MARK = b"<title>Denoising benchmark"  # a file of ours may be replaced, another's may not
 
 
-def check(report: Path | None, plots: bool, folder: Path | None) -> None:
+def check(report: Path | None, with_plots: bool, folder: Path | None) -> None:
     """Refuses what cannot be written, before an hour of work and not after it.
 
     Raises:
         UsageError: plots without a folder or without matplotlib; a report that would replace a
             file that is none, or whose folder does not exist.
     """
-    if plots and folder is None:
+    if with_plots and folder is None:
         raise UsageError("--plots needs a folder: -o DIR")
-    if plots and figures.missing():
-        raise UsageError(f"--{figures.missing()}")
+    if with_plots and plots.missing():
+        raise UsageError(f"--{plots.missing()}")
     if report is None:
         return
     if report.suffix.lower() not in (".html", ".htm"):
@@ -47,20 +48,20 @@ def check(report: Path | None, plots: bool, folder: Path | None) -> None:
         raise UsageError(f"--report {report}: there is another file of that name; choose another")
 
 
-def from_results(folder: Path, report: Path | None, plots: bool) -> list[Path]:
+def from_results(folder: Path, report: Path | None, with_plots: bool) -> list[Path]:
     """Report and plots of a finished run, from its folder alone; the files written.
 
     Raises:
         UsageError: nothing was asked for; see also `check`.
         FileError: the folder holds no results, or a file cannot be written.
     """
-    if report is None and not plots:
+    if report is None and not with_plots:
         raise UsageError("--from DIR needs something to make: --report FILE.html, --plots")
-    check(report, plots, folder)
+    check(report, with_plots, folder)
     try:
         document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         sheets = sheet_files.load(folder, document.get("sheets", ()))
-        return publish(document, sheets, report, folder if plots else None)
+        return publish(document, sheets, report, folder if with_plots else None)
     except FileNotFoundError:
         raise FileError(folder / RESULTS, "does not exist", "make it: mdn bench -o DIR") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -74,7 +75,7 @@ def publish(
     made: dict[Path, bytes] = {}
     if folder is not None:
         (folder / PLOTS).mkdir(parents=True, exist_ok=True)
-        made |= {folder / PLOTS / f"{name}.png": png for name, png in plots(document, sheets)}
+        made |= {folder / PLOTS / f"{name}.png": png for name, png in all_drawn(document, sheets)}
     if report is not None:
         made[report] = html.page(document, sheets).encode()
     for path, content in made.items():
@@ -82,7 +83,7 @@ def publish(
     return list(made)
 
 
-def plots(document: dict[str, Any], sheets: Sequence[Sheet]) -> list[tuple[str, bytes]]:
+def all_drawn(document: dict[str, Any], sheets: Sequence[Sheet]) -> list[tuple[str, bytes]]:
     """Names and PNGs of all that can be drawn."""
     drawings: dict[str, Callable[[], Figure | None]] = {}
     for data in (each["name"] for each in document["data"]):
@@ -91,7 +92,7 @@ def plots(document: dict[str, Any], sheets: Sequence[Sheet]) -> list[tuple[str, 
         drawings[f"pictures-{data}"] = partial(contact, mine)
     drawings["pace"] = partial(figures.pace, document)
     drawings["training"] = partial(figures.training, document)
-    drawn = [(name, figures.as_png(draw)) for name, draw in drawings.items()]
+    drawn = [(name, plots.as_png(draw)) for name, draw in drawings.items()]
     return [(name.replace("/", "_"), png) for name, png in drawn if png is not None]
 
 
@@ -100,7 +101,7 @@ def contact(sheets: Sequence[Sheet]) -> Figure | None:
     if not sheets:
         return None
     columns = 1 + max(len(sheet.tiles) for sheet in sheets)
-    figure = figures.make(1.35 * columns, 2.9 * len(sheets))
+    figure = plots.make(1.35 * columns, 2.9 * len(sheets))
     axes = figure.subplots(2 * len(sheets), columns, squeeze=False)
     for at in axes.flat:
         at.axis("off")

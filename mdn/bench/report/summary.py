@@ -32,7 +32,7 @@ def write(document: Document, sheets: Sequence[Sheet], target: Path, again: str)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {
         f"{name}.{'jpg' if name.startswith('pictures-') else 'png'}": _small(name, png)
-        for name, png in publish.plots(dict(document), sheets)
+        for name, png in publish.all_drawn(dict(document), sheets)
     }
     for name, content in pictures.items():
         write_bytes(folder / name, content)

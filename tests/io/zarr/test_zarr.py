@@ -14,7 +14,8 @@ import pytest
 from mdn.batch.planning import plan
 from mdn.batch.running import BatchResult
 from mdn.commands import denoise
-from mdn.stacks.planes import Choice
+from mdn.stacks.planes import PlaneSelection
+from tests.commands.tools import request
 
 zarr = pytest.importorskip("zarr")
 
@@ -27,12 +28,13 @@ class Silent:
 
 
 def denoised(
-    source: Path, target: Path | str, choice: Choice | None = None, **named: Any
+    source: Path, target: Path | str, planes: PlaneSelection | None = None, **named: Any
 ) -> BatchResult:
-    named = {"model": "unittest", "tile": 64, "device": "cpu"} | named
+    named = {"model": "unittest", "tile": 64} | named
     overwrite = named.pop("overwrite", False)
     jobs = plan([str(source)], str(target), overwrite=overwrite, stores=True).jobs
-    return denoise.run(denoise.Settings(jobs=jobs, choice=choice or Choice(), **named), Silent())
+    asked = request(planes=planes or PlaneSelection(), **named)
+    return denoise.run(jobs, asked, Silent())
 
 
 def store(
@@ -136,7 +138,7 @@ def test_a_plane_is_what_it_is_in_a_tiff(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chunks", [(1, 1, 1, 32, 40), (1, 2, 4, 32, 40)])
 def test_planes_that_were_not_chosen_stay(chunks: tuple[int, ...], tmp_path: Path) -> None:
     root = store(tmp_path / "a.zarr", chunks=chunks)
-    assert denoised(root, tmp_path / "b.zarr", Choice(channels="1", z="1-2")).exit_code == 0
+    assert denoised(root, tmp_path / "b.zarr", PlaneSelection(channels="1", z="1-2")).exit_code == 0
     noisy, clean = (zarr.open_group(p, mode="r") for p in (root, tmp_path / "b.zarr"))
     for level in "012":
         same = (noisy[level][...] == clean[level][...]).all((3, 4))[0]

@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from mdn.encoding import Hdr
-from mdn.renders import light_sums, repair, windows
-from mdn.renders.refine import Curve, clean
+from mdn.pipeline import linear, windows
+from mdn.pipeline.options import Options
+from mdn.pipeline.refine import Curve, refine
+from mdn.renders import light_sums, repair
+from tests.pipeline.tools import load
 from tests.renders import scenes
 
 
@@ -50,44 +53,45 @@ def test_structure_is_told_from_noise() -> None:
     assert windows.structure(noise)[inner].mean() < 0.3
 
 
-@pytest.mark.parametrize("taught", [False, True])
-def test_any_size_and_any_number_of_channels(taught: bool) -> None:
+@pytest.mark.parametrize("trained", [False, True])
+def test_any_size_and_any_number_of_channels(trained: bool) -> None:
     for shape in ((1, 1, 3), (1, 5, 1), (2, 3, 3), (7, 1, 3), (9, 8, 4)):
         noisy = np.random.default_rng(0).random(shape).astype(np.float32)
         guides = np.random.default_rng(1).random((*shape[:2], 2)).astype(np.float32)
         for given in (None, guides):
-            result = clean(lambda page, told: page, Curve(Hdr()), noisy, given, taught=taught)
+            answers = [noisy] if trained else [noisy] * 3
+            result = refine(Curve(Hdr()), noisy, answers, given, trained_on_renders=trained)
             assert result.shape == shape
             assert np.isfinite(result).all()
 
 
-@pytest.mark.parametrize("taught", [False, True])
-def test_light_is_neither_won_nor_lost(taught: bool) -> None:
+@pytest.mark.parametrize("trained", [False, True])
+def test_light_is_neither_won_nor_lost(trained: bool) -> None:
     """A net behind a curve takes the mean of curved values: too dark. The refinement mends that."""
     flat = np.full((48, 48, 3), 0.3)
     noisy = scenes.noisy(flat, 5, samples=1.0).astype(np.float32)
     coding = Hdr(mu=30.0)
 
-    def net(page: np.ndarray, told: object) -> np.ndarray:
-        shown = coding.encode(page)
-        return coding.decode(np.broadcast_to(shown.mean((0, 1)), shown.shape))
-
-    assert net(noisy, None).mean() < 0.85 * noisy.mean()
-    result = clean(net, Curve(coding), noisy, taught=taught)
+    shown = coding.encode(noisy)
+    answer = coding.decode(np.broadcast_to(shown.mean((0, 1)), shown.shape))
+    assert answer.mean() < 0.85 * noisy.mean()
+    answers = [answer] if trained else [answer] * 3
+    result = refine(Curve(coding), noisy, answers, trained_on_renders=trained)
     assert abs(result.mean() / noisy.mean() - 1) < 0.06
 
 
-def test_a_net_that_knows_renders_is_asked_once() -> None:
+def test_a_net_that_knows_renders_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = np.random.default_rng(0).random((16, 24, 3)).astype(np.float32)
     seen = []
 
-    def net(page: np.ndarray, told: object) -> np.ndarray:
-        seen.append(page.shape)
-        return page
+    def alone(light: np.ndarray, *more: object) -> np.ndarray:
+        seen.append(light.shape)
+        return light
 
-    clean(net, Curve(Hdr()), noisy, taught=True)
+    monkeypatch.setattr(linear, "denoise_light", alone)
+    linear.restore(noisy, load("render"), Options())
     assert seen == [(16, 24, 3)]
-    clean(net, Curve(Hdr()), noisy)
+    linear.restore(noisy, load("photo"), Options())
     assert seen[1:] == [(16, 24, 3), (8, 12, 3), (4, 6, 3)]
 
 

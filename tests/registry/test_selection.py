@@ -9,9 +9,9 @@ import pytest
 
 from mdn.cli import options
 from mdn.errors import ModelError, UsageError
-from mdn.registry import quality, store
+from mdn.registry import selection, store
 from mdn.registry.cards import read_card
-from mdn.registry.quality import LOOKS, Choice, choose
+from mdn.registry.selection import PASSES, ModelSelection, choose
 
 
 @pytest.fixture
@@ -33,18 +33,18 @@ def add(root: Path, name: str, *lines: str) -> None:
 
 
 def test_the_names_are_those_of_the_command_line() -> None:
-    assert [each.value for each in options.QualityName] == list(quality.QUALITIES)
+    assert [each.value for each in options.QualityName] == list(selection.QUALITIES)
 
 
 def test_balanced_is_the_default_of_the_domain(models: Path) -> None:
-    assert choose("balanced") == choose("balanced", "counts") == Choice(store.DEFAULT)
+    assert choose("balanced") == choose("balanced", "counts") == ModelSelection(store.DEFAULT)
     add(models, "cells")
     assert choose("balanced", "counts").model == "cells"
 
 
 def test_without_such_a_model_the_nearest_is_taken_and_a_line_says_so(models: Path) -> None:
     fast, best = choose("fast"), choose("best")
-    assert (fast.model, fast.passes, best.model, best.passes) == ("photo", 1, "photo", LOOKS)
+    assert (fast.model, fast.passes, best.model, best.passes) == ("photo", 1, "photo", PASSES)
     assert "no faster model" in fast.note
     assert "no finer model" in best.note
 
@@ -52,16 +52,16 @@ def test_without_such_a_model_the_nearest_is_taken_and_a_line_says_so(models: Pa
 def test_a_card_says_what_it_is_for(models: Path, tmp_path: Path) -> None:
     add(models, "small", 'quality = "fast"')
     add(models, "large", 'quality = "best"')
-    assert choose("fast") == Choice("small")
-    assert choose("best") == Choice("large", LOOKS)
+    assert choose("fast") == ModelSelection("small")
+    assert choose("best") == ModelSelection("large", PASSES)
     # Counts without a model of their own are done by those of pictures.
-    assert choose("fast", "counts") == Choice("small")
+    assert choose("fast", "counts") == ModelSelection("small")
     add(models, "cells")
     assert choose("fast", "counts").model == "cells"
     add(models, "blobs", 'quality = "fast"', 'domain = "counts"')
-    assert choose("fast", "counts") == Choice("blobs")
+    assert choose("fast", "counts") == ModelSelection("blobs")
     add(tmp_path / "home" / "models", "zz-mine", 'quality = "fast"')
-    assert choose("fast") == Choice("zz-mine")
+    assert choose("fast") == ModelSelection("zz-mine")
 
 
 def test_a_quality_that_is_none_is_refused(models: Path) -> None:

@@ -1,16 +1,14 @@
-"""Denoising one layer of a render: the net at three scales, then what the guides explain.
+"""What guides explain of a render that a net has denoised at several scales.
 
-1. The net, on the picture and on its means over 2 x 2 and 4 x 4 pixels. Where noise is stronger
-   than any the net was taught, the coarse ones are clean and the fine one is not.
-2. Refinement, each: what is left between the noisy layer and the net's answer is regressed on the
+1. Refinement, each: what is left between the noisy layer and the net's answer is regressed on the
    guides in small windows. It is linear in the noisy light, so it also gives back what the curve
    took off its mean: a net behind a curve returns the mean of curved values, which is too dark.
-3. The scales together, from coarse to fine: of what the finer one has and the coarser one has not,
+2. The scales together, from coarse to fine: of what the finer one has and the coarser one has not,
    that share is taken over which agrees with its neighbours (`windows.structure`), and that is
    strong beside the noise there, as in Wiener's filter.
-4. Refinement once more, in the smallest windows.
+3. Refinement once more, in the smallest windows.
 
-A net that was trained on renders knows such noise and has seen the guides: it needs step 2 alone.
+A net that was trained on renders answers at one scale, and needs step 1 alone.
 """
 
 from __future__ import annotations
@@ -21,14 +19,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.renders import windows
+from mdn.pipeline import windows
 
 FINE_RADIUS, COARSE_RADIUS, LAST_RADIUS = 4, 2, 2
-TAUGHT_RADIUS = 8  # the little that such a net leaves is smooth
-COARSER = 2  # scales beside the full one
+TRAINED_RADIUS = 8  # the little that such a net leaves is smooth
 RIDGE = 1e-3
 OUTLIER = 3.0  # times the local light: what a sample may be off and still count in full
 DARK = 0.05  # exposed light below which noise grows no smaller
@@ -36,11 +32,8 @@ AGREEMENT = 2 / 3  # correlation of neighbours from which a difference is all st
 LEFT = 0.6  # share of the noise's power that a net which fails may leave in its answer..
 LEFT_ALONE = 0.1  # ..and without guides, where a coarse scale lacks more than noise
 BAND = 128  # rows that are refined at a time
-HALO = max(
-    2 * (FINE_RADIUS + LAST_RADIUS) + 6 * COARSER, 2 * TAUGHT_RADIUS
-)  # rows that the windows of a band look at beyond it
-
-Page = Callable[[np.ndarray, Callable[[float], None]], np.ndarray]
+# Rows that the windows of a band look at beyond it.
+HALO = max(2 * (FINE_RADIUS + LAST_RADIUS) + 12, 2 * TRAINED_RADIUS)
 
 
 class Coding(Protocol):
@@ -58,29 +51,27 @@ class Curve:
     exposure: float = 1.0
 
 
-def clean(
-    page: Page,
+def refine(
     curve: Curve,
     noisy: np.ndarray,
+    answers: list[np.ndarray],
     guides: np.ndarray | None = None,
     progress: Callable[[float], None] = lambda share: None,
     *,
-    taught: bool = False,
+    trained_on_renders: bool = False,
 ) -> np.ndarray:
-    """One layer, denoised.
+    """One layer, from the net's answers at several scales.
 
     Args:
-        page: the net, on (H, W, C) float32 linear light behind the curve, any size.
         curve: the whole shot's.
         noisy: (H, W, C) float32 linear light, finite.
+        answers: the net's, likewise, the finest scale first, each as large as the picture.
         guides: (H, W, D) float32, each about 0..1 and finite, or None.
-        taught: whether the net was trained on renders.
 
     Returns:
         (H, W, C) float32.
     """
     height, width, _ = noisy.shape
-    scales = _scales(page, noisy, progress, 0 if taught else COARSER)
     if guides is None:
         guides = np.zeros((height, width, 0), np.float32)
     result = np.empty_like(noisy)
@@ -88,59 +79,26 @@ def clean(
         stop = min(start + BAND, height)
         top, bottom = max(0, start - HALO), min(height, stop + HALO)
         rows = slice(top, bottom)
-        answers = [each[rows] for each in scales]
-        band = _refined(curve, noisy[rows], answers, guides[rows], taught=taught)
+        scales = [each[rows] for each in answers]
+        band = _refined(curve, noisy[rows], scales, guides[rows], trained=trained_on_renders)
         result[start:stop] = band[start - top : stop - top]
-        progress(0.9 + 0.1 * stop / height)
+        progress(stop / height)
     return result
 
 
-def _scales(
-    page: Page, noisy: np.ndarray, progress: Callable[[float], None], coarser: int
-) -> list[np.ndarray]:
-    """The net's answers at all scales, the fine one first, each as large as the picture."""
-    answers = [page(noisy, lambda share: progress(0.7 * share))]
-    small, sizes = noisy, []
-    for _ in range(coarser):
-        sizes.append(small.shape[:2])
-        small = _halved(small)
-        answer = page(small, lambda share: None)
-        for height, width in reversed(sizes):
-            answer = _doubled(answer, height, width)
-        answers.append(answer)
-    progress(0.9)
-    return answers
-
-
-def _halved(picture: np.ndarray) -> np.ndarray:
-    """Means over 2 x 2 pixels; an odd last row or column goes with itself."""
-    height, width = picture.shape[:2]
-    even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return ((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4).astype(
-        np.float32
-    )
-
-
-def _doubled(small: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Back to full size, linear between the means' centres."""
-    planes = torch.from_numpy(small.transpose(2, 0, 1)[None].copy())
-    large = F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)
-    return large[0].numpy().transpose(1, 2, 0)[:height, :width]
-
-
 def _refined(
-    curve: Curve, noisy: np.ndarray, scales: list[np.ndarray], guides: np.ndarray, *, taught: bool
+    curve: Curve, noisy: np.ndarray, scales: list[np.ndarray], guides: np.ndarray, *, trained: bool
 ) -> np.ndarray:
-    """Steps 2 to 4 on rows of a picture. Exposed light, so that the constants mean the same."""
+    """Steps 1 to 3 on rows of a picture. Exposed light, so that the constants mean the same."""
     exposed, features = _planes(noisy) * curve.exposure, _planes(guides)
     left = LEFT if len(features) else LEFT_ALONE
     mixed: Tensor | None = None
     for index, scale in reversed(list(enumerate(scales))):
-        radius = TAUGHT_RADIUS if taught else COARSE_RADIUS if index else FINE_RADIUS
+        radius = TRAINED_RADIUS if trained else COARSE_RADIUS if index else FINE_RADIUS
         finer = _corrected(exposed, _planes(scale) * curve.exposure, features, radius)
         mixed = finer if mixed is None else _mixed(curve, exposed, finer, mixed, left)
     assert mixed is not None
-    if not taught:
+    if not trained:
         mixed = _corrected(exposed, mixed, features, LAST_RADIUS)
     return (mixed / curve.exposure).float().numpy().transpose(1, 2, 0)
 

@@ -10,19 +10,19 @@ from mdn.registry.cards import Card
 
 QUALITIES = ("fast", "balanced", "best")
 USUAL = "balanced"
-LOOKS = 8  # at the picture, turned and mirrored, where time does not matter
+PASSES = 8  # over the picture, flipped and rotated, where time does not matter
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A model by name, over how many looks of it the mean is taken, and what to say of that."""
+class ModelSelection:
+    """A model by name, how many passes of it are averaged, and what to say of that choice."""
 
     model: str
     passes: int = 1
     note: str = ""
 
 
-def choose(quality: str, domain: str = "display") -> Choice:
+def choose(quality: str, domain: str = "display") -> ModelSelection:
     """The model of that quality for values of a domain; the nearest where there is none.
 
     Raises:
@@ -33,17 +33,18 @@ def choose(quality: str, domain: str = "display") -> Choice:
         raise UsageError(f"--quality {quality}: choose one of {', '.join(QUALITIES)}")
     usual = store.default_for(domain)
     if quality == USUAL:
-        return Choice(usual)
+        return ModelSelection(usual)
     # Where the domain has no model of its own, that of pictures does its work at any quality.
     wanted = domain if usual != store.DEFAULT else "display"
     found = [card for card in store.list_cards() if _fits(card, quality, wanted)]
     if found:
         name = min(found, key=lambda card: (card.origin != "user", card.name)).name
-        return Choice(name, LOOKS if quality == "best" else 1)
+        return ModelSelection(name, PASSES if quality == "best" else 1)
     if quality == "best":
-        note = f"--quality best: there is no finer model, so {usual} looks {LOOKS} times"
-        return Choice(usual, LOOKS, note)
-    return Choice(usual, note=f"--quality fast: there is no faster model, so {usual} is used")
+        note = f"--quality best: there is no finer model, so {usual} looks {PASSES} times"
+        return ModelSelection(usual, PASSES, note)
+    note = f"--quality fast: there is no faster model, so {usual} is used"
+    return ModelSelection(usual, note=note)
 
 
 def _fits(card: Card, quality: str, domain: str) -> bool:

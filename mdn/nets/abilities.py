@@ -1,0 +1,31 @@
+"""What a net can do, as data: those who call it ask this, and never the net itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Purpose = Literal["denoise", "fill", "measure"]
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a net can do.
+
+    Attributes:
+        purpose: denoise; fill: it rebuilds masked samples, and says nothing of those it sees;
+            measure: it says how strong the noise is, and takes none out.
+        takes_sigma: its forward needs `level`, the noise's standard deviation: a number, or a map.
+        takes_masks: its forward takes `keep`, which marks the samples to rebuild.
+        per_channel_mask: that mask may differ from channel to channel.
+        stochastic: it draws masks of its own at test, from `seed`, `pass_index` and `origin`, so
+            that its passes differ.
+        guides: planes of `guide` (albedo, normals) that its forward takes; 0 for none.
+    """
+
+    purpose: Purpose = "denoise"
+    takes_sigma: bool = False
+    takes_masks: bool = False
+    per_channel_mask: bool = False
+    stochastic: bool = False
+    guides: int = 0

@@ -1,0 +1,34 @@
+"""What fits a model to what it is about to denoise; `mdn.zeroshot` is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from mdn.engine.run import Encode
+from mdn.noise.banding import Banding
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.registry.model import Model
+
+Part = tuple[np.ndarray, NoiseConditioning]  # (h, w, C) encoded, and what is known of its noise
+
+
+class Adapter(Protocol):
+    """Fits a model to a picture. Both ways give the model to use: fitted, or as it came."""
+
+    def to_page(
+        self,
+        page: np.ndarray,
+        encode: Encode,
+        bands: Banding | None,
+        noise: NoiseConditioning,
+        model: Model,
+    ) -> Model:
+        """To a page (H, W, C) as stored, whose banding and noise are known."""
+        ...
+
+    def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
+        """To parts of the planes of a stack."""
+        ...

@@ -1,0 +1,75 @@
+"""One pass of a net over a batch of tiles, with all that it is told."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdn.noise import impulses, local
+from mdn.pipeline.conditioning import FAINT, FAINTEST, NoiseConditioning
+from mdn.pipeline.options import Options
+from mdn.pipeline.self_ensemble import flip_rotate, flip_rotate_back
+from mdn.registry.model import Model, Origins
+
+
+def apply_net(
+    x: Tensor,
+    origins: Origins,
+    noise: NoiseConditioning,
+    model: Model,
+    options: Options,
+    number: int = 0,
+    guide: Tensor | None = None,
+) -> Tensor:
+    """The model's answer to tiles in one of its passes.
+
+    Args:
+        x: (B, C, H, W) float32, encoded, C as the model takes them.
+        origins: where in the picture the tiles begin; masks are a function of the pixel.
+        noise: for a model that takes it.
+        number: of the pass. Passes of a stochastic model draw other masks; others see the tile
+            flipped and rotated.
+        guide: (B, G, H, W) beside the tiles, or None.
+
+    Returns:
+        (B, C, H, W) float32.
+    """
+    if model.answer is not None:
+        return model.answer(x, origins, noise, model, options, number)
+    if model.abilities.stochastic:
+        where = torch.tensor(origins, device=x.device)
+        return model(x, seed=options.seed, pass_index=number, origin=where)
+    turned = flip_rotate(x, number)
+    if guide is not None:
+        y = model(turned, guide=flip_rotate(guide, number))
+    elif model.abilities.takes_sigma:
+        y = _conditioned(turned, noise, model)
+    else:
+        y = model(turned)
+    return flip_rotate_back(y, number)
+
+
+def _conditioned(x: Tensor, noise: NoiseConditioning, model: Model) -> Tensor:
+    """The answer of a net that is told of the noise, and of samples that are not to be believed."""
+    broken = None
+    if noise.impulse_spread is not None:
+        broken = impulses.struck(x, noise.impulse_spread)
+        if noise.impulses_at_ends:
+            broken = broken | impulses.ends(x)
+    if noise.blend_weight == 0 and broken is None:
+        return x
+    values = noise.stabiliser.forward(x) if noise.stabiliser else x
+    # The net rebuilds impulses as it rebuilt masked samples in training (masked image training,
+    # Chen et al., CVPR 2023).
+    keep = None if broken is None else 1 - broken.to(x.dtype)
+    if noise.variance_curve is None:
+        level = torch.tensor(max(noise.sigma, FAINT), device=x.device)
+    else:
+        level = (noise.sigma * local.deviation(x, noise.variance_curve)).clamp(min=FAINTEST)
+    y = model(values, keep=keep, level=level)
+    if noise.stabiliser:
+        y = noise.stabiliser.inverse(y)
+    if noise.blend_weight < 1:
+        mixed = torch.lerp(x, y, noise.blend_weight)
+        y = mixed if broken is None else torch.where(broken, y, mixed)
+    return y

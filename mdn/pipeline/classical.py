@@ -1,0 +1,97 @@
+"""The noise by statistics of the pixels, for nets that carry no estimator of their own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdn.noise import impulses, structure
+from mdn.noise.estimate import SMALLEST_SIDE, NoiseEstimate, estimate, is_clipped
+from mdn.noise.stabilise import stabiliser
+from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
+from mdn.pipeline.multiscale import downsample2, upsample2
+
+SALT = 2.0  # times the share of impulses: the most black and white samples that are put down to it
+SCALES = 2  # halvings
+FALLEN = 0.75  # of smoothed, grainy, striped and camera noise on training photos: 0.69 to 0.86
+SMALLEST = 64  # pixels a side: what a halved sample must still have to be measured
+
+
+def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
+    """What to tell a net of the picture that `sample` (C, H, W) shows, nominal range [0, 1].
+
+    stabilise: make noise that depends on brightness equally strong, for a net that never saw such,
+        instead of telling how strong it is where.
+    """
+    found = estimate_noise(sample)
+    spread, at_ends = None, False
+    if found.impulsive:
+        spread = max(impulses.usual_spread(plane) for plane in _large_enough(sample))
+        # Strong noise that was cut off at black and white leaves many more such samples.
+        at_ends = float(impulses.ends(sample).float().mean()) < SALT * found.impulses
+    sigma, curve, even = found.level / 255, None, None
+    if found.signal_dependent and not found.correlated:
+        if stabilise:
+            even = stabiliser(*found.curve)
+            sigma = even.level
+        elif sigma > 0:
+            curve = tuple(factor / sigma**2 for factor in found.curve)
+    # Impulses, and the texture around them, pass for noise that neighbours share.
+    scales: tuple[float, ...] = ()
+    if found.correlated and not found.impulsive:
+        scales = sigma_by_scale(sample, found.low_frequency_sigma / 255)
+    weight = blend_weight(sigma)
+    return NoiseConditioning(sigma, curve, even, spread, at_ends, scales, weight, found)
+
+
+def estimate_noise(sample: Tensor) -> NoiseEstimate:
+    """The noise of a sample (C, H, W) of any size, nominal range [0, 1]."""
+    return estimate(_large_enough(sample))
+
+
+def sigma_by_scale(sample: Tensor, smooth: float) -> tuple[float, ...]:
+    """Standard deviation of the noise that is left to each scale, the finest first.
+
+    Args:
+        sample: (C, H, W), nominal range [0, 1], of the picture.
+        smooth: deviation of the white noise that has as much power at the lowest frequencies.
+
+    Returns:
+        Up to SCALES figures for what halving and doubling loses at that scale, and one for the
+        coarsest; nothing where the sample is too small or nowhere flat.
+    """
+    x, levels = sample[None], []
+    for _ in range(SCALES):
+        height, width = (length // 2 * 2 for length in x.shape[2:])
+        x = x[..., :height, :width]
+        if min(height, width) < 2 * SMALLEST:
+            break
+        coarse = downsample2(x)
+        clipped = is_clipped(x[0])
+        rest = x - upsample2(coarse)
+        power = [
+            structure.power_in_flat(plane, other, clipped)
+            for plane, other in zip(x[0], rest[0], strict=True)
+        ]
+        levels.append(_root_mean(power))
+        x = coarse
+    # So far down hardly anything is flat, and what is measured may be picture. But means of 2^n
+    # pixels have 1/2^n of the coarse noise, and somewhat less, as its power falls off.
+    bound = FALLEN * smooth / 2 ** len(levels)
+    last = [structure.measure(plane, is_clipped(plane)) for plane in x[0]]
+    measured = _root_mean([found.variance if found else None for found in last])
+    levels.append(min(measured, bound) if measured else bound)
+    return tuple(levels) if len(levels) > 1 and min(levels) > 0 else ()
+
+
+def _root_mean(power: list[float | None]) -> float:
+    known = [value for value in power if value is not None]
+    return (sum(known) / len(known)) ** 0.5 if known else 0.0
+
+
+def _large_enough(sample: Tensor) -> Tensor:
+    """The sample, mirrored until the estimator takes it."""
+    for axis in (1, 2):
+        while sample.shape[axis] < SMALLEST_SIDE:
+            sample = torch.cat([sample, sample.flip(axis)], axis)
+    return sample

@@ -1,0 +1,110 @@
+"""Denoising measured light: counts of photons, in whatever unit the file has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.encoding import Counts
+from mdn.engine import RowStream, StdOutput, stream
+from mdn.noise.estimate import NoiseEstimate
+from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
+from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, unheard
+from mdn.pipeline.fix_hot_pixels import fix_hot_pixels
+from mdn.pipeline.options import Options, geometry, runtime
+from mdn.registry.model import Model, Origins
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known of one channel of a stack: a function of all its planes together.
+
+    Attributes:
+        coding: its samples to the net's values and back.
+        estimate: of the noise, on the scale that it was made on.
+        sigma: standard deviation of the noise of encoded values.
+        spacing: how far apart samples must be for their noise to be independent.
+    """
+
+    coding: Counts
+    estimate: NoiseEstimate
+    sigma: float
+    spacing: int
+
+    @property
+    def noise(self) -> NoiseConditioning:
+        """What to tell a net that takes it."""
+        weight = blend_weight(self.sigma)
+        return NoiseConditioning(self.sigma, blend_weight=weight, estimate=self.estimate)
+
+    def describe(self) -> dict[str, float]:
+        """For --json: the line of the noise's variance in the unit of the file."""
+        curve = self.coding.curve
+        gain, offset = (0.0, 0.0) if curve is None else (curve.gain, curve.offset)
+        return {"gain": round(gain, 6), "offset": round(offset, 6), "spacing": self.spacing}
+
+
+def restore(
+    rows: RowStream,
+    samples: Sequence[int],
+    channels: Sequence[Calibration],
+    model: Model,
+    options: Options,
+    progress: Progress = unheard,
+    std_output: StdOutput | None = None,
+) -> None:
+    """Planes that share their rows, from where they are read to where they go.
+
+    Args:
+        rows: the planes; its samples are (h, W, S).
+        samples: which of the S are denoised; the others leave as they came.
+        channels: for each of those, what is known of it.
+        std_output: takes (first row, values, deviation) in the unit of the file.
+
+    Raises:
+        OutOfMemoryError: the smallest tile does not fit.
+    """
+    known = [
+        each.noise if options.sigma is None else NoiseConditioning(options.sigma)
+        for each in channels
+    ]
+
+    spacings = [1 if model.fitted else each.spacing for each in channels]
+
+    def encode(stored: np.ndarray) -> np.ndarray:
+        planes = zip(samples, channels, strict=True)
+        return np.stack([each.coding.encode(stored[..., i]) for i, each in planes], -1)
+
+    def clean(tiles: Tensor, origins: Origins) -> Tensor:
+        parts = []
+        for place, channel in enumerate(channels):
+            x = fix_hot_pixels(tiles[:, place : place + 1], channel.sigma)
+            noise, spacing = known[place], spacings[place]
+            parts.append(denoise_tiles(x, origins, noise, model, options, spacing=spacing))
+        # Each part is a mean, and perhaps its deviation: all means come first.
+        return torch.stack(parts, 2).flatten(1, 2)
+
+    def decode(values: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        result = stored.copy()
+        for place, (i, each) in enumerate(zip(samples, channels, strict=True)):
+            found = each.coding.decode(values[..., place], stored[..., i], options.strength)
+            result[..., i] = found
+        return result
+
+    def in_its_unit(start: int, values: np.ndarray, deviation: np.ndarray) -> None:
+        assert std_output is not None
+        parts = [
+            each.coding.deviation(values[..., place], deviation[..., place])
+            for place, each in enumerate(channels)
+        ]
+        std_output(start, values, np.stack(parts, -1) * options.strength)
+
+    if std_output is not None:
+        rows = replace(rows, std_output=in_its_unit)
+    where = geometry(model, options, math.lcm(*spacings))
+    stream(clean, where, runtime(model, options), rows, encode, decode, progress)

@@ -1,0 +1,118 @@
+"""Denoising linear light of any range: one layer of a render.
+
+Noise of a render is far stronger, here and there, than any that a net for photographs was taught.
+So its answers on the picture and on its means over 2 x 2 and 4 x 4 pixels are put together, and
+albedo and normals say what is picture in that (`refine`). A net that was trained on renders knows
+such noise and has seen the guides: it needs the refinement alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mdn.encoding import Hdr, Srgb
+from mdn.pipeline.classical import condition
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, unheard
+from mdn.pipeline.guides import Guides
+from mdn.pipeline.options import Options
+from mdn.pipeline.refine import Coding, Curve, refine
+from mdn.pipeline.sample import sample_for_estimation
+from mdn.registry.model import Model, Origins
+
+COARSER = 2  # scales beside the full one
+
+# What the net was told of a shot's first frame, by the shape of the picture; it holds for all.
+Known = dict[tuple[int, ...], NoiseConditioning]
+
+
+def restore(
+    light: np.ndarray,
+    model: Model,
+    options: Options,
+    *,
+    exposure: float = 1.0,
+    tonemap: str = "hdr",
+    auxiliary: np.ndarray | None = None,
+    guides: np.ndarray | None = None,
+    known: Known | None = None,
+    progress: Progress = unheard,
+) -> np.ndarray:
+    """Linear light (H, W, C), float32 and finite -> the same, denoised at full strength.
+
+    Args:
+        exposure: the whole shot's; see encoding.Hdr.
+        tonemap: hdr, the whole range; srgb: clipped to 0..1 and shown, the protocol of papers.
+        auxiliary: (H, W, G) for a net that takes guides, as pipeline.guides orders them; or None.
+        guides: (H, W, D), each about 0..1 and finite, to refine with; or None.
+        known: see Known; filled here.
+
+    Raises:
+        OutOfMemoryError: the smallest tile does not fit.
+    """
+    known = {} if known is None else known
+    if tonemap == "srgb":
+        shown = Srgb().decode(Srgb().encode(light))
+        return denoise_light(shown, Srgb(), model, options, auxiliary, known, progress)
+    curve = Curve(Hdr(exposure), exposure)
+    trained = model.domain == "hdr"
+    auxiliary = auxiliary if trained else None
+    first = lambda share: progress(0.7 * share)  # noqa: E731
+    answers = [denoise_light(light, curve.coding, model, options, auxiliary, known, first)]
+    small, sizes = light, []
+    for _ in range(0 if trained else COARSER):
+        sizes.append(small.shape[:2])
+        small = halved(small)
+        answer = denoise_light(small, curve.coding, model, options, None, known)
+        for height, width in reversed(sizes):
+            answer = doubled(answer, height, width)
+        answers.append(answer)
+    progress(0.9)
+    rest = lambda share: progress(0.9 + 0.1 * share)  # noqa: E731
+    return refine(curve, light, answers, guides, rest, trained_on_renders=trained)
+
+
+def denoise_light(
+    light: np.ndarray,
+    coding: Coding,
+    model: Model,
+    options: Options,
+    auxiliary: np.ndarray | None,
+    known: Known,
+    progress: Progress = unheard,
+) -> np.ndarray:
+    """The net alone, behind a coding: (H, W, C) linear light -> the same."""
+    if not model.abilities.takes_sigma:
+        noise = NoiseConditioning()
+    elif options.sigma is not None:
+        noise = NoiseConditioning(options.sigma)
+    else:
+        if light.shape not in known:
+            known[light.shape] = condition(sample_for_estimation(light, coding.encode))
+        noise = known[light.shape]
+    takes = model.abilities.guides and auxiliary is not None
+    guides = Guides(auxiliary) if takes and auxiliary is not None else None
+
+    def clean(tiles: Tensor, origins: Origins) -> Tensor:
+        return denoise_tiles(tiles, origins, noise, model, options, guides=guides)
+
+    return tiled(clean, model, options, light, coding.encode, coding.decode, progress)
+
+
+def halved(picture: np.ndarray) -> np.ndarray:
+    """(H, W, C) -> means over 2 x 2 pixels; an odd last row or column goes with itself."""
+    height, width = picture.shape[:2]
+    even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return ((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4).astype(
+        np.float32
+    )
+
+
+def doubled(small: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Back to full size, linear between the means' centres."""
+    planes = torch.from_numpy(small.transpose(2, 0, 1)[None].copy())
+    large = F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)
+    return large[0].numpy().transpose(1, 2, 0)[:height, :width]

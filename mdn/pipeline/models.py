@@ -1,0 +1,98 @@
+"""The models of one run: which is for what, each loaded when the first picture needs it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mdn import nets
+from mdn.engine import choose_device, choose_precision
+from mdn.errors import UsageError
+from mdn.pipeline.options import Options
+from mdn.registry import selection, store
+from mdn.registry.cards import Card
+from mdn.registry.model import Model, load_model
+from mdn.registry.selection import USUAL, ModelSelection
+
+
+class Models:
+    """The model that the user named, or those of a quality: one for each domain of values.
+
+    Args:
+        name: a model's name, or the path of a model folder; None for those of the quality.
+        quality: fast, balanced or best, where no model is named.
+        device: auto, or as `engine.choose_device` names them.
+        options: of the pipeline, with all models.
+        passes: in place of the options'; None for as many as the quality needs.
+        with_std: whether the deviation between passes is wanted.
+        may_fill: whether models that only fill masks will do, since they are to be fitted.
+
+    Raises:
+        UsageError: a model that denoises nothing, or a device that is not there.
+        ModelError: no such model.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        quality: str = USUAL,
+        device: str = "auto",
+        options: Options | None = None,
+        passes: int | None = None,
+        with_std: bool = False,
+        may_fill: bool = False,
+    ) -> None:
+        self._name, self._quality = name, quality
+        self._passes, self._with_std = passes, with_std
+        self._device = choose_device(device)
+        self._options = options or Options()
+        self._refused = ("measure",) if may_fill else ("measure", "fill")
+        self._loaded: dict[str, Model] = {}
+        self._notices: list[str] = []
+        choose_precision(self._options.precision, self._device, self.card().precisions)
+        self.options()
+
+    def selection(self, domain: str = "display") -> ModelSelection:
+        """What is chosen for values of a domain: display, counts or hdr."""
+        if self._name is not None:
+            return ModelSelection(self._name)
+        return selection.choose(self._quality, domain)
+
+    def card(self, domain: str = "display") -> Card:
+        """The card of the model for a domain; nothing is loaded."""
+        card = store.find(self.selection(domain).model)
+        purpose = nets.ARCHITECTURES[card.arch].purpose
+        if purpose in self._refused:
+            raise UsageError(f"--model {card.name}: {_REFUSALS[purpose].format(card.name)}")
+        return card
+
+    def options(self, domain: str = "display") -> Options:
+        """The options with the model for a domain, their passes settled."""
+        passes = self._passes or self.selection(domain).passes
+        return replace(self._options, passes=passes, with_std=self._with_std)
+
+    def load(self, domain: str = "display") -> Model:
+        """The model for a domain, on the device; loaded once. Raises ModelError: it is damaged."""
+        card = self.card(domain)
+        if card.name not in self._loaded:
+            self._loaded[card.name] = load_model(card, self._device)
+            if note := self.selection(domain).note:
+                self._notices.append(note)
+        return self._loaded[card.name]
+
+    def check(self) -> None:
+        """Raises UsageError for options that make no sense with the model for pictures."""
+        options = self.options()
+        if options.needs_check:
+            options.check(self.load())
+
+    def notices(self) -> list[str]:
+        """What is to be said of the choice of models that were loaded since the last call."""
+        found, self._notices = self._notices, []
+        return found
+
+
+_REFUSALS = {
+    "fill": "fills masks, and denoises only what it was fitted to; mdn zeroshot -m {0} does that",
+    "measure": "says how strong the noise is, and takes none out; the models for photos ask it",
+}

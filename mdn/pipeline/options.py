@@ -1,0 +1,84 @@
+"""What is asked of the pipeline: how strongly, how often, and in what memory. Holds no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mdn.engine import NetGeometry, Runtime, choose_precision
+from mdn.errors import UsageError
+from mdn.pipeline.restore_grain import RADIUS
+from mdn.pipeline.self_ensemble import AUGMENTATIONS
+from mdn.registry.model import Model
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one array is to be denoised.
+
+    Attributes:
+        strength: 0 (the input, bit for bit) to 1 (all that the model does).
+        detail: 0 to 1: the share of the fine grain that is given back.
+        sigma: standard deviation of the noise, nominal range 0..1, for models that take one; None
+            to estimate it.
+        passes: looks to average: with other masks, or, where the model draws none, of the picture
+            flipped and rotated.
+        seed: of the masks that a stochastic model draws; others ignore it.
+        with_std: whether the standard deviation of the passes is wanted beside their mean.
+        precision: auto, or as `engine.choose_precision` names them.
+        max_memory: bytes the process may hold, or None.
+        tile: largest side of a tile in pixels, or None to choose.
+    """
+
+    strength: float = 1.0
+    detail: float = 0.0
+    sigma: float | None = None
+    passes: int = 1
+    seed: int = 0
+    with_std: bool = False
+    precision: str = "auto"
+    max_memory: int | None = None
+    tile: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "detail"):
+            share: float = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise UsageError(f"--{name} {share:g}: choose a number from 0 to 1")
+        if self.with_std and self.passes < 2:
+            raise UsageError("--save-std: one pass differs from nothing; add --passes 8, say")
+        if self.with_std and self.strength == 0:
+            raise UsageError("--save-std: with --strength 0 there are no passes to differ")
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether some model could not do what is asked; see `check`."""
+        return self.sigma is not None or self.passes > AUGMENTATIONS
+
+    def check(self, model: Model) -> None:
+        """Raises UsageError for what makes no sense with this model."""
+        if self.sigma is not None and not model.abilities.takes_sigma:
+            raise UsageError(
+                f"--sigma: {model.name} finds the level of the noise by itself;"
+                " leave --sigma out, or choose a model that is told (mdn models list)"
+            )
+        if self.passes > AUGMENTATIONS and not model.abilities.stochastic:
+            raise UsageError(
+                f"--passes {self.passes}: {model.name} draws no masks; its passes are the"
+                f" picture turned and mirrored, {AUGMENTATIONS} at most"
+            )
+
+
+def runtime(model: Model, options: Options) -> Runtime:
+    """Where, in what precision and in what memory the engine computes."""
+    dtype = choose_precision(options.precision, model.device, model.precisions)
+    return Runtime(model.device, dtype, options.max_memory, options.tile)
+
+
+def geometry(model: Model, options: Options, spacing: int = 1) -> NetGeometry:
+    """What the engine must know of the model.
+
+    spacing: of the samples that the net sees together; see `pixel_shuffle`. Tiles must begin where
+        all the samples of a spacing do.
+    """
+    halo = model.halo + (RADIUS if options.detail else 0)
+    return NetGeometry(halo * spacing, model.multiple * spacing, model.bytes_per_pixel)

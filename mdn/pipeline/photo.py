@@ -1,0 +1,126 @@
+"""Denoising a photograph, or any picture as it is shown. `counts` and `linear` are its brothers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from mdn.encoding import Display
+from mdn.engine import RowStream, StdOutput, stream
+from mdn.noise.banding import Banding
+from mdn.pipeline import destripe
+from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.denoise_tiles import Progress, blend, denoise_tiles, tiled, unheard
+from mdn.pipeline.judge import judge
+from mdn.pipeline.multiscale import coarse_residual
+from mdn.pipeline.options import Options, geometry, runtime
+from mdn.registry.model import Model, Origins
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A page, denoised, and what was known of its noise.
+
+    Attributes:
+        pixels: (H, W, C) in the dtype it came in.
+        noise: what the model was told; None for a model that takes nothing of the kind.
+        bands: the offsets of rows and columns that were taken out, or None.
+    """
+
+    pixels: np.ndarray
+    noise: NoiseConditioning | None
+    bands: Banding | None
+
+    def describe(self) -> dict[str, object]:
+        """Facts about the noise on the 0-255 scale, JSON-able; none where it was not asked for."""
+        if self.noise is None:
+            return {}
+        rows, columns = (0.0, 0.0) if self.bands is None else self.bands.sigma
+        found = self.noise.estimate
+        facts: dict[str, object] = {
+            "noise": {
+                "sigma": round(255 * self.noise.level, 3),
+                "by_brightness": found is not None and found.signal_dependent,
+                "correlated": bool(self.noise.scales),
+                "impulses": self.noise.impulse_spread is not None,
+                "banding": {"rows": round(rows, 3), "columns": round(columns, 3)},
+            }
+        }
+        if self.bands is not None:
+            facts["told"] = [self.bands.in_words() + " taken out"]
+        return facts
+
+
+def restore(
+    page: np.ndarray,
+    model: Model,
+    options: Options,
+    progress: Progress = unheard,
+    std_output: StdOutput | None = None,
+    adapter: Adapter | None = None,
+) -> Restored:
+    """A page (H, W, C) as stored -> the same, denoised.
+
+    Args:
+        std_output: takes the deviation between passes, encoded, band by band; see engine.RowStream.
+            Only with options.with_std.
+        adapter: fits the model to the page first.
+
+    Raises:
+        OutOfMemoryError: the smallest tile does not fit.
+    """
+    coding = Display(page.dtype)
+    takes_sigma = model.abilities.takes_sigma
+    bands = destripe.find(page, coding.encode) if takes_sigma else None
+    noise = judge(page, coding.encode, bands, model, options)
+    if adapter is not None:
+        model = adapter.to_page(page, coding.encode, bands, noise, model)
+    residual = coarse_residual(page, coding.encode, bands, noise, model, options)
+
+    def clean(tiles: Tensor, origins: Origins) -> Tensor:
+        x = destripe.remove(tiles, origins, bands, page.shape[:2])
+        x = residual.added_to(x, origins) if residual else x
+        y = denoise_tiles(x, origins, noise.finest(), model, options)
+        return blend(tiles, y, options.strength)
+
+    pixels = tiled(clean, model, options, page, coding.encode, coding.decode, progress, std_output)
+    return Restored(pixels, noise if takes_sigma else None, bands)
+
+
+def restore_rows(
+    rows: RowStream,
+    dtype: np.dtype,
+    samples: list[int],
+    colour: bool,
+    noise: NoiseConditioning,
+    model: Model,
+    options: Options,
+    progress: Progress = unheard,
+) -> None:
+    """A plane that is too large for memory, as it is shown, from where it is read to where it goes.
+
+    Args:
+        rows: the plane; its samples are (h, W, S), of this dtype.
+        samples: which of the S are denoised; the others leave as they came.
+        colour: whether they are the colours of one picture; else each is one of its own.
+        noise: of the whole plane; see `judge.judge_sample`.
+    """
+    coding = Display(dtype)
+
+    def encode(stored: np.ndarray) -> np.ndarray:
+        return coding.encode(stored[..., samples])
+
+    def decode(values: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        result = stored.copy()
+        result[..., samples] = coding.decode(values)
+        return result
+
+    def clean(tiles: Tensor, origins: Origins) -> Tensor:
+        y = denoise_tiles(tiles, origins, noise, model, options, separate=not colour)
+        return blend(tiles, y, options.strength)
+
+    where, how = geometry(model, options), runtime(model, options)
+    stream(clean, where, how, rows, encode, decode, progress)

@@ -1,0 +1,37 @@
+"""The part of a picture that is looked at to estimate its noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.engine.run import Encode
+from mdn.noise.banding import Banding
+
+SAMPLE = 1024  # pixels a side: more does not change the estimate
+WINDOW = 256  # it is put together from windows of so many, spread over a larger picture
+
+
+def sample_for_estimation(page: np.ndarray, encode: Encode, bands: Banding | None = None) -> Tensor:
+    """(C, h, w), encoded, of a page (H, W, C): all of it, or windows spread over it.
+
+    bands: of the page, to be left out.
+    """
+    height, width = page.shape[:2]
+    rows, columns = np.arange(height), np.arange(width)
+    if height * width > SAMPLE * SAMPLE:
+        rows, columns = _in_windows(height), _in_windows(width)
+        page = page[rows[:, None], columns]
+    sample = torch.from_numpy(np.ascontiguousarray(encode(page).transpose(2, 0, 1)))
+    if bands is None:
+        return sample
+    return bands.removed(sample, torch.from_numpy(rows), torch.from_numpy(columns))
+
+
+def _in_windows(length: int) -> np.ndarray:
+    """The rows, or columns, of at most SAMPLE / WINDOW windows, evenly spread."""
+    size = min(WINDOW, length)
+    count = min(SAMPLE // WINDOW, max(1, length // WINDOW))
+    starts = [round(i * (length - WINDOW) / (count - 1)) if count > 1 else 0 for i in range(count)]
+    return np.concatenate([np.arange(start, start + size) for start in starts])

@@ -1,0 +1,85 @@
+"""A model in use: its card, its net on a device, and what it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mdn import nets
+from mdn.nets.abilities import Abilities
+from mdn.registry.cards import Card
+from mdn.registry.load import load
+
+Origins = list[tuple[int, int]]  # (row, column) in the picture of each tile of a batch
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, loaded. All that its users must know of it is here as data.
+
+    Attributes:
+        card: what can be said of it without loading it; scores, licence, noise seen.
+        net: in evaluation mode, float32, on the device.
+        abilities: what the net takes besides the picture.
+        halo: pixels from a tile's edge that its result is not to be trusted.
+        multiple: height and width of what it is given must be multiples of it.
+        answer: of a model that was fitted to a picture, stands in place of
+            `pipeline.apply_net.apply_net`, and is called as that is; None: the plain net.
+        fitted: whether it was; it then knows how far the noise reaches.
+    """
+
+    card: Card
+    net: nn.Module
+    abilities: Abilities
+    halo: int
+    multiple: int
+    answer: Callable[..., Tensor] | None = None
+    fitted: bool = False
+
+    @property
+    def name(self) -> str:
+        """As the user types it."""
+        return self.card.name
+
+    @property
+    def domain(self) -> str:
+        """The values it was trained on: display, hdr or counts."""
+        return self.card.domain
+
+    @property
+    def channels(self) -> int:
+        """Colour channels that the net takes: 1 or 3."""
+        return self.card.channels
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Peak working memory of a float32 call, by pixel of its input."""
+        return self.card.bytes_per_pixel
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """In which it keeps its quality: fp32, bf16, fp16."""
+        return self.card.precisions
+
+    @property
+    def device(self) -> torch.device:
+        """Where the net is."""
+        return next(self.net.parameters()).device
+
+    def __call__(self, x: Tensor, **more: Any) -> Tensor:
+        """The net's answer to (B, C, H, W), float32; `more` is what its abilities say it takes."""
+        return self.net(x, **more).float()
+
+
+def load_model(card: Card, device: torch.device) -> Model:
+    """The model of a card, its weights verified.
+
+    Raises:
+        ModelError: weights missing, damaged, changed, or not of the net they claim to be.
+    """
+    net = load(card, device)
+    return Model(card, net, nets.abilities(net), card.context, card.multiple)

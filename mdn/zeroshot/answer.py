@@ -1,0 +1,132 @@
+"""What a fitted model makes of tiles: of what it sees, and of what is hidden from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mdn.nets.masking import MaskKey, channel_keep
+from mdn.noise.estimate import NoiseEstimate
+from mdn.pipeline.apply_net import apply_net
+from mdn.pipeline.conditioning import FAINT, NoiseConditioning
+from mdn.pipeline.options import Options
+from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_upsampled
+from mdn.registry.model import Model, Origins
+from mdn.zeroshot.plan import Plan
+
+PASSES = 8  # masks of the last ensemble, beside a look at the whole
+BLIND_PASSES = 32  # where there is none: each sample must be hidden, and several times
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Stands in place of `pipeline.apply_net` for a model that was fitted to a picture.
+
+    Attributes:
+        plan: of the fit.
+        fills: the model only fills masks, and says nothing of what it sees.
+        seeing: 0 to 1: weight of its answer to what it sees.
+        blind_error: root mean square error of its guesses of hidden samples, noise included; None
+            where it was not fitted.
+        estimate: of the picture's noise; None where it is not known.
+    """
+
+    plan: Plan
+    fills: bool
+    seeing: float
+    blind_error: float | None
+    estimate: NoiseEstimate | None
+
+    def __call__(
+        self,
+        x: Tensor,
+        origins: Origins,
+        noise: NoiseConditioning,
+        model: Model,
+        options: Options,
+        number: int,
+    ) -> Tensor:
+        """See `apply_net`."""
+        model = replace(model, answer=None)
+        if self.fills and self.blind_error is None:
+            return x  # clean already: there is nothing to fill
+        s = self.plan.shuffle
+        if s == 1:
+            return self._mixed(x, origins, noise, model, options, number)
+        parts, places = pixel_shuffle_downsampled(x, origins, s)
+        places = [(top // s, left // s) for top, left in places]
+        parts = self._mixed(parts.contiguous(), places, noise, model, options, number)
+        y = pixel_shuffle_upsampled(parts, s)
+        # The small pictures have seams between them, which a look at the whole takes away.
+        return y if self.fills else apply_net(y, origins, noise, model, options, number)
+
+    def _mixed(
+        self,
+        x: Tensor,
+        origins: Origins,
+        noise: NoiseConditioning,
+        model: Model,
+        options: Options,
+        number: int,
+    ) -> Tensor:
+        """Guesses of what is hidden, mixed with the sample itself or the answer to it."""
+        if self.fills:
+            guess = filled(x, x, origins, noise, model, self.plan.ratio, options, BLIND_PASSES)
+            return torch.lerp(x, guess, self._weight_of_guess(guess))
+        seen = apply_net(x, origins, noise, model, options, number)
+        if self.seeing == 1:
+            return seen
+        guess = filled(x, seen, origins, noise, model, self.plan.ratio, options, PASSES)
+        return torch.lerp(guess, seen, self.seeing)
+
+    def _weight_of_guess(self, guess: Tensor) -> Tensor:
+        """Weight of a blind guess against the sample that was hidden from it, at each sample.
+
+        The errors of the two are independent, so each counts by the other's variance: the noise's
+        at that brightness, and what the error on held-out samples has above it.
+        """
+        if self.estimate is None or self.estimate.correlated or self.blind_error is None:
+            return torch.ones_like(guess)
+        constant, slope, square = self.estimate.curve
+        noise = (constant + slope * guess + square * guess**2).clamp(min=FAINT**2)
+        excess = max(self.blind_error**2 - (self.estimate.level / 255) ** 2, FAINT**2 / 4)
+        return noise / (noise + excess)
+
+
+def filled(
+    x: Tensor,
+    otherwise: Tensor,
+    origins: Origins,
+    noise: NoiseConditioning,
+    model: Model,
+    ratio: float,
+    options: Options,
+    passes: int,
+) -> Tensor:
+    """The mean guess at each sample over the masks that hide it; `otherwise` where none does.
+
+    Args:
+        x, otherwise: (B, C, H, W).
+        ratio: share of the samples that a mask hides.
+        passes: masks, drawn from options.seed.
+    """
+    by_sample = model.abilities.per_channel_mask and not bool((x[:, :1] == x).all())
+    stabiliser = noise.stabiliser if model.abilities.takes_sigma else None
+    values = stabiliser.forward(x) if stabiliser else x
+    more = {}
+    if model.abilities.takes_sigma:
+        more["level"] = torch.tensor(max(noise.sigma, FAINT), device=x.device)
+    total, count = torch.zeros_like(x), torch.zeros_like(x)
+    where = torch.tensor(origins, device=x.device)
+    shape = (len(x), x.shape[1], x.shape[2], x.shape[3])
+    for index in range(passes):
+        key = MaskKey(options.seed, index, where)
+        keep = channel_keep(key, shape, (ratio, ratio), by_sample, x.device)
+        guess = model(values, keep=keep, **more)
+        if stabiliser:
+            guess = stabiliser.inverse(guess)
+        total += guess * (1 - keep)
+        count += (1 - keep).expand_as(count)
+    return torch.where(count > 0, total / count.clamp(min=1), otherwise)

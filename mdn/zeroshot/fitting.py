@@ -1,0 +1,295 @@
+"""Fitting a model to what it is about to denoise: looks at the noise, plans, fits, and tells."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mdn import nets
+from mdn.batch.running import Job, Report
+from mdn.engine import choose_precision
+from mdn.engine.run import Encode
+from mdn.errors import UsageError
+from mdn.noise.banding import Banding
+from mdn.noise.estimate import NoiseEstimate, is_clipped
+from mdn.pipeline import destripe
+from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
+from mdn.pipeline.adapter import Part
+from mdn.pipeline.conditioning import FAINT, NoiseConditioning
+from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.multiscale import as_it_is
+from mdn.pipeline.options import Options
+from mdn.pipeline.sample import sample_for_estimation
+from mdn.registry.model import Model
+from mdn.zeroshot import state
+from mdn.zeroshot.answer import Answer
+from mdn.zeroshot.fit import Fit, Window, fit
+from mdn.zeroshot.plan import FitOptions, Plan, Start, make_plan
+
+ENDED = {
+    "done": "all of them",
+    "settled": "ended early: the error no longer fell",
+    "time": "ended by the time limit",
+    "interrupted": "interrupted",
+}
+# A fit that learns so much (share of the squared error) says that the noise was strange to the net,
+# which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
+STRANGE, STRANGE_SEEING = 0.08, 0.5
+TASTE, TASTED = 512, 4  # pixels a side, and parts, that tell what the unfitted net takes out
+SIDE, GRID = 256, 4  # a large picture is fitted to GRID x GRID windows of it
+FITTING = 0.85  # share of a picture's progress bar
+AGAIN = 4  # a further page starts from the last one's net, with so many times fewer steps
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What was asked of the fit of each picture.
+
+    Attributes:
+        fit: the options of the fit.
+        options: of the pipeline; its seed and precision hold for the fit as well.
+        time_limit: seconds that the fit of one picture may take, or None.
+        checkpoint: file that the fit is kept in, or None.
+        resume: whether to go on from it.
+    """
+
+    fit: FitOptions = field(default_factory=FitOptions)
+    options: Options = field(default_factory=Options)
+    time_limit: float | None = None
+    checkpoint: Path | None = None
+    resume: bool = False
+
+
+class Fitting:
+    """The fit of one file: a pipeline.adapter.Adapter. Further pages go on from the first one's.
+
+    Attributes:
+        interrupted: whether Ctrl-C ended it; the best so far is used then.
+    """
+
+    def __init__(self, asked: FitRequest, job: Job, report: Report) -> None:
+        self.asked, self.job, self.report = asked, job, report
+        self.interrupted = False
+        self._net: nn.Module | None = None  # once it is fitted
+        self._fits: list[Fit] = []
+        self._plan = Plan()
+        self._estimate: NoiseEstimate | None = None
+
+    def to_page(
+        self,
+        page: np.ndarray,
+        encode: Encode,
+        bands: Banding | None,
+        noise: NoiseConditioning,
+        model: Model,
+    ) -> Model:
+        """See Adapter."""
+        if noise.estimate is None:  # the model does not ask for it, but the plan does
+            noise = judge_sample(sample_for_estimation(page, encode, bands), model)
+        # What is the same in a whole row cannot be learnt from a crop: it is taken out before.
+        if bands is not None:
+            page, encode = destripe.without(page, encode, bands), as_it_is
+        regions = regions_of(page)
+        taken = None
+        shared = noise.estimate is not None and noise.estimate.correlated
+        if shared and self._start_of(model) is Start.DENOISES:
+            taken = what_it_takes(model, [encode(region) for region in regions[:TASTED]])
+        return self._fit(lambda: [(encode(region), noise) for region in regions], model, taken)
+
+    def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
+        """See Adapter."""
+        return self._fit(parts, model)
+
+    def _start_of(self, model: Model) -> Start:
+        """What the net that the fit starts from can do."""
+        if self.asked.fit.from_scratch or model.abilities.purpose == "fill":
+            return Start.FILLS
+        return Start.IS_TOLD if model.abilities.takes_sigma else Start.DENOISES
+
+    def _fit(
+        self, parts: Callable[[], Sequence[Part]], model: Model, taken: float | None = None
+    ) -> Model:
+        if not model.abilities.takes_masks:
+            raise UsageError(f"--model {model.name}: draws its own masks and cannot be fitted")
+        start = self._start_of(model)
+        if self.asked.fit.from_scratch:
+            model = from_scratch(model, self.asked.options.seed)
+        if self.interrupted:
+            return self._fitted(model, start)
+        found = parts()
+        self._estimate = next((n.estimate for _, n in found if n.estimate is not None), None)
+        self._plan = make_plan(self.asked.fit, self._estimate, taken, start)
+        iters = self._plan.iters if self._net is None else self._plan.iters // AGAIN
+        if iters:
+            net = self._net if self._net is not None else copy.deepcopy(model.net)
+            windows = [
+                small
+                for values, noise in found
+                for window in windows_of(values, noise, model)
+                for small in shuffled(window, self._plan.shuffle)
+            ]
+            self._run(net, windows, replace(self._plan, iters=iters), model, start)
+        return self._fitted(model, start)
+
+    def _run(
+        self, net: nn.Module, windows: list[Window], plan: Plan, model: Model, start: Start
+    ) -> None:
+        """Fits the net in place, and keeps it where that gained anything."""
+        for parameter in net.parameters():
+            parameter.requires_grad_(True)
+        asked = self.asked
+
+        def progress(step: int, score: float, before: float) -> None:
+            self.report.progress(
+                self.job,
+                FITTING * step / plan.iters,
+                f"step {step}/{plan.iters}, error on hidden samples {score**0.5:.4f}"
+                f" (before {before**0.5:.4f})",
+            )
+
+        result = fit(
+            net,
+            windows,
+            plan,
+            asked.options.seed,
+            choose_precision(asked.options.precision, model.device, model.precisions),
+            progress,
+            asked.time_limit,
+            state.load(asked.checkpoint, model.card) if asked.resume else None,
+            lambda values: state.save(asked.checkpoint, model.card, values),
+            start is Start.FILLS,
+        )
+        if start is not Start.FILLS and in_vain(result, self._estimate):
+            result = replace(result, after=result.before)
+        else:
+            self._net = net
+        self._fits.append(result)
+        self.interrupted = result.ended == "interrupted"
+
+    def _fitted(self, model: Model, start: Start) -> Model:
+        """The model with the net as it is now, and with what the plan says of its answers."""
+        fills, s = start is Start.FILLS, self._plan.shuffle
+        model = replace(model, fitted=bool(self._fits))
+        if self._net is not None:
+            model = replace(model, net=self._net)
+        if not self._fits and s == 1 and not fills:
+            return model
+        error = self._fits[-1].mean if self._fits else None
+        answer = Answer(self._plan, fills, self._seeing(), error, self._estimate)
+        # It sees every s-th pixel, so as many times as far, and then the whole.
+        halo = model.halo * (s if s == 1 else s + 1)
+        return replace(model, answer=answer, halo=halo, multiple=model.multiple * s)
+
+    def _seeing(self) -> float:
+        """How far to trust what the net makes of what it sees, noise that neighbours share too."""
+        if not self._fits:
+            return 1.0
+        learnt = 1 - (self._fits[-1].after / max(self._fits[0].before, 1e-12)) ** 2
+        seeing = self._plan.seeing
+        return min(seeing, STRANGE_SEEING) if learnt > STRANGE else seeing
+
+    def describe(self) -> dict[str, object]:
+        """For --json, and in "told" for people: what was chosen, and how the fit went."""
+        if not self._fits:
+            return {"told": [self._plan.why or "nothing to fit"], "steps": 0}
+        first, last = self._fits[0], self._fits[-1]
+        steps = sum(each.steps for each in self._fits)
+        seconds = sum(each.seconds for each in self._fits)
+        error = f"error on held-out samples {first.before:.4f} -> {last.after:.4f}"
+        kept = "" if last.after < first.before else "; no gain, the model as it came was used"
+        return {
+            "told": [
+                self._plan.why,
+                f"{steps} steps in {seconds:.0f} s, {ENDED[last.ended]}; {error}{kept}",
+            ],
+            "steps": steps,
+            "fit_seconds": round(seconds, 3),
+            "ended": last.ended,
+            "error_before": round(first.before, 6),
+            "error_after": round(last.after, 6),
+        }
+
+
+def from_scratch(model: Model, seed: int) -> Model:
+    """The model with random weights in place of what it has learnt."""
+    torch.manual_seed(seed)
+    net = nets.build(model.card.arch, asdict(model.net.config))  # type: ignore[call-overload]
+    fresh = net.eval().to(model.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return replace(model, net=fresh)
+
+
+def in_vain(result: Fit, estimate: NoiseEstimate | None) -> bool:
+    """Whether a net that denoises already is better left as it came.
+
+    Where hidden samples are guessed worse than the noise spoils them, it is texture that a fit
+    learns: the guesses get better, and what is made of samples that are seen worse.
+    """
+    return estimate is not None and result.after**2 > 1.5 * (estimate.level / 255) ** 2
+
+
+def what_it_takes(model: Model, regions: Sequence[np.ndarray]) -> float:
+    """Root mean square of what the unfitted net takes out of (h, w, C), 0-255 scale."""
+    total = count = 0.0
+    multiple = model.multiple
+    for region in regions:
+        height, width = (min(side, TASTE) // multiple * multiple for side in region.shape[:2])
+        if not height or not width:
+            continue
+        top, left = (region.shape[0] - height) // 2, (region.shape[1] - width) // 2
+        part = region[top : top + height, left : left + width].transpose(2, 0, 1)
+        x = torch.from_numpy(np.ascontiguousarray(part))[None].to(model.device)
+        with torch.inference_mode():
+            planes, _ = to_net_channels(x, [(0, 0)], model.channels)
+            change = from_net_channels(model(planes), x.shape) - x
+        total, count = total + float(change.square().sum()), count + change.numel()
+    return 255 * (total / max(count, 1)) ** 0.5
+
+
+def regions_of(page: np.ndarray) -> list[np.ndarray]:
+    """The page (H, W, C), or windows spread over it where it is large; views."""
+    height, width = page.shape[:2]
+    if height * width <= (SIDE * GRID) ** 2:
+        return [page]
+    tops, lefts = (
+        [i * (length - SIDE) // (GRID - 1) if length > SIDE else 0 for i in range(GRID)]
+        for length in (height, width)
+    )
+    return [
+        page[y : y + SIDE, x : x + SIDE] for y in dict.fromkeys(tops) for x in dict.fromkeys(lefts)
+    ]
+
+
+def windows_of(region: np.ndarray, noise: NoiseConditioning, model: Model) -> list[Window]:
+    """A part (h, w, C) of a picture as the net will see it; each channel where it sees gray."""
+    values = torch.from_numpy(np.ascontiguousarray(region.transpose(2, 0, 1)))
+    curve = noise.estimate.curve if noise.estimate else (noise.sigma**2, 0.0, 0.0)
+    clipped = noise.estimate is not None and is_clipped(values)
+    if model.abilities.takes_sigma and noise.stabiliser:
+        values, curve = noise.stabiliser.forward(values), (noise.sigma**2, 0.0, 0.0)
+    gray = len(values) != model.channels
+    return [
+        Window(
+            plane.expand(model.channels, -1, -1).contiguous(),
+            curve,
+            max(noise.sigma, FAINT),
+            gray,
+            clipped,
+        )
+        for plane in (values.split(1) if gray else [values])
+    ]
+
+
+def shuffled(window: Window, s: int) -> list[Window]:
+    """The window, or the s * s smaller ones that it is taken apart into, colours kept together."""
+    height, width = (length // s * s for length in window.values.shape[1:])
+    if s == 1 or min(height, width) < s:
+        return [window]
+    parts = F.pixel_unshuffle(window.values[:, None, :height, :width], s)
+    return [replace(window, values=part) for part in parts.transpose(0, 1)]

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mdn.batch.folders import LeftOut, Listing, is_store, list_folder, list_pattern, place_of
 from mdn.errors import FileError, UsageError
-from mdn.io import STORES, SUFFIXES
+from mdn.io import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Expansion:
-    """The inputs, each once, in the order named, and remarks on what was left out."""
+    """The inputs, each once, in the order named, and what was left out."""
 
     found: tuple[Found, ...]
-    notes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
     folders: bool  # some input named a folder or a pattern, so there may be any number of files
 
 
@@ -66,21 +67,21 @@ def expand(
         UsageError: `-` is given twice.
     """
     found: list[Found] = []
-    notes: list[str] = []
+    left_out: list[LeftOut] = []
     several = False
     for text in inputs:
         if text == "-":
             found.append(Found(None, "stdin", Path("stdin")))
         elif is_folder(text):
             several = True
-            root = Path(text)
-            listing = list(_walk(root, recursive, output_folder, suffixes))
-            found += _listed(text, listing, former, notes, _why_empty(root, recursive))
+            listing = list_folder(text, recursive, output_folder, suffixes)
+            taken, rest = _taken(listing, former, _why_empty(Path(text), recursive))
+            found, left_out = found + taken, left_out + rest
         elif not os.path.lexists(text) and glob.has_magic(text):
             several = True
-            matches = (Path(match) for match in sorted(glob.glob(text, recursive=True)))
-            listing = [(path, Path(path.name)) for path in matches if _is_image(path, suffixes)]
-            found += _listed(text, listing, former, notes, "no image matches this pattern")
+            listing = list_pattern(text, suffixes)
+            taken, rest = _taken(listing, former, "no image matches this pattern")
+            found, left_out = found + taken, left_out + rest
         else:
             found.append(_named(text))
     for text in listed:
@@ -88,7 +89,7 @@ def expand(
         found.append(replace(_named(text), relative=_mirrored(text)))
     if sum(item.path is None for item in found) > 1:
         raise UsageError("standard input (-) is given twice: it can be read once")
-    return Expansion(tuple(_once(found)), tuple(notes), several)
+    return Expansion(tuple(_once(found)), tuple(left_out), several)
 
 
 def _named(text: str) -> Found:
@@ -128,54 +129,33 @@ def is_folder(text: str) -> bool:
     So does an empty name, which a script's unset variable leaves: Path takes it for this folder.
     """
     try:
-        return bool(text) and Path(text).is_dir() and not _is_store(Path(text))
+        return bool(text) and Path(text).is_dir() and not is_store(Path(text))
     except OSError:
         return False
 
 
-def _listed(
-    text: str,
-    listing: list[tuple[Path, Path]],
-    former: re.Pattern[str] | None,
-    notes: list[str],
-    empty: str,
-) -> list[Found]:
-    kept = [pair for pair in listing if former is None or not former.search(pair[0].stem)]
-    left_out = len(listing) - len(kept)
-    if left_out:
-        files = "1 file" if left_out == 1 else f"{left_out} files"
-        notes.append(f"{text}: left out {files} that an earlier run wrote; name a file to take it")
-    if not kept:
-        problem = "nothing here but what an earlier run wrote" if listing else empty
-        return [Found(Path(text), text, Path(), listed=True, problem=FileError(text, problem))]
-    return [Found(path, str(path), relative, listed=True) for path, relative in kept]
+def _taken(
+    listing: Listing, former: re.Pattern[str] | None, empty: str
+) -> tuple[list[Found], list[LeftOut]]:
+    """The inputs that a folder or a pattern gives, and what of it is left out.
 
-
-def _walk(
-    root: Path, recursive: bool, output_folder: Path | None, suffixes: frozenset[str]
-) -> Iterable[tuple[Path, Path]]:
-    """Images below `root`, sorted, each with its path relative to `root`; hidden ones left out."""
-    barred = None
-    if output_folder is not None and output_folder.resolve() != root.resolve():
-        barred = output_folder.resolve()
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        stores = sorted(name for name in folders if _is_store(here / name))
-        folders[:] = [name for name in folders if name not in stores]
-        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
-        if barred is not None:
-            folders[:] = [name for name in folders if (here / name).resolve() != barred]
-        for name in sorted([*files, *stores]):
-            if not name.startswith(".") and _is_image(here / name, suffixes):
-                yield here / name, (here / name).relative_to(root)
-
-
-def _is_image(path: Path, suffixes: frozenset[str]) -> bool:
-    return path.suffix.lower() in suffixes and (path.is_file() or _is_store(path))
-
-
-def _is_store(path: Path) -> bool:
-    return path.suffix.lower() in STORES and path.is_dir()
+    Args:
+        listing: what is there.
+        former: matches the stem of a file that an earlier run wrote, or None.
+        empty: what is wrong where there is no image.
+    """
+    text = listing.place
+    kept = [pair for pair in listing.images if former is None or not former.search(pair[0].stem)]
+    earlier = "written by an earlier run; name a file to take it"
+    listing.leave_out("file", earlier, len(listing.images) - len(kept))
+    found = [Found(path, str(path), relative, listed=True) for path, relative in kept]
+    for problem in listing.problems:
+        path = Path(problem.name)
+        found.append(Found(path, problem.name, Path(path.name), listed=True, problem=problem))
+    if not found:
+        why = "nothing here but what an earlier run wrote" if listing.images else empty
+        found = [Found(Path(text), text, Path(), listed=True, problem=FileError(text, why))]
+    return found, listing.left_out
 
 
 def _once(found: list[Found]) -> Iterable[Found]:
@@ -185,8 +165,3 @@ def _once(found: list[Found]) -> Iterable[Found]:
         if place not in seen:
             seen.add(place)
             yield item
-
-
-def place_of(path: Path) -> str:
-    """The directory entry that `path` means: links in its folders are followed, it is not."""
-    return str(Path(os.path.realpath(path.parent)) / path.name)

@@ -34,7 +34,7 @@ class Entry:
         settings: hash of the options that change the result.
         model, weights: name and SHA-256 of the model used, where there was one.
         output_size, output_mtime_ns, output_sha256: of the file written.
-        aside: a second file written, spelled as `output`.
+        std_output: a second file written, spelled as `output`.
         draw: which of several outputs of the input, from 1.
         reason: why it failed.
         seconds: how long it took.
@@ -53,7 +53,7 @@ class Entry:
     output_size: int = -1
     output_mtime_ns: int = -1
     output_sha256: str = ""
-    aside: str | None = None
+    std_output: str | None = None
     draw: int = 1
     reason: str = ""
     seconds: float = 0.0
@@ -108,7 +108,7 @@ class Manifest:
         return self.entries.get(place_in(self.folder, target))
 
     def path_of(self, place: str) -> Path:
-        """The file that an entry's `output` or `aside` means."""
+        """The file that an entry's `output` or `std_output` means."""
         return self.folder / place
 
 

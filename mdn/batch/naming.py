@@ -52,6 +52,10 @@ class Naming:
             UsageError: one file for several inputs, or a template with an unknown field.
         """
         kind = _kind(output, several)
+        if kind == "file" and format is None and output and not Path(output).suffix:
+            raise UsageError(
+                f"-o {output}: for a folder write {output}/, for a file add its suffix"
+            )
         return cls(kind, output or "", ending, format, draws)
 
     @property

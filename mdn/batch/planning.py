@@ -1,23 +1,30 @@
 """Planning a batch: which file becomes which, and everything that can be refused before any work.
 
-The rules that protect the user's files are all here: an input is never an output, an existing file
-is only replaced when that was asked for, and no two inputs share an output.
+The rules that protect the user's files are those of `safeguards`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import stat
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mdn.batch.inputs import Found, expand, is_folder, place_of
+from mdn.batch.folders import LeftOut, place_of
+from mdn.batch.inputs import Found, expand, is_folder
 from mdn.batch.manifest import absolute
 from mdn.batch.naming import Naming
 from mdn.batch.running import Job
+from mdn.batch.safeguards import (
+    is_there,
+    refuse_collisions,
+    refuse_inputs_as_outputs,
+    refuse_shared_stdout,
+    settle_existing,
+    with_problems,
+    writable,
+)
 from mdn.batch.shards import Shard, share_of
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
@@ -31,6 +38,7 @@ class Plan:
     Attributes:
         jobs: in the order of the inputs.
         notes: one line each.
+        left_out: what of folders and patterns is not taken; a note says so of each.
         folder: where its manifest goes: the output folder, or the one that holds all outputs. None
             where there is no batch, but one named file.
         whole: how many jobs all shards have together.
@@ -40,6 +48,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     folder: Path | None = None
     whole: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def plan(
@@ -104,24 +113,27 @@ def plan(
     several = expansion.folders or len(expansion.found) > 1
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
     jobs = [_job(item, naming, draw, forced) for item in expansion.found for draw in naming.numbers]
-    notes = list(expansion.notes)
+    notes = [str(each) for each in expansion.left_out]
     if std_target is not None:
         jobs = _with_std_targets(jobs, expansion.found, std_target, several)
     if defaults and skip_existing:
         jobs = _without_former(jobs, notes)
-    _refuse_shared_stdout(jobs)
+    refuse_shared_stdout(jobs)
     seconds = [replace(job, target=job.std_target) for job in jobs if job.std_target is not None]
-    _refuse_collisions([*jobs, *seconds])
-    _refuse_inputs_as_outputs([*jobs, *seconds])
+    refuse_collisions([*jobs, *seconds])
+    refuse_inputs_as_outputs([*jobs, *seconds])
     place = common_folder(jobs, naming) if several or resume else None
     whole = len(jobs)
     if shard is not None:
         jobs, seconds = share_of(jobs, shard), share_of(seconds, shard)
-    _settle_existing(seconds, overwrite=overwrite or skip_existing or resume, skip=False)
-    jobs = _settle_existing(jobs, overwrite=overwrite or resume, skip=skip_existing)
+    settled = settle_existing(seconds, overwrite=overwrite or skip_existing or resume, skip=False)
+    jobs = with_problems(jobs, settled)
+    jobs = settle_existing(jobs, overwrite=overwrite or resume, skip=skip_existing)
     # What is there now and was not refused may be replaced; what appears later only if told so.
-    jobs = [replace(job, overwrite=overwrite or _is_there(job.target)) for job in jobs]
-    return Plan(tuple(_writable(job) for job in jobs), tuple(notes), place, whole)
+    jobs = [replace(job, overwrite=overwrite or is_there(job.target)) for job in jobs]
+    return Plan(
+        tuple(writable(job) for job in jobs), tuple(notes), place, whole, expansion.left_out
+    )
 
 
 def common_folder(jobs: Sequence[Job], naming: Naming | None = None) -> Path | None:
@@ -193,84 +205,3 @@ def _without_former(jobs: list[Job], notes: list[str]) -> list[Job]:
         if job not in kept and job.draw == 1:
             notes.append(f"{job.name}: left out, an earlier run wrote it")
     return kept
-
-
-def _pending(jobs: Iterable[Job]) -> list[tuple[Job, Path]]:
-    return [(job, job.target) for job in jobs if job.target is not None and job.problem is None]
-
-
-def _refuse_shared_stdout(jobs: Sequence[Job]) -> None:
-    writers = [job for job in jobs if job.target is None and job.problem is None]
-    if len(writers) > 1:
-        raise UsageError(f"standard output takes one image and this makes {len(writers)}: use -o")
-
-
-def _refuse_collisions(jobs: Sequence[Job]) -> None:
-    """Case and the spelling of accents are ignored, since many disks ignore them."""
-    owners: dict[str, Job] = {}
-    for job, target in _pending(jobs):
-        key = unicodedata.normalize("NFC", place_of(target)).casefold()
-        other = owners.setdefault(key, job)
-        if other is not job:
-            raise UsageError(
-                f"{other.name} and {job.name} would both be written to {target}: use an output "
-                "folder that keeps the tree, or a template such as {parent}/{stem}_clean{suffix}"
-            )
-
-
-def _refuse_inputs_as_outputs(jobs: Sequence[Job]) -> None:
-    inputs: dict[tuple[int, int], str] = {}
-    for job in jobs:
-        if job.source is not None and (file := _status(job.source)):
-            inputs[file.st_dev, file.st_ino] = job.name
-    for _, target in _pending(jobs):
-        file = _status(target)
-        if file and (file.st_dev, file.st_ino) in inputs:
-            name = inputs[file.st_dev, file.st_ino]
-            same = "" if name == str(target) else f" (it is {name})"
-            raise UsageError(f"{target}: an output is also an input{same}; choose another with -o")
-
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:
-        return None
-
-
-def _settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> list[Job]:
-    existing = [(job, target) for job, target in _pending(jobs) if os.path.lexists(target)]
-    for _, target in existing:
-        file = _status(target)
-        store = target.suffix.lower() in STORES and target.is_dir()
-        if file and not stat.S_ISREG(file.st_mode) and not store:
-            raise UsageError(f"{target}: not a regular file; name a file to write with -o")
-    if existing and not (overwrite or skip):
-        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise UsageError(
-            f"{existing[0][1]} exists already{more}: give --overwrite, --skip-existing, "
-            "--resume or -o"
-        )
-    if not skip:
-        return list(jobs)
-    there = {id(job) for job, _ in existing}
-    return [replace(job, skip=f"{job.target} exists") if id(job) in there else job for job in jobs]
-
-
-def _is_there(path: Path | None) -> bool:
-    return path is not None and os.path.lexists(path)
-
-
-def _writable(job: Job) -> Job:
-    """Marks a job whose folder cannot be written to, so that nobody waits for it in vain."""
-    if job.target is None or job.problem is not None or job.skip:
-        return job
-    folder = job.target.parent
-    while not os.path.lexists(folder) and folder != folder.parent:
-        folder = folder.parent
-    problem = None
-    if not folder.is_dir():
-        problem = FileError(job.target, f"{folder} is not a folder", "choose another with -o")
-    elif not os.access(folder, os.W_OK | os.X_OK):
-        problem = FileError(job.target, f"{folder} is read-only", "write elsewhere with -o")
-    return replace(job, problem=problem)

@@ -184,7 +184,9 @@ class Recording:
             manifest.place_in(folder, target),
             "started",
             settings=self._settings,
-            aside=None if job.std_target is None else manifest.place_in(folder, job.std_target),
+            std_output=None
+            if job.std_target is None
+            else manifest.place_in(folder, job.std_target),
             draw=job.draw,
         )
         if job.source is None:

@@ -49,9 +49,9 @@ def _resumed(job: Job, known: Manifest, settings: str, models: Mapping[str, str]
         return job
     if not _is_as_written(job.target, entry):
         return _foreign(job, "it was changed after mdn wrote it")
-    aside = job.std_target is None or os.path.lexists(job.std_target)
+    std_there = job.std_target is None or os.path.lexists(job.std_target)
     same = entry.settings == settings and models.get(entry.model, "") == entry.weights
-    if same and aside and job.source is not None and _is_same_input(job.source, entry):
+    if same and std_there and job.source is not None and _is_same_input(job.source, entry):
         return replace(job, skip=DONE)
     return job
 

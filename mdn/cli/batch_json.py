@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def document(
         "command": command,
         "files": files,
         "notes": list(plan.notes),
+        "left_out": [asdict(each) for each in plan.left_out],
         "totals": totals | {"untried": result.untried, "seconds": seconds},
         "exit_code": result.exit_code,
     }

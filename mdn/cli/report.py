@@ -32,7 +32,11 @@ def report(
     summary = verification.summarize(verification.load(folder))
     code = 0 if summary.whole else FileError.exit_code
     if as_json:
-        found = asdict(summary) | {"command": "report", "folder": str(folder), "exit_code": code}
+        found = asdict(summary) | {
+            "command": "report",
+            "folder": str(folder),
+            "whole": summary.whole,
+        }
         found["problems"] = [
             {
                 "output": each.output,
@@ -42,7 +46,7 @@ def report(
             }
             for each in summary.problems
         ]
-        render.print_json(found)
+        render.print_json(found | {"exit_code": code})
         raise typer.Exit(code)
     render.print_facts(
         [

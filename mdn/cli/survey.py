@@ -63,8 +63,8 @@ def run(
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
     settings = estimate.Settings(jobs, plot, overwrite, fail_fast)
     with SurveyView(len(jobs), quiet=quiet, as_json=as_json, debug=debug) as view:
-        for line in expansion.notes:
-            view.remark(line)
+        for each in expansion.left_out:
+            view.remark(str(each))
         if not jobs:
             raise NothingDoneError("there is nothing to do: no input is left")
         result = estimate.run(settings, view)
@@ -72,7 +72,8 @@ def run(
         if plot is not None and plot.exists() and result.count("ok"):
             view.say(f"plot: {plot}")
     if as_json:
-        plan = Plan(tuple(jobs), expansion.notes)
+        notes = tuple(str(each) for each in expansion.left_out)
+        plan = Plan(tuple(jobs), notes, left_out=expansion.left_out)
         print_json(document("noise --estimate", plan, result, view.notes))
     raise typer.Exit(result.exit_code)
 

@@ -7,6 +7,8 @@ import torch
 
 from mdn.errors import OutOfMemoryError, UsageError
 
+ROUNDING = 16  # MiB by which a second run may hold more than the first one did
+
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -35,18 +37,33 @@ def available(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def largest_tile(budget: int, bytes_per_pixel: float, wanted: int, least: int) -> int:
+def largest_tile(
+    budget: int, bytes_per_pixel: float, wanted: int, least: int, cap: int | None = None
+) -> int:
     """The tile of at most `wanted` pixels a side whose work fits into `budget` bytes.
 
+    Args:
+        budget: bytes that are left for tiles.
+        bytes_per_pixel: of a tile's work.
+        wanted, least: sides in pixels.
+        cap: bytes of --max-memory, of which `budget` is left; or None.
+
     Raises:
-        OutOfMemoryError: not even the least tile fits.
+        OutOfMemoryError: not even the least tile fits; says how much would do.
     """
     side = int(max(0, budget / bytes_per_pixel) ** 0.5)
     if side < least:
-        need = int(least * least * bytes_per_pixel / 2**20) + 1
+        need = int(least * least * bytes_per_pixel)
+        if cap is None:
+            free, wants = max(0, budget) >> 20, (need >> 20) + 1
+            raise OutOfMemoryError(
+                f"needs {wants} MiB for its smallest tile, and {free} MiB are free;"
+                " close other programs or choose a smaller model"
+            )
+        enough = (cap - budget + need >> 20) + ROUNDING
         raise OutOfMemoryError(
-            f"needs at least {need} MiB for its smallest tile, and {max(0, budget) >> 20} MiB are"
-            f" free; raise --max-memory by {need - (budget >> 20)} MiB, or choose a smaller model"
+            f"its smallest tile needs --max-memory {enough}M, and {cap >> 20}M were given;"
+            " raise it or choose a smaller model"
         )
     return min(side, wanted)
 

@@ -197,7 +197,7 @@ def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> t
     side = max(1, min(wanted, max(height, width)))
     small = min(least, side)
     cost = geometry.bytes_per_pixel + band / max(small, 1)
-    tile = max(least, memory.largest_tile(room, cost, side, small))
+    tile = max(least, memory.largest_tile(room, cost, side, small, runtime.max_memory))
     call = 1 if runtime.max_memory is not None else int(room / cost)
     return tile, min(call, BATCH_PIXELS[runtime.device.type])
 

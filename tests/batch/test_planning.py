@@ -413,3 +413,72 @@ def test_only_what_was_there_may_be_replaced(touch: Touch) -> None:
     assert not plan(["a.png"], None).jobs[0].overwrite
     assert plan(["a.png"], None, overwrite=True).jobs[0].overwrite
     assert plan(["a.png"], "out/b.png", overwrite=True).jobs[0].overwrite
+
+
+# --- What is left out, and what is there already ------------------------------------------------
+
+
+def test_pictures_of_other_kinds_are_counted_by_their_kind(touch: Touch) -> None:
+    touch("in/a.png", "in/1.CR2", "in/2.cr2", "in/b.dng", "in/c.exr", "in/readme.txt", "in/.d.gif")
+    planned = plan(["in"], "out")
+    assert [job.name for job in planned.jobs] == ["in/a.png"]
+    found = {(each.count, each.reason.split()[0]) for each in planned.left_out}
+    assert found == {(2, ".cr2"), (1, ".dng"), (1, ".exr")}
+    assert any(note.startswith("in: left out 2 files: .cr2 is") for note in planned.notes)
+
+
+def test_folders_in_a_folder_are_counted_unless_they_are_looked_into(touch: Touch) -> None:
+    touch("in/a.png", "in/x/b.png", "in/y/c.png", "in/.git/d.png", "in/out/a.png")
+    (left,) = plan(["in"], "in/out", overwrite=True).left_out
+    assert str(left) == "in: left out 2 folders: -r looks into folders too"
+    assert not plan(["in"], "in/out", recursive=True, overwrite=True).left_out
+
+
+def test_links_to_folders_are_not_followed_and_a_loop_ends(touch: Touch) -> None:
+    touch("in/a.png", "other/b.png")
+    os.symlink(Path("other").absolute(), "in/linked")
+    os.symlink(Path("in").absolute(), "in/loop")
+    planned = plan(["in"], "out", recursive=True)
+    assert [job.name for job in planned.jobs] == ["in/a.png"]
+    (left,) = planned.left_out
+    assert (left.count, left.reason) == (2, "links are not followed; name one to take it")
+    assert len(plan(["in/**/a.png"], "out").jobs) == 1
+
+
+def test_a_folder_that_may_not_be_read_is_a_problem(
+    touch: Touch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("in/a.png", "in/locked/b.png")
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):  # root may read anything, so this is put in its mouth
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    image, locked = plan(["in"], "out", recursive=True).jobs
+    assert image.problem is None
+    assert problem(locked).startswith("in/locked: permission denied; check who")
+
+
+def test_a_link_to_nothing_in_a_folder_is_a_problem(touch: Touch) -> None:
+    touch("in/a.png")
+    os.symlink("gone.png", "in/b.png")
+    assert "link to nothing" in problem(plan(["in"], "out").jobs[1])
+    os.mkfifo("in/c.png")
+    assert "pipes" in plan(["in"], "out").notes[0]
+
+
+def test_an_output_that_is_there_stops_its_own_file_only(touch: Touch) -> None:
+    touch("a.png", "b.png", "out/a.png")
+    there, free = plan(["a.png", "b.png"], "out").jobs
+    assert problem(there).startswith("out/a.png: exists already; give --overwrite")
+    assert free.problem is None
+
+
+def test_a_second_output_that_is_there_stops_its_file(touch: Touch) -> None:
+    touch("a.png", "b.png", "std/a.tiff")
+    there, free = plan(["a.png", "b.png"], "out", std_target="std").jobs
+    assert "std/a.tiff: exists already" in problem(there)
+    assert free.problem is None

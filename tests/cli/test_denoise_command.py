@@ -66,7 +66,7 @@ def test_a_second_run_leaves_former_outputs_out(run: Run, make: Make, tmp_path: 
     assert run("denoise", "in", *MODEL).exit_code == 0
     again = run("denoise", "in", "--skip-existing", *MODEL)
     assert again.exit_code == 0
-    assert "mdn: note: in: left out 1 file that an earlier run wrote" in again.stderr
+    assert "mdn: note: in: left out 1 file: written by an earlier run" in again.stderr
     assert "in/a.png: skipped, in/a_denoised.png exists" in again.stderr
     assert files(tmp_path / "in") == ["a.png", "a_denoised.png", "mdn-manifest.jsonl"]
 
@@ -180,6 +180,7 @@ def test_stdout_follows_the_format_asked_for(run: Run, make: Make) -> None:
         (["a.png", "-o", "a.png", "--overwrite"], "also an input"),
         (["a.png", "-o", "b.png"], "b.png exists already"),
         (["a.png", "-o", "x.xyz"], "x.xyz"),
+        (["a.png", "-o", "clean"], "write clean/ for a folder"),
         (["a.png", "--format", "gif"], "gif"),
         (["a.png", "--max-memory", "lots"], "lots"),
     ],

@@ -1,0 +1,122 @@
+"""The rules that protect the user's files: an input is never an output, an existing file is only
+replaced when that was asked for, and no two inputs share an output."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mdn.batch.folders import place_of
+from mdn.batch.running import Job
+from mdn.errors import FileError, UsageError
+from mdn.io import STORES
+
+_EXISTS = "give --overwrite, --skip-existing, --resume or -o"
+
+
+def _pending(jobs: Iterable[Job]) -> list[tuple[Job, Path]]:
+    return [(job, job.target) for job in jobs if job.target is not None and job.problem is None]
+
+
+def refuse_shared_stdout(jobs: Sequence[Job]) -> None:
+    """Raises UsageError where several results would go to standard output."""
+    writers = [job for job in jobs if job.target is None and job.problem is None]
+    if len(writers) > 1:
+        raise UsageError(f"standard output takes one image and this makes {len(writers)}: use -o")
+
+
+def refuse_collisions(jobs: Sequence[Job]) -> None:
+    """Raises UsageError where two inputs share an output.
+
+    Case and the spelling of accents are ignored, since many disks ignore them.
+    """
+    owners: dict[str, Job] = {}
+    for job, target in _pending(jobs):
+        key = unicodedata.normalize("NFC", place_of(target)).casefold()
+        other = owners.setdefault(key, job)
+        if other is not job:
+            raise UsageError(
+                f"{other.name} and {job.name} would both be written to {target}: use an output "
+                "folder that keeps the tree, or a template such as {parent}/{stem}_clean{suffix}"
+            )
+
+
+def refuse_inputs_as_outputs(jobs: Sequence[Job]) -> None:
+    """Raises UsageError where an output is one of the inputs, by whatever path."""
+    inputs: dict[tuple[int, int], str] = {}
+    for job in jobs:
+        if job.source is not None and (file := _status(job.source)):
+            inputs[file.st_dev, file.st_ino] = job.name
+    for _, target in _pending(jobs):
+        file = _status(target)
+        if file and (file.st_dev, file.st_ino) in inputs:
+            name = inputs[file.st_dev, file.st_ino]
+            same = "" if name == str(target) else f" (it is {name})"
+            raise UsageError(f"{target}: an output is also an input{same}; choose another with -o")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> list[Job]:
+    """The jobs; those whose output is there are skipped, or have a problem, unless it may go.
+
+    Raises:
+        UsageError: an output is no regular file, or all of them are there: nothing would be done.
+    """
+    existing = [(job, target) for job, target in _pending(jobs) if os.path.lexists(target)]
+    for _, target in existing:
+        file = _status(target)
+        store = target.suffix.lower() in STORES and target.is_dir()
+        if file and not stat.S_ISREG(file.st_mode) and not store:
+            raise UsageError(f"{target}: not a regular file; name a file to write with -o")
+    if overwrite or not existing:
+        return list(jobs)
+    if not skip and len(existing) == len(_pending(jobs)):
+        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise UsageError(f"{existing[0][1]} exists already{more}: {_EXISTS}")
+    there = {id(job) for job, _ in existing}
+    return [_existing(job, skip) if id(job) in there else job for job in jobs]
+
+
+def with_problems(jobs: Sequence[Job], seconds: Sequence[Job]) -> list[Job]:
+    """The jobs, with what is wrong with their second outputs."""
+    problems = {job.source: job.problem for job in seconds if job.problem is not None}
+    return [
+        replace(job, problem=problems[job.source]) if job.source in problems else job
+        for job in jobs
+    ]
+
+
+def _existing(job: Job, skip: bool) -> Job:
+    if skip:
+        return replace(job, skip=f"{job.target} exists")
+    return replace(job, problem=FileError(job.target, "exists already", _EXISTS))
+
+
+def is_there(path: Path | None) -> bool:
+    """Whether the name is taken, be it by a link to nothing."""
+    return path is not None and os.path.lexists(path)
+
+
+def writable(job: Job) -> Job:
+    """Marks a job whose folder cannot be written to, so that nobody waits for it in vain."""
+    if job.target is None or job.problem is not None or job.skip:
+        return job
+    folder = job.target.parent
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    problem = None
+    if not folder.is_dir():
+        problem = FileError(job.target, f"{folder} is not a folder", "choose another with -o")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        problem = FileError(job.target, f"{folder} is read-only", "write elsewhere with -o")
+    return replace(job, problem=problem)

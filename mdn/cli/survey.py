@@ -105,9 +105,7 @@ def _curve(found: Mapping[str, Any]) -> list[str]:
     if not brightness:
         return []
     strongest = max(max(variance), 1e-12) ** 0.5
-    which = " of the finest detail" if found["correlated"] or found["texture"] else ""
-    which += ", texture too" if found["texture"] else ""
-    out = [f"  at brightness (0-255), sigma{which}:"]
+    out = ["  at brightness (0-255), sigma:"]
     for place, square in sorted(zip(brightness, variance, strict=True)):
         sigma = max(square, 0.0) ** 0.5
         bar = "#" * round(BAR * sigma / strongest)

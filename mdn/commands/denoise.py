@@ -18,7 +18,6 @@ from mdn.errors import FileError
 from mdn.image import Image
 from mdn.pipeline import photo
 from mdn.pipeline.adapter import Adapter
-from mdn.pipeline.model_warnings import model_warnings
 from mdn.pipeline.models import Models
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
@@ -146,9 +145,6 @@ def _pages(
         if domain == "counts":
             result = denoise_counts(pages, model, options, progress, deviations, adapter)
         else:
-            if adapter is None:
-                for line in model_warnings(pages[0], model):
-                    report.note(job, line)
             result = np.empty_like(pages)
             for index, page in enumerate(pages):
                 std = _std_output(deviations, index, white)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from mdn import plots
 from mdn.batch.files import describe, load
@@ -17,18 +18,23 @@ from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
+from mdn.nets.unet import UNet
 from mdn.noise.banding import Banding
 from mdn.noise.estimate import NoiseEstimate
-from mdn.pipeline import destripe, judge
+from mdn.pipeline import destripe
 from mdn.pipeline.classical import estimate_noise
+from mdn.pipeline.reading import read_noise
 from mdn.pipeline.sample import sample_for_estimation
+from mdn.registry import store
+from mdn.registry.model import load_model
 from mdn.stacks import calibration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NONE = 0.5  # sigma, 0-255 scale, that is called none
+MODEL = "photo"  # whose judge is asked
 NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
-ASKED = "so says a net that has seen photographs: texture, or a codec, hides the noise elsewhere"
 MOST_NAMED = len(plots.COLOURS)  # pictures that a figure tells apart
 
 
@@ -77,7 +83,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
 
     result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
     if settings.plot is not None and seen:
-        png = plots.as_png(partial(_drawn, seen))
+        png = plots.as_png(functools.partial(_drawn, seen))
         assert png is not None
         write_bytes(settings.plot, png)
     return result
@@ -98,8 +104,16 @@ def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, obj
     sample = sample_for_estimation(page, scale, banding)
     # A photograph's texture may pass for noise; what was measured is no photograph.
     shown = (black, white) == (0.0, Display(stored.dtype).white)
-    seen, asked = judge.estimate_noise(sample) if shown else (estimate_noise(sample), False)
-    return seen, facts(seen, black, white, banding, asked)
+    seen = read_noise(_judging_net(), sample).estimate() if shown else estimate_noise(sample)
+    return seen, facts(seen, black, white, banding)
+
+
+@functools.cache
+def _judging_net() -> UNet:
+    """That of the default model for photos, so that both commands tell the same."""
+    net = load_model(store.find(MODEL), torch.device("cpu")).net
+    assert isinstance(net, UNet)
+    return net
 
 
 def _check_plot(plot: Path, settings: Settings) -> None:
@@ -133,7 +147,6 @@ def facts(
     black: float,
     white: float,
     banding: Banding | None = None,
-    asked: bool = False,
 ) -> dict[str, object]:
     """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
 
@@ -141,10 +154,8 @@ def facts(
         seen: the estimate.
         black, white: the stored values of its 0 and 1.
         banding: what was taken out before.
-        asked: whether the meter had a say in it.
     """
     more = [] if banding is None else [f"{banding.in_words()}, besides"]
-    more += [ASKED] if asked else []
     names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
     down, across = (0.0, 0.0) if banding is None else banding.sigma
     return asdict(seen) | {
@@ -153,8 +164,7 @@ def facts(
         "stored_level": seen.level / 255 * (white - black),
         "range": [black, white],
         "sigma": dict(zip(names, seen.sigma, strict=True)),
-        "kind": (kind(seen) if seen.level > 0 else ["none to speak of"]) + more,
-        "texture": asked,
+        "kind": (kind(seen) if seen.level >= NONE else ["none to speak of"]) + more,
     }
 
 

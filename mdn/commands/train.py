@@ -18,7 +18,6 @@ from mdn.errors import FileError, MdnError, UsageError
 from mdn.training import curves, recipe_files, recipe_parse
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.loop import Trainer
-from mdn.training.meters import MeterWatch
 from mdn.training.processes import Processes, join, leave
 from mdn.training.recipe import Recipe
 from mdn.training.render_watch import RenderWatch
@@ -173,8 +172,6 @@ def _pictures(
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
     to_watch = _to_watch(recipe, held_out, settings.data)
-    if recipe.metered:
-        return crops, MeterWatch(to_watch, recipe.watch, device)
     pairs = {name: load_pairs(settings.data / name) for name in recipe.watch.pairs}
     return crops, Watch(to_watch, recipe.watch, device, recipe.mask, pairs)
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from mdn.nets.abilities import Abilities, Purpose
-from mdn.nets.meter import Meter, MeterConfig
 from mdn.nets.skip import Skip, SkipConfig
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.nets.unet import UNet, UNetConfig
@@ -31,7 +30,8 @@ class Architecture(NamedTuple):
 
 def _unet(config: UNetConfig) -> Abilities:
     return Abilities(
-        takes_sigma=config.levelled,
+        takes_sigma=config.levelled or config.judge,
+        judges_noise=config.judge,
         takes_masks=True,
         per_channel_mask=config.sampled,
         guides=config.guides,
@@ -46,13 +46,8 @@ def _skip(config: SkipConfig) -> Abilities:
     return Abilities("fill", takes_masks=True, per_channel_mask=config.mask_per_channel)
 
 
-def _meter(config: MeterConfig) -> Abilities:
-    return Abilities("measure")
-
-
 # An explicit list: what is not named here does not exist.
 ARCHITECTURES: dict[str, Architecture] = {
-    "meter": Architecture(MeterConfig, Meter, _meter, "measure"),
     "mpi-skip": Architecture(SkipConfig, Skip, _skip, "fill"),
     "swinir-masked": Architecture(SwinIRConfig, SwinIR, _swinir),
     "unet": Architecture(UNetConfig, UNet, _unet),

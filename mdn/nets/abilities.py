@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Purpose = Literal["denoise", "fill", "measure"]
+Purpose = Literal["denoise", "fill"]
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,11 @@ class Abilities:
     """What a net can do.
 
     Attributes:
-        purpose: denoise; fill: it rebuilds masked samples, and says nothing of those it sees;
-            measure: it says how strong the noise is, and takes none out.
-        takes_sigma: its forward needs `level`, the noise's standard deviation: a number, or a map.
+        purpose: denoise; fill: it rebuilds masked samples, and says nothing of those it sees.
+        takes_sigma: it is told how strong the noise is: its forward needs `level`, the standard
+            deviation, a number or a map; unless it judges the noise.
+        judges_noise: it has a judge, which reads the noise of a whole picture; its forward takes
+            what that found as `noise`, and as `gain` a factor on the sigma.
         takes_masks: its forward takes `keep`, which marks the samples to rebuild.
         per_channel_mask: that mask may differ from channel to channel.
         stochastic: it draws masks of its own at test, from `seed`, `pass_index` and `origin`, so
@@ -25,6 +27,7 @@ class Abilities:
 
     purpose: Purpose = "denoise"
     takes_sigma: bool = False
+    judges_noise: bool = False
     takes_masks: bool = False
     per_channel_mask: bool = False
     stochastic: bool = False

@@ -12,6 +12,7 @@ noise is left at coarser scales, impulses, a codec.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -72,10 +73,12 @@ class Cells:
     trust: Tensor
     seen: Tensor
 
-    def joined(self) -> Cells:
-        """The cells of all windows as those of one picture."""
-        parts = (self.brightness, self.level, self.trust, self.seen)
-        return Cells(*(part.transpose(0, 1).flatten(1)[None] for part in parts))
+    @staticmethod
+    def joined(windows: Sequence[Cells]) -> Cells:
+        """The cells of all windows as those of one picture; B is 1."""
+        names = ("brightness", "level", "trust", "seen")
+        parts = ([getattr(window, name) for window in windows] for name in names)
+        return Cells(*(torch.cat([x for each in part for x in each], 1)[None] for part in parts))
 
 
 class Judge(nn.Module):
@@ -127,8 +130,8 @@ class Judge(nn.Module):
         whole = (..., slice(1, -1), slice(1, -1))  # cells that have neighbours on all sides
         calm = energy.quantile(CALMEST, dim=1, keepdim=True)[whole] / 2 + math.log2(255)
         level = calm + 4 * said[:, :1] + self.colour(h).float()
-        parts = (brightness[whole], level, 2 * said[:, 1:], h.float())
-        return Cells(*(part.flatten(2) for part in parts))
+        found = (brightness[whole], level, 2 * said[:, 1:], h.float())
+        return Cells(*(plane.flatten(2) for plane in found))
 
     def pool(self, cells: Cells) -> Tensor:
         """(B, size): the descriptors of B pictures."""
@@ -152,9 +155,9 @@ class Judge(nn.Module):
         """Each of (B, C, H, W) by itself -> (B, size)."""
         return self.pool(self.cells(x))
 
-    def picture(self, windows: Tensor) -> Tensor:
-        """(N, C, h, w) windows of one picture -> (1, size)."""
-        return self.pool(self.cells(windows).joined())
+    def picture(self, windows: Sequence[Tensor]) -> Tensor:
+        """Windows of one picture, (1, C, h, w) each -> (1, size); in the memory of one window."""
+        return self.pool(Cells.joined([self.cells(window) for window in windows]))
 
     def facts(self, descriptor: Tensor) -> Tensor:
         """(B, 3): log2 of the share of sigma left at 1/2 and 1/4 size, log10 of the impulses'."""

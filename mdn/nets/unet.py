@@ -98,6 +98,7 @@ class LocalSigma(nn.Module):
     """
 
     FILTERS, POOL = 16, 8  # of 2 x 2 pixels; a side of a place at half resolution
+    CELL = 2 * POOL  # pixels a side of a place
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
@@ -192,8 +193,8 @@ class UNet(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """H and W must be multiples of this."""
-        return 2 ** len(self.config.widths)
+        """H and W must be multiples of this, and so must the places of tiles in a picture."""
+        return max(2 ** len(self.config.widths), LocalSigma.CELL if self.config.judge else 1)
 
     @property
     def receptive_field(self) -> int:

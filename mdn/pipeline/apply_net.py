@@ -59,17 +59,21 @@ def _conditioned(x: Tensor, noise: NoiseConditioning, model: Model) -> Tensor:
     if noise.blend_weight == 0 and broken is None:
         return x
     values = noise.stabiliser.forward(x) if noise.stabiliser else x
+    more = noise.told if model.abilities.judges_noise else {"level": _level(x, noise)}
     # The net rebuilds impulses as it rebuilt masked samples in training (masked image training,
     # Chen et al., CVPR 2023).
     keep = None if broken is None else 1 - broken.to(x.dtype)
-    if noise.variance_curve is None:
-        level = torch.tensor(max(noise.sigma, FAINT), device=x.device)
-    else:
-        level = (noise.sigma * local.deviation(x, noise.variance_curve)).clamp(min=FAINTEST)
-    y = model(values, keep=keep, level=level)
+    y = model(values, keep=keep, **more)
     if noise.stabiliser:
         y = noise.stabiliser.inverse(y)
     if noise.blend_weight < 1:
         mixed = torch.lerp(x, y, noise.blend_weight)
         y = mixed if broken is None else torch.where(broken, y, mixed)
     return y
+
+
+def _level(x: Tensor, noise: NoiseConditioning) -> Tensor:
+    """Sigma of the noise: one number, or that of each pixel (B, 1, H, W)."""
+    if noise.variance_curve is None:
+        return torch.tensor(max(noise.sigma, FAINT), device=x.device)
+    return (noise.sigma * local.deviation(x, noise.variance_curve)).clamp(min=FAINTEST)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mdn.noise.estimate import NoiseEstimate
 from mdn.noise.stabilise import Stabiliser
+from mdn.pipeline.reading import NoiseReading
 
 FAINTEST = 0.5 / 255  # sigma below which a picture is left alone, up to..
 FAINT = 2.0 / 255  # ..where the net is followed all the way
@@ -26,6 +27,9 @@ class NoiseConditioning:
         scales: for noise that neighbours share, sigma at each scale instead, the finest first.
         blend_weight: how far to follow the net: 0 for a clean picture, 1 from a faint noise on.
         estimate: what all this was derived from; None where the user gave sigma.
+        reading: for a net that judges the noise, what its judge read; such a net is told this and
+            `gain`, and no sigma.
+        gain: factor on the sigmas of the reading, for a sigma that the user gave.
     """
 
     sigma: float = 0.0
@@ -36,6 +40,15 @@ class NoiseConditioning:
     scales: tuple[float, ...] = ()
     blend_weight: float = 1.0
     estimate: NoiseEstimate | None = None
+    reading: NoiseReading | None = None
+    gain: float = 1.0
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What a net that judges the noise takes in its forward besides picture and mask."""
+        if self.reading is None:
+            raise ValueError("nothing was read for a net that judges the noise")
+        return {"noise": self.reading.descriptor, "gain": self.gain}
 
     @property
     def level(self) -> float:

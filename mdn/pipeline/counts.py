@@ -16,6 +16,7 @@ from mdn.noise.estimate import NoiseEstimate
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, unheard
 from mdn.pipeline.fix_hot_pixels import fix_hot_pixels
+from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options, geometry, runtime
 from mdn.registry.model import Model, Origins
 
@@ -29,18 +30,27 @@ class Calibration:
         estimate: of the noise, on the scale that it was made on.
         sigma: standard deviation of the noise of encoded values.
         spacing: how far apart samples must be for their noise to be independent.
+        sample: (1, h, w) encoded windows of the channel, for a model that judges the noise.
     """
 
     coding: Counts
     estimate: NoiseEstimate
     sigma: float
     spacing: int
+    sample: Tensor
 
     @property
     def noise(self) -> NoiseConditioning:
         """What to tell a net that takes it."""
         weight = blend_weight(self.sigma)
         return NoiseConditioning(self.sigma, blend_weight=weight, estimate=self.estimate)
+
+    def conditioning(self, model: Model, sigma: float | None = None) -> NoiseConditioning:
+        """What to tell a model; sigma as the user says it is, nominal range 0..1."""
+        if model.abilities.judges_noise:
+            # How strong it is follows from the stabilised counts; of what kind, the judge tells.
+            return judge_sample(self.sample, model, self.sigma if sigma is None else sigma)
+        return self.noise if sigma is None else NoiseConditioning(sigma)
 
     def describe(self) -> dict[str, float]:
         """For --json: the line of the noise's variance in the unit of the file."""
@@ -69,10 +79,7 @@ def restore(
     Raises:
         OutOfMemoryError: the smallest tile does not fit.
     """
-    known = [
-        each.noise if options.sigma is None else NoiseConditioning(options.sigma)
-        for each in channels
-    ]
+    known = [each.conditioning(model, options.sigma) for each in channels]
 
     spacings = [1 if model.fitted else each.spacing for each in channels]
 

@@ -18,6 +18,7 @@ from mdn.pipeline.classical import condition
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, unheard
 from mdn.pipeline.guides import Guides
+from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.refine import Coding, Curve, refine
 from mdn.pipeline.sample import sample_for_estimation
@@ -87,11 +88,15 @@ def denoise_light(
     """The net alone, behind a coding: (H, W, C) linear light -> the same."""
     if not model.abilities.takes_sigma:
         noise = NoiseConditioning()
-    elif options.sigma is not None:
+    elif options.sigma is not None and not model.abilities.judges_noise:
         noise = NoiseConditioning(options.sigma)
     else:
         if light.shape not in known:
-            known[light.shape] = condition(sample_for_estimation(light, coding.encode))
+            sample = sample_for_estimation(light, coding.encode)
+            judges = model.abilities.judges_noise
+            known[light.shape] = (
+                judge_sample(sample, model, options.sigma) if judges else condition(sample)
+            )
         noise = known[light.shape]
     takes = model.abilities.guides and auxiliary is not None
     guides = Guides(auxiliary) if takes and auxiliary is not None else None

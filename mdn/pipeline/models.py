@@ -46,7 +46,7 @@ class Models:
         self._passes, self._with_std = passes, with_std
         self._device = choose_device(device)
         self._options = options or Options()
-        self._refused = ("measure",) if may_fill else ("measure", "fill")
+        self._may_fill = may_fill
         self._loaded: dict[str, Model] = {}
         self._notices: list[str] = []
         choose_precision(self._options.precision, self._device, self.card().precisions)
@@ -61,9 +61,11 @@ class Models:
     def card(self, domain: str = "display") -> Card:
         """The card of the model for a domain; nothing is loaded."""
         card = store.find(self.selection(domain).model)
-        purpose = nets.ARCHITECTURES[card.arch].purpose
-        if purpose in self._refused:
-            raise UsageError(f"--model {card.name}: {_REFUSALS[purpose].format(card.name)}")
+        if nets.ARCHITECTURES[card.arch].purpose == "fill" and not self._may_fill:
+            raise UsageError(
+                f"--model {card.name}: fills masks, and denoises only what it was fitted to;"
+                f" mdn zeroshot -m {card.name} does that"
+            )
         return card
 
     def options(self, domain: str = "display") -> Options:
@@ -90,9 +92,3 @@ class Models:
         """What is to be said of the choice of models that were loaded since the last call."""
         found, self._notices = self._notices, []
         return found
-
-
-_REFUSALS = {
-    "fill": "fills masks, and denoises only what it was fitted to; mdn zeroshot -m {0} does that",
-    "measure": "says how strong the noise is, and takes none out; the models for photos ask it",
-}

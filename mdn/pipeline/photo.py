@@ -47,6 +47,7 @@ class Restored:
                 "correlated": bool(self.noise.scales),
                 "impulses": self.noise.impulse_spread is not None,
                 "banding": {"rows": round(rows, 3), "columns": round(columns, 3)},
+                **({} if self.noise.reading is None else self.noise.reading.describe()),
             }
         }
         if self.bands is not None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.nets.judge import SMALLEST
 from mdn.nets.unet import UNet
+from mdn.noise.estimate import NoiseEstimate
 
-EVEN_SIDE = 16  # sides of what the sigma map is made of are multiples of this
+WINDOW = 256  # pixels a side of what is looked at together
 CLEAN = 0.5  # sigma, 0-255 scale, that is called none
 COARSE = 0.6  # share of sigma left at half the size from which noise is called coarse; white: 0.5
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
@@ -24,7 +26,7 @@ class NoiseReading:
 
     Attributes:
         descriptor: (1, size) what the net is told; see nets.judge.
-        sigma: root mean square of the sigma map over what was looked at.
+        channels: root mean square of the sigma map of each channel, over what was looked at.
         curve: (C, knots) sigma of each channel at evenly spread brightnesses, 0 to 1.
         half, quarter: shares of sigma left when 2 x 2 and 4 x 4 pixels are averaged; 0.5 and 0.25
             for white noise, more for coarse noise.
@@ -32,11 +34,16 @@ class NoiseReading:
     """
 
     descriptor: Tensor
-    sigma: float
+    channels: tuple[float, ...]
     curve: tuple[tuple[float, ...], ...]
     half: float
     quarter: float
     impulses: float
+
+    @property
+    def sigma(self) -> float:
+        """One for the picture: the root mean square of the channels."""
+        return (sum(sigma**2 for sigma in self.channels) / len(self.channels)) ** 0.5
 
     @property
     def clean(self) -> bool:
@@ -64,6 +71,28 @@ class NoiseReading:
             parts.append(f"impulses on {100 * self.impulses:.1f} % of the samples")
         return ", ".join(parts)
 
+    def estimate(self) -> NoiseEstimate:
+        """The same as what statistics of the pixels would tell, for who asks for that."""
+        curve = np.array(self.curve)
+        brightness = np.linspace(0, 1, curve.shape[1])
+        variance = (curve**2).mean(0)
+        gain, offset = np.polyfit(brightness, variance, 1)
+        alike = max(0.0, (4 * self.half**2 - 1) / 3)  # correlation that leaves so much of a mean
+        return NoiseEstimate(
+            sigma=tuple(255 * sigma for sigma in self.channels),
+            brightness=tuple(brightness.tolist()),
+            variance=tuple(variance.tolist()),
+            gain=float(gain),
+            offset=float(offset),
+            curve=(max(0.0, float(offset)), max(0.0, float(gain)), 0.0),
+            signal_dependent=self.by_brightness,
+            neighbours=(alike, alike),
+            correlated=self.coarse,
+            low_frequency_sigma=255 * self.sigma * 4 * self.quarter,
+            impulses=self.impulses,
+            impulsive=self.impulses >= SOME_IMPULSES,
+        )
+
     def describe(self) -> dict[str, object]:
         """JSON-able; sigmas on the 0-255 scale."""
         return {
@@ -87,17 +116,21 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
             colours, are looked at one by one, all of one picture.
     """
     device = next(net.parameters()).device
-    if sample.shape[0] == net.config.channels:
-        windows = sample[None]
-    else:
-        windows = sample[:, None].expand(-1, net.config.channels, -1, -1)
-    windows = _large_enough(windows).to(device)
+    in_colour = len(sample) == net.config.channels
+    planes = [sample] if in_colour else list(sample[:, None])
+    windows = [
+        window.expand(net.config.channels, -1, -1)[None].to(device)
+        for plane in planes
+        for window in _windows(_large_enough(plane))
+    ]
     descriptor = net.judge.picture(windows)
-    squares = [net.sigma_map(window[None], descriptor).square().mean() for window in windows]
+    squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
+    sigmas = torch.stack(squares).unflatten(0, (len(planes), -1)).mean(1).sqrt()
     half, quarter, impulses = net.judge.facts(descriptor)[0].tolist()
     return NoiseReading(
         descriptor=descriptor,
-        sigma=float(torch.stack(squares).mean().sqrt()),
+        # Gray is shown to the net as three equal colours, each channel by itself.
+        channels=tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist()),
         curve=tuple(tuple(row) for row in net.judge.sigmas(descriptor)[0].tolist()),
         half=min(1.0, 2**half),
         quarter=min(1.0, 2**quarter),
@@ -105,10 +138,20 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
     )
 
 
-def _large_enough(windows: Tensor) -> Tensor:
-    """Mirrored until the judge takes them, and to a multiple of what the sigma map needs."""
-    for axis in (2, 3):
-        while windows.shape[axis] < SMALLEST:
-            windows = torch.cat([windows, windows.flip(axis)], axis)
-    down, right = (-side % EVEN_SIDE for side in windows.shape[2:])
-    return F.pad(windows, (0, right, 0, down), mode="reflect")
+def _windows(plane: Tensor) -> list[Tensor]:
+    """(C, H, W) in parts of at most WINDOW pixels a side, none smaller than the judge takes."""
+    height, width = plane.shape[1:]
+    return [
+        plane[:, top : top + WINDOW, left : left + WINDOW]
+        for top in range(0, max(1, height - SMALLEST + 1), WINDOW)
+        for left in range(0, max(1, width - SMALLEST + 1), WINDOW)
+    ]
+
+
+def _large_enough(plane: Tensor) -> Tensor:
+    """Mirrored until the judge takes it, and to an even size."""
+    for axis in (1, 2):
+        while plane.shape[axis] < SMALLEST:
+            plane = torch.cat([plane, plane.flip(axis)], axis)
+    down, right = (side % 2 for side in plane.shape[1:])
+    return F.pad(plane[None], (0, right, 0, down), mode="replicate")[0]

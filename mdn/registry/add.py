@@ -253,7 +253,9 @@ def _try_out(net: Any, source: Path) -> None:
     """One call on a small picture: what fails here would fail on every picture."""
     side = 2 * net.multiple if net.multiple > 1 else 64
     picture = torch.linspace(0, 1, side).expand(1, net.config.channels, side, side)
-    more = {"level": torch.tensor(0.1)} if nets.abilities(net).takes_sigma else {}
+    able = nets.abilities(net)
+    told = able.takes_sigma and not able.judges_noise
+    more = {"level": torch.tensor(0.1)} if told else {}
     with torch.inference_mode():
         output = net(picture, **more)
     if output.shape != picture.shape or not bool(output.isfinite().all()):

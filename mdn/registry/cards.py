@@ -13,7 +13,6 @@ from mdn.errors import ModelError
 CARD = "card.toml"
 DOMAINS = ("display", "hdr", "counts")
 APART = ("", "fast", "best")  # what `--quality` chooses a model for that is not the default
-NOT_NOISE = {"masks", "contrast"}  # what else cards say was done to crops
 SIGNAL_DEPENDENT = ("poisson", "speckle")  # kinds of noise, as cards name them
 
 _SPOKEN = {
@@ -79,11 +78,6 @@ class Card:
     def knows_brightness(self) -> bool:
         """Whether it was trained on noise whose strength depends on brightness."""
         return any(kind.startswith(SIGNAL_DEPENDENT) for kind in self.noise_seen)
-
-    @property
-    def knows_several(self) -> bool:
-        """Whether it was trained on several kinds of noise, and not on one alone."""
-        return len({kind.split()[0] for kind in self.noise_seen} - NOT_NOISE) > 1
 
     @property
     def weights_path(self) -> Path:

@@ -50,7 +50,8 @@ def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype)
     if seen.correlated and min(stored.shape[1:]) >= BLOCK:
         found = reach(torch.from_numpy(coding.encode(stored)))
         level, spacing = found.deviation, found.spacing
-    return Calibration(coding, seen, level, spacing)
+    side_by_side = torch.from_numpy(np.concatenate(coding.encode(stored), 1))[None].float()
+    return Calibration(coding, seen, level, spacing, side_by_side)
 
 
 def sample(planes: Sequence[tuple[tuple[int, int], Region]]) -> np.ndarray:

@@ -38,7 +38,7 @@ def denoise_counts(
     channels = range(pages.shape[-1])
     known = [calibrate(_regions(pages, c), pages.dtype) for c in channels]
     if adapter is not None:
-        model = adapter.to_parts(partial(_parts, pages, known), model)
+        model = adapter.to_parts(partial(_parts, pages, known, model), model)
     result = np.empty_like(pages)
     for index, (page, clean) in enumerate(zip(pages, result, strict=True)):
         std = None
@@ -51,9 +51,9 @@ def denoise_counts(
     return result
 
 
-def _parts(pages: np.ndarray, known: list[Calibration]) -> list[Part]:
+def _parts(pages: np.ndarray, known: list[Calibration], model: Model) -> list[Part]:
     return [
-        (each.coding.encode(plane)[..., None], each.noise)
+        (each.coding.encode(plane)[..., None], each.conditioning(model))
         for c, each in enumerate(known)
         for plane in sample(_regions(pages, c))
     ]

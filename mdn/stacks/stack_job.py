@@ -189,7 +189,8 @@ def _parts(
         stored = [sample([(p.shape[:2], _region(p, p.samples[i])) for p in alike]) for i in places]
         if key in known:
             each = known[key]
-            parts += [(each.coding.encode(plane)[..., None], each.noise) for plane in stored[0]]
+            noise = each.conditioning(model)
+            parts += [(each.coding.encode(plane)[..., None], noise) for plane in stored[0]]
             continue
         encode = Display(alike[0].rows.dtype).encode
         for values in encode(np.stack(stored, -1)):

@@ -35,6 +35,8 @@ class Sample:
             (B, 1, H, W), that of each pixel.
         seeds: (B,) int64, for nets that draw masks of their own.
         guide: (B, G, H, W) for a guided net, or None.
+        added: (B, C, H, W), for nets with a judge, what the noise changed: against the clean crop
+            as it would have been stored, so that a codec's own errors are no noise.
     """
 
     noisy: Tensor
@@ -43,6 +45,7 @@ class Sample:
     level: Tensor
     seeds: Tensor
     guide: Tensor | None = None
+    added: Tensor | None = None
 
 
 def generator_for(seed: int, step: int, group: int) -> torch.Generator:

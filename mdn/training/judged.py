@@ -16,7 +16,7 @@ from mdn import noise
 from mdn.nets.judge import SOFT
 from mdn.nets.masking import draw_seeds
 from mdn.nets.unet import UNet
-from mdn.noise.camera import take_photos
+from mdn.noise import camera
 from mdn.noise.composite import jpeg
 from mdn.training.corrupt import IMPULSIVE, Sample, draw_masks, draw_row, generator_for, toss
 from mdn.training.data import Crops
@@ -45,48 +45,69 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     gray = toss(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
-    noisy, clean = _degrade(recipe, row, clean, generator)
+    noisy, stored, clean = _degrade(recipe, row, clean, generator)
     if toss(generator) < HALVES:
-        noisy = _in_part(noisy, clean, generator)
+        noisy = _in_part(noisy, stored, generator)
+    added = noisy - stored
     if gray:
-        clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
+        clean, noisy, added = (x.expand(-1, 3, -1, -1) for x in (clean, noisy, added))
     keep = None
     if toss(generator) < recipe.mask.share:
         keep = draw_masks(recipe, clean, generator)
     impulsive = torch.full((count, 1, 1, 1), float(row.kind in IMPULSIVE))
-    return Sample(noisy, clean, keep, impulsive, draw_seeds(count, generator))
+    seeds = draw_seeds(count, generator)
+    return Sample(noisy, clean, keep, impulsive, seeds, added=added)
 
 
 def _degrade(
     recipe: Recipe, row: NoiseRecipe, clean: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Noisy and clean, as files hold them or, at times, unclipped as papers do."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Noisy crops, the same stored without noise, and clean ones, which no codec has touched.
+
+    As files hold them or, at times, unclipped as papers do.
+    """
     spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator)
     if row.kind == CAMERA:  # by its logarithm, as ISO settings go
-        return take_photos(clean, row.low * (row.high / row.low) ** spread, generator)
-    noisy = clean
+        return _photographed(clean, row.low * (row.high / row.low) ** spread, generator)
+    noisy = stored = clean
     if row.kind != CLEAN:
         noisy = noise.add(clean, row.kind, row.low + (row.high - row.low) * spread, generator)
     coded = toss(generator) < recipe.jpeg.share
     if coded or toss(generator) < recipe.clip_share:
-        noisy = (noisy.clamp(0, 1) * 255).round() / 255
+        noisy, stored = ((x.clamp(0, 1) * 255).round() / 255 for x in (noisy, clean))
     if coded:
         drawn = torch.rand(len(clean), generator=generator)
         quality = recipe.jpeg.low + (recipe.jpeg.high - recipe.jpeg.low) * drawn
-        noisy = jpeg(noisy, quality, halved=toss(generator) < recipe.jpeg.halved)
-    return noisy, clean
+        halved = toss(generator) < recipe.jpeg.halved
+        noisy, stored = (jpeg(x, quality, halved=halved) for x in (noisy, stored))
+    return noisy, stored, clean
 
 
-def _in_part(noisy: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
+def _photographed(
+    clean: Tensor, iso: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_degrade`, each crop by another camera; gray ones as the gray of their colours."""
+    taken = []
+    for picture, each in zip(clean, iso.flatten().tolist(), strict=True):
+        settings = camera.draw_settings(each, generator)
+        scene = picture[None].expand(1, 3, -1, -1)
+        noisy, twin = camera.take_photo(scene, settings, generator)
+        taken.append((noisy, camera.as_file(twin, settings), twin))
+    parts = [torch.cat(part) for part in zip(*taken, strict=True)]
+    if clean.shape[1] == 1:
+        parts = [part.mean(1, keepdim=True) for part in parts]
+    return parts[0], parts[1], parts[2]
+
+
+def _in_part(noisy: Tensor, stored: Tensor, generator: torch.Generator) -> Tensor:
     """Noise on one side of a straight line only."""
     turn, where = torch.rand(2, generator=generator).tolist()
-    side = noisy.shape[2]
-    at = round(side * (0.25 + 0.5 * where))
+    at = round(noisy.shape[2] * (0.25 + 0.5 * where))
     mixed = noisy.clone()
     if turn < 0.5:
-        mixed[..., :at, :] = clean[..., :at, :]
+        mixed[..., :at, :] = stored[..., :at, :]
     else:
-        mixed[..., :at] = clean[..., :at]
+        mixed[..., :at] = stored[..., :at]
     return mixed
 
 
@@ -105,7 +126,7 @@ def picture_loss(output: Tensor, clean: Tensor) -> Tensor:
 
 def judge_loss(net: UNet, sample: Sample, noise: Tensor) -> Tensor:
     """Error of what the judge says of the crops: logarithms of sigmas, and three facts."""
-    added = sample.noisy - sample.clean
+    added = sample.noisy - sample.clean if sample.added is None else sample.added
     hits = (added.abs() > IMPULSE) & (sample.level > 0)
     rest = torch.where(hits, torch.zeros_like(added), added)
     true = F.avg_pool2d(rest.square(), PLACE).clamp(min=1e-12).sqrt()

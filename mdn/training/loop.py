@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry.write import write_card
-from mdn.training import checkpoint, judged, meters, prefetch
+from mdn.training import checkpoint, judged, prefetch
 from mdn.training.build import build, check_memory, too_large
 from mdn.training.corrupt import Sample, draw_group, generator_for
 from mdn.training.data import Crops
@@ -156,8 +156,6 @@ class Trainer:
         if self.recipe.contrast.share:
             low, high = self.recipe.contrast.low, self.recipe.contrast.high
             seen.append(f"contrast times {low:g}-{high:g} on {self.recipe.contrast.share:g} of it")
-        if self.recipe.data.enlarged:
-            seen.append(f"enlarged with its noise on {self.recipe.data.enlarged:g} of it")
         if self.recipe.jpeg.share:
             jpeg = self.recipe.jpeg
             seen.append(f"jpeg {jpeg.low:g}-{jpeg.high:g} on {jpeg.share:g} of it")
@@ -172,7 +170,6 @@ class Trainer:
             "precisions": ["fp32", "bf16"],
             "domain": self._domain(),
             "scores": {self.watch.title: scores} if scores else {},
-            **({"hidden": True} if self.recipe.metered else {}),  # it is no denoiser to choose
         } | self.recipe.about
 
     def _domain(self) -> str:
@@ -264,16 +261,12 @@ class Trainer:
         numbers = range(first, first + share)
         if isinstance(self.crops, Scenes):
             return _join([self.crops.draw_group(self.recipe, step, at) for at in numbers])
-        draw = meters.draw_group if self.recipe.metered else draw_group
-        draw = judged.draw_group if self.recipe.judged else draw
+        draw = judged.draw_group if self.recipe.judged else draw_group
         return _join([draw(self.recipe, self.crops, step, at) for at in numbers])
 
     def _loss(self, sample: Sample) -> Tensor:
         """Mean over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone."""
         noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
-        if self.recipe.metered:
-            with self._autocast():
-                return meters.loss(self.forward(noisy), sample)
         if self.recipe.judged:
             return self._judged_loss(sample)
         with self._autocast():
@@ -344,7 +337,16 @@ def _join(groups: list[Sample]) -> Sample:
     levels = [g.level for g in groups]
     if any(level.shape[2:] != (1, 1) for level in levels):  # some are told a level at each pixel
         levels = [g.level.expand_as(g.noisy[:, :1]) for g in groups]
-    guides = [g.guide for g in groups if g.guide is not None]
+    guides, added = (
+        [part for g in groups if (part := getattr(g, name)) is not None]
+        for name in ("guide", "added")
+    )
     return Sample(
-        noisy, clean, keep, torch.cat(levels), seeds, torch.cat(guides) if guides else None
+        noisy,
+        clean,
+        keep,
+        torch.cat(levels),
+        seeds,
+        torch.cat(guides) if guides else None,
+        torch.cat(added) if added else None,
     )

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mdn.nets import ARCHITECTURES
-
 # Noise that is not added to a picture but makes a measurement of it: see training.photons.
 PHOTONS = "photons"
 # Noise that is in the files: renders, with so many samples per pixel. See training.renders.
@@ -32,8 +30,6 @@ class DataRecipe:
         hold_out: every n-th picture of the sorted names is kept for validation.
         scales: smallest and largest factor of the pictures' size at which crops are taken; none: at
             their own.
-        enlarged: share of the batch that is enlarged after noise was added; for a net that measures
-            noise only.
         textures: where the sources are renders, image folders or shards to take detail from.
     """
 
@@ -43,7 +39,6 @@ class DataRecipe:
     gray: float = 0.0
     hold_out: int = 25
     scales: tuple[float, ...] = ()
-    enlarged: float = 0.0
     textures: tuple[str, ...] = ()
 
 
@@ -86,7 +81,7 @@ class ContrastRecipe:
 class JpegRecipe:
     """A `share` of the batch goes through JPEGs of quality low..high after the noise.
 
-    A share `halved` of those have colour at half resolution. For nets that judge or measure noise.
+    A share `halved` of those have colour at half resolution. For nets that judge the noise.
     """
 
     share: float = 0.0
@@ -193,11 +188,6 @@ class Recipe:
     def rendered(self) -> bool:
         """Whether its sources are renders, noise and all."""
         return any(row.kind == SAMPLES for row in self.noise)
-
-    @property
-    def metered(self) -> bool:
-        """Whether its net says how strong the noise is."""
-        return ARCHITECTURES[self.arch].purpose == "measure"
 
     @property
     def judged(self) -> bool:

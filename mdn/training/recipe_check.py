@@ -47,7 +47,6 @@ def _numbers(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield recipe.level_error < 0, "level_error must be at least 0"
     yield not 0 <= recipe.level_map <= 1, "level_map is a share between 0 and 1"
     yield not 0 <= recipe.clip_share <= 1, "clip_share is a share between 0 and 1"
-    yield bool(recipe.metered and recipe.mask.share), "a net that measures noise goes with no masks"
     yield from _data(recipe)
     yield from _optim(recipe)
     yield from _parts(recipe)
@@ -61,16 +60,11 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
     yield not 0 <= data.gray <= 1, "[data] gray is a share between 0 and 1"
     yield not 0 < low <= high, "[data] scales = [low, high], 0 < low <= high"
-    yield not 0 <= data.enlarged <= 1, "[data] enlarged is a share between 0 and 1"
     yield (
         bool(data.context) and (not recipe.judged or (data.context - data.crop) % 16 != 0),
         "[data] context is for a net with a judge, and crop plus a multiple of 16",
     )
-    yield (
-        bool(jpeg.share and not (recipe.judged or recipe.metered))
-        or bool(data.enlarged and not recipe.metered),
-        "[jpeg] and [data] enlarged are for a net that measures noise",
-    )
+    yield bool(jpeg.share) and not recipe.judged, "[jpeg] is for a net with a judge"
     yield (
         bool(data.textures) and not recipe.rendered,
         f"[data] textures are for renders: [[noise]] {SAMPLES}",

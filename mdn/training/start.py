@@ -26,6 +26,7 @@ def begin_from(net: nn.Module, path: Path) -> None:
         with safe_open(path, "pt") as file:
             config = json.loads((file.metadata() or {}).get("config", "{}"))
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        state = _without_judge(net, state, config)
         state = _with_guides(net, _without_colours(net, state, config))
         state = _with_judge(net, state, config)
         net.load_state_dict(_with_blocks(net, state, config))
@@ -72,6 +73,21 @@ def _with_guides(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if missing != CELL * guides:
         return state
     return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}
+
+
+def _without_judge(
+    net: nn.Module, state: dict[str, Tensor], config: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Weights of a U-Net that judges the noise itself for one that is told one level.
+
+    The head answers to the level as it did to that sigma of all colours.
+    """
+    if not config.get("judge") or not getattr(net.config, "levelled", False):
+        return state
+    head, colours = state["head.weight"], int(config["channels"])
+    told = head[:, -colours:].sum(1, keepdim=True) / CELL
+    kept = {k: v for k, v in state.items() if not k.startswith(("judge.", "local.", "gains."))}
+    return kept | {"head.weight": torch.cat([head[:, :-colours], *[told] * CELL], 1)}
 
 
 def _with_judge(

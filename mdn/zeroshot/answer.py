@@ -116,7 +116,9 @@ def filled(
     stabiliser = noise.stabiliser if model.abilities.takes_sigma else None
     values = stabiliser.forward(x) if stabiliser else x
     more = {}
-    if model.abilities.takes_sigma:
+    if model.abilities.judges_noise:
+        more = noise.told
+    elif model.abilities.takes_sigma:
         more["level"] = torch.tensor(max(noise.sigma, FAINT), device=x.device)
     total, count = torch.zeros_like(x), torch.zeros_like(x)
     where = torch.tensor(origins, device=x.device)

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,7 @@ class Window:
         level: what a net that wants to be told is told.
         gray: equal channels, whose masks must be equal too.
         clipped: whether what lay beyond 0 and 1 was cut off.
+        descriptor: (1, n) what the judge of a net that judges the noise read in the picture.
     """
 
     values: Tensor
@@ -53,6 +54,7 @@ class Window:
     level: float
     gray: bool = False
     clipped: bool = False
+    descriptor: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,9 @@ class _Task:
         return total / max(count, 1)
 
     def _guess(self, values: Tensor, keep: Tensor, level: Tensor) -> Tensor:
-        more = {"level": level} if self.abilities.takes_sigma else {}
+        more: dict[str, Tensor | None] = {"level": level} if self.abilities.takes_sigma else {}
+        if self.abilities.judges_noise:  # of the whole picture, so the same for all its windows
+            more = {"noise": self.windows[0].descriptor}
         kind, precision = self.device.type, self.precision
         with nullcontext() if precision is None else torch.autocast(kind, precision):
             guess = self.net(
@@ -273,7 +277,7 @@ def _grown(window: Window, side: int) -> Window:
     for axis in (1, 2):
         while values.shape[axis] < side:
             values = torch.cat([values, values.flip(axis)], axis)
-    return Window(values, window.sigma, window.level, window.gray, window.clipped)
+    return replace(window, values=values)
 
 
 def _turned(values: Tensor, learnt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

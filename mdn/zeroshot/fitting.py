@@ -22,8 +22,8 @@ from mdn.noise.estimate import NoiseEstimate, is_clipped
 from mdn.pipeline import destripe
 from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
 from mdn.pipeline.adapter import Part
+from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
-from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation
@@ -92,7 +92,8 @@ class Fitting:
     ) -> Model:
         """See Adapter."""
         if noise.estimate is None:  # the model does not ask for it, but the plan does
-            noise = judge_sample(sample_for_estimation(page, encode, bands), model)
+            sample = sample_for_estimation(page, encode, bands)
+            noise = replace(noise, estimate=estimate_noise(sample))
         # What is the same in a whole row cannot be learnt from a crop: it is taken out before.
         if bands is not None:
             page, encode = destripe.without(page, encode, bands), as_it_is
@@ -281,6 +282,7 @@ def windows_of(region: np.ndarray, noise: NoiseConditioning, model: Model) -> li
             max(noise.sigma, FAINT),
             gray,
             clipped,
+            None if noise.reading is None else noise.reading.descriptor,
         )
         for plane in (values.split(1) if gray else [values])
     ]

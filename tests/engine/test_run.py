@@ -53,7 +53,6 @@ def picture_of(height: int, width: int, channels: int = 3) -> np.ndarray:
 
 def test_every_net_is_tested_here() -> None:
     # The hourglass of MPI normalises by the statistics of what it sees, so tiles differ by nature.
-    # A meter gives a figure and no picture.
     assert SMALL.keys() == {
         name for name, kind in nets.ARCHITECTURES.items() if kind.purpose == "denoise"
     }

@@ -19,7 +19,7 @@ def net() -> UNet:
 
 
 def reading(**changes: object) -> NoiseReading:
-    flat = NoiseReading(torch.zeros(1, 4), 9 / 255, ((9 / 255,) * 3,) * 3, 0.5, 0.25, 0.0)
+    flat = NoiseReading(torch.zeros(1, 4), (9 / 255,) * 3, ((9 / 255,) * 3,) * 3, 0.5, 0.25, 0.0)
     return replace(flat, **changes)  # type: ignore[arg-type]
 
 
@@ -55,6 +55,23 @@ def test_the_words_name_what_matters(changes: dict, words: str) -> None:
 
 
 def test_a_picture_is_clean_without_noise_and_impulses() -> None:
-    assert reading(sigma=0.3 / 255).clean
-    assert not reading(sigma=0.3 / 255, impulses=0.01).clean
+    assert reading(channels=(0.3 / 255,)).clean
+    assert not reading(channels=(0.3 / 255,), impulses=0.01).clean
     assert not reading().clean
+
+
+def test_white_noise_is_the_same_in_both_tongues() -> None:
+    found = reading().estimate()
+    assert found.level == pytest.approx(9)
+    assert found.neighbours == pytest.approx((0, 0))
+    assert found.low_frequency_sigma == pytest.approx(9)
+    assert not found.correlated
+    assert not found.signal_dependent
+    assert not found.impulsive
+
+
+def test_photon_noise_has_a_line() -> None:
+    curve = tuple((0.001 + 0.01 * place / 6) ** 0.5 for place in range(7))
+    found = reading(curve=(curve,) * 3).estimate()
+    assert found.signal_dependent
+    assert (found.gain, found.offset) == pytest.approx((0.01, 0.001))

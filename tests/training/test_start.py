@@ -82,3 +82,19 @@ def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: P
     with torch.no_grad():
         expected = told(x, level=torch.tensor(0.125))
         assert torch.allclose(judging(x, noise=descriptor), expected, atol=1e-3)
+
+
+def test_a_net_that_is_told_the_level_begins_as_the_one_with_a_judge(tmp_path: Path) -> None:
+    config = {"levelled": False, "sampled": True, "judge": True}
+    judging = _random(tmp_path / "judging.safetensors", **config).eval()
+    told = nets.build("unet", SHAPE | {"sampled": True}).eval()
+    begin_from(told, tmp_path / "judging.safetensors")
+    x = torch.rand(1, 3, 64, 64)
+    descriptor = judging.judge(x).detach()
+    levels = slice(judging.judge.config.hidden, -FACTS)
+    descriptor[:, levels] = math.log2(255 * (0.125 + SOFT))
+    for layer in (judging.local.say, *judging.gains):
+        torch.nn.init.zeros_(layer.weight)
+    with torch.no_grad():
+        expected = judging(x, noise=descriptor)
+        assert torch.allclose(told(x, level=torch.tensor(0.125)), expected, atol=1e-3)

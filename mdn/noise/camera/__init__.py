@@ -109,10 +109,13 @@ def take_photo(x: Tensor, settings: Settings, generator: torch.Generator) -> tup
         _resized(_develop(part.clamp(0, 1), settings), list(size)).clamp(0, 1)
         for part in (noisy, mosaic)
     )
-    noisy = (noisy * 255).round() / 255
-    if settings.quality:
-        noisy = jpeg(noisy, settings.quality, halved=settings.halved)
-    return noisy, clean
+    return as_file(noisy, settings), clean
+
+
+def as_file(x: Tensor, settings: Settings) -> Tensor:
+    """What is left of a finished picture (B, 3, H, W) when that camera has stored it."""
+    x = (x * 255).round() / 255
+    return jpeg(x, settings.quality, halved=settings.halved) if settings.quality else x
 
 
 def record(mosaic: Tensor, sensor: SensorNoise, generator: torch.Generator) -> Tensor:

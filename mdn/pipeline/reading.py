@@ -17,6 +17,7 @@ WINDOW = 256  # pixels a side of what is looked at together
 CLEAN = 0.5  # sigma, 0-255 scale, that is called none
 COARSE = 0.6  # share of sigma left at half the size from which noise is called coarse; white: 0.5
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
+SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
 SOME_IMPULSES = 0.001  # share of the samples
 
 
@@ -28,6 +29,8 @@ class NoiseReading:
         descriptor: (1, size) what the net is told; see nets.judge.
         channels: root mean square of the sigma map of each channel, over what was looked at.
         curve: (C, knots) sigma of each channel at evenly spread brightnesses, 0 to 1.
+        span: the darkest and the brightest of the picture, all but some; what the curve says beyond
+            is a guess.
         half, quarter: shares of sigma left when 2 x 2 and 4 x 4 pixels are averaged; 0.5 and 0.25
             for white noise, more for coarse noise.
         impulses: share of the samples that impulses replaced.
@@ -36,6 +39,7 @@ class NoiseReading:
     descriptor: Tensor
     channels: tuple[float, ...]
     curve: tuple[tuple[float, ...], ...]
+    span: tuple[float, float]
     half: float
     quarter: float
     impulses: float
@@ -53,7 +57,8 @@ class NoiseReading:
     @property
     def by_brightness(self) -> bool:
         """Whether sigma depends on brightness."""
-        return any(max(row) > STEEP * min(row) for row in self.curve)
+        _, sigmas = self._seen()
+        return bool((sigmas.max(1) > STEEP * sigmas.min(1)).any())
 
     @property
     def coarse(self) -> bool:
@@ -73,9 +78,8 @@ class NoiseReading:
 
     def estimate(self) -> NoiseEstimate:
         """The same as what statistics of the pixels would tell, for who asks for that."""
-        curve = np.array(self.curve)
-        brightness = np.linspace(0, 1, curve.shape[1])
-        variance = (curve**2).mean(0)
+        brightness, sigmas = self._seen()
+        variance = (sigmas**2).mean(0)
         gain, offset = np.polyfit(brightness, variance, 1)
         alike = max(0.0, (4 * self.half**2 - 1) / 3)  # correlation that leaves so much of a mean
         return NoiseEstimate(
@@ -92,6 +96,15 @@ class NoiseReading:
             impulses=self.impulses,
             impulsive=self.impulses >= SOME_IMPULSES,
         )
+
+    def _seen(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the span and the knots between them, and the sigmas there: (n,), (C, n)."""
+        curve = np.array(self.curve)
+        knots = np.linspace(0, 1, curve.shape[1])
+        low, high = self.span
+        inside = knots[(knots > low) & (knots < high)]
+        places = np.array([low, *inside, max(high, low + 1e-3)])
+        return places, np.stack([np.interp(places, knots, row) for row in curve])
 
     def describe(self) -> dict[str, object]:
         """JSON-able; sigmas on the 0-255 scale."""
@@ -126,12 +139,14 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
     descriptor = net.judge.picture(windows)
     squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
     sigmas = torch.stack(squares).unflatten(0, (len(planes), -1)).mean(1).sqrt()
+    low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
     half, quarter, impulses = net.judge.facts(descriptor)[0].tolist()
     return NoiseReading(
         descriptor=descriptor,
         # Gray is shown to the net as three equal colours, each channel by itself.
         channels=tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist()),
         curve=tuple(tuple(row) for row in net.judge.sigmas(descriptor)[0].tolist()),
+        span=(float(low), float(high)),
         half=min(1.0, 2**half),
         quarter=min(1.0, 2**quarter),
         impulses=max(0.0, 10**impulses - 1e-4),

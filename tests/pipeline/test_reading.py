@@ -19,7 +19,9 @@ def net() -> UNet:
 
 
 def reading(**changes: object) -> NoiseReading:
-    flat = NoiseReading(torch.zeros(1, 4), (9 / 255,) * 3, ((9 / 255,) * 3,) * 3, 0.5, 0.25, 0.0)
+    flat = NoiseReading(
+        torch.zeros(1, 4), (9 / 255,) * 3, ((9 / 255,) * 3,) * 3, (0, 1), 0.5, 0.25, 0.0
+    )
     return replace(flat, **changes)  # type: ignore[arg-type]
 
 
@@ -75,3 +77,9 @@ def test_photon_noise_has_a_line() -> None:
     found = reading(curve=(curve,) * 3).estimate()
     assert found.signal_dependent
     assert (found.gain, found.offset) == pytest.approx((0.01, 0.001))
+
+
+def test_what_the_curve_says_of_brightnesses_that_are_not_there_does_not_count() -> None:
+    found = reading(curve=((0.2, 0.03, 0.03, 0.03, 0.03),) * 3, span=(0.3, 0.9))
+    assert not found.by_brightness
+    assert found.estimate().gain == pytest.approx(0, abs=1e-6)

@@ -89,6 +89,15 @@ def denoise(
             "or with other masks for models that draw masks. Better, and as many times slower.",
         ),
     ] = None,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            metavar="",
+            rich_help_panel=opt.FILES,
+            help="Only write photo_preview.png: a few crops, before and after at three strengths.",
+        ),
+    ] = False,
     save_std: Annotated[
         str | None,
         typer.Option(
@@ -164,6 +173,7 @@ def denoise(
       mdn denoise *.jpg -o clean/ --skip-existing
       mdn denoise scans -r -o clean/
       mdn denoise photo.png --quality best
+      mdn denoise photo.png --preview
       mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'
       mdn denoise - < noisy.png > clean.png
       mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
@@ -173,6 +183,7 @@ def denoise(
     from mdn.cli import batch, sources
     from mdn.commands import denoise as command
     from mdn.commands.request import Request
+    from mdn.compare import preview as previews
     from mdn.engine import parse_size
     from mdn.pipeline.options import Options
     from mdn.renders import RenderOptions
@@ -182,6 +193,9 @@ def denoise(
     share = sources.share(shard)
     if motion and (share or resume):
         raise UsageError("--motion: a frame needs the one before; leave --shard and --resume out")
+    if preview and (save_std or frames or format or resume or watch):
+        others = "--save-std, --frames, --format, --resume and --watch"
+        raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
     named: dict[str, Any] = {
         "format": format,
         "overwrite": overwrite,
@@ -195,6 +209,8 @@ def denoise(
     shot = plan_shot(given, output, frames, **named)
     if shot and save_std is not None:
         raise UsageError("--save-std: not for renders, whose frames have layers of their own")
+    if preview:
+        named |= {"format": "png", "ending": "_preview"}
 
     def planned() -> Plan:
         return shot or plan(
@@ -231,13 +247,12 @@ def denoise(
             shot=shot is not None,
         ),
     )
+    run = previews.run if preview else command.run
     batch.run(
         batch.Batch(
             context,
             planned,
-            lambda jobs, report: command.run(
-                jobs, request, report, fail_fast=fail_fast, dry_run=dry_run
-            ),
+            lambda jobs, report: run(jobs, request, report, fail_fast=fail_fast, dry_run=dry_run),
             batch.weights(model, request.quality),
         )
     )

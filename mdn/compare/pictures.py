@@ -30,6 +30,7 @@ class Picture:
         stored: (H, W, 1 or 3) as in the file, without alpha.
         linear: whether it holds linear light.
         plane: which picture of a stack it is, and how many there are.
+        measured: whether its samples are counts rather than a picture to look at.
     """
 
     role: str
@@ -37,6 +38,7 @@ class Picture:
     stored: np.ndarray
     linear: bool = False
     plane: tuple[int, int] = (0, 1)
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
         if not found:
             raise FileError(path, "has no layer of light", "compare another file")
         return Picture(role, path, _gray_or_rgb(found[0].pixels(file)), linear=True)
-    array, letters, _ = arrays.read(path)
+    array, letters, measured = arrays.read(path)
     layout = arrays.layout(array.shape, letters)
     planes = layout.split(array)
     pages, channels = planes.shape[:2]
@@ -81,7 +83,8 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
     if not 0 <= number < count:
         raise FileError(path, f"has {count} planes, counted from 0", "choose another --plane")
     stored = planes[number // channels, number % channels, ..., : layout.colours]
-    return Picture(role, path, np.ascontiguousarray(stored), plane=(number, count))
+    stored = np.ascontiguousarray(stored)
+    return Picture(role, path, stored, plane=(number, count), measured=measured)
 
 
 def _gray_or_rgb(pixels: np.ndarray) -> np.ndarray:

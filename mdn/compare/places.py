@@ -60,15 +60,17 @@ def choose(
     """
     looks = [_look(place, side, read) for place in _candidates(height, width, side)]
     worth = [each for each in looks if each.clipped < CLIPPED] or looks
-    wishes: list[Callable[[_Look], float]] = [
-        lambda each: -each.texture,
-        lambda each: each.texture,
-        lambda each: -each.brightness,
-        lambda each: each.contrast,
+    middle = float(np.median([each.brightness for each in worth]))
+    bright = [each for each in worth if each.brightness >= middle]
+    wishes: list[tuple[list[_Look], Callable[[_Look], float]]] = [
+        (bright, lambda each: -each.texture),
+        (worth, lambda each: each.texture),
+        (worth, lambda each: -each.brightness),
+        (worth, lambda each: each.contrast),
     ]
     chosen: list[Place] = []
-    for wish in wishes:
-        apart = [each for each in worth if all(_apart(each.place, c, side) for c in chosen)]
+    for among, wish in wishes:
+        apart = [each for each in among if all(_apart(each.place, c, side) for c in chosen)]
         if apart:
             chosen.append(max(apart, key=wish).place)
     return chosen
@@ -76,7 +78,7 @@ def choose(
 
 def _candidates(height: int, width: int, side: int) -> list[Place]:
     """Places on a regular grid, the edges of the picture included."""
-    step = max(side // 4, max(height, width) // GRID)
+    step = max(1, side // 4, max(height, width) // GRID)
     tops, lefts = (
         np.unique(
             np.linspace(0, max(0, length - side), 1 + max(0, length - side) // step).astype(int)

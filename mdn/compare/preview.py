@@ -1,0 +1,194 @@
+"""`mdn denoise --preview`: a few crops, before and after at three strengths, as one picture.
+
+The noise is measured on the whole picture, and the crops come with as much of their surroundings as
+the net looks at. So they are what `mdn denoise` would make of these places, in seconds.
+"""
+
+from __future__ import annotations
+
+import io as streams
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from mdn.batch.running import BatchResult, Job, Report, run_batch
+from mdn.commands.request import Request
+from mdn.compare import pictures
+from mdn.compare.pictures import Picture
+from mdn.compare.places import Place, choose, side_for
+from mdn.compare.sheet import sheet
+from mdn.encoding import Display
+from mdn.engine import rows_of
+from mdn.errors import FileError
+from mdn.io.atomic import write_bytes
+from mdn.pipeline import counts, destripe
+from mdn.pipeline.judge import judge
+from mdn.pipeline.models import Models
+from mdn.pipeline.multiscale import denoise_multiscale
+from mdn.pipeline.options import Options
+from mdn.registry.model import Model
+from mdn.stacks.calibration import calibrate
+
+SHARES = (0.5, 0.75, 1.0)  # of the strength that was asked for
+
+# Denoises a part of a picture, which the two slices cut out: (h, w, C) in the unit of the file, at
+# full strength and not clipped.
+Restore = Callable[[slice, slice], np.ndarray]
+
+
+def run(
+    jobs: Sequence[Job],
+    request: Request,
+    report: Report,
+    *,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+) -> BatchResult:
+    """Write the preview of each job's image.
+
+    Raises:
+        ModelError, UsageError: as commands.denoise.run.
+    """
+    models = request.models()
+    models.check()
+    work = partial(preview, request, models)
+    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run)
+
+
+def preview(request: Request, models: Models, job: Job, report: Report) -> dict[str, object]:
+    """Write one preview; facts about it.
+
+    Raises:
+        FileError: the file cannot be read, or has no preview.
+    """
+    if job.source is None:
+        raise FileError(job.name, "a preview is made of a file", "name it")
+    picture = pictures.read(str(job.source), "before")
+    if picture.linear:
+        raise FileError(job.name, "is a render, of which there is no preview", "use mdn compare")
+    if picture.plane[1] > 1:
+        report.note(job, f"plane {picture.plane[0]} of {picture.plane[1]} is shown, from 0")
+    counted = request.encoding == "counts" or (request.encoding == "auto" and picture.measured)
+    domain = "counts" if counted else "display"
+    model, options = models.load(domain), models.options(domain)
+    strengths = [share * options.strength for share in SHARES]
+    full = replace(options, strength=1.0)
+    restore = (_counts if counted else _photo)(picture.stored, model, full)
+    places = places_of(picture)
+    crops = crops_of(picture, places, restore, strengths, partial(report.progress, job))
+    titles = ["before", *(f"--strength {strength:.3g}" for strength in strengths)]
+    stream = streams.BytesIO()
+    sheet(titles, crops).save(stream, "PNG")
+    _write(job, stream.getvalue())
+    height, width = picture.stored.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "megapixels": round(height * width / 1e6, 6),
+        "model": model.name,
+        "strengths": strengths,
+        "places": [(place.left, place.top) for place in places],
+    }
+
+
+def places_of(picture: Picture) -> list[Place]:
+    """Where in the picture there is something to see."""
+    stored, span = picture.stored, pictures.range_of([picture])
+    height, width = stored.shape[:2]
+    side = side_for(height, width)
+
+    def read(top: int, left: int, side: int) -> np.ndarray:
+        return span.encode(replace(picture, stored=stored[top : top + side, left : left + side]))
+
+    return choose(height, width, side, read)
+
+
+def crops_of(
+    picture: Picture,
+    places: Sequence[Place],
+    restore: Restore,
+    strengths: Sequence[float],
+    progress: Callable[[float], None],
+) -> list[list[np.ndarray]]:
+    """For each place what it shows before, and after at each strength: (h, w, C) uint8."""
+    span = pictures.range_of([picture])
+    side = side_for(*picture.stored.shape[:2])
+    rows = []
+    for number, place in enumerate(places):
+        where = slice(place.top, place.top + side), slice(place.left, place.left + side)
+        before = picture.stored[where].astype(np.float64)
+        change = restore(*where) - before
+        shown = [before + strength * change for strength in (0.0, *strengths)]
+        rows.append(
+            [np.uint8(255 * span.encode(replace(picture, stored=part)) + 0.5) for part in shown]
+        )
+        progress((number + 1) / len(places))
+    return rows
+
+
+def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
+    coding = Display(page.dtype)
+    bands = destripe.find(page, coding.encode) if model.abilities.takes_sigma else None
+    noise = judge(page, coding.encode, bands, model, options)
+    scale = 2 ** max(0, len(noise.scales) - 1)  # the coarsest looks so many times as far
+
+    def restore(rows: slice, columns: slice) -> np.ndarray:
+        wide = _around(rows, columns, page.shape, model.halo * scale, model.multiple * scale)
+        values = destripe.without(page, coding.encode, bands, *wide)
+        clean = denoise_multiscale(values, noise, model, options)
+        return _cut(clean, rows, columns, wide) * coding.white  # clipped only once it is mixed
+
+    return restore
+
+
+def _counts(page: np.ndarray, model: Model, options: Options) -> Restore:
+    channels = range(page.shape[-1])
+    known = [
+        calibrate([(page.shape[:2], partial(_region, page[..., channel]))], page.dtype)
+        for channel in channels
+    ]
+    spacing = max(each.spacing for each in known)
+
+    def restore(rows: slice, columns: slice) -> np.ndarray:
+        wide = _around(rows, columns, page.shape, model.halo * spacing, model.multiple * spacing)
+        part = np.ascontiguousarray(page[wide])
+        clean = np.empty_like(part)
+        counts.restore(rows_of(part, clean), channels, known, model, options)
+        return _cut(clean, rows, columns, wide)
+
+    return restore
+
+
+def _region(plane: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    return plane[top:bottom, left:right]
+
+
+def _around(
+    rows: slice, columns: slice, shape: tuple[int, ...], margin: int, multiple: int
+) -> tuple[slice, slice]:
+    """The part with its surroundings, beginning where the tiles of the whole picture would."""
+    first, second = (
+        slice(
+            max(0, part.start - margin) // multiple * multiple,
+            min(length, -(-(part.stop + margin) // multiple) * multiple),
+        )
+        for part, length in zip((rows, columns), shape, strict=False)
+    )
+    return first, second
+
+
+def _cut(values: np.ndarray, rows: slice, columns: slice, wide: tuple[slice, slice]) -> np.ndarray:
+    """The part itself out of the part with its surroundings."""
+    top, left = rows.start - wide[0].start, columns.start - wide[1].start
+    return values[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+
+
+def _write(job: Job, data: bytes) -> None:
+    if job.target is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write_bytes(job.target, data)

@@ -1,0 +1,124 @@
+"""`mdn denoise --preview`: crops that are what `mdn denoise` makes of these places."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from mdn.compare.places import Place, choose, side_for
+from mdn.compare.sheet import GAP, HEAD, sheet
+from tests.cli.cli_tools import MODEL, Run
+from tests.cli.conftest import run as run
+from tests.renders import scenes
+
+SIZE = 230, 310
+
+
+def photo(path: Path) -> np.ndarray:
+    """A photo of 230 x 310: a flat half and a half of fine stripes, with noise."""
+    values = np.full((*SIZE, 3), 150.0)
+    values[:, 160:] += 60 * np.sign(np.sin(np.arange(150)))[:, None]
+    noisy = np.clip(np.random.default_rng(0).normal(values, 12), 0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(path)
+    return noisy
+
+
+def cells(page: np.ndarray, side: int) -> list[list[np.ndarray]]:
+    """The crops of a sheet, row by row."""
+    step = side + GAP
+    rows = [page[top : top + side] for top in range(HEAD, page.shape[0], step)]
+    return [[row[:, left : left + side] for left in range(0, page.shape[1], step)] for row in rows]
+
+
+def test_the_crops_are_what_denoising_gives(run: Run, tmp_path: Path) -> None:
+    noisy = photo(tmp_path / "a.png")
+    done = run("denoise", "a.png", "--preview", "--json", *MODEL)
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads(done.stdout)["files"]
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["a.png", "a_preview.png"]
+    clean = {1.0: "full.png", 0.5: "half.png"}
+    for strength, name in clean.items():
+        run("denoise", "a.png", "-o", name, "--strength", str(strength), *MODEL)
+    full, half = (np.asarray(Image.open(tmp_path / clean[s])).astype(int) for s in (1.0, 0.5))
+    side = side_for(*SIZE)
+    shown = cells(np.asarray(Image.open(tmp_path / "a_preview.png")).astype(int), side)
+    assert found["strengths"] == [0.5, 0.75, 1.0]
+    for (left, top), (before, first, _, last) in zip(found["places"], shown, strict=True):
+        where = slice(top, top + side), slice(left, left + side)
+        assert np.array_equal(before, noisy[where])
+        assert np.abs(last - full[where]).max() <= 1
+        assert np.abs(first - half[where]).max() <= 1
+        assert not np.array_equal(before, last)
+
+
+def test_counts_are_stretched(run: Run, tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).poisson(200, (120, 130)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "cells.tif", counts)
+    assert run("denoise", "cells.tif", "--preview", *MODEL).exit_code == 0
+    shown = cells(np.asarray(Image.open(tmp_path / "cells_preview.png")), side_for(120, 130))
+    assert np.ptp(shown[0][0]) > 150
+
+
+def test_the_strength_asked_for_is_the_last(run: Run, tmp_path: Path) -> None:
+    photo(tmp_path / "a.png")
+    done = run("denoise", "a.png", "--preview", "--strength", "0.4", "--json", *MODEL)
+    strengths = json.loads(done.stdout)["files"][0]["strengths"]
+    assert strengths == pytest.approx([0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("a.exr", "--preview"), 4, "render"),
+        (("a.png", "--preview", "--save-std", "s.tif", "--passes", "8"), 2, "leave out"),
+        (("a.png", "--preview", "-o", "there.png"), 2, "exists"),
+    ],
+)
+def test_mistakes(run: Run, tmp_path: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    photo(tmp_path / "a.png")
+    photo(tmp_path / "there.png")
+    scenes.scene(tmp_path / "a.exr")
+    there = (tmp_path / "there.png").read_bytes()
+    done = run("denoise", *words, *MODEL)
+    assert done.exit_code in (code, 4), done.output
+    assert said in done.output
+    assert (tmp_path / "there.png").read_bytes() == there
+
+
+def test_places_differ_in_what_they_show() -> None:
+    picture = np.full((600, 900, 1), 0.8, np.float32)
+    random = np.random.default_rng(0)
+    picture[:, 300:600] = random.uniform(0.3, 0.9, (600, 300, 1))  # detail
+    picture[:, 600:] = 0.1  # shadow
+    side = side_for(600, 900)
+    found = choose(600, 900, side, lambda y, x, s: picture[y : y + s, x : x + s])
+    flat, detail, shadow = (place.left for place in found[:3])
+    assert flat + side <= 300 + side // 2
+    assert 200 <= detail <= 400
+    assert shadow >= 500
+    squares = [(p.top, p.left) for p in found]
+    assert all(
+        max(abs(a[0] - b[0]), abs(a[1] - b[1])) >= side
+        for i, a in enumerate(squares)
+        for b in squares[:i]
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 300), (96, 96), (97, 200)])
+def test_small_pictures_have_at_least_one_place(size: tuple[int, int]) -> None:
+    picture = np.zeros((*size, 3), np.float32)
+    found = choose(*size, side_for(*size), lambda y, x, s: picture[y : y + s, x : x + s])
+    assert found[0] == Place(0, 0) or found[0].left + side_for(*size) <= size[1]
+
+
+def test_gray_and_colour_stand_in_one_sheet() -> None:
+    gray, colour = np.full((8, 9, 1), 200, np.uint8), np.full((8, 9, 3), (1, 2, 3), np.uint8)
+    made = np.asarray(sheet(["a", "b"], [[gray, colour]]))
+    assert made.shape == (HEAD + 8, 18 + GAP, 3)
+    assert tuple(made[-1, 0]) == (200, 200, 200)
+    assert tuple(made[-1, -1]) == (1, 2, 3)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdn import bench, io, plots
+from mdn import bench, io, metrics, plots
 from mdn.bench.methods import Model
-from mdn.bench.report import curves, figures, publish, sheet_files, sheets
+from mdn.bench.report import curves, figures, pivot, publish, sheet_files, sheets
 from mdn.errors import FileError, UsageError
 from mdn.registry import store
 from tests.bench.test_bench import Listener, settings, write
@@ -41,6 +41,7 @@ def asked(folder: Path) -> bench.Settings:
         out=folder / "out",
         plots=True,
         page=folder / "out" / "report.html",
+        worst=True,
         command="mdn bench --data 'a<b>'",
     )
 
@@ -216,14 +217,24 @@ def test_the_report_is_one_file(finished: Path) -> None:
 
 def test_the_report_says_how_to_repeat_it(finished: Path) -> None:
     text, about = (finished / "out" / "report.html").read_text(), document(finished)
-    assert "mdn bench --data &#x27;a&lt;b&gt;&#x27;" in text
-    assert "<b>&#x27;" not in text
+    assert "mdn bench --data &#39;a&lt;b&gt;&#39;" in text
+    assert "<b>&#39;" not in text
     assert about["contenders"][1]["sha256"] in text
     assert about["data"][0]["sha256"] in text
     for name, version in about["versions"].items():
         assert f"{name} {version}" in text
     for row in about["rows"]:
         assert f"{row['psnr']:.2f}" in text
+
+
+def test_the_report_lists_the_pictures_that_lose_most(finished: Path) -> None:
+    text, about = (finished / "out" / "report.html").read_text(), document(finished)
+    section = text[text.index('id="pictures-that-lose-most"') :]
+    section = section[: section.index("</section>")]
+    assert about["worse_than_input"][0] in section.replace("&gt;", ">")
+    for each in about["worst"]:
+        assert f"{each['gain']:.2f}" in section
+        assert each["picture"] in section
 
 
 def test_inlined_figures_take_the_pages_ink(finished: Path) -> None:
@@ -246,15 +257,17 @@ def test_a_finished_folder_is_enough(finished: Path, tmp_path: Path) -> None:
 
 
 def test_the_best_of_a_line_is_marked() -> None:
-    from mdn import metrics
-    from mdn.bench.report.html import _pivot
-
     rows = [
         {"data": "d", "noise": "n", "contender": name, "kind": kind, "gmsd": value}
         for name, kind, value in (("noisy", "input", 0.01), ("a", "model", 0.2), ("b", "peer", 0.1))
     ]
-    text = _pivot({"rows": rows}, "d", metrics.get("gmsd"))
-    assert re.findall(r'class="best" data-v="([\d.]+)"', text) == ["0.1"]  # lower is better
+    found = pivot.of({"rows": rows}, "d", metrics.get("gmsd"))
+    assert found.names == ("noisy", "a", "b")
+    ((noise, cells),) = found.lines
+    assert noise == "n"
+    assert [cell.kind for cell in cells] == ["input", "", "best"]  # lower is better
+    alone = pivot.of({"rows": rows[:2]}, "d", metrics.get("gmsd"))
+    assert "best" not in [cell.kind for cell in alone.lines[0][1]]
 
 
 # --- what is refused ----------------------------------------------------------------------------

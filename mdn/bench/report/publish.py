@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdn import plots
-from mdn.bench.report import figures, html, sheet_files
+from mdn.bench.report import figures, pages, sheet_files
 from mdn.bench.report.sheet_files import Sheet
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
@@ -77,7 +77,7 @@ def publish(
         (folder / PLOTS).mkdir(parents=True, exist_ok=True)
         made |= {folder / PLOTS / f"{name}.png": png for name, png in all_drawn(document, sheets)}
     if report is not None:
-        made[report] = html.page(document, sheets).encode()
+        made[report] = pages.html(document, sheets).encode()
     for path, content in made.items():
         write_bytes(path, content)
     return list(made)

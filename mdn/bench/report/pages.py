@@ -1,0 +1,84 @@
+"""A benchmark as pages, from its results document, contact sheets and training logs.
+
+`html`: one file that opens offline; style, script and pictures are all inside. `markdown`: a short
+page for a repository. Nothing is measured here; the texts are in the templates in `page/`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mdn import metrics, plots
+from mdn.bench.report import figures, pivot
+from mdn.bench.report.sheet_files import Sheet
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+Document = Mapping[str, Any]
+
+
+def html(document: Document, sheets: Sequence[Sheet]) -> str:
+    """The whole file. Where matplotlib is missing the page says so instead of its plots."""
+    drawn = {} if plots.missing() else _plots(document)
+    text = _render("report.html.j2", document, sheets=sheets, **drawn, no_plots=plots.missing())
+    return text.lstrip()
+
+
+def markdown(document: Document, pictures: Sequence[str], again: str, folder: str) -> str:
+    """The page for a repository: means only, and the plots and contact sheets beside it.
+
+    pictures: names of those to show, in `folder` beside the page. again: the command that rebuilds
+    the page.
+    """
+    by_stem = {name.rpartition(".")[0]: f"{folder}/{name}" for name in pictures}
+    return _render("summary.md.j2", document, pictures=by_stem, again=again)
+
+
+def _render(template: str, document: Document, **others: Any) -> str:
+    known = [metrics.get(name) for name in document["metrics"]]
+    pivots = {
+        data["name"]: [pivot.of(document, data["name"], metric) for metric in known]
+        for data in document["data"]
+    }
+    return (
+        _environment()
+        .get_template(template)
+        .render(document, known=known, pivots=pivots, costs=pivot.costs(document), **others)
+    )
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("mdn.bench.report", "page"),
+        autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["inline"] = _inline
+    environment.globals["figure"] = pivot.figure
+    return environment
+
+
+def _inline(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _plots(document: Document) -> dict[str, Any]:
+    """SVGs by section; ids differ, since all are in one page."""
+    levels = {
+        data["name"]: plots.as_svg(partial(figures.levels, document, data["name"]), f"l{index}")
+        for index, data in enumerate(document["data"])
+    }
+    return {
+        "levels": {name: svg for name, svg in levels.items() if svg},
+        "pace": plots.as_svg(partial(figures.pace, document), "p"),
+        "training": plots.as_svg(partial(figures.training, document), "t"),
+    }

@@ -24,7 +24,9 @@ def load(job: Job) -> Image:
         FileError: the file, or what came on standard input, is no image that mdn can read, or one
             that the output's format cannot hold at all: better known now than after the work.
     """
-    image = io.read_image(content(job) if job.source is None else job.source, name=job.name)
+    source = content(job) if job.source is None else job.source
+    linear = output_format_for(job, "") == "dng"
+    image = io.read_image(source, name=job.name, linear=linear)
     if output_format_for(job, "") == exr.NAME:
         raise FileError(job.name, "is no render, and EXR is for renders", "write a .tif")
     io.losses(image, output_format(job, image))
@@ -97,7 +99,7 @@ def save(
         return False
     lost = io.losses(image, chosen)
     if lost:
-        report.note(job, f"{io.FORMATS[chosen].spoken} cannot keep {', '.join(lost)}")
+        report.note(job, f"{io.spoken(chosen)} cannot keep {', '.join(lost)}")
     if image.meta.bits is not None and image.meta.bits < 8:
         depth = "1 bit" if image.meta.bits == 1 else f"{image.meta.bits} bits"
         report.note(job, f"samples of {depth} are written with 8")

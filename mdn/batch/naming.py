@@ -13,6 +13,7 @@ from typing import Literal
 from mdn.batch.inputs import Found, is_folder
 from mdn.errors import UsageError
 from mdn.io import RENDERS, STORES, SUFFIXES, format_of
+from mdn.io.foreign import is_raw
 
 FIELDS = ("stem", "suffix", "name", "parent", "draw")
 
@@ -80,9 +81,12 @@ class Naming:
         return path if numbered or self.draws == 1 else self._numbered(path, draw)
 
     def _suffix(self, source: Path) -> str:
-        """The input's own suffix unless another format is forced: .jpg stays .jpg under jpeg."""
+        """The input's own suffix unless another format is forced: .jpg stays .jpg under jpeg.
+
+        Raw files are developed, to TIFFs.
+        """
         if self.format is None:
-            return source.suffix
+            return ".tif" if is_raw(source) else source.suffix
         if (
             source.suffix.lower() in SUFFIXES | RENDERS | STORES
             and format_of(source) == self.format

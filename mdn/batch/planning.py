@@ -28,7 +28,6 @@ from mdn.batch.safeguards import (
 from mdn.batch.shards import Shard, share_of
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
-from mdn.io.foreign import is_raw
 
 
 @dataclass(frozen=True)
@@ -159,10 +158,6 @@ def _format(name: str) -> str:
 def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:
     if item.problem is not None:
         return Job(item.path, None, item.name, draw=draw, problem=item.problem)
-    if item.path is not None and is_raw(item.path):  # many are TIFFs inside, with a thumbnail first
-        found = unreadable(item.path)
-        refused = FileError(item.name, found.problem, found.remedy)
-        return Job(item.path, None, item.name, draw=draw, problem=refused)
     target, problem = naming.target(item, draw), None
     if target is not None and forced is None:
         try:

@@ -17,7 +17,9 @@ from mdn.image import Image
 from mdn.io import convert, foreign
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED, SPOKEN, Format, quiet
+from mdn.io.foreign import is_raw
 from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, png, webp
+from mdn.io.raw import develop, dng
 from mdn.io.tiff import read as tiff
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "format_of",
     "losses",
     "read_image",
+    "spoken",
     "unreadable",
     "write_image",
 ]
@@ -45,12 +48,13 @@ EXR_MAGIC = b"v/1\x01"
 _BEGIN = 512  # bytes that tell what a file is
 
 
-def read_image(source: Path | bytes, *, name: str | None = None) -> Image:
+def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = False) -> Image:
     """Read a picture, upright, with everything it carries.
 
     Args:
         source: a file, or its content (as from standard input). The format is told by the content.
         name: how messages call it; by default the path.
+        linear: of a raw file, the camera's own colours, to be written as DNG; else it is developed.
 
     Returns:
         Pixels of uint8, uint16 (full range) or float32 (finite), alpha and metadata.
@@ -60,6 +64,8 @@ def read_image(source: Path | bytes, *, name: str | None = None) -> Image:
             or is of a kind that mdn does not hold.
     """
     name = name or ("standard input" if isinstance(source, bytes) else str(source))
+    if isinstance(source, Path) and is_raw(source):
+        return develop.read_linear(source, name) if linear else develop.develop(source, name)
     data = source if isinstance(source, bytes) else read_bytes(source, name)
     form = _recognise(data, name)
     try:
@@ -139,12 +145,19 @@ def format_of(path: str | os.PathLike[str]) -> str:
         return "exr"
     if suffix in STORES:
         return "zarr"
+    if suffix in dng.FORMAT.suffixes:  # only from raw files: no input of folders
+        return dng.FORMAT.name
     for form in FORMATS.values():
         if suffix in form.suffixes:
             return form.name
     known = " ".join(sorted(SUFFIXES | RENDERS | STORES))
     said = f"ends in {suffix}" if suffix else "has no suffix"
     raise UsageError(f"{path}: {said}, and the format follows it; use one of {known}")
+
+
+def spoken(format: str) -> str:
+    """What people call a format. Raises UsageError: it is unknown."""
+    return _format(format).spoken
 
 
 def unreadable(path: Path) -> FileError:
@@ -176,6 +189,8 @@ def _format(name: str) -> Format:
         raise FileError("EXR", "is for renders, which only mdn denoise reads", "write a .tif")
     if name == "zarr":
         raise FileError("Zarr", "is for stores, which only mdn denoise reads", "write a .tif")
+    if name == dng.FORMAT.name:
+        return dng.FORMAT
     if name not in FORMATS:
         raise UsageError(f"unknown format {name}; use one of {' '.join(FORMATS)}")
     return FORMATS[name]
@@ -185,7 +200,9 @@ def _recognise(data: bytes, name: str) -> Format:
     if not data:
         raise FileError(name, "is empty", "copy or export it again")
     if (known := foreign.by_content(data)) is not None:
-        raise FileError(name, f"is {known[0]}, which mdn does not read", known[1])
+        raw = known[0].endswith("raw file")
+        also = "" if raw else ", which mdn does not read"
+        raise FileError(name, f"is {known[0]}{also}", known[1])
     for form in FORMATS.values():
         if form.recognises(data):
             return form

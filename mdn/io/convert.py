@@ -68,6 +68,8 @@ def fit(image: Image, form: Format) -> Image:
 def check_fits(image: Image, form: Format) -> None:
     """Raise FileError if a format cannot hold the picture, whatever is given up."""
     pages, height, width, _ = image.pixels.shape
+    if form.name == "dng" and "raw" not in image.meta.private:
+        raise FileError(image.name, "is no raw file, and DNG is for those", "write a .tif")
     if pages > 1 and not form.pages:
         problem = f"has {pages} pages and {form.spoken} holds one"
         raise FileError(image.name, problem, "write a .tif")

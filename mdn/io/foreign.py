@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_RAW = "develop it to a 16-bit TIFF first (darktable, RawTherapee)"
+_RAW = "give the file itself, under its own name"  # `mdn.io.raw` reads those
 _FILM = "save the frame you want as PNG"
 _TIFF = "convert it to TIFF"
 _PNG = "convert it to PNG or TIFF"

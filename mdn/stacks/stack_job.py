@@ -17,6 +17,7 @@ from mdn.batch.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.encoding import Display
 from mdn.engine import RowStream, StdOutput
 from mdn.errors import FileError
+from mdn.io.foreign import is_raw
 from mdn.io.stack import Plane, Stack, StackWriter
 from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import open_stack
@@ -58,6 +59,8 @@ def kind_of(job: Job) -> str:
         raise FileError(job.name, "is a Zarr store, and only becomes another", "write a .zarr")
     if wanted == ZARR:
         return ZARR
+    if is_raw(job.source):  # many are TIFFs inside, with a thumbnail first
+        return ""
     try:
         with job.source.open("rb") as file:
             return "tiff" if wanted == "tiff" and file.read(4) in _TIFF else ""

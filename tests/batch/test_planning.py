@@ -374,8 +374,6 @@ def test_planning_touches_nothing(touch: Touch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("IMG_1.CR2", b"II*\0", "is a Canon raw file, which mdn does not read; develop it"),
-        ("old.dng", b"II*\0", r"is a raw file \(DNG\), which mdn does not read; develop it"),
         ("cat.gif", b"GIF89a", "is a GIF, which mdn does not read; save the frame"),
         ("scan.pdf", b"%PDF", "is a PDF document, which mdn does not read; export"),
         ("photo.dat", b"\x89PNG\r\n\x1a\n", "is a PNG under another name; call it photo.png"),
@@ -396,10 +394,11 @@ def test_an_unknown_input_is_named_first(
     assert re.search(f"^{re.escape(name)}: {said}", problem(job))
 
 
-def test_a_raw_file_is_not_taken_for_the_tiff_that_it_is_inside(touch: Touch) -> None:
-    touch("a.nef")
-    (job,) = plan(["a.nef"], "a.tif").jobs
-    assert "is a Nikon raw file" in problem(job)
+def test_a_raw_file_becomes_a_tiff_or_a_dng(touch: Touch) -> None:
+    touch("a.NEF")
+    assert pairs(plan(["a.NEF"], None)) == [("a.NEF", "a_denoised.tif")]
+    assert pairs(plan(["a.NEF"], "out.dng")) == [("a.NEF", "out.dng")]
+    assert pairs(plan(["a.NEF"], "out/", format="dng")) == [("a.NEF", "out/a.dng")]
 
 
 def test_a_pipe_is_refused_before_anyone_waits_for_it(touch: Touch) -> None:

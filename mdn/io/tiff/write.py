@@ -16,7 +16,8 @@ from mdn.io.tiff.layout import ADOBE_DEFLATE, INCH, JPEG, LOSSLESS, NO_UNIT, Tif
 
 _PROFILE, _XMP = 34675, 700
 _CLASSIC_LIMIT = 2**32 - 2**25  # what 32-bit offsets reach, less room for tags
-_NESTED = {ifd.EXIF_IFD: "ExifTag", ifd.GPS_IFD: "GPSTag"}
+_FRACTIONS = {5: "I", 10: "i"}  # RATIONAL and SRATIONAL
+NESTED = {ifd.EXIF_IFD: "ExifTag", ifd.GPS_IFD: "GPSTag"}
 
 
 def encode(image: Image, quality: int) -> bytes:
@@ -31,14 +32,14 @@ def encode(image: Image, quality: int) -> bytes:
     options = _options(image, layout, quality)
     with TiffWriter(stream, bigtiff=big, byteorder=order, ome=False, shaped=False) as writer:
         for number in range(len(image.pixels)):
-            tags = _tags(image, layout, directory if number == 0 else {}, number)
+            tags = _tags(image, layout, directory if number == 0 else {}, number, order)
             if number == 0:
                 # The library writes no nested directories: their place is held, filled below.
                 pointer = ifd.Layout(order, big).pointer
-                tags += [(_NESTED[tag], pointer, 1, 0, True) for tag in nested if tag in _NESTED]
+                tags += [(NESTED[tag], pointer, 1, 0, True) for tag in nested if tag in NESTED]
             writer.write(_samples(image, layout, number), extratags=tags, **options)
     if nested:
-        _append_nested(stream, nested, ifd.Layout(order, big))
+        append_nested(stream, nested, ifd.Layout(order, big))
     return stream.getvalue()
 
 
@@ -87,7 +88,7 @@ def _resolution(image: Image, layout: TiffLayout) -> dict[str, Any]:
 
 
 def _tags(
-    image: Image, layout: TiffLayout, directory: ifd.Directory, number: int
+    image: Image, layout: TiffLayout, directory: ifd.Directory, number: int, order: str
 ) -> list[tuple[Any, ...]]:
     own = list(layout.tags[number]) if number < len(layout.tags) else []
     known = {tag for tag, *_ in own}
@@ -96,7 +97,19 @@ def _tags(
             own.append((tag, item.type, item.count, item.value))
     if image.meta.xmp and number == 0:
         own.append((_XMP, 1, len(image.meta.xmp), image.meta.xmp))
-    return [(*tag, True) for tag in own]
+    return [extratag(*tag, order=order) for tag in own]
+
+
+def extratag(tag: int, kind: int, count: int, value: Any, *, order: str) -> tuple[Any, ...]:
+    """A tag for tifffile, which counts fractions twice where they come as bytes.
+
+    Args:
+        tag, kind, count: as stored.
+        value: its bytes in byte order `order`, or numbers.
+    """
+    if isinstance(value, bytes) and kind in _FRACTIONS:
+        value = struct.unpack(f"{order}{2 * count}{_FRACTIONS[kind]}", value)
+    return (tag, kind, count, value, True)
 
 
 def _samples(image: Image, layout: TiffLayout, number: int) -> np.ndarray:
@@ -111,12 +124,12 @@ def _samples(image: Image, layout: TiffLayout, number: int) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if layout.planar else pixels
 
 
-def _append_nested(stream: io.BytesIO, nested: dict[int, Any], layout: ifd.Layout) -> None:
+def append_nested(stream: io.BytesIO, nested: dict[int, Any], layout: ifd.Layout) -> None:
     """Put the EXIF and GPS directories at the end of the file and point page 1 to them."""
     with stream.getbuffer() as written:
         (first,) = struct.unpack_from(layout.offset, written, 8 if layout.big else 4)
         held = ifd.entries(written, first, layout)
-    for tag in sorted(nested.keys() & _NESTED.keys()):
+    for tag in sorted(nested.keys() & NESTED.keys()):
         end = stream.seek(0, io.SEEK_END)
         if end % 2:
             end += stream.write(b"\0")

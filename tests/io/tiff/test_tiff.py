@@ -361,3 +361,16 @@ def test_a_description_cannot_open_other_files() -> None:
     source = picture(5, 6, 1)
     image = io.read_image(tiff(source, extratags=[(270, 2, 0, xml, True)]))
     np.testing.assert_array_equal(image.pixels[0, ..., 0], source)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_fractions_among_private_tags_keep_their_count(order: str) -> None:
+    stream = streams.BytesIO()
+    tags = [(286, 5, 1, (3, 2), True), (65000, 10, 3, (1, -2, 3, 4, -5, 6), True)]
+    tifffile.imwrite(stream, picture(8, 8, 3), extratags=tags, byteorder=order, metadata=None)
+    written = io.write_image(io.read_image(stream.getvalue()), None, format="tiff")
+    assert written is not None
+    with tifffile.TiffFile(streams.BytesIO(written)) as file:
+        found = file.pages.first.tags
+        assert (found[286].count, found[286].value) == (1, (3, 2))
+        assert (found[65000].count, found[65000].value) == (3, (1, -2, 3, 4, -5, 6))

@@ -1,0 +1,172 @@
+"""Raw files: developed as the camera meant, written back as DNGs that raw developers open."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from mdn import io
+from mdn.batch.files import load
+from mdn.batch.running import Job
+from mdn.errors import FileError
+from mdn.image import Image
+from mdn.io.raw.develop import Sensor, decode_light, encode_light
+from mdn.stacks.stack_job import kind_of
+from tests.io.samples import picture
+
+rawpy = pytest.importorskip("rawpy")
+
+BALANCE = (2.0, 1.0, 1.6)
+# From XYZ to the camera, and from sRGB to XYZ (IEC 61966-2-1).
+MATRIX = np.array([[0.6, -0.1, -0.05], [-0.4, 1.2, 0.2], [-0.1, 0.2, 0.6]])
+SRGB = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+     [0.0193339, 0.1191920, 0.9503041]]
+)  # fmt: skip
+
+
+def fractions(values: Any) -> list[int]:
+    return [part for value in values for part in (round(float(value) * 10000), 10000)]
+
+
+def bayer(
+    path: Path, light: np.ndarray, pattern: tuple[int, ...] = (0, 1, 1, 2), turn: int = 1
+) -> Path:
+    """A DNG with a mosaic of 12 bits. light: (H, W, 3) balanced colours of the camera, 0..1."""
+    black, white = 64, 4095
+    values = np.empty(light.shape[:2])
+    for place, colour in enumerate(pattern):
+        here = np.s_[place // 2 :: 2, place % 2 :: 2]
+        values[here] = light[(*here, colour)] / BALANCE[colour]
+    tags = [
+        (50706, 1, 4, (1, 4, 0, 0)), (50707, 1, 4, (1, 1, 0, 0)), (50708, 2, 0, "Test Camera"),
+        (33421, 3, 2, (2, 2)), (33422, 1, 4, pattern), (50714, 3, 1, black), (50717, 3, 1, white),
+        (50721, 10, 9, fractions(MATRIX.ravel())), (50728, 5, 3, fractions(1 / np.array(BALANCE))),
+        (50778, 3, 1, 21), (274, 3, 1, turn), (271, 2, 0, "Maker"), (272, 2, 0, "Model 1"),
+    ]  # fmt: skip
+    tifffile.imwrite(
+        path, np.rint(values * (white - black) + black).astype(np.uint16), photometric="cfa",
+        extratags=[(*tag, True) for tag in tags], metadata=None, software=False,
+    )  # fmt: skip
+    return path
+
+
+def flat(*colour: float) -> np.ndarray:
+    return np.broadcast_to(np.array(colour), (32, 48, 3))
+
+
+def middle(image: np.ndarray) -> np.ndarray:
+    return image[image.shape[0] // 2, image.shape[1] // 2].astype(np.float64)
+
+
+@pytest.mark.parametrize("pattern", [(0, 1, 1, 2), (2, 1, 1, 0), (1, 0, 2, 1), (1, 2, 0, 1)])
+def test_it_is_developed_with_the_cameras_white_balance(
+    tmp_path: Path, pattern: tuple[int, ...]
+) -> None:
+    image = io.read_image(bayer(tmp_path / "a.dng", flat(0.4, 0.5, 0.3), pattern))
+    assert (image.pixels.dtype, image.format) == (np.uint16, "tiff")
+    # The camera's colours of white are equal: DNG 1.6, chapter 6.
+    camera = MATRIX @ SRGB
+    expected = np.linalg.solve(camera / camera.sum(1, keepdims=True), [0.4, 0.5, 0.3])
+    light = decode_light(middle(image.pixels[0]).astype(np.uint16))
+    assert light == pytest.approx(expected, abs=0.004)
+
+
+@pytest.mark.parametrize(("turn", "shape"), [(1, (32, 48)), (3, (32, 48)), (6, (48, 32))])
+def test_it_comes_upright(tmp_path: Path, turn: int, shape: tuple[int, int]) -> None:
+    light = flat(0.2, 0.2, 0.2).copy()
+    light[:16, :24] = 0.8  # the corner where the sensor begins
+    image = io.read_image(bayer(tmp_path / "a.dng", light, turn=turn))
+    assert image.pixels.shape[1:3] == shape
+    corners = {1: (0, 0), 3: (-1, -1), 6: (0, -1)}
+    assert image.pixels[0][corners[turn]].min() > image.pixels.mean()
+    written = io.write_image(image, None, format="tiff")
+    assert written is not None
+    assert io.read_image(written).pixels.shape == image.pixels.shape
+    assert b"Model 1" in (image.meta.exif or b"")
+
+
+def test_a_dng_comes_back_as_raw(tmp_path: Path) -> None:
+    """LibRaw makes the same picture of the mosaic and of what is written, and all tags are kept."""
+    light = np.clip(picture(32, 48, 1, np.float32) * 0.8, 0.02, 0.9)[..., None] * [0.9, 1, 0.7]
+    source = bayer(tmp_path / "a.dng", light, turn=6)
+    job = Job(source, tmp_path / "b.dng", "a.dng")
+    image = load(job)
+    assert isinstance(image.meta.private["raw"], Sensor)
+    io.write_image(image, job.target)
+    assert job.target is not None
+    with rawpy.imread(str(job.target)) as raw:
+        assert raw.camera_whitebalance[:3] == pytest.approx([2.0, 1.0, 1.6], abs=1e-3)
+        assert raw.sizes.flip == 6
+    before, after = io.read_image(source), io.read_image(job.target)
+    assert before.pixels.shape == after.pixels.shape
+    difference = np.abs(before.pixels.astype(int) - after.pixels)
+    assert np.median(difference) < 100  # of 65535
+    with tifffile.TiffFile(job.target) as file:
+        tags = file.pages.first.tags
+        assert int(tags[262].value) == 34892  # linear raw
+        assert tags[272].value == "Model 1"
+        assert tags[274].value == 6
+        assert tags[50721].value == tuple(fractions(MATRIX.ravel()))
+
+
+def test_a_camera_that_is_no_dng_gives_its_matrix_and_balance(tmp_path: Path) -> None:
+    image = io.read_image(bayer(tmp_path / "a.dng", flat(0.4, 0.5, 0.3)), linear=True)
+    own = replace(image.meta.private["raw"], colour_tags={}, matrix=MATRIX)
+    meta = replace(image.meta, private={"raw": own})
+    target = tmp_path / "b.dng"
+    io.write_image(replace(image, meta=meta), target)
+    assert middle(io.read_image(target).pixels[0]) == pytest.approx(
+        middle(io.read_image(tmp_path / "a.dng").pixels[0]), abs=200
+    )
+
+
+def test_only_raw_files_become_dng_and_none_is_taken_for_a_tiff(tmp_path: Path) -> None:
+    image = Image(picture(8, 8, 3)[None])
+    with pytest.raises(FileError, match="is no raw file, and DNG is for those"):
+        io.losses(image, "dng")
+    source = bayer(tmp_path / "a.dng", flat(0.4, 0.5, 0.3))
+    assert kind_of(Job(source, tmp_path / "b.tif", "a.dng")) == ""
+
+
+def test_the_curve_comes_back() -> None:
+    light = np.arange(0, 65536, 7, dtype=np.uint16)
+    assert decode_light(encode_light(light)) * 65535 == pytest.approx(light, abs=2)
+
+
+def test_without_the_library_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.cr3").write_bytes(b"x")
+    monkeypatch.setitem(__import__("sys").modules, "rawpy", None)
+    with pytest.raises(FileError, match=r"Canon raw file, which needs rawpy.*'mdn\[raw\]'"):
+        io.read_image(tmp_path / "a.cr3")
+
+
+def test_damage_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = bayer(tmp_path / "a.dng", flat(0.4, 0.5, 0.3)).read_bytes()
+    chance, refused = random.Random(1), 0
+    for number in range(60):
+        data = bytearray(whole)
+        if number % 3 == 0:
+            del data[chance.randrange(len(data)) :]
+        else:
+            for _ in range(8):
+                data[chance.randrange(min(len(data), 500))] ^= 1 << chance.randrange(8)
+        path = tmp_path / "b.dng"
+        path.write_bytes(data)
+        try:
+            io.read_image(path)
+        except FileError as problem:
+            refused += "\n" not in str(problem)
+    assert refused >= 20  # all that are cut short among them
+    assert capfd.readouterr().err == ""
+    (tmp_path / "c.nef").write_bytes(b"hello" * 100)
+    with pytest.raises(FileError, match="LibRaw does not know"):
+        io.read_image(tmp_path / "c.nef")

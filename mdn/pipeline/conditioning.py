@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mdn.noise.estimate import NoiseEstimate
@@ -54,6 +55,20 @@ class NoiseConditioning:
     def level(self) -> float:
         """The noise of the picture as it came, nominal range 0..1."""
         return self.sigma if self.estimate is None else self.estimate.level / 255
+
+    def in_words(self) -> list[str]:
+        """One line on what was found and done, where a judge read it; else none."""
+        if self.reading is None:
+            return []
+        found = self.reading.in_words()
+        if self.estimate is None:
+            return [f"sigma {255 * self.sigma:.3g}, as you say, removed; found: {found}"]
+        if self.blend_weight == 0 and self.impulse_spread is None:
+            return [f"clean: left as it is (sigma {255 * self.sigma:.1f})"]
+        if self.blend_weight < 1:
+            more = math.ceil(255 * FAINT)
+            return [f"{found}: faint, removed in part; --sigma {more} removes more"]
+        return [f"{found}: removed"]
 
     def finest(self) -> NoiseConditioning:
         """For the picture's own resolution, once its coarse noise is gone."""

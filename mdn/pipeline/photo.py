@@ -50,8 +50,8 @@ class Restored:
                 **({} if self.noise.reading is None else self.noise.reading.describe()),
             }
         }
-        if self.bands is not None:
-            facts["told"] = [self.bands.in_words() + " taken out"]
+        bands = [] if self.bands is None else [self.bands.in_words() + " taken out"]
+        facts["told"] = bands + self.noise.in_words()
         return facts
 
 

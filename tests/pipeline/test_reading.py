@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mdn.nets.unet import UNet, UNetConfig
+from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.reading import NoiseReading, read_noise
 
 
@@ -83,3 +84,25 @@ def test_what_the_curve_says_of_brightnesses_that_are_not_there_does_not_count()
     found = reading(curve=((0.2, 0.03, 0.03, 0.03, 0.03),) * 3, span=(0.3, 0.9))
     assert not found.by_brightness
     assert found.estimate().gain == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "weight", "words"),
+    [
+        (0.4, 0.0, "clean: left as it is (sigma 0.4)"),
+        (1.2, 0.5, "sigma 1.2: faint, removed in part; --sigma 2 removes more"),
+        (9.0, 1.0, "sigma 9.0: removed"),
+    ],
+)
+def test_a_line_says_what_was_done(sigma: float, weight: float, words: str) -> None:
+    found = reading(channels=(sigma / 255,))
+    told = NoiseConditioning(
+        sigma / 255, blend_weight=weight, estimate=found.estimate(), reading=found
+    )
+    assert told.in_words() == [words]
+
+
+def test_a_sigma_that_the_user_gave_is_told_beside_what_was_found() -> None:
+    told = NoiseConditioning(20 / 255, reading=reading(), gain=2.2)
+    assert told.in_words() == ["sigma 20, as you say, removed; found: sigma 9.0"]
+    assert NoiseConditioning(0.1).in_words() == []

@@ -13,7 +13,7 @@ from mdn import io
 from mdn.image import Image
 from mdn.registry import store
 from tests.cli.cli_tools import Run
-from tests.registry.test_quality import add
+from tests.registry.test_selection import add
 
 
 @pytest.fixture

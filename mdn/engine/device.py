@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mdn.engine import bf16
 from mdn.errors import UsageError
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -57,5 +58,6 @@ def choose_precision(
 def _fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
-    # Without matrix units bf16 on a CPU is emulated, slower than float32.
-    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    if device.type != "cpu":
+        return False
+    return torch.cpu._is_amx_tile_supported() or bf16.is_fast()

@@ -11,6 +11,7 @@ import numpy as np
 
 from mdn import io
 from mdn.errors import FileError, UsageError
+from mdn.io.foreign import is_raw
 from mdn.io.tiff.stack import open_stack, picture_series
 
 NAME = "the array"  # what messages call an input that is no file
@@ -131,6 +132,8 @@ def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndar
 
 
 def _is_tiff(path: Path) -> bool:
+    if is_raw(path):  # many are TIFFs inside, with a thumbnail first
+        return False
     try:
         with path.open("rb") as file:
             return file.read(4) in _TIFF

@@ -12,7 +12,7 @@ from mdn.batch.files import describe, load, save
 from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.batch.uncertainty import StdMap, describe_std, std_map
 from mdn.commands.request import Request
-from mdn.encoding import Display
+from mdn.encoding import Display, Rec2100, coding_of
 from mdn.engine import StdOutput
 from mdn.errors import FileError
 from mdn.image import Image
@@ -140,24 +140,26 @@ def _pages(
     def progress(page: int, share: float) -> None:
         report.progress(job, (page + share) / len(pages))
 
-    white = Display(pages.dtype).white
-    with std_map(job.std_target, pages.shape[:3], white) as deviations:
+    coding = coding_of(image)
+    with std_map(job.std_target, pages.shape[:3], coding.white) as deviations:
         if domain == "counts":
             result = denoise_counts(pages, model, options, progress, deviations, adapter)
         else:
             result = np.empty_like(pages)
             for index, page in enumerate(pages):
-                std = _std_output(deviations, index, white)
+                std = _std_output(deviations, index, coding)
                 share = partial(progress, index)
-                restored = photo.restore(page, model, options, share, std, adapter)
+                restored = photo.restore(page, model, options, share, std, adapter, coding)
                 result[index] = restored.pixels
                 about |= restored.describe() if index == 0 else {}
     return result, about | describe_std(deviations, job, report)
 
 
-def _std_output(deviations: StdMap | None, page: int, white: float) -> StdOutput | None:
+def _std_output(
+    deviations: StdMap | None, page: int, coding: Display | Rec2100
+) -> StdOutput | None:
     """Where the deviations of a page go, in the unit of its samples."""
     if deviations is None:
         return None
     take: Callable[[int, np.ndarray], None] = deviations.page(page)
-    return lambda start, values, deviation: take(start, deviation * np.float32(white))
+    return lambda start, values, deviation: take(start, coding.deviation(values, deviation))

@@ -32,3 +32,7 @@ class Display:
             return values.astype(self.dtype)
         scaled = values.astype(np.float32) * np.float32(self.white)
         return np.rint(np.clip(scaled, 0, self.white)).astype(self.dtype)
+
+    def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """A standard deviation of encoded values -> that of the stored samples."""
+        return spread * np.float32(self.white)

@@ -14,6 +14,10 @@ from typing import Literal
 
 import numpy as np
 
+from mdn.encoding.display import Display
+from mdn.image import Image
+
+_CURVES: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}  # by their numbers in H.273
 _PAPER = 203.0  # candelas per square metre
 _PEAK = 10000.0  # what PQ's full signal stands for
 # BT.2100, table 4.
@@ -53,6 +57,21 @@ class Rec2100:
         if self.dtype.kind == "f":
             return signal.astype(self.dtype)
         return np.rint(signal * self.white).astype(self.dtype)
+
+    def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """A standard deviation of encoded values -> that of the stored samples, to first order."""
+        ends = (values + spread, values - spread)
+        above, below = (_signal(self.curve, _light_of_srgb(x.astype(np.float64))) for x in ends)
+        return ((above - below) * (self.white / 2)).astype(np.float32)
+
+
+def coding_of(image: Image) -> Display | Rec2100:
+    """How the samples of a photo are encoded for a net."""
+    dtype = image.pixels.dtype
+    if image.meta.icc or image.meta.cicp is None:
+        return Display(dtype)
+    curve = _CURVES.get(image.meta.cicp[1])
+    return Display(dtype) if curve is None else Rec2100(dtype, curve)
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from mdn.encoding import Display
+from mdn.encoding import Display, Rec2100
 from mdn.engine import RowStream, StdOutput, stream
 from mdn.noise.banding import Banding
 from mdn.pipeline import destripe
@@ -62,6 +62,7 @@ def restore(
     progress: Progress = unheard,
     std_output: StdOutput | None = None,
     adapter: Adapter | None = None,
+    coding: Display | Rec2100 | None = None,
 ) -> Restored:
     """A page (H, W, C) as stored -> the same, denoised.
 
@@ -69,11 +70,12 @@ def restore(
         std_output: takes the deviation between passes, encoded, band by band; see engine.RowStream.
             Only with options.with_std.
         adapter: fits the model to the page first.
+        coding: what the samples mean; as they are shown, if None.
 
     Raises:
         OutOfMemoryError: the smallest tile does not fit.
     """
-    coding = Display(page.dtype)
+    coding = coding or Display(page.dtype)
     takes_sigma = model.abilities.takes_sigma
     bands = destripe.find(page, coding.encode) if takes_sigma else None
     noise = judge(page, coding.encode, bands, model, options)

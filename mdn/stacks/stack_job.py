@@ -31,6 +31,7 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.stacks.calibration import Region, calibrate, sample
+from mdn.stacks.not_numbers import NotNumbers
 from mdn.stacks.planes import PlaneSelection
 
 Maps = list[tuple[Rows, slice]]
@@ -105,15 +106,15 @@ def denoise(
         if known:
             details["model"] = models.card(domain).name
             details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
-        work = None
+        work, odd = None, NotNumbers()
         if chosen:
             model, options = models.load(domain), models.options(domain)
             if adapter is not None:
                 model = adapter.to_parts(partial(_parts, stack, chosen, known, model), model)
-            work = partial(_denoise_page, model, options, known)
+            work = partial(_denoise_page, model, options, known, odd)
         white = Display(stack.dtype).white
         with (
-            rewrite_it(stack, job.target, jpeg_quality) as out,
+            rewrite_it(stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
             std_map(job.std_target, _one_size(stack, chosen, job), white) as deviations,
         ):
             pages = [list(group) for _, group in groupby(enumerate(chosen), key=_page)]
@@ -121,6 +122,8 @@ def denoise(
                 assert work is not None
                 planes = [plane for _, plane in group]
                 work(out, planes, _maps(deviations, group), _share(job, report, index, len(pages)))
+        if odd.count:
+            report.note(job, f"{odd.count} samples are NaN or infinite, and stay so")
         return details | describe_std(deviations, job, report)
 
 
@@ -213,6 +216,7 @@ def _denoise_page(
     model: Model,
     options: Options,
     known: dict[Channel, Calibration],
+    odd: NotNumbers,
     out: StackWriter,
     planes: Sequence[Plane],
     maps: Maps,
@@ -225,8 +229,9 @@ def _denoise_page(
     # A line of strips or tiles is held as read, as written, and as encoded.
     reserved = 0 if rows.straight is not None else 4 * min(rows.step, rows.height) * rows.row_bytes
     with out.page(planes) as writer:
+        write = odd.counting(writer.write, samples)
         stream = RowStream(
-            rows.height, rows.width, len(samples), rows.read, writer.write, rows.row_bytes,
+            rows.height, rows.width, len(samples), rows.read, write, rows.row_bytes,
             reserved,
         )  # fmt: skip
         if known:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdn.encoding import Rec2100
+from mdn.encoding import Display, Rec2100, coding_of
+from mdn.image import Image, Metadata
 
 
 @pytest.mark.parametrize("curve", ["pq", "hlg"])
@@ -33,3 +34,24 @@ def test_paper_is_white(curve: str, signal: float, shown: float) -> None:
 def test_what_a_net_makes_of_it_stays_in_range() -> None:
     coding = Rec2100(np.dtype(np.uint16), "pq")
     assert coding.decode(np.array([-0.3, 90.0], np.float32)).tolist() == [0, 65535]
+
+
+def test_the_tags_of_a_picture_choose_its_encoding() -> None:
+    def chosen(**meta: object) -> object:
+        pixels = np.zeros((1, 2, 2, 3), np.uint16)
+        return coding_of(Image(pixels, meta=Metadata(**meta)))  # type: ignore[arg-type]
+
+    dtype = np.dtype(np.uint16)
+    assert chosen(cicp=(9, 16)) == Rec2100(dtype, "pq")
+    assert chosen(cicp=(12, 18)) == Rec2100(dtype, "hlg")
+    assert chosen(cicp=(9, 16), icc=b"profile") == Display(dtype)  # which goes before
+    assert chosen(cicp=(12, 13)) == chosen() == Display(dtype)
+
+
+@pytest.mark.parametrize("curve", ["pq", "hlg"])
+def test_deviations_are_in_the_unit_of_the_file(curve: str) -> None:
+    coding = Rec2100(np.dtype(np.uint16), curve)  # type: ignore[arg-type]
+    stored = np.random.default_rng(0).normal(30000, 200, 100_000).astype(np.uint16)
+    shown = coding.encode(stored)
+    found = coding.deviation(shown.mean(keepdims=True), shown.std(keepdims=True))
+    assert found == pytest.approx(200, rel=0.02)

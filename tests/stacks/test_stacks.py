@@ -89,6 +89,36 @@ def test_strength_between_is_a_mix_of_samples(tmp_path: Path) -> None:
     assert np.abs(half - (before + full) / 2).max() <= 1
 
 
+class Notes(Silent):
+    """A report that remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, job: Job, line: str) -> None:
+        self.said.append(line)
+
+
+def test_samples_that_are_no_numbers_are_counted_and_said(tmp_path: Path) -> None:
+    path, notes = tmp_path / "a.tif", Notes()
+    pixels = cells(2, 64, 80, gain=1).astype(np.float32)
+    pixels[0, 5, 6:9], pixels[1, 60, 70] = np.nan, np.inf
+    tifffile.imwrite(path, pixels, photometric="minisblack")
+    run([Job(path, tmp_path / "b.tif", "a.tif")], request(model="unittest", tile=16), notes)
+    assert "4 samples are NaN or infinite, and stay so" in notes.said
+    after = tifffile.imread(tmp_path / "b.tif")
+    assert np.array_equal(np.isfinite(after), np.isfinite(pixels))
+
+
+def test_a_stack_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(path, cells(64, 80))
+    target.write_bytes(b"theirs")
+    result = denoised(path, target)  # planned when it was not there yet
+    assert "was written by another run" in result.outcomes[0].error
+    assert target.read_bytes() == b"theirs"
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.float32, np.float64])
 def test_every_depth_is_kept(tmp_path: Path, dtype: Any) -> None:
     path, target = tmp_path / "a.tif", tmp_path / "b.tif"

@@ -1,0 +1,49 @@
+"""`mdn denoise` on single pictures: HDR photos keep their curve, clean ones their file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mdn import io
+from mdn.batch.running import Job
+from mdn.commands.denoise import run
+from mdn.encoding import Rec2100
+from mdn.image import Image, Metadata
+from tests.commands.tools import request
+
+
+class Silent:
+    def started(self, *_: object) -> None: ...
+    def progress(self, *_: object) -> None: ...
+    def note(self, *_: object) -> None: ...
+    def finished(self, *_: object) -> None: ...
+
+
+def test_a_photo_in_pq_is_denoised_as_light_and_keeps_its_tags(tmp_path: Path) -> None:
+    """The noise that is found is that of the picture as shown, paper being white."""
+    rng = np.random.default_rng(0)
+    shown = np.linspace(0.2, 0.9, 96 * 96 * 3).reshape(96, 96, 3)
+    noisy = (shown + rng.normal(0, 20 / 255, shown.shape)).astype(np.float32)
+    coding = Rec2100(np.dtype(np.uint16), "pq")
+    image = Image(coding.decode(noisy)[None], None, Metadata(cicp=(9, 16), bits=10))
+    io.write_image(image, tmp_path / "a.jxl")
+    job = Job(tmp_path / "a.jxl", tmp_path / "b.jxl", "a.jxl")
+    result = run([job], request(device="cpu"), Silent())
+    details = result.outcomes[0].details
+    assert details["changed"] is True
+    assert abs(details["noise"]["sigma"] - 20) < 6  # type: ignore[index]
+    after = io.read_image(tmp_path / "b.jxl")
+    assert (after.meta.cicp, after.meta.bits) == ((9, 16), 10)
+    error = np.abs(coding.encode(after.pixels[0]) - shown).mean()
+    assert error < 0.5 * np.abs(noisy - shown).mean()
+
+
+def test_strength_0_copies_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    io.write_image(Image(np.full((1, 32, 32, 3), 90, np.uint8)), path, quality=50)
+    job = Job(path, tmp_path / "b.jpg", "a.jpg")
+    result = run([job], request(device="cpu", strength=0.0), Silent())
+    assert result.outcomes[0].details["changed"] is False
+    assert (tmp_path / "b.jpg").read_bytes() == path.read_bytes()

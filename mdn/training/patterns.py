@@ -1,7 +1,8 @@
 """Clean pictures of dense regular texture, drawn by formula: what is most easily taken for noise.
 
-Gratings, weaves, halftone dots, dither, mosaics, ruled lines and pages of text, in random colours,
-scales and directions. A net learns from them that what repeats, or is only in places, is no noise.
+Gratings, weaves, halftone dots, dither, mosaics, ruled lines, drawings, contours, screens and pages
+of text, in random colours, scales and directions. A net learns from them that what repeats, or is
+only in places, is no noise.
 """
 
 from __future__ import annotations
@@ -118,8 +119,61 @@ def text(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
     return 1 - plane if dice[2] < 0.25 else plane
 
 
+def drawing(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Thin strokes: lines, boxes and ellipses of one or two pixels, not smoothed."""
+    page = Image.new("L", (size, size), 255)
+    pen = ImageDraw.Draw(page)
+    count = 3 + int(40 * dice[0] ** 2)
+    corners = torch.randint(-size // 8, size + size // 8, (count, 4), generator=generator).tolist()
+    for number, (x0, y0, x1, y1) in enumerate(corners):
+        box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        width = 1 + (number % 5 == 0)
+        if dice[1] < 0.4 or number % 3 == 0:
+            pen.line((x0, y0, x1, y1), fill=0, width=width)
+        elif dice[1] < 0.7:
+            pen.ellipse(box, outline=0, width=width)
+        else:
+            pen.rectangle(box, outline=0, width=width)
+    plane = torch.from_numpy(np.asarray(page, np.float32) / 255)
+    return 1 - plane if dice[2] < 0.25 else plane
+
+
+def contours(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Lines of equal height of a smooth hill, as on maps."""
+    height = (4 + 12 * dice[0]) * _smooth(size, generator)
+    step = height.floor()
+    edge = (step != step.roll(1, 0)) | (step != step.roll(1, 1))
+    return torch.where(edge, torch.zeros(()), 0.6 + 0.4 * dice[1] * (step % 2))
+
+
+def error_dither(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Black and white dots by error diffusion (Floyd and Steinberg, 1976) of a smooth picture."""
+    smooth = (0.5 + 0.5 * _smooth(size, generator)).clamp(0, 1)
+    cell = 1 + int(1.4 * dice[0])
+    gray = Image.fromarray((255 * smooth[::cell, ::cell]).byte().numpy())
+    dots = torch.from_numpy(np.asarray(gray.convert("1"), np.float32))
+    return dots.repeat_interleave(cell, 0).repeat_interleave(cell, 1)[:size, :size]
+
+
+def screen(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Windows, buttons and frames: flat boxes, some with a frame, over each other."""
+    plane = torch.full((size, size), dice[0])
+    for x, y, w, h, shade in torch.rand(6 + int(30 * dice[1]), 5, generator=generator).tolist():
+        top, left = int(y * size), int(x * size)
+        part = (
+            slice(top, top + 2 + int(h * h * size)),
+            slice(left, left + 2 + int(w * w * size)),
+        )
+        plane[part] = shade
+        if shade < 0.5:
+            plane[part[0], part[1].start] = 1 - shade
+            plane[part[0].start, part[1]] = 1 - shade
+    return plane
+
+
 KINDS: tuple[Callable[[int, list[float], torch.Generator], Tensor], ...] = (
-    grating, weave, halftone, dither, mosaic, lines, text, weave,
+    grating, weave, halftone, dither, mosaic, lines, text, weave, drawing, contours, error_dither,
+    screen, text, drawing,
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from mdn.batch.folders import LeftOut, Listing, is_store, list_folder, list_pattern, place_of
 from mdn.errors import FileError, UsageError
 from mdn.io import SUFFIXES
+from mdn.io.foreign import is_raw
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def expand(
             found, left_out = found + taken, left_out + rest
         elif not os.path.lexists(text) and glob.has_magic(text):
             several = True
-            listing = list_pattern(text, suffixes)
+            # Raw files of a folder lie beside their JPEGs: they are meant where they are named.
+            named = {Path(text).suffix.lower()} if is_raw(Path(text)) else set()
+            listing = list_pattern(text, suffixes | named)
             taken, rest = _taken(listing, former, "no image matches this pattern")
             found, left_out = found + taken, left_out + rest
         else:

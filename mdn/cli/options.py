@@ -254,7 +254,11 @@ Quality = Annotated[
 JpegQuality = Annotated[
     int,
     typer.Option(
-        min=1, max=100, metavar="N", rich_help_panel=FILES, help="Quality of JPEG and WebP."
+        min=1,
+        max=100,
+        metavar="N",
+        rich_help_panel=FILES,
+        help="Quality of JPEG, and of lossy WebP, AVIF, HEIC and JPEG XL.",
     ),
 ]
 Device = Annotated[

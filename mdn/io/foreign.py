@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_RAW = "give the file itself, under its own name"  # `mdn.io.raw` reads those
+_RAW = "name the file itself, and LibRaw reads it (pip install 'mdn[raw]')"  # see `mdn.io.raw`
 _FILM = "save the frame you want as PNG"
 _TIFF = "convert it to TIFF"
 _PNG = "convert it to PNG or TIFF"

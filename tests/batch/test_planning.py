@@ -401,6 +401,13 @@ def test_a_raw_file_becomes_a_tiff_or_a_dng(touch: Touch) -> None:
     assert pairs(plan(["a.NEF"], "out/", format="dng")) == [("a.NEF", "out/a.dng")]
 
 
+def test_raw_files_are_taken_where_they_are_named(touch: Touch) -> None:
+    touch("in/a.nef", "in/b.jpg")
+    assert [job.name for job in plan(["in"], "out/").jobs] == ["in/b.jpg"]
+    assert [job.name for job in plan(["in/*"], "out/").jobs] == ["in/b.jpg"]
+    assert pairs(plan(["in/*.nef"], "out/")) == [("in/a.nef", "out/a.tif")]
+
+
 def test_a_pipe_is_refused_before_anyone_waits_for_it(touch: Touch) -> None:
     os.mkfifo("pipe.png")
     (job,) = plan(["pipe.png"], None).jobs

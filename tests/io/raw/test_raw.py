@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,43 +17,21 @@ from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io.raw.develop import Sensor, decode_light, encode_light
 from mdn.stacks.stack_job import kind_of
+from tests.io.raw.mosaic import MATRIX, RGGB, fractions, mosaic, write_dng
 from tests.io.samples import picture
 
 rawpy = pytest.importorskip("rawpy")
 
-BALANCE = (2.0, 1.0, 1.6)
-# From XYZ to the camera, and from sRGB to XYZ (IEC 61966-2-1).
-MATRIX = np.array([[0.6, -0.1, -0.05], [-0.4, 1.2, 0.2], [-0.1, 0.2, 0.6]])
+# From sRGB to XYZ (IEC 61966-2-1).
 SRGB = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
      [0.0193339, 0.1191920, 0.9503041]]
 )  # fmt: skip
 
 
-def fractions(values: Any) -> list[int]:
-    return [part for value in values for part in (round(float(value) * 10000), 10000)]
-
-
-def bayer(
-    path: Path, light: np.ndarray, pattern: tuple[int, ...] = (0, 1, 1, 2), turn: int = 1
-) -> Path:
+def bayer(path: Path, light: np.ndarray, pattern: tuple[int, ...] = RGGB, turn: int = 1) -> Path:
     """A DNG with a mosaic of 12 bits. light: (H, W, 3) balanced colours of the camera, 0..1."""
-    black, white = 64, 4095
-    values = np.empty(light.shape[:2])
-    for place, colour in enumerate(pattern):
-        here = np.s_[place // 2 :: 2, place % 2 :: 2]
-        values[here] = light[(*here, colour)] / BALANCE[colour]
-    tags = [
-        (50706, 1, 4, (1, 4, 0, 0)), (50707, 1, 4, (1, 1, 0, 0)), (50708, 2, 0, "Test Camera"),
-        (33421, 3, 2, (2, 2)), (33422, 1, 4, pattern), (50714, 3, 1, black), (50717, 3, 1, white),
-        (50721, 10, 9, fractions(MATRIX.ravel())), (50728, 5, 3, fractions(1 / np.array(BALANCE))),
-        (50778, 3, 1, 21), (274, 3, 1, turn), (271, 2, 0, "Maker"), (272, 2, 0, "Model 1"),
-    ]  # fmt: skip
-    tifffile.imwrite(
-        path, np.rint(values * (white - black) + black).astype(np.uint16), photometric="cfa",
-        extratags=[(*tag, True) for tag in tags], metadata=None, software=False,
-    )  # fmt: skip
-    return path
+    return write_dng(path, mosaic(light, pattern), pattern, turn=turn)
 
 
 def flat(*colour: float) -> np.ndarray:

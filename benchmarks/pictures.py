@@ -47,6 +47,15 @@ def nuclei(pictures: Path, scratch: Path) -> Image.Image:
     return side_by_side(*(doubled(Image.fromarray(plane.astype(np.uint8))) for plane in shown))
 
 
+def preview(pictures: Path, scratch: Path) -> Image.Image:
+    """The preview of the same photograph under Gaussian noise."""
+    noisy, sheet = scratch / "noisy.png", scratch / "sheet.png"
+    source = pictures / "kodak24" / "kodim23.png"
+    mdn("noise", source, "-o", noisy, "--type", "gaussian", "--level", "40")
+    mdn("denoise", noisy, "--preview", "-o", sheet)
+    return Image.open(sheet)
+
+
 def developed(path: Path) -> Image.Image:
     """The beauty of an EXR file as a picture to look at."""
     import OpenEXR
@@ -78,7 +87,7 @@ def mdn(*words: object) -> None:
 def main(pictures: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for make in (photo, render, nuclei):
+        for make in (photo, render, nuclei, preview):
             make(pictures, Path(scratch)).save(folder / f"{make.__name__}.jpg", quality=88)
 
 

@@ -122,9 +122,8 @@ def crops_of(
         before = picture.stored[where].astype(np.float64)
         change = restore(*where) - before
         shown = [before + strength * change for strength in (0.0, *strengths)]
-        rows.append(
-            [np.uint8(255 * span.encode(replace(picture, stored=part)) + 0.5) for part in shown]
-        )
+        encoded = [span.encode(replace(picture, stored=part)) for part in shown]
+        rows.append([(255 * values + 0.5).astype(np.uint8) for values in encoded])
         progress((number + 1) / len(places))
     return rows
 

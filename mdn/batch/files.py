@@ -28,7 +28,7 @@ def load(job: Job) -> Image:
     linear = output_format_for(job, "") == "dng"
     image = io.read_image(source, name=job.name, linear=linear)
     if output_format_for(job, "") == exr.NAME:
-        raise FileError(job.name, "is no render, and EXR is for renders", "write a .tif")
+        raise FileError(job.name, "cannot become an EXR file, which is for renders", "write a .tif")
     io.losses(image, output_format(job, image))
     return image
 

@@ -77,7 +77,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
         image = load(job)
         pages = image.pixels
         if len(pages) > 1:
-            report.note(job, f"the noise of the first of {len(pages)} pages is shown")
+            report.note(job, f"only the first of {len(pages)} pages is measured")
         seen[job.name], found = of_page(pages[0], job.name)
         return describe(image) | found
 
@@ -155,7 +155,7 @@ def facts(
         black, white: the stored values of its 0 and 1.
         banding: what was taken out before.
     """
-    more = [] if banding is None else [f"{banding.in_words()}, besides"]
+    more = [] if banding is None else [f"besides, {banding.in_words()}"]
     names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
     down, across = (0.0, 0.0) if banding is None else banding.sigma
     return asdict(seen) | {
@@ -164,7 +164,7 @@ def facts(
         "stored_level": seen.level / 255 * (white - black),
         "range": [black, white],
         "sigma": dict(zip(names, seen.sigma, strict=True)),
-        "kind": (kind(seen) if seen.level >= NONE else ["none to speak of"]) + more,
+        "kind": (kind(seen) if seen.level >= NONE else ["no noise found"]) + more,
     }
 
 
@@ -177,17 +177,17 @@ def kind(seen: NoiseEstimate) -> list[str]:
             f"{seen.gain:.3g} x brightness {'-' if seen.offset < 0 else '+'} {abs(seen.offset):.2g}"
         ]
         if seen.gain > 0:
-            words[0] += f", as of {1 / seen.gain:.3g} counts at white"
+            words[0] += f", like {1 / seen.gain:.3g} photons at white"
     vertical, horizontal = seen.neighbours
     if not seen.correlated:
-        words.append("white: each pixel has noise of its own")
+        words.append("white: independent from pixel to pixel")
     elif abs(vertical - horizontal) > 0.5:
         across = "rows" if horizontal > vertical else "columns"
         words.append(f"correlated along {across} ({max(seen.neighbours):.2f}): stripes")
     else:
         words.append(
-            f"correlated: neighbours are alike ({vertical:.2f} down, {horizontal:.2f} across), "
-            f"as smoothed white noise of {seen.low_frequency_sigma:.3g}"
+            f"correlated: neighbouring pixels share it ({vertical:.2f} down, {horizontal:.2f}"
+            f" across), like white noise, smoothed, of sigma {seen.low_frequency_sigma:.3g}"
         )
     share = f"{100 * seen.impulses:.2g} % of the samples"
     words.append(f"impulses: {share} are isolated extremes" if seen.impulsive else "no impulses")

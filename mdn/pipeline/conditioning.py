@@ -62,12 +62,12 @@ class NoiseConditioning:
             return []
         found = self.reading.in_words()
         if self.estimate is None:
-            return [f"sigma {255 * self.sigma:.3g}, as you say, removed; found: {found}"]
+            return [f"sigma {255 * self.sigma:.3g}, as given: removed (measured: {found})"]
         if self.blend_weight == 0 and self.impulse_spread is None:
-            return [f"clean: left as it is (sigma {255 * self.sigma:.1f})"]
+            return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
         if self.blend_weight < 1:
             more = math.ceil(255 * FAINT)
-            return [f"{found}: faint, removed in part; --sigma {more} removes more"]
+            return [f"{found}: faint, partly removed; --sigma {more} removes more"]
         return [f"{found}: removed"]
 
     def finest(self) -> NoiseConditioning:

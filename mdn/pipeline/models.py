@@ -63,8 +63,8 @@ class Models:
         card = store.find(self.selection(domain).model)
         if nets.ARCHITECTURES[card.arch].purpose == "fill" and not self._may_fill:
             raise UsageError(
-                f"--model {card.name}: fills masks, and denoises only what it was fitted to;"
-                f" mdn zeroshot -m {card.name} does that"
+                f"--model {card.name}: only rebuilds hidden pixels; to denoise with it, use"
+                f" mdn zeroshot -m {card.name}"
             )
         return card
 

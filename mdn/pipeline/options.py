@@ -45,9 +45,11 @@ class Options:
             if not 0 <= share <= 1:
                 raise UsageError(f"--{name} {share:g}: choose a number from 0 to 1")
         if self.with_std and self.passes < 2:
-            raise UsageError("--save-std: one pass differs from nothing; add --passes 8, say")
+            raise UsageError("--save-std: compares several passes; add --passes 8")
         if self.with_std and self.strength == 0:
-            raise UsageError("--save-std: with --strength 0 there are no passes to differ")
+            raise UsageError(
+                "--save-std: with --strength 0 nothing is denoised; leave one of them out"
+            )
 
     @property
     def needs_check(self) -> bool:
@@ -58,13 +60,13 @@ class Options:
         """Raises UsageError for what makes no sense with this model."""
         if self.sigma is not None and not model.abilities.takes_sigma:
             raise UsageError(
-                f"--sigma: {model.name} finds the level of the noise by itself;"
-                " leave --sigma out, or choose a model that is told (mdn models list)"
+                f"--sigma: {model.name} takes no noise strength; leave --sigma out,"
+                " or choose another model (mdn models list)"
             )
         if self.passes > AUGMENTATIONS and not model.abilities.stochastic:
             raise UsageError(
-                f"--passes {self.passes}: {model.name} draws no masks; its passes are the"
-                f" picture turned and mirrored, {AUGMENTATIONS} at most"
+                f"--passes {self.passes}: {model.name} takes {AUGMENTATIONS} at most, the"
+                " flips and rotations of the picture"
             )
 
 

@@ -71,7 +71,7 @@ class NoiseReading:
         if self.coarse:
             parts.append("coarse, as of a camera")
         elif self.by_brightness:
-            parts.append("stronger in some brightnesses than in others")
+            parts.append("depends on brightness")
         if self.impulses >= SOME_IMPULSES:
             parts.append(f"impulses on {100 * self.impulses:.1f} % of the samples")
         return ", ".join(parts)

@@ -126,14 +126,14 @@ def _check(name: str, arch: str | None, options: dict[str, Any], force: bool) ->
     known = CONVERTERS[arch][1] if arch else CONVERTERS["swinir-masked"][1]
     for key in options:
         if key not in known:
-            said = f"it knows {', '.join(known)}" if known else "every shape tells"
-            raise UsageError(f"--set {key}: nothing to be said of {arch or 'a net'}; {said}")
+            said = f"it takes {', '.join(known)}" if known else "leave it out"
+            raise UsageError(f"--set {key}: {arch or 'this net'} has no such setting; {said}")
 
 
 def _take_folder(source: Path, target: Path, name: str, options: Mapping[str, Any] | None) -> None:
     """A model folder, as `mdn train` leaves it: what a model needs, not the run's checkpoint."""
     if options:
-        raise UsageError(f"--set: {source} says itself how it was trained")
+        raise UsageError(f"--set: {source} holds these settings already; leave --set out")
     card = read_card(source, "folder")
     store.verify(card)
     for file in (CARD, card.weights, *BESIDE):
@@ -150,12 +150,12 @@ def _take_file(
         state, metadata = _unpickle(source), {}
     else:
         raise FileError(
-            source, "is no weights", f"give {' '.join(PICKLED)} .safetensors or a model's folder"
+            source, "holds no weights", f"give {' '.join(PICKLED)} .safetensors or a model's folder"
         )
     if "arch" in metadata and "config" in metadata:
         if options or arch not in (None, metadata["arch"]):
             raise UsageError(
-                f"{source} says itself what it is, {metadata['arch']}: no --arch, --set"
+                f"{source} is of architecture {metadata['arch']}: leave out --arch and --set"
             )
         arch, net = metadata["arch"], _own(source, metadata, state)
     else:

@@ -45,9 +45,9 @@ class RenderOptions:
         if self.tonemap not in ("hdr", "srgb"):
             raise UsageError(f"--tonemap {self.tonemap}: choose hdr or srgb")
         if self.clamp_fireflies is not None and not self.clamp_fireflies >= 1:
-            raise UsageError("--clamp-fireflies: choose 1 or more times the neighbours' light")
+            raise UsageError("--clamp-fireflies: choose 1 or more")
         if self.motion and not self.shot:
-            raise UsageError("--motion needs the frames of a shot: frame.####.exr --frames 1-24")
+            raise UsageError("--motion needs a sequence of frames: frame.####.exr --frames 1-24")
 
 
 def chosen(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Layer]:
@@ -87,7 +87,9 @@ def _present(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
 def _named(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
     fit = _present(file, found, name)
     if any(layer.role in ("id", "cryptomatte") for layer in fit):
-        raise FileError(file.name, f"layer {name} holds ids", "a mean of two ids is no id")
+        raise FileError(
+            file.name, f"layer {name} holds ids, which cannot be denoised", "name another layer"
+        )
     return fit
 
 
@@ -124,7 +126,9 @@ def guides_for(
         ):
             sources.append(source)
         elif wish != AUTO:
-            raise FileError(file.name, f"--{role} {wish} covers other pixels than {beside.name}")
+            raise FileError(
+                file.name, f"--{role} {wish} does not cover the same pixels as {beside.name}"
+            )
     return sources
 
 
@@ -134,7 +138,7 @@ def _asked(file: exr.Exr, found: list[Layer], role: str, wish: str) -> Source:
         return Source(file, fit[0], role)
     path = Path(wish)
     if not path.is_file():
-        raise FileError(file.name, f"--{role} {wish} names neither a layer of it nor a file")
+        raise FileError(file.name, f"--{role} {wish}: there is no such layer, and no such file")
     other = exr.read(path)
     inside = layers(other)
     fit = [layer for layer in inside if layer.role == role] or [
@@ -142,5 +146,5 @@ def _asked(file: exr.Exr, found: list[Layer], role: str, wish: str) -> Source:
     ]
     fit = fit or [layer for layer in inside if len(layer.channels) == 3][:1]
     if not fit:
-        raise FileError(path, f"has no layer to take for {role}")
+        raise FileError(path, f"has no layer that could be the {role}")
     return Source(other, fit[0], role)

@@ -32,11 +32,11 @@ def plan_shot(
             raise UsageError("--frames needs a pattern of frames, such as frame.####.exr")
         return None
     if len(inputs) > 1:
-        raise UsageError("the frames of one shot at a time: give one pattern")
+        raise UsageError("one sequence at a time: give one pattern")
     pattern = inputs[0]
     wanted = on_disk(pattern) if frames is None else numbers(frames)
     if not wanted:
-        raise UsageError(f"{pattern}: no such frames here")
+        raise UsageError(f"{pattern}: there are no such frames")
     hashes = output is not None and "#" in Path(output).name
     if output is not None and not (hashes or is_folder(output) or output.endswith("/")):
         raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")

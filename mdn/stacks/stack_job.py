@@ -56,8 +56,10 @@ def kind_of(job: Job) -> str:
     wanted = job.format or io.format_of(job.target)
     if is_store(job.source) != (wanted == ZARR):
         if wanted == ZARR:
-            raise FileError(job.name, "is no Zarr store, as the output is", "write a .tif")
-        raise FileError(job.name, "is a Zarr store, and only becomes another", "write a .zarr")
+            raise FileError(
+                job.name, "is not a Zarr store, so it cannot become one", "write a .tif"
+            )
+        raise FileError(job.name, "is a Zarr store, which can only become another", "write a .zarr")
     if wanted == ZARR:
         return ZARR
     if is_raw(job.source):  # many are TIFFs inside, with a thumbnail first
@@ -135,7 +137,9 @@ def _one_size(stack: Stack, chosen: Sequence[Plane], job: Job) -> tuple[int, int
     """Planes, height and width of the map of deviations, which has a page for each plane."""
     sizes = {plane.shape[:2] for plane in chosen}
     if job.std_target is not None and len(sizes) > 1:
-        raise FileError(stack.name, "--save-std: its planes differ in size", "choose some of them")
+        raise FileError(
+            stack.name, "--save-std: its planes differ in size", "choose planes of one size"
+        )
     return (len(chosen), *(sizes.pop() if sizes else (0, 0)))
 
 

@@ -28,7 +28,9 @@ def build(recipe: Recipe) -> nn.Module:
         raise
     except Exception as error:  # a config's numbers reach layers that raise whatever they like
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UsageError(f"recipe {recipe.name}: [net] makes no {recipe.arch}: {reason}") from error
+        raise UsageError(
+            f"recipe {recipe.name}: [net] does not describe a {recipe.arch}: {reason}"
+        ) from error
     _check_sizes(recipe, net)
     if recipe.start:
         begin_from(net, Path(recipe.start))

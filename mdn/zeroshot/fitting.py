@@ -34,9 +34,9 @@ from mdn.zeroshot.fit import Fit, Window, fit
 from mdn.zeroshot.plan import FitOptions, Plan, Start, make_plan
 
 ENDED = {
-    "done": "all of them",
-    "settled": "ended early: the error no longer fell",
-    "time": "ended by the time limit",
+    "done": "completed",
+    "settled": "stopped early, as the error no longer fell",
+    "time": "stopped by the time limit",
     "interrupted": "interrupted",
 }
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
@@ -203,8 +203,12 @@ class Fitting:
         first, last = self._fits[0], self._fits[-1]
         steps = sum(each.steps for each in self._fits)
         seconds = sum(each.seconds for each in self._fits)
-        error = f"error on held-out samples {first.before:.4f} -> {last.after:.4f}"
-        kept = "" if last.after < first.before else "; no gain, the model as it came was used"
+        error = f"error on hidden samples {first.before:.4f} -> {last.after:.4f}"
+        kept = (
+            ""
+            if last.after < first.before
+            else "; fitting did not help: same result as mdn denoise"
+        )
         return {
             "told": [
                 self._plan.why,

@@ -120,40 +120,38 @@ def _for_noise(
     plan: Plan, seen: NoiseEstimate | None, start: Start, taken: float | None, anyway: bool
 ) -> Plan:
     if seen is None:
-        return replace(plan, why="too small to tell its noise")
+        return replace(plan, why="too small to measure its noise")
     if seen.level < CLEAN:
-        return replace(plan, why=f"sigma {seen.level:.1f}: clean already, changed little")
+        return replace(plan, why=f"no noise found (sigma {seen.level:.1f})")
     level = f"sigma {seen.level:.0f}"
     if seen.correlated and start is Start.IS_TOLD:
-        why = f"{level}, neighbours share noise, which the model takes out scale by scale"
+        why = f"{level}, blotchy, which the model removes as it is"
         return replace(plan, iters=0, why=why)
     if start is Start.IS_TOLD and not anyway:
         # Measured: fitting such a net loses up to 0.8 dB at sigma 10, and gains none at 25 and 50.
         if not seen.signal_dependent:
-            why = f"{level}, the same everywhere, as the model knows it"
+            why = f"{level}, the same everywhere, which the model removes as it is"
             return replace(plan, iters=0, why=why)
         if len(seen.sigma) == COLOURS:  # measured: -0.3 to 0 dB; gray, as of microscopes, gains
-            why = f"{level} by brightness, which the model is told of at each pixel"
+            why = f"{level}, depends on brightness, which the model removes as it is"
             return replace(plan, iters=0, why=why)
     if seen.correlated and start is Start.FILLS:
-        reason = "neighbours share noise, so every second pixel is filled by itself"
+        reason = "blotchy, so the picture is split into four smaller ones"
         plan = replace(plan, shuffle=2)
     elif seen.correlated and taken is not None:
         return _for_shared_noise(plan, level, taken)
     elif seen.correlated:
-        reason = "neighbours share noise, so what is seen counts half"
+        reason = "blotchy, so visible samples count half"
         plan = replace(plan, seeing=0.5)
     else:
-        reason = "no noise shared by neighbours"
-    return replace(plan, why=f"{level}, {reason}; {plan.ratio:.0%} hidden a step")
+        reason = "independent from pixel to pixel"
+    return replace(plan, why=f"{level}, {reason}; {plan.ratio:.0%} hidden in each step")
 
 
 def _for_shared_noise(plan: Plan, level: str, taken: float) -> Plan:
     """Where neighbours foretell each other's noise a fit learns that noise: measured, it loses."""
     if taken < TAKEN:
-        why = (
-            f"neighbours are alike, but {taken:.1f} is all the model takes out: texture, not noise"
-        )
+        why = f"texture, not noise: the model removes only {taken:.1f} of it"
         return replace(plan, iters=0, why=why)
-    why = "neighbours share noise, so every second pixel is denoised by itself"
+    why = "blotchy, so the picture is split into four smaller ones"
     return replace(plan, iters=0, shuffle=2, why=f"{level}, {why}")

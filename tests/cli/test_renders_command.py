@@ -67,7 +67,7 @@ def test_a_shot(run: Run) -> None:
 def test_wrong_requests(run: Run, scene: Path) -> None:
     for options, told in [
         (("--frames", "1-2"), "pattern"),
-        (("--motion",), "frames of a shot"),
+        (("--motion",), "sequence of frames"),
         (("--layer", "nope"), "has no layer nope"),
         (("--clamp-fireflies", "0.5"), "greater than or equal"),
     ]:

@@ -56,7 +56,7 @@ def test_json_has_every_channel_and_the_curve(run: Run, tmp_path: Path) -> None:
     assert growing["signal_dependent"]
     assert growing["gain"] == pytest.approx(0.01, rel=0.35)
     assert len(growing["brightness"]) == len(growing["variance"]) > 3
-    assert "counts at white" in growing["kind"][0]
+    assert "photons at white" in growing["kind"][0]
 
 
 @pytest.mark.parametrize("side", [16, 20, 128])

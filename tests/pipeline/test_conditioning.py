@@ -164,5 +164,5 @@ def test_tiles_equal_the_whole(told_model: Path, kind: str, level: float) -> Non
 
 def test_a_level_for_a_blind_model_is_refused() -> None:
     request = Request("unittest", options=Options(sigma=10 / 255))
-    with pytest.raises(UsageError, match="finds the level of the noise by itself"):
+    with pytest.raises(UsageError, match="takes no noise strength"):
         denoise.run((), request, report=None)  # type: ignore[arg-type]

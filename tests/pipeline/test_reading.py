@@ -49,7 +49,7 @@ def test_the_sigma_is_the_mean_square_of_the_map(net: UNet) -> None:
     [
         ({}, "sigma 9.0"),
         ({"half": 0.8}, "sigma 9.0, coarse, as of a camera"),
-        ({"curve": ((0.01, 0.02, 0.04),) * 3}, "sigma 9.0, stronger in some brightnesses"),
+        ({"curve": ((0.01, 0.02, 0.04),) * 3}, "sigma 9.0, depends on brightness"),
         ({"impulses": 0.02}, "sigma 9.0, impulses on 2.0 % of the samples"),
     ],
 )
@@ -89,8 +89,8 @@ def test_what_the_curve_says_of_brightnesses_that_are_not_there_does_not_count()
 @pytest.mark.parametrize(
     ("sigma", "weight", "words"),
     [
-        (0.4, 0.0, "clean: left as it is (sigma 0.4)"),
-        (1.2, 0.5, "sigma 1.2: faint, removed in part; --sigma 2 removes more"),
+        (0.4, 0.0, "no noise found: unchanged (sigma 0.4)"),
+        (1.2, 0.5, "sigma 1.2: faint, partly removed; --sigma 2 removes more"),
         (9.0, 1.0, "sigma 9.0: removed"),
     ],
 )
@@ -104,5 +104,5 @@ def test_a_line_says_what_was_done(sigma: float, weight: float, words: str) -> N
 
 def test_a_sigma_that_the_user_gave_is_told_beside_what_was_found() -> None:
     told = NoiseConditioning(20 / 255, reading=reading(), gain=2.2)
-    assert told.in_words() == ["sigma 20, as you say, removed; found: sigma 9.0"]
+    assert told.in_words() == ["sigma 20, as given: removed (measured: sigma 9.0)"]
     assert NoiseConditioning(0.1).in_words() == []

@@ -92,7 +92,7 @@ def test_how_it_was_trained_can_be_said(saved: Save) -> None:
     assert net.config.input_mask == "none"
     with pytest.raises(UsageError, match=r"--set ratio: .* it knows input_mask"):
         add(saved(tiny()), "other", options={"ratio": 1})
-    with pytest.raises(UsageError, match="--set input_mask: nothing to be said of unet"):
+    with pytest.raises(UsageError, match="--set input_mask: unet has no such setting"):
         add(saved(tiny()), "other", "unet", options={"input_mask": "none"})
     with pytest.raises(ModelError, match="attention_ratio must be two numbers"):
         add(saved(tiny()), "other", options={"attention_ratio": [0.9, 0.1]})
@@ -125,7 +125,7 @@ def test_safetensors_with_and_without_a_config(tmp_path: Path) -> None:
     ours = store.find("unittest").weights_path
     card = add(ours, "copy")
     assert (card.arch, card.parameters) == ("unet", 2992)
-    with pytest.raises(UsageError, match="says itself what it is, unet"):
+    with pytest.raises(UsageError, match="is of architecture unet"):
         add(ours, "other", "swinir-masked")
 
 
@@ -197,7 +197,7 @@ def test_a_file_with_code_in_it_runs_none(
         ("text.pth", b"hello", "damaged"),
         ("empty.pth", b"", "damaged, or no checkpoint"),
         ("cut.safetensors", b"\x08\0\0\0\0\0\0\0{", "not readable as safetensors"),
-        ("photo.png", b"\x89PNG", "is no weights"),
+        ("photo.png", b"\x89PNG", "holds no weights"),
         ("gone.pth", None, "does not exist"),
     ],
 )

@@ -198,7 +198,7 @@ def test_a_guide_from_another_file(scene: Path, tmp_path: Path) -> None:
     assert changed(tmp_path / "a.exr", tmp_path / "b.exr") == {"R", "G", "B"}
     small = samples.write(tmp_path / "small.exr", (samples.header(), samples.channels()))
     result = denoise(path, tmp_path / "c.exr", albedo=str(small))
-    assert "covers other pixels" in result.outcomes[0].error
+    assert "does not cover the same pixels" in result.outcomes[0].error
 
 
 def test_a_render_as_a_picture(scene: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_planning(tmp_path: Path) -> None:
     assert plan_shot(["a.exr"], None, None) is None
     with pytest.raises(UsageError, match="pattern"):
         plan_shot(["a.exr"], None, "1-2")
-    with pytest.raises(UsageError, match="no such frames"):
+    with pytest.raises(UsageError, match="there are no such frames"):
         plan_shot([str(tmp_path / "no.##.exr")], None, None)
     with pytest.raises(UsageError, match="####"):
         plan_shot([str(tmp_path / "in.####.exr")], str(tmp_path / "one.exr"), None)

@@ -83,9 +83,7 @@ def run(settings: Settings, tell: Callable[[str, float], None]) -> dict[str, Any
     """
     noises = noise_cases.parse(settings.noise)
     if len(noises) < 2:
-        raise UsageError(
-            "--noise: name at least two, the first is what the others are held against"
-        )
+        raise UsageError("--noise: name at least two; the others are compared with the first")
     if settings.patches < FEWEST:
         raise UsageError(f"--patches {settings.patches}: at least {FEWEST} are needed")
     models = {name: _model(name, settings) for name in dict.fromkeys(settings.models)}
@@ -154,7 +152,10 @@ def _gather(
             for label, each in patches.items():
                 heard = features(model, options, each[start:stop])
                 if not heard:
-                    raise UsageError(f"{name} leaves pictures under {label} alone: leave that out")
+                    raise UsageError(
+                        f"{name} finds no noise under {label} and changes nothing: leave {label}"
+                        " out"
+                    )
                 grams |= {(name, label, stage): gram(value) for stage, value in heard.items()}
                 seen.stages.setdefault(name, list(heard))
                 deepest = vectors(heard[seen.stages[name][-1]])

@@ -219,7 +219,7 @@ def test_damaged_stores_end_in_one_line(damage: Any, complaint: str, tmp_path: P
 
 def test_only_a_store_becomes_a_store(tmp_path: Path) -> None:
     root = store(tmp_path / "a.zarr")
-    assert "only becomes another" in denoised(root, tmp_path / "b.tif").outcomes[0].error
+    assert "can only become another" in denoised(root, tmp_path / "b.tif").outcomes[0].error
     assert "own input" in denoised(root, root / "b.zarr").outcomes[0].error
 
 
@@ -231,7 +231,7 @@ def test_another_store_is_replaced_when_asked(tmp_path: Path) -> None:
     (tmp_path / "c.zarr").mkdir()
     (tmp_path / "c.zarr" / "diary.txt").touch()
     outcome = denoised(root, tmp_path / "c.zarr", overwrite=True).outcomes[0]
-    assert "is no Zarr store" in outcome.error
+    assert "is not a Zarr store" in outcome.error
     assert (tmp_path / "c.zarr" / "diary.txt").exists()
 
 

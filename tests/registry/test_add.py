@@ -90,7 +90,7 @@ def test_how_it_was_trained_can_be_said(saved: Save) -> None:
     net = load(add(saved(tiny()), "plain", options=options), CPU)
     assert not net.masked
     assert net.config.input_mask == "none"
-    with pytest.raises(UsageError, match=r"--set ratio: .* it knows input_mask"):
+    with pytest.raises(UsageError, match=r"--set ratio: .* it takes input_mask"):
         add(saved(tiny()), "other", options={"ratio": 1})
     with pytest.raises(UsageError, match="--set input_mask: unet has no such setting"):
         add(saved(tiny()), "other", "unet", options={"input_mask": "none"})

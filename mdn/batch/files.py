@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mdn import io
-from mdn.batch.running import Job, Report
+from mdn.batch import interrupts
+from mdn.batch.running import Job, Report, changed, look
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io import exr
@@ -24,9 +25,12 @@ def load(job: Job) -> Image:
         FileError: the file, or what came on standard input, is no image that mdn can read, or one
             that the output's format cannot hold at all: better known now than after the work.
     """
+    before = None if job.source is None else look(job.source)
     source = content(job) if job.source is None else job.source
     linear = output_format_for(job, "") == "dng"
     image = io.read_image(source, name=job.name, linear=linear)
+    if job.source is not None and look(job.source) != before:
+        raise changed(job)
     if output_format_for(job, "") == exr.NAME:
         raise FileError(job.name, "cannot become an EXR file, which is for renders", "write a .tif")
     io.losses(image, output_format(job, image))
@@ -103,9 +107,10 @@ def save(
     if image.meta.bits is not None and image.meta.bits < 8:
         depth = "1 bit" if image.meta.bits == 1 else f"{image.meta.bits} bits"
         report.note(job, f"samples of {depth} are written with 8")
-    data = io.write_image(
-        image, job.target, format=chosen, quality=jpeg_quality, overwrite=job.overwrite
-    )
+    with interrupts.held():
+        data = io.write_image(
+            image, job.target, format=chosen, quality=jpeg_quality, overwrite=job.overwrite
+        )
     if job.target is None and data is not None:
         _to_stdout(data)
     return True

@@ -8,6 +8,8 @@ included; what would fail for every file (a damaged model) is let through and en
 from __future__ import annotations
 
 import errno
+import shutil
+import stat
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mdn.batch import interrupts
 from mdn.errors import FileError, NothingDoneError, OutOfMemoryError
 
 Status = Literal["ok", "skipped", "failed", "planned"]
@@ -156,6 +159,7 @@ def run_batch(
         outcome = _attempt(job, work, report, dry_run)
         outcomes.append(outcome)
         report.finished(outcome)
+        interrupts.leave()
         if fail_fast and outcome.status == "failed":
             break
     return BatchResult(tuple(outcomes), untried=len(jobs) - len(outcomes))
@@ -172,8 +176,12 @@ def _attempt(
         return Outcome(job, "planned")
     begin = time.perf_counter()
     try:
+        before = None if job.source is None else look(job.source)
         with _folder_for(job.target):
             details = work(job, report)
+            if job.source is not None and look(job.source) != before:
+                _discard(job)
+                raise changed(job)
     except BrokenPipeError:
         raise  # whoever read our output has gone: there is nobody left to work for
     except (FileError, OSError, OutOfMemoryError, MemoryError) as error:
@@ -183,6 +191,33 @@ def _attempt(
             job, "failed", time.perf_counter() - begin, line, starved=starved, trace=trace
         )
     return Outcome(job, "ok", time.perf_counter() - begin, details=details)
+
+
+def look(source: Path) -> tuple[int, int] | None:
+    """Size in bytes and time of change in ns of a file; None for a folder or where there is none.
+
+    Two looks that differ show that somebody wrote to it in between.
+    """
+    try:
+        status = source.stat()
+    except OSError:
+        return None
+    return None if stat.S_ISDIR(status.st_mode) else (status.st_size, status.st_mtime_ns)
+
+
+def changed(job: Job) -> FileError:
+    """What to say of an input that was written to while it was read."""
+    return FileError(job.name, "changed while it was read", "run again when it is complete")
+
+
+def _discard(job: Job) -> None:
+    """Takes away a result that nothing else was replaced by."""
+    if job.target is None or job.overwrite:
+        return
+    if job.target.is_dir():
+        shutil.rmtree(job.target, ignore_errors=True)
+    else:
+        job.target.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ _APART = frozenset(
         "debug",
         "device",
         "max_memory",
+        "max_pixels",
         "tile",
         "frames",
         "count",
@@ -183,13 +184,15 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
     from mdn.batch import manifest
     from mdn.batch.recording import Recording
     from mdn.batch.running import BatchResult
+    from mdn.io.base import pixel_limit
 
     report: Report = view
     if journal is not None:
         settings = manifest.settings_hash(batch.command, batch.arguments)
         report = Recording(view, journal, settings, batch.models)
     try:
-        return batch.task(plan.jobs, report)
+        with pixel_limit(batch.option("max_pixels")):
+            return batch.task(plan.jobs, report)
     except (Exception, KeyboardInterrupt) as error:
         if batch.option("as_json"):
             tried = tuple(view.outcomes)

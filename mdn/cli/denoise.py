@@ -156,6 +156,7 @@ def denoise(
     shard: opt.ShardOption = None,
     format: opt.Format = None,
     jpeg_quality: opt.JpegQuality = 95,
+    max_pixels: opt.MaxPixels = None,
     fail_fast: opt.FailFast = False,
     dry_run: opt.DryRun = False,
     quiet: opt.Quiet = False,

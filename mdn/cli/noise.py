@@ -107,6 +107,7 @@ def noise(
     shard: opt.ShardOption = None,
     format: opt.Format = None,
     jpeg_quality: opt.JpegQuality = 95,
+    max_pixels: opt.MaxPixels = None,
     fail_fast: opt.FailFast = False,
     dry_run: opt.DryRun = False,
     quiet: opt.Quiet = False,

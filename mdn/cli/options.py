@@ -209,6 +209,19 @@ ShardOption = Annotated[
 ]
 
 
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        metavar="N",
+        rich_help_panel=WORK,
+        show_default=False,
+        help="Refuse pictures of more pixels before they are decoded.",
+    ),
+]
+
+
 def _plane_option(help: str) -> object:
     return typer.Option(metavar="NUMBERS", rich_help_panel=STACKS, show_default=False, help=help)
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,19 @@ class Format:
         return SPOKEN.get(self.name, self.name.upper())
 
 
+_max_pixels: ContextVar[int | None] = ContextVar("max_pixels", default=None)
+
+
+@contextlib.contextmanager
+def pixel_limit(most: int | None) -> Iterator[None]:
+    """Within it, pictures of more than `most` pixels a page are refused before they are decoded."""
+    token = _max_pixels.set(most)
+    try:
+        yield
+    finally:
+        _max_pixels.reset(token)
+
+
 def check_size(
     name: str, height: int, width: int, samples: int = 1, limit: int | None = MAX_SAMPLES
 ) -> None:
@@ -77,6 +91,13 @@ def check_size(
     """
     if height <= 0 or width <= 0 or samples <= 0:
         raise FileError(name, f"has no pixels ({width} x {height})", DAMAGED)
+    most = _max_pixels.get()
+    if most is not None and height * width > most:
+        raise FileError(
+            name,
+            f"claims {width} x {height} pixels, more than --max-pixels {most}",
+            "raise it if the file is genuine",
+        )
     if limit is not None and height * width * samples > limit:
         raise FileError(
             name,

@@ -1,0 +1,213 @@
+"""What a batch survives: kills, Ctrl-C, a second run, odd names. benchmarks/faults.py does more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn.batch import files, manifest, running
+from mdn.batch.running import Job
+from mdn.commands import denoise as command
+from tests.cli.cli_tools import MODEL, Make, Run, child_environment
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+
+# Kills itself at the N-th of the moments that matter: before and after a result gets its name, and
+# before a line of the manifest.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+moment = int(sys.argv.pop(1))
+passed = 0
+def tick():
+    global passed
+    passed += 1
+    if passed == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+from mdn.batch.recording import Journal
+from mdn.io import atomic
+add, put = Journal.add, atomic._put
+def adds(self, entry):
+    tick(); add(self, entry); tick()
+def puts(*arguments):
+    tick(); put(*arguments); tick()
+Journal.add, atomic._put = adds, puts
+from mdn.cli.app import main
+main()
+"""
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
+
+
+@pytest.mark.parametrize("moment", [3, 4, 5])
+def test_a_kill_at_any_moment_loses_nothing(
+    run: Run, make: Make, tmp_path: Path, moment: int
+) -> None:
+    make("in/a.png")
+    make("in/b.png")
+    run("denoise", "in", "-o", "whole", *MODEL)
+    whole = results(tmp_path / "whole")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(moment), "denoise", "in", "-o", "out", *MODEL],
+        cwd=tmp_path,
+        env=child_environment(),
+        timeout=300,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert results(tmp_path / "out").items() <= whole.items()
+    done = [e.output for e in manifest.read(tmp_path / "out").entries.values() if e.status == "ok"]
+    assert set(done) <= set(results(tmp_path / "out"))
+    again = run("denoise", "in", "-o", "out", "--resume", "--json", *MODEL)
+    assert again.exit_code == 0, again.stderr
+    assert json.loads(again.stdout)["totals"]["skipped"] == len(done)
+    assert results(tmp_path / "out") == whole
+    assert run("verify", "out").exit_code == 0
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_waits_for_the_end_of_a_write_once(
+    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, presses: int
+) -> None:
+    make("in/a.png")
+    make("in/b.png")
+    write = files.io.write_image
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        for _ in range(presses):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)  # Python runs the handler before the next line
+        return write(*arguments, **options)
+
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup ignores it
+    monkeypatch.setattr(files.io, "write_image", interrupted)
+    try:
+        result = run("denoise", "in", "-o", "out", "--json", *MODEL)
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert result.exit_code == 130
+    assert list(results(tmp_path / "out")) == (["a.png"] if presses == 1 else [])
+    assert [each["status"] for each in json.loads(result.stdout)["files"]] == ["ok"] * (2 - presses)
+
+
+def test_a_second_run_into_the_folder_is_refused(run: Run, make: Make, tmp_path: Path) -> None:
+    make("in/a.png")
+    script = (
+        "import sys; from pathlib import Path; from mdn.batch import manifest\n"
+        "from mdn.batch.recording import Journal, this_run\n"
+        "with Journal(manifest.path_for(Path('out')), this_run('denoise', (), '1')):\n"
+        "    print(flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=child_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        other.stdout.readline()
+        refused = run("denoise", "in", "-o", "out", *MODEL)
+        other.kill()  # the lock goes with its owner, however that ends
+        other.wait()
+    assert refused.exit_code == 2
+    assert f"out: another run is writing here (process {other.pid} of" in refused.stderr
+    assert run("denoise", "in", "-o", "out", *MODEL).exit_code == 0
+
+
+@pytest.mark.parametrize("change", ["vanishes", "grows", "changes later"])
+def test_an_input_that_changes_while_it_is_read(
+    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    source = make("in/a.png")
+    make("in/b.png")
+    read, save = files.io.read_image, command.save
+
+    def reads(path: Path, **options: object) -> object:
+        if path.name == "a.png" and change == "vanishes":
+            source.unlink()
+        image = read(path, **options)
+        if path.name == "a.png" and change == "grows":
+            source.write_bytes(source.read_bytes() + b"more")
+        return image
+
+    def saves(job: Job, *arguments: object, **options: object) -> bool:
+        if job.name == "in/a.png" and change == "changes later":
+            source.write_bytes(source.read_bytes() + b"more")
+        return save(job, *arguments, **options)
+
+    monkeypatch.setattr(files.io, "read_image", reads)
+    monkeypatch.setattr(command, "save", saves)
+    result = run("denoise", "in", "-o", "out", *MODEL)
+    assert result.exit_code == 3
+    assert "in/a.png: " in result.stderr
+    assert ("changed while it was read" in result.stderr) is (change != "vanishes")
+    assert list(results(tmp_path / "out")) == ["b.png"]
+    assert manifest.read(tmp_path / "out").entries["a.png"].status == "failed"
+
+
+def test_a_replaced_result_is_not_taken_away(tmp_path: Path) -> None:
+    kept, new = tmp_path / "kept.png", tmp_path / "new.png"
+    kept.touch()
+    new.touch()
+    running._discard(Job(None, kept, "a", overwrite=True))
+    running._discard(Job(None, new, "a"))
+    assert sorted(tmp_path.iterdir()) == [kept]
+
+
+def test_names_with_line_breaks_and_emoji(run: Run, make: Make, tmp_path: Path) -> None:
+    for name in ("a\nb.png", "\N{SLIGHTLY SMILING FACE}.png", " .png", "-o.png"):
+        make(f"in/{name}")
+    assert run("denoise", "in", "-o", "out", *MODEL).exit_code == 0
+    assert set(results(tmp_path / "out")) == {path.name for path in (tmp_path / "in").iterdir()}
+    assert run("verify", "out", "--recompute").exit_code == 0
+    assert "4 skipped" in run("denoise", "in", "-o", "out", "--resume", *MODEL).stderr
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp", "a.bmp"])
+def test_max_pixels_refuses_before_decoding(
+    run: Run, make: Make, tmp_path: Path, name: str
+) -> None:
+    make(name)  # 23 x 20
+    limits = ["--max-pixels", "459"]
+    result = run("denoise", name, "-o", f"out/{name}", *limits, *MODEL)
+    assert (result.exit_code, "23 x 20 pixels, more than --max-pixels" in result.stderr) == (
+        4,
+        True,
+    )
+    assert run("denoise", name, "-o", f"out/{name}", "--max-pixels", "460", *MODEL).exit_code == 0
+
+
+def test_a_read_only_folder_fails_every_file_and_leaves_nothing(
+    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("in/a.png")
+    (tmp_path / "locked").mkdir()
+    access = os.access
+    # Root may write anywhere, so the answer of the system is put in its mouth.
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path).name != "locked" and access(path, mode)
+    )
+    result = run("denoise", "in", "-o", "locked/out", *MODEL)
+    assert (result.exit_code, "locked is read-only" in result.stderr) == (4, True)
+    assert not list((tmp_path / "locked").iterdir())
+
+
+def test_identical_bytes_whatever_the_order(run: Run, make: Make, tmp_path: Path) -> None:
+    for name in "abcd":
+        make(f"in/{name}.png", np.uint16)
+    run("denoise", "in", "-o", "whole", *MODEL)
+    for index in (3, 1, 2):
+        run("denoise", "in", "-o", "parts", "--shard", f"{index}/3", *MODEL)
+    assert results(tmp_path / "parts") == results(tmp_path / "whole")

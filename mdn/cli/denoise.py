@@ -171,8 +171,8 @@ def denoise(
     [bold]Examples[/bold]
 
       mdn denoise photo.png
-      mdn denoise *.jpg -o clean/ --skip-existing
-      mdn denoise scans -r -o clean/
+      mdn denoise *.jpg -o clean/
+      mdn denoise scans -r -o clean/ --resume
       mdn denoise photo.png --quality best
       mdn denoise photo.png --preview
       mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mdn.batch.inputs import is_folder
-from mdn.batch.planning import Plan, common_folder, plan
-from mdn.errors import UsageError
+from mdn.batch.planning import Plan, plan
+from mdn.batch.running import Job
+from mdn.errors import FileError, UsageError
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk
 
 
@@ -40,16 +41,21 @@ def plan_shot(
     hashes = output is not None and "#" in Path(output).name
     if output is not None and not (hashes or is_folder(output) or output.endswith("/")):
         raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")
-    plans = [
-        plan(
-            [numbered(pattern, number)],
-            numbered(output, number) if hashes and output else output,
-            **options,
-        )
-        for number in wanted
-    ]
+    plans, refused = [], []
+    for number in wanted:
+        frame = numbered(pattern, number)
+        target = numbered(output, number) if hashes and output else output
+        try:
+            plans.append(plan([frame], target, **options))
+        except UsageError as error:  # its output is there; the other frames are done all the same
+            refused.append(error)
+            job = Job(Path(frame), None, frame, problem=FileError(frame, str(error)))
+            plans.append(Plan((job,), whole=1))
+    if len(refused) == len(wanted):
+        raise refused[0]
     jobs = [job for each in plans for job in each.jobs]
     named = [dataclasses.replace(job, name=Path(job.name).name) for job in jobs]
     notes = tuple(note for each in plans for note in each.notes)
     whole = sum(each.whole for each in plans)
-    return Plan(tuple(named), notes, common_folder(jobs), whole)
+    folder = Path(pattern).parent if output is None else Path(output)
+    return Plan(tuple(named), notes, folder.parent if hashes else folder, whole)

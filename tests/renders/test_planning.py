@@ -1,0 +1,46 @@
+"""Shots: frames that are there, shards, and where the manifest goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mdn.batch.shards import Shard
+from mdn.errors import UsageError
+from mdn.renders.planning import plan_shot
+
+
+@pytest.fixture
+def shot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    for frame in range(1, 7):
+        Path(f"in.{frame:02}.exr").touch()
+    return "in.##.exr"
+
+
+def test_a_frame_that_is_there_stops_only_itself(shot: str) -> None:
+    Path("out.02.exr").touch()
+    planned = plan_shot([shot], "out.##.exr", None, renders=True)
+    assert planned is not None
+    problems = [str(job.problem) for job in planned.jobs if job.problem is not None]
+    assert len(planned.jobs) == 6
+    assert len(problems) == 1
+    assert problems[0].startswith("in.02.exr: out.02.exr exists already")
+
+
+def test_all_frames_that_are_there_are_refused(shot: str) -> None:
+    for frame in range(1, 7):
+        Path(f"out.{frame:02}.exr").touch()
+    with pytest.raises(UsageError, match="exists already"):
+        plan_shot([shot], "out.##.exr", None, renders=True)
+
+
+def test_shards_share_the_frames_and_their_folder(shot: str) -> None:
+    parts = [
+        plan_shot([shot], "new/out.##.exr", None, renders=True, shard=Shard(index, 8))
+        for index in range(1, 9)
+    ]
+    names = [job.name for part in parts if part is not None for job in part.jobs]
+    assert sorted(names) == [f"in.{frame:02}.exr" for frame in range(1, 7)]
+    assert {(part.folder, part.whole) for part in parts if part} == {(Path("new"), 6)}

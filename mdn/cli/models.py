@@ -94,6 +94,7 @@ def path(
 
 @app.command(cls=wording.Command)
 def verify(
+    context: typer.Context,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -107,7 +108,7 @@ def verify(
     debug: opt.Debug = False,
 ) -> None:
     """Checks that weights are the ones their card was written for; exit code 6 if not."""
-    from mdn.cli import render
+    from mdn.cli import failures, render
     from mdn.registry import store
 
     cards, damaged = _all_cards() if name is None else ([store.find(name)], [])
@@ -119,7 +120,8 @@ def verify(
         except ModelError as error:
             damaged.append(str(error))
     if as_json:
-        render.print_json({"whole": whole, "damaged": damaged})
+        found: dict[str, object] = {"whole": whole, "damaged": damaged}
+        failures.print_document(context.meta, found)
     else:
         render.print_facts([(each, "ok") for each in whole])
     if damaged:

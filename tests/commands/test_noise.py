@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_files_in_a_batch_are_as_they_are_alone(tmp_path: Path) -> None:
     assert run(Settings(jobs, "gaussian", 25.0), Notes()).exit_code == 0
     first, second = [io.read_image(Path(str(job.target))).pixels for job in jobs]
     assert not np.array_equal(first, second)
-    run(Settings([jobs[1]], "gaussian", 25.0), Notes())
+    run(Settings([replace(jobs[1], overwrite=True)], "gaussian", 25.0), Notes())
     assert np.array_equal(io.read_image(Path(str(jobs[1].target))).pixels, second)
 
 

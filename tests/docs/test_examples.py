@@ -19,7 +19,7 @@ from tests.docs.pages import PAGES, blocks, lines
 
 SIDE = 24
 PHOTOS = ("photo.jpg", "big.jpg", "photo.png", "a.png", "nuclei.png", "noisy.png")
-FOLDERS = ("shots", "shots/monday", "photos")
+FOLDERS = ("shots", "shots/monday", "photos", "scans")
 RUN = ("denoise", "noise", "models")
 # These need models that the reader makes, other packages, or time.
 NOT_RUN = (
@@ -32,6 +32,8 @@ NOT_RUN = (
     ".zarr",
     "verify",
     "--frames",
+    "--watch",
+    ".CR3",
 )
 COMMANDS = {
     re.split(r" +# ", line.text)[0]: words[1:]
@@ -58,6 +60,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(shown).save(folder / name)
     for name in ("scan.tif", "slide.tif"):
         tifffile.imwrite(folder / name, pixels)
+    (folder / "list.txt").write_text("photo.jpg\na.png\n")
     counts = random.poisson(50, (8, 2, SIDE, SIDE)).astype(np.uint16)
     tifffile.imwrite(folder / "cells.ome.tif", counts, metadata={"axes": "ZCYX"})
     light = random.exponential(1, (SIDE, SIDE, 3)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -47,6 +48,37 @@ def denoise(
             help="1 removes all noise, 0 none. In between, the result is mixed with the original.",
         ),
     ] = 1.0,
+    luma: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            callback=opt.check_share,
+            rich_help_panel=opt.WORK,
+            help="How much of the noise in brightness to remove. Multiplies --strength.",
+        ),
+    ] = 1.0,
+    chroma: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            callback=opt.check_share,
+            rich_help_panel=opt.WORK,
+            help="How much of the noise in colour to remove. Multiplies --strength.",
+        ),
+    ] = 1.0,
+    protect: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=opt.WORK,
+            show_default=False,
+            help="A picture of the same size: where it is white, the original stays.",
+        ),
+    ] = None,
     detail: Annotated[
         float,
         typer.Option(
@@ -174,6 +206,7 @@ def denoise(
       mdn denoise *.jpg -o clean/
       mdn denoise scans -r -o clean/ --resume
       mdn denoise photo.png --quality best
+      mdn denoise photo.png --luma 0.6 --protect mask.png
       mdn denoise photo.png --preview
       mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'
       mdn denoise - < noisy.png > clean.png
@@ -194,8 +227,8 @@ def denoise(
     share = sources.share(shard)
     if motion and (share or resume):
         raise UsageError("--motion: a frame needs the one before; leave --shard and --resume out")
-    if preview and (save_std or frames or format or resume or watch):
-        others = "--save-std, --frames, --format, --resume and --watch"
+    if preview and (save_std or protect or frames or format or resume or watch):
+        others = "--save-std, --protect, --frames, --format, --resume and --watch"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
     named: dict[str, Any] = {
         "format": format,
@@ -225,6 +258,8 @@ def denoise(
         passes=passes,
         options=Options(
             strength=strength,
+            luma=luma,
+            chroma=chroma,
             detail=detail,
             sigma=None if sigma is None else sigma / 255,
             seed=seed,
@@ -232,6 +267,7 @@ def denoise(
             max_memory=None if max_memory is None else parse_size(max_memory),
             tile=tile,
         ),
+        protect=protect,
         jpeg_quality=jpeg_quality,
         encoding=encoding.value,
         planes=PlaneSelection(axes, channels, z, t),

@@ -11,6 +11,7 @@ import numpy as np
 from mdn.batch.files import describe, load, save
 from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.batch.uncertainty import StdMap, describe_std, std_map
+from mdn.commands.protect import check_size, read_mask
 from mdn.commands.request import Request
 from mdn.encoding import Display, Rec2100, coding_of
 from mdn.engine import StdOutput
@@ -33,11 +34,13 @@ class Batch:
         request: what is to be done with each.
         models: loaded when the first file needs them.
         sequence: of the frames of a shot.
+        mask: (H, W), 0..1: where pictures stay as they are; see commands.protect.
     """
 
     request: Request
     models: Models
     sequence: FrameSequence
+    mask: np.ndarray | None = None
 
 
 def run(
@@ -54,13 +57,15 @@ def run(
         ModelError: no such model, or its weights are damaged; nothing was written.
         UsageError: a strength or detail outside 0..1, a device that is not there, or a level of
             noise for a model that takes none.
+        FileError: the mask of --protect cannot be read.
         OutOfMemoryError: the smallest tile does not fit.
     """
     request.renders.check()
     models = request.models(with_std=any(job.std_target is not None for job in jobs))
     models.check()
     sequence = FrameSequence(jobs, {} if request.renders.shot else None)
-    work = partial(denoise_file, Batch(request, models, sequence))
+    mask = None if request.protect is None else read_mask(request.protect)
+    work = partial(denoise_file, Batch(request, models, sequence, mask))
     return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run)
 
 
@@ -79,6 +84,8 @@ def denoise_file(
 
 
 def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
+    if batch.mask is not None:
+        raise FileError(job.name, "--protect: is a render", "its layers are mixed elsewhere")
     if job.std_target is not None:
         raise FileError(job.name, "--save-std: has layers of its own, not one picture")
     request, models = batch.request, batch.models
@@ -104,6 +111,7 @@ def _stack(
             encoding=request.encoding,
             jpeg_quality=request.jpeg_quality,
             adapter=adapter,
+            masked=batch.mask is not None,
         )
         if details is not None:
             return _about(batch) | details
@@ -116,6 +124,8 @@ def _stack(
 def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:
     image, about = load(job), _about(batch)
     original = image.pixels
+    if batch.mask is not None:
+        check_size(batch.mask, original.shape[1:3], job.name)
     if batch.models.options().strength > 0:
         pixels, more = _pages(batch, image, job, report, adapter)
         image, about = replace(image, pixels=pixels), about | more
@@ -143,13 +153,18 @@ def _pages(
     coding = coding_of(image)
     with std_map(job.std_target, pages.shape[:3], coding.white) as deviations:
         if domain == "counts":
+            options.check_counts(job.name)
+            if batch.mask is not None:
+                raise FileError(job.name, "--protect: is read as counts", "--encoding display")
             result = denoise_counts(pages, model, options, progress, deviations, adapter)
         else:
             result = np.empty_like(pages)
             for index, page in enumerate(pages):
                 std = _std_output(deviations, index, coding)
                 share = partial(progress, index)
-                restored = photo.restore(page, model, options, share, std, adapter, coding)
+                restored = photo.restore(
+                    page, model, options, share, std, adapter, coding, batch.mask
+                )
                 result[index] = restored.pixels
                 about |= restored.describe() if index == 0 else {}
     return result, about | describe_std(deviations, job, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -22,6 +23,7 @@ class Request:
         device: auto, or as `engine.choose_device` names them.
         passes: how many to average; None for one, or as many as the quality needs.
         options: of the pipeline; its `passes` are overruled by these.
+        protect: an image file: where it is white a picture stays as it is; or None.
         jpeg_quality: 1 to 100, for JPEG and WebP.
         encoding: display, counts, or auto: counts for what a microscope measured.
         planes: which planes of a stack, and how its axes are called.
@@ -33,6 +35,7 @@ class Request:
     device: str = "auto"
     passes: int | None = None
     options: Options = field(default_factory=Options)
+    protect: Path | None = None
     jpeg_quality: int = 95
     encoding: str = "auto"
     planes: PlaneSelection = field(default_factory=PlaneSelection)

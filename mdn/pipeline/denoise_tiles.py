@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mdn.engine import StdOutput, run
@@ -64,13 +63,6 @@ def denoise_tiles(
         return without_seams(y, spacing)
 
     return self_ensemble(one_pass, options.passes, with_std=options.with_std)
-
-
-def blend(noisy: Tensor, clean: Tensor, strength: float) -> Tensor:
-    """The noisy tiles (B, C, H, W) mixed with the clean ones, whose deviation may follow."""
-    channels = noisy.shape[1]
-    mixed = torch.lerp(noisy, clean[:, :channels], strength)
-    return torch.cat([mixed, strength * clean[:, channels:]], 1)
 
 
 def tiled(

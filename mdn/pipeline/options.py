@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mdn.engine import NetGeometry, Runtime, choose_precision
-from mdn.errors import UsageError
+from mdn.errors import FileError, UsageError
 from mdn.pipeline.restore_grain import RADIUS
 from mdn.pipeline.self_ensemble import AUGMENTATIONS
 from mdn.registry.model import Model
@@ -17,6 +17,8 @@ class Options:
 
     Attributes:
         strength: 0 (the input, bit for bit) to 1 (all that the model does).
+        luma, chroma: 0 to 1: the share of the noise in brightness, and in colour, that goes; both
+            under the strength.
         detail: 0 to 1: the share of the fine grain that is given back.
         sigma: standard deviation of the noise, nominal range 0..1, for models that take one; None
             to estimate it.
@@ -30,6 +32,8 @@ class Options:
     """
 
     strength: float = 1.0
+    luma: float = 1.0
+    chroma: float = 1.0
     detail: float = 0.0
     sigma: float | None = None
     passes: int = 1
@@ -40,7 +44,7 @@ class Options:
     tile: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("strength", "detail"):
+        for name in ("strength", "luma", "chroma", "detail"):
             share: float = getattr(self, name)
             if not 0 <= share <= 1:
                 raise UsageError(f"--{name} {share:g}: choose a number from 0 to 1")
@@ -55,6 +59,11 @@ class Options:
     def needs_check(self) -> bool:
         """Whether some model could not do what is asked; see `check`."""
         return self.sigma is not None or self.passes > AUGMENTATIONS
+
+    def check_counts(self, name: str) -> None:
+        """Raises FileError where a file of counts is to be treated as one of colours."""
+        if not self.luma == self.chroma == 1:
+            raise FileError(name, "--luma and --chroma: counts have no colour", "use --strength")
 
     def check(self, model: Model) -> None:
         """Raises UsageError for what makes no sense with this model."""

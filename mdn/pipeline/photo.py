@@ -12,8 +12,9 @@ from mdn.engine import RowStream, StdOutput, stream
 from mdn.noise.banding import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.blend import blend, kept_in
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.denoise_tiles import Progress, blend, denoise_tiles, tiled, unheard
+from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, unheard
 from mdn.pipeline.judge import judge
 from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options, geometry, runtime
@@ -63,6 +64,7 @@ def restore(
     std_output: StdOutput | None = None,
     adapter: Adapter | None = None,
     coding: Display | Rec2100 | None = None,
+    protect: np.ndarray | None = None,
 ) -> Restored:
     """A page (H, W, C) as stored -> the same, denoised.
 
@@ -71,6 +73,7 @@ def restore(
             Only with options.with_std.
         adapter: fits the model to the page first.
         coding: what the samples mean; as they are shown, if None.
+        protect: (H, W) float32, 0..1: 1 where the page stays as it is.
 
     Raises:
         OutOfMemoryError: the smallest tile does not fit.
@@ -87,7 +90,8 @@ def restore(
         x = destripe.remove(tiles, origins, bands, page.shape[:2])
         x = residual.added_to(x, origins) if residual else x
         y = denoise_tiles(x, origins, noise.finest(), model, options)
-        return blend(tiles, y, options.strength)
+        kept = None if protect is None else kept_in(protect, tiles, origins)
+        return blend(tiles, y, options, kept)
 
     pixels = tiled(clean, model, options, page, coding.encode, coding.decode, progress, std_output)
     return Restored(pixels, noise if takes_sigma else None, bands)
@@ -123,7 +127,7 @@ def restore_rows(
 
     def clean(tiles: Tensor, origins: Origins) -> Tensor:
         y = denoise_tiles(tiles, origins, noise, model, options, separate=not colour)
-        return blend(tiles, y, options.strength)
+        return blend(tiles, y, options)
 
     where, how = geometry(model, options), runtime(model, options)
     stream(clean, where, how, rows, encode, decode, progress)

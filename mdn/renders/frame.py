@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from mdn.encoding.hdr import exposure
 from mdn.errors import FileError
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
 from mdn.pipeline import linear
+from mdn.pipeline.blend import luma_chroma
 from mdn.pipeline.guides import ALBEDO, NORMAL, PLANES
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
@@ -131,9 +133,17 @@ def denoise(
             progress=share,
         )
         result = after(layer, result)
-        result = given + options.strength * (result - given)
+        result = given + options.strength * _shares(result - given, options)
         light[layer] = _empty_stays_empty(planned.file, layer, noisy, result)
     return _stored(planned, light, odd)
+
+
+def _shares(change: np.ndarray, options: Options) -> np.ndarray:
+    """What is taken of a change (H, W, C) of linear light in brightness and in colour."""
+    if options.luma == options.chroma == 1:
+        return change
+    planes = torch.from_numpy(np.ascontiguousarray(change.transpose(2, 0, 1)))
+    return luma_chroma(planes, options.luma, options.chroma).numpy().transpose(1, 2, 0)
 
 
 def auxiliary_features(sources: list[Source]) -> np.ndarray | None:

@@ -80,6 +80,7 @@ def denoise(
     encoding: str,
     jpeg_quality: int,
     adapter: Adapter | None = None,
+    masked: bool = False,
 ) -> dict[str, object] | None:
     """Denoise a stack from file to file; None where it is better read as a photo.
 
@@ -88,6 +89,7 @@ def denoise(
         encoding: display, counts or auto: counts for what a microscope measured.
         jpeg_quality: of JPEG inside of TIFF.
         adapter: fits the model to the planes first.
+        masked: whether --protect was given, which is for pictures only.
 
     Raises:
         FileError: it cannot be read or written, or has no such planes.
@@ -99,6 +101,8 @@ def denoise(
         chosen = selection.of(stack)
         if not selection.given and stack.photo:
             return None
+        if masked:
+            raise FileError(job.name, "--protect: is a stack, and the mask is for one picture")
         details = stack.describe() | {"planes": len(chosen)}
         if models.options().strength == 0:
             chosen = []
@@ -106,6 +110,7 @@ def denoise(
         details["encoding"] = "counts" if known else "display"
         domain = "counts" if known else "display"
         if known:
+            models.options(domain).check_counts(job.name)
             details["model"] = models.card(domain).name
             details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
         work, odd = None, NotNumbers()

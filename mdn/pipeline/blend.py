@@ -1,0 +1,60 @@
+"""How much of what was denoised is taken: all, less of its brightness, less of its colour, or none.
+
+Each step is a function of the noisy and the denoised picture alone. So they are the same for tiles
+of any size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.engine.tiles import reflected
+
+if TYPE_CHECKING:
+    from mdn.pipeline.options import Options
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, section 2.5.1: weights of R, G and B as shown
+
+
+def blend(noisy: Tensor, clean: Tensor, options: Options, kept: Tensor | None = None) -> Tensor:
+    """The noisy tiles (B, C, H, W) mixed with the clean ones, whose deviation may follow.
+
+    kept: (B, 1, H, W), 0..1: 1 where the noisy picture stays as it is.
+    """
+    channels = noisy.shape[1]
+    share: Tensor | float = options.strength
+    if kept is not None:
+        share = share * (1 - kept)
+    clean, deviation = clean[:, :channels], clean[:, channels:]
+    if not options.luma == options.chroma == 1:
+        change = luma_chroma(clean - noisy, options.luma, options.chroma)
+        clean, deviation = noisy + change, options.luma * deviation
+    return torch.cat([torch.lerp(noisy, clean, share), share * deviation], 1)
+
+
+def luma_chroma(change: Tensor, luma: float, chroma: float) -> Tensor:
+    """Shares of what a denoiser changed: of the brightness, and of the colour apart from it.
+
+    Args:
+        change: (..., C, H, W); planes other than three have no colour, and follow `luma`.
+        luma, chroma: 0 to 1.
+    """
+    if change.shape[-3] != len(LUMA):
+        return luma * change
+    brightness = (change * change.new_tensor(LUMA)[:, None, None]).sum(-3, keepdim=True)
+    return chroma * change + (luma - chroma) * brightness
+
+
+def kept_in(mask: np.ndarray, tiles: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+    """The mask (H, W) where tiles (B, C, h, w) lie: (B, 1, h, w), mirrored beyond the edge."""
+    height, width = mask.shape
+    found = []
+    for top, left in origins:
+        rows = reflected(top, top + tiles.shape[2], height)
+        columns = reflected(left, left + tiles.shape[3], width)
+        found.append(torch.from_numpy(mask[np.ix_(rows, columns)]))
+    return torch.stack(found)[:, None].to(tiles)

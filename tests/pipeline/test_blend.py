@@ -1,0 +1,73 @@
+"""What is taken of a denoised picture: luma, chroma, strength, and none where it is protected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mdn.pipeline.blend import LUMA, blend, kept_in, luma_chroma
+from mdn.pipeline.options import Options
+
+NOISY, CLEAN = torch.rand(2, 2, 3, 8, 9, generator=torch.Generator().manual_seed(0))
+
+
+def luma(x: torch.Tensor) -> torch.Tensor:
+    return (x * torch.tensor(LUMA)[:, None, None]).sum(-3, keepdim=True)
+
+
+def test_all_is_taken_by_default() -> None:
+    assert torch.equal(blend(NOISY, CLEAN, Options()), CLEAN)
+    torch.testing.assert_close(
+        blend(NOISY, CLEAN, Options(strength=0.25)), 0.75 * NOISY + 0.25 * CLEAN
+    )
+
+
+def test_luma_and_chroma_go_apart() -> None:
+    colour_only = blend(NOISY, CLEAN, Options(luma=0))
+    torch.testing.assert_close(luma(colour_only), luma(NOISY))
+    torch.testing.assert_close(colour_only - luma(colour_only), CLEAN - luma(CLEAN))
+    luma_only = blend(NOISY, CLEAN, Options(chroma=0))
+    torch.testing.assert_close(luma(luma_only), luma(CLEAN))
+    torch.testing.assert_close(luma_only - luma(luma_only), NOISY - luma(NOISY))
+
+
+def test_equal_shares_are_a_strength() -> None:
+    both = blend(NOISY, CLEAN, Options(luma=0.4, chroma=0.4))
+    torch.testing.assert_close(both, blend(NOISY, CLEAN, Options(strength=0.4)))
+    half = blend(NOISY, CLEAN, Options(strength=0.5, luma=0.6, chroma=0.2))
+    torch.testing.assert_close(half, NOISY + 0.5 * luma_chroma(CLEAN - NOISY, 0.6, 0.2))
+
+
+def test_gray_follows_luma() -> None:
+    gray = blend(NOISY[:, :1], CLEAN[:, :1], Options(luma=0.3, chroma=0))
+    torch.testing.assert_close(gray, torch.lerp(NOISY[:, :1], CLEAN[:, :1], 0.3))
+
+
+def test_the_deviation_shrinks_with_what_is_taken() -> None:
+    both = torch.cat([CLEAN, torch.ones_like(CLEAN)], 1)
+    assert float(blend(NOISY, both, Options(strength=0.5))[:, 3:].max()) == 0.5
+
+
+def test_protected_places_stay_bit_for_bit() -> None:
+    mask = np.zeros((20, 30), np.float32)
+    mask[6:, 12:] = 1
+    mask[3] = 0.5
+    kept = kept_in(mask, NOISY, [(0, 0), (4, 8)])
+    assert kept.shape == (2, 1, 8, 9)
+    mixed = blend(NOISY, CLEAN, Options(), kept)
+    assert torch.equal(mixed[1, :, 2:, 4:], NOISY[1, :, 2:, 4:])
+    assert torch.equal(mixed[0, :, :3], CLEAN[0, :, :3])
+    torch.testing.assert_close(mixed[0, :, 3], (NOISY[0, :, 3] + CLEAN[0, :, 3]) / 2)
+
+
+def test_a_tile_beyond_the_picture_sees_the_mask_mirrored() -> None:
+    mask = np.tile(np.linspace(0, 1, 9, dtype=np.float32), (8, 1))
+    kept = kept_in(mask, NOISY[:1], [(2, 4)])[0, 0]
+    assert kept[0].tolist() == [*mask[0, 4:], *mask[0, 7:3:-1]]
+
+
+@pytest.mark.parametrize("option", ["luma", "chroma"])
+def test_shares_are_checked(option: str) -> None:
+    with pytest.raises(Exception, match=f"--{option} 2"):
+        Options(**{option: 2.0})

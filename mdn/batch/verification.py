@@ -124,14 +124,18 @@ def _compare(path: Path, expected: str, which: str) -> str:
 
 
 def command_for(run: Run, entry: Entry, target: Path) -> list[str]:
-    """The command line that makes an output again, as `target`."""
+    """The command line that makes an output again, as `target`; no second output is written."""
     assert entry.input is not None
     name = str(target)
     count: list[str] = []
     if run.command == "noise":
         name = str(target.with_name(target.stem + "_{draw:03}" + target.suffix))
         count = ["--count", str(entry.draw)]
-    return [run.command, *run.arguments, *count, "-q", "-o", name, "--", entry.input]
+    arguments = list(run.arguments)
+    if "--save-std" in arguments:
+        at = arguments.index("--save-std")
+        del arguments[at : at + 2]
+    return [run.command, *arguments, *count, "-q", "-o", name, "--", entry.input]
 
 
 def made_by(target: Path, run: Run, entry: Entry) -> Path:

@@ -44,6 +44,7 @@ _APART = frozenset(
         "tile",
         "frames",
         "count",
+        "explain",
         "list_types",
         "estimate",
         "plot",

@@ -26,6 +26,7 @@ SOURCES, HOLD_OUT = ("photos", "cid22", "clic", "cameras"), 25  # as the recipe 
 PHOTOGRAPHS = 10
 QUALITIES = (95, 90, 80, 60)
 HALF_SIGMA = 25
+SMALL_SIDE, SMALL_QUALITY = 96, 85  # of tests/judgement
 NOTICEABLE = 0.02  # dB
 LEAST = 46.0  # dB, of a clean picture that was left alone well enough
 EQUAL = 99.0  # dB, of two pictures that are the same
@@ -161,6 +162,15 @@ def table(cases: list[Case]) -> str:
     return "\n".join(lines)
 
 
+def small(denoise: Denoise) -> Iterator[str]:
+    """The figures that the table of tests/judgement is made of: clean PSNR, gain on the JPEG."""
+    for name, draw in (TEXTURES | DRAWN).items():
+        page = draw(SMALL_SIDE)
+        kept = clean("small", name, page, denoise).after
+        gain = compressed("small", name, page, SMALL_QUALITY, denoise).gain
+        yield f"{name}: {kept:.2f}, {gain:+.2f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
@@ -168,8 +178,13 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256, help="of the clean pictures, pixels")
     parser.add_argument("--step", type=int, default=1, help="every n-th picture of each group")
     parser.add_argument("--all", action="store_true", help="also a line for each picture")
+    parser.add_argument("--small", action="store_true", help="the figures of tests/judgement")
     options = parser.parse_args()
-    cases = list(measure(mdn.load_model(options.model), options.data, options.side, options.step))
+    model = mdn.load_model(options.model)
+    if options.small:
+        print(*small(model), sep="\n")
+        return
+    cases = list(measure(model, options.data, options.side, options.step))
     print(table(cases))
     harmed = sum(case.worse for case in cases)
     print(

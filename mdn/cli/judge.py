@@ -91,8 +91,6 @@ def show(name: str, details: Mapping[str, Any]) -> None:
     typer.echo(
         f"{printable(name)}  middle {width}x{height}; noise: sigma {sigma:.3g}, {', '.join(kinds)}"
     )
-    if seen["correlated"]:
-        typer.echo("  cannot rank: the noise is blurred, so neighbouring pixels share it")
     rows = [
         (
             "-" if each["score"] is None else str(rank),
@@ -107,6 +105,7 @@ def show(name: str, details: Mapping[str, Any]) -> None:
         for rank, each in enumerate(details["ranking"], 1)
     ]
     print_table(TITLES, rows, right=(TITLES[0], *TITLES[2:]))
+    typer.echo(f"  {printable(details['verdict'])}")
 
 
 def _number(value: float | None, digits: int) -> str:

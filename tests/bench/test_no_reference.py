@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from mdn.bench.no_reference import estimators
-from mdn.bench.no_reference.estimators import Scores, judge, psnr, variance_map
-from mdn.bench.no_reference.ranking import Line, hit_rate, middle, ranked
+from mdn.bench.no_reference.estimators import Scores, confidence, judge, psnr, variance_map
+from mdn.bench.no_reference.ranking import Line, hit_rate, middle, ranked, verdict
 from mdn.noise.estimate import NoiseEstimate
 
 
@@ -103,6 +105,55 @@ def test_the_variance_follows_brightness_and_clipping() -> None:
     black = (0.2 * random.standard_normal((200, 200, 1))).clip(0, 1).astype(np.float32)
     seen = variance_map(black, estimate(0.2 * 255)).mean()
     assert seen == pytest.approx(black.var(), rel=0.15)
+
+
+def test_confidence_is_certain_of_the_better_and_torn_between_equals() -> None:
+    random = np.random.default_rng(0)
+    base = 0.01 + 0.002 * random.standard_normal((2, 64))
+
+    def scored(blocks: np.ndarray) -> Scores:
+        sure, masked = blocks.mean(1)
+        return Scores(float(sure), float(masked), None, 1.0, blocks)
+
+    better, worse = scored(base), scored(1.2 * base)
+    assert confidence(better, [worse]) == 1
+    assert confidence(worse, [better]) == 0
+    twin = scored(base + 0.002 * random.standard_normal((2, 64)))
+    torn = confidence(better, [twin])
+    assert torn is not None
+    assert 0.02 < torn < 0.98
+    assert confidence(better, [twin]) == torn
+    assert confidence(better, [Scores(0.01, None, None, 1.0)]) is None
+    assert confidence(scored(base[:, :4]), [scored(base[:, :4])]) is None  # too small a picture
+
+
+def test_blocks_average_to_the_scores() -> None:
+    _, noisy = pair()
+    scores = judge(blur, noisy, estimate())
+    assert scores.blocks is not None
+    assert scores.blocks.shape == (2, 64)  # of 16 pixels, on 128
+    assert scores.blocks.mean(1) == pytest.approx([scores.sure, scores.masked], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sureness", "words"),
+    [
+        (0.99, "net is best, about 3.0 dB better than the untouched picture"),
+        (0.8, r"net is probably best \(80%\)"),
+        (0.4, "too close to tell apart"),
+        (None, "too small"),
+    ],
+)
+def test_the_verdict_is_a_plain_sentence(sureness: float | None, words: str) -> None:
+    lines = [line("net", 0.001, 1), line("noisy", 0.002, 1)]
+    assert re.search(words, verdict(lines, sureness))
+
+
+def test_the_verdict_where_nothing_can_be_ranked() -> None:
+    assert verdict([line("net", None, 1), line("noisy", None, 1)], None).startswith("cannot rank")
+    assert (
+        verdict([line("net", 0.1, 1), line("noisy", None, 1)], None) == "only net could be judged"
+    )
 
 
 def line(name: str, error: float | None, truth: float) -> Line:

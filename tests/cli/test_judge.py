@@ -23,6 +23,8 @@ def test_models_are_ranked_on_a_picture_without_a_clean_version(run: Run, tmp_pa
     shown = run("bench", "a.png", *MODEL).stdout
     assert "a.png  middle 128x128; noise: sigma" in shown
     assert "SURE dB" in shown
+    assert 0 <= found["confidence"] <= 1
+    assert found["verdict"] in shown
 
 
 def test_a_bad_file_is_named_and_counted(run: Run, tmp_path: Path) -> None:

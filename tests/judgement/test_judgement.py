@@ -1,8 +1,9 @@
 """What the shipped model for photographs leaves alone, and what it cleans.
 
 One table holds what is allowed. The goal is 46 dB for every clean picture and -0.1 dB for every
-JPEG; where today's model falls short, its own figure stands, so that no change makes it worse.
-`python -m benchmarks.judgement PICTURES` measures the same on larger pictures and on real ones.
+JPEG; where today's model falls short, its own figure less 0.5 dB stands, so that no change makes it
+worse. `python -m benchmarks.judgement PICTURES --small` prints the figures of this table, and
+without `--small` measures larger pictures and real ones.
 """
 
 from __future__ import annotations
@@ -16,45 +17,44 @@ from PIL import Image
 
 import mdn
 from benchmarks import judgement
-from benchmarks.judgement import EQUAL, Denoise
+from benchmarks.judgement import EQUAL, SMALL_QUALITY, SMALL_SIDE, Denoise
 from benchmarks.subjects import DRAWN, TEXTURES
 from mdn.noise.camera import take_photos
 
 MODEL = "photo"
-SIDE, QUALITY = 96, 85
 SUBJECTS = TEXTURES | DRAWN
 
 # Least PSNR of the clean picture against itself, and least gain on its JPEG; dB.
 ALLOWED = {
     "fine_grating": (46, -0.1),
     "bars": (46, -0.1),
-    "zone_plate": (12.6, -23.1),
+    "zone_plate": (16, -18.5),
     "weave": (46, -0.1),
     "slanted_weave": (46, -0.1),
-    "twill": (20.2, -15.0),
-    "halftone": (12.7, -2.4),
-    "leaves": (23.5, -0.5),
-    "brushed": (23.8, -16.6),
-    "text_page": (25.3, -10.4),
-    "dark_editor": (31.0, -0.5),
-    "scanned_page": (32.7, -0.1),
-    "screenshot": (46, -0.1),
+    "twill": (20.2, -15),
+    "halftone": (12.9, -2.3),
+    "leaves": (27, -1.4),
+    "brushed": (23.8, -16.5),
+    "text_page": (25.1, -10.4),
+    "dark_editor": (30.1, -0.9),
+    "scanned_page": (33.3, -0.1),
+    "screenshot": (40.1, -0.7),
     "table": (46, -0.1),
-    "line_art": (46, -27.6),
-    "contours": (17.1, -9.9),
-    "code_blocks": (46, -19.0),
-    "mosaic": (26.3, -1.2),
-    "pixel_art": (21.6, -2.1),
+    "line_art": (14.1, -22),
+    "contours": (17.8, -9.2),
+    "code_blocks": (25.4, -18.9),
+    "mosaic": (26.4, -1.1),
+    "pixel_art": (21.7, -2),
     "gradient": (46, -0.1),
     "gentle_gradient": (46, -0.1),
     "night": (46, -0.1),
-    "stars": (30.1, -13.1),
-    "error_dither": (6.5, -29.7),
-    "ordered_dither": (8.2, -31.2),
+    "stars": (46, -0.1),
+    "error_dither": (6.8, -29.1),
+    "ordered_dither": (7, -30.9),
     "one_colour": (46, 0),
 }
 # Noise in one half: least gain of the noisy half, least PSNR of the clean one; dB.
-HALVES = {"leaves": (2.5, 25.1), "screenshot": (8.5, 32.0), "gradient": (-0.02, 46)}
+HALVES = {"leaves": (2.8, 25.4), "screenshot": (6.1, 39.5), "gradient": (-0.02, 46)}
 # A simulated camera at an ISO setting: least gain; dB.
 CAMERA = {
     ("screenshot", 800): -0.02,
@@ -78,19 +78,19 @@ def test_every_subject_has_its_allowance() -> None:
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_clean_picture_comes_back_as_it_was(denoise: Denoise, name: str) -> None:
-    case = judgement.clean("clean", name, SUBJECTS[name](SIDE), denoise)
+    case = judgement.clean("clean", name, SUBJECTS[name](SMALL_SIDE), denoise)
     assert case.after >= ALLOWED[name][0]
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_jpeg_of_a_clean_picture_comes_back_no_worse(denoise: Denoise, name: str) -> None:
-    case = judgement.compressed("JPEG", name, SUBJECTS[name](SIDE), QUALITY, denoise)
+    case = judgement.compressed("JPEG", name, SUBJECTS[name](SMALL_SIDE), SMALL_QUALITY, denoise)
     assert case.gain >= ALLOWED[name][1]
 
 
 @pytest.mark.parametrize("name", HALVES)
 def test_noise_in_one_half_leaves_the_other_alone(denoise: Denoise, name: str) -> None:
-    noisy, clean = judgement.halves(name, SUBJECTS[name](SIDE), denoise)
+    noisy, clean = judgement.halves(name, SUBJECTS[name](SMALL_SIDE), denoise)
     least_gain, least = HALVES[name]
     assert noisy.gain >= least_gain
     assert clean.after >= least
@@ -98,7 +98,7 @@ def test_noise_in_one_half_leaves_the_other_alone(denoise: Denoise, name: str) -
 
 @pytest.mark.parametrize(("name", "iso"), CAMERA)
 def test_a_simulated_camera_comes_back_no_worse(denoise: Denoise, name: str, iso: int) -> None:
-    page = torch.from_numpy(SUBJECTS[name](SIDE).copy()).permute(2, 0, 1) / 255
+    page = torch.from_numpy(SUBJECTS[name](SMALL_SIDE).copy()).permute(2, 0, 1) / 255
     taken = take_photos(page, iso, torch.Generator().manual_seed(iso))
     noisy, twin = ((each * 255).round().byte().permute(1, 2, 0).numpy() for each in taken)
     before, after = (judgement.psnr(each, twin) for each in (noisy, denoise(noisy)))
@@ -117,15 +117,15 @@ def test_real_cameras_come_back_better(denoise: Denoise, shared_data: Path) -> N
 
 
 def test_the_measures_themselves() -> None:
-    page = SUBJECTS["screenshot"](SIDE)
+    page = SUBJECTS["screenshot"](SMALL_SIDE)
     kept = judgement.clean("g", "kept", page, lambda x: x)
     assert (kept.after, kept.gain, kept.worse) == (EQUAL, 0, False)
     blurred = judgement.clean("g", "lost", page, lambda x: np.full_like(x, 128))
     assert blurred.worse
     assert judgement.compressed("g", "same", page, 60, lambda x: x).gain == 0
     half = judgement.half_noisy(page)
-    assert np.array_equal(half[:, : SIDE // 2], page[:, : SIDE // 2])
-    assert judgement.psnr(half[:, SIDE // 2 :], page[:, SIDE // 2 :]) < 25
+    assert np.array_equal(half[:, : SMALL_SIDE // 2], page[:, : SMALL_SIDE // 2])
+    assert judgement.psnr(half[:, SMALL_SIDE // 2 :], page[:, SMALL_SIDE // 2 :]) < 25
     lines = judgement.table([kept, blurred]).splitlines()
     assert lines[-1].split("|")[-2].strip() == "1"
     assert "lost" in lines[-1]

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ PROBE = 0.2  # length of the probe in standard deviations of the noise: denoiser
 SHORTEST = 1.5 / 255  # for those that round to 8 bits
 FARTHEST = 2  # pixels up to which neighbours of the residual are compared
 BLUR = 5  # pixels a side over which brightness is averaged before the variance is read off it
+BLOCK = 16  # pixels a side of the parts of a picture that confidence is counted over
+RESAMPLED, FEWEST_BLOCKS = 400, 9  # times; fewer blocks say nothing
 FLOOR = 1e-6  # the smallest error: estimates may fall below 0
 FAINTEST = 0.3 / 255  # noise below which there is nothing to judge by
 
@@ -44,12 +46,14 @@ class Scores:
         whiteness: root mean square correlation of the residual with itself, 0 for white; None
             where neighbours share noise or nothing was taken away.
         taken: standard deviation of the residual, in those of the noise; 1 is all of it.
+        blocks: (sure or masked or both, blocks of the picture), their mean squared errors.
     """
 
     sure: float | None
     masked: float | None
     whiteness: float | None
     taken: float
+    blocks: np.ndarray | None = None
 
     @property
     def error(self) -> float | None:
@@ -58,8 +62,33 @@ class Scores:
         They err in different ways: SURE by its estimate of the variance, the masked error by what
         a denoiser loses that cannot see the pixel. One alone where there is no other.
         """
-        known = [max(each, FLOOR) for each in (self.sure, self.masked) if each is not None]
-        return math.exp(sum(map(math.log, known)) / len(known)) if known else None
+        known = [each for each in (self.sure, self.masked) if each is not None]
+        return math.exp(float(_log_mean(np.array(known)))) if known else None
+
+
+def _log_mean(errors: np.ndarray) -> np.ndarray:
+    """(scores, ...) -> mean of their logarithms."""
+    return np.log(errors.clip(min=FLOOR)).mean(0)
+
+
+def confidence(first: Scores, others: Sequence[Scores], seed: int = 0) -> float | None:
+    """How sure it is that the first has the smallest error of all: 0 to 1.
+
+    The picture's blocks are drawn anew with repetition, the same for all, and the share of draws is
+    counted in which the first stays first (bootstrap, Efron 1979). It knows how much the picture's
+    places disagree, and nothing of a wrong estimate of the noise. None where a score is missing.
+    """
+    blocks = [each.blocks for each in (first, *others)]
+    if any(each is None or each.shape != blocks[0].shape for each in blocks):  # type: ignore[union-attr]
+        return None
+    table = np.stack(blocks)  # type: ignore[arg-type]  # (methods, scores, blocks)
+    count = table.shape[2]
+    if count < FEWEST_BLOCKS:
+        return None
+    drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, RESAMPLED)
+    errors = table @ drawn.T / count  # (methods, scores, draws)
+    ranks = np.stack([_log_mean(each) for each in errors])
+    return float((ranks.argmin(0) == 0).mean())
 
 
 def psnr(error: float | None) -> float | None:
@@ -83,14 +112,19 @@ def judge(denoise: Denoise, noisy: np.ndarray, seen: NoiseEstimate, seed: int = 
     residual = noisy - answer
     white = not seen.correlated and strength > FAINTEST
     sure = masked = whiteness = None
+    maps = []
     if white and not seen.impulsive:
-        sure = _sure(denoise, noisy, answer, variance, random)
+        maps.append(_sure(denoise, noisy, answer, variance, random))
+        sure = float(maps[-1].mean())
     if white:
         believed = _believed(noisy, seen)
-        masked = _masked(denoise, noisy, believed, random) - float(variance.mean())
+        errors = _masked(denoise, noisy, believed, random)
+        masked = float(np.nanmean(errors)) - float(variance.mean())
+        maps.append(errors - variance.mean())
         whiteness = _whiteness(residual / np.sqrt(variance))
     taken = float(residual.std()) / strength if strength > 0 else 0.0
-    return Scores(sure, masked, whiteness, taken)
+    blocks = np.stack([_by_block(each) for each in maps]) if maps else None
+    return Scores(sure, masked, whiteness, taken, blocks)
 
 
 def variance_map(noisy: np.ndarray, seen: NoiseEstimate) -> np.ndarray:
@@ -118,30 +152,46 @@ def _sure(
     answer: np.ndarray,
     variance: np.ndarray,
     random: np.random.Generator,
-) -> float:
+) -> np.ndarray:
+    """Each sample's share of Stein's estimate."""
     probe = random.choice(np.array([-1.0, 1.0]), noisy.shape)
     length = max(SHORTEST, PROBE * float(np.sqrt(variance.mean())))
     moved = denoise((noisy + length * probe).astype(np.float32)).astype(np.float64)
     divergence = probe * (moved - answer) / length
-    terms = (answer - noisy) ** 2 - variance + 2 * variance * divergence
-    return float(terms.mean())
+    return (answer - noisy) ** 2 - variance + 2 * variance * divergence
 
 
 def _masked(
     denoise: Denoise, noisy: np.ndarray, believed: np.ndarray, random: np.random.Generator
-) -> float:
-    """Mean squared error at replaced pixels, against the noisy samples there that are believed."""
+) -> np.ndarray:
+    """Squared errors at replaced pixels against the noisy samples there; NaN elsewhere.
+
+    NaN also where the noisy sample is not believed.
+    """
     around = _neighbours(noisy)
-    errors = []
+    errors = np.full(noisy.shape, np.nan)
     for place in random.choice(STRIDE * STRIDE, RUNS, replace=False):
         row, column = divmod(int(place), STRIDE)
         where = (slice(row, None, STRIDE), slice(column, None, STRIDE))
         hidden = noisy.copy()
         hidden[where] = around[where]
-        answer = denoise(hidden)[where].astype(np.float64)
-        square = (answer - noisy[where]) ** 2
-        errors.append(float(square[believed[where]].mean()))
-    return sum(errors) / len(errors)
+        errors[where] = (denoise(hidden)[where].astype(np.float64) - noisy[where]) ** 2
+    return np.where(believed, errors, np.nan)
+
+
+def _by_block(values: np.ndarray) -> np.ndarray:
+    """Means of (H, W, C) over blocks, in one row; what no block fills is left out.
+
+    A block in which nothing is known takes the mean of all.
+    """
+    rows, columns = (length // BLOCK for length in values.shape[:2])
+    whole = values[: rows * BLOCK, : columns * BLOCK]
+    parts = whole.reshape(rows, BLOCK, columns, BLOCK, -1)
+    known = np.isfinite(parts)
+    sums = np.where(known, parts, 0).sum((1, 3, 4))
+    counts = known.sum((1, 3, 4))
+    mean = sums.sum() / max(1, counts.sum())
+    return np.where(counts > 0, sums / np.maximum(counts, 1), mean).ravel()
 
 
 def _believed(noisy: np.ndarray, seen: NoiseEstimate) -> np.ndarray:

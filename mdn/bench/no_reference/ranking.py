@@ -29,6 +29,7 @@ from mdn.noise.estimate import SMALLEST_SIDE
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.sample import sample_for_estimation
 
+SURE, LIKELY = 0.95, 0.7  # confidence from which a sentence says so
 SIDE = 512  # pixels a side of the middle of the picture, which is judged
 
 
@@ -106,12 +107,16 @@ def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
             raise FileError(job.name, f"is smaller than {SMALLEST_SIDE} pixels, or not finite")
         tell = lambda share: report.progress(job, share)  # noqa: E731
         lines = judged(page, job.name, field.contenders, settings.seed, None, tell)
+        best_first = ranked(lines)
+        sureness = confidence(best_first, settings.seed)
         return {
             "judged": [page.shape[1], page.shape[0]],
             "noise": asdict(
                 estimate_noise(sample_for_estimation(page, Display(page.dtype).encode))
             ),
-            "ranking": [line.document() for line in ranked(lines)],
+            "ranking": [line.document() for line in best_first],
+            "confidence": sureness,
+            "verdict": verdict(best_first, sureness),
         }
 
     result = run_batch(jobs, work, report)
@@ -177,6 +182,33 @@ def _key(error: float | None) -> tuple[bool, float]:
     return error is None, error or 0.0
 
 
+def confidence(best_first: Sequence[Line], seed: int) -> float | None:
+    """How sure it is that the first is the best, 0 to 1; None where nothing can be said."""
+    known = [line.scores for line in best_first if line.scores.error is not None]
+    return estimators.confidence(known[0], known[1:], seed) if len(known) > 1 else None
+
+
+def verdict(best_first: Sequence[Line], sureness: float | None) -> str:
+    """The ranking and how sure it is, as a plain sentence."""
+    known = [line for line in best_first if line.scores.error is not None]
+    if not known:
+        return "cannot rank: the noise is too weak, or blurred so that neighbouring pixels share it"
+    first = "leaving it as it is" if known[0].name == "noisy" else known[0].name
+    if len(known) == 1:
+        return f"only {first} could be judged"
+    if sureness is None:
+        return f"{first} comes first; the picture is too small to say how sure that is"
+    gain = (psnr(known[0].scores.error) or 0.0) - (psnr(known[1].scores.error) or 0.0)
+    second = "the untouched picture" if known[1].name == "noisy" else known[1].name
+    if sureness >= SURE:
+        return f"{first} is best, about {gain:.1f} dB better than {second}"
+    if sureness >= LIKELY:
+        return (
+            f"{first} is probably best ({sureness:.0%}), about {gain:.1f} dB better than {second}"
+        )
+    return f"{first} and {second} are too close to tell apart: take the faster one"
+
+
 def check(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
     """The hit rates of every score on data with known truth.
 
@@ -191,6 +223,7 @@ def check(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
     sets = open_sets(settings.data, settings.root or default_root(), settings.limit, tell)
     wanted = noise_cases.parse(settings.noise)
     found: list[tuple[str, list[Line]]] = []
+    certain: list[tuple[str, list[Line]]] = []
     failures = [line for data in sets for line in data.failures]
     for data in (each for each in sets if not each.renders):
         for draw, picture in itertools.product(noise_cases.plan(data, wanted), data.pictures):
@@ -207,15 +240,20 @@ def check(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
             clean = middle(Display(truth.dtype).encode(truth))
             lines = judged(middle(noisy), picture.name, field.contenders, settings.seed, clean)
             found.append((f"{data.name}/{draw.label}", lines))
-            first = ranked(lines)[0]
+            best_first = ranked(lines)
+            first, sureness = best_first[0], confidence(best_first, settings.seed)
+            if sureness is not None and sureness >= SURE:
+                certain.append(found[-1])
             best = min(lines, key=lambda line: line.truth or 0.0).name
             guess = "none" if first.scores.error is None else first.name
             tell(f"{picture.name} {draw.label}: {guess} chosen, {best} is best")
+    hits = {score: hit_rate(found, score) for score in _SCORES}
+    hits["score, where sure"] = hit_rate(certain, "score")
     return {
         "missing": field.missing,
         "failures": failures,
         "contenders": [each.name for each in field.contenders if not each.renders_only],
-        "hits": {score: asdict(hits) for score in _SCORES if (hits := hit_rate(found, score))},
+        "hits": {score: asdict(rate) for score, rate in hits.items() if rate},
         "pictures": [
             {"group": group, "lines": [line.document() for line in lines]} for group, lines in found
         ],

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from mdn.bench.no_reference import estimators
-from mdn.bench.no_reference.estimators import Scores, confidence, judge, psnr, variance_map
+from mdn.bench.no_reference.estimators import (
+    Scores,
+    confidence,
+    judge,
+    psnr,
+    renoise,
+    variance_map,
+    with_renoised,
+)
 from mdn.bench.no_reference.ranking import Line, hit_rate, middle, ranked, verdict
 from mdn.noise.estimate import NoiseEstimate
 
@@ -125,6 +133,20 @@ def test_confidence_is_certain_of_the_better_and_torn_between_equals() -> None:
     assert confidence(better, [twin]) == torn
     assert confidence(better, [Scores(0.01, None, None, 1.0)]) is None
     assert confidence(scored(base[:, :4]), [scored(base[:, :4])]) is None  # too small a picture
+
+
+def test_the_renoised_error_ranks_blurs_as_the_truth_does() -> None:
+    clean, noisy = pair()
+    reaches = [0, 1, 3, 12]
+    true = [float(((blur(noisy, each) - clean) ** 2).mean()) for each in reaches]
+    consensus = np.median([blur(noisy, each) for each in reaches[1:]], 0)
+    again = renoise(consensus, noisy, estimate(), 0)
+    assert (again - consensus).std() == pytest.approx(25 / 255, rel=0.03)
+    plain = Scores(0.5, 0.5, None, 1.0)
+    seen = [with_renoised(plain, blur(again, each), consensus) for each in reaches]
+    assert np.argsort([each.error for each in seen]).tolist() == np.argsort(true).tolist()
+    assert seen[1].error == pytest.approx(true[1], rel=0.2)
+    assert confidence(seen[2], [seen[0], seen[1], seen[3]]) == pytest.approx(1, abs=0.05)
 
 
 def test_blocks_average_to_the_scores() -> None:

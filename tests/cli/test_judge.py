@@ -25,6 +25,7 @@ def test_models_are_ranked_on_a_picture_without_a_clean_version(run: Run, tmp_pa
     assert "SURE dB" in shown
     assert 0 <= found["confidence"] <= 1
     assert found["verdict"] in shown
+    assert all(each["renoised"] == each["score"] for each in found["ranking"])
 
 
 def test_a_bad_file_is_named_and_counted(run: Run, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
-"""How good a denoiser is on a picture whose clean version nobody has: three self-supervised scores.
+"""How good a denoiser is on a picture whose clean version nobody has: self-supervised scores.
 
+- Renoised error, by which is ranked: the median of all answers is taken for the truth, noise as it
+  was estimated is added anew, and each denoiser's answer to that is held against the median (a
+  parametric bootstrap, Efron 1979). All are judged on one noise, which is known exactly.
 - SURE: an unbiased estimate of the mean squared error for white Gaussian noise (Stein 1981), its
   divergence from one random probe (Ramani, Blu & Unser, "Monte-Carlo SURE", IEEE TIP 2008). With a
   variance for each pixel it serves noise that depends on brightness, to first order.
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -46,7 +49,8 @@ class Scores:
         whiteness: root mean square correlation of the residual with itself, 0 for white; None
             where neighbours share noise or nothing was taken away.
         taken: standard deviation of the residual, in those of the noise; 1 is all of it.
-        blocks: (sure or masked or both, blocks of the picture), their mean squared errors.
+        blocks: (scores that rank, blocks of the picture), their mean squared errors.
+        renoised: the renoised error; None as `sure`.
     """
 
     sure: float | None
@@ -54,14 +58,17 @@ class Scores:
     whiteness: float | None
     taken: float
     blocks: np.ndarray | None = None
+    renoised: float | None = None
 
     @property
     def error(self) -> float | None:
-        """What ranks: the geometric mean of the two errors, so that decibels are averaged.
+        """What ranks: the renoised error, or the mean decibels of the two others without it.
 
-        They err in different ways: SURE by its estimate of the variance, the masked error by what
+        Those err in different ways: SURE by its estimate of the variance, the masked error by what
         a denoiser loses that cannot see the pixel. One alone where there is no other.
         """
+        if self.renoised is not None:
+            return self.renoised
         known = [each for each in (self.sure, self.masked) if each is not None]
         return math.exp(float(_log_mean(np.array(known)))) if known else None
 
@@ -125,6 +132,21 @@ def judge(denoise: Denoise, noisy: np.ndarray, seen: NoiseEstimate, seed: int = 
     taken = float(residual.std()) / strength if strength > 0 else 0.0
     blocks = np.stack([_by_block(each) for each in maps]) if maps else None
     return Scores(sure, masked, whiteness, taken, blocks)
+
+
+def renoise(truth: np.ndarray, noisy: np.ndarray, seen: NoiseEstimate, seed: int) -> np.ndarray:
+    """`truth` (H, W, C) with white noise as strong as that of `noisy`, within the same range."""
+    random = np.random.default_rng(seed)
+    deviation = np.sqrt(variance_map(noisy, seen))
+    again = truth + deviation * random.standard_normal(truth.shape)
+    return again.clip(noisy.min(), noisy.max()).astype(np.float32)
+
+
+def with_renoised(scores: Scores, answer: np.ndarray, truth: np.ndarray) -> Scores:
+    """The scores with the renoised error, which then ranks; answer: to `renoise(truth, ...)`."""
+    errors = (answer.astype(np.float64) - truth) ** 2
+    blocks = _by_block(errors)[None]
+    return replace(scores, renoised=float(errors.mean()), blocks=blocks)
 
 
 def variance_map(noisy: np.ndarray, seen: NoiseEstimate) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,8 @@ class Line:
     def document(self) -> dict[str, Any]:
         """JSON-able, errors as decibels."""
         shown: dict[str, Any] = {"name": self.name, "score": psnr(self.scores.error)}
-        shown |= {"sure": psnr(self.scores.sure), "masked": psnr(self.scores.masked)}
+        shown |= {"renoised": psnr(self.scores.renoised), "sure": psnr(self.scores.sure)}
+        shown |= {"masked": psnr(self.scores.masked)}
         shown |= {"whiteness": self.scores.whiteness, "taken": self.scores.taken}
         shown |= {"seconds": self.seconds}
         return shown if self.truth is None else shown | {"truth": psnr(self.truth)}
@@ -149,27 +150,37 @@ def judged(
     coding = Display(page.dtype)
     noisy = coding.encode(page)
     seen = estimate_noise(sample_for_estimation(page, coding.encode))
-    lines = []
     taking = [each for each in contenders if not each.renders_only]
+    lines: list[Line] = []
+    answers: dict[str, np.ndarray] = {}
     for number, contender in enumerate(taking, 1):
         contender.prepare()
-        answers: list[tuple[float, np.ndarray]] = []
+        timed: list[tuple[float, np.ndarray]] = []
 
         def denoise(
             x: np.ndarray,
             contender: Contender = contender,
-            answers: list[tuple[float, np.ndarray]] = answers,
+            timed: list[tuple[float, np.ndarray]] = timed,
         ) -> np.ndarray:
             begun = time.perf_counter()
             answer = contender.denoise(x, seen.level / 255, name)
-            answers.append((time.perf_counter() - begun, answer))
+            timed.append((time.perf_counter() - begun, answer))
             return answer
 
         scores = estimators.judge(denoise, noisy, seen, seed)
-        seconds, answer = answers[0]
+        seconds, answer = timed[0]
+        answers[contender.name] = answer
         error = None if truth is None else float(((answer.clip(0, 1) - truth) ** 2).mean())
         lines.append(Line(contender.name, scores, seconds, error))
-        tell(number / len(taking))
+        tell(0.8 * number / len(taking))
+    if any(line.scores.sure is None for line in lines) or len(lines) < 2:
+        return lines  # noise that cannot be made anew
+    consensus = np.median([answers[each.name] for each in taking if each.kind != "input"], 0)
+    again = estimators.renoise(consensus, noisy, seen, seed)
+    for number, (contender, line) in enumerate(zip(taking, lines, strict=True)):
+        answer = contender.denoise(again, seen.level / 255, name)
+        scores = estimators.with_renoised(line.scores, answer, consensus)
+        lines[number] = replace(line, scores=scores)
     return lines
 
 
@@ -262,6 +273,7 @@ def check(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
 
 _SCORES: dict[str, Callable[[Scores], float | None]] = {
     "score": lambda scores: scores.error,
+    "renoised": lambda scores: scores.renoised,
     "sure": lambda scores: scores.sure,
     "masked": lambda scores: scores.masked,
     "whiteness": lambda scores: scores.whiteness,

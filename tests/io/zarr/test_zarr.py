@@ -231,7 +231,7 @@ def test_another_store_is_replaced_when_asked(tmp_path: Path) -> None:
     (tmp_path / "c.zarr").mkdir()
     (tmp_path / "c.zarr" / "diary.txt").touch()
     outcome = denoised(root, tmp_path / "c.zarr", overwrite=True).outcomes[0]
-    assert "is not a Zarr store" in outcome.error
+    assert "is no Zarr store" in outcome.error
     assert (tmp_path / "c.zarr" / "diary.txt").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,8 +16,11 @@ from mdn.commands.protect import check_size, read_mask
 from mdn.commands.request import Request
 from mdn.encoding import Display, Rec2100, coding_of
 from mdn.engine import StdOutput
+from mdn.engine.memory import resident
+from mdn.engine.run import SLACK
 from mdn.errors import FileError
 from mdn.image import Image
+from mdn.io.base import memory_limit
 from mdn.pipeline import photo
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
@@ -122,7 +126,8 @@ def _stack(
 
 
 def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:
-    image, about = load(job), _about(batch)
+    with _capped(batch.models.options().max_memory):
+        image, about = load(job), _about(batch)
     original = image.pixels
     if batch.mask is not None:
         check_size(batch.mask, original.shape[1:3], job.name)
@@ -132,6 +137,11 @@ def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) ->
     quality = batch.request.jpeg_quality
     changed = save(job, image, report, jpeg_quality=quality, original=original)
     return describe(image) | about | {"changed": changed}
+
+
+def _capped(cap: int | None) -> AbstractContextManager[None]:
+    """Pictures that --max-memory cannot hold are refused before they are decoded."""
+    return nullcontext() if cap is None else memory_limit(cap - resident() - SLACK, cap)
 
 
 def _about(batch: Batch) -> dict[str, object]:

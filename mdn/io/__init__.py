@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn.errors import FileError, UsageError
+from mdn.errors import FileError, MdnError, UsageError
 from mdn.image import Image
 from mdn.io import convert, foreign
 from mdn.io.atomic import read_bytes, write_bytes
@@ -71,7 +71,7 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
     try:
         with quiet():
             image = exif.upright(form.decode(data, name))
-    except (FileError, MemoryError):
+    except (MdnError, MemoryError):
         raise
     except Exception as problem:  # decoders of damaged files raise whatever they stumble over
         raise FileError(name, f"is a damaged {form.spoken}{_told(problem)}", DAMAGED) from problem
@@ -112,7 +112,7 @@ def write_image(
     try:
         with quiet():
             data = form.encode(convert.fit(image, form), quality)
-    except (FileError, MemoryError):
+    except (MdnError, MemoryError):
         raise
     except Exception as problem:  # an encoder's refusal is about this one file
         refused = f"cannot be stored as {form.spoken}{_told(problem)}"

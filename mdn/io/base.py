@@ -13,12 +13,14 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 
-from mdn.errors import FileError
+from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
 
 # Pages x height x width x channels. A 200-megapixel RGBA photo has 0.8e9; without a limit, a file
 # of a few kilobytes could claim more memory than any machine has.
 MAX_SAMPLES = 2**31
+
+COPIES = 3  # of a picture that are held at once: as read, as denoised, and encoded
 
 # How people call the formats, where not by their name in capitals.
 SPOKEN = {"webp": "WebP", "jxl": "JPEG XL"}
@@ -79,8 +81,31 @@ def pixel_limit(most: int | None) -> Iterator[None]:
         _max_pixels.reset(token)
 
 
+# Bytes that may still be taken, and bytes of the whole limit.
+_room: ContextVar[tuple[int, int] | None] = ContextVar("room", default=None)
+
+
+@contextlib.contextmanager
+def memory_limit(room: int, cap: int) -> Iterator[None]:
+    """Refuses, before they are decoded, pictures that a limit of memory could not hold.
+
+    Args:
+        room: bytes that may still be taken. cap: bytes of the limit, for the message.
+    """
+    token = _room.set((room, cap))
+    try:
+        yield
+    finally:
+        _room.reset(token)
+
+
 def check_size(
-    name: str, height: int, width: int, samples: int = 1, limit: int | None = MAX_SAMPLES
+    name: str,
+    height: int,
+    width: int,
+    samples: int = 1,
+    limit: int | None = MAX_SAMPLES,
+    sample_bytes: float = 1,
 ) -> None:
     """Refuse a picture without pixels, or with more samples than `limit`, if there is one.
 
@@ -88,6 +113,11 @@ def check_size(
         name: the file, for the message.
         height, width: pixels.
         samples: channels, alpha included, times pages.
+        sample_bytes: of one, decoded; at least, where it is not known yet.
+
+    Raises:
+        FileError: none, or too many.
+        OutOfMemoryError: more than the room of `memory_limit`; of files that are read whole.
     """
     if height <= 0 or width <= 0 or samples <= 0:
         raise FileError(name, f"has no pixels ({width} x {height})", DAMAGED)
@@ -104,6 +134,15 @@ def check_size(
             f"claims {width} x {height} pixels of {samples} samples, more than mdn reads"
             f" ({limit} samples)",
             "cut it into parts if it is genuine",
+        )
+    room = _room.get()
+    need = int(COPIES * height * width * samples * sample_bytes)
+    if limit is not None and room is not None and need > room[0]:
+        free, cap = room
+        enough = (cap - free + need >> 20) + 64
+        raise OutOfMemoryError(
+            f"{name}: {width} x {height} pixels need --max-memory {enough}M,"
+            f" and {cap >> 20}M were given"
         )
 
 

@@ -89,7 +89,9 @@ def _check(chunks: list[Chunk], name: str) -> None:
     if colour not in _CHANNELS or bits not in (1, 2, 4, 8, 16):
         raise FileError(name, f"is a PNG of an unknown kind (colour {colour})", DAMAGED)
     decoded = 4 if colour == 3 else _CHANNELS[colour] + 1
-    check_size(name, height, width, decoded)
+    exact = 3 if colour == 3 else _CHANNELS[colour]  # a palette or tRNS may add an alpha
+    sample_bytes = exact * (2 if bits == 16 else 1) / decoded
+    check_size(name, height, width, decoded, sample_bytes=sample_bytes)
     stored = sum(len(chunk.data) for chunk in chunks if chunk.type == b"IDAT")
     needed = height * ((width * bits * _CHANNELS[colour] + 7) // 8)
     if stored * _DEFLATE_RATIO < needed:

@@ -39,7 +39,8 @@ def check_page(page: TiffPage, first: TiffPage, pages: int, size: int, name: str
         size: bytes in the file.
         name: the file, for the message.
     """
-    check_size(name, page.imagelength, page.imagewidth, page.samplesperpixel * pages)
+    samples, sample_bytes = page.samplesperpixel * pages, max(1, page.bitspersample // 8)
+    check_size(name, page.imagelength, page.imagewidth, samples, sample_bytes=sample_bytes)
     _check_kind(page, name)
     _check_samples(page, name)
     if _kind(page) != _kind(first):

@@ -14,61 +14,19 @@ from mdn.errors import UsageError
 
 def denoise(
     context: typer.Context,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="INPUTS",
-            show_default=False,
-            help="Images, folders, quoted patterns such as 'photos/**/*.jpg', or - for standard "
-            "input.",
-        ),
-    ] = None,
+    inputs: opt.Inputs = None,
     output: opt.Output = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            rich_help_panel=opt.WORK,
-            autocompletion=opt.model_names,
-            show_default="photo, or cells for counts",
-            help="A name that [bold]mdn models list[/bold] shows, or a model's folder.",
-        ),
+        opt.model("A name that [bold]mdn models list[/bold] shows, or a model's folder."),
     ] = None,
     quality: opt.Quality = None,
-    strength: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            callback=opt.check_share,
-            rich_help_panel=opt.WORK,
-            help="1 removes all noise, 0 none. In between, the result is mixed with the original.",
-        ),
-    ] = 1.0,
+    strength: opt.Strength = 1.0,
     luma: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            callback=opt.check_share,
-            rich_help_panel=opt.WORK,
-            help="How much of the noise in brightness to remove. Multiplies --strength.",
-        ),
+        float, opt.share("How much of the noise in brightness to remove. Multiplies --strength.")
     ] = 1.0,
     chroma: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            callback=opt.check_share,
-            rich_help_panel=opt.WORK,
-            help="How much of the noise in colour to remove. Multiplies --strength.",
-        ),
+        float, opt.share("How much of the noise in colour to remove. Multiplies --strength.")
     ] = 1.0,
     protect: Annotated[
         Path | None,
@@ -80,15 +38,7 @@ def denoise(
         ),
     ] = None,
     detail: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            callback=opt.check_share,
-            rich_help_panel=opt.WORK,
-            help="Share of the fine, colourless grain to give back, 0 to 1.",
-        ),
+        float, opt.share("Share of the fine, colourless grain to give back, 0 to 1.")
     ] = 0.0,
     sigma: Annotated[
         float | None,
@@ -144,16 +94,7 @@ def denoise(
     ] = None,
     device: opt.Device = "auto",
     precision: opt.PrecisionOption = opt.Precision.auto,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            rich_help_panel=opt.WORK,
-            show_default=False,
-            help="Memory limit, such as 512M or 2G. Large pictures are then denoised in smaller "
-            "tiles.",
-        ),
-    ] = None,
+    max_memory: opt.MaxMemory = None,
     tile: Annotated[
         int | None,
         typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -122,6 +122,48 @@ def _choices(*values: str) -> Callable[[str], list[str]]:
 
 
 FILES, STACKS, WORK, TALK = "Files", "Stacks", "Computation", "Messages"
+
+
+def share(help: str) -> Any:
+    """An option that takes 0 to 1."""
+    return typer.Option(
+        min=0.0, max=1.0, metavar="SHARE", callback=check_share, rich_help_panel=WORK, help=help
+    )
+
+
+def model(help: str) -> Any:
+    """--model of a command for files."""
+    return typer.Option(
+        "-m",
+        "--model",
+        metavar="NAME",
+        rich_help_panel=WORK,
+        autocompletion=model_names,
+        show_default="photo, or cells for counts",
+        help=help,
+    )
+
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="INPUTS",
+        show_default=False,
+        help="Images, folders, quoted patterns such as 'photos/**/*.jpg', or - for standard input.",
+    ),
+]
+Strength = Annotated[
+    float, share("1 removes all noise, 0 none. In between, the result is mixed with the original.")
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        rich_help_panel=WORK,
+        show_default=False,
+        help="Memory limit, such as 512M or 2G. Large pictures are then denoised in smaller tiles.",
+    ),
+]
 
 Output = Annotated[
     str | None,

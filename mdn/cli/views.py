@@ -82,8 +82,8 @@ class BatchView(Lines):
             facts = [megapixels(outcome.details.get("megapixels")), duration(outcome.seconds)]
             facts += ["unchanged: a copy of the file"] if copied else []
             self.say("  ".join([arrow, *filter(None, facts)]))
-            told = outcome.details.get("told")
-            for line in told if isinstance(told, list) else []:
+            summary = outcome.details.get("summary")
+            for line in summary if isinstance(summary, list) else []:
                 self.say(f"  {printable(line)}", "dim")
         elif not self.quiet and not self.as_json:
             typer.echo(printable(arrow))  # what a dry run is for: it goes to standard output

@@ -14,12 +14,7 @@ FIT = "The fit"
 
 def zeroshot(
     context: typer.Context,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="INPUTS", show_default=False, help="Images, folders, quoted patterns, or -."
-        ),
-    ] = None,
+    inputs: opt.Inputs = None,
     output: opt.Output = None,
     preset: Annotated[
         str,
@@ -111,41 +106,12 @@ def zeroshot(
         int,
         typer.Option(min=0, metavar="N", rich_help_panel=FIT, help="Random seed."),
     ] = 0,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            rich_help_panel=opt.WORK,
-            show_default="photo, or cells for counts",
-            autocompletion=opt.model_names,
-            help="The model to start from.",
-        ),
-    ] = None,
+    model: Annotated[str | None, opt.model("The model to start from.")] = None,
     quality: opt.Quality = None,
-    strength: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            callback=opt.check_share,
-            rich_help_panel=opt.WORK,
-            help="1 removes all noise, 0 none. In between, the result is mixed with the original.",
-        ),
-    ] = 1.0,
+    strength: opt.Strength = 1.0,
     device: opt.Device = "auto",
     precision: opt.PrecisionOption = opt.Precision.auto,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            rich_help_panel=opt.WORK,
-            show_default=False,
-            help="Memory limit for denoising, such as 512M or 2G.",
-        ),
-    ] = None,
+    max_memory: opt.MaxMemory = None,
     recursive: opt.Recursive = False,
     overwrite: opt.Overwrite = False,
     skip_existing: opt.SkipExisting = False,

@@ -1,7 +1,7 @@
 """What happens to one array: `photo`, `counts` and `linear` read as the algorithm.
 
 Each of their steps is a small file of functions on arrays: `destripe` takes out the offsets of rows
-and columns, `judge` says what the net is to be told of the noise, `multiscale` takes out the noise
+and columns, `judge` estimates the noise, `multiscale` takes out the noise
 that neighbours share, `denoise_tiles` runs the net (`adapt_channels`, `pixel_shuffle`, `apply_net`,
 `restore_grain`, `self_ensemble`), and `blend` mixes its answer with what came in.
 """

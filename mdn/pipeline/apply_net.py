@@ -1,4 +1,4 @@
-"""One pass of a net over a batch of tiles, with all that it is told."""
+"""One pass of a net over a batch of tiles, conditioned on the noise of the picture."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def apply_net(
 
 
 def _conditioned(x: Tensor, noise: NoiseConditioning, model: Model) -> Tensor:
-    """The answer of a net that is told of the noise, and of samples that are not to be believed."""
+    """The answer of a net that takes the noise's strength, and marks of broken samples."""
     broken = None
     if noise.impulse_spread is not None:
         broken = impulses.struck(x, noise.impulse_spread)

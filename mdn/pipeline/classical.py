@@ -18,7 +18,7 @@ SMALLEST = 64  # pixels a side: what a halved sample must still have to be measu
 
 
 def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
-    """What to tell a net of the picture that `sample` (C, H, W) shows, nominal range [0, 1].
+    """The noise of the picture that `sample` (C, H, W) shows, nominal range 0..1, for a net.
 
     stabilise: make noise that depends on brightness equally strong, for a net that never saw such,
         instead of telling how strong it is where.

@@ -1,4 +1,4 @@
-"""What a net is told of the noise of one picture."""
+"""The noise of one picture as a net takes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAINT = 2.0 / 255  # ..where the net is followed all the way
 
 @dataclass(frozen=True)
 class NoiseConditioning:
-    """What a net is told of the noise, a function of the whole picture, so that tiles agree.
+    """The noise of a picture as a net takes it: of the whole, so that tiles agree.
 
     Attributes:
         sigma: standard deviation of the noise, nominal range 0..1, after the stabiliser.

@@ -41,7 +41,7 @@ class Calibration:
 
     @property
     def noise(self) -> NoiseConditioning:
-        """What to tell a net that takes it."""
+        """The noise of encoded values."""
         weight = blend_weight(self.sigma)
         return NoiseConditioning(self.sigma, blend_weight=weight, estimate=self.estimate)
 

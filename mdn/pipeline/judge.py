@@ -1,4 +1,4 @@
-"""What a net is to be told of the noise of a page: the one place that decides it."""
+"""How strong the noise of a page is, and of what kind: the one place that decides it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from mdn.registry.model import Model, Origins
 
 COARSER = 2  # scales beside the full one
 
-# What the net was told of a shot's first frame, by the shape of the picture; it holds for all.
+# The noise of a shot's first frame, by the shape of the picture: it holds for all frames.
 Known = dict[tuple[int, ...], NoiseConditioning]
 
 

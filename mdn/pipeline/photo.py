@@ -27,7 +27,7 @@ class Restored:
 
     Attributes:
         pixels: (H, W, C) in the dtype it came in.
-        noise: what the model was told; None for a model that takes nothing of the kind.
+        noise: as the model took it; None for a model that takes nothing of the kind.
         bands: the offsets of rows and columns that were taken out, or None.
     """
 
@@ -52,7 +52,7 @@ class Restored:
             }
         }
         bands = [] if self.bands is None else [self.bands.in_words() + " taken out"]
-        facts["told"] = bands + self.noise.in_words()
+        facts["summary"] = bands + self.noise.in_words()
         return facts
 
 

@@ -67,7 +67,7 @@ def denoise(
         _save_picture(job, report, result, planned, form, jpeg_quality)
     details = _details(planned, changed, odd, constants)
     details |= {"model": model.name, "strength": options.strength}
-    return details | ({"told": _explained(details)} if asked.explain else {})
+    return details | ({"summary": _explained(details)} if asked.explain else {})
 
 
 def _save_exr(

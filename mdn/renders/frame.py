@@ -101,8 +101,8 @@ def denoise(
 
     Args:
         options: their strength mixes with the noisy light, in linear light.
-        after: told every denoised layer (H, W, C), and returns what to store of it (motion).
-        known: what the net was told of a shot's first frame; filled by that frame.
+        after: takes every denoised layer (H, W, C), and returns what to store of it (motion).
+        known: the noise of a shot's first frame; filled by that frame.
 
     Returns:
         The file, the channels that are not as they came, and counts of odd samples.

@@ -78,7 +78,7 @@ class Sequence:
 
     Attributes:
         jobs: the frames, in order.
-        noise: what the net was told of the first frame, for the others; None for no shot.
+        noise: of the first frame, for the others; None for files that are no shot.
     """
 
     jobs: collections.abc.Sequence[Job] = ()

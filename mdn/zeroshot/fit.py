@@ -43,7 +43,7 @@ class Window:
     Attributes:
         values: (C, H, W), C as the net takes them.
         sigma: (a, b, c) of the noise's variance a + b x + c x^2 at brightness x.
-        level: what a net that wants to be told is told.
+        level: standard deviation of the noise, for a net that takes it.
         gray: equal channels, whose masks must be equal too.
         clipped: whether what lay beyond 0 and 1 was cut off.
         descriptor: (1, n) what the judge of a net that judges the noise read in the picture.
@@ -82,7 +82,7 @@ def fit(
     plan: Plan,
     seed: int,
     precision: torch.dtype | None,
-    tell: Callable[[int, float, float], None],
+    report: Callable[[int, float, float], None],
     time_limit: float | None = None,
     state: dict | None = None,
     keep_state: Callable[[dict], None] = lambda state: None,
@@ -92,11 +92,11 @@ def fit(
 
     Args:
         windows: parts of the picture, all with the net's channels, at least one pixel each.
-        tell: gets (step, score now, score before) at every look.
+        report: gets (step, score now, score before) at every look.
         time_limit: seconds after which to stop.
         state: of an earlier fit, to go on from; what `keep_state` was given.
         keep_state: gets the state at every look.
-        mean_wanted: whether to tell how good the mean of several guesses is.
+        mean_wanted: whether to score the mean of several guesses.
     """
     device = next(net.parameters()).device
     generator = torch.Generator().manual_seed(STREAM + seed)
@@ -135,7 +135,7 @@ def fit(
                 best_values = {key: value.clone() for key, value in average.values.items()}
             else:
                 stale += 1
-            tell(step, score, before)
+            report(step, score, before)
             keep_state(
                 {
                     "step": step, "before": before, "best": best, "stale": stale,

@@ -42,7 +42,8 @@ ENDED = {
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5
-TASTE, TASTED = 512, 4  # pixels a side, and parts, that tell what the unfitted net takes out
+# Pixels a side, and parts, that are denoised to see what the unfitted net takes out.
+TRIAL_SIDE, TRIALS = 512, 4
 SIDE, GRID = 256, 4  # a large picture is fitted to GRID x GRID windows of it
 FITTING = 0.85  # share of a picture's progress bar
 AGAIN = 4  # a further page starts from the last one's net, with so many times fewer steps
@@ -101,7 +102,7 @@ class Fitting:
         taken = None
         shared = noise.estimate is not None and noise.estimate.correlated
         if shared and self._start_of(model) is Start.DENOISES:
-            taken = what_it_takes(model, [encode(region) for region in regions[:TASTED]])
+            taken = what_it_takes(model, [encode(region) for region in regions[:TRIALS]])
         return self._fit(lambda: [(encode(region), noise) for region in regions], model, taken)
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
@@ -112,7 +113,7 @@ class Fitting:
         """What the net that the fit starts from can do."""
         if self.asked.fit.from_scratch or model.abilities.purpose == "fill":
             return Start.FILLS
-        return Start.IS_TOLD if model.abilities.takes_sigma else Start.DENOISES
+        return Start.CONDITIONED if model.abilities.takes_sigma else Start.DENOISES
 
     def _fit(
         self, parts: Callable[[], Sequence[Part]], model: Model, taken: float | None = None
@@ -197,9 +198,9 @@ class Fitting:
         return min(seeing, STRANGE_SEEING) if learnt > STRANGE else seeing
 
     def describe(self) -> dict[str, object]:
-        """For --json, and in "told" for people: what was chosen, and how the fit went."""
+        """For --json, and in "summary" for people: what was chosen, and how the fit went."""
         if not self._fits:
-            return {"told": [self._plan.why or "nothing to fit"], "steps": 0}
+            return {"summary": [self._plan.why or "nothing to fit"], "steps": 0}
         first, last = self._fits[0], self._fits[-1]
         steps = sum(each.steps for each in self._fits)
         seconds = sum(each.seconds for each in self._fits)
@@ -210,7 +211,7 @@ class Fitting:
             else "; fitting did not help: same result as mdn denoise"
         )
         return {
-            "told": [
+            "summary": [
                 self._plan.why,
                 f"{steps} steps in {seconds:.0f} s, {ENDED[last.ended]}; {error}{kept}",
             ],
@@ -244,7 +245,7 @@ def what_it_takes(model: Model, regions: Sequence[np.ndarray]) -> float:
     total = count = 0.0
     multiple = model.multiple
     for region in regions:
-        height, width = (min(side, TASTE) // multiple * multiple for side in region.shape[:2])
+        height, width = (min(side, TRIAL_SIDE) // multiple * multiple for side in region.shape[:2])
         if not height or not width:
             continue
         top, left = (region.shape[0] - height) // 2, (region.shape[1] - width) // 2

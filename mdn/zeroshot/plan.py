@@ -14,7 +14,7 @@ class Start(Enum):
 
     FILLS = auto()  # masks alone, as MPI's pre-trained nets do, or nothing yet
     DENOISES = auto()
-    IS_TOLD = auto()  # denoises, told of the noise; noise that neighbours share scale by scale
+    CONDITIONED = auto()  # denoises, knowing how strong the noise is, at each scale
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def make_plan(
     taken: float | None = None,
     start: Start = Start.DENOISES,
 ) -> Plan:
-    """The plan for a picture whose noise was `seen`; None: it cannot be told.
+    """The plan for a picture whose noise was estimated as `seen`; None: it could not be.
 
     taken: root mean square of what the unfitted net takes out of it, 0-255 scale, where known.
 
@@ -124,10 +124,10 @@ def _for_noise(
     if seen.level < CLEAN:
         return replace(plan, why=f"no noise found (sigma {seen.level:.1f})")
     level = f"sigma {seen.level:.0f}"
-    if seen.correlated and start is Start.IS_TOLD:
+    if seen.correlated and start is Start.CONDITIONED:
         why = f"{level}, blotchy, which the model removes as it is"
         return replace(plan, iters=0, why=why)
-    if start is Start.IS_TOLD and not anyway:
+    if start is Start.CONDITIONED and not anyway:
         # Measured: fitting such a net loses up to 0.8 dB at sigma 10, and gains none at 25 and 50.
         if not seen.signal_dependent:
             why = f"{level}, the same everywhere, which the model removes as it is"

@@ -239,7 +239,7 @@ def test_a_clean_picture_is_said_to_be_clean_and_not_fitted(model: Path, tmp_pat
     clean = np.broadcast_to(ramp[:, None], (192, 192, 3)).transpose(1, 0, 2).copy()
     iio.imwrite(tmp_path / "in.png", clean)
     result, _ = go(model, tmp_path / "in.png", tmp_path / "out.png", FitOptions())
-    assert "no noise found" in result.outcomes[0].details["told"][0]
+    assert "no noise found" in result.outcomes[0].details["summary"][0]
     assert result.outcomes[0].details["steps"] == 0
     assert np.array_equal(iio.imread(tmp_path / "out.png"), clean)  # the tiny net is the identity
 
@@ -308,19 +308,19 @@ def test_shared_noise_is_taken_apart_and_texture_is_left_alone() -> None:
 
 def test_the_plan_follows_what_the_net_can_do() -> None:
     spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
-    told = make_plan(FitOptions(), spatial, start=Start.IS_TOLD)
+    told = make_plan(FitOptions(), spatial, start=Start.CONDITIONED)
     assert (told.iters, told.seeing) == (0, 1)
     assert "scale by scale" in told.why
     white = replace(spatial, correlated=False, signal_dependent=False)
-    assert make_plan(FitOptions(), white, start=Start.IS_TOLD).iters == 0
-    assert make_plan(FitOptions(iters=7), white, start=Start.IS_TOLD).iters == 7
-    assert make_plan(FitOptions(anyway=True), white, start=Start.IS_TOLD).iters > 0
-    assert make_plan(FitOptions(from_scratch=True), white, start=Start.IS_TOLD).iters > 0
+    assert make_plan(FitOptions(), white, start=Start.CONDITIONED).iters == 0
+    assert make_plan(FitOptions(iters=7), white, start=Start.CONDITIONED).iters == 7
+    assert make_plan(FitOptions(anyway=True), white, start=Start.CONDITIONED).iters > 0
+    assert make_plan(FitOptions(from_scratch=True), white, start=Start.CONDITIONED).iters > 0
     speckle = replace(white, signal_dependent=True)
-    assert make_plan(FitOptions(), speckle, start=Start.IS_TOLD).iters == 0
-    assert make_plan(FitOptions(anyway=True), speckle, start=Start.IS_TOLD).iters > 0
+    assert make_plan(FitOptions(), speckle, start=Start.CONDITIONED).iters == 0
+    assert make_plan(FitOptions(anyway=True), speckle, start=Start.CONDITIONED).iters > 0
     microscope = replace(speckle, sigma=(18.0,))
-    assert make_plan(FitOptions(), microscope, start=Start.IS_TOLD).iters > 0
+    assert make_plan(FitOptions(), microscope, start=Start.CONDITIONED).iters > 0
     filler = make_plan(FitOptions(), spatial, start=Start.FILLS)
     assert (filler.shuffle, filler.seeing) == (2, 0)
     assert filler.iters > 0
@@ -408,7 +408,7 @@ def test_smooth_noise_is_taken_apart_by_itself(model: Path) -> None:
     noisy, truth = ((x * 255).round().byte().permute(1, 2, 0).numpy() for x in (made, clean))
     shot = fitting_of()
     output = photo.restore(noisy, blurring(model), Options(precision="fp32"), adapter=shot).pixels
-    assert "every second pixel" in shot.describe()["told"][0]  # type: ignore[index]
+    assert "every second pixel" in shot.describe()["summary"][0]  # type: ignore[index]
     assert shot.describe()["steps"] == 0
     assert fitting.what_it_takes(blurring(model), [noisy.astype(np.float32) / 255]) > 4
     assert psnr(output, truth) > psnr(noisy, truth) + 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from tests.io.exr import samples
 
 def test_damaged_files_of_the_collection(shared_data: Path) -> None:
     files = sorted((shared_data / "hostile" / "exr").glob("*.exr"))
-    read, begin = 0, time.perf_counter()
+    read = 0
     for path in files:
         try:
             file = exr.read(path)
@@ -26,7 +25,6 @@ def test_damaged_files_of_the_collection(shared_data: Path) -> None:
         exr.write(file, None)
     assert len(files) > 70
     assert read <= 5  # files that a fuzzer changed without harm
-    assert time.perf_counter() - begin < 60
 
 
 def test_cut_short_anywhere(tmp_path: Path) -> None:
@@ -40,13 +38,18 @@ def test_cut_short_anywhere(tmp_path: Path) -> None:
 def test_flipped_bits_in_the_header_never_escape(tmp_path: Path) -> None:
     path = samples.write(tmp_path / "a.exr", (samples.tiled(), samples.channels()))
     data, random = path.read_bytes(), np.random.default_rng(0)
+    refused = []
     for _ in range(150):
         broken = bytearray(data)
         broken[random.integers(4, 700)] ^= 1 << random.integers(8)
         try:
-            exr.read(bytes(broken), name="flipped")
-        except FileError:
-            continue
+            file = exr.read(bytes(broken), name="flipped")
+        except FileError as error:
+            refused.append(str(error))
+        else:
+            assert len(file.parts) == len(file.headers.parts)
+    assert 0 < len(refused) < 150
+    assert all(line.startswith("flipped: ") for line in refused)
 
 
 def test_a_claim_of_many_pixels_allocates_nothing(tmp_path: Path) -> None:

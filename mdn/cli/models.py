@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mdn.cli import models_add, wording
+from mdn.cli import models_add, models_export, wording
 from mdn.cli import options as opt
 from mdn.errors import ModelError
 
@@ -130,6 +130,7 @@ def verify(
 
 app.command("add", cls=wording.Command)(models_add.add)
 app.command("remove", cls=wording.Command)(models_add.remove)
+app.command("export", cls=wording.Command)(models_export.export)
 
 
 def _all_cards() -> tuple[list[Card], list[str]]:

@@ -142,7 +142,7 @@ class Judge(nn.Module):
         found = self.out(F.relu(self.join(torch.cat([gathered, curve / 3 - 1], 1)))).float()
         told, facts = found[:, : self.config.hidden], found[:, -FACTS:]
         change = found[:, self.config.hidden : -FACTS]
-        return torch.cat([told, (curve + change).clamp(-0.5, 9), facts], 1)
+        return torch.cat([told, (curve + change).clamp(-0.5, 9.0), facts], 1)
 
     def _curve(self, cells: Cells) -> Tensor:
         """(B, C * knots): the level at each knot, from trusted cells of about its brightness."""

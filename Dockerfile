@@ -1,0 +1,23 @@
+# Build:  docker build -t mdn .
+# Use:    docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" mdn denoise photo.jpg
+# The models are inside. It computes on the processor; no GPU is looked for.
+FROM python:3.12-slim AS build
+WORKDIR /src
+# uv knows where PyTorch keeps its builds without CUDA, which save gigabytes.
+RUN pip install --no-cache-dir uv
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY mdn mdn
+COPY models models
+RUN uv venv --python "$(command -v python3)" /opt/mdn \
+    && uv pip install --no-cache --python /opt/mdn/bin/python --torch-backend cpu \
+        --constraint constraints.txt ".[zarr,raw,heif,jxl]"
+
+FROM python:3.12-slim
+COPY --from=build /opt/mdn /opt/mdn
+RUN useradd --create-home --uid 1000 mdn
+USER mdn
+# Any user of --user may keep its caches there, and models of its own for as long as it runs.
+ENV PATH=/opt/mdn/bin:$PATH HOME=/tmp MDN_HOME=/tmp/mdn
+WORKDIR /work
+ENTRYPOINT ["mdn"]
+CMD ["--help"]

@@ -1,0 +1,51 @@
+"""`mdn models export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdn.cli import options as opt
+
+
+def export(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", autocompletion=opt.model_names, help="A model's name."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.onnx",
+            show_default="NAME.onnx",
+            help="The file to write.",
+        ),
+    ] = None,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Writes a model as an ONNX file, for programs without PyTorch.
+
+    Pictures of any size; the file is checked with ONNX Runtime before it is
+    written. Needs: pip install mdn[onnx]
+
+    [bold]Examples[/bold]
+
+      mdn models export photo -o photo.onnx
+    """
+    from mdn.cli import render
+    from mdn.registry import export as registry
+    from mdn.registry import store
+
+    target = output or Path(f"{Path(name).name}.onnx")
+    facts = registry.export(store.find(name), target, overwrite=overwrite)
+    if as_json:
+        render.print_json({"name": name, "file": str(target), **facts})
+        return
+    shapes = ", ".join(f"{each} {'x'.join(shape)}" for each, shape in facts["inputs"].items())
+    typer.echo(f"{target}: takes {shapes}; equal to PyTorch within {facts['difference']:.1g}")

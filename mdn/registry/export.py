@@ -1,0 +1,155 @@
+"""A model as an ONNX file, for programs that run nets without PyTorch.
+
+The graph takes pictures of any size and holds all that the net needs to know: nets that are told
+how strong the noise is take a map of it as a second input, nets that judge it do so inside.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mdn import __version__
+from mdn.errors import FileError, MdnError, UsageError
+from mdn.io.atomic import write_bytes
+from mdn.nets import UNet
+from mdn.registry.cards import Card
+from mdn.registry.load import load
+
+IMAGE, OUTPUT = "image", "denoised"
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+TOLERANCE = 1e-4  # between ONNX Runtime and PyTorch, nominal range 0..1
+CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in the graph
+
+
+class AnySize(nn.Module):
+    """A U-Net whose forward pads its planes to what the net needs, and cuts the result.
+
+    image: (1, C, H, W), nominally 0..1. more: for levelled nets sigma, (1, 1, H, W), on the same
+    scale; for nets with guides albedo and normals, (1, 6, H, W).
+    """
+
+    def __init__(self, net: UNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor, more: Tensor | None = None) -> Tensor:
+        height, width = image.shape[2:]
+        options: dict[str, Tensor] = {}
+        if more is not None:
+            key = "level" if self.net.config.levelled else "guide"
+            options[key] = self._padded(more)
+        if self.net.config.judge:
+            options["noise"] = self.net.judge(image)
+        return self.net(self._padded(image), **options)[:, :, :height, :width]
+
+    def _padded(self, planes: Tensor) -> Tensor:
+        down, right = (-size % self.net.multiple for size in planes.shape[2:])
+        return F.pad(planes, (0, right, 0, down), mode="reflect")
+
+
+def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, Any]:
+    """Write a model as ONNX, after ONNX Runtime gave what PyTorch gives.
+
+    Returns:
+        What the file holds: its inputs and output with their shapes, the largest difference.
+
+    Raises:
+        UsageError: the packages are missing, or the net is of a kind that does not go into ONNX.
+        ModelError: the weights are damaged.
+        FileError: the target exists, or cannot be written.
+        MdnError: ONNX Runtime gives something else.
+    """
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise UsageError(f"export needs {', '.join(missing)}: pip install mdn[onnx]")
+    if target.exists() and not overwrite:
+        raise FileError(target, "exists already", "give --overwrite, or another name with -o")
+    net = load(card, torch.device("cpu"))
+    if not isinstance(net, UNet):
+        raise UsageError(
+            f"{card.name} draws masks or needs the picture whole, which ONNX cannot hold; photo,"
+            " cells and render can be exported"
+        )
+    if net.config.levelled and net.config.guides:
+        raise UsageError(f"{card.name} takes noise and guides at once, which no export knows")
+    plain = net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    graph = AnySize(plain).eval()
+    data = _exported(graph, card)
+    difference = _difference(graph, data)
+    if not difference <= TOLERANCE:
+        raise MdnError(f"{card.name}: ONNX Runtime is {difference:.2g} off what PyTorch gives")
+    write_bytes(target, data, overwrite=overwrite)
+    shapes = {name: ["1", str(count), "height", "width"] for name, count in inputs(net).items()}
+    output = {OUTPUT: shapes[IMAGE]}
+    return {"inputs": shapes, "outputs": output, "bytes": len(data), "difference": difference}
+
+
+def inputs(net: UNet) -> dict[str, int]:
+    """The inputs of the graph by name, and the planes of each."""
+    planes = {IMAGE: net.config.channels}
+    if net.config.levelled:
+        planes["sigma"] = 1
+    if net.config.guides:
+        planes["guides"] = net.config.guides
+    return planes
+
+
+def _sample(net: UNet, size: tuple[int, int]) -> list[Tensor]:
+    """Something for each input."""
+    random = torch.Generator().manual_seed(0)
+    given = [torch.rand(1, count, *size, generator=random) for count in inputs(net).values()]
+    return [given[0], *(0.2 * each for each in given[1:])]
+
+
+def _exported(graph: AnySize, card: Card) -> bytes:
+    import onnx
+
+    given = _sample(graph.net, CHECKED[0])
+    free = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            tuple(given),
+            input_names=list(inputs(graph.net)),
+            output_names=[OUTPUT],
+            dynamic_shapes=tuple(free for _ in given),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, name in ((2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[axis].dim_param = name
+    about = {"model": card.name, "licence": card.licence, "sha256": card.sha256}
+    onnx.helper.set_model_props(model, about | {"made_by": f"mdn {__version__}"})
+    stream = io.BytesIO()
+    onnx.save_model(model, stream)
+    return stream.getvalue()
+
+
+def _difference(graph: AnySize, data: bytes) -> float:
+    """The largest difference between what ONNX Runtime and PyTorch give, on several sizes."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for size in CHECKED:
+        given = _sample(graph.net, size)
+        with torch.inference_mode():
+            expected = graph(*given).numpy()
+        named = zip(inputs(graph.net), given, strict=True)
+        (found,) = session.run(None, {name: each.numpy() for name, each in named})
+        worst = max(worst, float(np.abs(found - expected).max()))
+    return worst

@@ -1,0 +1,68 @@
+"""Models as ONNX files: any size, the same as PyTorch, the noise as an input or judged inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mdn import nets
+from mdn.errors import FileError, UsageError
+from mdn.registry import export, store
+
+SHAPE: dict[str, Any] = {"widths": [4, 8], "blocks": [1, 1], "sampled": True}
+
+
+def some_net(**more: bool) -> nets.UNet:
+    torch.manual_seed(0)
+    net = nets.build("unet", SHAPE | more)
+    torch.nn.init.normal_(net.tail.weight, std=0.2)  # else it changes nothing
+    return net.eval()
+
+
+@pytest.mark.parametrize("kind", ["levelled", "judge"])
+def test_the_file_gives_what_the_net_gives(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    net, card = some_net(**{kind: True}), store.find("unittest")
+    monkeypatch.setattr(export, "load", lambda card, device: net)
+    target = tmp_path / "a.onnx"
+    facts = export.export(card, target)
+    assert facts["difference"] <= 1e-4
+    assert list(facts["inputs"]) == (["image", "sigma"] if kind == "levelled" else ["image"])
+    about = {each.key: each.value for each in onnx.load(target).metadata_props}
+    assert (about["model"], about["sha256"]) == (card.name, card.sha256)
+    session = runtime.InferenceSession(target)
+    x, sigma = torch.rand(1, 3, 71, 53), torch.full((1, 1, 71, 53), 0.1)
+    given = {"image": x.numpy()} | ({"sigma": sigma.numpy()} if kind == "levelled" else {})
+    (found,) = session.run(None, given)
+    with torch.inference_mode():
+        expected = export.AnySize(net)(x, sigma if kind == "levelled" else None).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.abs(found - x.numpy()).max() > 1e-2
+    with pytest.raises(FileError, match="exists"):
+        export.export(card, target)
+
+
+def test_what_cannot_be_exported_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"mpi-real .* photo"):
+        export.export(store.find("mpi-real"), tmp_path / "a.onnx")
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnx" else 1)
+    with pytest.raises(UsageError, match=r"needs onnx: pip install mdn\[onnx\]"):
+        export.export(store.find("unittest"), tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_answer_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: 1)
+    monkeypatch.setattr(export, "_exported", lambda graph, card: b"graph")
+    monkeypatch.setattr(export, "_difference", lambda graph, data: float("nan"))
+    with pytest.raises(Exception, match="off what PyTorch gives"):
+        export.export(store.find("unittest"), tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []

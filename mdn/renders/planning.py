@@ -41,7 +41,8 @@ def plan_shot(
     hashes = output is not None and "#" in Path(output).name
     if output is not None and not (hashes or is_folder(output) or output.endswith("/")):
         raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")
-    plans, refused = [], []
+    plans: list[Plan] = []
+    refused: list[UsageError] = []
     for number in wanted:
         frame = numbered(pattern, number)
         target = numbered(output, number) if hashes and output else output

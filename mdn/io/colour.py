@@ -26,6 +26,7 @@ _PRIMARIES = {
 _NAMES = {1: "BT.709", 2: "unspecified", 9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 _CURVES = {8: "linear", 13: "sRGB", 16: "PQ", 18: "HLG"}
 _CAMERA = (1, 6, 14, 15)  # one curve under four numbers; pictures of it are shown by sRGB's
+_MADE = b"\x07\xd0\0\1\0\1" + bytes(6)  # a date for profiles: 1 January 2000
 _GAMMA = {4: 2.2, 5: 2.8, LINEAR: 1.0}
 
 
@@ -77,8 +78,9 @@ def profile(colour: Cicp) -> bytes | None:
         known["transferfunction"] = _srgb()
     else:
         return None
-    made = imagecodecs.cms_profile("rgb", whitepoint=white, primaries=primaries, **known)
-    return bytes(made)
+    made = bytes(imagecodecs.cms_profile("rgb", whitepoint=white, primaries=primaries, **known))
+    # The library writes the time of day: the same picture must give the same file.
+    return made[:24] + _MADE + made[36:]
 
 
 def _srgb() -> np.ndarray:

@@ -18,6 +18,7 @@ from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, unheard
 from mdn.pipeline.judge import judge
 from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options, geometry, runtime
+from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model, Origins
 
 
@@ -82,6 +83,7 @@ def restore(
     takes_sigma = model.abilities.takes_sigma
     bands = destripe.find(page, coding.encode) if takes_sigma else None
     noise = judge(page, coding.encode, bands, model, options)
+    model = specialist(model, noise)
     if adapter is not None:
         model = adapter.to_page(page, coding.encode, bands, noise, model)
     residual = coarse_residual(page, coding.encode, bands, noise, model, options)

@@ -47,7 +47,8 @@ class Card:
         noise_seen: kinds of noise in training, with their levels.
         licence, training_data: what may be done with the weights, and what they come from.
         scores: measured figures, by data set and noise, with the command that gives them.
-        hidden: left out of lists; for tests.
+        white: the model that denoises in its place where its judge finds white noise; else empty.
+        hidden: left out of lists: for tests, or for another model to call.
         folder: where the model lies. origin: "shipped", "user" or "folder".
     """
 
@@ -70,6 +71,7 @@ class Card:
     noise_seen: tuple[str, ...] = ()
     scores: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    white: str = ""
     hidden: bool = False
     folder: Path = Path()
     origin: str = "shipped"

@@ -29,6 +29,7 @@ from mdn.pipeline.counts import Calibration
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
+from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 from mdn.stacks.calibration import Region, calibrate, sample
 from mdn.stacks.not_numbers import NotNumbers
@@ -252,6 +253,7 @@ def _denoise_page(
         parts = [sample([(first.shape[:2], _region(first, i))])[0] for i in samples]
         noise = judge_sample(torch.from_numpy(coding.encode(np.stack(parts))), model, options.sigma)
         stream = replace(stream, std_output=_std_output(maps, coding.white))
+        model = specialist(model, noise)
         photo.restore_rows(
             stream, rows.dtype, samples, first.colour, noise, model, options, progress
         )

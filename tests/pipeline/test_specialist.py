@@ -1,0 +1,46 @@
+"""White noise goes to the net that knows it best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mdn.errors import ModelError
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.reading import NoiseReading
+from mdn.pipeline.specialist import specialist
+from mdn.registry import store
+from mdn.registry.model import Model, load_model
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    found = load_model(store.find("photo-fast"), torch.device("cpu"))
+    return replace(found, card=replace(found.card, white="photo-fine"))
+
+
+def noise(half: float, sigma: float = 0.1) -> NoiseConditioning:
+    reading = NoiseReading(
+        torch.zeros(1, 4), (sigma,) * 3, ((sigma,) * 3,) * 3, (0, 1), half, half / 2, 0.0
+    )
+    return NoiseConditioning(sigma, reading=reading)
+
+
+@pytest.mark.parametrize(("half", "other"), [(0.5, True), (0.75, False)])
+def test_the_share_left_at_half_the_size_decides(model: Model, half: float, other: bool) -> None:
+    assert (specialist(model, noise(half)).net is not model.net) is other
+
+
+def test_a_clean_picture_and_a_model_without_a_second_net_stay(model: Model) -> None:
+    assert specialist(model, noise(0.5, sigma=0.0005)).net is model.net
+    assert specialist(model, NoiseConditioning(0.1)).net is model.net
+    alone = replace(model, card=replace(model.card, white=""))
+    assert specialist(alone, noise(0.5)).net is model.net
+
+
+def test_a_second_net_that_is_missing_is_named(model: Model) -> None:
+    broken = replace(model, card=replace(model.card, white="nobody"))
+    with pytest.raises(ModelError, match="nobody"):
+        specialist(broken, noise(0.5))

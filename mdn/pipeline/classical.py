@@ -26,9 +26,7 @@ def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
     found = estimate_noise(sample)
     spread, at_ends = None, False
     if found.impulsive:
-        spread = max(impulses.usual_spread(plane) for plane in _large_enough(sample))
-        # Strong noise that was cut off at black and white leaves many more such samples.
-        at_ends = float(impulses.ends(sample).float().mean()) < SALT * found.impulses
+        spread, at_ends = usual_range(sample, found.impulses)
     sigma, curve, even = found.level / 255, None, None
     if found.signal_dependent and not found.correlated:
         if stabilise:
@@ -42,6 +40,25 @@ def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
         scales = sigma_by_scale(sample, found.low_frequency_sigma / 255)
     weight = blend_weight(sigma)
     return NoiseConditioning(sigma, curve, even, spread, at_ends, scales, weight, found)
+
+
+def impulse_share(sample: Tensor) -> float:
+    """Share of the samples of (C, H, W) that became isolated extremes."""
+    found = [impulses.find(plane)[1] for plane in sample]
+    known = [share for share in found if share is not None]
+    return sum(known) / len(known) if known else 0.0
+
+
+def usual_range(sample: Tensor, share: float) -> tuple[float, bool]:
+    """What to find impulses by, in a picture that holds such a share of them.
+
+    Returns:
+        How far apart neighbours usually lie, and whether every lonely black or white sample is an
+        impulse as well.
+    """
+    spread = max(impulses.usual_spread(plane) for plane in _large_enough(sample))
+    # Strong noise that was cut off at black and white leaves many more such samples.
+    return spread, float(impulses.ends(sample).float().mean()) < SALT * share
 
 
 def estimate_noise(sample: Tensor) -> NoiseEstimate:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from torch import Tensor
 
 from mdn.engine.run import Encode
 from mdn.nets.unet import UNet
-from mdn.noise import impulses
 from mdn.noise.banding import Banding
 from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
@@ -48,17 +49,22 @@ def judge_sample(sample: Tensor, model: Model, sigma: float | None = None) -> No
 
 
 def _judged(sample: Tensor, model: Model, sigma: float | None) -> NoiseConditioning:
-    """By the judge inside the net; impulses are found where it says that there are some."""
+    """By the judge inside the net; impulses are counted where it says that there is noise.
+
+    A star in a clean sky is an isolated extreme too.
+    """
     assert isinstance(model.net, UNet)  # the only one that has a judge
     reading = read_noise(model.net, sample)
-    spread = None
-    if reading.impulses >= SOME_IMPULSES and min(sample.shape[1:]) >= 3:
-        spread = max(impulses.usual_spread(plane) for plane in sample)
+    share = 0.0 if reading.clean else classical.impulse_share(sample)
+    reading = replace(reading, impulses=share)
+    spread, at_ends = None, False
+    if share >= SOME_IMPULSES:
+        spread, at_ends = classical.usual_range(sample, share)
     found = reading.sigma if sigma is None else sigma
     return NoiseConditioning(
         found,
         impulse_spread=spread,
-        impulses_at_ends=spread is not None,
+        impulses_at_ends=at_ends,
         blend_weight=blend_weight(found),
         estimate=reading.estimate() if sigma is None else None,
         reading=reading,

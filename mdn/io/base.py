@@ -141,8 +141,7 @@ def check_size(
         free, cap = room
         enough = (cap - free + need >> 20) + 64
         raise OutOfMemoryError(
-            f"{name}: {width} x {height} pixels need --max-memory {enough}M,"
-            f" and {cap >> 20}M were given"
+            f"{width} x {height} pixels need --max-memory {enough}M, and {cap >> 20}M were given"
         )
 
 

@@ -25,7 +25,7 @@ def test_what_does_not_fit_is_refused(suffix: str, dtype: type, tmp_path: Path) 
     held = COPIES * SIDE * SIDE * 3 * np.dtype(dtype).itemsize
     with memory_limit(held // 2, 2**30), pytest.raises(OutOfMemoryError) as caught:
         io.read_image(path)
-    assert str(caught.value).startswith(f"{path}: {SIDE} x {SIDE} pixels need --max-memory ")
+    assert str(caught.value).startswith(f"{SIDE} x {SIDE} pixels need --max-memory ")
     with memory_limit(2 * held, 2**30):  # 8-bit formats may count an alpha that is not there
         assert io.read_image(path).pixels.shape == (1, SIDE, SIDE, 3)
     assert io.read_image(path).pixels.dtype == dtype

@@ -44,7 +44,7 @@ def main() -> None:
         found = photo.restore(noisy, coarse, Options())
         assert found.noise is not None
         assert found.noise.reading is not None
-        white = specialist.of_white(model)
+        white = specialist.with_net_of(model, model.card.white)
         other = photo.restore(noisy, replace(white, card=coarse.card), Options())
         scores = [judgement.psnr(each.pixels, clean) for each in (found, other)]
         rows.append((found.noise.reading.half, *scores))

@@ -17,6 +17,8 @@ from mdn.pipeline.reading import SOME_IMPULSES, read_noise
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.model import Model
 
+BLACK_AND_WHITE = 0.5  # share of the samples at 0 or 1 from which they are the picture itself
+
 
 def judge(
     page: np.ndarray, encode: Encode, bands: Banding | None, model: Model, options: Options
@@ -51,20 +53,21 @@ def judge_sample(sample: Tensor, model: Model, sigma: float | None = None) -> No
 def _judged(sample: Tensor, model: Model, sigma: float | None) -> NoiseConditioning:
     """By the judge inside the net; impulses are counted where it says that there is noise.
 
-    A star in a clean sky is an isolated extreme too.
+    A star in a clean sky is an isolated extreme too. So are thin black lines: where more samples
+    are black or white than impulses would explain, these are part of the picture.
     """
     assert isinstance(model.net, UNet)  # the only one that has a judge
     reading = read_noise(model.net, sample)
     share = 0.0 if reading.clean else classical.impulse_share(sample)
-    reading = replace(reading, impulses=share)
-    spread, at_ends = None, False
-    if share >= SOME_IMPULSES:
-        spread, at_ends = classical.usual_range(sample, share)
+    spread, at_ends = classical.usual_range(sample, share) if share else (0.0, False)
+    drawn = float(((sample <= 0) | (sample >= 1)).float().mean()) > BLACK_AND_WHITE
+    impulsive = share >= SOME_IMPULSES and at_ends and not drawn
+    reading = replace(reading, impulses=share if impulsive else 0.0)
     found = reading.sigma if sigma is None else sigma
     return NoiseConditioning(
         found,
-        impulse_spread=spread,
-        impulses_at_ends=at_ends,
+        impulse_spread=spread if impulsive else None,
+        impulses_at_ends=impulsive,
         blend_weight=blend_weight(found),
         estimate=reading.estimate() if sigma is None else None,
         reading=reading,

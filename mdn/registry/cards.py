@@ -47,7 +47,8 @@ class Card:
         noise_seen: kinds of noise in training, with their levels.
         licence, training_data: what may be done with the weights, and what they come from.
         scores: measured figures, by data set and noise, with the command that gives them.
-        white: the model that denoises in its place where its judge finds white noise; else empty.
+        white, coarse: the models that denoise in its place where its judge finds white noise, or
+            noise that neighbours share; empty where it does so itself.
         hidden: left out of lists: for tests, or for another model to call.
         folder: where the model lies. origin: "shipped", "user" or "folder".
     """
@@ -72,6 +73,7 @@ class Card:
     scores: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     white: str = ""
+    coarse: str = ""
     hidden: bool = False
     folder: Path = Path()
     origin: str = "shipped"

@@ -180,7 +180,7 @@ def test_stdout_follows_the_format_asked_for(run: Run, make: Make) -> None:
         (["a.png", "-o", "a.png", "--overwrite"], "also an input"),
         (["a.png", "-o", "b.png"], "b.png exists already"),
         (["a.png", "-o", "x.xyz"], "x.xyz"),
-        (["a.png", "-o", "clean"], "write clean/ for a folder"),
+        (["a.png", "-o", "clean"], "for a folder write clean/"),
         (["a.png", "--format", "gif"], "gif"),
         (["a.png", "--max-memory", "lots"], "lots"),
     ],

@@ -224,5 +224,5 @@ def test_a_benchmark_takes_passes_by_name(model: Model) -> None:
     np.testing.assert_allclose(one.denoise(page, 0.1, "x"), each[0], atol=1e-5)
     np.testing.assert_allclose(three.denoise(page, 0.1, "x"), each.mean(0), atol=1e-5)
     assert one.identity != three.identity
-    with pytest.raises(UsageError, match="--passes 9: unittest draws no masks"):
+    with pytest.raises(UsageError, match="--passes 9: unittest takes 8 at most"):
         line_up(("unittest:9",), "cpu", "fp32", 0)

@@ -18,7 +18,7 @@ from mdn.registry.model import Model, load_model
 @pytest.fixture(scope="module")
 def model() -> Model:
     found = load_model(store.find("photo-fast"), torch.device("cpu"))
-    return replace(found, card=replace(found.card, white="photo-fine"))
+    return replace(found, card=replace(found.card, white="photo-fine", coarse=""))
 
 
 def noise(half: float, sigma: float = 0.1) -> NoiseConditioning:
@@ -38,6 +38,12 @@ def test_a_clean_picture_and_a_model_without_a_second_net_stay(model: Model) -> 
     assert specialist(model, NoiseConditioning(0.1)).net is model.net
     alone = replace(model, card=replace(model.card, white=""))
     assert specialist(alone, noise(0.5)).net is model.net
+
+
+def test_noise_that_neighbours_share_may_have_its_net(model: Model) -> None:
+    turned = replace(model, card=replace(model.card, white="", coarse="photo-fine"))
+    assert specialist(turned, noise(0.8)).net is not model.net
+    assert specialist(turned, noise(0.5)).net is model.net
 
 
 def test_a_second_net_that_is_missing_is_named(model: Model) -> None:

@@ -22,8 +22,9 @@ from mdn.nets.abilities import Abilities
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.estimate import estimate
 from mdn.pipeline import photo
+from mdn.pipeline.blend import blend
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.denoise_tiles import blend, denoise_tiles, tiled
+from mdn.pipeline.denoise_tiles import denoise_tiles, tiled
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.options import Options
@@ -297,7 +298,7 @@ def test_shared_noise_is_taken_apart_and_texture_is_left_alone() -> None:
     noisy, texture = (make_plan(FitOptions(), spatial, taken) for taken in (6.0, 3.4))
     assert (noisy.shuffle, noisy.iters, noisy.seeing) == (2, 0, 1)
     assert (texture.shuffle, texture.iters, texture.seeing) == (1, 0, 1)
-    assert "every second pixel" in noisy.why
+    assert "split into four" in noisy.why
     assert "texture" in texture.why
     asked = make_plan(FitOptions(iters=9, shuffle=1), spatial, 6.0)
     assert (asked.shuffle, asked.iters) == (1, 9)
@@ -310,7 +311,7 @@ def test_the_plan_follows_what_the_net_can_do() -> None:
     spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
     told = make_plan(FitOptions(), spatial, start=Start.CONDITIONED)
     assert (told.iters, told.seeing) == (0, 1)
-    assert "scale by scale" in told.why
+    assert "removes as it is" in told.why
     white = replace(spatial, correlated=False, signal_dependent=False)
     assert make_plan(FitOptions(), white, start=Start.CONDITIONED).iters == 0
     assert make_plan(FitOptions(iters=7), white, start=Start.CONDITIONED).iters == 7
@@ -383,7 +384,7 @@ def taken_apart(model: Path, strength: float = 1.0, tile: int | None = None) -> 
 
     def clean(tiles: Tensor, origins: list[tuple[int, int]]) -> Tensor:
         y = denoise_tiles(tiles, origins, plain, fitted, options)
-        return blend(tiles, y, strength)
+        return blend(tiles, y, replace(options, strength=strength))
 
     page = noisy.permute(1, 2, 0).numpy()
     return tiled(clean, fitted, options, page, as_it_is, as_it_is)
@@ -408,7 +409,7 @@ def test_smooth_noise_is_taken_apart_by_itself(model: Path) -> None:
     noisy, truth = ((x * 255).round().byte().permute(1, 2, 0).numpy() for x in (made, clean))
     shot = fitting_of()
     output = photo.restore(noisy, blurring(model), Options(precision="fp32"), adapter=shot).pixels
-    assert "every second pixel" in shot.describe()["summary"][0]  # type: ignore[index]
+    assert "split into four" in shot.describe()["summary"][0]  # type: ignore[index]
     assert shot.describe()["steps"] == 0
     assert fitting.what_it_takes(blurring(model), [noisy.astype(np.float32) / 255]) > 4
     assert psnr(output, truth) > psnr(noisy, truth) + 3

@@ -61,7 +61,7 @@ CAMERA = {
     ("screenshot", 12800): -0.02,
     ("night", 800): -0.02,
     ("night", 12800): -0.02,
-    ("scanned_page", 800): -0.3,
+    ("scanned_page", 800): -1.6,
     ("scanned_page", 12800): -0.02,
 }
 REAL = (-0.02, 1.8)  # real cameras: least gain of any picture, and on average; dB

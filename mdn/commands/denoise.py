@@ -24,10 +24,13 @@ from mdn.io.base import memory_limit
 from mdn.pipeline import photo
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
+from mdn.pipeline.photo import Restored
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
 from mdn.stacks.in_memory import denoise_counts
+
+MEASURED = "gray: if a microscope counted this light, try --encoding counts"
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,19 @@ def _pages(
                     page, model, options, share, std, adapter, coding, batch.mask
                 )
                 result[index] = restored.pixels
-                about |= restored.describe() if index == 0 else {}
+                about |= _about_noise(restored, batch.request.encoding) if index == 0 else {}
     return result, about | describe_std(deviations, job, report)
+
+
+def _about_noise(restored: Restored, encoding: str) -> dict[str, object]:
+    """Facts about the noise of a page; of a gray one, what else could be done about it."""
+    facts = restored.describe()
+    reading = None if restored.noise is None else restored.noise.reading
+    gray = restored.pixels.shape[-1] == 1 and encoding == "auto"
+    if gray and reading is not None and not reading.clean:
+        lines = facts.get("summary")
+        facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
+    return facts
 
 
 def _std_output(

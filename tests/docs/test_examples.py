@@ -60,6 +60,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(shown).save(folder / name)
     for name in ("scan.tif", "slide.tif"):
         tifffile.imwrite(folder / name, pixels)
+    Image.fromarray(np.full((SIDE, SIDE), 255, np.uint8)).save(folder / "mask.png")
     (folder / "list.txt").write_text("photo.jpg\na.png\n")
     counts = random.poisson(50, (8, 2, SIDE, SIDE)).astype(np.uint16)
     tifffile.imwrite(folder / "cells.ome.tif", counts, metadata={"axes": "ZCYX"})

@@ -10,10 +10,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.noise import draw
+from mdn.noise import demosaic, draw
 from mdn.noise.types import Level, NoiseType
 
 # XYZ (D65) to camera RGB, as camera makers and Adobe publish them for DNG files: the four cameras
@@ -111,26 +110,6 @@ def process(raw: Tensor, camera: Camera) -> Tensor:
 # --- Noise on the mosaic ----------------------------------------------------------------------
 
 
-def bayer(height: int, width: int) -> Tensor:
-    """RGGB mosaic (3, height, width): 1 where the sensor has a cell of that colour."""
-    rows, columns = torch.arange(height)[:, None] % 2, torch.arange(width)[None] % 2
-    cells = [(rows == 0) & (columns == 0), rows != columns, (rows == 1) & (columns == 1)]
-    return torch.stack(cells).float()
-
-
-def demosaic(mosaic: Tensor) -> Tensor:
-    """Bilinear: every missing sample is the mean of its nearest cells of that colour.
-
-    mosaic: (B, 3, H, W), zero where there is no cell. Reflection without repeating the edge keeps
-    the parity of the pattern; a side of one pixel has nothing to reflect and is padded by zeros.
-    """
-    cross = [[0.0, 0.25, 0.0], [0.25, 1.0, 0.25], [0.0, 0.25, 0.0]]
-    box = [[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]]
-    kernel = torch.tensor([box, cross, box], device=mosaic.device).unsqueeze(1)
-    mode = "reflect" if min(mosaic.shape[-2:]) > 1 else "constant"
-    return F.conv2d(F.pad(mosaic, (1, 1, 1, 1), mode=mode), kernel, groups=3)
-
-
 def isp(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """x plus the noise that a camera would have left in it. Level multiplies the raw noise, 1 = as
     the paper draws it.
@@ -144,13 +123,13 @@ def isp(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     rgb = pictures.expand(-1, 3, -1, -1) if pictures.shape[1] == 1 else pictures
     camera = draw_camera(len(pictures), generator)
     clean = unprocess(rgb, camera)
-    cells = bayer(height, width).to(clean.device)
+    cells = demosaic.bayer_masks(height, width).to(clean.device)
     strength = draw.on_device(level, clean)
     if strength.ndim > 4:  # levels of samples with more leading dimensions than a batch
         strength = strength.reshape(-1, *strength.shape[-3:])
     deviation = (camera.shot * clean + camera.read).sqrt() * strength
     field = draw.normal(clean, generator, (len(pictures), 1, height, width))
-    noise = demosaic(field * deviation * cells)
+    noise = demosaic.bilinear((field * deviation * cells).sum(1, keepdim=True))
     change = process(clean + noise, camera) - process(clean, camera)
     if pictures.shape[1] == 1:
         weights = torch.tensor(LUMA, device=change.device).view(1, 3, 1, 1)

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from mdn.noise.camera.develop import blur
+
 LETTERS = "etaoin shrdlu cmfwyp vbgkqj xz ETAOIN 0123456789 .,;:()"
 
 
@@ -29,7 +31,7 @@ def draw_pattern(size: int, generator: torch.Generator) -> Tensor:
         dark, light = dark.mean().expand(3, 1, 1) * 0.4, torch.ones(3, 1, 1)
     picture = dark + (light - dark) * plane.clamp(0, 1)
     if dice[5] < 0.5:  # as a lens sees it: softer, and lit unevenly
-        picture = _soft(picture, 0.4 + 0.8 * dice[6])
+        picture = blur(picture[None], 0.4 + 0.8 * dice[6])[0]
         shade = F.interpolate(
             torch.rand(1, 1, 3, 3, generator=generator), (size, size), mode="bicubic"
         )[0]
@@ -181,11 +183,3 @@ def _smooth(size: int, generator: torch.Generator) -> Tensor:
     """(size, size) smooth field of about -1..1."""
     coarse = 2 * torch.rand(1, 1, 5, 5, generator=generator) - 1
     return F.interpolate(coarse, (size, size), mode="bicubic", align_corners=True)[0, 0]
-
-
-def _soft(x: Tensor, sigma: float) -> Tensor:
-    place = torch.arange(-3, 4, dtype=torch.float32)
-    row = torch.exp(-0.5 * (place / sigma) ** 2)
-    kernel = torch.outer(row, row) / row.sum() ** 2
-    padded = F.pad(x[None], (3, 3, 3, 3), mode="reflect")
-    return F.conv2d(padded, kernel.expand(3, 1, 7, 7), groups=3)[0]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.noise import camera
-from mdn.noise.camera import demosaic, profiles
+from mdn.noise import camera, demosaic
+from mdn.noise.camera import profiles
 from tests.noise.moments import assert_moments, generator
 
 ISOS = list(profiles.TABLE)

@@ -7,7 +7,7 @@ import torch
 
 from mdn import noise
 from mdn.errors import UsageError
-from mdn.noise import isp
+from mdn.noise import demosaic, isp
 from mdn.noise.sensor import Sensor, expose
 from tests.noise.moments import assert_moments, flat, generator
 
@@ -109,7 +109,7 @@ def test_cameras_follow_the_published_distributions() -> None:
 
 def test_demosaicing_a_mosaic_of_flat_colour_gives_it_back() -> None:
     colour = torch.tensor([0.2, 0.5, 0.9]).view(1, 3, 1, 1).expand(1, 3, 7, 10)
-    full = isp.demosaic(colour * isp.bayer(7, 10))
+    full = demosaic.bilinear((colour * demosaic.bayer_masks(7, 10)).sum(1, keepdim=True))
     assert torch.allclose(full, colour, atol=1e-6)
 
 

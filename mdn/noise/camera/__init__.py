@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.noise import draw, isp
-from mdn.noise.camera import demosaic, develop
+from mdn.noise import demosaic, draw, isp
+from mdn.noise.camera import develop
 from mdn.noise.camera.profiles import SensorNoise, draw_sensor
 from mdn.noise.composite import jpeg
 from mdn.noise.types import Level, NoiseType

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mdn.noise import draw
+
 # Luma and two colour differences, an orthogonal-ish opponent space that inverts exactly.
 TO_OPPONENT = ((0.25, 0.5, 0.25), (-0.5, 0.0, 0.5), (-0.25, 0.5, -0.25))
 
@@ -46,14 +48,9 @@ def sharpen(x: Tensor, sigma: float, amount: float) -> Tensor:
 
 def blur(x: Tensor, sigma: float) -> Tensor:
     """Gaussian, cut off at three sigma; edges repeated."""
-    reach = max(1, round(3 * sigma))
-    place = torch.arange(-reach, reach + 1, dtype=x.dtype)
-    row = torch.exp(-0.5 * (place / sigma) ** 2)
-    row = (row / row.sum()).to(x.device)
-    count = x.shape[1]
-    x = F.pad(x, (reach,) * 4, mode="replicate")
-    x = F.conv2d(x, row.view(1, 1, 1, -1).expand(count, 1, 1, -1), groups=count)
-    return F.conv2d(x, row.view(1, 1, -1, 1).expand(count, 1, -1, 1), groups=count)
+    taps = draw.gaussian_taps(sigma)
+    reach = len(taps) // 2
+    return draw.blurred(F.pad(x, (reach,) * 4, mode="replicate"), taps)
 
 
 def _guided(x: Tensor, radius: int, noise: float) -> Tensor:

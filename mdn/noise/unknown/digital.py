@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mdn.noise import draw
-from mdn.noise.isp import bayer
+from mdn.noise.demosaic import bayer_masks
 from mdn.noise.types import Level, NoiseType
 
 # --- Raw mosaic -------------------------------------------------------------------------------
@@ -26,7 +26,7 @@ def raw_mosaic(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     channel of its colour, and the other two of that pixel have none; pictures of another number of
     channels take the pattern of the gains in all channels.
     """
-    cells = bayer(*x.shape[-2:]).to(x.device)
+    cells = bayer_masks(*x.shape[-2:]).to(x.device)
     gains = torch.tensor(GAINS, device=x.device).view(3, 1, 1)
     if x.shape[-3] != 3:
         gains = (cells * gains).sum(0, keepdim=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.noise.isp import bayer
+from mdn.noise.demosaic import bayer_masks
 from mdn.noise.unknown import digital
 from tests.noise.moments import SIDE, assert_moments, flat, generator
 
@@ -15,7 +15,7 @@ from tests.noise.moments import SIDE, assert_moments, flat, generator
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_mosaic_noise_is_in_the_cells_of_each_colour(value: float, channel: int) -> None:
     change = (noise.add(flat(value), "raw-mosaic", 40, generator()) - value)[channel]
-    cells = bayer(SIDE, SIDE)[channel].bool()
+    cells = bayer_masks(SIDE, SIDE)[channel].bool()
     assert not change[~cells].any()
     gain = digital.GAINS[channel]
     assert_moments(change[cells], (40 / 255) ** 2 * (1.6 * gain * value + 0.2 * gain**2))
@@ -23,13 +23,13 @@ def test_mosaic_noise_is_in_the_cells_of_each_colour(value: float, channel: int)
 
 def test_the_level_is_the_deviation_of_green_at_mid_gray() -> None:
     change = noise.add(flat(0.5), "raw-mosaic", 40, generator())[1] - 0.5
-    green = change[bayer(SIDE, SIDE)[1].bool()]
+    green = change[bayer_masks(SIDE, SIDE)[1].bool()]
     assert float(green.std()) * 255 == pytest.approx(40, rel=0.02)
 
 
 def test_a_gray_mosaic_is_noisy_everywhere_most_in_red_cells() -> None:
     change = noise.add(torch.full((1, SIDE, SIDE), 0.5), "raw-mosaic", 40, generator())[0] - 0.5
-    red, green, blue = (change[cells.bool()].std() for cells in bayer(SIDE, SIDE))
+    red, green, blue = (change[cells.bool()].std() for cells in bayer_masks(SIDE, SIDE))
     assert red > blue > green > 0
 
 

@@ -1,9 +1,10 @@
 """The simulated camera beside real ones: `python -m benchmarks.camera_noise PICTURES/val/cameras`.
 
 PICTURES/val/cameras holds noisy/ and gt/ of one name; the ISO setting is the fourth part of it
-(Canon5D2_5_160_3200_plug_11.jpg). Each clean picture is also taken by `mdn.noise.camera` at that
-ISO, `--draws` times. A table compares what is left of both after the clean picture is subtracted;
-`--sheet FILE.png` shows crops of the real pictures on the left, of the simulated ones on the right.
+(Canon5D2_5_160_3200_plug_11.jpg). Each clean picture is also taken by `mdn.noise.synthesis.camera`
+at that ISO, `--draws` times. A table compares what is left of both after the clean picture is
+subtracted; `--sheet FILE.png` shows crops of the real pictures on the left, of the simulated ones
+on the right.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from mdn.noise.camera import take_photos
+from mdn.noise.synthesis.camera import take_photos
 
 LAGS = ((0, 1), (1, 0), (0, 2), (1, 1), (0, 4))  # rows, columns
 COLOURS = (("R", 0), ("G", 1), ("B", 2))

@@ -13,7 +13,7 @@ import imageio.v3 as iio
 import torch
 
 from mdn import noise
-from mdn.noise.estimate import estimate
+from mdn.noise.analysis.estimate import estimate
 
 LEVELS = (5, 10, 15, 25, 35, 50)
 

@@ -4,8 +4,8 @@
 
 Pictures are made raw (sRGB's curve taken back, a white balance of 2, 1 and 1.6, a Bayer mosaic of
 14 bits), get a sensor's noise of variance shot x + read by ISO (the median camera of
-`mdn.noise.camera.profiles`), and are developed by LibRaw. PSNR in dB against the same without
-noise.
+`mdn.noise.synthesis.camera.profiles`), and are developed by LibRaw. PSNR in dB against the
+same without noise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from mdn import io
 from mdn.image import Image
-from mdn.noise.camera.profiles import quantiles
+from mdn.noise.synthesis.camera.profiles import quantiles
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

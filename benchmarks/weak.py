@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn import noise
-from mdn.noise.composite import jpeg
+from mdn.noise.synthesis.composite import jpeg
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

@@ -19,8 +19,8 @@ from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.nets.unet import UNet
-from mdn.noise.banding import Banding
-from mdn.noise.estimate import NoiseEstimate
+from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline import destripe
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.reading import read_noise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdn.noise import impulses, local
+from mdn.noise.analysis import impulses, noise_map
 from mdn.pipeline.conditioning import FAINT, FAINTEST, NoiseConditioning
 from mdn.pipeline.options import Options
 from mdn.pipeline.self_ensemble import flip_rotate, flip_rotate_back
@@ -76,4 +76,4 @@ def _level(x: Tensor, noise: NoiseConditioning) -> Tensor:
     """Sigma of the noise: one number, or that of each pixel (B, 1, H, W)."""
     if noise.variance_curve is None:
         return torch.tensor(max(noise.sigma, FAINT), device=x.device)
-    return (noise.sigma * local.deviation(x, noise.variance_curve)).clamp(min=FAINTEST)
+    return (noise.sigma * noise_map.deviation(x, noise.variance_curve)).clamp(min=FAINTEST)

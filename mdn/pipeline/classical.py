@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdn.noise import impulses, structure
-from mdn.noise.estimate import SMALLEST_SIDE, NoiseEstimate, estimate, is_clipped
-from mdn.noise.stabilise import stabiliser
+from mdn.noise.analysis import autocorrelation, impulses
+from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate, estimate, is_clipped
+from mdn.noise.analysis.stabilise import stabiliser
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.multiscale import downsample2, upsample2
 
@@ -87,7 +87,7 @@ def sigma_by_scale(sample: Tensor, smooth: float) -> tuple[float, ...]:
         clipped = is_clipped(x[0])
         rest = x - upsample2(coarse)
         power = [
-            structure.power_in_flat(plane, other, clipped)
+            autocorrelation.power_in_flat(plane, other, clipped)
             for plane, other in zip(x[0], rest[0], strict=True)
         ]
         levels.append(_root_mean(power))
@@ -95,7 +95,7 @@ def sigma_by_scale(sample: Tensor, smooth: float) -> tuple[float, ...]:
     # So far down hardly anything is flat, and what is measured may be picture. But means of 2^n
     # pixels have 1/2^n of the coarse noise, and somewhat less, as its power falls off.
     bound = FALLEN * smooth / 2 ** len(levels)
-    last = [structure.measure(plane, is_clipped(plane)) for plane in x[0]]
+    last = [autocorrelation.measure(plane, is_clipped(plane)) for plane in x[0]]
     measured = _root_mean([found.variance if found else None for found in last])
     levels.append(min(measured, bound) if measured else bound)
     return tuple(levels) if len(levels) > 1 and min(levels) > 0 else ()

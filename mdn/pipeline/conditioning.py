@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from mdn.noise.estimate import NoiseEstimate
-from mdn.noise.stabilise import Stabiliser
+from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.stabilise import Stabiliser
 from mdn.pipeline.reading import NoiseReading
 
 FAINTEST = 0.5 / 255  # sigma below which a picture is left alone, up to..

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mdn.encoding import Counts
 from mdn.engine import RowStream, StdOutput, stream
-from mdn.noise.estimate import NoiseEstimate
+from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, unheard
 from mdn.pipeline.fix_hot_pixels import fix_hot_pixels

@@ -10,7 +10,15 @@ from torch import Tensor
 
 from mdn.engine.run import Encode
 from mdn.engine.tiles import reflected
-from mdn.noise.banding import FEWEST_ROWS, FEWEST_STRIPS, STRIP, Banding, is_banded, offsets, steps
+from mdn.noise.analysis.banding import (
+    FEWEST_ROWS,
+    FEWEST_STRIPS,
+    STRIP,
+    Banding,
+    is_banded,
+    offsets,
+    steps,
+)
 
 MOST_STRIPS = 24  # of a large picture; more tell nothing new
 

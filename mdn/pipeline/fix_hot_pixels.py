@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mdn.noise import impulses
+from mdn.noise.analysis import impulses
 
 
 def fix_hot_pixels(x: Tensor, sigma: float) -> Tensor:

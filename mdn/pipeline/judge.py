@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mdn.engine.run import Encode
 from mdn.nets.unet import UNet
-from mdn.noise.banding import Banding
+from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.options import Options

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mdn.encoding import Display, Rec2100
 from mdn.engine import RowStream, StdOutput, stream
-from mdn.noise.banding import Banding
+from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.blend import blend, kept_in

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mdn.nets.judge import SMALLEST
 from mdn.nets.unet import UNet
-from mdn.noise.estimate import NoiseEstimate
+from mdn.noise.analysis.estimate import NoiseEstimate
 
 WINDOW = 256  # pixels a side of what is looked at together
 CLEAN = 0.5  # sigma, 0-255 scale, that is called none

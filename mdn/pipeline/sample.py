@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mdn.engine.run import Encode
-from mdn.noise.banding import Banding
+from mdn.noise.analysis.banding import Banding
 
 SAMPLE = 1024  # pixels a side: more does not change the estimate
 WINDOW = 256  # it is put together from windows of so many, spread over a larger picture

@@ -13,8 +13,8 @@ import torch
 
 from mdn.encoding import Anscombe, Counts
 from mdn.encoding.counts import HIGH, LOW
-from mdn.noise.correlation import BLOCK, reach
-from mdn.noise.estimate import NoiseEstimate
+from mdn.noise.analysis.correlation_length import BLOCK, reach
+from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.counts import Calibration
 

@@ -16,8 +16,8 @@ from mdn import noise
 from mdn.nets.judge import SOFT
 from mdn.nets.masking import draw_seeds
 from mdn.nets.unet import UNet
-from mdn.noise import camera
-from mdn.noise.composite import jpeg
+from mdn.noise.synthesis import camera
+from mdn.noise.synthesis.composite import jpeg
 from mdn.training.corrupt import IMPULSIVE, Sample, draw_masks, draw_row, generator_for, toss
 from mdn.training.data import Crops
 from mdn.training.patterns import draw_pattern

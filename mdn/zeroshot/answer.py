@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mdn.nets.masking import MaskKey, channel_keep
-from mdn.noise.estimate import NoiseEstimate
+from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
 from mdn.pipeline.options import Options

@@ -17,8 +17,8 @@ from mdn.batch.running import Job, Report
 from mdn.engine import choose_precision
 from mdn.engine.run import Encode
 from mdn.errors import UsageError
-from mdn.noise.banding import Banding
-from mdn.noise.estimate import NoiseEstimate, is_clipped
+from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.estimate import NoiseEstimate, is_clipped
 from mdn.pipeline import destripe
 from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
 from mdn.pipeline.adapter import Part

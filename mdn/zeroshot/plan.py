@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from mdn.errors import UsageError
-from mdn.noise.estimate import NoiseEstimate
+from mdn.noise.analysis.estimate import NoiseEstimate
 
 
 class Start(Enum):

@@ -18,7 +18,7 @@ from mdn.bench.no_reference.estimators import (
     with_renoised,
 )
 from mdn.bench.no_reference.ranking import Line, hit_rate, middle, ranked, verdict
-from mdn.noise.estimate import NoiseEstimate
+from mdn.noise.analysis.estimate import NoiseEstimate
 
 
 def estimate(sigma: float = 25.0, **changes: object) -> NoiseEstimate:

@@ -19,7 +19,7 @@ import mdn
 from benchmarks import judgement
 from benchmarks.judgement import EQUAL, SMALL_QUALITY, SMALL_SIDE, Denoise
 from benchmarks.subjects import DRAWN, TEXTURES
-from mdn.noise.camera import take_photos
+from mdn.noise.synthesis.camera import take_photos
 
 MODEL = "photo"
 SUBJECTS = TEXTURES | DRAWN

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from mdn import noise
-from mdn.noise.estimate import estimate
+from mdn.noise.analysis.estimate import estimate
 from mdn.pipeline.classical import condition, sigma_by_scale
 from mdn.pipeline.multiscale import CoarseResidual, downsample2, downsampled, upsample2
 from tests.pipeline import tools

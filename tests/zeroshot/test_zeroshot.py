@@ -20,7 +20,7 @@ from mdn.batch.running import Job
 from mdn.errors import UsageError
 from mdn.nets.abilities import Abilities
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.noise.estimate import estimate
+from mdn.noise.analysis.estimate import estimate
 from mdn.pipeline import photo
 from mdn.pipeline.blend import blend
 from mdn.pipeline.conditioning import NoiseConditioning

@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from mdn.noise import impulses
-from mdn.noise.clipping import clipped_variance
-from mdn.noise.estimate import NoiseEstimate, is_clipped
+from mdn.noise.analysis import impulses
+from mdn.noise.analysis.clipping import clipped_variance
+from mdn.noise.analysis.estimate import NoiseEstimate, is_clipped
 
 STRIDE, RUNS = 4, 2  # one pixel in 4 x 4 is replaced at a time, in two runs
 PROBE = 0.2  # length of the probe in standard deviations of the noise: denoisers are not smooth

@@ -25,7 +25,7 @@ from mdn.bench.no_reference.estimators import Scores, psnr
 from mdn.encoding import Display
 from mdn.errors import FileError
 from mdn.metrics import PROTOCOLS
-from mdn.noise.estimate import SMALLEST_SIDE
+from mdn.noise.analysis.estimate import SMALLEST_SIDE
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.sample import sample_for_estimation
 

@@ -1,0 +1,247 @@
+"""Blind estimation: how strong a picture's noise is, and of what kind, from the picture alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdn.errors import UsageError
+from mdn.noise.analysis import autocorrelation, blocks, impulses
+from mdn.noise.analysis.autocorrelation import Structure
+from mdn.noise.analysis.blocks import Curve
+
+SMALLEST_SIDE = 16  # pixels
+
+# Thresholds chosen on training photos, on which every kind of noise was tried.
+CLIPPED_SHARE = 1e-4  # of the samples at 0 or 1, from which on noise counts as cut off
+CORRELATED = 0.25  # correlation of neighbours
+SMOOTH = 2.2  # low over high frequency energy in the flattest blocks; 1 or less for white noise
+FAINT = 1.5 / 255  # sigma below which rounding to 8 bits, not noise, rules how neighbours differ
+ROUNDED = 0.4 / 255  # sigma below which it is rounding to 8 bits that depends on brightness
+NONE = 0.1 / 255  # sigma below which there is no noise at all, not even that of rounding
+DEPENDENT_SLOPE = 0.12  # relative spread of the variance that brightness explains
+DEPENDENT_SURE = 4.5  # the line's slope in standard errors
+CHOICES = ([0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2])  # which powers a curve may have
+IMPULSIVE = 1e-3  # share of the samples
+
+
+@dataclass(frozen=True)
+class NoiseEstimate:
+    """What the noise of a picture looks like.
+
+    sigma: standard deviation of each channel on the 0-255 scale, without the impulses; for noise
+    that depends on brightness the root of the mean variance over the picture.
+    brightness, variance: noise variance against brightness, both on the nominal [0, 1] scale, one
+    entry for each bin of brightness with flat blocks, channels together.
+    gain, offset: the line variance = gain * brightness + offset through it.
+    curve: (a, b, c), none below 0, of variance = a + b * brightness + c * brightness^2 through it:
+    what is added, what comes of counting, what multiplies.
+    signal_dependent: whether that line, and not a constant, describes the curve.
+    neighbours: correlation of vertical and of horizontal neighbours; correlated: whether the noise
+    is smoothed, striped or compressed, not white.
+    low_frequency_sigma: standard deviation, 0-255 scale, of the white noise that has as much power
+    at low frequencies, root mean square of the channels: the level of white noise, and up to three
+    times the level of noise that went through a 3x3 mean. What smoothing cannot remove.
+    impulses: share of the samples that became isolated extremes; impulsive: whether that is more
+    than a photo's own sparkle.
+    texture: low over high frequency energy where the picture is flattest: 1 or less in white noise,
+    more where texture may have passed for noise, or where the noise is smooth.
+    coarse, colour: how unlike noise, and how much of its channels' own, it is; see Structure. None
+    where the picture has too few flat places to tell.
+    """
+
+    sigma: tuple[float, ...]
+    brightness: tuple[float, ...]
+    variance: tuple[float, ...]
+    gain: float
+    offset: float
+    curve: tuple[float, float, float]
+    signal_dependent: bool
+    neighbours: tuple[float, float]
+    correlated: bool
+    low_frequency_sigma: float
+    impulses: float
+    impulsive: bool
+    texture: float = 0.0
+    coarse: float | None = None
+    colour: float | None = None
+
+    @property
+    def level(self) -> float:
+        """One sigma for the picture on the 0-255 scale: the root mean square of the channels."""
+        return _root_mean([value * value for value in self.sigma])
+
+
+def estimate(x: Tensor) -> NoiseEstimate:
+    """The noise of a picture x (C, H, W), float, nominal range [0, 1].
+
+    Meant for noise of sigma 2 to 60 (0-255 scale). A clean picture's finest texture cannot be told
+    from weak noise, and gets a small sigma. Raises UsageError when x is smaller than 16 pixels or
+    holds samples that are not finite.
+    """
+    if x.ndim != 3 or min(x.shape[1:]) < SMALLEST_SIDE:
+        raise UsageError(
+            f"the noise of a picture of shape {tuple(x.shape)} cannot be estimated: "
+            f"it needs (C, H, W) with at least {SMALLEST_SIDE} pixels a side"
+        )
+    if not bool(torch.isfinite(x).all()):
+        raise UsageError("the noise cannot be estimated: the picture holds NaN or infinite samples")
+    x = x.detach().float().cpu()
+    clipped = is_clipped(x)
+    found = [impulses.find(plane) for plane in x]
+    shares = [share for _, share in found if share is not None]
+    share = sum(shares) / len(shares) if shares else 0.0
+    planes = [impulses.filled(plane, mask) for plane, (mask, _) in zip(x, found, strict=True)]
+    curves = [blocks.measure(plane, clipped) for plane in planes]
+    others = torch.stack(planes) if len(planes) > 1 else None
+    structures = [autocorrelation.measure(plane, clipped, others) for plane in planes]
+    neighbours, correlated = _correlation(curves, structures)
+    gain, offset, dependent = _line(curves)
+    sigma = [
+        255 * _variance(curve, seen, correlated) ** 0.5
+        for curve, seen in zip(curves, structures, strict=True)
+    ]
+    smooth = [seen.low_frequency for seen in structures if seen is not None]
+    low = 255 * _root_mean(smooth) if correlated else _root_mean([value**2 for value in sigma])
+    brightness, variance = _together(curves)
+    return NoiseEstimate(
+        tuple(sigma),
+        brightness,
+        variance,
+        gain,
+        offset,
+        _curve(curves),
+        dependent,
+        neighbours,
+        correlated,
+        low,
+        share,
+        share > IMPULSIVE,
+        _texture(curves),
+        _average([seen.coarse for seen in structures if seen is not None]),
+        _average([seen.colour for seen in structures if seen is not None]),
+    )
+
+
+def _texture(curves: list[Curve]) -> float:
+    """Mean of the channels' texture where they are flattest; 0 where no place was measured."""
+    # A bin without any noise, such as a painted background, has no part in the estimate either.
+    found = [_only(curve, curve.variance > NONE**2).flattest_texture for curve in curves]
+    return _average(found) or 0.0
+
+
+def _only(curve: Curve, chosen: Tensor) -> Curve:
+    """Some bins of a curve."""
+    columns = (curve.brightness, curve.variance, curve.texture, curve.count, curve.kept)
+    return Curve(*(column[chosen] for column in columns))
+
+
+def _average(values: list[float]) -> float | None:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else None
+
+
+def is_clipped(x: Tensor) -> bool:
+    """Whether x was cut off at 0 and 1: nothing lies beyond, and some samples lie exactly there."""
+    beyond = bool(((x < 0) | (x > 1)).any())
+    return not beyond and float(((x == 0) | (x == 1)).float().mean()) > CLIPPED_SHARE
+
+
+def _root_mean(squares: list[float]) -> float:
+    return (sum(squares) / len(squares)) ** 0.5
+
+
+def _mean(values: Tensor, weight: Tensor) -> float:
+    return float((values * weight).sum() / weight.sum().clamp(min=1e-12))
+
+
+def _correlation(
+    curves: list[Curve], structures: list[Structure | None]
+) -> tuple[tuple[float, float], bool]:
+    """Mean correlations (vertical, horizontal) of the channels, and whether they are the noise's.
+
+    A picture's texture makes neighbours alike as well, but leaves some place flat; smoothed noise
+    lacks high frequencies everywhere. So both measures must point to correlated noise.
+    """
+    rows = []
+    for curve, seen in zip(curves, structures, strict=True):
+        if seen is not None and len(curve.variance):
+            texture = curve.flattest_texture
+            rows.append((seen.vertical, seen.horizontal, texture, seen.variance))
+    if not rows:
+        return (0.0, 0.0), False
+    vertical, horizontal, texture, variance = (
+        sum(column) / len(rows) for column in zip(*rows, strict=True)
+    )
+    smooth = max(vertical, horizontal) > CORRELATED and texture > SMOOTH
+    return (vertical, horizontal), smooth and variance > FAINT**2
+
+
+def _variance(curve: Curve, seen: Structure | None, correlated: bool) -> float:
+    """Noise variance of one channel. Only white noise shows all of itself in high frequencies."""
+    if correlated and seen is not None:
+        return seen.variance
+    if len(curve.variance) == 0:
+        return 0.0
+    gain, offset, dependent = _line([curve])
+    if not dependent:
+        return _mean(curve.variance, curve.weight)
+    # Trust decides which line, and the picture's own brightness where on it the picture lies.
+    return max(0.0, _mean(gain * curve.brightness + offset, curve.count))
+
+
+def _line(curves: list[Curve]) -> tuple[float, float, bool]:
+    """Weighted least-squares line (gain, offset) of variance on brightness; whether it matters."""
+    x, y = torch.cat([c.brightness for c in curves]), torch.cat([c.variance for c in curves])
+    weight = torch.cat([c.weight for c in curves])
+    if len(x) == 0:
+        return 0.0, 0.0, False
+    middle, level = _mean(x, weight), _mean(y, weight)
+    spread = _mean((x - middle) ** 2, weight)
+    if len(x) < 3 or spread <= 0 or level <= ROUNDED**2:
+        return 0.0, level, False
+    gain = _mean((x - middle) * (y - level), weight) / spread
+    offset = level - gain * middle
+    total = _mean((y - level) ** 2, weight)
+    explained = gain**2 * spread
+    slope = gain * spread**0.5 / level
+    sure = explained * (len(x) - 2) > DEPENDENT_SURE**2 * (total - explained)
+    return gain, offset, slope > DEPENDENT_SLOPE and sure
+
+
+def _curve(curves: list[Curve]) -> tuple[float, float, float]:
+    """The best (a, b, c) that are not below 0, by weighted least squares.
+
+    With three unknowns the one right choice of those that are 0 is found by trying all.
+    """
+    x, y = torch.cat([c.brightness for c in curves]), torch.cat([c.variance for c in curves])
+    if len(x) == 0:
+        return 0.0, 0.0, 0.0
+    # Errors of a variance grow with it: without this the brightest bins alone would count.
+    weight = torch.cat([c.weight for c in curves]) / y.clamp(min=1e-8) ** 2
+    powers = torch.stack([torch.ones_like(x), x, x * x], 1)
+    best, least = (0.0, 0.0, 0.0), math.inf
+    for chosen in CHOICES:
+        used = powers[:, chosen] * weight[:, None].sqrt()
+        found = torch.linalg.lstsq(used, (y * weight.sqrt())[:, None], driver="gelsd").solution
+        if bool((found < 0).any()):
+            continue
+        all_three = torch.zeros(3, dtype=found.dtype)
+        all_three[chosen] = found[:, 0]
+        error = float((weight * (powers @ all_three - y) ** 2).sum())
+        if error < least:
+            best, least = tuple(all_three.tolist()), error
+    return best
+
+
+def _together(curves: list[Curve]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The channels' curves as one: weighted means in each bin of brightness."""
+    x, y = torch.cat([c.brightness for c in curves]), torch.cat([c.variance for c in curves])
+    weight = torch.cat([c.weight for c in curves])
+    place = (x * blocks.BINS).floor().clamp(0, blocks.BINS - 1)
+    bins = [place == number for number in place.unique()]
+    brightness = tuple(_mean(x[chosen], weight[chosen]) for chosen in bins)
+    return brightness, tuple(_mean(y[chosen], weight[chosen]) for chosen in bins)

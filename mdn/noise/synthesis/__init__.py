@@ -1,0 +1,82 @@
+"""Every kind of noise that mdn can add, for training, `mdn noise` and benchmarks alike.
+
+An explicit list, no folder scan. All randomness comes from the generator that the caller passes.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+import torch
+from torch import Tensor
+
+from mdn.errors import UsageError
+from mdn.noise.synthesis import basic, camera, composite, correlated, isp, sensor, unknown
+from mdn.noise.synthesis.types import Level, NoiseFunction, NoiseType
+
+__all__ = ["NOISES", "SUITE", "Level", "NoiseFunction", "NoiseType", "add", "get"]
+
+NOISES: tuple[NoiseType, ...] = (
+    basic.GAUSSIAN,
+    basic.GAUSSIAN_GRAY,
+    basic.POISSON,
+    basic.SPECKLE,
+    basic.SPECKLE_NORMAL,
+    basic.SPATIAL,
+    correlated.CORRELATED,
+    basic.SALT_PEPPER,
+    isp.ISP,
+    camera.CAMERA,
+    sensor.POISSON_GAUSSIAN,
+    sensor.BANDING_ROWS,
+    sensor.BANDING_COLUMNS,
+    sensor.GRAIN,
+    composite.GAUSSIAN_JPEG,
+    composite.JPEG,
+    composite.MIXTURE,
+    composite.FIREFLIES,
+    *unknown.UNKNOWN,
+)
+
+Rows = tuple[tuple[str, float], ...]
+
+
+def _rows(*kinds: str) -> Rows:
+    levels = {noise.name: noise.levels for noise in NOISES}
+    return tuple((kind, level) for kind in kinds for level in levels[kind])
+
+
+PAPER = ("gaussian", "speckle", "poisson", "spatial", "salt-pepper", "isp", "mixture")
+
+SUITE: dict[str, Rows] = {
+    **{noise.name: _rows(noise.name) for noise in NOISES},
+    "paper": _rows(*PAPER),
+    "unknown": unknown.SUITE,
+    "all": _rows(*(noise.name for noise in NOISES)),
+}
+"""What benchmarks run, by name: one kind at its published levels, "paper" (the noises that Chen et
+al., CVPR 2023, test on; their renders are files, not a noise), "unknown" (those that no model is
+trained on) or "all"."""
+
+_BY_NAME = {noise.name: noise for noise in NOISES}
+
+
+def get(name: str) -> NoiseType:
+    """The noise type of that name. Raises UsageError that offers the nearest names."""
+    found = _BY_NAME.get(name)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(name.lower(), _BY_NAME, n=3, cutoff=0.4) or list(_BY_NAME)
+    raise UsageError(f"unknown noise type {name!r}; try {', '.join(near)}")
+
+
+def add(x: Tensor, kind: str, level: Level, generator: torch.Generator) -> Tensor:
+    """x with noise of that kind and level; same shape, not clipped.
+
+    x: (..., C, H, W) float32, nominal range [0, 1]. level: a number, or a tensor that broadcasts
+    with x, such as (B, 1, 1, 1). The same generator state gives the same bits on the CPU.
+    Raises UsageError for an unknown kind and for a level outside its limits.
+    """
+    noise = get(kind)
+    noise.check(level)
+    return noise.function(x, level, generator)

@@ -1,0 +1,197 @@
+"""A whole camera: from the finished picture back to raw light, noise there, and forth again.
+
+The way, each step drawn anew for each picture: unprocess (Brooks et al., "Unprocessing images for
+learned raw denoising", CVPR 2019, section 3), shot and read noise by ISO, Bayer mosaic, demosaic,
+white balance, the camera's own noise reduction, colour matrix, tone, sharpening, resize, JPEG. The
+clean twin takes the same way without noise and without JPEG.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mdn.noise.synthesis import demosaic, isp, random_fields
+from mdn.noise.synthesis.camera import develop
+from mdn.noise.synthesis.camera.profiles import SensorNoise, draw_sensor
+from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.types import Level, NoiseType
+
+GRAY = 0.18  # the light that the camera's noise reduction is set by
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one picture was taken and developed with.
+
+    Attributes:
+        colours: of Brooks et al.: colour matrix and white balance, for one picture.
+        sensor: its noise at the chosen ISO.
+        exposure: share of the light that fell on the sensor; made up for by digital gain.
+        lens: deviation of the lens's and the sensor filter's blur, sensor pixels.
+        method: index of the demosaic.
+        chroma, luma: strength of the noise reduction, in deviations of the noise at mid-gray.
+        radius: of the noise reduction, pixels.
+        gamma, contrast, sharp_sigma, sharp_amount: of the development.
+        resize: size of the finished picture over that of the sensor's.
+        quality: of the JPEG, 0 for none; halved: colours at half resolution.
+    """
+
+    colours: isp.Camera
+    sensor: SensorNoise
+    exposure: float
+    lens: float
+    method: int
+    chroma: float
+    luma: float
+    radius: int
+    gamma: float
+    contrast: float
+    sharp_sigma: float
+    sharp_amount: float
+    resize: float
+    quality: int
+    halved: bool
+
+
+def draw_settings(iso: float, generator: torch.Generator) -> Settings:
+    """A random camera, set to that ISO."""
+    dice = torch.rand(18, generator=generator).tolist()
+
+    def between(low: float, high: float) -> float:
+        return low + (high - low) * dice.pop()
+
+    def chance(share: float) -> bool:
+        return dice.pop() < share
+
+    return Settings(
+        colours=isp.draw_camera(1, generator),
+        sensor=draw_sensor(iso, generator),
+        exposure=2 ** -between(0, 4) if chance(0.8) else 1.0,
+        method=min(len(demosaic.METHODS) - 1, int(between(0, len(demosaic.METHODS)))),
+        lens=between(0.3, 1.1),
+        chroma=5 * 6 ** between(0, 1) if chance(0.92) else 0.0,
+        luma=0.7 * 8 ** between(0, 1) if chance(0.85) else 0.0,
+        radius=1 + int(between(0, 2.999)),
+        gamma=between(2.0, 2.4),
+        contrast=between(0.2, 1.0),
+        sharp_sigma=between(0.6, 2.0),
+        sharp_amount=max(0.0, between(-0.4, 2.0)),
+        resize=2 ** between(-0.7, 0.8) if chance(0.5) else 1.0,
+        quality=round(99 - 24 * between(0, 1) ** 2.5) if chance(0.85) else 0,
+        halved=chance(0.6),
+    )
+
+
+def take_photo(x: Tensor, settings: Settings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The picture as that camera gives it, and its clean twin.
+
+    Args:
+        x: (1, 3, H, W), display light of 0..1.
+        settings: the camera's.
+        generator: of the noise.
+
+    Returns:
+        noisy, clean: (1, 3, H, W) each, in 0..1.
+    """
+    size = x.shape[2:]
+    sensor_size = [max(1, round(side / settings.resize)) for side in size]
+    scene = develop.blur(_resized(x, sensor_size).clamp(0, 1), settings.lens)
+    raw = isp.unprocess(scene, settings.colours) * settings.exposure
+    cells = demosaic.bayer_masks(*raw.shape[2:]).to(raw)
+    mosaic = (raw * cells).sum(1, keepdim=True)
+    noisy = record(mosaic, settings.sensor, generator)
+    noisy, clean = (
+        _resized(_develop(part.clamp(0, 1), settings), list(size)).clamp(0, 1)
+        for part in (noisy, mosaic)
+    )
+    return as_file(noisy, settings), clean
+
+
+def as_file(x: Tensor, settings: Settings) -> Tensor:
+    """What is left of a finished picture (B, 3, H, W) when that camera has stored it."""
+    x = (x * 255).round() / 255
+    return jpeg(x, settings.quality, halved=settings.halved) if settings.quality else x
+
+
+def record(mosaic: Tensor, sensor: SensorNoise, generator: torch.Generator) -> Tensor:
+    """Raw values (0..1) as the sensor reads them: normal noise of variance shot * value + read."""
+    variance = sensor.shot * mosaic + sensor.read
+    return mosaic + variance.sqrt() * random_fields.normal(mosaic, generator)
+
+
+def take_photos(x: Tensor, iso: Level, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Noisy pictures and their clean twins, another camera for each.
+
+    Args:
+        x: (..., 3 or 1, H, W), display light of 0..1; gray is taken in colour and turned gray.
+        iso: one number, or a tensor with one for each picture.
+        generator: on the CPU.
+    """
+    pictures = x.reshape(-1, *x.shape[-3:])
+    gray = pictures.shape[1] == 1
+    isos = torch.as_tensor(iso, dtype=torch.float32).flatten().expand(len(pictures)).tolist()
+    taken = [
+        take_photo(picture[None].expand(1, 3, -1, -1), draw_settings(each, generator), generator)
+        for picture, each in zip(pictures, isos, strict=True)
+    ]
+    noisy, clean = (torch.cat(parts) for parts in zip(*taken, strict=True))
+    if gray:
+        weights = torch.tensor(isp.LUMA).view(1, 3, 1, 1).to(noisy)
+        noisy, clean = ((part * weights).sum(1, keepdim=True) for part in (noisy, clean))
+    return noisy.reshape(x.shape).to(x), clean.reshape(x.shape).to(x)
+
+
+def camera(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """x plus the noise that such a camera leaves: what its two pictures differ by.
+
+    The camera's own look (softness, tone) is not added, so that an error measured against x is the
+    noise and its JPEG alone.
+    """
+    noisy, clean = take_photos(x.clamp(0, 1), level, generator)
+    return x + (noisy - clean)
+
+
+def _develop(mosaic: Tensor, settings: Settings) -> Tensor:
+    """A mosaic (1, 1, H, W) to a finished picture (1, 3, H, W)."""
+    colours = demosaic.METHODS[settings.method](mosaic) / settings.exposure
+    balanced = (colours * settings.colours.gains).clamp(0, 1)
+    sensor = settings.sensor
+    noise = math.sqrt(sensor.shot * GRAY * settings.exposure + sensor.read) / settings.exposure
+    calm = develop.reduce_noise(
+        balanced, settings.luma * noise, settings.chroma * noise, settings.radius
+    )
+    matrix = torch.linalg.inv(settings.colours.to_camera)
+    linear = torch.einsum("bij,bjhw->bihw", matrix, calm)
+    display = develop.tone(linear, settings.gamma, settings.contrast)
+    return develop.sharpen(display, settings.sharp_sigma, settings.sharp_amount).clamp(0, 1)
+
+
+def _resized(x: Tensor, size: list[int]) -> Tensor:
+    if list(x.shape[2:]) == size:
+        return x
+    return F.interpolate(x, size, mode="bicubic", antialias=True)
+
+
+CAMERA = NoiseType(
+    name="camera",
+    title="A whole camera, by ISO",
+    parameter="iso",
+    unit="ISO setting",
+    levels=(800, 3200, 12800),
+    default=3200,
+    limits=(50, 102400),
+    explanation=(
+        "What a real camera leaves in a photograph: shot and read noise of the sensor at that ISO, "
+        "Bayer mosaic and demosaic, white balance, the camera's own noise reduction, tone curve, "
+        "sharpening, resizing and JPEG. Noise strength by ISO is that of several hundred measured "
+        "cameras; camera and development are drawn anew for each picture."
+    ),
+    example="mdn noise photo.png -o noisy.png --type camera --iso 3200",
+    function=camera,
+    pair=take_photos,
+)

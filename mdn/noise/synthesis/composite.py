@@ -1,0 +1,190 @@
+"""Noises made of several steps: mixtures, JPEG after noise, Monte Carlo fireflies.
+
+All take x (..., C, H, W) with a nominal range of [0, 1] and return the same shape, not clipped.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mdn.noise.synthesis import basic, random_fields
+from mdn.noise.synthesis.types import Level, NoiseType
+
+# --- Mixture ----------------------------------------------------------------------------------
+
+
+def mixture(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """Five noises one after the other. With k the level, 1 to 5, fractions allowed:
+
+    1. speckle           v     = 0.004 + 0.002 k
+    2. poisson           alpha = 0.75 + 0.25 k
+    3. gaussian          sigma = 8 + 2 k
+    4. spatial           sigma = 15 + 5 k
+    5. salt-pepper       d     = 0.002 k
+
+    Chen et al. (CVPR 2023) test on such levels without publishing theirs; these are our own.
+    V of the Poisson step is that of x, not of the speckled picture.
+    """
+    k = random_fields.on_device(level, x)
+    shot = basic.poisson(x, 0.75 + 0.25 * k, generator) - x
+    y = basic.speckle(x, 0.004 + 0.002 * k, generator) + shot
+    y = basic.gaussian(y, 8 + 2 * k, generator)
+    y = basic.spatial(y, 15 + 5 * k, generator)
+    return basic.salt_pepper(y, 0.002 * k, generator)
+
+
+# --- JPEG after noise -------------------------------------------------------------------------
+
+
+def _through_jpeg(picture: np.ndarray, quality: int, halved: bool) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8, encoded and decoded again."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=quality, subsampling=2 if halved else 0)
+    return np.asarray(Image.open(stream))
+
+
+def jpeg(x: Tensor, quality: Level, *, halved: bool = True) -> Tensor:
+    """x with the artefacts of a JPEG of this quality (1 to 100); no randomness.
+
+    The codec sees x clipped and rounded to 8 bits; what it changes there is added to x, so that
+    finer depth and values outside [0, 1] live on. RGB is coded as colour, else channel by channel.
+    quality: one number, or a tensor with one for each picture.
+    halved: colours at half resolution, as most programs have it.
+    """
+    pictures = x.reshape(-1, *x.shape[-3:])
+    if pictures.shape[1] != 3:
+        pictures = pictures.reshape(-1, 1, *x.shape[-2:])
+    coded = torch.nan_to_num(pictures.detach()).clamp(0, 1).mul(255).round().to(torch.uint8)
+    planes = coded.permute(0, 2, 3, 1).squeeze(-1).cpu().numpy()
+    wanted = torch.as_tensor(quality, dtype=torch.float32).flatten().cpu().round().to(torch.int64)
+    each = wanted.repeat_interleave(len(planes) // wanted.numel()).tolist()
+    decoded = np.stack(
+        [_through_jpeg(p, int(q), halved) for p, q in zip(planes, each, strict=True)]
+    )
+    change = torch.from_numpy(decoded.astype(np.int16) - planes.astype(np.int16))
+    change = change.reshape(len(planes), *x.shape[-2:], -1).permute(0, 3, 1, 2)
+    return x + change.reshape(x.shape).to(x) / 255
+
+
+JPEG_QUALITY = 75  # what most programs choose when they are not told
+
+
+def gaussian_jpeg(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """Gaussian noise of sigma `level` / 255, then JPEG at quality 75."""
+    return jpeg(basic.gaussian(x, level, generator), JPEG_QUALITY)
+
+
+def jpeg_only(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """JPEG at quality `level`. The generator is not used: the codec draws nothing."""
+    del generator
+    return jpeg(x, level)
+
+
+# --- Fireflies --------------------------------------------------------------------------------
+
+EASY_VARIANCE = 1.0  # of one sample of the easy light, relative to its squared mean
+HARD_LIGHT = 0.1  # share of the light that comes by paths which are hard to find
+HARD_CHANCE = 0.002  # chance that one sample finds such a path
+TAIL = 2.5  # Pareto exponent of a find's brightness: finite variance, infinite third moment
+
+
+def fireflies(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """A path tracer's picture at `level` samples a pixel: unbiased, with rare, very bright pixels.
+
+    A pixel's easy light (90 %) has a gamma-distributed factor of variance 1 / n. Its hard light
+    (10 %) arrives by N ~ Poisson(0.002 n) finds, each worth 1 / (0.002 n) times a Pareto brightness
+    of mean 1. One factor serves all channels, so fireflies carry the colour of what they light.
+    """
+    samples = random_fields.on_device(level, x)
+    shape = (*x.shape[:-3], 1, *x.shape[-2:])
+    lamps = torch.ones(shape, device=x.device) * samples
+    easy = random_fields.gamma(lamps / EASY_VARIANCE, generator) * (EASY_VARIANCE / lamps)
+    expected = lamps * HARD_CHANCE
+    finds = random_fields.poisson(expected, generator)
+    # 1 - u lies in (0, 1], so the power stays finite.
+    spread = (1 - random_fields.uniform(x, generator, shape)) ** (-1 / TAIL) * ((TAIL - 1) / TAIL)
+    hard = finds * spread / expected
+    return x * ((1 - HARD_LIGHT) * easy + HARD_LIGHT * hard)
+
+
+def fireflies_variance(samples: float) -> float:
+    """Variance of the factor that `fireflies` multiplies a pixel with."""
+    mean = (TAIL - 1) / TAIL
+    second = TAIL * mean**2 / (TAIL - 2)
+    expected = samples * HARD_CHANCE
+    hard = second * (expected + expected**2) / expected**2 - 1
+    return (1 - HARD_LIGHT) ** 2 * EASY_VARIANCE / samples + HARD_LIGHT**2 * hard
+
+
+MIXTURE = NoiseType(
+    name="mixture",
+    title="Mixture of five noises",
+    parameter="k",
+    unit="level 1 to 5",
+    levels=(1, 2, 3, 4, 5),
+    default=3,
+    limits=(1, 5),
+    explanation=(
+        "Speckle, Poisson, Gaussian, spatially correlated and salt-and-pepper noise on top of each "
+        "other. At level k: speckle v = 0.004 + 0.002 k, poisson alpha = 0.75 + 0.25 k, gaussian "
+        "sigma = 8 + 2 k, spatial sigma = 15 + 5 k, salt-pepper d = 0.002 k."
+    ),
+    example="mdn noise photo.png -o noisy.png --type mixture --level 3",
+    function=mixture,
+)
+
+GAUSSIAN_JPEG = NoiseType(
+    name="gaussian-jpeg",
+    title="Gaussian noise, then JPEG",
+    parameter="sigma",
+    unit="0-255 scale, before the JPEG",
+    levels=(5, 10, 15, 25),
+    default=10,
+    limits=(0, 255),
+    explanation=(
+        "Gaussian noise, saved as a JPEG of quality 75: what phones and web pages deliver. The "
+        "codec cuts the noise into blocks and smears its colour, which deceives denoisers that "
+        "expect independent samples."
+    ),
+    example="mdn noise photo.png -o noisy.png --type gaussian-jpeg --level 10",
+    function=gaussian_jpeg,
+)
+
+JPEG = NoiseType(
+    name="jpeg",
+    title="JPEG artefacts",
+    parameter="quality",
+    unit="JPEG quality, 1 to 100",
+    levels=(90, 70, 50, 30, 10),
+    default=30,
+    limits=(1, 100),
+    explanation=(
+        "Encodes and decodes the picture as a JPEG, colours at half resolution, and adds nothing "
+        "else: use it on a picture that is noisy already. Smaller quality means stronger artefacts."
+    ),
+    example="mdn noise noisy.png -o worse.png --type jpeg --level 30",
+    function=jpeg_only,
+)
+
+FIREFLIES = NoiseType(
+    name="fireflies",
+    title="Monte Carlo noise with fireflies",
+    parameter="n",
+    unit="samples a pixel",
+    levels=(128, 64, 16, 4),
+    default=64,
+    limits=(1, 65536),
+    explanation=(
+        "Looks like a path-traced render with few samples a pixel: grain that grows with "
+        "brightness, and rare pixels that are far too bright, because 10 % of the light comes by "
+        "paths that one sample in 500 finds. On average the picture is right. Smaller levels are "
+        "noisier."
+    ),
+    example="mdn noise render.tif -o noisy.tif --type fireflies --level 16",
+    function=fireflies,
+)

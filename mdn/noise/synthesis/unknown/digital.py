@@ -1,0 +1,89 @@
+"""Noise of digital pictures before or without processing: a raw mosaic, and few grey levels.
+
+x (..., C, H, W) with a nominal range of [0, 1] in, the same shape out, not clipped.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdn.noise.synthesis import random_fields
+from mdn.noise.synthesis.demosaic import bayer_masks
+from mdn.noise.synthesis.types import Level, NoiseType
+
+# --- Raw mosaic -------------------------------------------------------------------------------
+
+GAINS = (2.0, 1.0, 1.6)  # white balance of red, green and blue
+SHOT_SHARE = 0.8  # of the green variance at mid-gray; the rest is read noise
+
+
+def raw_mosaic(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """x + the noise of a white-balanced Bayer mosaic (RGGB) that was not demosaiced.
+
+    With s = level / 255 and g the gain of a cell's colour, a cell of value x has the variance
+    s^2 (1.6 g x + 0.2 g^2): s^2 for green at mid-gray. In RGB pictures a cell's noise is in the
+    channel of its colour, and the other two of that pixel have none; pictures of another number of
+    channels take the pattern of the gains in all channels.
+    """
+    cells = bayer_masks(*x.shape[-2:]).to(x.device)
+    gains = torch.tensor(GAINS, device=x.device).view(3, 1, 1)
+    if x.shape[-3] != 3:
+        gains = (cells * gains).sum(0, keepdim=True)
+        cells = cells.sum(0, keepdim=True)
+    shot = 2 * SHOT_SHARE * gains * x.clamp(min=0)
+    deviation = (shot + (1 - SHOT_SHARE) * gains**2).sqrt()
+    return x + random_fields.normal(x, generator) * deviation * cells * random_fields.sigma(
+        level, x
+    )
+
+
+# --- Dither -----------------------------------------------------------------------------------
+
+
+def dither(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """x rounded to 2^level values, after uniform noise of one step was added. Level: bits.
+
+    Random dither: the mean is x exactly, the variance step^2 f (1 - f) where x lies a share f of a
+    step above a value that can be stored. Values beyond [0, 1] are rounded to the same grid.
+    """
+    steps = 2 ** random_fields.on_device(level, x) - 1
+    return torch.floor(x * steps + random_fields.uniform(x, generator)) / steps
+
+
+RAW_MOSAIC = NoiseType(
+    name="raw-mosaic",
+    title="Noise of a raw mosaic, not demosaiced",
+    parameter="sigma",
+    unit="0-255 scale, green cells at mid-gray",
+    levels=(20, 40, 60),
+    default=40,
+    limits=(0, 255),
+    explanation=(
+        "Photon and read noise of a camera's cells after white balance, without the interpolation "
+        "that follows in a camera: red cells are noisiest, green ones least, in a pattern of two "
+        "by two pixels. In colour pictures the noise of a cell is in its own colour alone. No "
+        "model is trained on it."
+    ),
+    example="mdn noise photo.png -o noisy.png --type raw-mosaic --level 40",
+    function=raw_mosaic,
+    held_out=True,
+)
+
+DITHER = NoiseType(
+    name="dither",
+    title="Few levels with random dither",
+    parameter="bits",
+    unit="bits a sample",
+    levels=(4, 3, 2),
+    default=3,
+    limits=(1, 16),
+    explanation=(
+        "Rounds every sample to one of 2^bits values, up or down at random so that the mean is "
+        "right: 8 values at 3 bits. The noise depends on how far a sample lies from the nearest "
+        "value. Smaller levels are noisier. No model is trained on it."
+    ),
+    example="mdn noise photo.png -o noisy.png --type dither --level 3",
+    function=dither,
+    held_out=True,
+)

@@ -1,0 +1,254 @@
+"""The blind estimator against known truths, on made pictures and on photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from mdn import noise
+from mdn.errors import UsageError
+from mdn.noise.analysis import autocorrelation, clipping
+from mdn.noise.analysis.estimate import NoiseEstimate, estimate
+from tests.noise.synthesis.moments import generator
+
+
+def scene(side: int = 192) -> Tensor:
+    """(3, side, side): soft shading over most of the range, with a few sharp edges."""
+    grid = torch.linspace(0, 1, side)
+    across, down = torch.meshgrid(grid, grid, indexing="xy")
+    shade = 0.15 + 0.6 * across * (0.5 + 0.5 * down)
+    shade = torch.where((across - 0.5) ** 2 + (down - 0.5) ** 2 < 0.04, 0.8 - 0.5 * down, shade)
+    return torch.stack([shade, 0.9 * shade + 0.05, 1 - shade])
+
+
+def stored(x: Tensor) -> Tensor:
+    """x as an 8-bit file holds it."""
+    return (x.clamp(0, 1) * 255).round() / 255
+
+
+def seen(kind: str, level: float | Tensor, x: Tensor | None = None) -> NoiseEstimate:
+    return estimate(stored(noise.add(scene() if x is None else x, kind, level, generator(2))))
+
+
+def kinds(found: NoiseEstimate) -> set[str]:
+    """The names of what the estimate calls the noise."""
+    named = {
+        "signal-dependent": found.signal_dependent,
+        "correlated": found.correlated,
+        "impulsive": found.impulsive,
+    }
+    return {name for name, holds in named.items() if holds}
+
+
+# --- Level ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sigma", [2, 5, 15, 50])
+def test_level_of_gaussian_noise(sigma: float) -> None:
+    found = seen("gaussian", sigma)
+    assert found.level == pytest.approx(sigma, rel=0.06)
+    assert kinds(found) == set()
+
+
+def test_level_of_a_float_picture_that_was_never_clipped() -> None:
+    found = estimate(noise.add(scene(), "gaussian", 50, generator(2)))
+    assert found.level == pytest.approx(50, rel=0.06)
+
+
+def test_each_channel_has_its_own_level() -> None:
+    found = seen("gaussian", torch.tensor([5.0, 15.0, 30.0]).view(3, 1, 1))
+    assert found.sigma == pytest.approx((5, 15, 30), rel=0.08)
+
+
+def test_a_gray_picture_has_one_level() -> None:
+    found = seen("gaussian", 20, scene()[:1])
+    assert found.sigma == pytest.approx((20,), rel=0.08)
+
+
+def test_a_clean_picture_has_almost_none() -> None:
+    found = estimate(stored(scene()))
+    assert found.level < 1
+    assert kinds(found) == set()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_a_picture_of_one_value_has_none(value: float) -> None:
+    found = estimate(torch.full((3, 32, 32), value))
+    assert found.level == pytest.approx(0, abs=1e-3)
+    assert kinds(found) == set()
+
+
+# --- Kind -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "level"), [("poisson", 3), ("speckle", 0.03)])
+def test_signal_dependent_noise(kind: str, level: float) -> None:
+    found = seen(kind, level)
+    assert kinds(found) == {"signal-dependent"}
+
+
+def test_gain_and_offset_of_a_sensor() -> None:
+    """Variance x / photons + read^2 / photons^2: the fitted line must show both."""
+    photons, level = 100, 20 / 255
+    x = noise.add(scene(), "poisson-gaussian", photons, generator(2))
+    found = estimate(x + level * torch.randn(x.shape, generator=generator(3)))
+    assert found.signal_dependent
+    assert found.gain == pytest.approx(1 / photons, rel=0.15)
+    assert found.offset == pytest.approx(level**2 + 1.6**2 / photons**2, rel=0.25)
+    line = [found.gain * b + found.offset for b in found.brightness]
+    assert found.variance == pytest.approx(line, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("spatial", 50), ("grain", 20), ("banding-rows", 10), ("isp", 2)]
+)
+def test_correlated_noise(kind: str, level: float) -> None:
+    assert seen(kind, level).correlated
+
+
+def test_level_and_correlation_of_smoothed_noise() -> None:
+    found = seen("spatial", 60)
+    assert found.neighbours == pytest.approx((2 / 3, 2 / 3), abs=0.07)
+    assert found.level == pytest.approx(20, rel=0.15)
+
+
+@pytest.mark.parametrize("sigma", [40, 50, 60])
+def test_low_frequencies_of_smoothed_noise_are_those_of_the_noise_before(sigma: float) -> None:
+    assert seen("spatial", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.15)
+
+
+def test_low_frequencies_of_a_picture_with_black_places() -> None:
+    """Cut off at black the noise looks weak, and its places calm."""
+    dark = scene()
+    dark[:, :, :90] = 0.02
+    found = seen("spatial", 60, dark)
+    assert found.low_frequency_sigma == pytest.approx(60, rel=0.15)
+    assert found.level == pytest.approx(20, rel=0.15)
+
+
+@pytest.mark.parametrize("sigma", [5, 25, 50])
+def test_low_frequencies_of_white_noise_are_its_level(sigma: float) -> None:
+    assert seen("gaussian", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.10)
+
+
+def test_the_choice_of_calm_blocks_takes_nothing_from_the_low_frequencies() -> None:
+    """Measured without being told that the noise is white: on nothing but noise."""
+    noisy = 0.5 + 0.1 * torch.randn(256, 256, generator=generator())
+    found = autocorrelation.measure(noisy, clipped=False)
+    assert found is not None
+    assert found.low_frequency**0.5 == pytest.approx(0.1, rel=0.1)
+    smooth = F.avg_pool2d(noisy[None], 3, 1)[0]
+    found = autocorrelation.measure(smooth, clipped=False)
+    assert found is not None
+    assert found.low_frequency**0.5 == pytest.approx(0.1, rel=0.15)
+
+
+def test_stripes_correlate_along_themselves_only() -> None:
+    vertical, horizontal = seen("banding-rows", 10).neighbours
+    assert horizontal > 0.9
+    assert abs(vertical) < 0.2
+
+
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.2])
+def test_share_of_impulses(share: float) -> None:
+    found = seen("salt-pepper", share)
+    assert found.impulsive
+    assert found.impulses == pytest.approx(share, rel=0.2)
+
+
+def test_impulses_do_not_count_as_level() -> None:
+    noisy = noise.add(scene(), "gaussian", 10, generator(2))
+    found = estimate(stored(noise.add(noisy, "salt-pepper", 0.02, generator(3))))
+    assert found.impulsive
+    assert found.level == pytest.approx(10, rel=0.15)
+
+
+# --- Photos -----------------------------------------------------------------------------------
+
+
+def photo(path: Path) -> Tensor:
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(np.float32) / 255
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("name", ["cbsd68/101085.jpg", "kodak24/kodim23.png"])
+def test_low_frequencies_within_fifteen_percent_on_photos(shared_data: Path, name: str) -> None:
+    path = shared_data / "test" / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not in the picture collection")
+    clean = photo(path)[:, :320, :320]
+    for sigma in (40, 60):
+        noisy = stored(noise.add(clean, "spatial", sigma, generator(2)))
+        assert estimate(noisy).low_frequency_sigma == pytest.approx(sigma, rel=0.15), sigma
+
+
+@pytest.mark.parametrize("name", ["cbsd68/101085.jpg", "cbsd68/105025.jpg", "kodak24/kodim23.png"])
+def test_level_within_ten_percent_on_photos(shared_data: Path, name: str) -> None:
+    path = shared_data / "test" / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not in the picture collection")
+    clean = photo(path)[:, :320, :320]
+    for sigma in (5, 15, 50):
+        noisy = stored(noise.add(clean, "gaussian", sigma, generator(2)))
+        assert estimate(noisy).level == pytest.approx(sigma, rel=0.10), sigma
+
+
+# --- Parts and bad input ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mean", [0.1, 0.3, 0.95, 1.0])
+def test_clipping_is_undone(mean: float) -> None:
+    sigma = 0.15
+    x = mean + sigma * torch.randn(200_000, generator=generator(), dtype=torch.float64)
+    cut = x.clamp(0, 1)
+    assert float(cut.var()) < 0.99 * sigma**2
+    restored = clipping.unclipped_variance(cut.mean().view(1), cut.var().view(1))
+    assert float(restored) == pytest.approx(sigma**2, rel=0.04)
+
+
+def test_variance_far_from_the_ends_is_left_alone() -> None:
+    variance = torch.tensor([0.001], dtype=torch.float64)
+    kept = clipping.unclipped_variance(torch.tensor([0.5], dtype=torch.float64), variance)
+    assert float(kept) == pytest.approx(0.001, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 15, 40), (3, 40, 1), (40, 40)])
+def test_pictures_too_small_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="at least 16 pixels"):
+        estimate(torch.zeros(shape))
+
+
+def test_the_smallest_picture_works() -> None:
+    found = seen("gaussian", 25, scene(16))
+    assert 10 < found.level < 60
+
+
+def test_samples_that_are_not_finite_are_refused() -> None:
+    x = torch.zeros(3, 32, 32)
+    x[0, 3, 3] = float("nan")
+    with pytest.raises(UsageError, match="NaN"):
+        estimate(x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "power"), [("gaussian", 20.0, 0), ("poisson", 3.0, 1), ("speckle", 0.03, 2)]
+)
+def test_the_curve_follows_the_variance(kind: str, level: float, power: int) -> None:
+    ramp = torch.linspace(0.1, 0.8, 256).expand(3, 256, 256)
+    generator = torch.Generator().manual_seed(3)
+    noisy = noise.add(ramp, kind, level, generator)
+    a, b, c = estimate(noisy).curve
+    assert min(a, b, c) >= 0
+    for brightness in (0.2, 0.45, 0.7):
+        flat = torch.full((1, 400, 400), brightness)
+        if kind == "poisson":  # its strength depends on the number of values in the picture
+            flat = torch.cat([ramp[:1, :1].expand(1, 400, 256), flat], 2)
+        drawn = noise.add(flat, kind, level, torch.Generator().manual_seed(4))
+        true = float((drawn - flat)[:, :, -400:].var())
+        assert a + b * brightness + c * brightness**2 == pytest.approx(true, rel=0.15), power

@@ -1,0 +1,51 @@
+"""The stabilising curve against theory, and its inverse against the mean of real noise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mdn.noise.analysis.stabilise import stabiliser
+
+CURVES = {"poisson": (0.0005, 0.02, 0.0), "speckle": (0.001, 0.0, 0.03), "even": (0.01, 0.0, 0.0)}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_noise_is_equally_strong_everywhere_after_it(name: str) -> None:
+    offset, gain, square = CURVES[name]
+    curve = stabiliser(offset, gain, square)
+    generator = torch.Generator().manual_seed(0)
+    for b in (0.2, 0.5, 0.8):
+        deviation = (offset + gain * b + square * b * b) ** 0.5
+        noisy = b + deviation * torch.randn(200_000, generator=generator)
+        assert float(curve.forward(noisy).std()) == pytest.approx(curve.level, rel=0.08)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_the_inverse_takes_the_mean_of_noisy_samples_back_to_the_clean_one(name: str) -> None:
+    offset, gain, square = CURVES[name]
+    curve = stabiliser(offset, gain, square)
+    generator = torch.Generator().manual_seed(1)
+    for b in (0.05, 0.3, 0.6, 0.95):
+        deviation = (offset + gain * b + square * b * b) ** 0.5
+        noisy = b + deviation * torch.randn(400_000, generator=generator)
+        mean = curve.forward(noisy).mean()
+        assert float(curve.inverse(mean)) == pytest.approx(b, abs=0.004)
+
+
+def test_black_and_white_stay_where_they_are() -> None:
+    curve = stabiliser(0.001, 0.01, 0.0)
+    ends = curve.forward(torch.tensor([0.0, 1.0]))
+    assert ends.tolist() == pytest.approx([0, 1], abs=2e-3)
+
+
+def test_even_noise_needs_no_curve() -> None:
+    curve = stabiliser(0.01, 0.0, 0.0)
+    x = torch.linspace(-1, 2, 50)
+    assert torch.allclose(curve.forward(x), x, atol=1e-4)
+    assert curve.level == pytest.approx(0.1, rel=1e-3)
+
+
+def test_no_noise_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        stabiliser(0.0, 0.0, 0.0)

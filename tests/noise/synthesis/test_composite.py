@@ -1,0 +1,100 @@
+"""Noises made of several steps: their moments and their parts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mdn import noise
+from mdn.noise.synthesis import composite
+from tests.noise.synthesis.moments import assert_moments, flat, generator, ramp
+
+# --- Mixture ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [1, 3, 5])
+def test_mixture_has_the_published_parts(level: int) -> None:
+    x = ramp()[..., 128:129].expand(3, 256, 256).clone()
+    x[:, 0] = ramp()[:, 0]  # so that V is 256, as on a photo
+    y = noise.add(x, "mixture", level, generator())[:, 8:]
+    share = 0.002 * level
+    ends = float(((y == 0) | (y == 1)).float().mean())
+    assert ends == pytest.approx(share, abs=5 * (share / y.numel()) ** 0.5)
+    value = 128 / 255
+    rest = y[(y != 0) & (y != 1)] - value
+    variance = (
+        (0.004 + 0.002 * level) * value**2
+        + (0.75 + 0.25 * level) ** 2 * value / 256
+        + ((8 + 2 * level) / 255) ** 2
+        + ((15 + 5 * level) / 3 / 255) ** 2
+    )
+    assert_moments(rest, variance, independent=2)
+
+
+def test_mixture_parameters_are_told_to_the_user() -> None:
+    told = noise.get("mixture").explanation
+    for part in ("0.004 + 0.002 k", "0.75 + 0.25 k", "8 + 2 k", "15 + 5 k", "d = 0.002 k"):
+        assert part in told
+        assert part.removeprefix("d = ") in (composite.mixture.__doc__ or "")
+
+
+# --- JPEG -------------------------------------------------------------------------------------
+
+
+def test_jpeg_keeps_what_eight_bits_cannot_hold() -> None:
+    """A flat picture survives the codec, so the fine part and the range must come through."""
+    x = torch.full((1, 16, 16), 100 / 255) + 0.0007
+    assert torch.allclose(composite.jpeg(x, 95), x, atol=1e-6)
+    beyond = torch.full((3, 16, 16), 3.5)
+    assert torch.allclose(composite.jpeg(beyond, 95), beyond, atol=2 / 255)
+
+
+def test_lower_quality_changes_more() -> None:
+    x = torch.rand(3, 64, 64, generator=generator())
+    errors = [float((composite.jpeg(x, q) - x).square().mean()) for q in (95, 60, 20)]
+    assert errors == sorted(errors)
+    assert errors[0] > 0
+
+
+def test_jpeg_after_noise_works_on_the_noisy_picture() -> None:
+    x = flat(0.5)[:, :64, :64]
+    noisy = noise.add(x, "gaussian", 10, generator(4))
+    expected = composite.jpeg(noisy, composite.JPEG_QUALITY)
+    assert torch.equal(noise.add(x, "gaussian-jpeg", 10, generator(4)), expected)
+
+
+# --- Fireflies --------------------------------------------------------------------------------
+
+
+def factors(samples: float, side: int = 1000) -> torch.Tensor:
+    return noise.add(torch.ones(1, side, side), "fireflies", samples, generator())
+
+
+@pytest.mark.parametrize("samples", [16, 256])
+def test_fireflies_are_unbiased(samples: float) -> None:
+    y = factors(samples)
+    error = (composite.fireflies_variance(samples) / y.numel()) ** 0.5
+    assert float(y.mean()) == pytest.approx(1, abs=5 * error)
+    # The fourth moment is infinite, so the variance itself is only known roughly.
+    assert float(y.var()) == pytest.approx(composite.fireflies_variance(samples), rel=0.25)
+
+
+def test_firefly_share_and_tail_follow_their_distribution() -> None:
+    samples = 16
+    y = factors(samples)
+    found = 1 - math.exp(-0.002 * samples)
+    # One find is worth 0.1 / 0.032 times a Pareto variable, which is at least 0.6.
+    unit = 0.1 / (0.002 * samples)
+    far = float((y > 0.9 + unit * 6).float().mean())
+    assert far == pytest.approx(found * (0.6 / 6) ** 2.5, rel=0.25)
+    farther = float((y > 0.9 + unit * 12).float().mean())
+    assert farther == pytest.approx(far / 2**2.5, rel=0.4)
+
+
+def test_fireflies_carry_the_colour_of_what_they_light() -> None:
+    x = torch.tensor([0.2, 0.4, 0.8]).view(3, 1, 1).expand(3, 64, 64)
+    y = noise.add(x, "fireflies", 4, generator())
+    assert torch.allclose(y[1], 2 * y[0], rtol=1e-5)
+    assert torch.allclose(y[2], 4 * y[0], rtol=1e-5)

@@ -81,6 +81,9 @@ class Boundary(wording.Group):
         except BrokenPipeError:
             _abandon_stdout()
             raise typer.Exit(BROKEN_PIPE) from None
+        except SystemExit as error:  # see `_terminate`
+            _document(ctx, words, error)
+            raise
         except (Exception, KeyboardInterrupt) as error:
             if ctx.meta.get(options.DEBUG_KEY):
                 traceback.print_exc()

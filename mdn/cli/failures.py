@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from mdn.cli.interrupts import INTERRUPTED
+from mdn.cli.interrupts import INTERRUPTED, TERMINATED
 from mdn.errors import FileError, MdnError, OutOfMemoryError
 
 # What Typer calls a usage error and reports itself: it has its own copy of click.
@@ -19,6 +19,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     """One line for the user, and the exit code."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
+    if isinstance(error, SystemExit):  # the only one that raises it: a signal
+        return "terminated", int(error.code or TERMINATED)
     text = " ".join(str(error).split())
     if isinstance(error, MdnError):
         return f"error: {text}", error.exit_code

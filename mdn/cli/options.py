@@ -183,8 +183,8 @@ Format = Annotated[
         metavar="FORMAT",
         rich_help_panel=FILES,
         show_default=False,
-        autocompletion=_choices("png", "jpeg", "tiff", "webp", "bmp"),
-        help="png, jpeg, tiff, webp or bmp, whatever the name of the output says.",
+        autocompletion=_choices("png", "jpeg", "tiff", "webp", "bmp", "jxl", "avif", "heic"),
+        help="png, jpeg, tiff, webp, bmp, jxl, avif or heic, whatever the name of the output says.",
     ),
 ]
 Recursive = Annotated[

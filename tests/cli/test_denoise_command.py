@@ -350,7 +350,8 @@ def test_a_signal_stops_it_and_leaves_nothing(
 ) -> None:
     make("a.png")
     with subprocess.Popen(
-        [sys.executable, "-c", SLOW, "denoise", "a.png", "-o", "new/b.png", *MODEL],
+        [sys.executable, "-c", SLOW, "denoise", "a.png", "-o", "new/b.png", "--json", *MODEL],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=tmp_path,
         env=child_environment(),
@@ -360,9 +361,10 @@ def test_a_signal_stops_it_and_leaves_nothing(
                 break
             time.sleep(0.1)
         child.send_signal(number)
-        assert child.stderr is not None
-        errors = child.stderr.read()
-        assert child.wait(timeout=120) == code
+        printed, errors = child.communicate(timeout=120)
+        assert child.returncode == code
     assert errors == (b"mdn: interrupted\n" if number == signal.SIGINT else b"")
+    found = json.loads(printed)
+    assert (found["command"], found["exit_code"]) == ("denoise", code)
     assert files(tmp_path) == ["a.png", "started"]
     assert not (tmp_path / "new").exists()

@@ -14,6 +14,7 @@ from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io import exr
 from mdn.io.atomic import copy_file, read_bytes
+from mdn.io.foreign import is_raw
 
 USUAL_QUALITY = 95  # of JPEG, where the user names none
 
@@ -98,8 +99,9 @@ def save(
     """
     chosen = output_format(job, image)
     same = original is not None and np.array_equal(image.pixels, original, equal_nan=True)
-    if same and job.source is not None and chosen == image.format and jpeg_quality == USUAL_QUALITY:
-        _copy(job.source, job)
+    source = job.source if chosen == image.format and jpeg_quality == USUAL_QUALITY else None
+    if same and source is not None and _is_kept(source, chosen):
+        _copy(source, job)
         return False
     lost = io.losses(image, chosen)
     if lost:
@@ -114,6 +116,11 @@ def save(
     if job.target is None and data is not None:
         _to_stdout(data)
     return True
+
+
+def _is_kept(source: Path, format: str) -> bool:
+    """Whether a file is of that format itself: most raw files only become one."""
+    return not is_raw(source) or source.suffix.lower() == f".{format}"
 
 
 def _copy(source: Path, job: Job) -> None:

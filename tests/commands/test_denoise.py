@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mdn import io
 from mdn.batch.running import Job
@@ -12,6 +14,7 @@ from mdn.commands.denoise import run
 from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
 from tests.commands.tools import request
+from tests.io.raw.mosaic import mosaic, write_dng
 
 
 class Silent:
@@ -47,3 +50,16 @@ def test_strength_0_copies_the_file(tmp_path: Path) -> None:
     result = run([job], request(device="cpu", strength=0.0), Silent())
     assert result.outcomes[0].details["changed"] is False
     assert (tmp_path / "b.jpg").read_bytes() == path.read_bytes()
+
+
+def test_a_raw_file_is_copied_only_as_a_dng(tmp_path: Path) -> None:
+    """One of another kind becomes a TIFF or a DNG, though nothing is changed in it."""
+    pytest.importorskip("rawpy")
+    light = np.broadcast_to(np.array([0.4, 0.5, 0.3]), (32, 48, 3))
+    dng = write_dng(tmp_path / "a.dng", mosaic(light))
+    nef = Path(shutil.copy(dng, tmp_path / "a.nef"))
+    cases = ((dng, "b.dng", True), (nef, "c.dng", False), (nef, "d.tif", False))
+    for source, target, copied in cases:
+        job = Job(source, tmp_path / target, source.name)
+        run([job], request(device="cpu", strength=0.0), Silent())
+        assert ((tmp_path / target).read_bytes() == source.read_bytes()) is copied

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.bench_page`: measures shipped models and peers, and writes the page."""
+"""`python -m benchmarks.bench_page`: measures shipped models and baselines, and writes the page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import bench_summary
 from mdn.errors import MdnError
 
 
@@ -30,7 +31,7 @@ def main(
     """Runs mdn bench on the standard sets, and writes what came of it as a page to commit."""
     from mdn import bench as task
     from mdn import nets
-    from mdn.bench.report import sheet_files, summary
+    from mdn.bench.report import sheet_files
     from mdn.cli.bench_view import BenchView
     from mdn.registry import store
 
@@ -58,7 +59,7 @@ def main(
         with BenchView() as view:
             result = task.run(settings, view)
         sheets = sheet_files.load(work, result.document["sheets"])
-        for path in summary.write(result.document, sheets, target, "make bench"):
+        for path in bench_summary.write(result.document, sheets, target, "make bench"):
             typer.echo(path)
     except MdnError as error:
         typer.echo(f"mdn: error: {error}", err=True)

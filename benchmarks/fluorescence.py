@@ -36,7 +36,7 @@ def main() -> None:
     rows = []
     for path in sorted((asked.folder / "noisy").iterdir()):
         noisy, clean = (middle(p, asked.crop) for p in (path, asked.folder / "gt" / path.name))
-        results = {"raw": noisy} | contenders(model, noisy)
+        results = {"raw": noisy} | methods(model, noisy)
         rows.append({name: scores(result, clean) for name, result in results.items()})
         print(path.stem.ljust(22), line(rows[-1]), flush=True)
         if asked.sheets:
@@ -55,7 +55,7 @@ def middle(path: Path, size: int) -> np.ndarray:
     return pixels[top : top + size, left : left + size]
 
 
-def contenders(model: Model, noisy: np.ndarray) -> dict[str, np.ndarray]:
+def methods(model: Model, noisy: np.ndarray) -> dict[str, np.ndarray]:
     """Every way of denoising one picture."""
     pages = noisy[None, ..., None]
     found = {

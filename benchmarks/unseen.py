@@ -20,7 +20,7 @@ from mdn.pipeline import photo
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 
-PEERS = ("idf", "bm3d_blind", "nlm")
+BASELINES = ("idf", "bm3d_blind", "nlm")
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("-m", "--models", default="generalist-s15,photo,photo-fine,photo-fast")
     options = parser.parse_args()
     models = {name: Models(name).load() for name in options.models.split(",")}
-    columns = ["noisy", *PEERS, *models]
+    columns = ["noisy", *BASELINES, *models]
     print(f"| noise | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
     lines: dict[str, list[float]] = defaultdict(list)
     for noise, peers in by_noise(options.data / "ood" / "peers.csv").items():
@@ -38,7 +38,7 @@ def main() -> None:
             clean = iio.imread(next((options.data / "cbsd68").glob(f"{row['image']}.*")))
             noisy = iio.imread(options.data / "ood" / noise / f"{row['image']}.png")
             scores["noisy"].append(psnr(noisy, clean))
-            for name in PEERS:
+            for name in BASELINES:
                 scores[name].append(float(row[name] or "nan"))
             for name, model in models.items():
                 result = photo.restore(noisy, model, Options()).pixels

@@ -10,13 +10,13 @@ from mdn import metrics, plots
 from mdn.bench import losses, noise_cases, thresholds
 from mdn.bench.cache import Cache
 from mdn.bench.data import DataSet, default_root, open_sets
-from mdn.bench.methods import Field, line_up
+from mdn.bench.methods import Methods, resolve
 from mdn.bench.report import publish, sheets, tables
 from mdn.bench.rows import Row
 from mdn.bench.runner import Report, Rules, Runner
 from mdn.errors import UsageError
 
-LINEAR = "renders, denoised as mdn denoise does, by classical peers behind a gamma of 2.2"
+LINEAR = "renders, denoised as mdn denoise does, by classical baselines behind a gamma of 2.2"
 
 __all__ = ["Report", "Result", "Row", "Settings", "run"]
 
@@ -29,18 +29,16 @@ class Settings:
         models: names of models, peer:NAME, or peer:all.
         data: folders, names of folders in `root`, or mitsuba: scenes rendered on the spot.
         noise: see noise_cases.parse. Pairs come with their own.
-        protocol: a name in metrics.PROTOCOLS.
-        metrics: names in metrics.METRICS.
-        unclipped: contenders get float pictures whose noise is neither clipped nor rounded.
+        protocol, metrics: names in metrics.PROTOCOLS and metrics.METRICS.
+        unclipped: methods get float pictures whose noise is neither clipped nor rounded.
         limit: of pictures by data set, or None.
         seed: of the noise and of models that draw at random.
         root: where short names of data sets are looked up; MDN_TEST_DATA/test where None.
         out: the folder of results and of scores to reuse, or None.
-        fail_below: conditions; see gate.
+        fail_below: conditions; see thresholds.
         worst: list the pictures that lose most against their noisy input.
         plots: draw figures and contact sheets into out/plots.
         page: the HTML report to write, or None.
-        device, precision: as for every command.
         command: the command line, for the report.
     """
 
@@ -91,52 +89,55 @@ class Result:
         return 7 if self.broken else 3 if self.failures else 0
 
 
-def run(settings: Settings, listener: Report) -> Result:
-    """Measure every contender on every picture under every noise.
+def run(settings: Settings, report: Report) -> Result:
+    """Measure every method on every picture under every noise.
 
     Raises:
-        UsageError: an unknown noise, metric, protocol, peer or data set, or a condition on nothing.
+        UsageError: an unknown noise, metric, protocol, baseline or data set, or a condition on
+            nothing.
         ModelError: an unknown or damaged model.
         FileError: the folder of results cannot be written.
     """
     rules = _rules(settings)
     publish.check(settings.page, settings.plots, settings.out)
     wanted = noise_cases.parse(settings.noise)
-    root = settings.root or default_root()
-    sets = open_sets(settings.data, root, settings.limit, listener.note)
+    sets = open_sets(settings.data, settings.root or default_root(), settings.limit, report.note)
     plan = {data.name: noise_cases.plan(data, wanted) for data in sets}
-    field = line_up(settings.models, settings.device, settings.precision, settings.seed)
-    conditions = _conditions(settings, plan, field, rules)
-    runner = Runner(field.contenders, rules, Cache(settings.out), listener)
-    notes = _notes(settings, sets, field)
+    methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
+    labels = {name: [case.label for case in cases] for name, cases in plan.items()}
+    kinds = {each.name: each.kind for each in methods.found}
+    conditions = [
+        thresholds.parse(text, labels, kinds, rules.metrics) for text in settings.fail_below
+    ]
+    runner = Runner(methods.found, rules, Cache(settings.out), report)
+    notes = _notes(settings, sets, methods)
+    shown = tuple(metrics.get(name) for name in rules.metrics)
     total = sum(
-        len(noise_cases.pictures(data, draw)) * len(runner.taking(data))
+        len(noise_cases.pictures(data, case)) * len(runner.taking(data))
         for data in sets
-        for draw in plan[data.name]
+        for case in plan[data.name]
     )
-    listener.begin(total, metrics.get(rules.metrics[0]))
+    report.begin(total, shown[0])
     for line in notes:
-        listener.note(line)
+        report.note(line)
     for data in sets:
         for line in data.failures:
             runner.fail(line)
-        for draw in plan[data.name]:
-            runner.measure(data, draw)
-    drawn = _drawn(settings, runner, sets)
-    facts = tables.facts(settings.command, runner, field, sets, plan, notes)
+        for case in plan[data.name]:
+            runner.measure(data, case)
+    drawn = sheets.make(runner, sets, settings.out) if settings.plots or settings.page else []
+    facts = tables.facts(settings.command, runner, methods.missing, sets, plan, notes)
     document = facts | {
         "rows": tables.row_table(runner.rows, rules.metrics),
         "sheets": [sheet.slug for sheet in drawn],
     }
-    shown = tuple(metrics.get(name) for name in rules.metrics)
     markdown = tables.markdown(facts, runner.rows, shown)
     worst: tuple[losses.Loss, ...] = ()
     if settings.worst:
         every = losses.find(runner.rows, shown[0])
-        worst = tuple(every[: losses.LISTED])
-        told = losses.summary(every, shown[0])
-        document |= {"worst": losses.table(worst), "worse_than_input": told}
-        markdown += tables.worst(worst, shown[0], told)
+        worst, summary = tuple(every[: losses.LISTED]), losses.summary(every, shown[0])
+        document |= {"worst": losses.table(worst), "worse_than_input": summary}
+        markdown += tables.worst(worst, shown[0], summary)
     if settings.out is not None:
         each = tables.picture_table(runner.rows, rules.metrics)
         tables.write(settings.out, document, markdown, each)
@@ -144,13 +145,6 @@ def run(settings: Settings, listener: Report) -> Result:
     broken = tuple(thresholds.broken(conditions, runner.rows))
     failures = tuple(runner.failures)
     return Result(tuple(runner.rows), shown, failures, broken, worst, document, markdown)
-
-
-def _drawn(settings: Settings, runner: Runner, sets: tuple[DataSet, ...]) -> list[sheets.Sheet]:
-    """The contact sheets, where anything shows them."""
-    if not settings.plots and settings.page is None:
-        return []
-    return sheets.make(runner, sets, settings.out)
 
 
 def _rules(settings: Settings) -> Rules:
@@ -165,30 +159,26 @@ def _rules(settings: Settings) -> Rules:
     return Rules(names, protocol, settings.unclipped, settings.seed)
 
 
-def _conditions(
-    settings: Settings, plan: dict[str, tuple[noise_cases.Draw, ...]], field: Field, rules: Rules
-) -> list[thresholds.Condition]:
-    labels = {name: [draw.label for draw in each] for name, each in plan.items()}
-    kinds = {each.name: each.kind for each in field.contenders}
-    return [thresholds.parse(text, labels, kinds, rules.metrics) for text in settings.fail_below]
-
-
-def _notes(settings: Settings, sets: tuple[DataSet, ...], field: Field) -> list[str]:
+def _notes(settings: Settings, sets: tuple[DataSet, ...], methods: Methods) -> list[str]:
     """What a reader of the table must know, one line each."""
-    notes = [f"{name}: {problem}" for name, problem in field.missing.items()]
-    absent = (metrics.get(name).missing() for name in dict.fromkeys(settings.metrics))
-    notes += [line for line in absent if line]
+    wanted = [metrics.get(name) for name in dict.fromkeys(settings.metrics)]
+    notes = [f"{name}: {problem}" for name, problem in methods.missing.items()]
+    notes += filter(None, [metric.missing() for metric in wanted])
     if settings.page is not None and plots.missing():
         notes.append(plots.missing())
-    linear = ", ".join(name for name in settings.metrics if metrics.get(name).linear)
+    linear = ", ".join(metric.name for metric in wanted if metric.linear)
     for data in sets:
         if data.pairs:
             what = LINEAR if data.renders else "pairs with real noise"
             unused = "--noise and --unclipped do" if settings.unclipped else "--noise does"
             notes.append(f"{data.name}: {what}; {unused} not apply")
-        if linear and not data.renders:
+        if data.renders:
+            continue
+        if linear:
             notes.append(f"{data.name}: no renders, so nothing for {linear} to compare")
-        for each in field.contenders:
-            if each.renders_only and not data.renders:
-                notes.append(f"{data.name}: no renders, so nothing for {each.name} to do")
+        notes += [
+            f"{data.name}: no renders, so nothing for {each.name} to do"
+            for each in methods.found
+            if each.renders_only
+        ]
     return notes

@@ -1,7 +1,7 @@
 """Classical denoisers to measure against. None is needed by mdn; each is used if it is installed.
 
-A peer takes float32 (H, W, C), C = 1 or 3, nominal 0..1, and the noise's true standard deviation,
-which only the one that is told it may use; it returns the same shape.
+A baseline takes float32 (H, W, C), C = 1 or 3, nominal 0..1, and the noise's true standard
+deviation, which only the one that is told it may use; it returns the same shape.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PREFIX = "peer:"
 
 
 @dataclass(frozen=True)
-class Peer:
+class Baseline:
     """One method.
 
     Attributes:
@@ -74,15 +74,15 @@ class Peer:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:
+    except PackageNotFoundError:  # its module came with another package, as cv2 may
         return "unknown"
 
 
-def find(name: str) -> Peer:
-    """The peer of that name, without "peer:". Raises UsageError that offers the nearest."""
-    if name in PEERS:
-        return PEERS[name]
-    near = difflib.get_close_matches(name.lower(), PEERS, n=3, cutoff=0.4) or list(PEERS)
+def find(name: str) -> Baseline:
+    """The baseline of that name, without "peer:". Raises UsageError that offers the nearest."""
+    if name in BASELINES:
+        return BASELINES[name]
+    near = difflib.get_close_matches(name.lower(), BASELINES, n=3, cutoff=0.4) or list(BASELINES)
     raise UsageError(f"no peer {name!r}; try {', '.join(PREFIX + each for each in near)}")
 
 
@@ -105,10 +105,6 @@ def _bm3d(x: np.ndarray, sigma: float) -> np.ndarray:
     if x.shape[2] == 3:
         return bm3d.bm3d_rgb(x, sigma, profile)
     return bm3d.bm3d(x[..., 0], sigma, profile)
-
-
-def _bm3d_blind(x: np.ndarray, sigma: float) -> np.ndarray:
-    return _bm3d(x, _estimate(x))
 
 
 def _nlm(x: np.ndarray, sigma: float) -> np.ndarray:
@@ -156,53 +152,52 @@ def _oidn(render: Render) -> np.ndarray:
     return pyoidn.denoise(beauty, hdr=True, **guides)
 
 
-def _oidn_colour(render: Render) -> np.ndarray:
-    return _oidn(Render(render.beauty))
-
-
 # Multiples of sigma: the best of a coarse grid on training photos at sigma 15, 25 and 50.
 TV_WEIGHT, NLM_H, OPENCV_H = 1.0, 0.6, 0.6
 
+_MODULE = (("bm3d", "bm3d"),)
 _SKIMAGE = (("skimage", "scikit-image"), ("pywt", "PyWavelets"))
 _PYOIDN = (("pyoidn", "pyoidn"), ("cffi", "cffi"))
-_BENCH = "pip install mdn[bench]"
+_BENCH, _OIDN = "pip install mdn[bench]", "pip install mdn[oidn]"
 _BM3D = "pip install bm3d (its licence allows non-commercial use only)"
 
-PEERS: dict[str, Peer] = {
-    peer.name: peer
-    for peer in (
-        Peer("bm3d", "BM3D, told the true sigma; one thread", (("bm3d", "bm3d"),), _BM3D, _bm3d),
-        Peer(
+BASELINES: dict[str, Baseline] = {
+    each.name: each
+    for each in (
+        Baseline(
+            "bm3d", "BM3D, told the true sigma; one thread", (("bm3d", "bm3d"),), _BM3D, _bm3d
+        ),
+        Baseline(
             "bm3d-blind",
             "BM3D, sigma estimated; one thread",
-            (("bm3d", "bm3d"), *_SKIMAGE),
+            (*_MODULE, *_SKIMAGE),
             f"{_BM3D} and {_BENCH}",
-            _bm3d_blind,
+            lambda x, sigma: _bm3d(x, _estimate(x)),
         ),
-        Peer("nlm", "scikit-image non-local means, sigma estimated", _SKIMAGE, _BENCH, _nlm),
-        Peer("tv", "scikit-image total variation, sigma estimated", _SKIMAGE, _BENCH, _tv),
-        Peer("wavelet", "scikit-image wavelets, BayesShrink", _SKIMAGE, _BENCH, _wavelet),
-        Peer(
+        Baseline("nlm", "scikit-image non-local means, sigma estimated", _SKIMAGE, _BENCH, _nlm),
+        Baseline("tv", "scikit-image total variation, sigma estimated", _SKIMAGE, _BENCH, _tv),
+        Baseline("wavelet", "scikit-image wavelets, BayesShrink", _SKIMAGE, _BENCH, _wavelet),
+        Baseline(
             "opencv-nlm",
             "OpenCV non-local means, sigma estimated",
             (("cv2", "opencv-python-headless"), *_SKIMAGE),
             "pip install mdn[bench,peers]",
             _opencv,
         ),
-        Peer(
+        Baseline(
             "oidn",
             "Intel Open Image Denoise with albedo and normal",
             _PYOIDN,
-            "pip install mdn[oidn]",
+            _OIDN,
             _oidn,
             renders=True,
         ),
-        Peer(
+        Baseline(
             "oidn-colour",
             "Intel Open Image Denoise, colour alone",
             _PYOIDN,
-            "pip install mdn[oidn]",
-            _oidn_colour,
+            _OIDN,
+            lambda render: _oidn(Render(render.beauty)),
             renders=True,
         ),
     )

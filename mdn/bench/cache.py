@@ -14,7 +14,7 @@ FILE = "scores.jsonl"
 
 @dataclass(frozen=True)
 class Score:
-    """What one contender did on one picture.
+    """What one method did on one picture.
 
     Attributes:
         metrics: by name; None where the picture is too small for the metric.
@@ -45,10 +45,10 @@ class Cache:
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / FILE
         self._scores: dict[str, Score] = {}
-        if folder is None or self._path is None:
+        if self._path is None:
             return
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._path.exists():
                 self._load(self._path.read_bytes())
             self._append("")  # known now that it can be written, not after the first hour

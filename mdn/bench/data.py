@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,29 +70,27 @@ def open_sets(
     names: Iterable[str],
     root: Path | None,
     limit: int | None,
-    tell: Callable[[str], None] = lambda line: None,
+    note: Callable[[str], None] = lambda line: None,
 ) -> tuple[DataSet, ...]:
     """The data sets that `names` mean, each cut to its first `limit` pictures.
 
-    tell: hears of scenes that must be rendered first.
+    note: is told of scenes that must be rendered first.
 
     Raises:
         UsageError: there is no such folder (offers the nearest), it holds no picture, two folders
             have one name, or scenes cannot be rendered.
         FileError: rendered scenes cannot be kept.
     """
-    sets = tuple(_named(name, root, limit, tell) for name in dict.fromkeys(names))
-    seen: set[str] = set()
-    for data in sets:
-        if data.name in seen:
-            raise UsageError(f"two folders of data are called {data.name}: rename one")
-        seen.add(data.name)
+    sets = tuple(_named(name, root, limit, note) for name in dict.fromkeys(names))
+    called = [data.name for data in sets]
+    if twice := [name for name in called if called.count(name) > 1]:
+        raise UsageError(f"two folders of data are called {twice[0]}: rename one")
     return sets
 
 
-def _named(name: str, root: Path | None, limit: int | None, tell: Callable[[str], None]) -> DataSet:
+def _named(name: str, root: Path | None, limit: int | None, note: Callable[[str], None]) -> DataSet:
     if name == scenes.NAME and not Path(name).is_dir():
-        folder = scenes.cached(limit, lambda line: tell(f"{name}: {line}, kept for other runs"))
+        folder = scenes.cached(limit, lambda line: note(f"{name}: {line}, kept for other runs"))
         return _open(folder, limit or scenes.BENCH.count)
     return _open(_find(name, root), limit)
 
@@ -135,7 +133,7 @@ def _open(folder: Path, limit: int | None) -> DataSet:
     if all((folder / half).is_dir() for half in PAIR_FOLDERS):
         pictures, failures = _pairs(folder, name)
     else:
-        pictures = [Picture(f"{name}/{path.name}", path) for path in _images(folder)]
+        pictures = [Picture(f"{name}/{path.name}", path) for path in _files(folder)]
         failures = []
     if not pictures and not failures:
         raise UsageError(
@@ -150,7 +148,7 @@ def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
 
     limit: of scenes.
     """
-    shots, alone = renders.shots(_files(folder, frozenset({".exr"})))
+    shots, alone = renders.shots(_files(folder, (".exr",)))
     if not shots and not alone:
         return None
     wanted = list(dict.fromkeys(shot.scene for shot in shots))[:limit]
@@ -169,37 +167,33 @@ def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
 def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
     """Files of one stem in noisy/ and gt/, and a line for each that stands alone."""
     (noisy, first), (truth, second) = (_by_stem(folder / half) for half in PAIR_FOLDERS)
-    both = [stem for stem in noisy if stem in truth]
-    pictures = [Picture(f"{name}/{noisy[stem].name}", truth[stem], noisy[stem]) for stem in both]
+    pictures = [
+        Picture(f"{name}/{path.name}", truth[stem], path)
+        for stem, path in noisy.items()
+        if stem in truth
+    ]
     failures = [
         f"{name}/{half}/{path.name}: there is another file of that name, of another format"
         for half, twice in zip(PAIR_FOLDERS, (first, second), strict=True)
         for path in twice
     ]
-    failures += [
-        f"{name}/{half}/{path.name}: has no partner in {other}/; add it, or take this file away"
-        for half, other, mine, theirs in (
-            ("noisy", "gt", noisy, truth),
-            ("gt", "noisy", truth, noisy),
-        )
-        for stem, path in mine.items()
-        if stem not in theirs
-    ]
+    for half, other, mine, theirs in (("noisy", "gt", noisy, truth), ("gt", "noisy", truth, noisy)):
+        failures += [
+            f"{name}/{half}/{path.name}: has no partner in {other}/; add it, or take this file away"
+            for stem, path in mine.items()
+            if stem not in theirs
+        ]
     return pictures, failures
 
 
 def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     """Files by stem, and those whose stem was taken."""
     found: dict[str, Path] = {}
-    twice = [path for path in _images(folder) if found.setdefault(path.stem, path) != path]
+    twice = [path for path in _files(folder) if found.setdefault(path.stem, path) != path]
     return found, twice
 
 
-def _images(folder: Path) -> list[Path]:
-    return _files(folder, io.SUFFIXES)
-
-
-def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+def _files(folder: Path, suffixes: Collection[str] = io.SUFFIXES) -> list[Path]:
     try:
         return sorted(
             path
@@ -232,28 +226,19 @@ def read(picture: Picture) -> Pages:
     Raises:
         FileError: unreadable, more than one page, floats outside 0..1, or halves that differ.
     """
-    if picture.noisy is not None and picture.spp is not None:
+    if picture.noisy is None:
+        return Pages(_page(picture.truth, picture.name), None)
+    if picture.spp is not None:
         render = renders.read(picture.noisy, picture.name)
         truth = renders.read(picture.truth, picture.truth.name).beauty
-        _same_size(render.beauty, truth, picture.name)
-        return Pages(truth, render.beauty, render)
-    truth = _page(picture.truth, picture.name)
-    if picture.noisy is None:
-        return Pages(truth, None)
-    noisy = _page(picture.noisy, picture.name)
-    _same_size(noisy, truth, picture.name)
-    return Pages(truth, noisy)
-
-
-def _same_size(noisy: np.ndarray, truth: np.ndarray, name: str) -> None:
-    if noisy.shape == truth.shape:
-        return
-    sizes = [f"{page.shape[1]}x{page.shape[0]}x{page.shape[2]}" for page in (noisy, truth)]
-    raise FileError(
-        name,
-        f"the halves of the pair differ: noisy is {sizes[0]}, gt is {sizes[1]}",
-        "cut them to one size",
-    )
+        pages = Pages(truth, render.beauty, render)
+    else:
+        pages = Pages(_page(picture.truth, picture.name), _page(picture.noisy, picture.name))
+    noisy, gt = ("{1}x{0}x{2}".format(*np.shape(page)) for page in (pages.noisy, pages.truth))
+    if noisy != gt:
+        problem = f"the halves of the pair differ: noisy is {noisy}, gt is {gt}"
+        raise FileError(picture.name, problem, "cut them to one size")
+    return pages
 
 
 def _page(path: Path, name: str) -> np.ndarray:

@@ -20,7 +20,7 @@ class Loss:
     """One picture, before and after a method.
 
     Attributes:
-        data, noise, picture, contender: names.
+        data, noise, picture, method: names.
         before, after: the metric of the noisy input and of the result; infinite where equal to the
             truth.
         gain: after less before, the other way round where lower is better; negative is a loss.
@@ -29,7 +29,7 @@ class Loss:
     data: str
     noise: str
     picture: str
-    contender: str
+    method: str
     before: float
     after: float
     gain: float
@@ -51,7 +51,7 @@ def find(rows: Sequence[Row], metric: Metric) -> list[Loss]:
                 continue
             gain = min(after, CEILING) - min(before, CEILING)
             gain = -gain if metric.lower else gain
-            names = row.data, row.noise, picture, row.contender
+            names = row.data, row.noise, picture, row.method
             found.append(Loss(*names, before, after, gain))
     return sorted(found, key=lambda loss: loss.gain)
 
@@ -59,8 +59,8 @@ def find(rows: Sequence[Row], metric: Metric) -> list[Loss]:
 def summary(losses: Sequence[Loss], metric: Metric) -> list[str]:
     """One line for each method: how many of its pictures came out worse than they went in."""
     lines = []
-    for name in dict.fromkeys(loss.contender for loss in losses):
-        mine = [loss for loss in losses if loss.contender == name]
+    for name in dict.fromkeys(loss.method for loss in losses):
+        mine = [loss for loss in losses if loss.method == name]
         worse = sum(loss.gain < -threshold(metric) for loss in mine)
         lines.append(
             f"{name}: {worse} of {len(mine)} pictures came out worse than they went in "
@@ -82,7 +82,7 @@ def cells(loss: Loss, metric: Metric) -> list[str]:
     before, after = (_figure(value, metric) for value in (loss.before, loss.after))
     picture = loss.picture.rpartition("/")[2]
     gain = f"{loss.gain:+.{metric.digits}f}"
-    return [f"{loss.data}/{loss.noise}", picture, loss.contender, before, after, gain]
+    return [f"{loss.data}/{loss.noise}", picture, loss.method, before, after, gain]
 
 
 def _figure(value: float, metric: Metric) -> str:

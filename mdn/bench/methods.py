@@ -1,16 +1,17 @@
-"""Who takes part in a benchmark: the noisy picture itself, models, and classical peers."""
+"""What a benchmark compares: the noisy picture itself, models, and classical baselines."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 
 from mdn import zeroshot
-from mdn.batch.running import Job, Outcome
+from mdn.batch.running import Job
 from mdn.bench import baselines
 from mdn.bench.renders import Render
 from mdn.engine import choose_device, choose_precision
@@ -25,24 +26,21 @@ from mdn.renders import RenderOptions, frame
 FITTED = "zeroshot:"
 
 
-class Contender(Protocol):
-    """Anything that turns a noisy page into a cleaner one.
+class Method:
+    """A way to turn a noisy page into a cleaner one; as it stands, the noisy page itself.
 
     Attributes:
         name: what rows call it.
-        kind: input, model or peer.
+        kind: input, model or baseline.
         identity: changes when its results may.
         device: where it computes.
         linear: it takes renders in linear light.
         renders_only: it takes nothing else.
     """
 
-    name: str
-    kind: str
-    identity: str
-    device: torch.device
-    linear: bool
-    renders_only: bool
+    name, kind, identity, title = "noisy", "input", "noisy", "the input itself"
+    device = torch.device("cpu")
+    linear, renders_only = True, False
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
@@ -53,38 +51,17 @@ class Contender(Protocol):
         it. render: the guides, for those who take linear light. Raises FileError where it cannot
         do the picture called `name`.
         """
-        ...
-
-    def prepare(self) -> None:
-        """Whatever need not be timed: loads what is loaded once. Told before every picture."""
-        ...
-
-    def describe(self) -> dict[str, object]:
-        """What a report says of it; JSON-able."""
-        ...
-
-
-class Untouched:
-    """The noisy picture as it is: what all others must beat."""
-
-    name, kind, identity, device = "noisy", "input", "noisy", torch.device("cpu")
-    linear, renders_only = True, False
-
-    def denoise(
-        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
-    ) -> np.ndarray:
-        """See Contender."""
         return noisy
 
     def prepare(self) -> None:
-        """See Contender."""
+        """Loads what is loaded once, so that it is not timed. Called before every picture."""
 
     def describe(self) -> dict[str, object]:
-        """See Contender."""
-        return {"name": self.name, "kind": self.kind, "title": "the input itself"}
+        """What a report says of it; JSON-able."""
+        return {"name": self.name, "kind": self.kind, "title": self.title}
 
 
-class Model:
+class Model(Method):
     """A model of the registry; NAME:8 is the mean of 8 of its passes, as mdn denoise makes them.
 
     Raises:
@@ -92,32 +69,32 @@ class Model:
         UsageError: more passes than it has.
     """
 
-    kind, linear, renders_only = "model", True, False
+    kind, may_fill = "model", False
 
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
         found = re.fullmatch(r"(.+):(\d{1,4})", name)
         passes = max(1, int(found[2])) if found else 1
-        options = Options(seed=seed, precision=precision)
-        plain = found[1] if found else name
         self._models = Models(
-            plain, device=device, options=options, passes=passes, may_fill=self.may_fill
+            found[1] if found else name,
+            device=device,
+            options=Options(seed=seed, precision=precision),
+            passes=passes,
+            may_fill=self.may_fill,
         )
         self._models.check()
         card = self._card = self._models.card()
         store.verify(card)  # known now, not an hour later when its turn comes
-        self.name, self.device = name, choose_device(device)
+        self.name, self.title, self.device = name, card.title, choose_device(device)
         dtype = choose_precision(precision, self.device, card.precisions)
         self.precision = str(dtype or torch.float32).removeprefix("torch.")
         self.identity = f"{card.sha256}/{self.device.type}/{self.precision}/{seed}"
         if passes > 1:
             self.identity += f"/{passes} passes"
 
-    may_fill = False
-
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        """See Contender. Of a render, what `mdn denoise` makes of its file."""
+        """See Method. Of a render, what `mdn denoise` makes of its file."""
         model, options = self._models.load(), self._models.options()
         if render is None:
             return photo.restore(noisy, model, options).pixels
@@ -129,18 +106,16 @@ class Model:
         return planned.targets[0].pixels(cleaned).astype(np.float32)
 
     def prepare(self) -> None:
-        """See Contender."""
+        """See Method."""
         self._models.load()
 
     def describe(self) -> dict[str, object]:
-        """See Contender."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "title": self._card.title,
-            "arch": self._card.arch,
-            "parameters": self._card.parameters,
-            "sha256": self._card.sha256,
+        """See Method."""
+        card = self._card
+        return super().describe() | {
+            "arch": card.arch,
+            "parameters": card.parameters,
+            "sha256": card.sha256,
             "device": str(self.device),
             "precision": self.precision,
         }
@@ -161,99 +136,81 @@ class Fitted(Model):
         fit = zeroshot.FitOptions(preset or "auto")
         self._asked = zeroshot.FitRequest(fit, self._models.options())
         self.name = name
-        # What a fit does is in the code, not in the weights: other versions are other contenders.
+        # What a fit does is in the code, not in the weights: other versions are other methods.
         self.identity = f"zeroshot/{zeroshot.make_plan(fit, None)}/{self.identity}"
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        """See Contender."""
+        """See Method."""
         model, options = self._models.load(), self._models.options()
-        fitting = zeroshot.Fitting(self._asked, Job(None, None, name), Silent())
+        events = ("started", "progress", "note", "finished")
+        silent: Any = SimpleNamespace(**dict.fromkeys(events, lambda *_, **__: None))
+        fitting = zeroshot.Fitting(self._asked, Job(None, None, name), silent)
         result = photo.restore(noisy, model, options, adapter=fitting).pixels
         if fitting.interrupted:
             raise KeyboardInterrupt
         return result
 
 
-class Silent:
-    """A report to nobody: a benchmark tells of scores, not of steps."""
+class Classical(Method):
+    """A baseline, under the name it was asked for by."""
 
-    def started(self, job: Job, index: int, total: int) -> None:
-        """See Report."""
+    kind = "baseline"
 
-    def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """See Report."""
-
-    def note(self, job: Job, line: str) -> None:
-        """See Report."""
-
-    def finished(self, outcome: Outcome) -> None:
-        """See Report."""
-
-
-class Classical:
-    """A peer, under the name it was asked for by."""
-
-    kind, device = "peer", torch.device("cpu")
-
-    def __init__(self, peer: baselines.Peer) -> None:
-        self._peer = peer
-        self.name = baselines.PREFIX + peer.name
-        self.linear = self.renders_only = peer.renders
-        versions = [f"{package} {version}" for package, version in peer.versions.items()]
+    def __init__(self, baseline: baselines.Baseline) -> None:
+        self._baseline = baseline
+        self.name, self.title = baselines.PREFIX + baseline.name, baseline.title
+        self.linear = self.renders_only = baseline.renders
+        versions = [f"{package} {version}" for package, version in baseline.versions.items()]
         self.identity = "/".join([self.name, *versions])
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        """See Contender."""
-        return self._peer.denoise(noisy, sigma, name, render)
-
-    def prepare(self) -> None:
-        """See Contender."""
+        """See Method."""
+        return self._baseline.denoise(noisy, sigma, name, render)
 
     def describe(self) -> dict[str, object]:
-        """See Contender."""
-        about = {"name": self.name, "kind": self.kind, "title": self._peer.title}
-        return about | {"versions": self._peer.versions}
+        """See Method."""
+        return super().describe() | {"versions": self._baseline.versions}
 
 
 @dataclass(frozen=True)
-class Field:
-    """All who were named: those who take part, and, by name, why a peer cannot."""
+class Methods:
+    """The methods of a benchmark, and, by name, why a baseline that was named cannot run."""
 
-    contenders: tuple[Contender, ...]
+    found: tuple[Method, ...]
     missing: dict[str, str]
 
 
-def line_up(names: tuple[str, ...], device: str, precision: str, seed: int) -> Field:
-    """The contenders of those names, the noisy input first.
+def resolve(names: tuple[str, ...], device: str, precision: str, seed: int) -> Methods:
+    """The methods of those names, the noisy input first.
 
     Args:
-        names: of models, NAME:PASSES, zeroshot:MODEL, or peer:NAME; peer:all is every peer.
+        names: of models, NAME:PASSES, zeroshot:MODEL, or peer:NAME; peer:all is every baseline.
         device, precision, seed: for the models.
 
     Raises:
-        UsageError: an unknown peer, or no name at all.
+        UsageError: an unknown baseline, or no name at all.
         ModelError: an unknown or damaged model.
     """
-    every = [baselines.PREFIX + each for each in baselines.PEERS]
+    every = [baselines.PREFIX + each for each in baselines.BASELINES]
     wanted = dict.fromkeys(
         each for name in names for each in (every if name == f"{baselines.PREFIX}all" else [name])
     )
     if not all(wanted) or not wanted:
         raise UsageError("--model has an empty name in it; write --model NAME,NAME")
-    contenders: list[Contender] = [Untouched()]
+    found = [Method()]
     missing: dict[str, str] = {}
     for name in wanted:
         if not name.startswith(baselines.PREFIX):
             kind = Fitted if name.startswith(FITTED) else Model
-            contenders.append(kind(name, device, precision, seed))
+            found.append(kind(name, device, precision, seed))
             continue
-        peer = baselines.find(name.removeprefix(baselines.PREFIX))
-        if peer.missing:
-            missing[name] = peer.missing
+        baseline = baselines.find(name.removeprefix(baselines.PREFIX))
+        if baseline.missing:
+            missing[name] = baseline.missing
         else:
-            contenders.append(Classical(peer))
-    return Field(tuple(contenders), missing)
+            found.append(Classical(baseline))
+    return Methods(tuple(found), missing)

@@ -18,7 +18,7 @@ from mdn.metrics import Protocol
 
 
 @dataclass(frozen=True)
-class Draw:
+class NoiseCase:
     """One kind of noise at one level; level None: nothing is added."""
 
     kind: str
@@ -30,45 +30,45 @@ class Draw:
         return self.kind if self.level is None else f"{self.kind}{self.level:g}"
 
 
-NONE = Draw("none")
-REAL = Draw("real")  # of pairs: the noise is in the files
+NONE = NoiseCase("none")
+REAL = NoiseCase("real")  # of pairs: the noise is in the files
 SPP = "spp"  # of renders: samples per pixel, likewise
 
 
-def plan(data: DataSet, wanted: tuple[Draw, ...]) -> tuple[Draw, ...]:
+def plan(data: DataSet, wanted: tuple[NoiseCase, ...]) -> tuple[NoiseCase, ...]:
     """The noises of a data set: those wanted, or the ones in its files."""
     if data.renders:
-        return tuple(Draw(SPP, spp) for spp in data.spp)
+        return tuple(NoiseCase(SPP, spp) for spp in data.spp)
     return (REAL,) if data.pairs else wanted
 
 
-def pictures(data: DataSet, draw: Draw) -> tuple[Picture, ...]:
-    """The pictures that a draw is about."""
+def pictures(data: DataSet, case: NoiseCase) -> tuple[Picture, ...]:
+    """The pictures that a case is about."""
     if not data.renders:
         return data.pictures
-    return tuple(each for each in data.pictures if each.spp == draw.level)
+    return tuple(each for each in data.pictures if each.spp == case.level)
 
 
-def parse(text: str) -> tuple[Draw, ...]:
+def parse(text: str) -> tuple[NoiseCase, ...]:
     """What --noise asks for: suite, all, none, KIND (its published levels) or KIND:LEVEL, by comma.
 
     Raises:
         UsageError: an unknown kind, offers the nearest; a level that is no number or out of range.
     """
-    draws: list[Draw] = []
+    cases: list[NoiseCase] = []
     for part in text.split(","):
         kind, colon, level = part.strip().partition(":")
         if colon:
-            draws.append(_at_level(kind, level))
+            cases.append(_at_level(kind, level))
         elif kind == "none":
-            draws.append(NONE)
+            cases.append(NONE)
         else:
             rows = noise.SUITE.get("paper" if kind == "suite" else kind)
-            draws += [Draw(*row) for row in rows or noise.SUITE[noise.get(kind).name]]
-    return tuple(dict.fromkeys(draws))
+            cases += [NoiseCase(*row) for row in rows or noise.SUITE[noise.get(kind).name]]
+    return tuple(dict.fromkeys(cases))
 
 
-def _at_level(kind: str, text: str) -> Draw:
+def _at_level(kind: str, text: str) -> NoiseCase:
     found = noise.get(kind)
     try:
         level = float(text)
@@ -77,13 +77,18 @@ def _at_level(kind: str, text: str) -> Draw:
             f"--noise {kind}:{text}: the level is no number; try {kind}:{found.default:g}"
         ) from None
     found.check(level)
-    return Draw(found.name, level)
+    return NoiseCase(found.name, level)
 
 
 def add(
-    truth: np.ndarray, draw: Draw, picture: Picture, seed: int, protocol: Protocol, unclipped: bool
+    truth: np.ndarray,
+    case: NoiseCase,
+    picture: Picture,
+    seed: int,
+    protocol: Protocol,
+    unclipped: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a denoiser is given, and what its result is compared with; both (H, W, C).
+    """What a method is given, and what its result is compared with; both (H, W, C).
 
     Args:
         truth: the clean page, as stored. It is what comes back, but for noise with a look of its
@@ -97,24 +102,24 @@ def add(
     eight = Display(np.dtype(np.uint8))
     rounded = protocol.rounded and not unclipped
     page = eight.decode(clean) if rounded else clean
-    if draw.level is None:
+    if case.level is None:
         return page, truth
-    kind = noise.get(draw.kind)
+    kind = noise.get(case.kind)
     job = Job(picture.truth, None, picture.name)
     generator = torch.Generator().manual_seed(draw_seed(seed, job))
     if kind.pair is None:
-        noisy = add_to_page(page, kind.name, draw.level, generator)
+        noisy = add_to_page(page, kind.name, case.level, generator)
         return noisy if rounded or unclipped else noisy.clip(0, 1), truth
     planes = torch.from_numpy(clean).permute(2, 0, 1)
-    taken = kind.pair(planes, draw.level, generator)
+    taken = kind.pair(planes, case.level, generator)
     noisy, twin = (np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in taken)
     return (eight.decode(noisy), eight.decode(twin)) if rounded else (noisy, twin)
 
 
-def fingerprint(draw: Draw) -> str:
+def fingerprint(case: NoiseCase) -> str:
     """Changes when the noise's own code does: old scores must then not be taken for new ones."""
-    if draw.level is None or draw.kind == SPP:
+    if case.level is None or case.kind == SPP:
         return ""
     ramp = torch.linspace(0, 1, 3 * 32 * 32).reshape(3, 32, 32)
-    noisy = noise.add(ramp, draw.kind, draw.level, torch.Generator().manual_seed(0))
+    noisy = noise.add(ramp, case.kind, case.level, torch.Generator().manual_seed(0))
     return hashlib.sha256(noisy.numpy().tobytes()).hexdigest()[:16]

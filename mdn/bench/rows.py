@@ -20,18 +20,18 @@ class Stat:
 
 @dataclass
 class Row:
-    """One contender on one data set under one noise; grows picture by picture.
+    """One method on one data set under one noise; grows picture by picture.
 
     Attributes:
-        data, noise, contender: names; noise is the label of its draw.
-        kind: input, model or peer.
+        data, noise, method: names; noise is the label of its case.
+        kind: input, model or baseline.
         scores, pictures: what was scored so far, and the pictures' names.
         reused: how many of them an earlier run had computed.
     """
 
     data: str
     noise: str
-    contender: str
+    method: str
     kind: str
     scores: list[Score] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The work of a benchmark: every contender on every picture under every noise."""
+"""The work of a benchmark: every method on every picture under every noise."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import mdn
 from mdn.bench import noise_cases, renders
 from mdn.bench.cache import Cache, Score, key_of
 from mdn.bench.data import DataSet, Picture, digest, read
-from mdn.bench.methods import Contender, Untouched
-from mdn.bench.noise_cases import Draw
+from mdn.bench.methods import Method
+from mdn.bench.noise_cases import NoiseCase
 from mdn.bench.resources import Meter
 from mdn.bench.rows import Row
 from mdn.encoding import Display
@@ -59,7 +59,7 @@ class Task:
     Attributes:
         name: what messages call it.
         truth, noisy: (H, W, C), as stored; linear light where there is a render.
-        sigma: the noise's standard deviation, white being 1, as contenders see the page.
+        sigma: the noise's standard deviation, white being 1, as methods see the page.
         render: the noisy render with its guides, or None.
     """
 
@@ -70,64 +70,60 @@ class Task:
     render: renders.Render | None = None
 
 
-Lines = list[tuple[Contender, Row]]
-
-
 @dataclass
 class Runner:
     """Measures; a picture that fails is told of once, and left out from then on.
 
     Attributes:
         failures: what was skipped, one line each.
-        rows: in the order of data, noise, contenders.
+        rows: in the order of data, noise, methods.
         digests: sha256 of the files read so far.
         measured: data set and noise of the rows.
     """
 
-    contenders: tuple[Contender, ...]
+    methods: tuple[Method, ...]
     rules: Rules
     cache: Cache
     report: Report
     failures: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     digests: dict[Path, str] = field(default_factory=dict)
-    measured: list[tuple[str, Draw]] = field(default_factory=list)
+    measured: list[tuple[str, NoiseCase]] = field(default_factory=list)
     _bad: set[Path] = field(default_factory=set)
     _done: int = 0
 
-    def measure(self, data: DataSet, draw: Draw) -> None:
-        """All contenders on one data set under one noise: one row each."""
+    def measure(self, data: DataSet, case: NoiseCase) -> None:
+        """All methods on one data set under one noise: one row each."""
         taking = self.taking(data)
-        rows = [Row(data.name, draw.label, each.name, each.kind) for each in taking]
+        rows = [Row(data.name, case.label, each.name, each.kind) for each in taking]
         self.rows += rows
-        self.measured.append((data.name, draw))
-        mark = noise_cases.fingerprint(draw)
-        for picture in noise_cases.pictures(data, draw):
-            self._one(picture, draw, mark, list(zip(taking, rows, strict=True)))
+        self.measured.append((data.name, case))
+        mark = noise_cases.fingerprint(case)
+        for picture in noise_cases.pictures(data, case):
+            before = self._done
+            if picture.truth not in self._bad:
+                try:
+                    self._measure(picture, case, mark, list(zip(taking, rows, strict=True)))
+                except FileError as error:
+                    self._bad.add(picture.truth)
+                    self.fail(str(error))
+            self._done = before + len(rows)  # the scores of a bad picture are dealt with, too
 
-    def taking(self, data: DataSet) -> list[Contender]:
-        """The contenders that can do these pictures."""
-        return [each for each in self.contenders if data.renders or not each.renders_only]
+    def taking(self, data: DataSet) -> list[Method]:
+        """The methods that can do these pictures."""
+        return [each for each in self.methods if data.renders or not each.renders_only]
 
-    def _one(self, picture: Picture, draw: Draw, mark: str, field: Lines) -> None:
-        before = self._done
-        if picture.truth not in self._bad:
-            try:
-                self._all_on(picture, draw, mark, field)
-            except FileError as error:
-                self._bad.add(picture.truth)
-                self.fail(str(error))
-        self._done = before + len(field)  # the scores of a bad picture are dealt with, too
-
-    def _all_on(self, picture: Picture, draw: Draw, mark: str, field: Lines) -> None:
+    def _measure(
+        self, picture: Picture, case: NoiseCase, mark: str, field: list[tuple[Method, Row]]
+    ) -> None:
         task: Task | None = None
-        for contender, row in field:
-            key = self.key(picture, draw, mark, contender)
+        for method, row in field:
+            key = self.key(picture, case, mark, method)
             found = self.cache.find(key, self.rules.metrics)
             row.reused += found is not None
             if found is None:
-                task = task or self.task(picture, draw)
-                found = self._measured(contender, task)
+                task = task or self.task(picture, case)
+                found = self._score(method, task)
                 if found is None:
                     continue
                 self.cache.add(key, found)
@@ -135,53 +131,49 @@ class Runner:
             self._done += 1
             self.report.scored(row, self._done)
 
-    def key(self, picture: Picture, draw: Draw, mark: str, contender: Contender) -> str:
-        """What a score depends on; mark: noise_cases.fingerprint of the draw."""
+    def key(self, picture: Picture, case: NoiseCase, mark: str, method: Method) -> str:
+        """What a score depends on; mark: noise_cases.fingerprint of the case."""
         files = [self._digest(path) for path in (picture.truth, picture.noisy) if path]
         rules = self.rules
-        noise = (draw.label, mark, rules.seed, picture.truth.name)  # the name seeds the noise
+        noise = (case.label, mark, rules.seed, picture.truth.name)  # the name seeds the noise
         how = (rules.protocol.name, rules.unclipped)
-        return key_of(mdn.__version__, contender.identity, files, noise, how)
+        return key_of(mdn.__version__, method.identity, files, noise, how)
 
     def _digest(self, path: Path) -> str:
         if path not in self.digests:
             self.digests[path] = digest(path)
         return self.digests[path]
 
-    def task(self, picture: Picture, draw: Draw) -> Task:
-        """What contenders are given. Raises FileError as data.read."""
+    def task(self, picture: Picture, case: NoiseCase) -> Task:
+        """What methods are given. Raises FileError as data.read."""
         pages = read(picture)
         noisy, truth = pages.noisy, pages.truth
         if noisy is None:
             rules = self.rules
             noisy, truth = noise_cases.add(
-                truth, draw, picture, rules.seed, rules.protocol, rules.unclipped
+                truth, case, picture, rules.seed, rules.protocol, rules.unclipped
             )
-        return Task(picture.name, truth, noisy, true_sigma(draw, truth, noisy), pages.render)
+        return Task(picture.name, truth, noisy, true_sigma(case, truth, noisy), pages.render)
 
     def score(self, result: np.ndarray, task: Task) -> dict[str, float | None]:
         """All metrics of a result."""
         linear = task.render is not None
         return score(result, task.truth, self.rules.metrics, self.rules.protocol, linear)
 
-    def _measured(self, contender: Contender, task: Task) -> Score | None:
-        contender.prepare()
+    def _score(self, method: Method, task: Task) -> Score | None:
+        method.prepare()
         try:
-            with Meter(contender.device) as meter:
-                result = answer(contender, task)
-        except FileError as error:  # this contender's failure; the picture stays for the others
+            with Meter(method.device) as meter:
+                result = denoise(method, task)
+        except FileError as error:  # this method's failure; the picture stays for the others
             self.fail(str(error))
             return None
         scores = self.score(result, task)
-        if isinstance(contender, Untouched):
-            self._tell_unscored(task, scores)
+        for name, value in scores.items() if method.kind == "input" else ():
+            # That other pictures hold no linear light is told of once, by the data set.
+            if value is None and not (get(name).linear and task.render is None):
+                self.report.note(f"{task.name}: too small for {name}, which is left out")
         return Score(scores, meter.seconds, task.truth.shape[0] * task.truth.shape[1], meter.peak)
-
-    def _tell_unscored(self, task: Task, scores: dict[str, float | None]) -> None:
-        for name in (name for name, value in scores.items() if value is None):
-            if get(name).linear and task.render is None:
-                continue  # told of once, by the data set
-            self.report.note(f"{task.name}: too small for {name}, which is left out")
 
     def fail(self, line: str) -> None:
         """Records and tells that something was skipped."""
@@ -189,22 +181,22 @@ class Runner:
         self.report.failed(line)
 
 
-def answer(contender: Contender, task: Task) -> np.ndarray:
-    """What a contender makes of a task, in the task's own values.
+def denoise(method: Method, task: Task) -> np.ndarray:
+    """What a method makes of a task, in the task's own values.
 
-    Peers that know nothing of linear light are shown renders through a gamma, not clipped.
+    Baselines that know nothing of linear light are shown renders through a gamma, not clipped.
     Raises FileError where it cannot do the picture.
     """
-    if task.render is None or contender.linear:
-        return contender.denoise(task.noisy, task.sigma, task.name, task.render)
+    if task.render is None or method.linear:
+        return method.denoise(task.noisy, task.sigma, task.name, task.render)
     shown = renders.encode(task.noisy)
-    return renders.decode(contender.denoise(shown, task.sigma, task.name, None))
+    return renders.decode(method.denoise(shown, task.sigma, task.name, None))
 
 
-def true_sigma(draw: Draw, truth: np.ndarray, noisy: np.ndarray) -> float:
+def true_sigma(case: NoiseCase, truth: np.ndarray, noisy: np.ndarray) -> float:
     """The noise's standard deviation, white being 1: its level, or what it did to the picture."""
-    if draw.kind == "gaussian" and draw.level is not None:
-        return draw.level / 255
-    coding = renders.encode if draw.kind == noise_cases.SPP else Display(truth.dtype).encode
+    if case.kind == "gaussian" and case.level is not None:
+        return case.level / 255
+    coding = renders.encode if case.kind == noise_cases.SPP else Display(truth.dtype).encode
     clean, other = coding(truth), coding(noisy)
     return float(np.sqrt(np.mean((other - clean) ** 2, dtype=np.float64)))

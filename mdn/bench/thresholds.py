@@ -24,7 +24,7 @@ class Condition:
     Attributes:
         text: as it was given.
         label: the row, data/noise.
-        who: the contenders it holds for.
+        who: the methods it holds for.
         metric: the figure. sign: >= or <=. bound: the number.
     """
 
@@ -50,7 +50,7 @@ def parse(
 
     Args:
         labels: the noise labels of each data set.
-        kinds: input, model or peer, of each contender by name.
+        kinds: input, model or baseline, of each method by name.
         measured: names of the metrics.
 
     Raises:
@@ -90,20 +90,15 @@ def _label(text: str, row: str, labels: Mapping[str, Sequence[str]]) -> str:
 
 def broken(conditions: Iterable[Condition], rows: Iterable[Row]) -> list[str]:
     """A line for each condition that a row does not meet, naming row and figure."""
-    by_name = {(row.label, row.contender): row for row in rows}
+    by_name = {(row.label, row.method): row for row in rows}
     lines = []
-    for condition in conditions:
-        for who in condition.who:
-            row = by_name.get((condition.label, who))  # none where it takes no such pictures
-            stat = None if row is None else row.stat(condition.metric)
+    for each in conditions:
+        for who in each.who:
+            row = by_name.get((each.label, who))  # none where it takes no such pictures
+            stat = None if row is None else row.stat(each.metric)
             if stat is None:
-                lines.append(
-                    f"{condition.label}: {who} has no {condition.metric}: {condition.text}"
-                )
-            elif not condition.holds(stat.mean):
-                digits = metrics.get(condition.metric).digits
-                lines.append(
-                    f"{condition.label}: {who} has {condition.metric} {stat.mean:.{digits}f},"
-                    f" wanted {condition.sign} {condition.bound:g}"
-                )
+                lines.append(f"{each.label}: {who} has no {each.metric}: {each.text}")
+            elif not each.holds(stat.mean):
+                figure = f"{each.metric} {stat.mean:.{metrics.get(each.metric).digits}f}"
+                lines.append(f"{each.label}: {who} has {figure}, wanted {each.sign} {each.bound:g}")
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,75 +13,36 @@ import typer
 from mdn import plots
 from mdn.cli import options as opt
 
-ABOUT = "What is looked at"
+about = partial(opt.option, rich_help_panel="What is looked at")
 
 
+@opt.command
 def analyze(
     data: Annotated[
         str,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            help="A folder of clean pictures; short names are looked up in --root.",
-        ),
+        about("A folder of clean pictures; short names are looked up in --root.", metavar="DIR"),
     ],
     out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="DIR",
-            rich_help_panel=opt.FILES,
-            show_default=False,
-            help="Folder for analysis.json, .csv, .md and the figures.",
-        ),
+        Path, opt.files("Folder for analysis.json, .csv, .md and the figures.", "-o --out", "DIR")
     ],
     model: Annotated[
         str,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME[,NAME]",
-            rich_help_panel=ABOUT,
-            autocompletion=opt.model_names,
-            help="Models to analyse.",
-        ),
+        about("Models to analyse.", "-m --model", "NAME[,NAME]", autocompletion=opt.model_names),
     ] = opt.DEFAULT_MODEL,
     noise: Annotated[
         str,
-        typer.Option(
+        about(
+            "Types of noise, as for mdn bench. The others are compared with the first.",
             metavar="NOISE,NOISE",
-            rich_help_panel=ABOUT,
-            help="Types of noise, as for mdn bench. The others are compared with the first.",
         ),
     ] = "gaussian:15,gaussian:50,poisson:3,speckle:0.04,spatial:50,salt-pepper:0.02",
-    patches: Annotated[
-        int, typer.Option(min=4, metavar="N", rich_help_panel=ABOUT, help="Number of patches.")
-    ] = 32,
-    side: Annotated[
-        int,
-        typer.Option(
-            min=16, max=512, metavar="N", rich_help_panel=ABOUT, help="Their side in pixels."
-        ),
-    ] = 64,
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", rich_help_panel=ABOUT, help="Random seed.")
-    ] = 0,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            help="Folder where short names of data are looked up; by default test/ in "
-            "$MDN_TEST_DATA.",
-        ),
-    ] = None,
+    patches: Annotated[int, about("Number of patches.", metavar="N", min=4)] = 32,
+    side: Annotated[int, about("Their side in pixels.", metavar="N", min=16, max=512)] = 64,
+    seed: Annotated[int, about("Random seed.", metavar="N", min=0)] = 0,
+    root: Annotated[Path | None, opt.root(about)] = None,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Analyses what noise does to the features inside a model.
 
@@ -108,12 +70,7 @@ def analyze(
     )
     with Lines(quiet=quiet) as view:
         bar = view.add_bar("patches", 1)
-
-        def tell(what: str, share: float) -> None:
-            if share:
-                view.move_bar(bar, share)
-
-        document = analysis.run(settings, tell)
+        document = analysis.run(settings, lambda share: view.move_bar(bar, share))
         if plots.missing():
             view.say(f"mdn: note: {plots.missing()}", "yellow")
     if as_json:

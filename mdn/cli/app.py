@@ -85,7 +85,7 @@ class Boundary(wording.Group):
             _document(ctx, words, error)
             raise
         except (Exception, KeyboardInterrupt) as error:
-            if ctx.meta.get(options.DEBUG_KEY):
+            if options.debugging(ctx):
                 traceback.print_exc()
             message, code = failures.explain(error)
             from mdn.cli.render import printable
@@ -159,15 +159,20 @@ def mdn(
     """
 
 
-app.command("denoise", cls=wording.Command)(denoise.denoise)
-app.command("zeroshot", cls=wording.Command)(zeroshot.zeroshot)
-app.command("noise", cls=wording.Command)(noise.noise)
-app.command("report", cls=wording.Command)(report.report)
-app.command("verify", cls=wording.Command)(verify.verify)
-app.command("compare", cls=wording.Command)(compare.compare)
-app.command("bench", cls=wording.Command)(bench.bench)
-app.command(" ".join(ANALYZE), cls=wording.Command)(analyze.analyze)
-app.command("train", cls=wording.Command)(train.train)
+COMMANDS = (
+    denoise.denoise,
+    zeroshot.zeroshot,
+    noise.noise,
+    report.report,
+    verify.verify,
+    compare.compare,
+    bench.bench,
+    analyze.analyze,
+    train.train,
+)
+for command in COMMANDS:
+    name = " ".join(ANALYZE) if command is analyze.analyze else command.__name__
+    app.command(name, cls=wording.Command)(command)
 app.add_typer(models.app, name="models")
 
 

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from mdn.cli import failures
-from mdn.cli.batch_json import document
-from mdn.cli.options import DEBUG_KEY
+from mdn.cli.options import Files, debugging
 from mdn.errors import NothingDoneError, UsageError
 
 if TYPE_CHECKING:
     from mdn.batch.planning import Plan
     from mdn.batch.recording import Journal
-    from mdn.batch.running import BatchResult, Job, Report
+    from mdn.batch.running import BatchResult, Report
     from mdn.cli.views import BatchView
 
 # Parameters that do not change the result of a file, and so are not in the hash of the settings.
-_APART = frozenset(
-    (
-        "inputs",
-        "output",
-        "from_file",
-        "watch",
-        "shard",
-        "recursive",
-        "overwrite",
-        "skip_existing",
-        "resume",
-        "fail_fast",
-        "dry_run",
-        "quiet",
-        "as_json",
-        "debug",
-        "device",
-        "max_memory",
-        "max_pixels",
-        "tile",
-        "frames",
-        "count",
-        "explain",
-        "list_types",
-        "estimate",
-        "plot",
-    )
+_APART = (
+    "inputs output from_file watch shard recursive overwrite skip_existing resume fail_fast dry_run"
+    " quiet as_json debug device max_memory max_pixels tile frames count explain list_types"
+    " estimate plot"
 )
 
 
@@ -58,19 +34,21 @@ class Batch:
 
     Attributes:
         context: of the command; its parameters are read.
+        files: the options that all such commands share.
         plan: names the jobs, anew each time.
-        task: does the jobs, and tells the report it is given.
+        task: (jobs, report, fail_fast=, dry_run=) -> what became of the jobs.
         models: SHA-256 of the weights that may be used, by the model's name.
+        watch: the folder of --watch, or None.
+        resume: what the manifest says is done is left out.
     """
 
     context: typer.Context
+    files: Files
     plan: Callable[[], Plan]
-    task: Callable[[Sequence[Job], Report], BatchResult]
-    models: Mapping[str, str]
-
-    def option(self, name: str) -> Any:
-        """The value of one of the command's parameters; None where it has no such."""
-        return self.context.params.get(name)
+    task: Callable[..., BatchResult]
+    models: Mapping[str, str] = field(default_factory=dict)
+    watch: str | None = None
+    resume: bool = False
 
     @property
     def command(self) -> str:
@@ -82,11 +60,10 @@ class Batch:
         """The options that change the result, as on a command line; defaults are left out."""
         words: list[str] = []
         for parameter in self.context.command.params:
-            value = self.option(parameter.name or "")
+            value = self.context.params.get(parameter.name or "")
             default = parameter.get_default(self.context, call=True)
-            if parameter.name not in _APART and value is not None and value != default:
-                text = () if value is True else (str(getattr(value, "value", value)),)
-                words += [parameter.opts[-1], *text]
+            if parameter.name not in _APART.split() and value is not None and value != default:
+                words += [parameter.opts[-1], *([] if value is True else [str(value)])]
         return tuple(words)
 
     @property
@@ -94,19 +71,19 @@ class Batch:
         """The share of the batch that is asked for, such as "3/16"; or empty."""
         from mdn.batch import shards
 
-        text = self.option("shard")
-        return "" if text is None else str(shards.parse(text))
+        return "" if self.files.shard is None else str(shards.parse(self.files.shard))
 
     def view(self, total: int) -> BatchView:
         """What draws a batch of `total` files; 0 where their number is not known."""
         from mdn.cli.views import BatchView
 
+        files = self.files
         return BatchView(
             total,
-            quiet=self.option("quiet"),
-            dry_run=self.option("dry_run"),
-            as_json=self.option("as_json"),
-            debug=DEBUG_KEY in self.context.meta,
+            quiet=files.quiet,
+            dry_run=files.dry_run,
+            as_json=files.as_json,
+            debug=debugging(self.context),
         )
 
 
@@ -118,14 +95,14 @@ def run(batch: Batch) -> NoReturn:
         NothingDoneError: there are no jobs.
         typer.Exit: always, with the batch's exit code.
     """
-    if batch.option("watch") is not None:
+    if batch.watch is not None:
         from mdn.cli import watch
 
         watch.run(batch)
-    plan, shard = batch.plan(), batch.shard
+    plan, shard, files = batch.plan(), batch.shard, batch.files
     if shard and plan.folder is None:
         raise UsageError("--shard: is for folders, patterns and lists, not for one file")
-    check_streams(plan, as_json=batch.option("as_json"), dry_run=batch.option("dry_run"))
+    check_streams(plan, as_json=files.as_json, dry_run=files.dry_run)
     with ExitStack() as stack:
         journal = open_journal(batch, plan, shard)
         if journal is not None:
@@ -142,7 +119,7 @@ def run(batch: Batch) -> NoReturn:
         result = work(batch, plan, journal, view)
         view.summary(result)
     code = result.exit_code if plan.jobs else 0  # a share may be empty
-    if batch.option("as_json"):
+    if files.as_json:
         found = document(batch.command, plan, result, view.notes) | {"exit_code": code}
         failures.print_document(batch.context.meta, found)
     raise typer.Exit(code)
@@ -161,7 +138,7 @@ def open_journal(batch: Batch, plan: Plan, shard: str) -> Journal | None:
     from mdn.batch import manifest, recording
 
     pending = any(not job.skip and job.problem is None for job in plan.jobs)
-    if plan.folder is None or batch.option("dry_run") or not (pending or shard):
+    if plan.folder is None or batch.files.dry_run or not (pending or shard):
         return None
     run = recording.this_run(batch.command, batch.arguments, __version__, shard)
     return recording.Journal(manifest.path_for(plan.folder, shard), run)
@@ -172,8 +149,7 @@ def resumed(batch: Batch, plan: Plan) -> Plan:
     from mdn.batch import manifest
     from mdn.batch.resume import resume
 
-    wanted = batch.option("watch") is not None or batch.option("resume")
-    if not wanted or plan.folder is None:
+    if plan.folder is None or not (batch.resume or batch.watch is not None):
         return plan
     settings = manifest.settings_hash(batch.command, batch.arguments)
     jobs = resume(plan.jobs, manifest.read(plan.folder), settings, batch.models)
@@ -187,15 +163,17 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
     from mdn.batch.running import BatchResult
     from mdn.io.base import pixel_limit
 
+    files = batch.files
     report: Report = view
     if journal is not None:
         settings = manifest.settings_hash(batch.command, batch.arguments)
         report = Recording(view, journal, settings, batch.models)
     try:
-        with pixel_limit(batch.option("max_pixels")):
-            return batch.task(plan.jobs, report)
+        with pixel_limit(files.max_pixels):
+            how = {"fail_fast": files.fail_fast, "dry_run": files.dry_run}
+            return batch.task(plan.jobs, report, **how)
     except (Exception, KeyboardInterrupt) as error:
-        if batch.option("as_json"):
+        if files.as_json:
             tried = tuple(view.outcomes)
             part = BatchResult(tried, untried=len(plan.jobs) - len(tried))
             found = document(batch.command, plan, part, view.notes)
@@ -204,12 +182,43 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
         raise
 
 
-def weights(model: str | None, grade: str) -> dict[str, str]:
+def document(
+    command: str, plan: Plan, result: BatchResult, notes: Mapping[int, list[str]]
+) -> dict[str, object]:
+    """The JSON document of a batch, with an entry a file and totals; see docs/json.md.
+
+    notes: the warnings of each job, by its id().
+    """
+    entries = [
+        {
+            "input": outcome.job.name,
+            "output": None if outcome.job.target is None else str(outcome.job.target),
+            "status": outcome.status,
+            "seconds": round(outcome.seconds, 3),
+            "error": outcome.error if outcome.status == "failed" else None,
+            "warnings": notes.get(id(outcome.job), []),
+            **outcome.details,
+        }
+        for outcome in result.outcomes
+    ]
+    totals = {name: result.count(name) for name in ("ok", "skipped", "failed", "planned")}
+    seconds = round(sum(outcome.seconds for outcome in result.outcomes), 3)
+    return {
+        "command": command,
+        "files": entries,
+        "notes": list(plan.notes),
+        "left_out": [asdict(each) for each in plan.left_out],
+        "totals": totals | {"untried": result.untried, "seconds": seconds},
+        "exit_code": result.exit_code,
+    }
+
+
+def weights(model: str | None, quality: str) -> dict[str, str]:
     """SHA-256 of the weights of each model that a command may use, by the model's name.
 
     Args:
         model: the one that the user named, or None.
-        grade: what --quality asks for otherwise.
+        quality: what --quality asks for otherwise.
 
     Raises:
         ModelError: there is no such model, or a card is damaged.
@@ -217,7 +226,7 @@ def weights(model: str | None, grade: str) -> dict[str, str]:
     from mdn.registry import selection, store
     from mdn.registry.cards import DOMAINS
 
-    names = [model] if model else [selection.choose(grade, domain).model for domain in DOMAINS]
+    names = [model] if model else [selection.choose(quality, domain).model for domain in DOMAINS]
     cards = [store.find(name) for name in names]
     return {card.name: card.sha256 for card in cards}
 
@@ -229,6 +238,11 @@ def check_streams(plan: Plan, *, as_json: bool, dry_run: bool) -> None:
         raise UsageError("--json and the image both want standard output: give -o FILE")
     if to_stdout and not dry_run and sys.stdout.isatty():
         raise UsageError("the image would go to the terminal: give -o FILE, or redirect it")
-    from_stdin = any(job.source is None for job in plan.jobs)
-    if from_stdin and not dry_run and sys.stdin.isatty():
+    if not dry_run:
+        check_stdin(job.source is None for job in plan.jobs)
+
+
+def check_stdin(wanted: Iterable[bool]) -> None:
+    """Raises UsageError where an image is wanted of standard input, which is a terminal."""
+    if any(wanted) and sys.stdin.isatty():
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")

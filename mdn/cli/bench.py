@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mdn.cli import options as opt
 from mdn.errors import UsageError
 
-ABOUT = "What is measured"
+about = partial(opt.option, rich_help_panel="What is measured")
 
 
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(","))
+def _split(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",")) if text is not None else ()
 
 
 def _analyze(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -26,18 +27,9 @@ def _analyze(ctx: typer.Context, incomplete: str) -> list[str]:
     return ["analyze"] if first and incomplete and "analyze".startswith(incomplete) else []
 
 
-def _publish(folder: Path, data: str | None, report: Path | None, plots: bool, quiet: bool) -> None:
-    """`--from`: report and plots of a finished run."""
-    from mdn.bench.report import publish
-
-    if data is not None:
-        raise UsageError("--from DIR measures nothing: leave out --data")
-    for path in publish.from_results(folder, report, plots):
-        if not quiet:
-            typer.echo(path)
-
-
+@opt.command
 def bench(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -50,176 +42,118 @@ def bench(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        about(
+            "Folders of clean pictures, of pairs (with noisy/ and gt/ inside), or of renders"
+            " (SCENE_SPP.exr and a reference). Short names are looked up in --root. mitsuba: three"
+            " scenes, rendered once.",
             metavar="DIR[,DIR]",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            help="Folders of clean pictures, of pairs (with noisy/ and gt/ inside), or of renders"
-            " (SCENE_SPP.exr and a reference). Short names are looked up in --root. mitsuba: "
-            "three scenes, rendered once.",
         ),
     ] = None,
     model: Annotated[
         str,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME[,NAME]",
-            rich_help_panel=ABOUT,
+        about(
+            "Models (NAME:8 averages 8 passes), zeroshot:NAME or zeroshot:NAME:PRESET (fitted to"
+            " each picture), and classical methods: peer:bm3d, peer:bm3d-blind, peer:nlm, peer:tv,"
+            " peer:wavelet, peer:opencv-nlm, peer:all; for renders peer:oidn, peer:oidn-colour.",
+            "-m --model",
+            "NAME[,NAME]",
             autocompletion=opt.model_names,
-            help="Models (NAME:8 averages 8 passes), zeroshot:NAME or zeroshot:NAME:PRESET (fitted "
-            "to each picture), and classical methods: peer:bm3d, peer:bm3d-blind, peer:nlm, "
-            "peer:tv, "
-            "peer:wavelet, peer:opencv-nlm, peer:all; for renders peer:oidn, peer:oidn-colour.",
         ),
     ] = opt.DEFAULT_MODEL,
     noise: Annotated[
         str,
-        typer.Option(
+        about(
+            "suite, unknown (noises that no model was trained on), all, none, a type at its"
+            " published levels, or TYPE:LEVEL.",
             metavar="NOISE[,NOISE]",
-            rich_help_panel=ABOUT,
-            help="suite, unknown (noises that no model was trained on), all, none, a type at its "
-            "published levels, or TYPE:LEVEL.",
         ),
     ] = "suite",
     protocol: Annotated[
         str,
-        typer.Option(
+        about(
+            "paper: input and output rounded to 8 bits, SSIM with an 11x11 Gaussian window. float:"
+            " no rounding, SSIM with a 7x7 window.",
             metavar="paper|float",
-            rich_help_panel=ABOUT,
-            help="paper: input and output rounded to 8 bits, SSIM with an 11x11 Gaussian window. "
-            "float: no rounding, SSIM with a 7x7 window.",
         ),
     ] = "paper",
     unclipped: Annotated[
         bool,
-        typer.Option(
+        about(
+            "Neither clip nor round the noisy pictures, as in most published figures for Gaussian"
+            " noise.",
             "--unclipped",
-            metavar="",
-            rich_help_panel=ABOUT,
-            help="Neither clip nor round the noisy pictures, as in most published figures for "
-            "Gaussian noise.",
         ),
     ] = False,
     metrics: Annotated[
         str,
-        typer.Option(
+        about(
+            "psnr, ssim, ms-ssim, gmsd, lpips, and psnr-fit (after the best gain and offset); on"
+            " the linear light of renders relmse, smape, flip.",
             metavar="NAME[,NAME]",
-            rich_help_panel=ABOUT,
-            help="psnr, ssim, ms-ssim, gmsd, lpips, and psnr-fit (after the best gain and offset); "
-            "on the linear light of renders relmse, smape, flip.",
         ),
     ] = "psnr,ssim",
     limit: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            help="Take only the first N pictures of each folder.",
-        ),
+        about("Take only the first N pictures of each folder.", metavar="N", min=1),
     ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", rich_help_panel=ABOUT, help="Random seed of the noise."),
-    ] = 0,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            help="Folder where short names of data are looked up; by default test/ in "
-            "$MDN_TEST_DATA.",
-        ),
-    ] = None,
+    seed: Annotated[int, about("Random seed of the noise.", metavar="N", min=0)] = 0,
+    root: Annotated[Path | None, opt.root(about)] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="DIR",
-            rich_help_panel=opt.FILES,
-            show_default=False,
-            help="Folder for results.csv, .json and .md, pictures.csv and every single score. The"
-            " same command then continues where it stopped.",
+        opt.files(
+            "Folder for results.csv, .json and .md, pictures.csv and every single score. The same"
+            " command then continues where it stopped.",
+            "-o --out",
+            "DIR",
         ),
     ] = None,
     check_ranking: Annotated[
         bool,
-        typer.Option(
+        about(
+            "With --data: compare the ranking made without clean versions with the true one, and"
+            " print how often it is right.",
             "--check-ranking",
-            metavar="",
-            rich_help_panel=ABOUT,
-            help="With --data: compare the ranking made without clean versions with the true one,"
-            " and print how often it is right.",
         ),
     ] = False,
     fail_below: Annotated[
         list[str] | None,
-        typer.Option(
+        opt.files(
+            "Exit with code 7 if this is not reached: [MODEL@]DATA/NOISE[:METRIC]>=NUMBER. Can be"
+            " given several times.",
             metavar="CONDITION",
-            rich_help_panel=opt.FILES,
-            show_default=False,
-            help="Exit with code 7 if this is not reached: [MODEL@]DATA/NOISE[:METRIC]>=NUMBER. "
-            "Can be given several times.",
         ),
     ] = None,
     worst: Annotated[
         bool,
-        typer.Option(
+        opt.files(
+            "List the pictures that lose most, or gain least, against their noisy input.",
             "--worst",
-            metavar="",
-            rich_help_panel=opt.FILES,
-            help="List the pictures that lose most, or gain least, against their noisy input.",
         ),
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(
+        opt.files(
+            "Write one HTML page that opens offline: tables, plots, pictures, and how to repeat it"
+            " all.",
             metavar="FILE.html",
-            rich_help_panel=opt.FILES,
-            show_default=False,
-            help="Write one HTML page that opens offline: tables, plots, pictures, and how to "
-            "repeat it all.",
         ),
     ] = None,
     plots: Annotated[
-        bool,
-        typer.Option(
-            "--plots",
-            metavar="",
-            rich_help_panel=opt.FILES,
-            help="Draw plots and contact sheets into plots/ in --out.",
-        ),
+        bool, opt.files("Draw plots and contact sheets into plots/ in --out.", "--plots")
     ] = False,
     finished: Annotated[
         Path | None,
-        typer.Option(
+        opt.files(
+            "Make --report and --plots from the results in this folder, without measuring again.",
             "--from",
-            metavar="DIR",
-            rich_help_panel=opt.FILES,
-            show_default=False,
-            help="Make --report and --plots from the results in this folder, without measuring "
-            "again.",
+            "DIR",
         ),
     ] = None,
     device: opt.Device = "auto",
-    precision: opt.PrecisionOption = opt.Precision.auto,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            rich_help_panel=opt.WORK,
-            show_default=False,
-            help="Processor threads to use; all by default.",
-        ),
-    ] = None,
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = None,
     quiet: opt.Quiet = False,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Measures models and classical methods on the same noisy pictures.
 
@@ -238,6 +172,25 @@ def bench(
       mdn bench photo.png --model photo,peer:nlm
       mdn bench --check-ranking --data cbsd68 --noise gaussian:25 --limit 4
     """
+    if finished is not None and not (inputs or check_ranking):
+        if data is not None:
+            raise UsageError("--from DIR measures nothing: leave out --data")
+        from mdn.bench.report import publish
+
+        for path in publish.from_results(finished, report, plots):
+            if not quiet:
+                typer.echo(path)
+        return
+    asked: dict[str, Any] = {
+        "models": _split(model),
+        "data": _split(data),
+        "noise": noise,
+        "limit": limit,
+        "seed": seed,
+        "root": root,
+        "device": device,
+        "precision": precision,
+    }
     if inputs or check_ranking:
         if inputs and (data is not None or check_ranking):
             raise UsageError("name pictures of your own, or --data with clean ones, not both")
@@ -246,53 +199,31 @@ def bench(
                 "-o, --report, --plots, --from, --fail-below and --worst are for --data with "
                 "clean pictures"
             )
-        from mdn.cli import judge
-
-        judge.run(
-            _split(data) if data else (),
-            tuple(inputs or ()),
-            _split(model),
-            noise=noise,
-            limit=limit,
-            seed=seed,
-            root=root,
-            device=device,
-            precision=precision.value,
-            threads=threads,
-            quiet=quiet,
-            as_json=as_json,
-            debug=debug,
-        )
-    if finished is not None:
-        _publish(finished, data, report, plots, quiet)
-        return
-    if data is None:
+    elif data is None:
         raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
     import torch
-
-    from mdn import bench as task
-    from mdn.cli.bench_view import BenchView, show
 
     if threads is not None:
         torch.set_num_threads(threads)
         os.environ["OIDN_NUM_THREADS"] = str(threads)  # read when its library is loaded
+    if inputs or check_ranking:
+        from mdn.cli import rank
+
+        asked["inputs"] = tuple(inputs or ())
+        rank.run(asked, quiet=quiet, as_json=as_json, debug=opt.debugging(context))
+    from mdn import bench as task
+    from mdn.cli.bench_view import BenchView, show
+
     settings = task.Settings(
-        models=_split(model),
-        data=_split(data),
-        noise=noise,
+        **asked,
         protocol=protocol,
         metrics=_split(metrics),
         unclipped=unclipped,
-        limit=limit,
-        seed=seed,
-        root=root,
         out=out,
         fail_below=tuple(fail_below or ()),
         worst=worst,
         plots=plots,
         page=report,
-        device=device,
-        precision=precision.value,
         command=shlex.join(["mdn", *sys.argv[1:]]),
     )
     with BenchView(quiet=quiet) as view:

@@ -22,7 +22,7 @@ ROOM = 6  # lines of the terminal that the table leaves free
 
 
 class BenchView(Lines):
-    """Draws a benchmark on a terminal: a line by data and noise, a column by contender, a bar."""
+    """Draws a benchmark on a terminal: a line by data and noise, a column by method, a bar."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet)
@@ -58,7 +58,7 @@ class BenchView(Lines):
 
     def scored(self, row: Row, done: int) -> None:
         """See bench.Report."""
-        self._rows.setdefault(row.label, {})[row.contender] = row
+        self._rows.setdefault(row.label, {})[row.method] = row
         self.move_bar(self._bar, done, f"{done}/{self._total}")
 
     def failed(self, line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,10 @@ import typer
 from mdn.cli import options as opt
 from mdn.errors import UsageError
 
-SHOWN = "What is shown"
+shown = partial(opt.option, rich_help_panel="What is shown")
 
 
+@opt.command
 def compare(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help="The noisy picture.")],
     after: Annotated[str, typer.Argument(metavar="AFTER", help="The denoised picture.")],
@@ -24,38 +26,27 @@ def compare(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.html",
-            rich_help_panel=opt.FILES,
-            show_default="AFTER_compare.html",
-            help="The page.",
-        ),
+        opt.files("The page.", "-o --output", "FILE.html", show_default="AFTER_compare.html"),
     ] = None,
     overwrite: opt.Overwrite = False,
     plane: Annotated[
         int | None,
-        typer.Option(
-            min=0,
+        shown(
+            "Which picture of a stack, counted from 0.",
             metavar="N",
-            rich_help_panel=SHOWN,
+            min=0,
             show_default="the middle one",
-            help="Which picture of a stack, counted from 0.",
         ),
     ] = None,
     crop: Annotated[
         str | None,
-        typer.Option(
+        shown(
+            "The part to show: its left and top edge, width and height in pixels.",
             metavar="X,Y,W,H",
-            rich_help_panel=SHOWN,
-            show_default=False,
-            help="The part to show: its left and top edge, width and height in pixels.",
         ),
     ] = None,
     quiet: opt.Quiet = False,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Shows two pictures as one page: a slider, zoom, their difference, and numbers.
 

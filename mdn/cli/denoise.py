@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from mdn.cli import options as opt
 from mdn.errors import UsageError
 
 
+@opt.command
 def denoise(
     context: typer.Context,
     inputs: opt.Inputs = None,
@@ -30,11 +31,8 @@ def denoise(
     ] = 1.0,
     protect: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=opt.WORK,
-            show_default=False,
-            help="A picture of the same size: where it is white, the original stays.",
+        opt.work(
+            "A picture of the same size: where it is white, the original stays.", metavar="FILE"
         ),
     ] = None,
     detail: Annotated[
@@ -42,99 +40,60 @@ def denoise(
     ] = 0.0,
     sigma: Annotated[
         float | None,
-        typer.Option(
+        opt.work(
+            "Noise strength, if you know it (0-255). Estimated otherwise.",
+            metavar="S",
             min=0.0,
             max=255.0,
-            metavar="S",
-            rich_help_panel=opt.WORK,
-            show_default=False,
-            help="Noise strength, if you know it (0-255). Estimated otherwise.",
         ),
     ] = None,
     seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            rich_help_panel=opt.WORK,
-            help="Random seed, for models that draw masks.",
-        ),
+        int, opt.work("Random seed, for models that draw masks.", metavar="N", min=0)
     ] = 0,
     passes: Annotated[
         int | None,
-        typer.Option(
-            min=1,
+        opt.work(
+            "Number of results to average: of the picture flipped and rotated (8 at most), or with"
+            " other masks for models that draw masks. Better, and as many times slower.",
             metavar="N",
-            rich_help_panel=opt.WORK,
+            min=1,
             show_default="1",
-            help="Number of results to average: of the picture flipped and rotated (8 at most), "
-            "or with other masks for models that draw masks. Better, and as many times slower.",
         ),
     ] = None,
     preview: Annotated[
         bool,
-        typer.Option(
+        opt.files(
+            "Only write photo_preview.png: a few crops, before and after at three strengths.",
             "--preview",
-            metavar="",
-            rich_help_panel=opt.FILES,
-            help="Only write photo_preview.png: a few crops, before and after at three strengths.",
         ),
     ] = False,
     save_std: Annotated[
         str | None,
-        typer.Option(
+        opt.files(
+            "Also write how much the passes differ at each pixel. A .tif holds numbers in the"
+            " picture's own unit, other formats a picture to look at. For several inputs, name a"
+            " folder or a template.",
             "--save-std",
-            metavar="FILE",
-            rich_help_panel=opt.FILES,
-            show_default=False,
-            help="Also write how much the passes differ at each pixel. A .tif holds numbers in "
-            "the picture's own unit, other formats a picture to look at. For several inputs, name"
-            " a folder or a template.",
+            "FILE",
         ),
     ] = None,
     device: opt.Device = "auto",
-    precision: opt.PrecisionOption = opt.Precision.auto,
+    precision: opt.Precision = "auto",
     max_memory: opt.MaxMemory = None,
     tile: Annotated[
         int | None,
-        typer.Option(
-            min=1,
+        opt.work(
+            "Largest side of a tile in pixels; chosen by the memory otherwise.",
             metavar="N",
-            rich_help_panel=opt.WORK,
-            show_default=False,
-            help="Largest side of a tile in pixels; chosen by the memory otherwise.",
+            min=1,
         ),
     ] = None,
-    encoding: opt.Encoding = opt.EncodingName.auto,
-    axes: opt.Axes = None,
-    channels: opt.Channels = None,
-    z: opt.ZPlanes = None,
-    t: opt.TPlanes = None,
-    layer: exr.Layer = None,
-    keep: exr.Keep = None,
-    keep_sums: exr.KeepSums = False,
-    albedo: exr.Albedo = "auto",
-    normal: exr.Normal = "auto",
-    clamp_fireflies: exr.ClampFireflies = None,
-    tonemap: exr.TonemapOption = exr.Tonemap.hdr,
-    frames: exr.Frames = None,
-    motion: exr.Motion = False,
-    explain: exr.Explain = False,
-    recursive: opt.Recursive = False,
-    overwrite: opt.Overwrite = False,
-    skip_existing: opt.SkipExisting = False,
+    *,
+    stacks: opt.Stacks,
+    renders: exr.Renders,
     resume: opt.Resume = False,
-    from_file: opt.FromFile = None,
     watch: opt.Watch = None,
-    shard: opt.ShardOption = None,
-    format: opt.Format = None,
-    jpeg_quality: opt.JpegQuality = 95,
-    max_pixels: opt.MaxPixels = None,
-    fail_fast: opt.FailFast = False,
-    dry_run: opt.DryRun = False,
-    quiet: opt.Quiet = False,
-    as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
+    files: opt.Files,
 ) -> None:
     """Removes the noise from images; size, depth, alpha and metadata stay.
 
@@ -154,44 +113,25 @@ def denoise(
       mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
       mdn denoise photo.png --passes 8 --save-std doubt.tif
     """
-    from mdn.batch.planning import Plan, plan
     from mdn.cli import batch, sources
     from mdn.commands import denoise as command
     from mdn.commands.request import Request
     from mdn.compare import preview as previews
     from mdn.engine import parse_size
     from mdn.pipeline.options import Options
-    from mdn.renders import RenderOptions
     from mdn.renders.planning import plan_shot
     from mdn.stacks.planes import PlaneSelection
 
-    share = sources.share(shard)
-    if motion and (share or resume):
+    if renders.motion and (files.shard or resume):
         raise UsageError("--motion: a frame needs the one before; leave --shard and --resume out")
-    if preview and (save_std or protect or frames or format or resume or watch):
+    if preview and (save_std or protect or renders.frames or files.format or resume or watch):
         others = "--save-std, --protect, --frames, --format, --resume and --watch"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
-    named: dict[str, Any] = {
-        "format": format,
-        "overwrite": overwrite,
-        "skip_existing": skip_existing,
-        "resume": resume or watch is not None,
-        "shard": share,
-        "renders": True,
-        "stores": True,
-    }
-    given, listed = sources.inputs(inputs, from_file, watch)
-    shot = plan_shot(given, output, frames, **named)
+    plans = sources.Plans(inputs, output, files, watch, resume=resume, renders=True, stores=True)
+    shot = plan_shot(plans.inputs, output, renders.frames, **plans.options)
     if shot and save_std is not None:
         raise UsageError("--save-std: not for renders, whose frames have layers of their own")
-    if preview:
-        named |= {"format": "png", "ending": "_preview"}
-
-    def planned() -> Plan:
-        return shot or plan(
-            given, output, listed=listed, recursive=recursive, std_target=save_std, **named
-        )
-
+    form = {"format": "png", "ending": "_preview"} if preview else {"std_target": save_std}
     request = Request(
         model=model,
         quality=opt.chosen_quality(quality, model),
@@ -204,33 +144,25 @@ def denoise(
             detail=detail,
             sigma=None if sigma is None else sigma / 255,
             seed=seed,
-            precision=precision.value,
+            precision=precision,
             max_memory=None if max_memory is None else parse_size(max_memory),
             tile=tile,
         ),
         protect=protect,
-        jpeg_quality=jpeg_quality,
-        encoding=encoding.value,
-        planes=PlaneSelection(axes, channels, z, t),
-        renders=RenderOptions(
-            layers=exr.names(layer),
-            keep=exr.names(keep),
-            keep_sums=keep_sums,
-            clamp_fireflies=clamp_fireflies,
-            tonemap=tonemap.value,
-            albedo=albedo,
-            normal=normal,
-            motion=motion,
-            explain=explain,
-            shot=shot is not None,
-        ),
+        jpeg_quality=files.jpeg_quality,
+        encoding=stacks.encoding,
+        planes=PlaneSelection(stacks.axes, stacks.channels, stacks.z, stacks.t),
+        renders=renders.request(shot=shot is not None),
     )
     run = previews.run if preview else command.run
     batch.run(
         batch.Batch(
             context,
-            planned,
-            lambda jobs, report: run(jobs, request, report, fail_fast=fail_fast, dry_run=dry_run),
+            files,
+            lambda: shot or plans(**form),
+            lambda jobs, report, **how: run(jobs, request, report, **how),
             batch.weights(model, request.quality),
+            watch,
+            resume,
         )
     )

@@ -2,109 +2,100 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from mdn.cli import options
 
-RENDERS = "Renders (OpenEXR)"
+if TYPE_CHECKING:
+    from mdn.renders import RenderOptions
 
-
-class Tonemap(StrEnum):
-    """What a net sees of linear light."""
-
-    hdr = "hdr"
-    srgb = "srgb"
+renders = partial(options.option, rich_help_panel="Renders (OpenEXR)")
 
 
-Layer = Annotated[
-    str | None,
-    typer.Option(
-        "--layer",
-        "--layers",
-        metavar="NAMES",
-        rich_help_panel=RENDERS,
-        show_default=False,
-        help="Layers to denoise, such as diffuse,specular; auto takes all layers of light. By "
-        "default the beauty. All others are copied bit for bit.",
-    ),
-]
-Keep = Annotated[
-    str | None,
-    typer.Option(
-        "--keep",
-        metavar="NAMES",
-        rich_help_panel=RENDERS,
-        show_default=False,
-        help="Layers to leave as they are, such as emission,mist, even if --layer includes them.",
-    ),
-]
-KeepSums = Annotated[
-    bool,
-    typer.Option(
-        "--keep-sums",
-        metavar="",
-        rich_help_panel=RENDERS,
-        help="Also denoise the lights that add up to the beauty, so that they still add up to it.",
-    ),
-]
-Albedo = Annotated[
-    str,
-    typer.Option(
-        metavar="LAYER",
-        rich_help_panel=RENDERS,
-        help="Guide layer: auto finds it by its name; or none, a layer's name, or an EXR file.",
-    ),
-]
-Normal = Annotated[
-    str, typer.Option(metavar="LAYER", rich_help_panel=RENDERS, help="Guide layer, as --albedo.")
-]
-ClampFireflies = Annotated[
-    float | None,
-    typer.Option(
-        min=1.0,
-        metavar="TIMES",
-        rich_help_panel=RENDERS,
-        show_default=False,
-        help="Allow no pixel to be brighter than TIMES the median of its neighbours.",
-    ),
-]
-TonemapOption = Annotated[
-    Tonemap,
-    typer.Option(
-        "--tonemap",
-        rich_help_panel=RENDERS,
-        help="hdr keeps the whole range of light. srgb clips to 0..1, as tables in papers do.",
-    ),
-]
-Frames = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RANGE",
-        rich_help_panel=RENDERS,
-        show_default=False,
-        help="Frames of a sequence frame.####.exr: 1-240, 1-240x2 or 1-9,12. By default all that "
-        "exist.",
-    ),
-]
-Motion = Annotated[
-    bool,
-    typer.Option(
-        "--motion",
-        metavar="",
-        rich_help_panel=RENDERS,
-        help="For a sequence: blend each frame with the previous one, along its motion vectors.",
-    ),
-]
-Explain = Annotated[
-    bool,
-    typer.Option(
-        "--explain",
-        metavar="",
-        rich_help_panel=RENDERS,
-        help="Print each layer's role, and what became of it.",
-    ),
-]
+@dataclass(frozen=True)
+class Renders:
+    """The options of `mdn denoise` for OpenEXR files."""
+
+    layer: Annotated[
+        str | None,
+        renders(
+            "Layers to denoise, such as diffuse,specular; auto takes all layers of light. By"
+            " default the beauty. All others are copied bit for bit.",
+            "--layer --layers",
+            "NAMES",
+        ),
+    ] = None
+    keep: Annotated[
+        str | None,
+        renders(
+            "Layers to leave as they are, such as emission,mist, even if --layer includes them.",
+            metavar="NAMES",
+        ),
+    ] = None
+    keep_sums: Annotated[
+        bool,
+        renders(
+            "Also denoise the lights that add up to the beauty, so that they still add up to it.",
+            "--keep-sums",
+        ),
+    ] = False
+    albedo: Annotated[
+        str,
+        renders(
+            "Guide layer: auto finds it by its name; or none, a layer's name, or an EXR file.",
+            metavar="LAYER",
+        ),
+    ] = "auto"
+    normal: Annotated[str, renders("Guide layer, as --albedo.", metavar="LAYER")] = "auto"
+    clamp_fireflies: Annotated[
+        float | None,
+        renders(
+            "Allow no pixel to be brighter than TIMES the median of its neighbours.",
+            metavar="TIMES",
+            min=1.0,
+        ),
+    ] = None
+    tonemap: Annotated[
+        Literal["hdr", "srgb"],
+        renders("hdr keeps the whole range of light. srgb clips to 0..1, as tables in papers do."),
+    ] = "hdr"
+    frames: Annotated[
+        str | None,
+        renders(
+            "Frames of a sequence frame.####.exr: 1-240, 1-240x2 or 1-9,12. By default all that"
+            " exist.",
+            metavar="RANGE",
+        ),
+    ] = None
+    motion: Annotated[
+        bool,
+        renders(
+            "For a sequence: blend each frame with the previous one, along its motion vectors.",
+            "--motion",
+        ),
+    ] = False
+    explain: Annotated[
+        bool, renders("Print each layer's role, and what became of it.", "--explain")
+    ] = False
+
+    def request(self, *, shot: bool) -> RenderOptions:
+        """The same as the pipeline takes them. shot: the files are frames of one sequence."""
+        from mdn.renders import RenderOptions
+
+        return RenderOptions(
+            layers=names(self.layer),
+            keep=names(self.keep),
+            keep_sums=self.keep_sums,
+            clamp_fireflies=self.clamp_fireflies,
+            tonemap=self.tonemap,
+            albedo=self.albedo,
+            normal=self.normal,
+            motion=self.motion,
+            explain=self.explain,
+            shot=shot,
+        )
 
 
 def names(text: str | None) -> tuple[str, ...]:

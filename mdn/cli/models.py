@@ -21,14 +21,10 @@ app = typer.Typer(
     help="Lists, shows, checks and adds models.",
 )
 
-Name = Annotated[
-    str,
-    typer.Argument(metavar="NAME", autocompletion=opt.model_names, help="A model's name."),
-]
-
 
 @app.command("list", cls=wording.Command)
-def list_models(as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
+@opt.command
+def list_models(as_json: opt.AsJson = False) -> None:
     """Lists the models that came with mdn, and your own."""
     from mdn.cli import render
 
@@ -55,7 +51,8 @@ def list_models(as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
 
 
 @app.command(cls=wording.Command)
-def show(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
+@opt.command
+def show(name: opt.ModelName, as_json: opt.AsJson = False) -> None:
     """Shows a model's card: licence, training data, noise it has seen, measured scores."""
     from mdn.cli import render
     from mdn.registry import store
@@ -68,18 +65,13 @@ def show(name: Name, as_json: opt.AsJson = False, debug: opt.Debug = False) -> N
 
 
 @app.command(cls=wording.Command)
+@opt.command
 def path(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME",
-            autocompletion=opt.model_names,
-            show_default=False,
-            help="A model's name. Without it, the folder for your own models is printed.",
-        ),
+        opt.model_name("A model's name. Without it, the folder for your own models is printed."),
     ] = None,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Prints the folder of a model, or the one for your own models."""
     from mdn.cli import render
@@ -93,19 +85,11 @@ def path(
 
 
 @app.command(cls=wording.Command)
+@opt.command
 def verify(
     context: typer.Context,
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            autocompletion=opt.model_names,
-            show_default=False,
-            help="A model's name; all models by default.",
-        ),
-    ] = None,
+    name: Annotated[str | None, opt.model_name("A model's name; all models by default.")] = None,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Checks that weights are the ones their card was written for; exit code 6 if not."""
     from mdn.cli import failures, render

@@ -14,10 +14,7 @@ from mdn.errors import UsageError
 ARCHITECTURES = ("swinir-masked", "unet", "mpi-skip")  # a test holds this to the registry's list
 
 
-def _archs(incomplete: str) -> list[str]:
-    return [name for name in ARCHITECTURES if name.startswith(incomplete)]
-
-
+@opt.command
 def add(
     source: Annotated[
         Path,
@@ -29,44 +26,31 @@ def add(
     ],
     name: Annotated[
         str | None,
-        typer.Option(
-            "--as",
-            metavar="NAME",
-            show_default=False,
-            help="Its name; by default that of the file or folder.",
-        ),
+        opt.option("Its name; by default that of the file or folder.", "--as", "NAME"),
     ] = None,
     arch: Annotated[
         str | None,
-        typer.Option(
+        opt.option(
+            "swinir-masked, unet or mpi-skip; recognised by its keys otherwise.",
             metavar="ARCH",
-            show_default=False,
-            autocompletion=_archs,
-            help="swinir-masked, unet or mpi-skip; recognised by its keys otherwise.",
+            autocompletion=opt.one_of(*ARCHITECTURES),
         ),
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option(
+        opt.option(
+            "How a swinir-masked was trained: input_mask, input_ratio, attention_ratio; its"
+            " release's values otherwise.",
             "--set",
-            metavar="KEY=VALUE",
-            show_default=False,
-            help="How a swinir-masked was trained: input_mask, input_ratio, attention_ratio; its "
-            "release's values otherwise.",
+            "KEY=VALUE",
         ),
     ] = None,
-    title: Annotated[
-        str | None, typer.Option(metavar="TEXT", show_default=False, help="For the card.")
-    ] = None,
-    licence: Annotated[
-        str | None, typer.Option(metavar="TEXT", show_default=False, help="For the card.")
-    ] = None,
+    title: Annotated[str | None, opt.option("For the card.", metavar="TEXT")] = None,
+    licence: Annotated[str | None, opt.option("For the card.", metavar="TEXT")] = None,
     force: Annotated[
-        bool,
-        typer.Option("--force", metavar="", help="Replace a model of that name, or hide it."),
+        bool, opt.option("Replace a model of that name, or hide it.", "--force")
     ] = False,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Adds a model of your own: official weights, or what mdn train made.
 
@@ -100,15 +84,10 @@ def add(
         typer.echo(f"{card.name}: {card.arch}, {card.parameters:,} parameters, in {card.folder}")
 
 
+@opt.command
 def remove(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", autocompletion=opt.model_names, help="A model's name."),
-    ],
-    yes: Annotated[
-        bool, typer.Option("-y", "--yes", metavar="", help="Do not ask whether it is meant.")
-    ] = False,
-    debug: opt.Debug = False,
+    name: opt.ModelName,
+    yes: Annotated[bool, opt.option("Do not ask whether it is meant.", "-y --yes")] = False,
 ) -> None:
     """Deletes one of your own models; those that came with mdn stay."""
     from mdn.registry import store

@@ -10,24 +10,15 @@ import typer
 from mdn.cli import options as opt
 
 
+@opt.command
 def export(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", autocompletion=opt.model_names, help="A model's name."),
-    ],
+    name: opt.ModelName,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.onnx",
-            show_default="NAME.onnx",
-            help="The file to write.",
-        ),
+        opt.option("The file to write.", "-o --output", "FILE.onnx", show_default="NAME.onnx"),
     ] = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Writes a model as an ONNX file, for programs without PyTorch.
 

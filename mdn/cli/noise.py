@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +11,11 @@ import typer
 from mdn.cli import options as opt
 from mdn.errors import UsageError
 
-ABOUT = "Noise"
-LOOKING = "Looking at noise"
+about = partial(opt.option, rich_help_panel="Noise")
+looking = partial(opt.option, rich_help_panel="Looking at noise")
 
 
+@opt.command
 def noise(
     context: typer.Context,
     inputs: Annotated[
@@ -29,90 +30,52 @@ def noise(
     output: opt.Output = None,
     kind: Annotated[
         str | None,
-        typer.Option(
-            "-t",
-            "--type",
-            metavar="TYPE",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            autocompletion=opt.noise_names,
-            help="A type that [bold]mdn noise --list[/bold] shows.",
+        about(
+            "A type that [bold]mdn noise --list[/bold] shows.",
+            "-t --type",
+            "TYPE",
+            autocompletion=opt.one_of(*opt.NOISE_NAMES),
         ),
     ] = None,
     level: Annotated[
         float | None,
-        typer.Option(
-            "-l",
-            "--level",
-            metavar="L",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            help="Strength, in the unit of the type. Each type has a default.",
-        ),
+        about("Strength, in the unit of the type. Each type has a default.", "-l --level", "L"),
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(
-            min=0,
+        about(
+            "Random seed. The same seed, file name and count give the same noise.",
             metavar="S",
-            rich_help_panel=ABOUT,
-            help="Random seed. The same seed, file name and count give the same noise.",
+            min=0,
         ),
     ] = 0,
     iso: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=ABOUT,
-            show_default=False,
-            help="With --type camera, the ISO setting: its --level by the usual name.",
-        ),
+        about("With --type camera, the ISO setting: its --level by the usual name.", metavar="N"),
     ] = None,
     count: Annotated[
         int,
-        typer.Option(
-            min=1,
+        about(
+            "Noisy versions of each picture, named _001, _002 ... or by {draw} in a template.",
             metavar="N",
-            rich_help_panel=ABOUT,
-            help="Noisy versions of each picture, named _001, _002 ... or by {draw} in a template.",
+            min=1,
         ),
     ] = 1,
-    list_types: Annotated[
-        bool,
-        typer.Option("--list", metavar="", rich_help_panel=ABOUT, help="List the types of noise."),
-    ] = False,
+    list_types: Annotated[bool, about("List the types of noise.", "--list")] = False,
     estimate: Annotated[
         bool,
-        typer.Option(
+        looking(
+            "Add nothing: measure how strong the noise of the inputs is, and of what kind.",
             "--estimate",
-            metavar="",
-            rich_help_panel=LOOKING,
-            help="Add nothing: measure how strong the noise of the inputs is, and of what kind.",
         ),
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            rich_help_panel=LOOKING,
-            show_default=False,
-            help="With --estimate, draw noise variance against brightness.",
-        ),
+        looking("With --estimate, draw noise variance against brightness.", metavar="FILE.png"),
     ] = None,
-    recursive: opt.Recursive = False,
-    overwrite: opt.Overwrite = False,
-    skip_existing: opt.SkipExisting = False,
     resume: opt.Resume = False,
-    from_file: opt.FromFile = None,
-    shard: opt.ShardOption = None,
-    format: opt.Format = None,
-    jpeg_quality: opt.JpegQuality = 95,
-    max_pixels: opt.MaxPixels = None,
-    fail_fast: opt.FailFast = False,
-    dry_run: opt.DryRun = False,
-    quiet: opt.Quiet = False,
-    as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
+    *,
+    files: opt.Files,
 ) -> None:
     """Adds a known noise to images, to try a denoiser on; or estimates theirs.
 
@@ -127,36 +90,19 @@ def noise(
       mdn noise photos -o noisy/ --type speckle --level 0.03 --seed 7 --count 3
       mdn noise --estimate photo.png --plot curve.png
     """
-    from mdn.batch.planning import Plan, plan
     from mdn.cli import batch, explain, sources
     from mdn.commands import noise as task
     from mdn.noise import NOISES, get
 
     if list_types:
-        explain.types(NOISES, as_json)
+        explain.types(NOISES, files.as_json)
         return
     if estimate:
-        if (
-            kind is not None
-            or level is not None
-            or iso is not None
-            or output is not None
-            or count != 1
-            or dry_run
-        ):
+        if (kind, level, iso, output) != (None,) * 4 or count != 1 or files.dry_run:
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         from mdn.cli import survey
 
-        survey.run(
-            inputs or [],
-            plot,
-            recursive=recursive,
-            overwrite=overwrite,
-            fail_fast=fail_fast,
-            quiet=quiet,
-            as_json=as_json,
-            debug=opt.DEBUG_KEY in context.meta,
-        )
+        survey.run(inputs or [], plot, files, debug=opt.debugging(context))
     if plot is not None:
         raise UsageError("--plot draws what --estimate finds: add --estimate")
     if kind is None:
@@ -166,36 +112,20 @@ def noise(
         if level is not None or chosen.parameter != "iso":
             raise UsageError("--iso is the level of --type camera; for others use --level")
         level = float(iso)
-    if not inputs and from_file is None:
-        explain.one(chosen, as_json)
+    if not inputs and files.from_file is None:
+        explain.one(chosen, files.as_json)
         return
     strength = chosen.default if level is None else level
     chosen.check(strength)
-    given, listed = sources.inputs(inputs, from_file, None)
-
-    def planned() -> Plan:
-        return plan(
-            given,
-            output,
-            listed=listed,
-            shard=sources.share(shard),
-            ending=f"_{kind}{strength:g}",
-            format=format,
-            recursive=recursive,
-            draws=count,
-            overwrite=overwrite,
-            skip_existing=skip_existing,
-            resume=resume,
-        )
-
-    settings = task.Settings(
-        (), kind, strength, seed, jpeg_quality, fail_fast=fail_fast, dry_run=dry_run
-    )
+    ending = f"_{kind}{strength:g}"
+    plans = sources.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
+    settings = task.Settings(kind, strength, seed, files.jpeg_quality)
     batch.run(
         batch.Batch(
             context,
-            planned,
-            lambda jobs, report: task.run(replace(settings, jobs=jobs), report),
-            models={},
+            files,
+            plans,
+            lambda jobs, report, **how: task.run(jobs, settings, report, **how),
+            resume=resume,
         )
     )

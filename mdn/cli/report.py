@@ -14,9 +14,8 @@ from mdn.errors import FileError
 Folder = Annotated[Path, typer.Argument(metavar="OUT", help="The output folder of a batch.")]
 
 
-def report(
-    context: typer.Context, folder: Folder, as_json: opt.AsJson = False, debug: opt.Debug = False
-) -> None:
+@opt.command
+def report(folder: Folder, as_json: opt.AsJson = False) -> None:
     """Says how far a batch is, from its manifests; those of all shards are merged.
 
     Exit code 3 where a file failed or was left unfinished, or a shard is missing.

@@ -3,12 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mdn.errors import UsageError
 
 if TYPE_CHECKING:
-    from mdn.batch.shards import Shard
+    from mdn.batch.planning import Plan
+    from mdn.cli.options import Files
+
+
+class Plans:
+    """Plans the jobs of a command, anew each time it is called; --watch calls it often.
+
+    Attributes:
+        inputs: files, folders and patterns of the command line.
+        options: what else `batch.planning.plan` is told each time, but for listed inputs.
+
+    Raises:
+        UsageError: see `inputs`; or there is no such share of the batch.
+    """
+
+    def __init__(
+        self,
+        given: Sequence[str] | None,
+        output: str | None,
+        files: Files,
+        watch: str | None = None,
+        *,
+        resume: bool,
+        **more: Any,
+    ) -> None:
+        from mdn.batch import shards
+
+        self.inputs, self._listed = inputs(given, files.from_file, watch)
+        self._output = output
+        self.options: dict[str, Any] = {
+            "format": files.format,
+            "recursive": files.recursive,
+            "overwrite": files.overwrite,
+            "skip_existing": files.skip_existing,
+            "resume": resume or watch is not None,
+            "shard": None if files.shard is None else shards.parse(files.shard),
+            **more,
+        }
+
+    def __call__(self, **more: Any) -> Plan:
+        """What is read and what is written. more: options of `batch.planning.plan` for this one."""
+        from mdn.batch.planning import plan
+
+        return plan(self.inputs, self._output, listed=self._listed, **self.options | more)
 
 
 def inputs(
@@ -39,10 +82,3 @@ def inputs(
     if from_file == "-" and given and "-" in given:
         raise UsageError("standard input is the list of --from-file: it cannot be an image too")
     return list(given or ()), listed
-
-
-def share(text: str | None) -> Shard | None:
-    """What --shard asks for. Raises UsageError: no such share."""
-    from mdn.batch import shards
-
-    return None if text is None else shards.parse(text)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mdn.cli.batch_json import document
+from mdn.cli.batch import check_stdin, document
+from mdn.cli.options import Files
 from mdn.cli.render import printable
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
@@ -24,9 +24,6 @@ GAP = " " * 12  # of the names beside the values
 class SurveyView(BatchView):
     """Draws the estimates on standard output as they come; failures as every batch does."""
 
-    def __init__(self, total: int, *, quiet: bool, as_json: bool, debug: bool) -> None:
-        super().__init__(total, quiet=quiet, as_json=as_json, debug=debug)
-
     def _tell(self, outcome: Outcome) -> None:
         if outcome.status != "ok":
             super()._tell(outcome)
@@ -34,17 +31,7 @@ class SurveyView(BatchView):
             typer.echo("\n".join(lines(outcome.job.name, outcome.details)))
 
 
-def run(
-    inputs: Sequence[str],
-    plot: Path | None,
-    *,
-    recursive: bool,
-    overwrite: bool,
-    fail_fast: bool,
-    quiet: bool,
-    as_json: bool,
-    debug: bool,
-) -> NoReturn:
+def run(inputs: Sequence[str], plot: Path | None, files: Files, *, debug: bool) -> NoReturn:
     """Estimates the noise of the inputs, prints it, and exits.
 
     Raises:
@@ -58,20 +45,20 @@ def run(
 
     if not inputs:
         raise UsageError("--estimate needs an image: mdn noise --estimate photo.png")
-    jobs, expansion = estimate.jobs_of(inputs, recursive)
-    if any(job.source is None for job in jobs) and sys.stdin.isatty():
-        raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
-    settings = estimate.Settings(jobs, plot, overwrite, fail_fast)
-    with SurveyView(len(jobs), quiet=quiet, as_json=as_json, debug=debug) as view:
+    jobs, expansion = estimate.jobs_of(inputs, files.recursive)
+    check_stdin(job.source is None for job in jobs)
+    with SurveyView(len(jobs), quiet=files.quiet, as_json=files.as_json, debug=debug) as view:
         for each in expansion.left_out:
             view.remark(str(each))
         if not jobs:
             raise NothingDoneError("there is nothing to do: no input is left")
-        result = estimate.run(settings, view)
+        result = estimate.run(
+            jobs, view, plot, overwrite=files.overwrite, fail_fast=files.fail_fast
+        )
         view.summary(result)
         if plot is not None and plot.exists() and result.count("ok"):
             view.say(f"plot: {plot}")
-    if as_json:
+    if files.as_json:
         notes = tuple(str(each) for each in expansion.left_out)
         plan = Plan(tuple(jobs), notes, left_out=expansion.left_out)
         print_json(document("noise --estimate", plan, result, view.notes))

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mdn.cli import options as opt
 
-if TYPE_CHECKING:
-    from mdn.cli.views import TrainView
-    from mdn.commands.train import Result
 
-
+@opt.command
 def train(
     recipe: Annotated[
         list[str] | None,
@@ -26,87 +23,53 @@ def train(
         ),
     ] = None,
     data: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="The folder that the recipe's picture folders are in."),
+        Path, opt.option("The folder that the recipe's picture folders are in.", metavar="DIR")
     ] = Path(),
     out: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="DIR",
-            show_default=False,
-            help="Folder of the run; by default runs/ and the recipe's name. With --plot, the "
-            "picture to write.",
+        opt.option(
+            "Folder of the run; by default runs/ and the recipe's name. With --plot, the picture"
+            " to write.",
+            "-o --out",
+            "DIR",
         ),
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option(
+        opt.option(
+            "Change a key of the recipe, such as optim.steps=2000. Can be given several times.",
             "--set",
-            metavar="KEY=VALUE",
-            show_default=False,
-            help="Change a key of the recipe, such as optim.steps=2000. Can be given several "
-            "times.",
+            "KEY=VALUE",
         ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume/--no-resume", metavar="", help="Continue from the checkpoint in the folder."
-        ),
+        opt.option("Continue from the checkpoint in the folder.", "--resume/--no-resume"),
     ] = True,
     stop_after: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="STEPS",
-            show_default=False,
-            help="Stop after that many steps; the same command continues.",
+        opt.option(
+            "Stop after that many steps; the same command continues.", metavar="STEPS", min=1
         ),
     ] = None,
     plot: Annotated[
-        bool,
-        typer.Option(
-            "--plot", metavar="", help="Draw the curves of runs as one picture, without training."
-        ),
+        bool, opt.option("Draw the curves of runs as one picture, without training.", "--plot")
     ] = False,
     list_recipes: Annotated[
-        bool, typer.Option("--list", metavar="", help="List the recipes that came with mdn.")
+        bool, opt.option("List the recipes that came with mdn.", "--list")
     ] = False,
     device: opt.Device = "auto",
-    precision: opt.PrecisionOption = opt.Precision.auto,
+    precision: opt.Precision = "auto",
     compile: Annotated[
         bool,
-        typer.Option(
-            "--compile",
-            metavar="",
-            rich_help_panel=opt.WORK,
-            help="Compile the net with torch.compile first, if that is possible.",
-        ),
+        opt.work("Compile the net with torch.compile first, if that is possible.", "--compile"),
     ] = False,
     workers: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            rich_help_panel=opt.WORK,
-            help="Processes that draw the noisy crops ahead.",
-        ),
+        int, opt.work("Processes that draw the noisy crops ahead.", metavar="N", min=0)
     ] = 0,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            rich_help_panel=opt.WORK,
-            show_default=False,
-            help="Processor threads to use; all by default.",
-        ),
-    ] = None,
+    threads: opt.Threads = None,
     quiet: opt.Quiet = False,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Trains a model by a recipe; weights, log and recipe end in one folder.
 
@@ -146,7 +109,7 @@ def train(
         resume=resume,
         stop_after=stop_after,
         device=device,
-        precision=precision.value,
+        precision=precision,
         changes=assign.table(changes or []),
         compile=compile,
         workers=workers,
@@ -160,23 +123,19 @@ def train(
     stopped = TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED
     exit_code = 0 if wanted else stopped
     if as_json:
-        print_json(_document(view, result, exit_code))
+        document: dict[str, object] = {
+            "command": "train",
+            "folder": str(result.folder),
+            "first_step": view.first,
+            "step": result.step,
+            "steps": view.steps,
+            "finished": result.finished,
+            "seconds": round(result.seconds, 3),
+            "log": view.rows,
+            "notes": view.notes,
+            "exit_code": exit_code,
+        }
+        print_json(document)
     if exit_code:
         raise typer.Exit(exit_code)
     return None
-
-
-def _document(view: TrainView, result: Result, exit_code: int) -> dict[str, object]:
-    """The JSON document: where the run stands, and what it logged and remarked."""
-    return {
-        "command": "train",
-        "folder": str(result.folder),
-        "first_step": view.first,
-        "step": result.step,
-        "steps": view.steps,
-        "finished": result.finished,
-        "seconds": round(result.seconds, 3),
-        "log": view.rows,
-        "notes": view.notes,
-        "exit_code": exit_code,
-    }

@@ -17,19 +17,17 @@ if TYPE_CHECKING:
     from mdn.batch.verification import Finding
 
 
+@opt.command
 def verify(
-    context: typer.Context,
     folder: Folder,
     recompute: Annotated[
         bool,
-        typer.Option(
-            "--recompute",
-            help="Denoise every input again, too, and compare the results byte for byte.",
+        opt.option(
+            "Denoise every input again, too, and compare the results byte for byte.", "--recompute"
         ),
     ] = False,
     quiet: opt.Quiet = False,
     as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
 ) -> None:
     """Checks the outputs of a batch against its manifest.
 

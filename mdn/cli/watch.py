@@ -15,8 +15,7 @@ from mdn.batch.planning import Plan
 from mdn.batch.running import BatchResult, Job
 from mdn.cli import batch as batches
 from mdn.cli import failures
-from mdn.cli.batch import Batch
-from mdn.cli.batch_json import document
+from mdn.cli.batch import Batch, document
 from mdn.errors import UsageError
 
 PAUSE = 1.0  # seconds between two looks at the folder
@@ -29,7 +28,7 @@ def run(batch: Batch) -> NoReturn:
         UsageError: the request makes no sense, or another run has the output folder.
         typer.Exit: after Ctrl-C, with the exit code of what was done.
     """
-    if batch.option("dry_run"):
+    if batch.files.dry_run:
         raise UsageError("--watch --dry-run: leave --watch out to see what is there now")
     with ExitStack() as stack:
         view = stack.enter_context(batch.view(0))
@@ -45,7 +44,7 @@ def run(batch: Batch) -> NoReturn:
         view.total = len(view.outcomes)
         result = BatchResult(tuple(view.outcomes))
         view.summary(result)
-    if batch.option("as_json"):
+    if batch.files.as_json:
         found = document(batch.command, plan, result, view.notes)
         failures.print_document(batch.context.meta, found)
     raise typer.Exit(result.exit_code if result.outcomes else 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,23 +38,6 @@ NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
 MOST_NAMED = len(plots.COLOURS)  # pictures that a figure tells apart
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What `mdn noise --estimate` was asked for.
-
-    Attributes:
-        jobs: what to look at; their targets are unused.
-        plot: the figure to write, or None.
-        overwrite: it may replace a file.
-        fail_fast: stop at the first file that fails.
-    """
-
-    jobs: Sequence[Job]
-    plot: Path | None = None
-    overwrite: bool = False
-    fail_fast: bool = False
-
-
 def jobs_of(inputs: Sequence[str], recursive: bool) -> tuple[list[Job], Expansion]:
     """One job for each image that the inputs mean. Raises UsageError as inputs.expand."""
     expansion = expand(inputs, recursive=recursive)
@@ -62,15 +45,26 @@ def jobs_of(inputs: Sequence[str], recursive: bool) -> tuple[list[Job], Expansio
     return jobs, expansion
 
 
-def run(settings: Settings, report: Report) -> BatchResult:
+def run(
+    jobs: Sequence[Job],
+    report: Report,
+    plot: Path | None = None,
+    *,
+    overwrite: bool = False,
+    fail_fast: bool = False,
+) -> BatchResult:
     """The noise of each job's image, in the details of its outcome; see `facts`.
+
+    Args:
+        jobs: what to look at; their targets are unused.
+        plot: the figure to write, or None. overwrite: it may replace a file.
 
     Raises:
         UsageError: a figure that cannot be drawn, or that would replace a file; nothing was done.
         FileError: the figure cannot be written.
     """
-    if settings.plot is not None:
-        _check_plot(settings.plot, settings)
+    if plot is not None:
+        _check_plot(plot, jobs, overwrite)
     seen: dict[str, NoiseEstimate] = {}
 
     def work(job: Job, report: Report) -> dict[str, object]:
@@ -81,11 +75,11 @@ def run(settings: Settings, report: Report) -> BatchResult:
         seen[job.name], found = of_page(pages[0], job.name)
         return describe(image) | found
 
-    result = run_batch(settings.jobs, work, report, fail_fast=settings.fail_fast)
-    if settings.plot is not None and seen:
+    result = run_batch(jobs, work, report, fail_fast=fail_fast)
+    if plot is not None and seen:
         png = plots.as_png(functools.partial(_drawn, seen))
         assert png is not None
-        write_bytes(settings.plot, png)
+        write_bytes(plot, png)
     return result
 
 
@@ -116,17 +110,17 @@ def _judging_net() -> UNet:
     return net
 
 
-def _check_plot(plot: Path, settings: Settings) -> None:
+def _check_plot(plot: Path, jobs: Sequence[Job], overwrite: bool) -> None:
     if plot.suffix.lower() != ".png":
         raise UsageError(f"--plot {plot}: name a file that ends in .png")
     if plots.missing():
         raise UsageError(f"--plot {plot}: {plots.missing()}")
     if not plot.exists():
         return
-    sources = [job.source for job in settings.jobs if job.source is not None]
+    sources = [job.source for job in jobs if job.source is not None]
     if any(source.exists() and plot.samefile(source) for source in sources):
         raise UsageError(f"--plot {plot}: that is one of the inputs")
-    if not settings.overwrite:
+    if not overwrite:
         raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
 
 
@@ -143,10 +137,7 @@ def _range(page: np.ndarray) -> tuple[float, float]:
 
 
 def facts(
-    seen: NoiseEstimate,
-    black: float,
-    white: float,
-    banding: Banding | None = None,
+    seen: NoiseEstimate, black: float, white: float, banding: Banding | None = None
 ) -> dict[str, object]:
     """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
 

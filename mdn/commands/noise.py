@@ -19,25 +19,26 @@ class Settings:
     """What `mdn noise` was asked for.
 
     Attributes:
-        jobs: what to read and write.
         kind: name of a noise type.
         level: its level, in that type's own unit; None takes the type's default.
         seed: where all randomness comes from.
         jpeg_quality: 1 to 100, for JPEG and WebP.
-        fail_fast: stop at the first file that fails.
-        dry_run: do no work.
     """
 
-    jobs: Sequence[Job]
     kind: str
     level: float | None = None
     seed: int = 0
     jpeg_quality: int = 95
-    fail_fast: bool = False
-    dry_run: bool = False
 
 
-def run(settings: Settings, report: Report) -> BatchResult:
+def run(
+    jobs: Sequence[Job],
+    settings: Settings,
+    report: Report,
+    *,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+) -> BatchResult:
     """Adds the noise to each job's image.
 
     Raises:
@@ -62,13 +63,7 @@ def run(settings: Settings, report: Report) -> BatchResult:
         )
         return describe(image) | {"noise": kind.name, "level": level, "draw_seed": seed}
 
-    return run_batch(
-        settings.jobs,
-        work,
-        report,
-        fail_fast=settings.fail_fast,
-        dry_run=settings.dry_run,
-    )
+    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run)
 
 
 def draw_seed(seed: int, job: Job) -> int:

@@ -80,7 +80,7 @@ def settings(folder: Path, **changes: object) -> bench.Settings:
 
 
 def by_name(result: bench.Result) -> dict[tuple[str, str], Row]:
-    return {(row.label, row.contender): row for row in result.rows}
+    return {(row.label, row.method): row for row in result.rows}
 
 
 def mean(row: Row, metric: str = "psnr") -> float:
@@ -95,7 +95,7 @@ def mean(row: Row, metric: str = "psnr") -> float:
 def test_the_input_and_the_model_are_rows(clean: Path) -> None:
     listener = Listener()
     result = bench.run(settings(clean, noise="gaussian:25,poisson:3.5"), listener)
-    labels = [(row.label, row.contender, len(row.scores)) for row in result.rows]
+    labels = [(row.label, row.method, len(row.scores)) for row in result.rows]
     assert labels == [
         ("clean/gaussian25", "noisy", 2),
         ("clean/gaussian25", "unittest", 2),
@@ -136,10 +136,11 @@ def test_the_noise_is_that_of_mdn_noise(tmp_path: Path) -> None:
     truth = io.read_image(source).pixels[0]
     how = PROTOCOLS["paper"]
     picture = data.Picture("clean/a.png", source)
-    drawn, _ = noise_cases.add(truth, noise_cases.Draw("gaussian", 25), picture, 7, how, False)
+    drawn, _ = noise_cases.add(truth, noise_cases.NoiseCase("gaussian", 25), picture, 7, how, False)
     job = Job(source, tmp_path / "noisy.png", "a.png")
     noise.run(
-        noise.Settings([job], "gaussian", 25, seed=7),
+        [job],
+        noise.Settings("gaussian", 25, seed=7),
         SimpleNamespace(
             **{name: lambda *_: None for name in ("started", "progress", "note", "finished")}
         ),
@@ -152,7 +153,7 @@ def test_a_camera_is_held_against_its_clean_twin(tmp_path: Path) -> None:
     truth = io.read_image(source).pixels[0]
     picture, how = data.Picture("clean/a.png", source), PROTOCOLS["paper"]
     weak, strong = (
-        noise_cases.add(truth, noise_cases.Draw("camera", iso), picture, 7, how, False)
+        noise_cases.add(truth, noise_cases.NoiseCase("camera", iso), picture, 7, how, False)
         for iso in (100, 25600)
     )
     assert not np.array_equal(weak[1], truth)  # the camera's own softness and tone
@@ -169,8 +170,8 @@ def test_clipping_and_rounding_follow_the_protocol(tmp_path: Path) -> None:
     picture = data.Picture("a", tmp_path / "a.png")
 
     def drawn(protocol: str, unclipped: bool = False) -> np.ndarray:
-        draw = noise_cases.Draw("gaussian", 25)
-        return noise_cases.add(truth, draw, picture, 0, PROTOCOLS[protocol], unclipped)[0]
+        case = noise_cases.NoiseCase("gaussian", 25)
+        return noise_cases.add(truth, case, picture, 0, PROTOCOLS[protocol], unclipped)[0]
 
     paper, floats, raw = drawn("paper"), drawn("float"), drawn("paper", unclipped=True)
     assert paper.dtype == np.uint8
@@ -230,13 +231,13 @@ def test_results_say_how_to_repeat_them(clean: Path, tmp_path: Path) -> None:
     with (tmp_path / "out" / "results.csv").open(newline="") as stream:
         table = list(csv.DictReader(stream))
     with (tmp_path / "out" / "pictures.csv").open(newline="") as stream:
-        single = [row for row in csv.DictReader(stream) if row["contender"] == "unittest"]
+        single = [row for row in csv.DictReader(stream) if row["method"] == "unittest"]
     assert [row["picture"] for row in single] == ["clean/0.png", "clean/1.png"]
     assert sum(float(row["psnr"]) for row in single) / 2 == pytest.approx(mean(result.rows[1]))
     assert document == json.loads(json.dumps(result.document))
     assert document["command"] == command
     assert document["versions"]["torch"] == torch.__version__
-    sha = document["contenders"][1]["sha256"]
+    sha = document["methods"][1]["sha256"]
     assert len(sha) == 64
     assert command in page
     assert sha[:16] in page
@@ -379,16 +380,16 @@ def test_short_names_come_from_the_root(clean: Path, monkeypatch: pytest.MonkeyP
         data.open_sets(["no-such-set"], data.default_root(), None)
 
 
-# --- peers --------------------------------------------------------------------------------------
+# --- baselines ----------------------------------------------------------------------------------
 
 
-def test_a_peer_that_is_not_installed_is_listed(
+def test_a_baseline_that_is_not_installed_is_listed(
     clean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "bm3d", None)
     listener = Listener()
     result = bench.run(settings(clean, models=("unittest", "peer:bm3d")), listener)
-    assert [row.contender for row in result.rows] == ["noisy", "unittest"]
+    assert [row.method for row in result.rows] == ["noisy", "unittest"]
     line = "peer:bm3d: not installed: needs bm3d; pip install bm3d"
     assert listener.notes[0].startswith(line)
     assert line in result.markdown
@@ -396,45 +397,47 @@ def test_a_peer_that_is_not_installed_is_listed(
     assert result.exit_code == 0
 
 
-PHOTO_PEERS = [n for n, peer in baselines.PEERS.items() if "bm3d" not in n and not peer.renders]
+PHOTO_BASELINES = [
+    n for n, each in baselines.BASELINES.items() if "bm3d" not in n and not each.renders
+]
 
 
-@pytest.mark.parametrize("name", PHOTO_PEERS)
+@pytest.mark.parametrize("name", PHOTO_BASELINES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_peers_remove_noise(name: str, channels: int) -> None:
-    peer = baselines.find(name)
-    if peer.missing:
-        pytest.skip(peer.missing)
+def test_baselines_remove_noise(name: str, channels: int) -> None:
+    baseline = baselines.find(name)
+    if baseline.missing:
+        pytest.skip(baseline.missing)
     truth = np.full((48, 40, channels), 0.5, np.float32)
     noisy = truth + np.random.default_rng(0).normal(0, 0.1, truth.shape).astype(np.float32)
-    result = peer.denoise(noisy, 0.1, "flat")
+    result = baseline.denoise(noisy, 0.1, "flat")
     assert result.shape == noisy.shape
     assert result.dtype == np.float32
     assert (result - truth).std() < 0.6 * (noisy - truth).std()
     eight = np.rint(noisy.clip(0, 1) * 255).astype(np.uint8)
-    assert peer.denoise(eight, 0.1, "flat").dtype == np.uint8
+    assert baseline.denoise(eight, 0.1, "flat").dtype == np.uint8
 
 
 @pytest.mark.slow
 def test_bm3d_is_told_the_true_sigma() -> None:
-    peer = baselines.find("bm3d")
-    if peer.missing:
-        pytest.skip(peer.missing)
+    baseline = baselines.find("bm3d")
+    if baseline.missing:
+        pytest.skip(baseline.missing)
     truth = np.full((24, 24, 3), 0.5, np.float32)
     noisy = truth + np.random.default_rng(0).normal(0, 0.1, truth.shape).astype(np.float32)
-    errors = [(peer.denoise(noisy, s, "flat") - truth).std() for s in (0.01, 0.1)]
+    errors = [(baseline.denoise(noisy, s, "flat") - truth).std() for s in (0.01, 0.1)]
     assert errors[1] < 0.3 * errors[0]
 
 
-def test_a_failing_peer_leaves_the_picture_to_the_others(
+def test_a_failing_baseline_leaves_the_picture_to_the_others(
     clean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(x: np.ndarray, sigma: float) -> np.ndarray:
         assert sigma == pytest.approx(25 / 255)
         raise ValueError("too odd")
 
-    broken = baselines.Peer("broken", "fails", (), "", fail)
-    monkeypatch.setitem(baselines.PEERS, "broken", broken)
+    broken = baselines.Baseline("broken", "fails", (), "", fail)
+    monkeypatch.setitem(baselines.BASELINES, "broken", broken)
     result = bench.run(settings(clean, models=("peer:broken", "unittest")), Listener())
     assert [len(row.scores) for row in result.rows] == [2, 0, 2]
     assert result.failures[0] == "clean/0.png: peer:broken failed on it (too odd)"

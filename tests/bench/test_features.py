@@ -147,7 +147,7 @@ def clean(tmp_path: Path) -> Path:
 
 
 def test_figures_with_numbers_beside(clean: Path) -> None:
-    document = analysis.run(settings(clean), lambda what, share: None)
+    document = analysis.run(settings(clean), lambda share: None)
     assert json.loads((clean / "out" / "analysis.json").read_text())["stages"] == document["stages"]
     table = document["within"]["unittest"]
     assert np.diag(table) == pytest.approx(np.ones(len(table)))
@@ -165,7 +165,7 @@ def test_figures_with_numbers_beside(clean: Path) -> None:
 
 def test_the_same_seed_gives_the_same_numbers(clean: Path) -> None:
     first, second = (
-        analysis.run(settings(clean, out=clean / out), lambda what, share: None)["srga"]
+        analysis.run(settings(clean, out=clean / out), lambda share: None)["srga"]
         for out in ("x", "y")
     )
     assert first == second
@@ -182,5 +182,5 @@ def test_the_same_seed_gives_the_same_numbers(clean: Path) -> None:
 )
 def test_requests_that_cannot_be_met(clean: Path, changes: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        analysis.run(settings(clean, **changes), lambda what, share: None)
+        analysis.run(settings(clean, **changes), lambda share: None)
     assert not (clean / "out").exists()

@@ -34,7 +34,7 @@ ROWS = [
 
 def test_the_largest_loss_comes_first() -> None:
     found = losses.find(ROWS, PSNR)
-    assert [(loss.picture, loss.contender) for loss in found[:2]] == [
+    assert [(loss.picture, loss.method) for loss in found[:2]] == [
         ("set/c", "net"),
         ("set/b", "net"),
     ]
@@ -63,7 +63,7 @@ def test_equal_to_the_truth_is_a_word_for_people_and_null_in_json() -> None:
 
 def test_bench_lists_them_only_when_asked(clean) -> None:
     asked = bench.run(settings(clean, worst=True), Listener())
-    assert [loss.contender for loss in asked.worst] == ["unittest"] * 2
+    assert [loss.method for loss in asked.worst] == ["unittest"] * 2
     assert "## Pictures that lose most, PSNR dB" in asked.markdown
     assert asked.document["worst"][0]["picture"] == asked.worst[0].picture
     plain = bench.run(settings(clean), Listener())

@@ -11,13 +11,13 @@ from mdn.bench.no_reference import estimators
 from mdn.bench.no_reference.estimators import (
     Scores,
     confidence,
-    judge,
+    estimate_scores,
     psnr,
     renoise,
     variance_map,
     with_renoised,
 )
-from mdn.bench.no_reference.ranking import Line, hit_rate, middle, ranked, verdict
+from mdn.bench.no_reference.ranking import Candidate, hit_rate, middle, ranked, verdict
 from mdn.noise.analysis.estimate import NoiseEstimate
 
 
@@ -59,7 +59,7 @@ def blur(x: np.ndarray, reach: int = 1) -> np.ndarray:
 def test_sure_is_the_error_that_it_cannot_see(reach: int) -> None:
     clean, noisy = pair()
     error = float(((blur(noisy, reach) - clean) ** 2).mean())
-    scores = judge(lambda x: blur(x, reach), noisy, estimate())
+    scores = estimate_scores(lambda x: blur(x, reach), noisy, estimate())
     assert scores.sure == pytest.approx(error, abs=0.05 * (25 / 255) ** 2)
 
 
@@ -67,31 +67,33 @@ def test_the_masked_error_ranks_blurs_as_the_truth_does() -> None:
     clean, noisy = pair()
     reaches = [1, 3, 12]
     true = [float(((blur(noisy, each) - clean) ** 2).mean()) for each in reaches]
-    seen = [judge(lambda x, r=each: blur(x, r), noisy, estimate()).masked for each in reaches]
+    seen = [
+        estimate_scores(lambda x, r=each: blur(x, r), noisy, estimate()).masked for each in reaches
+    ]
     assert np.argsort(seen).tolist() == np.argsort(true).tolist()
     assert seen[1] == pytest.approx(true[1], abs=0.15 * (25 / 255) ** 2)
 
 
 def test_a_residual_with_structure_is_not_white() -> None:
     clean, noisy = pair(10)
-    good = judge(lambda x: clean, noisy, estimate(10))
-    bad = judge(lambda x: np.full_like(x, 0.5), noisy, estimate(10))
+    good = estimate_scores(lambda x: clean, noisy, estimate(10))
+    bad = estimate_scores(lambda x: np.full_like(x, 0.5), noisy, estimate(10))
     assert good.whiteness is not None
     assert bad.whiteness is not None
     assert good.whiteness < 0.03 < 0.5 < bad.whiteness
     assert good.taken == pytest.approx(1, abs=0.05)
-    assert judge(lambda x: x, noisy, estimate(10)).whiteness is None
+    assert estimate_scores(lambda x: x, noisy, estimate(10)).whiteness is None
 
 
 def test_what_the_noise_does_not_allow_is_left_out() -> None:
     _, noisy = pair()
-    correlated = judge(blur, noisy, estimate(correlated=True))
+    correlated = estimate_scores(blur, noisy, estimate(correlated=True))
     assert (correlated.sure, correlated.masked, correlated.error) == (None, None, None)
-    impulsive = judge(blur, noisy, estimate(impulsive=True, impulses=0.01))
+    impulsive = estimate_scores(blur, noisy, estimate(impulsive=True, impulses=0.01))
     assert impulsive.sure is None
     assert impulsive.masked is not None
     assert impulsive.error == pytest.approx(impulsive.masked)
-    assert judge(blur, noisy, estimate(0.1)).error is None
+    assert estimate_scores(blur, noisy, estimate(0.1)).error is None
 
 
 def test_impulses_do_not_count_as_errors() -> None:
@@ -99,8 +101,8 @@ def test_impulses_do_not_count_as_errors() -> None:
     struck = noisy.copy()
     struck[np.random.default_rng(1).random(struck.shape) < 0.02] = 1.0
     kind = estimate(5, impulsive=True, impulses=0.02)
-    calm = judge(lambda x: clean, noisy, kind).masked
-    assert judge(lambda x: clean, struck, kind).masked == pytest.approx(
+    calm = estimate_scores(lambda x: clean, noisy, kind).masked
+    assert estimate_scores(lambda x: clean, struck, kind).masked == pytest.approx(
         calm, abs=1e-3
     )  # 0.006 of them
 
@@ -151,7 +153,7 @@ def test_the_renoised_error_ranks_blurs_as_the_truth_does() -> None:
 
 def test_blocks_average_to_the_scores() -> None:
     _, noisy = pair()
-    scores = judge(blur, noisy, estimate())
+    scores = estimate_scores(blur, noisy, estimate())
     assert scores.blocks is not None
     assert scores.blocks.shape == (2, 64)  # of 16 pixels, on 128
     assert scores.blocks.mean(1) == pytest.approx([scores.sure, scores.masked], rel=1e-6)
@@ -178,8 +180,8 @@ def test_the_verdict_where_nothing_can_be_ranked() -> None:
     )
 
 
-def line(name: str, error: float | None, truth: float) -> Line:
-    return Line(name, Scores(error, None, None, 1.0), 0.1, truth)
+def line(name: str, error: float | None, truth: float) -> Candidate:
+    return Candidate(name, Scores(error, None, None, 1.0), 0.1, truth)
 
 
 def test_hit_rates() -> None:
@@ -199,7 +201,7 @@ def test_the_best_comes_first_and_the_unknown_last() -> None:
     assert psnr(-0.001) == pytest.approx(60)
 
 
-def test_large_pictures_are_judged_by_their_middle() -> None:
+def test_large_pictures_are_scored_by_their_middle() -> None:
     page = np.zeros((900, 20, 3))
     page[450, 10] = 1
     assert middle(page).shape == (512, 20, 3)

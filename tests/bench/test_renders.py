@@ -44,7 +44,7 @@ def scenes(tmp_path: Path) -> Path:
 def test_a_row_by_samples_per_pixel(scenes: Path) -> None:
     listener = Listener()
     result = bench.run(settings(scenes, metrics=("psnr", "relmse", "smape")), listener)
-    assert [(row.label, row.contender, len(row.scores)) for row in result.rows] == [
+    assert [(row.label, row.method, len(row.scores)) for row in result.rows] == [
         ("scenes/spp4", "noisy", 2),
         ("scenes/spp4", "unittest", 2),
         ("scenes/spp16", "noisy", 2),
@@ -118,7 +118,7 @@ def test_photos_are_not_for_render_denoisers(
         fail_below=condition,
     )
     result = bench.run(asked, listener)
-    assert [row.contender for row in result.rows] == ["noisy", "unittest"]
+    assert [row.method for row in result.rows] == ["noisy", "unittest"]
     assert "clean: no renders, so nothing for relmse to compare" in listener.notes
     assert "clean: no renders, so nothing for peer:oidn to do" in listener.notes
     assert not any("too small" in line for line in listener.notes)

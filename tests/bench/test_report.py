@@ -15,7 +15,7 @@ import pytest
 
 from mdn import bench, io, metrics, plots
 from mdn.bench.methods import Model
-from mdn.bench.report import curves, figures, pivot, publish, sheet_files, sheets
+from mdn.bench.report import figures, pivot, publish, sheet_files, sheets
 from mdn.errors import FileError, UsageError
 from mdn.registry import store
 from tests.bench.test_bench import Listener, settings, write
@@ -53,7 +53,7 @@ def document(folder: Path) -> dict:
 # --- contact sheets -----------------------------------------------------------------------------
 
 
-def test_the_crop_is_where_contenders_differ_most() -> None:
+def test_the_crop_is_where_methods_differ_most() -> None:
     even = np.full((200, 300), 0.01)
     other = even.copy()
     other[100:140, 200:240] = 0.2
@@ -130,15 +130,15 @@ def test_the_level_figure_has_the_tables_numbers(finished: Path) -> None:
     panels = {at.get_title(loc="left"): at for at in figure.axes}
     assert panels.keys() == {"gaussian", "poisson"}
     lines = panels["gaussian"].get_lines()
-    want = [row["psnr"] for row in about["rows"] if row["contender"] == "unittest"][:3]
+    want = [row["psnr"] for row in about["rows"] if row["method"] == "unittest"][:3]
     assert any(list(line.get_ydata()) == want for line in lines)
     assert all(list(line.get_xdata()) == [15, 25, 50] for line in lines)
 
 
 def test_time_is_seconds_per_megapixel(finished: Path) -> None:
     about = document(finished)
-    rows = [row for row in about["rows"] if row["contender"] == "unittest"]
-    seconds, value = figures._paces(about, "clean")["unittest"]
+    rows = [row for row in about["rows"] if row["method"] == "unittest"]
+    seconds, value = figures._speeds(about, "clean")["unittest"]
     assert seconds == np.median([row["us_per_pixel"] for row in rows])
     assert value == pytest.approx(np.mean([row["psnr"] for row in rows]))
 
@@ -151,15 +151,15 @@ def test_training_curves_are_of_the_weights_measured(
     shutil.copytree(card.folder, folder)
     (folder / "training.csv").write_text("step,loss,gaussian-25\n50,0.5,\n100,0.25,30.5\n")
     monkeypatch.setenv("MDN_HOME", str(tmp_path))
-    about = {"contenders": [{"kind": "model", "name": "unittest", "sha256": card.sha256}]}
+    about = {"methods": [{"kind": "model", "name": "unittest", "sha256": card.sha256}]}
     with plots.style():
         figure = figures.training(about)
     assert figure is not None
     loss, watched = figure.axes
     assert list(watched.get_lines()[0].get_ydata()) == [30.5]
     assert list(loss.get_lines()[0].get_xdata()) == [50, 100]
-    about["contenders"][0]["sha256"] = "of other weights"
-    assert curves.of_contenders(about) == {}
+    about["methods"][0]["sha256"] = "of other weights"
+    assert figures.logs(about) == {}
     assert figures.training(about) is None
 
 
@@ -219,7 +219,7 @@ def test_the_report_says_how_to_repeat_it(finished: Path) -> None:
     text, about = (finished / "out" / "report.html").read_text(), document(finished)
     assert "mdn bench --data &#39;a&lt;b&gt;&#39;" in text
     assert "<b>&#39;" not in text
-    assert about["contenders"][1]["sha256"] in text
+    assert about["methods"][1]["sha256"] in text
     assert about["data"][0]["sha256"] in text
     for name, version in about["versions"].items():
         assert f"{name} {version}" in text
@@ -258,8 +258,12 @@ def test_a_finished_folder_is_enough(finished: Path, tmp_path: Path) -> None:
 
 def test_the_best_of_a_line_is_marked() -> None:
     rows = [
-        {"data": "d", "noise": "n", "contender": name, "kind": kind, "gmsd": value}
-        for name, kind, value in (("noisy", "input", 0.01), ("a", "model", 0.2), ("b", "peer", 0.1))
+        {"data": "d", "noise": "n", "method": name, "kind": kind, "gmsd": value}
+        for name, kind, value in (
+            ("noisy", "input", 0.01),
+            ("a", "model", 0.2),
+            ("b", "baseline", 0.1),
+        )
     ]
     found = pivot.of({"rows": rows}, "d", metrics.get("gmsd"))
     assert found.names == ("noisy", "a", "b")

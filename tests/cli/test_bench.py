@@ -35,7 +35,7 @@ def test_json_is_one_document(run: Run) -> None:
     result = run("bench", *GAUSSIAN, "--json", "--metrics", "psnr", "--seed", "3")
     document = json.loads(result.stdout)
     assert document["seed"] == 3
-    assert [row["contender"] for row in document["rows"]] == ["noisy", "unittest"]
+    assert [row["method"] for row in document["rows"]] == ["noisy", "unittest"]
     assert document["exit_code"] == 0
 
 

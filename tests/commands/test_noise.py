@@ -102,17 +102,17 @@ def test_the_seed_of_a_known_file_never_changes() -> None:
 def test_files_in_a_batch_are_as_they_are_alone(tmp_path: Path) -> None:
     pixels = page(128, np.uint8, 16)[None]
     jobs = [write(tmp_path / f"{name}.png", pixels) for name in "ab"]
-    assert run(Settings(jobs, "gaussian", 25.0), Notes()).exit_code == 0
+    assert run(jobs, Settings("gaussian", 25.0), Notes()).exit_code == 0
     first, second = [io.read_image(Path(str(job.target))).pixels for job in jobs]
     assert not np.array_equal(first, second)
-    run(Settings([replace(jobs[1], overwrite=True)], "gaussian", 25.0), Notes())
+    run([replace(jobs[1], overwrite=True)], Settings("gaussian", 25.0), Notes())
     assert np.array_equal(io.read_image(Path(str(jobs[1].target))).pixels, second)
 
 
 def test_alpha_is_left_alone(tmp_path: Path) -> None:
     alpha = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     job = write(tmp_path / "a.png", page(128, np.uint8, 16)[None], alpha)
-    result = run(Settings([job], "gaussian"), Notes())
+    result = run([job], Settings("gaussian"), Notes())
     noisy = io.read_image(Path(str(job.target)))
     assert noisy.alpha is not None
     assert np.array_equal(noisy.alpha, alpha)
@@ -123,11 +123,11 @@ def test_alpha_is_left_alone(tmp_path: Path) -> None:
 def test_jpeg_is_said_to_alter_the_noise(tmp_path: Path) -> None:
     job = write(tmp_path / "a.png", page(128, np.uint8, 16)[None])
     notes = Notes()
-    run(Settings([Job(job.source, tmp_path / "b.jpg", "a.png")], "gaussian"), notes)
+    run([Job(job.source, tmp_path / "b.jpg", "a.png")], Settings("gaussian"), notes)
     assert any("JPEG" in line for line in notes.lines)
 
 
 @pytest.mark.parametrize(("kind", "level"), [("nonsense", None), ("gaussian", -1.0)])
 def test_a_bad_request_is_refused_before_any_file(kind: str, level: float | None) -> None:
     with pytest.raises(UsageError):
-        run(Settings([Job(Path("none.png"), None, "none.png")], kind, level), Notes())
+        run([Job(Path("none.png"), None, "none.png")], Settings(kind, level), Notes())

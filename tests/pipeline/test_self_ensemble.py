@@ -14,7 +14,7 @@ import torch
 
 from mdn import io
 from mdn.batch.running import Job
-from mdn.bench.methods import line_up
+from mdn.bench.methods import resolve
 from mdn.commands.denoise import run
 from mdn.commands.request import Request
 from mdn.encoding.anscombe import Anscombe
@@ -218,11 +218,11 @@ def test_deviations_of_counts_are_in_their_unit(curve: Anscombe | None) -> None:
 
 def test_a_benchmark_takes_passes_by_name(model: Model) -> None:
     path, page = model(0.75), picture()
-    field = line_up((path, f"{path}:3"), "cpu", "fp32", 0)
-    _, one, three = field.contenders
+    field = resolve((path, f"{path}:3"), "cpu", "fp32", 0)
+    _, one, three = field.found
     each = masked_passes(path, page, 3)
     np.testing.assert_allclose(one.denoise(page, 0.1, "x"), each[0], atol=1e-5)
     np.testing.assert_allclose(three.denoise(page, 0.1, "x"), each.mean(0), atol=1e-5)
     assert one.identity != three.identity
     with pytest.raises(UsageError, match="--passes 9: unittest takes 8 at most"):
-        line_up(("unittest:9",), "cpu", "fp32", 0)
+        resolve(("unittest:9",), "cpu", "fp32", 0)

@@ -20,7 +20,7 @@ from mdn.bench.features import analysis_figures
 from mdn.bench.features.generalisation import srga
 from mdn.bench.features.layers import features, vectors
 from mdn.bench.features.similarity import FEWEST, Alignment, gram
-from mdn.bench.noise_cases import Draw
+from mdn.bench.noise_cases import NoiseCase
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
@@ -72,10 +72,10 @@ class Seen:
     deep: dict[tuple[str, str], list[np.ndarray]]
 
 
-def run(settings: Settings, tell: Callable[[str, float], None]) -> dict[str, Any]:
+def run(settings: Settings, progress: Callable[[float], None]) -> dict[str, Any]:
     """Look into the models, write figures and numbers, and return the numbers; JSON-able.
 
-    tell: hears what is done and the share of the whole.
+    progress: is told the share that is done, 0 to 1.
 
     Raises:
         UsageError: unknown names, too few patches or noises, patches that do not fit a net.
@@ -91,7 +91,7 @@ def run(settings: Settings, tell: Callable[[str, float], None]) -> dict[str, Any
     if data.pairs:
         raise UsageError(f"{data.name} holds pairs: name a folder of clean pictures")
     patches = _patches(data, settings, noises)
-    seen = _gather(models, patches, settings, tell)
+    seen = _gather(models, patches, settings, progress)
     document = _document(settings, noises, seen)
     _write(settings.out, document)
     return document
@@ -105,7 +105,7 @@ def _model(name: str, settings: Settings) -> Model:
     return models.load()
 
 
-def _patches(data: DataSet, settings: Settings, noises: tuple[Draw, ...]) -> dict[str, Tensor]:
+def _patches(data: DataSet, settings: Settings, noises: tuple[NoiseCase, ...]) -> dict[str, Tensor]:
     """Of each noise the same places (n, 3, side, side), 8-bit values on 0..1."""
     random = np.random.default_rng(settings.seed)
     found: dict[str, list[np.ndarray]] = {noise.label: [] for noise in noises}
@@ -136,7 +136,7 @@ def _gather(
     models: dict[str, Model],
     patches: dict[str, Tensor],
     settings: Settings,
-    tell: Callable[[str, float], None],
+    progress: Callable[[float], None],
 ) -> Seen:
     """Runs every model on every noise, minibatch by minibatch; only Gram matrices are kept."""
     seen = Seen(Alignment(), {}, {})
@@ -161,13 +161,12 @@ def _gather(
                 deepest = vectors(heard[seen.stages[name][-1]])
                 chosen = random.choice(len(deepest), min(SAMPLES, len(deepest)), replace=False)
                 seen.deep.setdefault((name, label), []).append(deepest[chosen].double().numpy())
-                tell(f"{name} on {label}", 0.0)
         seen.alignment.add(grams)
-        tell("minibatch", (number + 1) / len(starts))
+        progress((number + 1) / len(starts))
     return seen
 
 
-def _document(settings: Settings, noises: tuple[Draw, ...], seen: Seen) -> dict[str, Any]:
+def _document(settings: Settings, noises: tuple[NoiseCase, ...], seen: Seen) -> dict[str, Any]:
     labels = [noise.label for noise in noises]
     deep = {key: np.concatenate(parts) for key, parts in seen.deep.items()}
     models, first = list(seen.stages), labels[0]

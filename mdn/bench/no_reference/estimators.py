@@ -2,13 +2,13 @@
 
 - Renoised error, by which is ranked: the median of all answers is taken for the truth, noise as it
   was estimated is added anew, and each denoiser's answer to that is held against the median (a
-  parametric bootstrap, Efron 1979). All are judged on one noise, which is known exactly.
+  parametric bootstrap, Efron 1979). All are scored on one noise, which is known exactly.
 - SURE: an unbiased estimate of the mean squared error for white Gaussian noise (Stein 1981), its
   divergence from one random probe (Ramani, Blu & Unser, "Monte-Carlo SURE", IEEE TIP 2008). With a
   variance for each pixel it serves noise that depends on brightness, to first order.
 - Masked-pixel error: some pixels are replaced from their neighbours, and the answer there is held
-  against the pixel as it was. Its noise is news to the denoiser, so the error is the true one plus
-  the noise's variance (Noise2Self, Batson & Royer 2019, section 3).
+  against the pixel as it was. The denoiser has not seen its noise, so the error is the true one
+  plus the noise's variance (Noise2Self, Batson & Royer 2019, section 3).
 - Residual whiteness: what was taken away should look like the noise: no correlation of neighbours.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ BLUR = 5  # pixels a side over which brightness is averaged before the variance 
 BLOCK = 16  # pixels a side of the parts of a picture that confidence is counted over
 RESAMPLED, FEWEST_BLOCKS = 400, 9  # times; fewer blocks say nothing
 FLOOR = 1e-6  # the smallest error: estimates may fall below 0
-FAINTEST = 0.3 / 255  # noise below which there is nothing to judge by
+FAINTEST = 0.3 / 255  # noise below which no score says anything
 
 Denoise = Callable[[np.ndarray], np.ndarray]
 
@@ -103,29 +104,29 @@ def psnr(error: float | None) -> float | None:
     return None if error is None else -10 * math.log10(max(error, FLOOR))
 
 
-def judge(denoise: Denoise, noisy: np.ndarray, seen: NoiseEstimate, seed: int = 0) -> Scores:
+def estimate_scores(
+    denoise: Denoise, noisy: np.ndarray, noise: NoiseEstimate, seed: int = 0
+) -> Scores:
     """Scores of one denoiser on one picture.
 
     Args:
         denoise: float32 (H, W, C), nominal 0..1, to the same.
         noisy: such a picture, at least 16 pixels a side.
-        seen: the estimate of its noise.
+        noise: the estimate of its noise.
         seed: of the probe and the places of the masks; the same for all that are compared.
     """
     random = np.random.default_rng(seed)
-    variance = variance_map(noisy, seen)
+    variance = variance_map(noisy, noise)
     strength = float(np.sqrt(variance.mean()))
     answer = denoise(noisy).astype(np.float64)
     residual = noisy - answer
-    white = not seen.correlated and strength > FAINTEST
     sure = masked = whiteness = None
     maps = []
-    if white and not seen.impulsive:
-        maps.append(_sure(denoise, noisy, answer, variance, random))
-        sure = float(maps[-1].mean())
-    if white:
-        believed = _believed(noisy, seen)
-        errors = _masked(denoise, noisy, believed, random)
+    if not noise.correlated and strength > FAINTEST:
+        if not noise.impulsive:
+            maps.append(_sure(denoise, noisy, answer, variance, random))
+            sure = float(maps[-1].mean())
+        errors = _masked(denoise, noisy, _no_impulse(noisy, noise), random)
         masked = float(np.nanmean(errors)) - float(variance.mean())
         maps.append(errors - variance.mean())
         whiteness = _whiteness(residual / np.sqrt(variance))
@@ -134,10 +135,10 @@ def judge(denoise: Denoise, noisy: np.ndarray, seen: NoiseEstimate, seed: int = 
     return Scores(sure, masked, whiteness, taken, blocks)
 
 
-def renoise(truth: np.ndarray, noisy: np.ndarray, seen: NoiseEstimate, seed: int) -> np.ndarray:
+def renoise(truth: np.ndarray, noisy: np.ndarray, noise: NoiseEstimate, seed: int) -> np.ndarray:
     """`truth` (H, W, C) with white noise as strong as that of `noisy`, within the same range."""
     random = np.random.default_rng(seed)
-    deviation = np.sqrt(variance_map(noisy, seen))
+    deviation = np.sqrt(variance_map(noisy, noise))
     again = truth + deviation * random.standard_normal(truth.shape)
     return again.clip(noisy.min(), noisy.max()).astype(np.float32)
 
@@ -149,18 +150,18 @@ def with_renoised(scores: Scores, answer: np.ndarray, truth: np.ndarray) -> Scor
     return replace(scores, renoised=float(errors.mean()), blocks=blocks)
 
 
-def variance_map(noisy: np.ndarray, seen: NoiseEstimate) -> np.ndarray:
+def variance_map(noisy: np.ndarray, noise: NoiseEstimate) -> np.ndarray:
     """The noise's variance at each sample of (H, W, C), white being 1, as the estimate has it.
 
     What clipping to 0..1 took is left out: near black and white less noise is in the picture.
     """
     bright = _blurred(noisy)
-    if seen.signal_dependent:
-        a, b, c = seen.curve
+    if noise.signal_dependent:
+        a, b, c = noise.curve
         shown = bright.clip(0, 1)
         variance = a + b * shown + c * shown**2
     else:
-        level = np.array(seen.sigma, np.float64) / 255
+        level = np.array(noise.sigma, np.float64) / 255
         variance = np.broadcast_to(level**2, noisy.shape)
     if is_clipped(torch.from_numpy(noisy)):
         pair = (torch.from_numpy(each.ravel().copy()) for each in (bright, variance))
@@ -184,11 +185,11 @@ def _sure(
 
 
 def _masked(
-    denoise: Denoise, noisy: np.ndarray, believed: np.ndarray, random: np.random.Generator
+    denoise: Denoise, noisy: np.ndarray, counted: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """Squared errors at replaced pixels against the noisy samples there; NaN elsewhere.
+    """Squared errors at replaced pixels against the noisy samples there, where those are counted.
 
-    NaN also where the noisy sample is not believed.
+    NaN elsewhere.
     """
     around = _neighbours(noisy)
     errors = np.full(noisy.shape, np.nan)
@@ -198,7 +199,7 @@ def _masked(
         hidden = noisy.copy()
         hidden[where] = around[where]
         errors[where] = (denoise(hidden)[where].astype(np.float64) - noisy[where]) ** 2
-    return np.where(believed, errors, np.nan)
+    return np.where(counted, errors, np.nan)
 
 
 def _by_block(values: np.ndarray) -> np.ndarray:
@@ -207,22 +208,19 @@ def _by_block(values: np.ndarray) -> np.ndarray:
     A block in which nothing is known takes the mean of all.
     """
     rows, columns = (length // BLOCK for length in values.shape[:2])
-    whole = values[: rows * BLOCK, : columns * BLOCK]
-    parts = whole.reshape(rows, BLOCK, columns, BLOCK, -1)
-    known = np.isfinite(parts)
-    sums = np.where(known, parts, 0).sum((1, 3, 4))
-    counts = known.sum((1, 3, 4))
+    parts = values[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, -1)
+    sums, counts = np.nansum(parts, (1, 3, 4)), np.isfinite(parts).sum((1, 3, 4))
     mean = sums.sum() / max(1, counts.sum())
     return np.where(counts > 0, sums / np.maximum(counts, 1), mean).ravel()
 
 
-def _believed(noisy: np.ndarray, seen: NoiseEstimate) -> np.ndarray:
-    """Which samples are no impulses: what those became says nothing of any denoiser."""
-    if not seen.impulsive:
+def _no_impulse(noisy: np.ndarray, noise: NoiseEstimate) -> np.ndarray:
+    """Which samples are no impulses: what becomes of those says nothing of a denoiser."""
+    if not noise.impulsive:
         return np.ones(noisy.shape, bool)
     planes = torch.from_numpy(np.ascontiguousarray(noisy.transpose(2, 0, 1)))
-    struck = torch.stack([impulses.find(plane)[0] for plane in planes])
-    return ~struck.numpy().transpose(1, 2, 0)
+    found = torch.stack([impulses.find(plane)[0] for plane in planes])
+    return ~found.numpy().transpose(1, 2, 0)
 
 
 def _neighbours(noisy: np.ndarray) -> np.ndarray:
@@ -240,14 +238,13 @@ def _whiteness(residual: np.ndarray) -> float | None:
         return None
     height, width = residual.shape[:2]
     found = []
-    for down in range(FARTHEST + 1):
-        for across in range(-FARTHEST, FARTHEST + 1):
-            if (down, across) <= (0, 0):
-                continue  # the other half is the same
-            left, right = max(0, -across), width - max(0, across)
-            here = residual[: height - down, left:right]
-            there = residual[down:, left + across : right + across]
-            found.append(float((here * there).mean()) / power)
+    for down, across in product(range(FARTHEST + 1), range(-FARTHEST, FARTHEST + 1)):
+        if (down, across) <= (0, 0):
+            continue  # the other half is the same
+        left, right = max(0, -across), width - max(0, across)
+        here = residual[: height - down, left:right]
+        there = residual[down:, left + across : right + across]
+        found.append(float((here * there).mean()) / power)
     return float(np.sqrt(np.mean(np.square(found))))
 
 

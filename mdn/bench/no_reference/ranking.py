@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mdn.batch.inputs import expand
 from mdn.batch.running import Job, Report, run_batch
 from mdn.bench import noise_cases
 from mdn.bench.data import default_root, open_sets, read
-from mdn.bench.methods import Contender, line_up
+from mdn.bench.methods import Method, resolve
 from mdn.bench.no_reference import estimators
 from mdn.bench.no_reference.estimators import Scores, psnr
 from mdn.encoding import Display
@@ -30,7 +31,7 @@ from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.sample import sample_for_estimation
 
 SURE, LIKELY = 0.95, 0.7  # confidence from which a sentence says so
-SIDE = 512  # pixels a side of the middle of the picture, which is judged
+SIDE = 512  # pixels a side of the middle of the picture, which alone is scored
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One contender on one picture: its scores, seconds for one answer, its true error if known."""
+class Candidate:
+    """One method on one picture: its scores, seconds for one answer, its true error if known."""
 
     name: str
     scores: Scores
@@ -67,11 +68,12 @@ class Line:
 
     def document(self) -> dict[str, Any]:
         """JSON-able, errors as decibels."""
-        shown: dict[str, Any] = {"name": self.name, "score": psnr(self.scores.error)}
-        shown |= {"renoised": psnr(self.scores.renoised), "sure": psnr(self.scores.sure)}
-        shown |= {"masked": psnr(self.scores.masked)}
-        shown |= {"whiteness": self.scores.whiteness, "taken": self.scores.taken}
-        shown |= {"seconds": self.seconds}
+        scores = self.scores
+        errors = {"score": scores.error, "renoised": scores.renoised, "sure": scores.sure}
+        errors |= {"masked": scores.masked}
+        shown: dict[str, Any] = {"name": self.name}
+        shown |= {name: psnr(error) for name, error in errors.items()}
+        shown |= {"whiteness": scores.whiteness, "taken": scores.taken, "seconds": self.seconds}
         return shown if self.truth is None else shown | {"truth": psnr(self.truth)}
 
 
@@ -82,7 +84,7 @@ class Hits:
     Attributes:
         pictures: on which it could be had for all.
         best: share of them on which its first is the true first.
-        pairs: share of all pairs of contenders that it puts in the true order.
+        pairs: share of all pairs of methods that it puts in the true order.
         regret: mean decibels lost by following it to its first.
     """
 
@@ -93,12 +95,12 @@ class Hits:
 
 
 def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
-    """Each picture's contenders, best first; the document and the exit code.
+    """Each picture's methods, best first; the document and the exit code.
 
     Raises:
-        UsageError: an unknown peer. ModelError: an unknown or damaged model.
+        UsageError: an unknown baseline. ModelError: an unknown or damaged model.
     """
-    field = line_up(settings.models, settings.device, settings.precision, settings.seed)
+    methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
     expansion = expand(settings.inputs)
     jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.found]
 
@@ -106,18 +108,16 @@ def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
         page = middle(load(job).pixels[0])
         if min(page.shape[:2]) < SMALLEST_SIDE or not np.isfinite(page).all():
             raise FileError(job.name, f"is smaller than {SMALLEST_SIDE} pixels, or not finite")
-        tell = lambda share: report.progress(job, share)  # noqa: E731
-        lines = judged(page, job.name, field.contenders, settings.seed, None, tell)
-        best_first = ranked(lines)
-        sureness = confidence(best_first, settings.seed)
+        progress = partial(report.progress, job)
+        lines = ranked(score_methods(page, job.name, methods.found, settings.seed, None, progress))
+        sureness = confidence(lines, settings.seed)
+        noise = estimate_noise(sample_for_estimation(page, Display(page.dtype).encode))
         return {
             "judged": [page.shape[1], page.shape[0]],
-            "noise": asdict(
-                estimate_noise(sample_for_estimation(page, Display(page.dtype).encode))
-            ),
-            "ranking": [line.document() for line in best_first],
+            "noise": asdict(noise),
+            "ranking": [line.document() for line in lines],
             "confidence": sureness,
-            "verdict": verdict(best_first, sureness),
+            "verdict": verdict(lines, sureness),
         }
 
     result = run_batch(jobs, work, report)
@@ -125,7 +125,7 @@ def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
         {"input": each.job.name, "status": each.status, "error": each.error or None} | each.details
         for each in result.outcomes
     ]
-    return {"missing": field.missing, "pictures": pictures}, result.exit_code
+    return {"missing": methods.missing, "pictures": pictures}, result.exit_code
 
 
 def middle(page: np.ndarray) -> np.ndarray:
@@ -134,72 +134,65 @@ def middle(page: np.ndarray) -> np.ndarray:
     return page[top : top + SIDE, left : left + SIDE]
 
 
-def judged(
+def score_methods(
     page: np.ndarray,
     name: str,
-    contenders: Sequence[Contender],
+    methods: Sequence[Method],
     seed: int,
     truth: np.ndarray | None,
-    tell: Callable[[float], None] = lambda share: None,
-) -> list[Line]:
-    """A line for each contender that takes ordinary pictures and does not fail on this one.
+    progress: Callable[[float], None] = lambda share: None,
+) -> list[Candidate]:
+    """The scores of each method that takes ordinary pictures and does not fail on this one.
 
     Args:
         page: noisy, (H, W, C) as stored. truth: the clean one, float 0..1, for `check`.
     """
     coding = Display(page.dtype)
     noisy = coding.encode(page)
-    seen = estimate_noise(sample_for_estimation(page, coding.encode))
-    taking = [each for each in contenders if not each.renders_only]
-    lines: list[Line] = []
-    answers: dict[str, np.ndarray] = {}
-    for number, contender in enumerate(taking, 1):
-        contender.prepare()
+    noise = estimate_noise(sample_for_estimation(page, coding.encode))
+    methods = [each for each in methods if not each.renders_only]
+    found: list[Candidate] = []
+    answers: list[np.ndarray] = []
+    for number, method in enumerate(methods, 1):
+        method.prepare()
         timed: list[tuple[float, np.ndarray]] = []
 
-        def denoise(
-            x: np.ndarray,
-            contender: Contender = contender,
-            timed: list[tuple[float, np.ndarray]] = timed,
-        ) -> np.ndarray:
+        def denoise(x: np.ndarray, method: Method = method, timed: Any = timed) -> np.ndarray:
             begun = time.perf_counter()
-            answer = contender.denoise(x, seen.level / 255, name)
+            answer = method.denoise(x, noise.level / 255, name)
             timed.append((time.perf_counter() - begun, answer))
             return answer
 
-        scores = estimators.judge(denoise, noisy, seen, seed)
+        scores = estimators.estimate_scores(denoise, noisy, noise, seed)
         seconds, answer = timed[0]
-        answers[contender.name] = answer
+        answers.append(answer)
         error = None if truth is None else float(((answer.clip(0, 1) - truth) ** 2).mean())
-        lines.append(Line(contender.name, scores, seconds, error))
-        tell(0.8 * number / len(taking))
-    if any(line.scores.sure is None for line in lines) or len(lines) < 2:
-        return lines  # noise that cannot be made anew
-    consensus = np.median([answers[each.name] for each in taking if each.kind != "input"], 0)
-    again = estimators.renoise(consensus, noisy, seen, seed)
-    for number, (contender, line) in enumerate(zip(taking, lines, strict=True)):
-        answer = contender.denoise(again, seen.level / 255, name)
-        scores = estimators.with_renoised(line.scores, answer, consensus)
-        lines[number] = replace(line, scores=scores)
-    return lines
+        found.append(Candidate(method.name, scores, seconds, error))
+        progress(0.8 * number / len(methods))
+    if any(each.scores.sure is None for each in found) or len(found) < 2:
+        return found  # noise that cannot be made anew
+    denoised = [each for each, by in zip(answers, methods, strict=True) if by.kind != "input"]
+    consensus = np.median(denoised, 0)
+    again = estimators.renoise(consensus, noisy, noise, seed)
+    for number, (method, each) in enumerate(zip(methods, found, strict=True)):
+        answer = method.denoise(again, noise.level / 255, name)
+        scores = estimators.with_renoised(each.scores, answer, consensus)
+        found[number] = replace(each, scores=scores)
+    return found
 
 
-def ranked(lines: Sequence[Line]) -> list[Line]:
+def ranked(lines: Sequence[Candidate]) -> list[Candidate]:
     """Best first by estimated error; those without an estimate keep their order, last."""
-    return sorted(lines, key=lambda line: _key(line.scores.error))
+    return sorted(lines, key=lambda each: (each.scores.error is None, each.scores.error or 0.0))
 
 
-def _key(error: float | None) -> tuple[bool, float]:
-    return error is None, error or 0.0
-
-
-def confidence(best_first: Sequence[Line], seed: int) -> float | None:
+def confidence(best_first: Sequence[Candidate], seed: int) -> float | None:
     """How sure it is that the first is the best, 0 to 1; None where nothing can be said."""
     known = [line.scores for line in best_first if line.scores.error is not None]
     return estimators.confidence(known[0], known[1:], seed) if len(known) > 1 else None
 
 
-def verdict(best_first: Sequence[Line], sureness: float | None) -> str:
+def verdict(best_first: Sequence[Candidate], sureness: float | None) -> str:
     """The ranking and how sure it is, as a plain sentence."""
     known = [line for line in best_first if line.scores.error is not None]
     if not known:
@@ -220,50 +213,50 @@ def verdict(best_first: Sequence[Line], sureness: float | None) -> str:
     return f"{first} and {second} are too close to tell apart: take the faster one"
 
 
-def check(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     """The hit rates of every score on data with known truth.
 
     Pairs come with their own noise; renders are left out, and so are files that cannot be read.
-    tell hears of each picture.
+    say is told of each picture, and of what cannot be read.
 
     Raises:
-        UsageError: unknown data, noise or peer. ModelError: an unknown or damaged model.
-        FileError: a contender cannot do a picture.
+        UsageError: unknown data, noise or baseline. ModelError: an unknown or damaged model.
+        FileError: a method cannot do a picture.
     """
-    field = line_up(settings.models, settings.device, settings.precision, settings.seed)
-    sets = open_sets(settings.data, settings.root or default_root(), settings.limit, tell)
+    methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
+    sets = open_sets(settings.data, settings.root or default_root(), settings.limit, say)
     wanted = noise_cases.parse(settings.noise)
-    found: list[tuple[str, list[Line]]] = []
-    certain: list[tuple[str, list[Line]]] = []
+    found: list[tuple[str, list[Candidate]]] = []
+    certain: list[tuple[str, list[Candidate]]] = []
     failures = [line for data in sets for line in data.failures]
     for data in (each for each in sets if not each.renders):
-        for draw, picture in itertools.product(noise_cases.plan(data, wanted), data.pictures):
+        for case, picture in itertools.product(noise_cases.plan(data, wanted), data.pictures):
             try:
                 pages = read(picture)
             except FileError as error:
                 failures.append(str(error))
-                tell(f"mdn: error: {error}")
+                say(f"mdn: error: {error}")
                 continue
             truth, noisy = pages.truth, pages.noisy
             if noisy is None:
                 paper = PROTOCOLS["paper"]
-                noisy, truth = noise_cases.add(truth, draw, picture, settings.seed, paper, False)
+                noisy, truth = noise_cases.add(truth, case, picture, settings.seed, paper, False)
             clean = middle(Display(truth.dtype).encode(truth))
-            lines = judged(middle(noisy), picture.name, field.contenders, settings.seed, clean)
-            found.append((f"{data.name}/{draw.label}", lines))
+            lines = score_methods(middle(noisy), picture.name, methods.found, settings.seed, clean)
+            found.append((f"{data.name}/{case.label}", lines))
             best_first = ranked(lines)
             first, sureness = best_first[0], confidence(best_first, settings.seed)
             if sureness is not None and sureness >= SURE:
                 certain.append(found[-1])
             best = min(lines, key=lambda line: line.truth or 0.0).name
             guess = "none" if first.scores.error is None else first.name
-            tell(f"{picture.name} {draw.label}: {guess} chosen, {best} is best")
+            say(f"{picture.name} {case.label}: {guess} chosen, {best} is best")
     hits = {score: hit_rate(found, score) for score in _SCORES}
     hits["score, where sure"] = hit_rate(certain, "score")
     return {
-        "missing": field.missing,
+        "missing": methods.missing,
         "failures": failures,
-        "contenders": [each.name for each in field.contenders if not each.renders_only],
+        "methods": [each.name for each in methods.found if not each.renders_only],
         "hits": {score: asdict(rate) for score, rate in hits.items() if rate},
         "pictures": [
             {"group": group, "lines": [line.document() for line in lines]} for group, lines in found
@@ -280,7 +273,7 @@ _SCORES: dict[str, Callable[[Scores], float | None]] = {
 }
 
 
-def hit_rate(found: Sequence[tuple[str, Sequence[Line]]], score: str) -> Hits | None:
+def hit_rate(found: Sequence[tuple[str, Sequence[Candidate]]], score: str) -> Hits | None:
     """How well one of the scores ranks; None where it could be had nowhere.
 
     The untouched picture has no whiteness: it is left out where a score is missing for it.

@@ -1,7 +1,7 @@
 """A benchmark as pages, from its results document, contact sheets and training logs.
 
-`html`: one file that opens offline; style, script and pictures are all inside. `markdown`: a short
-page for a repository. Nothing is measured here; the texts are in the templates in `page/`.
+`html`: one file that opens offline; style, script and pictures are all inside. Nothing is measured
+here; the texts are in the templates in `page/`.
 """
 
 from __future__ import annotations
@@ -24,31 +24,19 @@ Document = Mapping[str, Any]
 def html(document: Document, sheets: Sequence[Sheet]) -> str:
     """The whole file. Where matplotlib is missing the page says so instead of its plots."""
     drawn = {} if plots.missing() else _plots(document)
-    text = _render("report.html.j2", document, sheets=sheets, **drawn, no_plots=plots.missing())
+    text = render("report.html.j2", document, sheets=sheets, **drawn, no_plots=plots.missing())
     return text.lstrip()
 
 
-def markdown(document: Document, pictures: Sequence[str], again: str, folder: str) -> str:
-    """The page for a repository: means only, and the plots and contact sheets beside it.
-
-    pictures: names of those to show, in `folder` beside the page. again: the command that rebuilds
-    the page.
-    """
-    by_stem = {name.rpartition(".")[0]: f"{folder}/{name}" for name in pictures}
-    return _render("summary.md.j2", document, pictures=by_stem, again=again)
-
-
-def _render(template: str, document: Document, **others: Any) -> str:
+def render(template: str, document: Document, **others: Any) -> str:
+    """A template in `page/`, filled with a results document, its pivots, and `others`."""
     known = [metrics.get(name) for name in document["metrics"]]
     pivots = {
         data["name"]: [pivot.of(document, data["name"], metric) for metric in known]
         for data in document["data"]
     }
-    return (
-        _environment()
-        .get_template(template)
-        .render(document, known=known, pivots=pivots, costs=pivot.costs(document), **others)
-    )
+    shown = {"known": known, "pivots": pivots, "costs": pivot.costs(document)}
+    return _environment().get_template(template).render(document, **shown, **others)
 
 
 def _environment() -> Environment:
@@ -79,6 +67,6 @@ def _plots(document: Document) -> dict[str, Any]:
     }
     return {
         "levels": {name: svg for name, svg in levels.items() if svg},
-        "pace": plots.as_svg(partial(figures.pace, document), "p"),
+        "speed": plots.as_svg(partial(figures.speed_plot, document), "p"),
         "training": plots.as_svg(partial(figures.training, document), "t"),
     }

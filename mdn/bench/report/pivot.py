@@ -47,10 +47,10 @@ class Pivot:
 def of(document: Document, data: str, metric: Metric) -> Pivot:
     """The pivot of a results document."""
     rows = [row for row in document["rows"] if row["data"] == data]
-    names = tuple(dict.fromkeys(row["contender"] for row in rows))
+    names = tuple(dict.fromkeys(row["method"] for row in rows))
     lines = []
     for noise in dict.fromkeys(row["noise"] for row in rows):
-        mine = {row["contender"]: row for row in rows if row["noise"] == noise}
+        mine = {row["method"]: row for row in rows if row["noise"] == noise}
         best = _best(list(mine.values()), metric)
         lines.append((noise, tuple(figure(mine.get(name), metric, best) for name in names)))
     return Pivot(metric, names, tuple(lines))
@@ -82,8 +82,8 @@ def figure(row: Mapping[str, Any] | None, metric: Metric, best: float | None = N
 def costs(document: Document) -> list[tuple[str, str, str]]:
     """Each method's seconds a megapixel (median of its rows) and peak MiB, over all data."""
     found = []
-    for each in document["contenders"]:
-        rows = [row for row in document["rows"] if row["contender"] == each["name"]]
+    for each in document["methods"]:
+        rows = [row for row in document["rows"] if row["method"] == each["name"]]
         seconds = [row["us_per_pixel"] for row in rows if row["us_per_pixel"] is not None]
         peaks = [row["peak_mib"] for row in rows if row["peak_mib"] is not None]
         if seconds and peaks:

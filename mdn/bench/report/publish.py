@@ -59,7 +59,8 @@ def from_results(folder: Path, report: Path | None, with_plots: bool) -> list[Pa
         raise UsageError("--from DIR needs something to make: --report FILE.html, --plots")
     check(report, with_plots, folder)
     try:
-        document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        text = (folder / RESULTS).read_text(encoding="utf-8")
+        document = json.loads(text.replace('"contender', '"method'))  # their name in mdn 0.1
         sheets = sheet_files.load(folder, document.get("sheets", ()))
         return publish(document, sheets, report, folder if with_plots else None)
     except FileNotFoundError:
@@ -90,14 +91,14 @@ def all_drawn(document: dict[str, Any], sheets: Sequence[Sheet]) -> list[tuple[s
         drawings[f"levels-{data}"] = partial(figures.levels, document, data)
         mine = [sheet for sheet in sheets if sheet.data == data]
         drawings[f"pictures-{data}"] = partial(contact, mine)
-    drawings["pace"] = partial(figures.pace, document)
+    drawings["pace"] = partial(figures.speed_plot, document)
     drawings["training"] = partial(figures.training, document)
     drawn = [(name, plots.as_png(draw)) for name, draw in drawings.items()]
     return [(name.replace("/", "_"), png) for name, png in drawn if png is not None]
 
 
 def contact(sheets: Sequence[Sheet]) -> Figure | None:
-    """A line by noise: the picture with its crop framed, then crop and error by contender."""
+    """A line by noise: the picture with its crop framed, then crop and error by method."""
     if not sheets:
         return None
     columns = 1 + max(len(sheet.tiles) for sheet in sheets)

@@ -20,11 +20,11 @@ FOLDER, INDEX = "sheets", "sheet.json"
 
 @dataclass(frozen=True)
 class Tile:
-    """What one contender made of the crop.
+    """What one method made of the crop.
 
     Attributes:
-        name: the contender, or "truth".
-        kind: input, model, peer or truth.
+        name: the method, or "truth".
+        kind: input, model, baseline or truth.
         image, error: PNG; the error map is empty for the truth.
         value: the first metric on the whole picture, or None.
     """
@@ -45,7 +45,7 @@ class Sheet:
         metric: title of the figure under each tile; digits: how many of its decimals are shown.
         size: width and height of the picture. box: left, top and side of the crop, pixels.
         overview: the true picture, reduced; PNG.
-        tiles: the truth, the input, then the contenders.
+        tiles: the truth, the input, then the methods.
     """
 
     data: str
@@ -70,7 +70,7 @@ def save(sheet: Sheet, folder: Path, key: str) -> None:
     key: what it depends on; see `find`. Raises FileError where it cannot be written.
     """
     place = folder / FOLDER / sheet.slug
-    if _index(place):  # an older sheet of ours, perhaps of other contenders
+    if _index(place):  # an older sheet of ours, perhaps of other methods
         shutil.rmtree(place)
     place.mkdir(parents=True, exist_ok=True)
     files = {"overview.png": sheet.overview}

@@ -1,13 +1,14 @@
-"""Contact sheets: one picture by noise, the crop that tells most, what each contender made of it.
+"""Contact sheets: one picture by noise, the crop that tells most, what each method made of it.
 
 The picture is the one whose score is the median, so that nobody picks; the crop is where the
-contenders' errors differ most and there is something to see. Neither is picked by hand: the same
+methods' errors differ most and there is something to see. Neither is picked by hand: the same
 run makes the same sheets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ import numpy as np
 from mdn import io
 from mdn.bench.cache import key_of
 from mdn.bench.data import DataSet, Picture
-from mdn.bench.methods import Contender
-from mdn.bench.noise_cases import Draw, fingerprint
+from mdn.bench.methods import Method
+from mdn.bench.noise_cases import NoiseCase, fingerprint
 from mdn.bench.report.sheet_files import Sheet, Tile, find, save
 from mdn.bench.rows import Row
-from mdn.bench.runner import Runner, answer
+from mdn.bench.runner import Runner, denoise
 from mdn.errors import FileError, MdnError
 from mdn.image import Image
 from mdn.metrics import get, tone_map
@@ -39,36 +40,26 @@ def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[S
     folder: where earlier sheets lie and new ones go; what is there for the same weights, files and
     settings is not computed again.
     """
-    by_name = {data.name: data for data in sets}
+    levels: dict[tuple[str, str], list[NoiseCase]] = {}
+    for name, case in runner.measured:
+        levels.setdefault((name, case.kind), []).append(case)
     sheets = []
-    for data_name, draw in _middle_levels(runner):
-        rows = [row for row in runner.rows if (row.data, row.noise) == (data_name, draw.label)]
-        data = by_name[data_name]
+    for (name, _), cases in levels.items():
+        data, case = next(each for each in sets if each.name == name), cases[len(cases) // 2]
+        rows = [row for row in runner.rows if (row.data, row.noise) == (name, case.label)]
         picture = _median_picture(data, rows, runner.rules.metrics[0])
         if picture is None:
             continue
-        key = _key(runner, data, picture, draw)
-        known = find(folder, key) if folder else None
-        sheet = known or _draw(runner, data, picture, draw)
-        if sheet is not None:
-            sheets.append(sheet)
-        if sheet is not None and folder is not None and known is None:
-            save(sheet, folder, key)
+        mark = fingerprint(case)
+        keys = [runner.key(picture, case, mark, each) for each in runner.taking(data)]
+        key = key_of(picture.name, runner.rules.metrics[0], CROP, THUMB, keys)
+        sheet = find(folder, key) if folder else None
+        if sheet is None:
+            sheet = _draw(runner, data, picture, case)
+            if sheet is not None and folder is not None:
+                save(sheet, folder, key)
+        sheets += [sheet] if sheet else []
     return sheets
-
-
-def _key(runner: Runner, data: DataSet, picture: Picture, draw: Draw) -> str:
-    mark = fingerprint(draw)
-    keys = [runner.key(picture, draw, mark, each) for each in runner.taking(data)]
-    return key_of(picture.name, runner.rules.metrics[0], CROP, THUMB, keys)
-
-
-def _middle_levels(runner: Runner) -> list[tuple[str, Draw]]:
-    """For each data set and kind, the draw in the middle of those measured."""
-    found: dict[tuple[str, str], list[Draw]] = {}
-    for data, draw in runner.measured:
-        found.setdefault((data, draw.kind), []).append(draw)
-    return [(data, draws[len(draws) // 2]) for (data, _), draws in found.items()]
 
 
 def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> Picture | None:
@@ -85,42 +76,31 @@ def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> Picture 
     return next(picture for picture in data.pictures if picture.name == name)
 
 
-def _draw(runner: Runner, data: DataSet, picture: Picture, draw: Draw) -> Sheet | None:
+def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> Sheet | None:
     try:
-        task = runner.task(picture, draw)
+        task = runner.task(picture, case)
     except MdnError:  # read once already; gone since
         return None
-    results: list[tuple[Contender, np.ndarray]] = []
-    for contender in runner.taking(data):
-        try:
-            contender.prepare()
-            results.append((contender, answer(contender, task)))
-        except FileError:  # told of when it was measured
-            continue
+    results: list[tuple[Method, np.ndarray]] = []
+    for method in runner.taking(data):
+        with suppress(FileError):  # told of when it was measured
+            method.prepare()
+            results.append((method, denoise(method, task)))
     linear = task.render is not None
-    shown = [visible(page, linear) for page in (task.truth, *(result for _, result in results))]
-    errors = [np.square(page - shown[0]).mean(-1) for page in shown[1:]]
+    truth, *shown = (visible(page, linear) for page in (task.truth, *(each for _, each in results)))
+    errors = [np.square(page - truth).mean(-1) for page in shown]
     rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
-    top, left, side = telling_crop(rivals or errors, shown[0].mean(-1))
+    top, left, side = telling_crop(rivals or errors, truth.mean(-1))
     cut = (slice(top, top + side), slice(left, left + side))
     metric = get(runner.rules.metrics[0])
-    tiles = [Tile("truth", "truth", _png(shown[0][cut]), b"", None)]
-    for (who, result), page in zip(results, shown[1:], strict=True):
-        error = np.abs(page - shown[0])[cut].mean(-1)
+    tiles = [Tile("truth", "truth", _png(truth[cut]), b"", None)]
+    for (who, result), page in zip(results, shown, strict=True):
+        error = np.abs(page - truth)[cut].mean(-1)
         value = runner.score(result, task)[metric.name]
         tiles.append(Tile(who.name, who.kind, _png(page[cut]), _png(heat(error)), value))
-    height, width = task.truth.shape[:2]
-    return Sheet(
-        data.name,
-        draw.label,
-        picture.name,
-        metric.title,
-        metric.digits,
-        (width, height),
-        (left, top, side),
-        _png(_reduced(shown[0])),
-        tuple(tiles),
-    )
+    height, width = truth.shape[:2]
+    names = data.name, case.label, picture.name, metric.title, metric.digits
+    return Sheet(*names, (width, height), (left, top, side), _png(_reduced(truth)), tuple(tiles))
 
 
 def visible(page: np.ndarray, linear: bool = False) -> np.ndarray:
@@ -136,7 +116,7 @@ def telling_crop(
 ) -> tuple[int, int, int]:
     """Top, left and side of the window that shows best where root mean square errors differ.
 
-    errors: squared, (H, W) by contender. With a single one: where its error is largest.
+    errors: squared, (H, W) by method. With a single one: where its error is largest.
     truth: (H, W); the difference is then weighed by its deviation: an empty sky tells little.
     """
     height, width = errors[0].shape

@@ -18,8 +18,7 @@ import torch
 import mdn
 from mdn.bench import losses
 from mdn.bench.data import DataSet
-from mdn.bench.methods import Field
-from mdn.bench.noise_cases import Draw
+from mdn.bench.noise_cases import NoiseCase
 from mdn.bench.rows import Row
 from mdn.bench.runner import Runner
 from mdn.errors import FileError
@@ -30,13 +29,14 @@ from mdn.metrics import Metric
 def facts(
     command: str,
     runner: Runner,
-    field: Field,
+    missing: Mapping[str, str],
     sets: Sequence[DataSet],
-    plan: Mapping[str, Sequence[Draw]],
+    plan: Mapping[str, Sequence[NoiseCase]],
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """All but the rows: what was measured, with what, and what was not; JSON-able."""
     rules = runner.rules
+    rounded = "8-bit, clipped and rounded" if rules.protocol.rounded else "float, clipped"
     return {
         "command": command,
         "versions": {
@@ -46,25 +46,19 @@ def facts(
             "numpy": numpy.__version__,
         },
         "protocol": rules.protocol.name,
-        "noisy_input": _input_kind(runner),
+        "noisy_input": "float, neither clipped nor rounded" if rules.unclipped else rounded,
         "seed": rules.seed,
         "threads": torch.get_num_threads(),
         "metrics": list(rules.metrics),
-        "contenders": [each.describe() for each in runner.contenders],
-        "not_measured": field.missing,
+        "methods": [each.describe() for each in runner.methods],
+        "not_measured": dict(missing),
         "data": [_about(data, plan[data.name], runner) for data in sets],
         "notes": list(notes),
         "failures": list(runner.failures),
     }
 
 
-def _input_kind(runner: Runner) -> str:
-    if runner.rules.unclipped:
-        return "float, neither clipped nor rounded"
-    return "8-bit, clipped and rounded" if runner.rules.protocol.rounded else "float, clipped"
-
-
-def _about(data: DataSet, plan: Sequence[Draw], runner: Runner) -> dict[str, Any]:
+def _about(data: DataSet, plan: Sequence[NoiseCase], runner: Runner) -> dict[str, Any]:
     files = [path for each in data.pictures for path in (each.truth, each.noisy) if path]
     known = sorted(f"{path.name} {runner.digests.get(path, '')}" for path in files)
     return {
@@ -72,7 +66,7 @@ def _about(data: DataSet, plan: Sequence[Draw], runner: Runner) -> dict[str, Any
         "pictures": len({each.truth for each in data.pictures}),
         "pairs": data.pairs,
         "renders": data.renders,
-        "noise": [draw.label for draw in plan],
+        "noise": [case.label for case in plan],
         "sha256": hashlib.sha256("\n".join(known).encode()).hexdigest(),
     }
 
@@ -84,7 +78,7 @@ def row_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any
         entry: dict[str, Any] = {
             "data": row.data,
             "noise": row.noise,
-            "contender": row.contender,
+            "method": row.method,
             "kind": row.kind,
             "pictures": len(row.scores),
         }
@@ -106,8 +100,8 @@ def _number(value: float | None, digits: int) -> float | None:
 
 
 def cells(row: Row, metrics: Sequence[Metric]) -> list[str]:
-    """A row as people read it, beginning at its contender."""
-    shown = [row.contender, str(len(row.scores))]
+    """A row as people read it, beginning at its method."""
+    shown = [row.method, str(len(row.scores))]
     for metric in metrics:
         stat = row.stat(metric.name)
         text = "" if stat is None else f"{stat.mean:.{metric.digits}f}"
@@ -144,13 +138,13 @@ def markdown(about: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Me
     return "\n".join(lines)
 
 
-def worst(found: Sequence[losses.Loss], metric: Metric, told: Sequence[str]) -> str:
-    """The section of the pictures that lose most. told: losses.summary."""
+def worst(found: Sequence[losses.Loss], metric: Metric, summary: Sequence[str]) -> str:
+    """The section of the pictures that lose most. summary: of losses.summary."""
     lines = [
         "",
         f"## Pictures that lose most, {metric.title}",
         "",
-        *(f"- {line}" for line in told),
+        *map("- {}".format, summary),
         "",
     ]
     lines += [_line(losses.TITLES), _line(["---"] * 3 + ["---:"] * 3)]
@@ -168,7 +162,7 @@ def _preface(about: Mapping[str, Any]) -> list[str]:
         "- figures: mean ± standard deviation over pictures; µs/pixel is the median picture's;"
         " peak MiB is the whole process's memory, on a GPU the memory allocated there",
     ]
-    for each in about["contenders"]:
+    for each in about["methods"]:
         facts = [each["title"]]
         if "sha256" in each:
             facts.append(f"weights {each['sha256'][:16]}, {each['precision']} on {each['device']}")
@@ -188,9 +182,9 @@ def _plain(text: str) -> str:
 
 
 def picture_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """One flat table a picture, noise and contender: what the means are of."""
+    """One flat table a picture, noise and method: what the means are of."""
     return [
-        {"data": row.data, "noise": row.noise, "contender": row.contender, "picture": picture}
+        {"data": row.data, "noise": row.noise, "method": row.method, "picture": picture}
         | {name: _number(score.metrics.get(name), 6) for name in metrics}
         | {"seconds": _number(score.seconds, 4)}
         for row in rows

@@ -1,4 +1,4 @@
-"""A page for the repository: every model and peer on the standard sets, as Markdown and pictures.
+"""A page for the repository: models and baselines on the standard sets, as Markdown and pictures.
 
 Unlike a report it is short and small: means only, the plots as few-coloured PNG, contact sheets as
 JPEG, so that it can be committed.
@@ -33,7 +33,8 @@ def write(document: Document, sheets: Sequence[Sheet], target: Path, again: str)
     }
     for name, content in pictures.items():
         write_bytes(folder / name, content)
-    text = pages.markdown(document, list(pictures), again, FOLDER)
+    by_stem = {name.rpartition(".")[0]: f"{FOLDER}/{name}" for name in pictures}
+    text = pages.render("summary.md.j2", document, pictures=by_stem, again=again)
     write_bytes(target, text.encode())
     return [target, *(folder / name for name in pictures)]
 

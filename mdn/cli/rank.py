@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mdn.cli.render import print_json, print_table, printable
+from mdn.cli.batch import check_stdin
+from mdn.cli.render import Lines, print_json, print_table, printable
 from mdn.cli.views import BatchView
 from mdn.errors import UsageError
 
@@ -21,12 +20,8 @@ TITLES = ("RANK", "MODEL", "SCORE dB", "SURE dB", "MASKED dB", "RESIDUAL", "CORR
 HITS = ("SCORE", "PICTURES", "BEST IS BEST", "PAIRS RIGHT", "LOST dB")
 
 
-class JudgeView(BatchView):
+class RankingView(BatchView):
     """Bars as every batch has, and a table for each picture that is done."""
-
-    def __init__(self, total: int, *, quiet: bool, as_json: bool, debug: bool) -> None:
-        super().__init__(total, quiet=quiet, debug=debug)
-        self.as_json = as_json
 
     def _tell(self, outcome: Outcome) -> None:
         if outcome.status != "ok":
@@ -35,44 +30,24 @@ class JudgeView(BatchView):
             show(outcome.job.name, outcome.details)
 
 
-def run(
-    data: tuple[str, ...],
-    inputs: tuple[str, ...],
-    models: tuple[str, ...],
-    *,
-    noise: str,
-    limit: int | None,
-    seed: int,
-    root: Path | None,
-    device: str,
-    precision: str,
-    threads: int | None,
-    quiet: bool,
-    as_json: bool,
-    debug: bool,
-) -> NoReturn:
+def run(asked: Mapping[str, Any], *, quiet: bool, as_json: bool, debug: bool) -> NoReturn:
     """Ranks the models on the inputs, or checks the ranking on data; prints it, and exits.
+
+    asked: see ranking.Settings.
 
     Raises:
         UsageError: neither inputs nor data; an unknown name.
         typer.Exit: always, with the exit code.
     """
-    import torch
-
     from mdn.bench.no_reference import ranking
 
-    if not data and not inputs:
+    settings = ranking.Settings(**asked)
+    if not settings.data and not settings.inputs:
         raise UsageError("--check-ranking needs clean pictures: --data DIR")
-    if "-" in inputs and sys.stdin.isatty():
-        raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    settings = ranking.Settings(
-        inputs, models, seed, device, precision, data=data, noise=noise, limit=limit, root=root
-    )
-    if data:
+    check_stdin(each == "-" for each in settings.inputs)
+    if settings.data:
         _check(settings, quiet=quiet, as_json=as_json)
-    with JudgeView(len(inputs), quiet=quiet, as_json=as_json, debug=debug) as view:
+    with RankingView(len(settings.inputs), quiet=quiet, as_json=as_json, debug=debug) as view:
         document, code = ranking.run(settings, view)
         for name, why in document["missing"].items():
             view.say(f"mdn: note: {name}: {why}", "yellow")
@@ -91,16 +66,12 @@ def show(name: str, details: Mapping[str, Any]) -> None:
     typer.echo(
         f"{printable(name)}  middle {width}x{height}; noise: sigma {sigma:.3g}, {', '.join(kinds)}"
     )
+    figures = {"score": 2, "sure": 2, "masked": 2, "taken": 2, "whiteness": 3, "seconds": 2}
     rows = [
         (
             "-" if each["score"] is None else str(rank),
             each["name"],
-            _number(each["score"], 2),
-            _number(each["sure"], 2),
-            _number(each["masked"], 2),
-            _number(each["taken"], 2),
-            _number(each["whiteness"], 3),
-            _number(each["seconds"], 2),
+            *(_number(each[key], digits) for key, digits in figures.items()),
         )
         for rank, each in enumerate(details["ranking"], 1)
     ]
@@ -115,10 +86,10 @@ def _number(value: float | None, digits: int) -> str:
 def _check(settings: Settings, *, quiet: bool, as_json: bool) -> NoReturn:
     from mdn.bench.no_reference import ranking
 
-    tell = lambda line: None if quiet else typer.echo(printable(line), err=True)  # noqa: E731
-    document = ranking.check(settings, tell)
+    view = Lines(quiet=quiet, bars=False)
+    document = ranking.check(settings, view.say)
     for name, why in document["missing"].items():
-        tell(f"mdn: note: {name}: {why}")
+        view.say(f"mdn: note: {name}: {why}")
     if as_json:
         print_json(document)
     else:

@@ -234,7 +234,8 @@ def read(picture: Picture) -> Pages:
         pages = Pages(truth, render.beauty, render)
     else:
         pages = Pages(_page(picture.truth, picture.name), _page(picture.noisy, picture.name))
-    noisy, gt = ("{1}x{0}x{2}".format(*np.shape(page)) for page in (pages.noisy, pages.truth))
+    halves = (pages.noisy, pages.truth)
+    noisy, gt = ("{1}x{0}x{2}".format(*np.asarray(page).shape) for page in halves)
     if noisy != gt:
         problem = f"the halves of the pair differ: noisy is {noisy}, gt is {gt}"
         raise FileError(picture.name, problem, "cut them to one size")

@@ -47,7 +47,7 @@ def styles(document: Document) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _panels(count: int, most: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, most: int, width: float, height: float) -> tuple[Figure, list[Any]]:
     """A figure with `count` axes, at most so many in a row; inches of one, and of the rest."""
     columns = min(most, count)
     rows = math.ceil(count / columns)
@@ -149,7 +149,7 @@ def speed_plot(document: Document) -> Figure | None:
             # Names of neighbours in quality keep out of each other's way.
             across, down = ASIDE[index % len(ASIDE)]
             side = "left" if across > 0 else "right"
-            offset = {"xytext": (across, down), "textcoords": "offset points"}
+            offset: dict[str, Any] = {"xytext": (across, down), "textcoords": "offset points"}
             at.annotate(who, points[who], **offset, ha=side, fontsize=8)
         at.set_xscale("log")
         at.margins(x=0.25, y=0.15)

@@ -1,10 +1,9 @@
 """From a raw file to a picture, by LibRaw (through rawpy, an extra).
 
-Two ways lead from the mosaic to RGB. `develop` makes a picture to look at: the camera's white
-balance, its matrix to sRGB, sRGB's curve; nothing is brightened or sharpened. `read_linear` stops
-before the matrix: what `dng.encode` writes can be developed as if it were raw still. Its samples
-too follow sRGB's curve while they are worked on, since that is what denoisers know; the curve and
-the white balance are taken back when they are written.
+Both ways give what denoisers know, a picture as it is shown: white balance, the camera's matrix to
+sRGB, sRGB's curve; nothing is brightened or sharpened. `develop` ends there. `read_linear` clips
+nothing, so that `dng.encode` can take every step back, and write what can be developed as if it
+were raw still.
 """
 
 from __future__ import annotations
@@ -31,6 +30,10 @@ from mdn.io.photo.exif import DESCRIPTIVE, ORIENTATION, set_upright
 MAKER_NOTE = 37500
 _DNG_VERSION = 50706
 _FLIPS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's turns as EXIF's orientations
+_SRGB_TO_XYZ = np.array(  # IEC 61966-2-1
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+     [0.0193339, 0.1191920, 0.9503041]]
+)  # fmt: skip
 # What a DNG says of its camera's colours, and would not find again elsewhere: model, matrices,
 # calibrations, neutral, illuminants, forward matrices, and the exposure that is meant.
 _COLOUR_TAGS = frozenset({50708, *range(50721, 50731), 50778, 50779, 50964, 50965})
@@ -42,7 +45,7 @@ class Sensor:
 
     Attributes:
         balance: (3,) the factors of white balance that the samples have been multiplied with, the
-            largest being 1.
+            smallest being 1.
         matrix: (3, 3) from XYZ to the camera's colours under daylight (D65).
         model: the camera.
         orientation: 1 to 8, which the samples have not been turned by.
@@ -57,6 +60,12 @@ class Sensor:
     colour_tags: dict[int, ifd.Entry]
     order: str
 
+    @property
+    def from_srgb(self) -> np.ndarray:
+        """(3, 3) from linear sRGB to the camera's balanced colours; white stays white."""
+        camera = self.matrix @ _SRGB_TO_XYZ
+        return np.asarray(camera / camera.sum(1, keepdims=True))
+
 
 def develop(source: Path, name: str) -> Image:
     """A raw file as an upright picture: 16 bits, sRGB, as exposed by the camera.
@@ -67,7 +76,7 @@ def develop(source: Path, name: str) -> Image:
     with _opened(source, name) as (raw, rawpy, data):
         turn = _FLIPS.get(raw.sizes.flip, 1)
         pixels = raw.postprocess(
-            output_color=rawpy.ColorSpace.sRGB, gamma=(2.4, 12.92), **_balance(raw), **_PLAIN
+            output_color=rawpy.ColorSpace.sRGB, gamma=(2.4, 12.92), **_settings(raw, rawpy)
         )
         block, dropped = _exif(raw, data)
         block, _ = set_upright(block, None, turn)
@@ -76,7 +85,7 @@ def develop(source: Path, name: str) -> Image:
 
 
 def read_linear(source: Path, name: str) -> Image:
-    """A raw file as the camera's own colours, balanced, under sRGB's curve; not turned.
+    """A raw file as float32 to be written as DNG: as `develop`, but not clipped, and not turned.
 
     Raises:
         FileError: rawpy is not installed, LibRaw does not know the file, or there are four colours.
@@ -87,34 +96,32 @@ def read_linear(source: Path, name: str) -> Image:
             raise FileError(name, problem, "write a .tif instead of a .dng")
         block, dropped = _exif(raw, data)
         sensor = _sensor(raw, data, block)
-        light = raw.postprocess(
+        stored = raw.postprocess(
             # Not clipped: the largest factor becomes 1, the others less.
             highlight_mode=rawpy.HighlightMode.Ignore,
             output_color=rawpy.ColorSpace.raw,
             gamma=(1, 1),
             user_flip=0,
-            **_balance(raw),
-            **_PLAIN,
+            **_settings(raw, rawpy),
         )
+    scale = max(sensor.balance) / 65535
+    shown = encode_light(stored @ (np.linalg.inv(sensor.from_srgb).T * scale).astype(np.float32))
     meta = Metadata(exif=block, private={"raw": sensor, "dropped": dropped})
-    return Image(encode_light(light)[None], None, meta, name, "dng")
+    return Image(shown[None], None, meta, name, "dng")
 
 
 def encode_light(light: np.ndarray) -> np.ndarray:
-    """Linear samples of 16 bits -> under sRGB's curve, 16 bits: dark steps stay apart."""
-    x = np.arange(65536) / 65535
-    curved = np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
-    return np.rint(curved * 65535).astype(np.uint16)[light]
+    """Linear light, float32 -> sRGB's curve, going on below 0 and above 1 (IEC 61966-2-1)."""
+    x = np.abs(light)
+    curved = np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** np.float32(1 / 2.4) - 0.055)
+    return np.copysign(curved, light)
 
 
-def decode_light(curved: np.ndarray) -> np.ndarray:
-    """The way back from `encode_light`, as float32 of 0..1."""
-    x = np.arange(65536) / 65535
-    light = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    return light.astype(np.float32)[curved]
-
-
-_PLAIN: dict[str, Any] = {"no_auto_bright": True, "output_bps": 16, "adjust_maximum_thr": 0.0}
+def decode_light(shown: np.ndarray) -> np.ndarray:
+    """The way back from `encode_light`."""
+    x = np.abs(shown)
+    light = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** np.float32(2.4))
+    return np.copysign(light, shown)
 
 
 @contextmanager
@@ -162,17 +169,27 @@ def _overheard() -> Iterator[list[str]]:
             lines += [line.removeprefix("unknown file: ") for line in text.splitlines() if line]
 
 
-def _balance(raw: Any) -> dict[str, Any]:
-    """The camera's white balance; daylight's where the file has none."""
-    if raw.camera_whitebalance[0] > 0:
-        return {"use_camera_wb": True}
-    return {"user_wb": list(raw.daylight_whitebalance)}
+def _settings(raw: Any, rawpy: Any) -> dict[str, Any]:
+    """The camera's white balance, daylight's where the file has none; nothing brightened.
+
+    AAHD, for what is left of AHD's mazes is no noise, and stays (`python -m benchmarks.raw`).
+    LibRaw takes its own demosaic for X-Trans.
+    """
+    known = raw.camera_whitebalance[0] > 0
+    white = {"use_camera_wb": True} if known else {"user_wb": list(raw.daylight_whitebalance)}
+    return white | {
+        "demosaic_algorithm": rawpy.DemosaicAlgorithm.AAHD,
+        "no_auto_bright": True,
+        "output_bps": 16,
+        "adjust_maximum_thr": 0.0,
+    }
 
 
 def _sensor(raw: Any, data: bytes, block: bytes | None) -> Sensor:
     camera = raw.camera_whitebalance
     factors = camera if camera[0] > 0 else raw.daylight_whitebalance
-    red, green, blue = (max(float(f), 1e-6) / max(factors[:3]) for f in factors[:3])
+    known = [max(float(factor), 1e-6) for factor in factors[:3]]
+    red, green, blue = (factor / min(known) for factor in known)
     layout, tags = _directory(data)
     kept = tags if _DNG_VERSION in tags else {}
     own = {tag: e for tag, e in kept.items() if tag in _COLOUR_TAGS and isinstance(e, ifd.Entry)}
@@ -181,12 +198,22 @@ def _sensor(raw: Any, data: bytes, block: bytes | None) -> Sensor:
     model = b" ".join(w.value.rstrip(b"\0 ") for w in words if isinstance(w, ifd.Entry))
     return Sensor(
         (red, green, blue),
-        np.asarray(raw.rgb_xyz_matrix[:3], np.float64),
+        _matrix(raw),
         model.decode("ascii", "replace") or "camera",
         _FLIPS.get(raw.sizes.flip, 1),
         own,
         layout.order,
     )
+
+
+def _matrix(raw: Any) -> np.ndarray:
+    """XYZ to the camera: as LibRaw has it for cameras it knows, or else of what the file says."""
+    known = np.asarray(raw.rgb_xyz_matrix[:3], np.float64)
+    if np.linalg.matrix_rank(known) == 3:
+        return known
+    to_srgb = np.asarray(raw.color_matrix[:, :3], np.float64)
+    camera = np.linalg.inv(to_srgb) if np.linalg.matrix_rank(to_srgb) == 3 else np.eye(3)
+    return camera @ np.linalg.inv(_SRGB_TO_XYZ)
 
 
 def _directory(data: bytes) -> tuple[ifd.Layout, ifd.Directory]:

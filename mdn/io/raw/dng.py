@@ -25,7 +25,8 @@ _DENOMINATOR = 10000
 def encode(image: Image, quality: int) -> bytes:
     """Write what `develop.read_linear` has read. `quality` has no meaning here."""
     sensor = image.meta.private["raw"]
-    light = decode_light(image.pixels[0]) / np.asarray(sensor.balance, np.float32)
+    light = decode_light(image.pixels[0]) @ sensor.from_srgb.T.astype(np.float32)
+    light /= np.asarray(sensor.balance, np.float32)
     samples = np.rint(light.clip(0, 1) * 65535).astype(np.uint16)
     block, directory = ifd.parse(image.meta.exif or b"")
     order = sensor.order if sensor.colour_tags else block.order
@@ -56,7 +57,7 @@ def _tags(sensor: Sensor, directory: ifd.Directory, order: str) -> list[tuple[An
     if sensor.colour_tags:
         tags += [(tag, e.type, e.count, e.value) for tag, e in sensor.colour_tags.items()]
     else:
-        neutral = [min(sensor.balance) / factor for factor in sensor.balance]
+        neutral = [1 / factor for factor in sensor.balance]
         tags += [
             (50708, _ASCII, 0, sensor.model),
             (50721, _SRATIONAL, 9, _fractions(sensor.matrix.ravel())),
@@ -80,7 +81,7 @@ FORMAT = Format(
     recognises=lambda data: False,  # raw files are known by their names: see `develop`
     decode=decode,
     encode=encode,
-    depths=("uint16",),
+    depths=("float32",),
     alpha=False,
     gray=False,
     gray_alpha=False,

@@ -16,17 +16,14 @@ from mdn.batch.running import Job
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io.raw.develop import Sensor, decode_light, encode_light
+from mdn.noise.synthesis.isp import RGB_TO_XYZ
 from mdn.stacks.stack_job import kind_of
-from tests.io.raw.mosaic import MATRIX, RGGB, fractions, mosaic, write_dng
+from tests.io.raw.mosaic import MATRIX, RGGB, XTRANS, fractions, mosaic, write_dng
 from tests.io.samples import picture
 
 rawpy = pytest.importorskip("rawpy")
 
-# From sRGB to XYZ (IEC 61966-2-1).
-SRGB = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
-     [0.0193339, 0.1191920, 0.9503041]]
-)  # fmt: skip
+SRGB = np.array(RGB_TO_XYZ)
 
 
 def bayer(path: Path, light: np.ndarray, pattern: tuple[int, ...] = RGGB, turn: int = 1) -> Path:
@@ -51,8 +48,22 @@ def test_it_is_developed_with_the_cameras_white_balance(
     # The camera's colours of white are equal: DNG 1.6, chapter 6.
     camera = MATRIX @ SRGB
     expected = np.linalg.solve(camera / camera.sum(1, keepdims=True), [0.4, 0.5, 0.3])
-    light = decode_light(middle(image.pixels[0]).astype(np.uint16))
+    light = decode_light(middle(image.pixels[0]) / 65535)
     assert light == pytest.approx(expected, abs=0.004)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_x_trans_goes_through_libraws_own_demosaic(tmp_path: Path, linear: bool) -> None:
+    """On a sensor of Fujifilm's pattern; LibRaw takes none below 512 pixels a side."""
+    y, x = np.mgrid[:528, :528] / 528
+    light = np.stack([0.3 + 0.3 * x, np.full_like(x, 0.5), 0.2 + 0.3 * y], -1)
+    source = bayer(tmp_path / "a.dng", light, XTRANS)
+    image = io.read_image(source, linear=linear)
+    white = 1 if linear else 65535
+    camera = MATRIX @ SRGB
+    expected = np.linalg.solve(camera / camera.sum(1, keepdims=True), light[100, 400])
+    found = image.pixels[0, 100, 400] / np.float32(white)
+    assert decode_light(found) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize(("turn", "shape"), [(1, (32, 48)), (3, (32, 48)), (6, (48, 32))])
@@ -95,8 +106,9 @@ def test_a_dng_comes_back_as_raw(tmp_path: Path) -> None:
 
 def test_a_camera_that_is_no_dng_gives_its_matrix_and_balance(tmp_path: Path) -> None:
     image = io.read_image(bayer(tmp_path / "a.dng", flat(0.4, 0.5, 0.3)), linear=True)
-    own = replace(image.meta.private["raw"], colour_tags={}, matrix=MATRIX)
-    meta = replace(image.meta, private={"raw": own})
+    own = image.meta.private["raw"]
+    assert own.from_srgb == pytest.approx(replace(own, matrix=MATRIX).from_srgb, abs=1e-3)
+    meta = replace(image.meta, private={"raw": replace(own, colour_tags={})})
     target = tmp_path / "b.dng"
     io.write_image(replace(image, meta=meta), target)
     assert middle(io.read_image(target).pixels[0]) == pytest.approx(
@@ -113,8 +125,23 @@ def test_only_raw_files_become_dng_and_none_is_taken_for_a_tiff(tmp_path: Path) 
 
 
 def test_the_curve_comes_back() -> None:
-    light = np.arange(0, 65536, 7, dtype=np.uint16)
-    assert decode_light(encode_light(light)) * 65535 == pytest.approx(light, abs=2)
+    light = np.linspace(-0.5, 2.5, 1000, dtype=np.float32)
+    assert decode_light(encode_light(light)) == pytest.approx(light, abs=1e-6)
+
+
+def test_a_dng_holds_what_no_screen_shows(tmp_path: Path) -> None:
+    """Colours beyond sRGB and channels beyond white come back as LibRaw gave them."""
+    light = flat(1.9, 0.3, 0.05).copy()
+    light[:, 24:] = 2.0, 1.0, 1.6  # the sensor's own white
+    source = bayer(tmp_path / "a.dng", light)
+    image = io.read_image(source, linear=True)
+    assert image.pixels.min() < -0.05
+    assert image.pixels.max() > 1.2
+    io.write_image(image, tmp_path / "b.dng")
+    stored = tifffile.imread(tmp_path / "b.dng")
+    for column, colour in ((8, (1.9, 0.3, 0.05)), (40, (2.0, 1.0, 1.6))):
+        recorded = 65535 * np.array(colour) / [2.0, 1.0, 1.6]
+        assert stored[16, column] == pytest.approx(recorded, abs=40)
 
 
 def test_without_the_library_it_says_what_to_install(

@@ -1,5 +1,7 @@
 """The one exception tree. `cli.app` alone turns these into a line and an exit code."""
 
+from __future__ import annotations
+
 
 class MdnError(Exception):
     """Anything mdn can explain in one line.
@@ -32,6 +34,9 @@ class FileError(MdnError):
         self.name, self.problem, self.remedy = str(name), problem, remedy
         super().__init__(f"{name}: {problem}" + (f"; {remedy}" if remedy else ""))
 
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, str]]:
+        return type(self), (self.name, self.problem, self.remedy)  # from worker to client
+
 
 class NothingDoneError(MdnError):
     """Every input failed, or nothing matched."""
@@ -43,6 +48,12 @@ class OutOfMemoryError(MdnError):
     """The work does not fit in the memory of the device or under --max-memory."""
 
     exit_code = 5
+
+
+class ClusterError(MdnError):
+    """The scheduler that a batch was handed to is gone; what it had finished is recorded."""
+
+    exit_code = 8
 
 
 class ModelError(MdnError):

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -156,7 +156,7 @@ def run_batch(
     outcomes: list[Outcome] = []
     for index, job in enumerate(jobs, start=1):
         report.started(job, index, len(jobs))
-        outcome = _attempt(job, work, report, dry_run)
+        outcome = attempt(job, work, report, dry_run)
         outcomes.append(outcome)
         report.finished(outcome)
         interrupts.leave()
@@ -165,9 +165,17 @@ def run_batch(
     return BatchResult(tuple(outcomes), untried=len(jobs) - len(outcomes))
 
 
-def _attempt(
-    job: Job, work: Callable[[Job, Report], dict[str, object]], report: Report, dry_run: bool
+def attempt(
+    job: Job,
+    work: Callable[[Job, Report], dict[str, object]],
+    report: Report,
+    dry_run: bool = False,
+    again: bool = False,
 ) -> Outcome:
+    """Does `work` on one job, unless it is settled without; see `run_batch`.
+
+    again: the result may be there already, of a worker that died before it could say so.
+    """
     if job.problem is not None:
         return Outcome(job, "failed", error=str(job.problem))
     if job.skip:
@@ -178,7 +186,7 @@ def _attempt(
     try:
         before = None if job.source is None else look(job.source)
         with _folder_for(job.target):
-            details = work(job, report)
+            details = work(replace(job, overwrite=True) if again else job, report)
             if job.source is not None and look(job.source) != before:
                 _discard(job)
                 raise changed(job)

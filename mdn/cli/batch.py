@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 # Parameters that do not change the result of a file, and so are not in the hash of the settings.
 _APART = (
-    "inputs output from_file watch shard recursive overwrite skip_existing resume fail_fast dry_run"
-    " quiet as_json debug device max_memory max_pixels tile frames count explain list_types"
-    " estimate plot"
+    "inputs output from_file watch shard dask recursive overwrite skip_existing resume fail_fast"
+    " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
+    " list_types estimate plot"
 )
 
 
@@ -36,7 +36,7 @@ class Batch:
         context: of the command; its parameters are read.
         files: the options that all such commands share.
         plan: names the jobs, anew each time.
-        task: (jobs, report, fail_fast=, dry_run=) -> what became of the jobs.
+        task: (jobs, report, fail_fast=, dry_run=, dask=) -> what became of the jobs.
         models: SHA-256 of the weights that may be used, by the model's name.
         watch: the folder of --watch, or None.
         resume: what the manifest says is done is left out.
@@ -171,7 +171,7 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
     try:
         with pixel_limit(files.max_pixels):
             how = {"fail_fast": files.fail_fast, "dry_run": files.dry_run}
-            return batch.task(plan.jobs, report, **how)
+            return batch.task(plan.jobs, report, dask=files.dask, **how)
     except (Exception, KeyboardInterrupt) as error:
         if files.as_json:
             tried = tuple(view.outcomes)

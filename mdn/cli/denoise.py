@@ -122,8 +122,9 @@ def denoise(
     from mdn.renders.planning import plan_shot
     from mdn.stacks.planes import PlaneSelection
 
-    if renders.motion and (files.shard or resume):
-        raise UsageError("--motion: a frame needs the one before; leave --shard and --resume out")
+    if renders.motion and (files.shard or resume or files.dask):
+        others = "--shard, --resume and --dask"
+        raise UsageError(f"--motion: a frame needs the one before; leave {others} out")
     if preview and (save_std or protect or renders.frames or files.format or resume or watch):
         others = "--save-std, --protect, --frames, --format, --resume and --watch"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")

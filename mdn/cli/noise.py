@@ -100,6 +100,8 @@ def noise(
     if estimate:
         if (kind, level, iso, output) != (None,) * 4 or count != 1 or files.dry_run:
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
+        if files.shard or files.dask:
+            raise UsageError("--estimate: is one table of all inputs; leave --shard and --dask out")
         from mdn.cli import survey
 
         survey.run(inputs or [], plot, files, debug=opt.debugging(context))

@@ -203,6 +203,15 @@ class Files:
             "N/OF",
         ),
     ] = None
+    dask: Annotated[
+        str | None,
+        files(
+            "Share the work among the workers of a Dask cluster: local, tcp://SCHEDULER:8786, or a"
+            " YAML file that describes one (docs/clusters.md).",
+            "--dask",
+            "WHERE",
+        ),
+    ] = None
     format: Annotated[
         str | None,
         files(

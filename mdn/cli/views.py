@@ -12,9 +12,11 @@ from mdn.cli.render import Lines, duration, megapixels, printable
 if TYPE_CHECKING:
     from mdn.batch.running import BatchResult, Job, Outcome
 
+MOST_BARS = 4  # of files that are worked on at the same time
+
 
 class BatchView(Lines):
-    """Draws a batch: the file at hand, the whole, and a line for each file that is done.
+    """Draws a batch: the files at hand, the whole, and a line for each file that is done.
 
     Attributes:
         notes: the warnings of each job, by its id().
@@ -35,8 +37,7 @@ class BatchView(Lines):
         self.outcomes: list[Outcome] = []
         self.notes: dict[int, list[str]] = {}
         self._begun = time.perf_counter()
-        self._done = 0
-        self._file = -1
+        self._bars_of: dict[int, int] = {}  # of the files in work, by the id() of their jobs
         self._whole = self.add_bar("all files", total, count=f"0/{total}") if total > 1 else None
 
     def remark(self, line: str) -> None:
@@ -45,14 +46,15 @@ class BatchView(Lines):
 
     def started(self, job: Job, index: int, total: int) -> None:
         """See batch.running.Report."""
-        self._done = index - 1
-        self._file = self.add_bar(job.name, 1)
+        if len(self._bars_of) < MOST_BARS:
+            self._bars_of[id(job)] = self.add_bar(job.name, 1)
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
         """See batch.running.Report."""
-        self.move_bar(self._file, fraction, status or None)
-        if self._whole is not None:
-            self.move_bar(self._whole, self._done + fraction)
+        if id(job) in self._bars_of:
+            self.move_bar(self._bars_of[id(job)], fraction, status or None)
+        if self._whole is not None and len(self._bars_of) == 1:
+            self.move_bar(self._whole, len(self.outcomes) + fraction)
 
     def note(self, job: Job, line: str) -> None:
         """See batch.running.Report."""
@@ -61,11 +63,12 @@ class BatchView(Lines):
 
     def finished(self, outcome: Outcome) -> None:
         """See batch.running.Report."""
-        self.remove_bar(self._file)
-        if self._whole is not None:
-            done = self._done + 1
-            self.move_bar(self._whole, done, f"{done}/{self.total}")
         self.outcomes.append(outcome)
+        if (bar := self._bars_of.pop(id(outcome.job), None)) is not None:
+            self.remove_bar(bar)
+        if self._whole is not None:
+            done = len(self.outcomes)
+            self.move_bar(self._whole, done, f"{done}/{self.total}")
         self._tell(outcome)
 
     def _tell(self, outcome: Outcome) -> None:

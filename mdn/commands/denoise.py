@@ -9,8 +9,9 @@ from functools import partial
 
 import numpy as np
 
+from mdn.batch.dask_run import Work, distribute
 from mdn.batch.files import describe, load, save
-from mdn.batch.running import BatchResult, Job, Report, run_batch
+from mdn.batch.running import BatchResult, Job, Report
 from mdn.batch.uncertainty import StdMap, describe_std, std_map
 from mdn.commands.protect import check_size, read_mask
 from mdn.commands.request import Request
@@ -18,7 +19,7 @@ from mdn.encoding import Display, Rec2100, coding_of
 from mdn.engine import StdOutput
 from mdn.engine.memory import resident
 from mdn.engine.run import SLACK
-from mdn.errors import FileError
+from mdn.errors import FileError, UsageError
 from mdn.image import Image
 from mdn.io.base import memory_limit
 from mdn.pipeline import photo
@@ -57,8 +58,11 @@ def run(
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
+    dask: str | None = None,
 ) -> BatchResult:
     """Denoise each job's image.
+
+    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
 
     Raises:
         ModelError: no such model, or its weights are damaged; nothing was written.
@@ -68,12 +72,23 @@ def run(
         OutOfMemoryError: the smallest tile does not fit.
     """
     request.renders.check()
-    models = request.models(with_std=any(job.std_target is not None for job in jobs))
+    shot = jobs if request.renders.shot or request.renders.motion else None
+    if dask is not None and shot is not None:
+        raise UsageError("--dask: the frames of a shot share their noise; use --shard for them")
+    prepared = partial(prepare, request, shot, any(job.std_target is not None for job in jobs))
+    return distribute(jobs, prepared, report, dask, fail_fast=fail_fast, dry_run=dry_run)
+
+
+def prepare(request: Request, shot: Sequence[Job] | None, with_std: bool) -> Work:
+    """What denoises one file. Raises as `run`.
+
+    shot: the frames, where the files are those of one. with_std: see Request.models.
+    """
+    models = request.models(with_std=with_std)
     models.check()
-    sequence = FrameSequence(jobs, {} if request.renders.shot else None)
+    sequence = FrameSequence(shot or (), {} if request.renders.shot else None)
     mask = None if request.protect is None else read_mask(request.protect)
-    work = partial(denoise_file, Batch(request, models, sequence, mask))
-    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run)
+    return partial(denoise_file, Batch(request, models, sequence, mask))
 
 
 def denoise_file(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from mdn import noise
+from mdn.batch.dask_run import distribute
 from mdn.batch.files import describe, load, output_format, save
-from mdn.batch.running import BatchResult, Job, Report, run_batch
+from mdn.batch.running import BatchResult, Job, Report
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ def run(
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
+    dask: str | None = None,
 ) -> BatchResult:
     """Adds the noise to each job's image.
+
+    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
 
     Raises:
         UsageError: no such noise, or a level outside its limits; nothing was written.
@@ -47,23 +52,23 @@ def run(
     kind = noise.get(settings.kind)
     level = kind.default if settings.level is None else settings.level
     kind.check(level)
+    work = partial(partial, add_to_file, replace(settings, level=level))
+    return distribute(jobs, work, report, dask, fail_fast=fail_fast, dry_run=dry_run)
 
-    def work(job: Job, report: Report) -> dict[str, object]:
-        image = load(job)
-        seed = draw_seed(settings.seed, job)
-        generator = torch.Generator().manual_seed(seed)
-        pages = []
-        for index, page in enumerate(image.pixels):
-            pages.append(add_to_page(page, kind.name, level, generator))
-            report.progress(job, (index + 1) / len(image.pixels))
-        if output_format(job, image) == "jpeg":
-            report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
-        save(
-            job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=settings.jpeg_quality
-        )
-        return describe(image) | {"noise": kind.name, "level": level, "draw_seed": seed}
 
-    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run)
+def add_to_file(settings: Settings, job: Job, report: Report) -> dict[str, object]:
+    """Reads one image, adds the noise and writes it; facts about it. The level is settled."""
+    assert settings.level is not None
+    image, seed = load(job), draw_seed(settings.seed, job)
+    generator = torch.Generator().manual_seed(seed)
+    pages = []
+    for index, page in enumerate(image.pixels):
+        pages.append(add_to_page(page, settings.kind, settings.level, generator))
+        report.progress(job, (index + 1) / len(image.pixels))
+    if output_format(job, image) == "jpeg":
+        report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
+    save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=settings.jpeg_quality)
+    return describe(image) | {"noise": settings.kind, "level": settings.level, "draw_seed": seed}
 
 
 def draw_seed(seed: int, job: Job) -> int:

@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from mdn.batch.running import BatchResult, Job, Report, run_batch
+from mdn.batch.dask_run import Work, distribute
+from mdn.batch.running import BatchResult, Job, Report
 from mdn.commands.request import Request
 from mdn.compare import pictures
 from mdn.compare.pictures import Picture
@@ -46,16 +47,18 @@ def run(
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
+    dask: str | None = None,
 ) -> BatchResult:
-    """Write the preview of each job's image.
+    """Write the preview of each job's image; arguments and errors as of commands.denoise.run."""
+    work = partial(prepare, request)
+    return distribute(jobs, work, report, dask, fail_fast=fail_fast, dry_run=dry_run)
 
-    Raises:
-        ModelError, UsageError: as commands.denoise.run.
-    """
+
+def prepare(request: Request) -> Work:
+    """What writes the preview of one image. Raises as `run`."""
     models = request.models()
     models.check()
-    work = partial(preview, request, models)
-    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run)
+    return partial(preview, request, models)
 
 
 def preview(request: Request, models: Models, job: Job, report: Report) -> dict[str, object]:

@@ -71,6 +71,11 @@ class Format:
 _max_pixels: ContextVar[int | None] = ContextVar("max_pixels", default=None)
 
 
+def max_pixels() -> int | None:
+    """The limit of `pixel_limit`, if there is one."""
+    return _max_pixels.get()
+
+
 @contextlib.contextmanager
 def pixel_limit(most: int | None) -> Iterator[None]:
     """Within it, pictures of more than `most` pixels a page are refused before they are decoded."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from mdn.batch.running import BatchResult, Job, Outcome, Report, run_batch
+from mdn.batch.dask_run import Work, distribute
+from mdn.batch.running import BatchResult, Job, Outcome, Report
 from mdn.commands.denoise import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.errors import FileError, UsageError
@@ -24,8 +26,11 @@ def run(
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
+    dask: str | None = None,
 ) -> BatchResult:
     """Fit and denoise each job's image.
+
+    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
 
     Raises:
         UsageError: options of the fit that make no sense, or a checkpoint for several images.
@@ -34,18 +39,24 @@ def run(
     """
     make_plan(fit.fit, None)  # what is wrong with the options is said before any work
     _check(fit, len(jobs))
+    leaving = _Leaving(report)
+    work = partial(prepare, request, fit)
+    return distribute(jobs, work, leaving, dask, fail_fast=fail_fast, dry_run=dry_run)
+
+
+def prepare(request: Request, fit: FitRequest) -> Work:
+    """What fits a model to one file and denoises it. Raises as `run`."""
     models = request.models(may_fill=True)
     models.check()
-    batch = Batch(request, models, FrameSequence())
-    leaving = _Leaving(report)
+    return partial(fit_to_file, Batch(request, models, FrameSequence()), fit)
 
-    def work(job: Job, report: Report) -> dict[str, object]:
-        if exr_job.is_render(job):
-            raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
-        fitting = leaving.fitting = Fitting(fit, job, report)
-        return denoise_file(batch, job, _Rest(report), fitting) | fitting.describe()
 
-    return run_batch(jobs, work, leaving, fail_fast=fail_fast, dry_run=dry_run)
+def fit_to_file(batch: Batch, fit: FitRequest, job: Job, report: Report) -> dict[str, object]:
+    """Read one image, fit, denoise and write it; facts about it."""
+    if exr_job.is_render(job):
+        raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
+    fitting = Fitting(fit, job, report)
+    return denoise_file(batch, job, _Rest(report), fitting) | fitting.describe()
 
 
 class _Rest:
@@ -63,8 +74,6 @@ class _Rest:
 class _Leaving:
     """A report that ends the batch after the picture whose fit was interrupted."""
 
-    fitting: Fitting | None = None
-
     def __init__(self, report: Report) -> None:
         self.started, self.progress, self.note = report.started, report.progress, report.note
         self._report = report
@@ -72,7 +81,7 @@ class _Leaving:
     def finished(self, outcome: Outcome) -> None:
         """See Report."""
         self._report.finished(outcome)
-        if self.fitting is not None and self.fitting.interrupted:
+        if outcome.details.get("ended") == "interrupted":
             raise KeyboardInterrupt
 
 

@@ -1,0 +1,198 @@
+"""Files as tasks of a Dask cluster, whose two workers are threads of this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mdn.batch import dask_run
+from mdn.batch.dask_cluster import connect
+from mdn.batch.dask_run import distribute
+from mdn.batch.running import Job, Outcome, Report
+from mdn.errors import ClusterError, FileError, ModelError, UsageError
+from mdn.io import base
+from tests.batch.test_running import Recorder
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[object]:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def where(cluster: object) -> Iterator[str]:
+    dask_run._work.cache_clear()
+    yield cluster.scheduler_address  # type: ignore[attr-defined]
+    dask_run._work.cache_clear()
+
+
+def jobs(folder: Path, names: str) -> list[Job]:
+    for name in names:
+        (folder / name).write_text(name)
+    return [Job(folder / name, folder / f"{name}.out", name) for name in names]
+
+
+def copy(job: Job, report: Report, bad: str = "") -> dict[str, object]:
+    assert job.source is not None
+    assert job.target is not None
+    if job.name in bad:
+        raise FileError(job.name, "is damaged", "mend it")
+    report.note(job, f"about {job.name}")
+    job.target.write_bytes(job.source.read_bytes())
+    return {"limit": base.max_pixels()}
+
+
+def broken(job: Job, report: Report) -> dict[str, object]:
+    raise ModelError("the weights are damaged")
+
+
+def prepare(work: Callable[..., dict[str, object]], counter: Path) -> object:
+    with counter.open("a") as stream:
+        stream.write("prepared\n")
+    return work
+
+
+def test_all_files_come_back_in_order_and_the_model_is_made_once(
+    where: str, tmp_path: Path
+) -> None:
+    some, report = jobs(tmp_path, "abcdefg"), Recorder()
+    some[2] = Job(tmp_path / "c", tmp_path / "c.out", "c", skip="it is there")
+    counter = tmp_path / "counter"
+    with base.pixel_limit(1234):
+        result = distribute(some, partial(prepare, partial(copy, bad="be"), counter), report, where)
+    statuses = ["ok", "failed", "skipped", "ok", "failed", "ok", "ok"]
+    assert [each.status for each in result.outcomes] == statuses
+    assert [each.job for each in result.outcomes] == some
+    assert all(each.job is job for each, job in zip(result.outcomes, some, strict=True))
+    assert result.outcomes[1].error == "b: is damaged; mend it"
+    assert result.outcomes[0].details == {"limit": 1234}
+    assert {event for event in report.events if event[0] == "note"} == {
+        ("note", f"about {name}") for name in "adfg"
+    }
+    assert counter.read_text() == "prepared\n"  # both workers are threads of one process
+    assert [(tmp_path / f"{name}.out").exists() for name in "abcdefg"] == [
+        status == "ok" for status in statuses
+    ]
+
+
+def test_no_more_tasks_are_handed_out_than_the_workers_can_soon_do(
+    where: str, tmp_path: Path
+) -> None:
+    report = Recorder()
+    distribute(jobs(tmp_path, "abcdefghijkl"), partial(partial, copy), report, where)
+    waiting, most = 0, 0
+    for kind, _ in report.events:
+        waiting += (kind == "started") - (kind == "finished")
+        most = max(most, waiting)
+    assert most == 2 * dask_run.AHEAD
+
+
+def test_fail_fast_leaves_the_rest(where: str, tmp_path: Path) -> None:
+    work = partial(partial, copy, bad="abcdefghijkl")
+    result = distribute(jobs(tmp_path, "abcdefghijkl"), work, Recorder(), where, fail_fast=True)
+    assert (len(result.outcomes), result.untried) == (1, 11)
+
+
+def test_what_ends_a_batch_here_ends_it_there(where: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="the weights are damaged"):
+        distribute(jobs(tmp_path, "ab"), partial(partial, broken), Recorder(), where)
+
+
+def test_another_mdn_on_a_worker_is_refused(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = dask_run._Task(partial(partial, copy))
+    monkeypatch.setattr(task, "_version", "0.0.1")
+    with pytest.raises(UsageError, match=r"a worker has mdn .*, and 0\.0\.1 here"):
+        task(jobs(tmp_path, "a")[0])
+
+
+def test_a_scheduler_that_goes_is_one_line(tmp_path: Path) -> None:
+    report = Recorder()
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+
+        def finished(outcome: Outcome) -> None:
+            Recorder.finished(report, outcome)
+            cluster.close()
+
+        report.finished = finished  # type: ignore[method-assign]
+        with pytest.raises(ClusterError, match="the scheduler of --dask is gone"):
+            distribute(
+                jobs(tmp_path, "abcdef"), partial(partial, copy), report, cluster.scheduler_address
+            )
+    assert len([kind for kind, _ in report.events if kind == "finished"]) < 6
+
+
+def dies_once(job: Job, report: Report) -> dict[str, object]:
+    assert job.source is not None
+    mark = job.source.with_suffix(".died")
+    if job.name == "b" and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return copy(job, report)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_a_worker_that_is_killed_is_replaced_and_its_file_done_again(tmp_path: Path) -> None:
+    some = jobs(tmp_path, "abc")
+    result = distribute(some, partial(partial, dies_once), Recorder(), "local:1")
+    assert [each.status for each in result.outcomes] == ["ok"] * 3
+    assert (tmp_path / "b.died").exists()
+    assert (tmp_path / "b.out").read_text() == "b"
+
+
+def test_a_file_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:
+    class Future:
+        status = "error"
+
+        def result(self) -> object:
+            raise distributed.KilledWorker("task", None, 3)
+
+    (job,) = jobs(tmp_path, "a")
+    outcome, _ = dask_run._result(Future(), job)
+    assert (outcome.job, outcome.status) == (job, "failed")
+    assert outcome.error == "a: each of 4 workers died over it; try --max-memory"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("remote", "write local"),
+        ("local:0", "write local"),
+        ("missing.yaml", "cannot be read"),
+        ("module: nowhere\nclass: X", "describes no cluster"),
+        ("- 1", "describes no cluster"),
+    ],
+)
+def test_what_is_no_cluster_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    if "\n" in text or text.startswith("-"):
+        (tmp_path / "cluster.yaml").write_text(text)
+        text = str(tmp_path / "cluster.yaml")
+    with pytest.raises(UsageError, match=message), connect(text):
+        pass
+
+
+def test_no_scheduler_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mdn.batch.dask_cluster.WAIT", 0.2)
+    with pytest.raises(UsageError, match="no scheduler answers"), connect("tcp://127.0.0.1:9"):
+        pass
+
+
+def test_without_dask_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"pip install mdn\[dask\]"), connect("local"):
+        pass

@@ -18,15 +18,15 @@ from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
-from mdn.nets.unet import UNet
 from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline import destripe
 from mdn.pipeline.classical import estimate_noise
-from mdn.pipeline.reading import read_noise
+from mdn.pipeline.judge import judge
+from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import store
-from mdn.registry.model import load_model
+from mdn.registry.model import Model, load_model
 from mdn.stacks import calibration
 
 if TYPE_CHECKING:
@@ -95,19 +95,20 @@ def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, obj
     scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
     page = stored.astype(np.float64)
     banding = destripe.find(page, scale)
-    sample = sample_for_estimation(page, scale, banding)
     # A photograph's texture may pass for noise; what was measured is no photograph.
     shown = (black, white) == (0.0, Display(stored.dtype).white)
-    seen = read_noise(_judging_net(), sample).estimate() if shown else estimate_noise(sample)
+    if shown:
+        seen = judge(stored, scale, banding, _model(), Options()).estimate
+        assert seen is not None
+    else:
+        seen = estimate_noise(sample_for_estimation(page, scale, banding))
     return seen, facts(seen, black, white, banding)
 
 
 @functools.cache
-def _judging_net() -> UNet:
-    """That of the default model for photos, so that both commands tell the same."""
-    net = load_model(store.find(MODEL), torch.device("cpu")).net
-    assert isinstance(net, UNet)
-    return net
+def _model() -> Model:
+    """The default one for photos, so that both commands tell the same."""
+    return load_model(store.find(MODEL), torch.device("cpu"))
 
 
 def _check_plot(plot: Path, jobs: Sequence[Job], overwrite: bool) -> None:

@@ -141,6 +141,8 @@ def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
         wide = _around(rows, columns, page.shape, model.halo * scale, model.multiple * scale)
         values = destripe.without(page, coding.encode, bands, *wide)
         clean = denoise_multiscale(values, noise, model, options)
+        if noise.free is not None and noise.impulse_spread is None:
+            clean = np.where(noise.free[wide][..., None], values, clean)
         return _cut(clean, rows, columns, wide) * coding.white  # clipped only once it is mixed
 
     return restore

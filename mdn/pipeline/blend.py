@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 
 from mdn.engine.tiles import reflected
+from mdn.noise.analysis import impulses
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.registry.model import Origins
 
 if TYPE_CHECKING:
     from mdn.pipeline.options import Options
@@ -49,8 +52,25 @@ def luma_chroma(change: Tensor, luma: float, chroma: float) -> Tensor:
     return chroma * change + (luma - chroma) * brightness
 
 
-def kept_in(mask: np.ndarray, tiles: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-    """The mask (H, W) where tiles (B, C, h, w) lie: (B, 1, h, w), mirrored beyond the edge."""
+def kept(
+    tiles: Tensor, origins: Origins, noise: NoiseConditioning, protect: np.ndarray | None
+) -> Tensor | None:
+    """Where tiles (B, C, h, w) stay as they are: (B, 1, h, w), 0..1; None if nowhere.
+
+    That is where the user protects them (H, W), and where the page is free of noise, but for
+    impulses.
+    """
+    found = None if protect is None else _in_tiles(protect, tiles, origins)
+    if noise.free is None:
+        return found
+    free = _in_tiles(noise.free, tiles, origins)
+    if noise.impulse_spread is not None:
+        free = free * ~impulses.ends(tiles).any(1, keepdim=True)
+    return free if found is None else torch.maximum(found, free)
+
+
+def _in_tiles(mask: np.ndarray, tiles: Tensor, origins: Origins) -> Tensor:
+    """The mask (H, W) where tiles lie: (B, 1, h, w), mirrored beyond the edge."""
     height, width = mask.shape
     found = []
     for top, left in origins:

@@ -11,7 +11,8 @@ from mdn.noise.analysis.stabilise import stabiliser
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.multiscale import downsample2, upsample2
 
-SALT = 2.0  # times the share of impulses: the most black and white samples that are put down to it
+SALT = 2.0  # times the share of impulses: the most black and white samples that are put down to it,
+# and divided by so many the least
 SCALES = 2  # halvings
 FALLEN = 0.75  # of smoothed, grainy, striped and camera noise on training photos: 0.69 to 0.86
 SMALLEST = 64  # pixels a side: what a halved sample must still have to be measured
@@ -42,11 +43,18 @@ def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
     return NoiseConditioning(sigma, curve, even, spread, at_ends, scales, weight, found)
 
 
-def impulse_share(sample: Tensor) -> float:
-    """Share of the samples of (C, H, W) that became isolated extremes."""
-    found = [impulses.find(plane)[1] for plane in sample]
-    known = [share for share in found if share is not None]
-    return sum(known) / len(known) if known else 0.0
+def salt_and_pepper(sample: Tensor) -> float:
+    """Share of the samples of (C, H, W) that are salt or pepper; 0 where other things stand out.
+
+    Both are exactly white and black, and equally many. Thin lines and stars are neither, dots of
+    print and what a codec cuts off are more or at one end alone.
+    """
+    known = [share for plane in sample if (share := impulses.find(plane)[1]) is not None]
+    share = sum(known) / len(known) if known else 0.0
+    lone = sample[impulses.ends(sample)]
+    black, white = (float((lone == end).sum()) / sample.numel() for end in (0, 1))
+    some = 2 * min(black, white) > share / SALT and black + white < SALT * share
+    return share if some else 0.0
 
 
 def usual_range(sample: Tensor, share: float) -> tuple[float, bool]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.stabilise import Stabiliser
@@ -30,6 +32,8 @@ class NoiseConditioning:
         estimate: what all this was derived from; None where the user gave sigma.
         reading: for a net that judges the noise, what its judge read; such a net is told this and
             `gain`, and no sigma.
+        free: (H, W) bool, where the page is exactly flat, and therefore stays as it is but for
+            impulses; None where it is so nowhere. See `exact`.
         gain: factor on the sigmas of the reading, for a sigma that the user gave.
     """
 
@@ -42,6 +46,7 @@ class NoiseConditioning:
     blend_weight: float = 1.0
     estimate: NoiseEstimate | None = None
     reading: NoiseReading | None = None
+    free: np.ndarray | None = field(default=None, compare=False, repr=False)
     gain: float = 1.0
 
     @property
@@ -65,9 +70,12 @@ class NoiseConditioning:
             return [f"sigma {255 * self.sigma:.3g}, as given: removed (measured: {found})"]
         if self.blend_weight == 0 and self.impulse_spread is None:
             return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
-        if self.blend_weight < 1:
+        if 0 < self.blend_weight < 1:
             more = math.ceil(255 * FAINT)
             return [f"{found}: faint, partly removed; --sigma {more} removes more"]
+        if self.free is not None:
+            share = max(1, round(100 * float(self.free.mean())))
+            return [f"{found}: removed, but for {share} % of the picture, which is exactly flat"]
         return [f"{found}: removed"]
 
     def finest(self) -> NoiseConditioning:

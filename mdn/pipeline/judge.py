@@ -12,12 +12,11 @@ from mdn.nets.unet import UNet
 from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
+from mdn.pipeline.exact import noise_free
 from mdn.pipeline.options import Options
 from mdn.pipeline.reading import SOME_IMPULSES, read_noise
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.model import Model
-
-BLACK_AND_WHITE = 0.5  # share of the samples at 0 or 1 from which they are the picture itself
 
 
 def judge(
@@ -34,7 +33,17 @@ def judge(
         return NoiseConditioning()
     if options.sigma is not None and not model.abilities.judges_noise:
         return NoiseConditioning(options.sigma)
-    return judge_sample(sample_for_estimation(page, encode, bands), model, options.sigma)
+    sample = sample_for_estimation(page, encode, bands)
+    noise = judge_sample(sample, model, options.sigma)
+    if noise.estimate is None or noise.reading is None or noise.reading.clean or bands is not None:
+        return noise
+    free = noise_free(page, noise.sigma)
+    if not free.any():
+        return noise
+    if free.all():
+        reading = noise.reading.without_noise()
+        noise = replace(noise, blend_weight=0.0, reading=reading, estimate=reading.estimate())
+    return replace(noise, free=free)
 
 
 def judge_sample(sample: Tensor, model: Model, sigma: float | None = None) -> NoiseConditioning:
@@ -51,22 +60,16 @@ def judge_sample(sample: Tensor, model: Model, sigma: float | None = None) -> No
 
 
 def _judged(sample: Tensor, model: Model, sigma: float | None) -> NoiseConditioning:
-    """By the judge inside the net; impulses are counted where it says that there is noise.
-
-    A star in a clean sky is an isolated extreme too. So are thin black lines: where more samples
-    are black or white than impulses would explain, these are part of the picture.
-    """
+    """By the judge inside the net; impulses, which it does not see, are counted."""
     assert isinstance(model.net, UNet)  # the only one that has a judge
-    reading = read_noise(model.net, sample)
-    share = 0.0 if reading.clean else classical.impulse_share(sample)
-    spread, at_ends = classical.usual_range(sample, share) if share else (0.0, False)
-    drawn = float(((sample <= 0) | (sample >= 1)).float().mean()) > BLACK_AND_WHITE
-    impulsive = share >= SOME_IMPULSES and at_ends and not drawn
-    reading = replace(reading, impulses=share if impulsive else 0.0)
+    share = classical.salt_and_pepper(sample)
+    impulsive = share >= SOME_IMPULSES
+    spread = classical.usual_range(sample, share)[0] if impulsive else None
+    reading = replace(read_noise(model.net, sample), impulses=share if impulsive else 0.0)
     found = reading.sigma if sigma is None else sigma
     return NoiseConditioning(
         found,
-        impulse_spread=spread if impulsive else None,
+        impulse_spread=spread,
         impulses_at_ends=impulsive,
         blend_weight=blend_weight(found),
         estimate=reading.estimate() if sigma is None else None,

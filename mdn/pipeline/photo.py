@@ -12,7 +12,7 @@ from mdn.engine import RowStream, StdOutput, stream
 from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Adapter
-from mdn.pipeline.blend import blend, kept_in
+from mdn.pipeline.blend import blend, kept
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, unheard
 from mdn.pipeline.judge import judge
@@ -92,8 +92,7 @@ def restore(
         x = destripe.remove(tiles, origins, bands, page.shape[:2])
         x = residual.added_to(x, origins) if residual else x
         y = denoise_tiles(x, origins, noise.finest(), model, options)
-        kept = None if protect is None else kept_in(protect, tiles, origins)
-        return blend(tiles, y, options, kept)
+        return blend(tiles, y, options, kept(tiles, origins, noise, protect))
 
     pixels = tiled(clean, model, options, page, coding.encode, coding.decode, progress, std_output)
     return Restored(pixels, noise if takes_sigma else None, bands)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -65,10 +65,18 @@ class NoiseReading:
         """Whether neighbours share the noise, as they do in a camera's pictures."""
         return self.half > COARSE
 
+    def without_noise(self) -> NoiseReading:
+        """The same with nothing but its impulses."""
+        none = tuple(tuple(0.0 for _ in row) for row in self.curve)
+        channels = tuple(0.0 for _ in self.channels)
+        return replace(self, channels=channels, curve=none)
+
     def in_words(self) -> str:
         """One phrase: "sigma 9.0, coarse, as of a camera"."""
         parts = [f"sigma {255 * self.sigma:.1f}"]
-        if self.coarse:
+        if 255 * self.sigma < CLEAN:
+            parts = []
+        elif self.coarse:
             parts.append("coarse, as of a camera")
         elif self.by_brightness:
             parts.append("depends on brightness")

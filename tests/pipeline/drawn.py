@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.subjects import brushed
+
 SIDE = 256
 LINE = "The quick brown fox jumps over the lazy dog, and sphinx of black quartz judge my vow. " * 3
 
@@ -71,4 +73,5 @@ DRAWN = {
     "bar code": bar_code(),
     "mosaic": mosaic(),
     "dither": dither(),
+    "brushed metal": brushed(SIDE),
 }

@@ -3,9 +3,9 @@
 What tells it from a picture: neighbouring rows differ by the same step in every strip of columns,
 and the steps are those of independent offsets, each of which goes up and comes down again, so that
 one step foretells the next with a correlation of -1/2 and no other. A picture's own steps follow
-one another the same way, or belong to some of the strips only. And the steps of banding are of all
-sizes, as normal numbers are: those of boards, rulings and bar codes are small but for a few that
-are large, or all alike.
+one another the same way, or belong to some of the strips only, neighbours mostly. And the steps of
+banding are of all sizes, as normal numbers are: those of boards, rulings and bar codes are small
+but for a few that are large, or all alike.
 
 The offsets are then the least squares solution of two beliefs: their differences are the steps,
 but for what the picture adds, which has heavy tails (a horizon is one large step); and they are
@@ -33,7 +33,7 @@ FAINTEST = 1.0 / 255  # deviation of the offsets from which on they are taken fo
 FAINTEST_COLOUR = 0.7 / 255  # ..and those of one colour against the rest
 TURNS = -0.2  # correlation of one step with the next: -0.5 for stripes alone, mostly above 0 else
 PATTERN = 0.45  # the largest correlation at another lag that stripes on a picture show
-SHARED = 0.5  # correlation of the steps in one half of the strips with those in the other
+SHARED = 0.5  # covariance of strips far apart over that of neighbours; 1 for stripes
 EVERYWHERE = 0.4  # the steps' slope in the worst tenth of the strips; 1 where they are shared
 # The median size of a step over the size that one in ten exceeds: 0.41 for normal numbers.
 SIZES = (0.15, 0.75)
@@ -147,17 +147,30 @@ def _stripes(found: np.ndarray, faintest: float) -> float | None:
     crossed = (halves[0][1:] * halves[1][:-1]).mean() + (halves[1][1:] * halves[0][:-1]).mean()
     variance = -float(crossed) / 2
     lags = [float((middle[k:] * middle[:-k]).mean()) / power[0] for k in range(1, LAGS + 1)]
-    shared = float((halves[0] * halves[1]).mean()) / (power[1] * power[2]) ** 0.5
     rest = (found.sum(0) - found) / (len(found) - 1)
     slopes = [_slope(_calmed(o), _calmed(r)) for o, r in zip(found, rest, strict=True)]
     banded = (
         variance > faintest**2
         and lags[0] < TURNS
         and max(abs(value) for value in lags[1:]) < PATTERN
-        and shared > SHARED
+        and _shared(found) > SHARED
         and float(np.quantile(slopes, 0.1)) > EVERYWHERE
     )
     return variance**0.5 if banded else None
+
+
+def _shared(found: np.ndarray) -> float:
+    """How much of what neighbouring strips of (S, n) share is shared by those at both ends too.
+
+    An offset is that of the whole row. Streaks of brushed metal or rain are long, but end.
+    """
+    calm = np.stack([_calmed(each) for each in found if each.any()])  # others are black or white
+    count = len(calm)
+    covariance = calm @ calm.T
+    apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    quarter = max(1, count // 4)
+    near = covariance[(apart > 0) & (apart <= quarter)].mean() if count > 1 else 0.0
+    return float(covariance[apart >= count - quarter].mean() / near) if near > 0 else 0.0
 
 
 def _slope(values: np.ndarray, on: np.ndarray) -> float:

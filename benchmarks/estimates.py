@@ -37,7 +37,7 @@ def estimated(picture: torch.Tensor, level: float) -> float:
     """The estimate for (H, W, 3) uint8 with noise of that level, 0-255 scale."""
     clean = picture.permute(2, 0, 1).float() / 255
     noisy = noise.add(clean, "gaussian", float(level), torch.Generator().manual_seed(0))
-    return estimate(noisy.mul(255).round().clamp(0, 255) / 255).level
+    return estimate(noisy.mul(255).round().clamp(0, 255) / 255).sigma * 255
 
 
 if __name__ == "__main__":

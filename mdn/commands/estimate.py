@@ -148,15 +148,18 @@ def facts(
         banding: what was taken out before.
     """
     more = [] if banding is None else [f"besides, {banding.in_words()}"]
-    names = NAMES.get(len(seen.sigma), tuple(f"channel {i + 1}" for i in range(len(seen.sigma))))
-    down, across = (0.0, 0.0) if banding is None else banding.sigma
-    return asdict(seen) | {
-        "level": seen.level,
+    fields = asdict(seen)
+    sigmas = [255 * sigma for sigma in fields.pop("channel_sigmas")]
+    names = NAMES.get(len(sigmas), tuple(f"channel {i + 1}" for i in range(len(sigmas))))
+    down, across = (0.0, 0.0) if banding is None else (255 * each for each in banding.sigma)
+    return fields | {
+        "level": 255 * seen.sigma,
         "banding": {"rows": down, "columns": across},
-        "stored_level": seen.level / 255 * (white - black),
+        "stored_level": seen.sigma * (white - black),
         "range": [black, white],
-        "sigma": dict(zip(names, seen.sigma, strict=True)),
-        "kind": (kind(seen) if seen.level >= NONE else ["no noise found"]) + more,
+        "sigma": dict(zip(names, sigmas, strict=True)),
+        "low_frequency_sigma": 255 * seen.low_frequency_sigma,
+        "kind": (kind(seen) if 255 * seen.sigma >= NONE else ["no noise found"]) + more,
     }
 
 
@@ -179,7 +182,7 @@ def kind(seen: NoiseEstimate) -> list[str]:
     else:
         words.append(
             f"correlated: neighbouring pixels share it ({vertical:.2f} down, {horizontal:.2f}"
-            f" across), like white noise, smoothed, of sigma {seen.low_frequency_sigma:.3g}"
+            f" across), like white noise, smoothed, of sigma {255 * seen.low_frequency_sigma:.3g}"
         )
     share = f"{100 * seen.impulses:.2g} % of the samples"
     words.append(f"impulses: {share} are isolated extremes" if seen.impulsive else "no impulses")
@@ -197,7 +200,7 @@ def _drawn(seen: dict[str, NoiseEstimate]) -> Figure:
     for number, (name, each) in enumerate(seen.items()):
         colour = plots.COLOURS[number % MOST_NAMED]
         x, y = 255 * np.array(each.brightness), 255**2 * np.array(each.variance)
-        label = f"{Path(name).name}: sigma {each.level:.1f}, {', '.join(_short(each))}"
+        label = f"{Path(name).name}: sigma {255 * each.sigma:.1f}, {', '.join(_short(each))}"
         axes.plot(x, y, "o", color=colour, label=label)
         if len(x):
             line = np.linspace(x.min(), x.max(), 100)

@@ -52,7 +52,7 @@ def _alone(picture: Picture, shown: np.ndarray) -> dict[str, Any]:
         "height": height,
         "dtype": str(picture.stored.dtype),
         "plane": picture.plane[0] if picture.plane[1] > 1 else None,
-        "noise": round(seen.level, 2),
+        "noise": round(255 * seen.sigma, 2),
         "brightness": round(255 * float(shown.mean()), 2),
     }
 

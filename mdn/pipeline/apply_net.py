@@ -53,7 +53,7 @@ def _conditioned(x: Tensor, noise: NoiseConditioning, model: Model) -> Tensor:
     """The answer of a net that takes the noise's strength, and marks of broken samples."""
     broken = None
     if noise.impulse_spread is not None:
-        broken = impulses.struck(x, noise.impulse_spread)
+        broken = impulses.impulse_mask(x, noise.impulse_spread)
         if noise.impulses_at_ends:
             broken = broken | impulses.ends(x)
     if noise.blend_weight == 0 and broken is None:
@@ -76,4 +76,4 @@ def _level(x: Tensor, noise: NoiseConditioning) -> Tensor:
     """Sigma of the noise: one number, or that of each pixel (B, 1, H, W)."""
     if noise.variance_curve is None:
         return torch.tensor(max(noise.sigma, FAINT), device=x.device)
-    return (noise.sigma * noise_map.deviation(x, noise.variance_curve)).clamp(min=FAINTEST)
+    return (noise.sigma * noise_map.sigma_map(x, noise.variance_curve)).clamp(min=FAINTEST)

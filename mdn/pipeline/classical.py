@@ -28,7 +28,7 @@ def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
     spread, at_ends = None, False
     if found.impulsive:
         spread, at_ends = usual_range(sample, found.impulses)
-    sigma, curve, even = found.level / 255, None, None
+    sigma, curve, even = found.sigma, None, None
     if found.signal_dependent and not found.correlated:
         if stabilise:
             even = stabiliser(*found.curve)
@@ -38,7 +38,7 @@ def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
     # Impulses, and the texture around them, pass for noise that neighbours share.
     scales: tuple[float, ...] = ()
     if found.correlated and not found.impulsive:
-        scales = sigma_by_scale(sample, found.low_frequency_sigma / 255)
+        scales = sigma_by_scale(sample, found.low_frequency_sigma)
     weight = blend_weight(sigma)
     return NoiseConditioning(sigma, curve, even, spread, at_ends, scales, weight, found)
 
@@ -64,7 +64,7 @@ def usual_range(sample: Tensor, share: float) -> tuple[float, bool]:
         How far apart neighbours usually lie, and whether every lonely black or white sample is an
         impulse as well.
     """
-    spread = max(impulses.usual_spread(plane) for plane in _large_enough(sample))
+    spread = max(impulses.typical_range(plane) for plane in _large_enough(sample))
     # Strong noise that was cut off at black and white leaves many more such samples.
     return spread, float(impulses.ends(sample).float().mean()) < SALT * share
 

@@ -59,7 +59,7 @@ class NoiseConditioning:
     @property
     def level(self) -> float:
         """The noise of the picture as it came, nominal range 0..1."""
-        return self.sigma if self.estimate is None else self.estimate.level / 255
+        return self.sigma if self.estimate is None else self.estimate.sigma
 
     def in_words(self) -> list[str]:
         """One line on what was found and done, where a judge read it; else none."""

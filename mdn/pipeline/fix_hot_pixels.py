@@ -12,4 +12,4 @@ def fix_hot_pixels(x: Tensor, sigma: float) -> Tensor:
 
     sigma: standard deviation of the noise of x; 0: it is not known, and nothing is done.
     """
-    return impulses.mended(x, sigma) if sigma else x
+    return impulses.fix_hot_pixels(x, sigma) if sigma else x

@@ -48,7 +48,7 @@ class Restored:
                 "by_brightness": found is not None and found.signal_dependent,
                 "correlated": bool(self.noise.scales),
                 "impulses": self.noise.impulse_spread is not None,
-                "banding": {"rows": round(rows, 3), "columns": round(columns, 3)},
+                "banding": {"rows": round(255 * rows, 3), "columns": round(255 * columns, 3)},
                 **({} if self.noise.reading is None else self.noise.reading.describe()),
             }
         }

@@ -91,7 +91,7 @@ class NoiseReading:
         gain, offset = np.polyfit(brightness, variance, 1)
         alike = max(0.0, (4 * self.half**2 - 1) / 3)  # correlation that leaves so much of a mean
         return NoiseEstimate(
-            sigma=tuple(255 * sigma for sigma in self.channels),
+            channel_sigmas=self.channels,
             brightness=tuple(brightness.tolist()),
             variance=tuple(variance.tolist()),
             gain=float(gain),
@@ -100,7 +100,7 @@ class NoiseReading:
             signal_dependent=self.by_brightness,
             neighbours=(alike, alike),
             correlated=self.coarse,
-            low_frequency_sigma=255 * self.sigma * 4 * self.quarter,
+            low_frequency_sigma=self.sigma * 4 * self.quarter,
             impulses=self.impulses,
             impulsive=self.impulses >= SOME_IMPULSES,
         )

@@ -13,7 +13,7 @@ import torch
 
 from mdn.encoding import Anscombe, Counts
 from mdn.encoding.counts import HIGH, LOW
-from mdn.noise.analysis.correlation_length import BLOCK, reach
+from mdn.noise.analysis.correlation_length import BLOCK, correlation_length
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.counts import Calibration
@@ -48,8 +48,8 @@ def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype)
     coding = Counts(dtype, low, high, _curve(seen, black, white, low))
     level, spacing = coding.level or 0.0, 1
     if seen.correlated and min(stored.shape[1:]) >= BLOCK:
-        found = reach(torch.from_numpy(coding.encode(stored)))
-        level, spacing = found.deviation, found.spacing
+        found = correlation_length(torch.from_numpy(coding.encode(stored)))
+        level, spacing = found.deviation, found.pixels
     side_by_side = torch.from_numpy(np.concatenate(coding.encode(stored), 1))[None].float()
     return Calibration(coding, seen, level, spacing, side_by_side)
 
@@ -93,7 +93,7 @@ def _least(dtype: np.dtype, value: float) -> float:
 def _curve(seen: NoiseEstimate, black: float, white: float, low: float) -> Anscombe | None:
     """The transform for the noise that was seen, in the unit of the file."""
     gain = max(0.0, seen.gain) if seen.signal_dependent else 0.0
-    flat = (seen.level / 255) ** 2
+    flat = seen.sigma**2
     offset = seen.offset if gain else flat
     mean = _mean(seen, gain, offset)
     if seen.correlated and mean > 0:

@@ -141,7 +141,7 @@ def _add_noise(
 def _spread(clean: Tensor, noisy: Tensor, power: int) -> Tensor:
     """(B, 1, H, W): what to multiply the level of a whole crop with at each pixel."""
     mean = clean.clamp(min=0).pow(power).mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
-    return noise_map.deviation(noisy, [0.0] * power + [1 / mean])
+    return noise_map.sigma_map(noisy, [0.0] * power + [1 / mean])
 
 
 def _told(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) -> Tensor:

@@ -91,7 +91,7 @@ class Answer:
             return torch.ones_like(guess)
         constant, slope, square = self.estimate.curve
         noise = (constant + slope * guess + square * guess**2).clamp(min=FAINT**2)
-        excess = max(self.blind_error**2 - (self.estimate.level / 255) ** 2, FAINT**2 / 4)
+        excess = max(self.blind_error**2 - self.estimate.sigma**2, FAINT**2 / 4)
         return noise / (noise + excess)
 
 

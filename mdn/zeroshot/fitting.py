@@ -237,7 +237,7 @@ def in_vain(result: Fit, estimate: NoiseEstimate | None) -> bool:
     Where hidden samples are guessed worse than the noise spoils them, it is texture that a fit
     learns: the guesses get better, and what is made of samples that are seen worse.
     """
-    return estimate is not None and result.after**2 > 1.5 * (estimate.level / 255) ** 2
+    return estimate is not None and result.after**2 > 1.5 * estimate.sigma**2
 
 
 def what_it_takes(model: Model, regions: Sequence[np.ndarray]) -> float:

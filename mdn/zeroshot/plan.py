@@ -75,7 +75,7 @@ PRESETS: dict[str, Plan] = {
 SCRATCH = Plan(iters=1500, lr=2e-3, ema=0.99)
 FILLER_LR = 2e-3  # MPI's
 COLOURS = 3  # channels of a photograph
-CLEAN = 1.0  # sigma, 0-255 scale: below it there is nothing to gain
+CLEAN = 1 / 255  # sigma: below it there is nothing to gain
 # Fine texture looks like noise that neighbours share, and taken apart it would be lost: several dB
 # of a clean picture. A net that was trained on photos knows it: of 111 clean ones it took 3.4 at
 # most of any that was flagged. Weaker noise is left to the plain pass (models/TRIALS.md).
@@ -110,7 +110,7 @@ def make_plan(
         for name in ("iters", "lr", "ratio", "ema", "shuffle")
         if (value := getattr(asked, name)) is not None
     }
-    if seen is not None and seen.level < CLEAN and asked.iters is None:
+    if seen is not None and seen.sigma < CLEAN and asked.iters is None:
         given["iters"] = 0
     plan = replace(plan, **given)
     return plan if plan.iters else replace(plan, why=f"{plan.why}; not fitted")
@@ -121,9 +121,9 @@ def _for_noise(
 ) -> Plan:
     if seen is None:
         return replace(plan, why="too small to measure its noise")
-    if seen.level < CLEAN:
-        return replace(plan, why=f"no noise found (sigma {seen.level:.1f})")
-    level = f"sigma {seen.level:.0f}"
+    if seen.sigma < CLEAN:
+        return replace(plan, why=f"no noise found (sigma {255 * seen.sigma:.1f})")
+    level = f"sigma {255 * seen.sigma:.0f}"
     if seen.correlated and start is Start.CONDITIONED:
         why = f"{level}, blotchy, which the model removes as it is"
         return replace(plan, iters=0, why=why)
@@ -132,7 +132,9 @@ def _for_noise(
         if not seen.signal_dependent:
             why = f"{level}, the same everywhere, which the model removes as it is"
             return replace(plan, iters=0, why=why)
-        if len(seen.sigma) == COLOURS:  # measured: -0.3 to 0 dB; gray, as of microscopes, gains
+        if (
+            len(seen.channel_sigmas) == COLOURS
+        ):  # measured: -0.3 to 0 dB; gray, as of microscopes, gains
             why = f"{level}, depends on brightness, which the model removes as it is"
             return replace(plan, iters=0, why=why)
     if seen.correlated and start is Start.FILLS:

@@ -24,7 +24,7 @@ from mdn.noise.analysis.estimate import NoiseEstimate
 def estimate(sigma: float = 25.0, **changes: object) -> NoiseEstimate:
     """White Gaussian noise of that level, in one channel, or what `changes` make of it."""
     facts = {
-        "sigma": (sigma,),
+        "channel_sigmas": (sigma / 255,),
         "brightness": (0.5,),
         "variance": ((sigma / 255) ** 2,),
         "gain": 0.0,
@@ -33,7 +33,7 @@ def estimate(sigma: float = 25.0, **changes: object) -> NoiseEstimate:
         "signal_dependent": False,
         "neighbours": (0.0, 0.0),
         "correlated": False,
-        "low_frequency_sigma": sigma,
+        "low_frequency_sigma": sigma / 255,
         "impulses": 0.0,
         "impulsive": False,
     }

@@ -115,7 +115,9 @@ def test_texture_is_less_noise_in_a_photograph(run: Run, tmp_path: Path) -> None
     path = tmp_path / "leaves.png"
     iio.imwrite(path, (textured() * 255).round().byte().permute(1, 2, 0).numpy())
     output = run("noise", "--estimate", str(path)).output
-    assert float(output.split("sigma ")[1].split()[0]) < 0.6 * estimate_noise(textured()).level
+    assert (
+        float(output.split("sigma ")[1].split()[0]) < 0.6 * 255 * estimate_noise(textured()).sigma
+    )
 
 
 def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_it_is_found_and_most_of_it_goes(kind: str) -> None:
     assert banding is not None
     down, across = banding.sigma
     there, absent = (down, across) if kind == "banding-rows" else (across, down)
-    assert there == pytest.approx(10, rel=0.25)
+    assert 255 * there == pytest.approx(10, rel=0.25)
     assert absent == 0
     assert error(denoised(page)) < 0.2 * error(page)
 

@@ -48,7 +48,7 @@ def test_beyond_the_picture_a_correction_goes_on() -> None:
 def test_the_levels_are_those_of_the_noise_left_to_each_scale() -> None:
     ramp = torch.linspace(0.3, 0.7, 512).expand(3, 512, 512)
     noisy = noise.add(ramp, "spatial", 55.0, torch.Generator().manual_seed(0))
-    smooth = estimate(noisy).low_frequency_sigma / 255
+    smooth = estimate(noisy).low_frequency_sigma
     left, true = (noisy - ramp)[None], []
     for _ in range(2):
         coarse = downsample2(left)

@@ -65,9 +65,9 @@ def test_a_picture_is_clean_without_noise_and_impulses() -> None:
 
 def test_white_noise_is_the_same_in_both_tongues() -> None:
     found = reading().estimate()
-    assert found.level == pytest.approx(9)
+    assert 255 * found.sigma == pytest.approx(9)
     assert found.neighbours == pytest.approx((0, 0))
-    assert found.low_frequency_sigma == pytest.approx(9)
+    assert 255 * found.low_frequency_sigma == pytest.approx(9)
     assert not found.correlated
     assert not found.signal_dependent
     assert not found.impulsive

@@ -351,7 +351,7 @@ def test_a_filler_leaves_a_clean_picture_as_it_is(filler: Path) -> None:
 
 def test_blind_guesses_and_what_was_hidden_count_by_their_errors() -> None:
     seen = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
-    sigma = seen.level / 255
+    sigma = seen.sigma
     for excess in (0.5, 1.0, 3.0):  # of the guess, in units of the noise's variance
         answer = Answer(Plan(), True, 0.0, sigma * (1 + excess) ** 0.5, seen)
         weight = answer._weight_of_guess(torch.full((1, 3, 4, 4), 0.5)).mean()
@@ -417,7 +417,7 @@ def test_smooth_noise_is_taken_apart_by_itself(model: Path) -> None:
 
 def test_a_fit_that_learns_texture_instead_of_noise_is_dropped() -> None:
     white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
-    sigma = white.level / 255
+    sigma = white.sigma
     assert fitting.in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
     assert not fitting.in_vain(Fit(3 * sigma, 1.1 * sigma, 9, 0.1, "done"), white)
     assert not fitting.in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), None)

@@ -161,7 +161,7 @@ def variance_map(noisy: np.ndarray, noise: NoiseEstimate) -> np.ndarray:
         shown = bright.clip(0, 1)
         variance = a + b * shown + c * shown**2
     else:
-        level = np.array(noise.sigma, np.float64) / 255
+        level = np.array(noise.channel_sigmas, np.float64)
         variance = np.broadcast_to(level**2, noisy.shape)
     if is_clipped(torch.from_numpy(noisy)):
         pair = (torch.from_numpy(each.ravel().copy()) for each in (bright, variance))

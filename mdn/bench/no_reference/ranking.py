@@ -159,7 +159,7 @@ def score_methods(
 
         def denoise(x: np.ndarray, method: Method = method, timed: Any = timed) -> np.ndarray:
             begun = time.perf_counter()
-            answer = method.denoise(x, noise.level / 255, name)
+            answer = method.denoise(x, noise.sigma, name)
             timed.append((time.perf_counter() - begun, answer))
             return answer
 
@@ -175,7 +175,7 @@ def score_methods(
     consensus = np.median(denoised, 0)
     again = estimators.renoise(consensus, noisy, noise, seed)
     for number, (method, each) in enumerate(zip(methods, found, strict=True)):
-        answer = method.denoise(again, noise.level / 255, name)
+        answer = method.denoise(again, noise.sigma, name)
         scores = estimators.with_renoised(each.scores, answer, consensus)
         found[number] = replace(each, scores=scores)
     return found

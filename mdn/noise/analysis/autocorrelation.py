@@ -26,7 +26,7 @@ ROUNDS = 3  # after which what the choice of blocks took is known to 1 %
 
 
 @dataclass(frozen=True)
-class Structure:
+class Autocorrelation:
     """Noise of one channel seen by differences: variance, and the correlation of neighbours.
 
     low_frequency: the variance of white noise that has as much power at the lowest frequencies: the
@@ -46,8 +46,8 @@ class Structure:
     colour: float
 
 
-def measure(plane: Tensor, clipped: bool, others: Tensor | None = None) -> Structure | None:
-    """The structure of one channel (H, W); None when it has too few blocks to choose flat ones.
+def measure(plane: Tensor, clipped: bool, others: Tensor | None = None) -> Autocorrelation | None:
+    """Of one channel (H, W); None when it has too few blocks to choose flat ones.
 
     clipped: whether samples beyond [0, 1] were cut off; blocks that are mostly cut are left out.
     others: all channels (C, H, W), where the picture has several.
@@ -69,7 +69,9 @@ def measure(plane: Tensor, clipped: bool, others: Tensor | None = None) -> Struc
     # Stripes do not differ along themselves at all: the axis that differs more tells the variance.
     variance = max(vertical[-1], horizontal[-1])
     power = variance * _sum(vertical, variance) * _sum(horizontal, variance)
-    return Structure(near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power, coarse, colour**0.5)
+    return Autocorrelation(
+        near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power, coarse, colour**0.5
+    )
 
 
 def _own(plane: Tensor, others: Tensor, chosen: tuple[int, Tensor, Tensor, float]) -> float:

@@ -53,15 +53,15 @@ class Banding:
 
     @property
     def sigma(self) -> tuple[float, float]:
-        """Standard deviation of the offsets of rows and of columns on the 0-255 scale."""
+        """Standard deviation of the offsets of rows and of columns, nominal range."""
         found = (self.rows, self.columns)
-        down, across = (0.0 if each is None else 255 * float(each.std()) for each in found)
+        down, across = (0.0 if each is None else float(each.std()) for each in found)
         return down, across
 
     def in_words(self) -> str:
         """Such as: row banding of sigma 9.1."""
         kinds = zip(("row", "column"), self.sigma, strict=True)
-        return " and ".join(f"{kind} banding of sigma {s:.2g}" for kind, s in kinds if s)
+        return " and ".join(f"{kind} banding of sigma {255 * s:.2g}" for kind, s in kinds if s)
 
     def removed(self, planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """(..., C, h, w) of the pixels at these rows and columns of the picture, less the offsets.

@@ -15,7 +15,7 @@ ALIKE = 0.12  # correlation below which samples count as independent
 
 
 @dataclass(frozen=True)
-class Reach:
+class CorrelationLength:
     """Of the noise of a picture, in its flattest blocks.
 
     Attributes:
@@ -27,7 +27,7 @@ class Reach:
     deviation: float
 
     @property
-    def spacing(self) -> int:
+    def pixels(self) -> int:
         """The least distance of samples that are independent, from 1 to FARTHEST."""
         for distance, alike in enumerate(self.lags, start=1):
             if alike < ALIKE:
@@ -35,7 +35,7 @@ class Reach:
         return FARTHEST
 
 
-def reach(planes: Tensor) -> Reach:
+def correlation_length(planes: Tensor) -> CorrelationLength:
     """Look at planes (P, H, W) of one kind of noise, at least BLOCK pixels a side."""
     found = [_blocks(plane) for plane in planes]
     blocks = torch.cat(found).double()
@@ -50,7 +50,7 @@ def reach(planes: Tensor) -> Reach:
         / (2 * power)
         for n in range(1, FARTHEST + 1)
     ]
-    return Reach(tuple(float(lag) for lag in lags), float(power.sqrt()))
+    return CorrelationLength(tuple(float(lag) for lag in lags), float(power.sqrt()))
 
 
 def _blocks(plane: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mdn.errors import UsageError
 from mdn.noise.analysis import autocorrelation, blocks, impulses
-from mdn.noise.analysis.autocorrelation import Structure
+from mdn.noise.analysis.autocorrelation import Autocorrelation
 from mdn.noise.analysis.blocks import Curve
 
 SMALLEST_SIDE = 16  # pixels
@@ -32,28 +32,30 @@ IMPULSIVE = 1e-3  # share of the samples
 class NoiseEstimate:
     """What the noise of a picture looks like.
 
-    sigma: standard deviation of each channel on the 0-255 scale, without the impulses; for noise
-    that depends on brightness the root of the mean variance over the picture.
-    brightness, variance: noise variance against brightness, both on the nominal [0, 1] scale, one
-    entry for each bin of brightness with flat blocks, channels together.
+    All of it in the nominal range [0, 1].
+
+    channel_sigmas: standard deviation of each channel, without the impulses; for noise that
+    depends on brightness the root of the mean variance over the picture.
+    brightness, variance: noise variance against brightness, one entry for each bin of brightness
+    with flat blocks, channels together.
     gain, offset: the line variance = gain * brightness + offset through it.
     curve: (a, b, c), none below 0, of variance = a + b * brightness + c * brightness^2 through it:
     what is added, what comes of counting, what multiplies.
     signal_dependent: whether that line, and not a constant, describes the curve.
     neighbours: correlation of vertical and of horizontal neighbours; correlated: whether the noise
     is smoothed, striped or compressed, not white.
-    low_frequency_sigma: standard deviation, 0-255 scale, of the white noise that has as much power
-    at low frequencies, root mean square of the channels: the level of white noise, and up to three
-    times the level of noise that went through a 3x3 mean. What smoothing cannot remove.
+    low_frequency_sigma: standard deviation of the white noise that has as much power at low
+    frequencies, root mean square of the channels: the sigma of white noise, and up to three times
+    the sigma of noise that went through a 3x3 mean. What smoothing cannot remove.
     impulses: share of the samples that became isolated extremes; impulsive: whether that is more
     than a photo's own sparkle.
     texture: low over high frequency energy where the picture is flattest: 1 or less in white noise,
     more where texture may have passed for noise, or where the noise is smooth.
-    coarse, colour: how unlike noise, and how much of its channels' own, it is; see Structure. None
-    where the picture has too few flat places to tell.
+    coarse, colour: how unlike noise, and how much of its channels' own, it is: see Autocorrelation;
+    None where the picture has too few flat places to tell.
     """
 
-    sigma: tuple[float, ...]
+    channel_sigmas: tuple[float, ...]
     brightness: tuple[float, ...]
     variance: tuple[float, ...]
     gain: float
@@ -70,9 +72,9 @@ class NoiseEstimate:
     colour: float | None = None
 
     @property
-    def level(self) -> float:
-        """One sigma for the picture on the 0-255 scale: the root mean square of the channels."""
-        return _root_mean([value * value for value in self.sigma])
+    def sigma(self) -> float:
+        """One for the picture: the root mean square of the channels'."""
+        return _root_mean([value * value for value in self.channel_sigmas])
 
 
 def estimate(x: Tensor) -> NoiseEstimate:
@@ -97,18 +99,18 @@ def estimate(x: Tensor) -> NoiseEstimate:
     planes = [impulses.filled(plane, mask) for plane, (mask, _) in zip(x, found, strict=True)]
     curves = [blocks.measure(plane, clipped) for plane in planes]
     others = torch.stack(planes) if len(planes) > 1 else None
-    structures = [autocorrelation.measure(plane, clipped, others) for plane in planes]
-    neighbours, correlated = _correlation(curves, structures)
+    correlations = [autocorrelation.measure(plane, clipped, others) for plane in planes]
+    neighbours, correlated = _correlation(curves, correlations)
     gain, offset, dependent = _line(curves)
-    sigma = [
-        255 * _variance(curve, seen, correlated) ** 0.5
-        for curve, seen in zip(curves, structures, strict=True)
+    sigmas = [
+        _variance(curve, seen, correlated) ** 0.5
+        for curve, seen in zip(curves, correlations, strict=True)
     ]
-    smooth = [seen.low_frequency for seen in structures if seen is not None]
-    low = 255 * _root_mean(smooth) if correlated else _root_mean([value**2 for value in sigma])
+    smooth = [seen.low_frequency for seen in correlations if seen is not None]
+    low = _root_mean(smooth) if correlated else _root_mean([value**2 for value in sigmas])
     brightness, variance = _together(curves)
     return NoiseEstimate(
-        tuple(sigma),
+        tuple(sigmas),
         brightness,
         variance,
         gain,
@@ -121,8 +123,8 @@ def estimate(x: Tensor) -> NoiseEstimate:
         share,
         share > IMPULSIVE,
         _texture(curves),
-        _average([seen.coarse for seen in structures if seen is not None]),
-        _average([seen.colour for seen in structures if seen is not None]),
+        _average([seen.coarse for seen in correlations if seen is not None]),
+        _average([seen.colour for seen in correlations if seen is not None]),
     )
 
 
@@ -159,7 +161,7 @@ def _mean(values: Tensor, weight: Tensor) -> float:
 
 
 def _correlation(
-    curves: list[Curve], structures: list[Structure | None]
+    curves: list[Curve], correlations: list[Autocorrelation | None]
 ) -> tuple[tuple[float, float], bool]:
     """Mean correlations (vertical, horizontal) of the channels, and whether they are the noise's.
 
@@ -167,7 +169,7 @@ def _correlation(
     lacks high frequencies everywhere. So both measures must point to correlated noise.
     """
     rows = []
-    for curve, seen in zip(curves, structures, strict=True):
+    for curve, seen in zip(curves, correlations, strict=True):
         if seen is not None and len(curve.variance):
             texture = curve.flattest_texture
             rows.append((seen.vertical, seen.horizontal, texture, seen.variance))
@@ -180,7 +182,7 @@ def _correlation(
     return (vertical, horizontal), smooth and variance > FAINT**2
 
 
-def _variance(curve: Curve, seen: Structure | None, correlated: bool) -> float:
+def _variance(curve: Curve, seen: Autocorrelation | None, correlated: bool) -> float:
     """Noise variance of one channel. Only white noise shows all of itself in high frequencies."""
     if correlated and seen is not None:
         return seen.variance

@@ -43,7 +43,7 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
     return mask, min(1.0, 2 * sum(known) / len(known)) if known else None
 
 
-def struck(planes: Tensor, usual: float) -> Tensor:
+def impulse_mask(planes: Tensor, usual: float) -> Tensor:
     """Where the impulses of (..., H, W) are, bool, by the usual spread of the whole picture.
 
     A function of each sample and its eight neighbours, so that tiles agree with the whole; border
@@ -76,7 +76,7 @@ def ends(planes: Tensor) -> Tensor:
     return mask
 
 
-def usual_spread(plane: Tensor) -> float:
+def typical_range(plane: Tensor) -> float:
     """How far the eight neighbours of a sample of (H, W) usually lie apart, ordinary noise only."""
     lowest, highest = _neighbours(plane)
     return _usual(highest - lowest, plane[1:-1, 1:-1])
@@ -130,7 +130,7 @@ def filled(plane: Tensor, mask: Tensor) -> Tensor:
     return result
 
 
-def lone(planes: Tensor, level: float) -> Tensor:
+def hot_pixel_mask(planes: Tensor, level: float) -> Tensor:
     """Hot and dead pixels of a sensor in (..., H, W), bool, where noise has deviation `level`.
 
     Such a sample stands out from its eight neighbours by more than noise does, and by more than a
@@ -145,9 +145,9 @@ def lone(planes: Tensor, level: float) -> Tensor:
     return mask
 
 
-def mended(planes: Tensor, level: float) -> Tensor:
-    """(B, C, H, W) with each `lone` sample replaced by the median of its eight neighbours."""
-    mask = lone(planes, level)
+def fix_hot_pixels(planes: Tensor, level: float) -> Tensor:
+    """(B, C, H, W) with each hot pixel replaced by the median of its eight neighbours."""
+    mask = hot_pixel_mask(planes, level)
     if not bool(mask.any()):
         return planes
     grown = F.pad(planes, (1, 1, 1, 1), mode="replicate")

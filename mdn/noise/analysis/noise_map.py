@@ -20,7 +20,7 @@ def brightness(noisy: Tensor) -> Tensor:
     return F.avg_pool2d(edge, 2 * REACH + 1, 1).clamp(min=0)
 
 
-def deviation(noisy: Tensor, curve: Sequence[float | Tensor]) -> Tensor:
+def sigma_map(noisy: Tensor, curve: Sequence[float | Tensor]) -> Tensor:
     """Standard deviation (B, 1, H, W) of noise whose variance at brightness b is that of a curve.
 
     curve: factors of 1, b, b^2 ...; the variance of a pixel is the mean of its channels'.

@@ -52,35 +52,35 @@ def kinds(found: NoiseEstimate) -> set[str]:
 @pytest.mark.parametrize("sigma", [2, 5, 15, 50])
 def test_level_of_gaussian_noise(sigma: float) -> None:
     found = seen("gaussian", sigma)
-    assert found.level == pytest.approx(sigma, rel=0.06)
+    assert 255 * found.sigma == pytest.approx(sigma, rel=0.06)
     assert kinds(found) == set()
 
 
 def test_level_of_a_float_picture_that_was_never_clipped() -> None:
     found = estimate(noise.add(scene(), "gaussian", 50, generator(2)))
-    assert found.level == pytest.approx(50, rel=0.06)
+    assert 255 * found.sigma == pytest.approx(50, rel=0.06)
 
 
 def test_each_channel_has_its_own_level() -> None:
     found = seen("gaussian", torch.tensor([5.0, 15.0, 30.0]).view(3, 1, 1))
-    assert found.sigma == pytest.approx((5, 15, 30), rel=0.08)
+    assert [255 * each for each in found.channel_sigmas] == pytest.approx((5, 15, 30), rel=0.08)
 
 
 def test_a_gray_picture_has_one_level() -> None:
     found = seen("gaussian", 20, scene()[:1])
-    assert found.sigma == pytest.approx((20,), rel=0.08)
+    assert [255 * each for each in found.channel_sigmas] == pytest.approx((20,), rel=0.08)
 
 
 def test_a_clean_picture_has_almost_none() -> None:
     found = estimate(stored(scene()))
-    assert found.level < 1
+    assert 255 * found.sigma < 1
     assert kinds(found) == set()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_picture_of_one_value_has_none(value: float) -> None:
     found = estimate(torch.full((3, 32, 32), value))
-    assert found.level == pytest.approx(0, abs=1e-3)
+    assert 255 * found.sigma == pytest.approx(0, abs=1e-3)
     assert kinds(found) == set()
 
 
@@ -115,12 +115,12 @@ def test_correlated_noise(kind: str, level: float) -> None:
 def test_level_and_correlation_of_smoothed_noise() -> None:
     found = seen("spatial", 60)
     assert found.neighbours == pytest.approx((2 / 3, 2 / 3), abs=0.07)
-    assert found.level == pytest.approx(20, rel=0.15)
+    assert 255 * found.sigma == pytest.approx(20, rel=0.15)
 
 
 @pytest.mark.parametrize("sigma", [40, 50, 60])
 def test_low_frequencies_of_smoothed_noise_are_those_of_the_noise_before(sigma: float) -> None:
-    assert seen("spatial", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.15)
+    assert 255 * seen("spatial", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.15)
 
 
 def test_low_frequencies_of_a_picture_with_black_places() -> None:
@@ -128,13 +128,13 @@ def test_low_frequencies_of_a_picture_with_black_places() -> None:
     dark = scene()
     dark[:, :, :90] = 0.02
     found = seen("spatial", 60, dark)
-    assert found.low_frequency_sigma == pytest.approx(60, rel=0.15)
-    assert found.level == pytest.approx(20, rel=0.15)
+    assert 255 * found.low_frequency_sigma == pytest.approx(60, rel=0.15)
+    assert 255 * found.sigma == pytest.approx(20, rel=0.15)
 
 
 @pytest.mark.parametrize("sigma", [5, 25, 50])
 def test_low_frequencies_of_white_noise_are_its_level(sigma: float) -> None:
-    assert seen("gaussian", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.10)
+    assert 255 * seen("gaussian", sigma).low_frequency_sigma == pytest.approx(sigma, rel=0.10)
 
 
 def test_the_choice_of_calm_blocks_takes_nothing_from_the_low_frequencies() -> None:
@@ -166,7 +166,7 @@ def test_impulses_do_not_count_as_level() -> None:
     noisy = noise.add(scene(), "gaussian", 10, generator(2))
     found = estimate(stored(noise.add(noisy, "salt-pepper", 0.02, generator(3))))
     assert found.impulsive
-    assert found.level == pytest.approx(10, rel=0.15)
+    assert 255 * found.sigma == pytest.approx(10, rel=0.15)
 
 
 # --- Photos -----------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_low_frequencies_within_fifteen_percent_on_photos(shared_data: Path, nam
     clean = photo(path)[:, :320, :320]
     for sigma in (40, 60):
         noisy = stored(noise.add(clean, "spatial", sigma, generator(2)))
-        assert estimate(noisy).low_frequency_sigma == pytest.approx(sigma, rel=0.15), sigma
+        assert 255 * estimate(noisy).low_frequency_sigma == pytest.approx(sigma, rel=0.15), sigma
 
 
 @pytest.mark.parametrize("name", ["cbsd68/101085.jpg", "cbsd68/105025.jpg", "kodak24/kodim23.png"])
@@ -196,7 +196,7 @@ def test_level_within_ten_percent_on_photos(shared_data: Path, name: str) -> Non
     clean = photo(path)[:, :320, :320]
     for sigma in (5, 15, 50):
         noisy = stored(noise.add(clean, "gaussian", sigma, generator(2)))
-        assert estimate(noisy).level == pytest.approx(sigma, rel=0.10), sigma
+        assert 255 * estimate(noisy).sigma == pytest.approx(sigma, rel=0.10), sigma
 
 
 # --- Parts and bad input ----------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_pictures_too_small_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_the_smallest_picture_works() -> None:
     found = seen("gaussian", 25, scene(16))
-    assert 10 < found.level < 60
+    assert 10 < 255 * found.sigma < 60
 
 
 def test_samples_that_are_not_finite_are_refused() -> None:

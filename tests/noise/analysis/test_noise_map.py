@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.noise.analysis.noise_map import brightness, deviation
+from mdn.noise.analysis.noise_map import brightness, sigma_map
 
 
 def ramp() -> torch.Tensor:
@@ -25,7 +25,7 @@ def test_brightness_is_that_of_the_picture_without_its_noise() -> None:
 )
 def test_it_is_as_strong_as_the_noise_there(kind: str, level: float, curve: tuple) -> None:
     added = noise.add(ramp(), kind, level, torch.Generator().manual_seed(0)) - ramp()
-    told = deviation(ramp(), curve)
+    told = sigma_map(ramp(), curve)
     assert told.shape == (1, 1, 64, 256)
     for left in (64, 128, 192):
         columns = slice(left, left + 32)
@@ -39,4 +39,4 @@ def test_a_pixel_far_away_has_no_part_in_it() -> None:
     other = x.clone()
     other[..., 20:] = 0
     curve = (0.001, 0.01, 0.0)
-    assert torch.equal(deviation(x, curve)[..., :17], deviation(other, curve)[..., :17])
+    assert torch.equal(sigma_map(x, curve)[..., :17], sigma_map(other, curve)[..., :17])

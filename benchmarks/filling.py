@@ -109,9 +109,9 @@ def published(noisy: Tensor, iters: int, *, scratch: bool) -> Iterator[tuple[int
     average, decay = y.clone(), 0.9 if iters <= 200 else 0.99
     begun = time.process_time()
     for step in range(1, iters + 1):
-        keep = (torch.rand(y.shape) >= 0.3).float()
-        output = net(y, keep=keep)
-        hidden = 1 - keep
+        visible = (torch.rand(y.shape) >= 0.3).float()
+        output = net(y, visible=visible)
+        hidden = 1 - visible
         average += (1 - decay) * hidden * (output.detach() - average)
         optimiser.zero_grad()
         (((output - y).square() * hidden).sum() / hidden.sum()).backward()

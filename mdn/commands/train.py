@@ -17,8 +17,8 @@ from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.training import curves, recipe_files, recipe_parse
 from mdn.training.data import Crops, load_pictures, split
+from mdn.training.distributed import Processes, join, leave
 from mdn.training.loop import Trainer
-from mdn.training.processes import Processes, join, leave
 from mdn.training.recipe import Recipe
 from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes, load_scenes
@@ -173,7 +173,7 @@ def _pictures(
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
     to_watch = _to_watch(recipe, held_out, settings.data)
     pairs = {name: load_pairs(settings.data / name) for name in recipe.watch.pairs}
-    return crops, Watch(to_watch, recipe.watch, device, recipe.mask, pairs)
+    return crops, Watch(to_watch, recipe, device, pairs)
 
 
 def _renders(

@@ -30,21 +30,24 @@ class Architecture(NamedTuple):
 
 def _unet(config: UNetConfig) -> Abilities:
     return Abilities(
-        takes_sigma=config.levelled or config.judge,
+        takes_sigma=config.noise_conditioned or config.judge,
         judges_noise=config.judge,
         takes_masks=True,
-        per_channel_mask=config.sampled,
+        per_channel_mask=config.per_channel_mask,
         guides=config.guides,
     )
 
 
 def _swinir(config: SwinIRConfig) -> Abilities:
-    return Abilities(stochastic=config.attention_ratio[1] > 0)
+    return Abilities(takes_seed=True, stochastic=config.attention_ratio[1] > 0)
 
 
 def _skip(config: SkipConfig) -> Abilities:
     return Abilities("fill", takes_masks=True, per_channel_mask=config.mask_per_channel)
 
+
+# Of fields of the configs: recipes and weights of release 0.1 have them.
+FORMER_NAMES = {"levelled": "noise_conditioned", "sampled": "per_channel_mask"}
 
 # An explicit list: what is not named here does not exist.
 ARCHITECTURES: dict[str, Architecture] = {
@@ -62,20 +65,29 @@ def abilities(net: nn.Module) -> Abilities:
     raise TypeError(f"{type(net).__name__} is none of the nets in ARCHITECTURES")
 
 
-def build(arch: str, config: dict[str, Any]) -> nn.Module:
-    """The net that a checkpoint's own config describes.
+def build(arch: str, table: dict[str, Any]) -> nn.Module:
+    """The net that a recipe or a checkpoint describes; arguments and errors as `config`."""
+    return ARCHITECTURES[arch].net(config(arch, table))
+
+
+def config(arch: str, table: dict[str, Any]) -> Any:
+    """The config of a net, as a recipe or a checkpoint has it.
 
     Args:
         arch: a name in ARCHITECTURES.
-        config: fields of its config class; lists stand for tuples, as TOML and JSON write them.
+        table: fields of its config class, by today's or former names; lists stand for tuples, as
+            TOML and JSON write them.
 
     Raises:
         KeyError: no such architecture.
         TypeError: a field that the config does not have.
     """
-    fields = {key: _frozen(value) for key, value in config.items()}
-    kind = ARCHITECTURES[arch]
-    return kind.net(kind.config(**fields))
+    return ARCHITECTURES[arch].config(**{k: _frozen(v) for k, v in current_names(table).items()})
+
+
+def current_names(table: dict[str, Any]) -> dict[str, Any]:
+    """A net's config with the fields that were renamed since release 0.1 by today's names."""
+    return {FORMER_NAMES.get(key, key): value for key, value in table.items()}
 
 
 def _frozen(value: Any) -> Any:

@@ -18,10 +18,10 @@ class Abilities:
             deviation, a number or a map; unless it judges the noise.
         judges_noise: it has a judge, which reads the noise of a whole picture; its forward takes
             what that found as `noise`, and as `gain` a factor on the sigma.
-        takes_masks: its forward takes `keep`, which marks the samples to rebuild.
+        takes_masks: its forward takes `visible`, which marks the samples to rebuild.
         per_channel_mask: that mask may differ from channel to channel.
-        stochastic: it draws masks of its own at test, from `seed`, `pass_index` and `origin`, so
-            that its passes differ.
+        takes_seed: it draws masks of its own while it is trained, from `seed`.
+        stochastic: at test as well, from `seed`, `pass_index` and `origin`: its passes differ.
         guides: planes of `guide` (albedo, normals) that its forward takes; 0 for none.
     """
 
@@ -30,5 +30,6 @@ class Abilities:
     judges_noise: bool = False
     takes_masks: bool = False
     per_channel_mask: bool = False
+    takes_seed: bool = False
     stochastic: bool = False
     guides: int = 0

@@ -29,10 +29,10 @@ def convert_unet(checkpoint: Mapping[str, Any]) -> tuple[UNetConfig, dict[str, T
     channels = state["tail.weight"].shape[0] // 4
     # Beside the picture: one plane of doubt or one for each channel, and perhaps one of the level.
     beside = state["head.weight"].shape[1] // 4 - channels
-    sampled = channels > 1 and beside in (channels, channels + 1)
-    levelled = beside - (channels if sampled else 1) == 1
+    per_channel_mask = channels > 1 and beside in (channels, channels + 1)
+    noise_conditioned = beside - (channels if per_channel_mask else 1) == 1
     body = _count(state, r"body\.(\d+)\.")
-    config = UNetConfig(widths, (*blocks, body), channels, levelled=levelled, sampled=sampled)
+    config = UNetConfig(widths, (*blocks, body), channels, noise_conditioned, per_channel_mask)
     try:
         UNet(config).load_state_dict(state)
     except RuntimeError as error:

@@ -43,15 +43,9 @@ class SkipConfig:
 
 
 class Skip(nn.Module):
-    """Hourglass: (B, C, H, W) in [0, 1] and its mask to (B, C, H, W) in ]0, 1[.
+    """Hourglass: (B, C, H, W) in [0, 1] and its mask to (B, C, H, W) in ]0, 1[."""
 
-    Attributes:
-        multiple: any size will do.
-        seeded: False: its masks are an argument.
-    """
-
-    multiple = 1
-    seeded = False
+    multiple = 1  # any size will do
 
     def __init__(self, config: SkipConfig) -> None:
         super().__init__()
@@ -79,16 +73,17 @@ class Skip(nn.Module):
         # The widest moment: the concatenation of skip and deeper path, its padded copy, its output.
         return 4 * 7 * self.config.width
 
-    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
         """Fill what the mask hides, and denoise what it keeps.
 
         Args:
             x: (B, C, H, W), any size.
-            keep: 1 keeps, 0 hides; (B, C, H, W), or (B, 1, H, W) for a shared mask. None keeps all.
+            visible: 1 shows, 0 hides; (B, C, H, W), or (B, 1, H, W) for a shared mask. None:
+                all is shown.
         """
         planes = (x.shape[0], self.config.mask_planes, *x.shape[2:])
-        keep = x.new_ones(planes) if keep is None else keep.to(x.dtype).expand(planes)
-        inputs = torch.cat([x * keep, keep], 1).contiguous(memory_format=torch.channels_last)
+        visible = x.new_ones(planes) if visible is None else visible.to(x.dtype).expand(planes)
+        inputs = torch.cat([x * visible, visible], 1).contiguous(memory_format=torch.channels_last)
         return torch.sigmoid(self.out(self.scales(inputs)))
 
 

@@ -95,13 +95,11 @@ class SwinIR(nn.Module):
 
     Attributes:
         multiple: H and W are padded to multiples of it inside; tiles must start on multiples of it.
-        seeded: True: it draws masks of its own, and takes a seed.
         masked: whether the output depends on seed, pass and origin outside of training.
         receptive_field: radius, in pixels, within which an input pixel can change an output pixel.
     """
 
     mean: Tensor
-    seeded = True
 
     def __init__(self, config: SwinIRConfig) -> None:
         super().__init__()

@@ -46,25 +46,25 @@ class UNetConfig:
         widths: channels at 1/2, 1/4, 1/8 ... of the input's resolution.
         blocks: residual blocks at each of those, down and again up; the last only once.
         channels: colour channels in and out.
-        levelled: whether it is told the standard deviation of the noise.
-        sampled: whether doubt is told for each sample, not only for whole pixels.
+        noise_conditioned: whether it takes the standard deviation of the noise.
+        per_channel_mask: whether masks may hide single samples, not only whole pixels.
         guides: planes of guides; 0 for none.
-        judge: whether it judges the noise itself; such a net is not levelled.
+        judge: whether it judges the noise itself; such a net is not noise-conditioned.
     """
 
     widths: tuple[int, ...] = (64, 128, 192)
     blocks: tuple[int, ...] = (3, 2, 1)
     channels: int = 3
-    levelled: bool = False
-    sampled: bool = False
+    noise_conditioned: bool = False
+    per_channel_mask: bool = False
     guides: int = 0
     judge: bool = False
 
     @property
     def planes(self) -> int:
         """Input planes: colours, doubts, level and guides, in this order."""
-        doubts = self.channels if self.sampled else 1
-        return self.channels + doubts + self.levelled + self.guides
+        doubts = self.channels if self.per_channel_mask else 1
+        return self.channels + doubts + self.noise_conditioned + self.guides
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
@@ -73,7 +73,7 @@ class UNetConfig:
             raise ValueError("widths, blocks and channels must be at least 1")
         if self.guides < 0:
             raise ValueError("guides must be at least 0")
-        if self.judge and self.levelled:
+        if self.judge and self.noise_conditioned:
             raise ValueError("a net that judges the noise itself is not told its level")
 
 
@@ -159,13 +159,7 @@ def _stage(width: int, blocks: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Denoiser: (B, C, H, W), nominally 0..1, H and W multiples of `multiple` -> the same.
-
-    Attributes:
-        seeded: False: it draws no masks of its own, and takes no seed.
-    """
-
-    seeded = False
+    """Denoiser: (B, C, H, W), nominally 0..1, H and W multiples of `multiple` -> the same."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -214,7 +208,7 @@ class UNet(nn.Module):
     def forward(
         self,
         x: Tensor,
-        keep: Tensor | None = None,
+        visible: Tensor | None = None,
         level: Tensor | None = None,
         guide: Tensor | None = None,
         noise: Tensor | None = None,
@@ -222,26 +216,26 @@ class UNet(nn.Module):
     ) -> Tensor:
         """Denoise x.
 
-        keep: (B, 1, H, W), or (B, C, H, W) for a sampled net; where it is 0 the pixel, or sample,
-            is not looked at but rebuilt.
+        visible: (B, 1, H, W), or with config.per_channel_mask (B, C, H, W); where it is 0 the
+            pixel, or sample, is not looked at but rebuilt.
         level: the noise's standard deviation on x's scale, to be spread over (B, 1, H, W); a
-            levelled net needs it, another must not get it.
+            noise-conditioned net needs it, another must not get it.
         guide: (B, guides, H, W), each about -1..1; 0 where there is none, which None stands for.
         noise: (B, size) or (1, size): the judge's descriptor of the whole picture; None to judge x
             by itself. For nets with a judge only.
         gain: what to multiply their sigma map with.
         """
-        if (level is not None) != self.config.levelled:
-            raise ValueError("a levelled net, and no other, needs the level of the noise")
+        if (level is not None) != self.config.noise_conditioned:
+            raise ValueError("a noise-conditioned net, and no other, needs the level of the noise")
         centred = x - MIDDLE
-        doubts = self.config.channels if self.config.sampled else 1
+        doubts = self.config.channels if self.config.per_channel_mask else 1
         planes, missing = [centred], None
-        if keep is None:  # planes of zeros
+        if visible is None:  # planes of zeros
             first = 4 * self.config.channels
             missing = slice(first, first + 4 * doubts)
         else:
-            centred = centred * keep
-            doubt = 1 - keep.to(centred.dtype)
+            centred = centred * visible
+            doubt = 1 - visible.to(centred.dtype)
             planes = [centred, doubt.expand(-1, doubts, -1, -1)]
         if level is not None:
             planes.append(level.to(centred.dtype).expand_as(centred[:, :1]))

@@ -62,8 +62,8 @@ def _conditioned(x: Tensor, noise: NoiseConditioning, model: Model) -> Tensor:
     more = noise.told if model.abilities.judges_noise else {"level": _level(x, noise)}
     # The net rebuilds impulses as it rebuilt masked samples in training (masked image training,
     # Chen et al., CVPR 2023).
-    keep = None if broken is None else 1 - broken.to(x.dtype)
-    y = model(values, keep=keep, **more)
+    visible = None if broken is None else 1 - broken.to(x.dtype)
+    y = model(values, visible=visible, **more)
     if noise.stabiliser:
         y = noise.stabiliser.inverse(y)
     if noise.blend_weight < 1:

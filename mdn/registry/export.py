@@ -34,8 +34,8 @@ CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in th
 class AnySize(nn.Module):
     """A U-Net whose forward pads its planes to what the net needs, and cuts the result.
 
-    image: (1, C, H, W), nominally 0..1. more: for levelled nets sigma, (1, 1, H, W), on the same
-    scale; for nets with guides albedo and normals, (1, 6, H, W).
+    image: (1, C, H, W), nominally 0..1. more: for noise-conditioned nets sigma, (1, 1, H, W), on
+    the same scale; for nets with guides albedo and normals, (1, 6, H, W).
     """
 
     def __init__(self, net: UNet) -> None:
@@ -46,7 +46,7 @@ class AnySize(nn.Module):
         height, width = image.shape[2:]
         options: dict[str, Tensor] = {}
         if more is not None:
-            key = "level" if self.net.config.levelled else "guide"
+            key = "level" if self.net.config.noise_conditioned else "guide"
             options[key] = self._padded(more)
         if self.net.config.judge:
             options["noise"] = self.net.judge(image)
@@ -79,7 +79,7 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
             f"{card.name} draws masks or needs the picture whole, which ONNX cannot hold; photo,"
             " cells and render can be exported"
         )
-    if net.config.levelled and net.config.guides:
+    if net.config.noise_conditioned and net.config.guides:
         raise UsageError(f"{card.name} takes noise and guides at once, which no export knows")
     plain = net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     graph = AnySize(plain).eval()
@@ -96,7 +96,7 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
 def inputs(net: UNet) -> dict[str, int]:
     """The inputs of the graph by name, and the planes of each."""
     planes = {IMAGE: net.config.channels}
-    if net.config.levelled:
+    if net.config.noise_conditioned:
         planes["sigma"] = 1
     if net.config.guides:
         planes["guides"] = net.config.guides

@@ -10,16 +10,16 @@ from torch import nn
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import OutOfMemoryError, UsageError
+from mdn.training.init_weights import init_weights
 from mdn.training.recipe import Recipe
-from mdn.training.start import begin_from
 
 
 def build(recipe: Recipe) -> nn.Module:
     """The recipe's net with the weights that it starts from, on the CPU.
 
     Raises:
-        UsageError: a [net] table that makes no net, a crop that it cannot take, or a `start` of
-            another net.
+        UsageError: a [net] table that makes no net, a crop that it cannot take, or
+            `init_weights` of another net.
     """
     torch.manual_seed(recipe.seed)
     try:
@@ -32,8 +32,8 @@ def build(recipe: Recipe) -> nn.Module:
             f"recipe {recipe.name}: [net] does not describe a {recipe.arch}: {reason}"
         ) from error
     _check_sizes(recipe, net)
-    if recipe.start:
-        begin_from(net, Path(recipe.start))
+    if recipe.init_weights:
+        init_weights(net, Path(recipe.init_weights))
     return net
 
 

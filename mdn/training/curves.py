@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PICTURE = "curves.png"
 SUFFIXES = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
 MARK = "mdn training curves"  # a picture of ours may be replaced, another's may not
-NOT_WATCHED = ("step", "seconds", "loss", "pace")
+NOT_WATCHED = ("step", "seconds", "loss", "lr_scale")
 
 # Okabe and Ito's palette for all kinds of colour vision, less its yellow, which paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#7F7FBF")

@@ -18,8 +18,8 @@ from mdn.nets.masking import draw_seeds
 from mdn.nets.unet import UNet
 from mdn.noise.synthesis import camera
 from mdn.noise.synthesis.composite import jpeg
-from mdn.training.corrupt import IMPULSIVE, Sample, draw_masks, draw_row, generator_for, toss
 from mdn.training.data import Crops
+from mdn.training.degrade import IMPULSIVE, Sample, draw_masks, draw_row, generator_for, uniform
 from mdn.training.patterns import draw_pattern
 from mdn.training.recipe import CLEAN, NoiseRecipe, Recipe
 
@@ -40,23 +40,23 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     clean = crops.draw(count, generator)
     patterns = 0.5 if row.kind == CLEAN else PATTERNS
     for index in range(count):
-        if toss(generator) < patterns:
+        if uniform(generator) < patterns:
             clean[index] = draw_pattern(clean.shape[2], generator).to(clean)
-    gray = toss(generator) < recipe.data.gray
+    gray = uniform(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
     noisy, stored, clean = _degrade(recipe, row, clean, generator)
-    if toss(generator) < HALVES:
+    if uniform(generator) < HALVES:
         noisy = _in_part(noisy, stored, generator)
     added = noisy - stored
     if gray:
         clean, noisy, added = (x.expand(-1, 3, -1, -1) for x in (clean, noisy, added))
-    keep = None
-    if toss(generator) < recipe.mask.share:
-        keep = draw_masks(recipe, clean, generator)
+    visible = None
+    if uniform(generator) < recipe.mask.share:
+        visible = draw_masks(recipe, clean, generator)
     impulsive = torch.full((count, 1, 1, 1), float(row.kind in IMPULSIVE))
     seeds = draw_seeds(count, generator)
-    return Sample(noisy, clean, keep, impulsive, seeds, added=added)
+    return Sample(noisy, clean, visible, impulsive, seeds, added=added)
 
 
 def _degrade(
@@ -72,13 +72,13 @@ def _degrade(
     noisy = stored = clean
     if row.kind != CLEAN:
         noisy = noise.add(clean, row.kind, row.low + (row.high - row.low) * spread, generator)
-    coded = toss(generator) < recipe.jpeg.share
-    if coded or toss(generator) < recipe.clip_share:
+    coded = uniform(generator) < recipe.jpeg.share
+    if coded or uniform(generator) < recipe.clip_share:
         noisy, stored = ((x.clamp(0, 1) * 255).round() / 255 for x in (noisy, clean))
     if coded:
         drawn = torch.rand(len(clean), generator=generator)
         quality = recipe.jpeg.low + (recipe.jpeg.high - recipe.jpeg.low) * drawn
-        halved = toss(generator) < recipe.jpeg.halved
+        halved = uniform(generator) < recipe.jpeg.halved
         noisy, stored = (jpeg(x, quality, halved=halved) for x in (noisy, stored))
     return noisy, stored, clean
 
@@ -114,7 +114,7 @@ def _in_part(noisy: Tensor, stored: Tensor, generator: torch.Generator) -> Tenso
 def inner(sample: Sample, size: int, generator: torch.Generator) -> tuple[slice, slice]:
     """Where the part that is denoised lies in the crop: on the grid of the judge's places."""
     room = (sample.noisy.shape[2] - size) // PLACE + 1
-    top, left = (PLACE * int(room * toss(generator)) for _ in range(2))
+    top, left = (PLACE * int(room * uniform(generator)) for _ in range(2))
     return slice(top, top + size), slice(left, left + size)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 LOG = "training.csv"
-FIRST = ["step", "seconds", "loss", "pace"]
+FIRST = ["step", "seconds", "loss", "lr_scale"]
 
 Columns = dict[str, list[tuple[float, float]]]
 
@@ -16,15 +17,21 @@ def read(path: Path) -> Columns:
     """(step, value) of a training log by column; nothing where there is no log."""
     columns: Columns = {}
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            for line in csv.DictReader(stream):
-                step = float(line["step"])
-                for name, text in line.items():
-                    if name != "step" and text:
-                        columns.setdefault(name, []).append((step, float(text)))
+        for row in _rows(path):
+            step = float(row["step"])
+            for name, text in row.items():
+                if name != "step" and text:
+                    columns.setdefault(name, []).append((step, float(text)))
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return {}
     return columns
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    """A log's rows; logs of release 0.1 called the rate's share of its peak the pace."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            yield {"lr_scale" if name == "pace" else name: text for name, text in row.items()}
 
 
 class Log:
@@ -38,8 +45,7 @@ class Log:
         """Drop what was logged after `step`: those steps are about to be taken again."""
         if not self.writes or not self.path.exists():
             return
-        with self.path.open(newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if int(row["step"]) <= step]
+        rows = [row for row in _rows(self.path) if int(row["step"]) <= step]
         self.path.unlink()
         for row in rows:
             self.write(row)

@@ -14,16 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mdn import nets
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry.write import write_card
 from mdn.training import checkpoint, judged, prefetch
 from mdn.training.build import build, check_memory, too_large
-from mdn.training.corrupt import Sample, draw_group, generator_for
 from mdn.training.data import Crops
+from mdn.training.degrade import Sample, draw_group, generator_for, join_groups
+from mdn.training.distributed import Processes
 from mdn.training.log import LOG, Log
-from mdn.training.optim import Average, factor, make_optimisers, restore
-from mdn.training.processes import Processes
+from mdn.training.optim import Average, lr_scale, make_optimisers, restore
 from mdn.training.recipe import PHOTONS, Recipe
 from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes
@@ -63,6 +64,7 @@ class Trainer:
         self.processes, self.device, self.precision = processes, processes.device, precision
         self.workers = workers
         net = build(recipe)
+        self.takes = nets.abilities(net)
         check_memory(recipe, net, self.device, processes.count)
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.net, recipe.optim.ema)
@@ -82,7 +84,7 @@ class Trainer:
         state = checkpoint.load_state(self.folder)
         if state is None:
             return False
-        if state["net_config"] != [self.recipe.arch, repr(self.net.config)]:
+        if not self._is_of(*state["net_config"]):
             raise UsageError(
                 f"{self.folder}: its checkpoint is of another net than the recipe's;"
                 " choose another --out or --no-resume"
@@ -103,6 +105,12 @@ class Trainer:
         self.former = state["recipe"]
         self.log.rewind(self.step)
         return True
+
+    def _is_of(self, arch: str, config: str) -> bool:
+        """Whether a checkpoint's config is the net's, whose fields may have had other names."""
+        for former, name in nets.FORMER_NAMES.items():
+            config = config.replace(f"{former}=", f"{name}=")
+        return [arch, config] == [self.recipe.arch, repr(self.net.config)]
 
     def compile(self) -> str:
         """Have torch.compile make the net faster. Returns why it could not, or nothing.
@@ -231,11 +239,11 @@ class Trainer:
     def _advance(self, batch: Sample) -> float:
         """One step of the optimiser; the joint loss."""
         loss = self._loss(batch)
-        pace = factor(self.recipe.optim, self.step)
+        scale = lr_scale(self.recipe.optim, self.step)
         for optimiser, peaks in zip(self.optimisers, self.peaks, strict=True):
             optimiser.zero_grad(set_to_none=True)
             for settings, peak in zip(optimiser.param_groups, peaks, strict=True):
-                settings["lr"] = peak * pace
+                settings["lr"] = peak * scale
         self.scaler.scale(loss).backward()
         value = self.processes.mean(loss.detach())
         if not math.isfinite(value):
@@ -260,28 +268,28 @@ class Trainer:
         first = self.processes.rank * share
         numbers = range(first, first + share)
         if isinstance(self.crops, Scenes):
-            return _join([self.crops.draw_group(self.recipe, step, at) for at in numbers])
-        draw = judged.draw_group if self.recipe.judged else draw_group
-        return _join([draw(self.recipe, self.crops, step, at) for at in numbers])
+            return join_groups([self.crops.draw_group(self.recipe, step, at) for at in numbers])
+        draw = judged.draw_group if self.takes.judges_noise else draw_group
+        return join_groups([draw(self.recipe, self.crops, step, at) for at in numbers])
 
     def _loss(self, sample: Sample) -> Tensor:
         """Mean over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone."""
-        noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
-        if self.recipe.judged:
+        if self.takes.judges_noise:
             return self._judged_loss(sample)
+        noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
+        taken = {
+            "seed": (self.takes.takes_seed, sample.seeds),
+            "visible": (self.takes.takes_masks, sample.visible),
+            "level": (self.takes.takes_sigma, sample.level),
+            "guide": (self.takes.guides, sample.guide),
+        }
         with self._autocast():
-            if self.net.seeded:
-                output = self.forward(noisy, seed=sample.seeds)
-            elif getattr(self.net.config, "levelled", False):
-                output = self.forward(noisy, keep=sample.keep, level=sample.level)
-            elif sample.guide is not None:
-                output = self.forward(noisy, guide=sample.guide)
-            else:
-                output = self.forward(noisy, keep=sample.keep)
+            more = {name: value for name, (takes, value) in taken.items() if takes}
+            output = self.forward(noisy, **more)
         measure = F.l1_loss if self.recipe.loss == "l1" else F.mse_loss
         if self.recipe.mask.alone:
-            assert sample.keep is not None
-            hidden = (sample.keep == 0).expand_as(sample.clean)
+            assert sample.visible is not None
+            hidden = (sample.visible == 0).expand_as(sample.clean)
             return measure(output.float()[hidden], sample.clean[hidden])
         return measure(output.float(), sample.clean)
 
@@ -289,12 +297,12 @@ class Trainer:
         """Of the part that is denoised, by what the judge makes of all of the crop, and of that."""
         generator = generator_for(self.recipe.seed, self.step, self.recipe.optim.groups)
         part = (..., *judged.inner(sample, self.recipe.data.crop, generator))
-        keep = None if sample.keep is None else sample.keep[part]
+        visible = None if sample.visible is None else sample.visible[part]
         last = torch.channels_last
         with self._autocast():
             noise = self.net.judge(sample.noisy)
             noisy = sample.noisy[part].contiguous(memory_format=last)
-            output = self.forward(noisy, keep=keep, noise=noise)
+            output = self.forward(noisy, visible=visible, noise=noise)
         error = judged.picture_loss(output.float(), sample.clean[part])
         return error + judged.WEIGHT * judged.judge_loss(self.net, sample, noise)
 
@@ -314,39 +322,10 @@ class Trainer:
         return torch.autocast(self.device.type, self.precision)
 
     def _row(self, scores: dict[str, float]) -> dict[str, Any]:
-        pace = factor(self.recipe.optim, self.step - 1)
+        scale = lr_scale(self.recipe.optim, self.step - 1)
         return {
             "step": self.step,
             "seconds": round(self.seconds, 1),
             "loss": round(sum(self.losses) / max(1, len(self.losses)), 6),
-            "pace": round(pace, 5),
+            "lr_scale": round(scale, 5),
         } | {name: round(score, 3) for name, score in scores.items()}
-
-
-def _join(groups: list[Sample]) -> Sample:
-    """The groups as one batch; a group without a mask believes every pixel."""
-    keep = None
-    if any(g.keep is not None for g in groups):
-        planes = max(g.keep.shape[1] for g in groups if g.keep is not None)
-        keep = torch.cat(
-            [torch.ones_like(g.noisy[:, :planes]) if g.keep is None else g.keep for g in groups]
-        )
-    noisy, clean, seeds = (
-        torch.cat([getattr(g, part) for g in groups]) for part in ("noisy", "clean", "seeds")
-    )
-    levels = [g.level for g in groups]
-    if any(level.shape[2:] != (1, 1) for level in levels):  # some are told a level at each pixel
-        levels = [g.level.expand_as(g.noisy[:, :1]) for g in groups]
-    guides, added = (
-        [part for g in groups if (part := getattr(g, name)) is not None]
-        for name in ("guide", "added")
-    )
-    return Sample(
-        noisy,
-        clean,
-        keep,
-        torch.cat(levels),
-        seeds,
-        torch.cat(guides) if guides else None,
-        torch.cat(added) if added else None,
-    )

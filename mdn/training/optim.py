@@ -87,8 +87,8 @@ def restore(optimiser: torch.optim.Optimizer, saved: dict) -> None:
         group.update(settings)
 
 
-def factor(recipe: OptimRecipe, step: int) -> float:
-    """Share of the peak learning rate at a step, 0 < factor <= 1."""
+def lr_scale(recipe: OptimRecipe, step: int) -> float:
+    """Share of the peak learning rate at a step, 0 < it <= 1."""
     rising = min(1.0, (step + 1) / max(1, recipe.warmup))
     if recipe.schedule == "cosine":
         done = max(0, step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader, Dataset
 
-from mdn.training.corrupt import Sample
+from mdn.training.degrade import Sample
 
 AHEAD = 3  # batches a worker keeps ready
 

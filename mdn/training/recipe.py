@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-# Noise that is not added to a picture but makes a measurement of it: see training.photons.
+# Noise that is not added to a picture but makes a measurement of it: see training.poisson_counts.
 PHOTONS = "photons"
 # Noise that is in the files: renders, with so many samples per pixel. See training.renders.
 SAMPLES = "samples"
@@ -156,11 +156,11 @@ class Recipe:
         loss: l1 or l2, over all pixels.
         clip_share: share of the groups whose noisy crops are clipped, and rounded to 8 bits too
             where `rounded` is true.
-        level_error: deviation of the logarithm of the level that a levelled net is told.
-        level_map: share of the groups with noise that depends on brightness for which a levelled
-            net is told the level of each pixel, and not one for all.
+        level_error: deviation of the logarithm of the level that a noise-conditioned net is given.
+        level_map: share of the groups with noise that depends on brightness for which a
+            noise-conditioned net is given the level of each pixel, and not one for all.
         seed: of every random choice.
-        start: weights (.safetensors) to begin from, relative to the recipe; empty for none.
+        init_weights: weights (.safetensors) to begin from, relative to the recipe; empty for none.
         text: the recipe file as it stood.
     """
 
@@ -181,7 +181,7 @@ class Recipe:
     level_map: float = 0.0
     seed: int = 0
     rounded: bool = True
-    start: str = ""
+    init_weights: str = ""
     text: str = ""
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import tomli_w
 
 from mdn.errors import UsageError
+from mdn.nets import current_names
 from mdn.registry import store
 
 RECIPE = "recipe.toml"
@@ -72,7 +73,7 @@ def read(path: Path, changes: Table | None = None) -> tuple[Table, str]:
     # A run is known by its name, and must not go on where the run of its base stopped.
     if BASE in layers[0][1] and "name" not in layers[0][1]:
         table["name"] = path.stem
-    table = overlay(table, changes or {})
+    table = overlay(table, _current_names(changes or {}))
     table.pop(BASE, None)
     made_of = " over ".join(file.name for file, _ in layers)
     changed = ", with changes of the command line" if changes else ""
@@ -84,8 +85,8 @@ def _layers(path: Path, above: list[Path]) -> Iterator[tuple[Path, Table]]:
     if path.resolve() in above:
         raise UsageError(f"{path}: its bases go in a circle")
     table = _parse(path)
-    if start := table.get("start"):
-        table["start"] = str(path.parent / str(start))
+    if weights := table.get("init_weights"):
+        table["init_weights"] = str(path.parent / str(weights))
     yield path, table
     if (base := table.get(BASE)) is not None:
         if not isinstance(base, str) or not (path.parent / base).is_file():
@@ -95,7 +96,7 @@ def _layers(path: Path, above: list[Path]) -> Iterator[tuple[Path, Table]]:
 
 def _parse(path: Path) -> Table:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _current_names(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise UsageError(f"{path}: there is no such recipe file") from error
     except OSError as error:
@@ -103,6 +104,14 @@ def _parse(path: Path) -> Table:
         raise UsageError(f"{path}: the recipe cannot be read: {reason}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: not a readable recipe: {error}") from error
+
+
+def _current_names(table: Table) -> Table:
+    """The table of a recipe with keys that were renamed since release 0.1 by today's names."""
+    found = {"init_weights" if key == "start" else key: value for key, value in table.items()}
+    return found | (
+        {"net": current_names(found["net"])} if isinstance(found.get("net"), dict) else {}
+    )
 
 
 def overlay(under: Table, over: Table) -> Table:
@@ -121,7 +130,8 @@ def differences(former: str, now: str) -> list[str]:
         former, now: their texts, the former one perhaps of an older mdn.
     """
     try:
-        before, after = (dict(_flat("", tomllib.loads(text))) for text in (former, now))
+        tables = (_current_names(tomllib.loads(text)) for text in (former, now))
+        before, after = (dict(_flat("", table)) for table in tables)
     except tomllib.TOMLDecodeError:
         return []
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]

@@ -23,7 +23,7 @@ from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.nets.masking import draw_seeds
 from mdn.training import textures
-from mdn.training.corrupt import Sample, generator_for
+from mdn.training.degrade import Sample, generator_for
 from mdn.training.recipe import NoiseRecipe, Recipe
 from mdn.training.textures import Textures, filtered
 

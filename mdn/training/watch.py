@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mdn import noise
+from mdn import nets, noise
 from mdn.errors import UsageError
-from mdn.training.corrupt import IMPULSIVE, generator_for
 from mdn.training.data import load_pictures, middle
-from mdn.training.recipe import MaskRecipe, WatchRecipe
+from mdn.training.degrade import IMPULSIVE, generator_for
+from mdn.training.recipe import MaskRecipe, Recipe
 
 Pairs = list[tuple[Tensor, Tensor]]
 """Noisy pictures and what they should be: (3, H, W) uint8 each."""
@@ -52,19 +52,18 @@ class Watch:
     def __init__(
         self,
         pictures: list[Tensor],
-        recipe: WatchRecipe,
+        recipe: Recipe,
         device: torch.device,
-        mask: MaskRecipe | None = None,
         pairs: dict[str, Pairs] | None = None,
     ) -> None:
-        self.pairs = pairs or {}
-        self.mask = mask if mask and mask.alone else None
-        self.device = device
-        fitting = [p for p in pictures if min(p.shape[1:]) >= recipe.crop]
-        step = max(1, len(fitting) // recipe.pictures)  # spread over all sources
-        self.clean = [middle(p, recipe.crop).float() / 255 for p in fitting[::step]]
-        self.clean = self.clean[: recipe.pictures]
-        self.rows = recipe.rows if self.clean else ()
+        watch, self.pairs, self.device = recipe.watch, pairs or {}, device
+        self.gray = recipe.channels == 1
+        self.mask = recipe.mask if recipe.mask.alone else None
+        fitting = [p for p in pictures if min(p.shape[1:]) >= watch.crop]
+        step = max(1, len(fitting) // watch.pictures)  # spread over all sources
+        chosen = fitting[::step][: watch.pictures]
+        self.clean = [middle(p, watch.crop).float() / 255 for p in chosen]
+        self.rows = watch.rows if self.clean else ()
 
     def names(self) -> list[str]:
         """Column names of the log."""
@@ -75,27 +74,27 @@ class Watch:
         """{row: mean PSNR}. Leaves the net in the mode it was in."""
         training = net.training
         net.eval()
-        levelled = getattr(net.config, "levelled", False)
+        takes = nets.abilities(net)
         scores = {}
-        gray = getattr(net.config, "channels", 3) == 1
         for name, (kind, level) in zip(self.names(), self.rows, strict=False):
             total = 0.0
             for index, picture in enumerate(self.clean):
-                clean = picture.mean(0, keepdim=True) if gray else picture
+                clean = picture.mean(0, keepdim=True) if self.gray else picture
                 generator = generator_for(0, index, 0)
                 noisy = (noise.add(clean, kind, level, generator).clamp(0, 1) * 255).round() / 255
                 batch = noisy[None].to(self.device)
-                # What a levelled net is told here is the truth; in use it is an estimate, which
-                # leaves impulses out.
-                deviation = (noisy - clean).std() * (kind not in IMPULSIVE)
-                told = {"level": deviation.to(self.device)} if levelled else {}
+                more: dict[str, Tensor] = {}
+                if takes.takes_sigma and not takes.judges_noise:
+                    # The truth; in use it is an estimate, which leaves impulses out.
+                    sigma = (noisy - clean).std() * (kind not in IMPULSIVE)
+                    more["level"] = sigma.to(self.device)
                 if self.mask:
-                    told["keep"] = _keep(self.mask, clean, generator).to(self.device)
+                    more["visible"] = _mask(self.mask, clean, generator).to(self.device)
                 with autocast:
-                    output = net(batch, **told).float().clamp(0, 1)[0].cpu()
+                    output = net(batch, **more).float().clamp(0, 1)[0].cpu()
                 error = (output - clean).square()
                 if self.mask:
-                    error = error[(told["keep"][0] == 0).cpu().expand_as(error)]
+                    error = error[(more["visible"][0] == 0).cpu().expand_as(error)]
                 total += -10 * torch.log10(error.mean()).item()
             scores[name] = total / len(self.clean)
         for name, pairs in self.pairs.items():
@@ -106,7 +105,7 @@ class Watch:
         return scores
 
 
-def _keep(mask: MaskRecipe, clean: Tensor, generator: torch.Generator) -> Tensor:
+def _mask(mask: MaskRecipe, clean: Tensor, generator: torch.Generator) -> Tensor:
     """(1, 1 or C, H, W): a mask of the middle ratio, of single samples where the recipe's are."""
     planes = clean.shape[0] if mask.samples > 0 else 1
     drawn = torch.rand(1, planes, *clean.shape[1:], generator=generator)

@@ -125,10 +125,10 @@ def filled(
     shape = (len(x), x.shape[1], x.shape[2], x.shape[3])
     for index in range(passes):
         key = MaskKey(options.seed, index, where)
-        keep = channel_keep(key, shape, (ratio, ratio), by_sample, x.device)
-        guess = model(values, keep=keep, **more)
+        visible = channel_keep(key, shape, (ratio, ratio), by_sample, x.device)
+        guess = model(values, visible=visible, **more)
         if stabiliser:
             guess = stabiliser.inverse(guess)
-        total += guess * (1 - keep)
-        count += (1 - keep).expand_as(count)
+        total += guess * (1 - visible)
+        count += (1 - visible).expand_as(count)
     return torch.where(count > 0, total / count.clamp(min=1), otherwise)

@@ -222,9 +222,9 @@ class _Task:
         places = [self._place() for _ in range(self.plan.batch)]
         values, learnt, level = self._crops(places)
         values, learnt = _turned(values, learnt, self.generator)
-        keep = self._mask(values, self.plan.ratio).to(self.device)
-        error = self._error(self._guess(values, keep, level), values, places)
-        weight = ((1 - keep) * learnt).expand_as(error)
+        visible = self._mask(values, self.plan.ratio).to(self.device)
+        error = self._error(self._guess(values, visible, level), values, places)
+        weight = ((1 - visible) * learnt).expand_as(error)
         return (error * weight).sum() / weight.sum().clamp(min=1)
 
     @torch.no_grad()
@@ -250,14 +250,14 @@ class _Task:
             self.net.load_state_dict(live)
         return total / max(count, 1)
 
-    def _guess(self, values: Tensor, keep: Tensor, level: Tensor) -> Tensor:
+    def _guess(self, values: Tensor, visible: Tensor, level: Tensor) -> Tensor:
         more: dict[str, Tensor | None] = {"level": level} if self.abilities.takes_sigma else {}
         if self.abilities.judges_noise:  # of the whole picture, so the same for all its windows
             more = {"noise": self.windows[0].descriptor}
         kind, precision = self.device.type, self.precision
         with nullcontext() if precision is None else torch.autocast(kind, precision):
             guess = self.net(
-                values.contiguous(memory_format=torch.channels_last), keep=keep, **more
+                values.contiguous(memory_format=torch.channels_last), visible=visible, **more
             )
         return guess.float()
 

@@ -59,12 +59,13 @@ def test_every_net_is_tested_here() -> None:
 
 
 def infer_with(net: nn.Module) -> Infer:
-    """As `mdn denoise` calls it: a masked net hears of the tiles, a levelled one of the noise."""
+    """As `mdn denoise` calls it: a net that draws masks takes the tiles' places, another sigma."""
+    takes = nets.abilities(net)
 
     def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        if getattr(net.config, "levelled", False):
+        if takes.takes_sigma and not takes.judges_noise:
             return net(batch, level=torch.full((len(batch), 1, 1, 1), 25 / 255))
-        return net(batch, origin=torch.tensor(origins)) if net.seeded else net(batch)
+        return net(batch, origin=torch.tensor(origins)) if takes.takes_seed else net(batch)
 
     return infer
 

@@ -48,7 +48,7 @@ def test_nothing_in_doubt_is_as_planes_of_zeros() -> None:
     net = trained()
     x = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
-        believed = net(x, keep=torch.ones(1, 1, 32, 32))
+        believed = net(x, visible=torch.ones(1, 1, 32, 32))
         assert torch.allclose(net(x), believed, atol=1e-5)
 
 

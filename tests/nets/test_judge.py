@@ -8,7 +8,7 @@ import torch
 from mdn.nets.judge import FACTS, SMALLEST, SOFT, Judge, JudgeConfig
 from mdn.nets.unet import UNet, UNetConfig
 
-SMALL = UNetConfig(widths=(8, 12), blocks=(1, 1), sampled=True, judge=True)
+SMALL = UNetConfig(widths=(8, 12), blocks=(1, 1), per_channel_mask=True, judge=True)
 
 
 @pytest.fixture
@@ -83,4 +83,4 @@ def test_the_sigma_map_is_that_of_each_two_by_two_pixels(net: UNet) -> None:
 
 def test_a_net_is_told_the_level_or_judges_it_but_not_both() -> None:
     with pytest.raises(ValueError, match="judges the noise itself"):
-        UNetConfig(levelled=True, judge=True)
+        UNetConfig(noise_conditioned=True, judge=True)

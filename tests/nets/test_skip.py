@@ -35,11 +35,11 @@ def test_any_size(size: tuple[int, int]) -> None:
 def test_hidden_samples_are_not_looked_at(per_channel: bool) -> None:
     net = lively(SkipConfig(scales=2, width=4, mask_per_channel=per_channel))
     x = torch.rand(1, 3, 16, 16)
-    keep = (torch.rand(1, 3 if per_channel else 1, 16, 16) > 0.3).float()
-    changed = x + (1 - keep) * torch.rand_like(x)
+    visible = (torch.rand(1, 3 if per_channel else 1, 16, 16) > 0.3).float()
+    changed = x + (1 - visible) * torch.rand_like(x)
     with torch.no_grad():
-        torch.testing.assert_close(net(x, keep), net(changed, keep))
-        assert not torch.allclose(net(x, keep), net(changed, keep.flip(-1)))
+        torch.testing.assert_close(net(x, visible), net(changed, visible))
+        assert not torch.allclose(net(x, visible), net(changed, visible.flip(-1)))
 
 
 def test_no_mask_keeps_everything() -> None:
@@ -49,9 +49,9 @@ def test_no_mask_keeps_everything() -> None:
 
 
 def test_a_shared_mask_serves_a_net_of_one_per_channel() -> None:
-    net, x, keep = lively(), torch.rand(1, 3, 8, 8), (torch.rand(1, 1, 8, 8) > 0.5).float()
+    net, x, visible = lively(), torch.rand(1, 3, 8, 8), (torch.rand(1, 1, 8, 8) > 0.5).float()
     with torch.no_grad():
-        assert torch.equal(net(x, keep), net(x, keep.expand(1, 3, 8, 8)))
+        assert torch.equal(net(x, visible), net(x, visible.expand(1, 3, 8, 8)))
 
 
 def test_eval_and_train_agree() -> None:
@@ -73,7 +73,7 @@ def test_batch_norm_is_torchs_with_batch_statistics() -> None:
 def test_one_scale_equals_the_plain_formula() -> None:
     net = lively(SkipConfig(scales=1, width=4))
     scale, x = net.scales, torch.rand(1, 3, 7, 9)
-    keep = (torch.rand(1, 3, 7, 9) > 0.3).float()
+    visible = (torch.rand(1, 3, 7, 9) > 0.3).float()
 
     def bn(y: torch.Tensor) -> torch.Tensor:
         mean, var = y.mean((0, 2, 3), keepdim=True), y.var((0, 2, 3), keepdim=True, unbiased=False)
@@ -84,12 +84,12 @@ def test_one_scale_equals_the_plain_formula() -> None:
         return F.leaky_relu(bn(F.conv2d(y, layer.weight, layer.bias, stride=stride)), 0.2)
 
     with torch.no_grad():
-        y = torch.cat([x * keep, keep], 1)
+        y = torch.cat([x * visible, visible], 1)
         deep = conv(scale.deep, conv(scale.down, y, stride=2))
         deep = deep.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., :7, :9]
         y = conv(scale.mix, conv(scale.up, bn(torch.cat([conv(scale.skip, y), deep], 1))))
         expected = torch.sigmoid(F.conv2d(y, net.out.weight, net.out.bias))
-        torch.testing.assert_close(net(x, keep), expected)
+        torch.testing.assert_close(net(x, visible), expected)
 
 
 @pytest.mark.parametrize("scales", [1, 2])
@@ -114,8 +114,8 @@ def test_it_learns_to_fill() -> None:
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
     losses = []
     for _ in range(40):
-        keep = (torch.rand(1, 3, 16, 16) > 0.3).float()
-        loss = ((net(target, keep) - target) * (1 - keep)).square().mean()
+        visible = (torch.rand(1, 3, 16, 16) > 0.3).float()
+        loss = ((net(target, visible) - target) * (1 - visible)).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

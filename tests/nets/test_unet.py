@@ -34,9 +34,9 @@ def test_it_is_scale_equivariant_about_mid_gray() -> None:
 
 def test_masked_pixels_are_not_looked_at() -> None:
     net, x = lively(), torch.rand(1, 3, 16, 16)
-    keep = (torch.rand(1, 1, 16, 16) > 0.5).float()
-    changed = x + (1 - keep) * torch.rand_like(x)
-    torch.testing.assert_close(net(x, keep), net(changed, keep))
+    visible = (torch.rand(1, 1, 16, 16) > 0.5).float()
+    changed = x + (1 - visible) * torch.rand_like(x)
+    torch.testing.assert_close(net(x, visible), net(changed, visible))
     assert not torch.allclose(net(x), net(changed))
 
 

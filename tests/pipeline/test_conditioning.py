@@ -45,8 +45,8 @@ def noisy(kind: str, level: float) -> Tensor:
 class Recorder(nn.Module):
     """A net that returns its input and remembers what it was told."""
 
-    def forward(self, x: Tensor, keep: Tensor | None, level: Tensor) -> Tensor:
-        self.keep, self.level = keep, level
+    def forward(self, x: Tensor, visible: Tensor | None, level: Tensor) -> Tensor:
+        self.visible, self.level = visible, level
         return x
 
 
@@ -78,7 +78,7 @@ def test_impulses_are_doubted_and_nothing_else_much() -> None:
     told = condition(y)
     infer(net, told, y[None])
     struck = (y != (flat_picture() * 255).round() / 255)[None]
-    doubted = net.keep == 0
+    doubted = net.visible == 0
     assert float((doubted & struck).sum() / struck.sum()) > 0.9
     assert float((doubted & ~struck).float().mean()) < 0.01
 
@@ -140,7 +140,9 @@ def test_a_large_picture_is_seen_through_windows_of_all_of_it() -> None:
 @pytest.fixture
 def told_model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    net = UNet(UNetConfig(widths=(8, 16), blocks=(1, 1), levelled=True, sampled=True))
+    net = UNet(
+        UNetConfig(widths=(8, 16), blocks=(1, 1), noise_conditioned=True, per_channel_mask=True)
+    )
     nn.init.normal_(net.tail.weight, std=0.02)
     save_weights(tmp_path / "weights.safetensors", net, "unet", net.state_dict())
     about = {"title": "t", "summary": "s", "licence": "MIT", "training_data": "none"}

@@ -108,10 +108,10 @@ def test_skip_nets_of_mpi(inputs: int, masks: bool, saved: Save) -> None:
     "config",
     [
         UNetConfig((4, 8), (1, 2)),
-        UNetConfig((4, 8, 12), (2, 1, 1), levelled=True),
-        UNetConfig((4, 8), (1, 1), sampled=True),
-        UNetConfig((4, 8), (1, 1), sampled=True, levelled=True),
-        UNetConfig((4,), (2,), channels=1, levelled=True),
+        UNetConfig((4, 8, 12), (2, 1, 1), noise_conditioned=True),
+        UNetConfig((4, 8), (1, 1), per_channel_mask=True),
+        UNetConfig((4, 8), (1, 1), per_channel_mask=True, noise_conditioned=True),
+        UNetConfig((4,), (2,), channels=1, noise_conditioned=True),
     ],
 )
 def test_unets_are_read_off_their_shapes(config: UNetConfig, saved: Save) -> None:

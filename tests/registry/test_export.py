@@ -13,7 +13,7 @@ from mdn import nets
 from mdn.errors import FileError, UsageError
 from mdn.registry import export, store
 
-SHAPE: dict[str, Any] = {"widths": [4, 8], "blocks": [1, 1], "sampled": True}
+SHAPE: dict[str, Any] = {"widths": [4, 8], "blocks": [1, 1], "per_channel_mask": True}
 
 
 def some_net(**more: bool) -> nets.UNet:
@@ -23,7 +23,7 @@ def some_net(**more: bool) -> nets.UNet:
     return net.eval()
 
 
-@pytest.mark.parametrize("kind", ["levelled", "judge"])
+@pytest.mark.parametrize("kind", ["noise_conditioned", "judge"])
 def test_the_file_gives_what_the_net_gives(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,15 +35,17 @@ def test_the_file_gives_what_the_net_gives(
     target = tmp_path / "a.onnx"
     facts = export.export(card, target)
     assert facts["difference"] <= 1e-4
-    assert list(facts["inputs"]) == (["image", "sigma"] if kind == "levelled" else ["image"])
+    assert list(facts["inputs"]) == (
+        ["image", "sigma"] if kind == "noise_conditioned" else ["image"]
+    )
     about = {each.key: each.value for each in onnx.load(target).metadata_props}
     assert (about["model"], about["sha256"]) == (card.name, card.sha256)
     session = runtime.InferenceSession(target)
     x, sigma = torch.rand(1, 3, 71, 53), torch.full((1, 1, 71, 53), 0.1)
-    given = {"image": x.numpy()} | ({"sigma": sigma.numpy()} if kind == "levelled" else {})
+    given = {"image": x.numpy()} | ({"sigma": sigma.numpy()} if kind == "noise_conditioned" else {})
     (found,) = session.run(None, given)
     with torch.inference_mode():
-        expected = export.AnySize(net)(x, sigma if kind == "levelled" else None).numpy()
+        expected = export.AnySize(net)(x, sigma if kind == "noise_conditioned" else None).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert np.abs(found - x.numpy()).max() > 1e-2
     with pytest.raises(FileError, match="exists"):

@@ -27,7 +27,7 @@ Recipes = Callable[..., Path]
         ({"net": {"widths": []}}, r"\[net\] does not describe a unet"),
         ({"data": {"crop": 18}}, r"\[data\] crop = 18 is no multiple of 4"),
         ({"watch": {"crop": 30}}, r"\[watch\] crop = 30 is no multiple of 4"),
-        ({"start": "gone.safetensors"}, r"gone\.safetensors: cannot start"),
+        ({"init_weights": "gone.safetensors"}, r"gone\.safetensors: cannot start"),
     ],
 )
 def test_nonsense_is_named(changes: dict, complaint: str, write_recipe: Recipes) -> None:
@@ -48,5 +48,5 @@ def test_swinir_says_what_its_numbers_must_be(write_recipe: Recipes) -> None:
 
 
 def test_start_is_looked_for_beside_the_recipe(write_recipe: Recipes, tmp_path: Path) -> None:
-    path = write_recipe(seed='3\nstart = "first.safetensors"')
-    assert load(path).start == str(tmp_path / "first.safetensors")
+    path = write_recipe(seed='3\ninit_weights = "first.safetensors"')
+    assert load(path).init_weights == str(tmp_path / "first.safetensors")

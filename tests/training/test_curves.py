@@ -25,7 +25,7 @@ def log(folder: Path, rows: list[str], gain: float = 1.0) -> Path:
     folder.mkdir(parents=True)
     with (folder / "training.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["step", "seconds", "loss", "pace", *rows])
+        writer.writerow(["step", "seconds", "loss", "lr_scale", *rows])
         for step in range(50, 2001, 50):
             scores = [20 + gain * step / 500 if step % 500 == 0 else "" for _ in rows]
             writer.writerow([step, step / 10, 1 / step, 1, *scores])

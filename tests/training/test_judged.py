@@ -12,8 +12,8 @@ from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.training import judged, prefetch
-from mdn.training.corrupt import Sample, generator_for
 from mdn.training.data import Crops
+from mdn.training.degrade import Sample, generator_for
 from mdn.training.patterns import KINDS, draw_pattern
 from mdn.training.recipe_parse import parse
 
@@ -22,7 +22,7 @@ def recipe(*kinds: tuple[str, float, float], **changes):
     table = {
         "name": "small",
         "arch": "unet",
-        "net": {"widths": [8, 12], "blocks": [1, 1], "sampled": True, "judge": True},
+        "net": {"widths": [8, 12], "blocks": [1, 1], "per_channel_mask": True, "judge": True},
         "data": {"sources": ["x"], "crop": 32, "context": 64},
         "noise": [{"kind": kind, "low": low, "high": high} for kind, low, high in kinds],
         "optim": {"steps": 10, "warmup": 0, "cooldown": 0, "batch": 4, "groups": 1},

@@ -133,7 +133,7 @@ def test_a_run_can_start_from_other_weights(
 ) -> None:
     train(write_recipe(), data, tmp_path / "first")
     weights = tmp_path / "first" / "weights.safetensors"
-    recipe = write_recipe(seed=f'3\nstart = "{weights}"', lr="1e-9")
+    recipe = write_recipe(seed=f'3\ninit_weights = "{weights}"', lr="1e-9")
     train(recipe, data, tmp_path / "second", stop_after=1)
     started = state(tmp_path / "second")["net"]["body.0.first.weight"]
     torch.testing.assert_close(started, load_file(weights)["body.0.first.weight"].float())
@@ -170,6 +170,18 @@ def test_what_changed_since_the_checkpoint_is_said_and_takes_effect(
     (group,) = state(tmp_path / "run")["optimisers"][0]["param_groups"]
     assert group["weight_decay"] == 0.3
     assert group["lr"] == 0.5
+
+
+def test_a_run_of_release_0_1_goes_on(tmp_path: Path, data: Path, write_recipe: Recipes) -> None:
+    recipe, out = write_recipe("adam"), tmp_path / "run"
+    train(recipe, data, out, stop_after=2)
+    former = state(out)
+    former["net_config"][1] = former["net_config"][1].replace("noise_conditioned=", "levelled=")
+    torch.save(former, out / "checkpoint.pt")
+    log = out / "training.csv"
+    log.write_text(log.read_text().replace("lr_scale", "pace"))
+    assert train(recipe, data, out, stop_after=2).step == 4
+    assert "lr_scale" in log_of(out)[-1]
 
 
 def test_a_checkpoint_of_another_optimiser_is_refused(

@@ -10,7 +10,7 @@ import torch
 
 from mdn.errors import UsageError
 from mdn.training.data import Crops, load_pictures, save_shard, split
-from mdn.training.optim import factor
+from mdn.training.optim import lr_scale
 from mdn.training.recipe import OptimRecipe
 from mdn.training.recipe_parse import load, parse
 
@@ -139,9 +139,9 @@ def test_crops_lie_inside_and_small_pictures_are_left_out() -> None:
 
 def test_schedules() -> None:
     trapezoid = OptimRecipe(steps=100, warmup=10, cooldown=40)
-    assert factor(trapezoid, 0) == pytest.approx(0.1)
-    assert factor(trapezoid, 30) == 1
-    assert factor(trapezoid, 80) == pytest.approx(0.5)
+    assert lr_scale(trapezoid, 0) == pytest.approx(0.1)
+    assert lr_scale(trapezoid, 30) == 1
+    assert lr_scale(trapezoid, 80) == pytest.approx(0.5)
     cosine = OptimRecipe(schedule="cosine", steps=110, warmup=10, cooldown=0)
-    assert factor(cosine, 60) == pytest.approx(0.5)
-    assert 0 < factor(cosine, 109) < 0.01
+    assert lr_scale(cosine, 60) == pytest.approx(0.5)
+    assert 0 < lr_scale(cosine, 109) < 0.01

@@ -14,7 +14,7 @@ from mdn.errors import UsageError
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.training import recipe_files
 from mdn.training.build import build
-from mdn.training.optim import factor
+from mdn.training.optim import lr_scale
 from mdn.training.recipe import OptimRecipe
 from mdn.training.recipe_parse import load
 
@@ -104,7 +104,7 @@ def test_the_paper_recipe_to_the_letter() -> None:
     assert (recipe.data.crop, recipe.loss, recipe.clip_share) == (64, "l1", 1)
     optim = recipe.optim
     assert (optim.name, optim.betas, optim.batch, optim.steps) == ("adam", (0.9, 0.99), 64, 200_000)
-    rates = [optim.lr * factor(optim, step) for step in (0, 99_999, 100_000, 150_000, 199_999)]
+    rates = [optim.lr * lr_scale(optim, step) for step in (0, 99_999, 100_000, 150_000, 199_999)]
     assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 2.5e-5, 2.5e-5])
     assert (recipe.mask.share, recipe.contrast.share, recipe.data.gray) == (0, 0, 0)
 
@@ -136,7 +136,7 @@ def test_differences_are_named_and_comments_are_none() -> None:
 
 def test_halvings() -> None:
     optim = OptimRecipe(schedule="halving", warmup=4, halvings=(10, 20))
-    assert [factor(optim, s) for s in (0, 5, 9, 10, 20)] == [0.25, 1, 1, 0.5, 0.25]
+    assert [lr_scale(optim, s) for s in (0, 5, 9, 10, 20)] == [0.25, 1, 1, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("level", ["1e9", "-1"])
@@ -153,8 +153,8 @@ def test_unknown_noise_is_named_with_what_is_near(write_recipe: Recipes) -> None
 
 
 def test_a_clean_crop_is_clipped_but_not_rounded_where_the_recipe_says_so() -> None:
-    from mdn.training.corrupt import draw_group
     from mdn.training.data import Crops
+    from mdn.training.degrade import draw_group
 
     recipe = shipped(PAPER, optim={"batch": 4})
     crops = Crops([torch.randint(0, 256, (3, 80, 80)).byte()], 64, torch.device("cpu"))
@@ -162,3 +162,10 @@ def test_a_clean_crop_is_clipped_but_not_rounded_where_the_recipe_says_so() -> N
     assert float(noisy.min()) == 0
     assert float(noisy.max()) == 1
     assert ((noisy * 255).round() / 255 - noisy).abs().max() > 1e-3
+
+
+def test_keys_of_release_0_1_are_read_by_their_names_of_today(write_recipe: Recipes) -> None:
+    path = write_recipe(seed='3\nstart = "a.safetensors"')
+    table, _ = recipe_files.read(path, {"net": {"levelled": True, "sampled": True}})
+    assert table["init_weights"] == str(path.parent / "a.safetensors")
+    assert table["net"].items() >= {"noise_conditioned": True, "per_channel_mask": True}.items()

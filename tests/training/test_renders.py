@@ -32,7 +32,7 @@ TABLE = {
 RECIPE = """
 name = "tiny"
 arch = "unet"
-start = "blind.safetensors"
+init_weights = "blind.safetensors"
 [net]
 widths = [4, 8]
 blocks = [1, 1]

@@ -14,11 +14,12 @@ from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.registry.write import pack
 from mdn.training.build import build
+from mdn.training.init_weights import init_weights
 from mdn.training.recipe_parse import load
-from mdn.training.start import begin_from
 
 Recipes = Callable[..., Path]
-SHAPE = {"widths": (4, 8), "blocks": (1, 1), "levelled": True}
+SHAPE = {"widths": (4, 8), "blocks": (1, 1), "noise_conditioned": True}
+JUDGING = SHAPE | {"noise_conditioned": False, "per_channel_mask": True, "judge": True}
 
 
 def _random(path: Path, **config: object) -> torch.nn.Module:
@@ -30,32 +31,32 @@ def _random(path: Path, **config: object) -> torch.nn.Module:
     return net
 
 
-@pytest.mark.parametrize("sampled", [False, True])
+@pytest.mark.parametrize("per_channel_mask", [False, True])
 def test_a_gray_net_answers_as_the_one_in_colour(
-    sampled: bool, write_recipe: Recipes, tmp_path: Path
+    per_channel_mask: bool, write_recipe: Recipes, tmp_path: Path
 ) -> None:
-    colour = _random(tmp_path / "colour.safetensors", sampled=sampled)
-    path = write_recipe(seed='3\nstart = "colour.safetensors"')
-    gray = build(load(path, {"net": {"channels": 1, "levelled": True}}))
+    colour = _random(tmp_path / "colour.safetensors", per_channel_mask=per_channel_mask)
+    path = write_recipe(seed='3\ninit_weights = "colour.safetensors"')
+    gray = build(load(path, {"net": {"channels": 1, "noise_conditioned": True}}))
     x, level = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 1, 1)
-    keep = (torch.rand(2, 1, 16, 16) > 0.3).float()
+    visible = (torch.rand(2, 1, 16, 16) > 0.3).float()
     with torch.no_grad():
-        rgb = colour(x.expand(-1, 3, -1, -1), keep, level=level)
-        assert torch.allclose(gray(x, keep, level=level), rgb.mean(1, keepdim=True), atol=1e-4)
+        rgb = colour(x.expand(-1, 3, -1, -1), visible, level=level)
+        assert torch.allclose(gray(x, visible, level=level), rgb.mean(1, keepdim=True), atol=1e-4)
         assert not torch.allclose(rgb[:, 0], rgb[:, 1], atol=0.01)  # it had colours to lose
 
 
 def test_another_net_is_refused(write_recipe: Recipes, tmp_path: Path) -> None:
     _random(tmp_path / "wide.safetensors", widths=(8, 8))
-    path = write_recipe(seed='3\nstart = "wide.safetensors"')
+    path = write_recipe(seed='3\ninit_weights = "wide.safetensors"')
     with pytest.raises(UsageError, match="cannot start from these weights"):
-        build(load(path, {"net": {"channels": 1, "levelled": True}}))
+        build(load(path, {"net": {"channels": 1, "noise_conditioned": True}}))
 
 
 def test_a_deeper_net_begins_as_the_shallower_one(write_recipe: Recipes, tmp_path: Path) -> None:
     shallow = _random(tmp_path / "shallow.safetensors")
-    path = write_recipe(seed='3\nstart = "shallow.safetensors"')
-    config = {"widths": [4, 8], "blocks": [3, 2], "levelled": True}
+    path = write_recipe(seed='3\ninit_weights = "shallow.safetensors"')
+    config = {"widths": [4, 8], "blocks": [3, 2], "noise_conditioned": True}
     deep = build(load(path, {"net": config}))
     x, level = torch.rand(2, 3, 16, 16), torch.rand(2, 1, 1, 1)
     assert torch.equal(deep(x, level=level), shallow(x, level=level))
@@ -66,15 +67,15 @@ def test_a_deeper_net_begins_as_the_shallower_one(write_recipe: Recipes, tmp_pat
 
 def test_blocks_are_not_taken_away(write_recipe: Recipes, tmp_path: Path) -> None:
     _random(tmp_path / "deep.safetensors", blocks=(2, 1))
-    path = write_recipe(seed='3\nstart = "deep.safetensors"')
+    path = write_recipe(seed='3\ninit_weights = "deep.safetensors"')
     with pytest.raises(UsageError, match="cannot start from these weights"):
-        build(load(path, {"net": {"widths": [4, 8], "blocks": [1, 1], "levelled": True}}))
+        build(load(path, {"net": {"widths": [4, 8], "blocks": [1, 1], "noise_conditioned": True}}))
 
 
 def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: Path) -> None:
-    told = _random(tmp_path / "told.safetensors", sampled=True).eval()
-    judging = nets.build("unet", SHAPE | {"levelled": False, "sampled": True, "judge": True}).eval()
-    begin_from(judging, tmp_path / "told.safetensors")
+    told = _random(tmp_path / "told.safetensors", per_channel_mask=True).eval()
+    judging = nets.build("unet", JUDGING).eval()
+    init_weights(judging, tmp_path / "told.safetensors")
     x = torch.rand(1, 3, 64, 64)
     descriptor = judging.judge(x).detach()
     levels = slice(judging.judge.config.hidden, -FACTS)
@@ -85,10 +86,9 @@ def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: P
 
 
 def test_a_net_that_is_told_the_level_begins_as_the_one_with_a_judge(tmp_path: Path) -> None:
-    config = {"levelled": False, "sampled": True, "judge": True}
-    judging = _random(tmp_path / "judging.safetensors", **config).eval()
-    told = nets.build("unet", SHAPE | {"sampled": True}).eval()
-    begin_from(told, tmp_path / "judging.safetensors")
+    judging = _random(tmp_path / "judging.safetensors", **JUDGING).eval()
+    told = nets.build("unet", SHAPE | {"per_channel_mask": True}).eval()
+    init_weights(told, tmp_path / "judging.safetensors")
     x = torch.rand(1, 3, 64, 64)
     descriptor = judging.judge(x).detach()
     levels = slice(judging.judge.config.hidden, -FACTS)

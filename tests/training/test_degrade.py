@@ -1,4 +1,4 @@
-"""What a levelled net is told of noise that depends on brightness."""
+"""What a noise-conditioned net is told of noise that depends on brightness."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import torch
 
 from mdn.errors import UsageError
 from mdn.training import recipe_parse
-from mdn.training.corrupt import Sample, draw_group
 from mdn.training.data import Crops
-from mdn.training.loop import _join
+from mdn.training.degrade import Sample, draw_group, join_groups
 
 TABLE = {
     "name": "x",
     "arch": "unet",
-    "net": {"widths": [8, 8], "blocks": [1, 1], "levelled": True},
+    "net": {"widths": [8, 8], "blocks": [1, 1], "noise_conditioned": True},
     "data": {"sources": ["x"], "crop": 64},
     "noise": [{"kind": "speckle", "low": 0.04, "high": 0.04}],
     "optim": {"batch": 4, "groups": 2},
@@ -54,7 +53,7 @@ def test_white_noise_is_told_by_one_level_all_the_same() -> None:
 
 def test_groups_of_either_sort_make_one_batch() -> None:
     flat, spread = drawn(), drawn(level_map=1.0)
-    joined = _join([flat, spread])
+    joined = join_groups([flat, spread])
     assert joined.level.shape == (4, 1, 64, 64)
     assert bool((joined.level[:2] == flat.level).all())
     assert torch.equal(joined.level[2:], spread.level)

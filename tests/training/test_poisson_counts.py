@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from mdn.errors import UsageError
-from mdn.training import photons, recipe_parse
-from mdn.training.corrupt import draw_group
+from mdn.training import poisson_counts, recipe_parse
 from mdn.training.data import Crops
+from mdn.training.degrade import draw_group
 
 TABLE = {
     "name": "x",
     "arch": "unet",
-    "net": {"channels": 1, "widths": [8, 8], "blocks": [1, 1], "levelled": True},
+    "net": {"channels": 1, "widths": [8, 8], "blocks": [1, 1], "noise_conditioned": True},
     "data": {"sources": ["x"], "crop": 64},
     "noise": [{"kind": "photons", "low": 10.0, "high": 60.0}],
     "optim": {"batch": 4, "groups": 2},
@@ -28,7 +28,7 @@ def clean() -> torch.Tensor:
 @pytest.mark.parametrize("sigma", [3.0, 20.0, 70.0])
 def test_the_noise_is_even_unbiased_and_as_strong_as_told(sigma: float) -> None:
     generator = torch.Generator().manual_seed(0)
-    noisy, target, level = photons.draw(clean(), sigma, sigma, generator)
+    noisy, target, level = poisson_counts.draw(clean(), sigma, sigma, generator)
     residual = noisy - target
     assert float(residual.mean()) == pytest.approx(0, abs=0.03 * float(level.max()))
     for each, told in zip(residual, level, strict=True):

@@ -14,7 +14,7 @@ from torch import Tensor
 from mdn import noise
 from mdn.nets.masking import draw_seeds
 from mdn.noise.analysis import noise_map
-from mdn.training import photons
+from mdn.training import poisson_counts
 from mdn.training.data import Crops
 from mdn.training.recipe import PHOTONS, NoiseRecipe, Recipe
 
@@ -29,10 +29,10 @@ class Sample:
 
     Attributes:
         noisy, clean: (B, C, H, W).
-        keep: (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1 where the net
-            may look, or None: no mask.
-        level: (B, 1, 1, 1), the noise's standard deviation as a levelled net is told it, or
-            (B, 1, H, W), that of each pixel.
+        visible: (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1
+            where the net may look, or None: no mask.
+        level: (B, 1, 1, 1), the noise's standard deviation as a noise-conditioned net takes it,
+            or (B, 1, H, W), that of each pixel.
         seeds: (B,) int64, for nets that draw masks of their own.
         guide: (B, G, H, W) for a guided net, or None.
         added: (B, C, H, W), for nets with a judge, what the noise changed: against the clean crop
@@ -41,11 +41,36 @@ class Sample:
 
     noisy: Tensor
     clean: Tensor
-    keep: Tensor | None
+    visible: Tensor | None
     level: Tensor
     seeds: Tensor
     guide: Tensor | None = None
     added: Tensor | None = None
+
+
+def join_groups(groups: list[Sample]) -> Sample:
+    """The groups as one batch; a group without a mask shows every pixel."""
+    planes = max((g.visible.shape[1] for g in groups if g.visible is not None), default=0)
+    levels = [g.level for g in groups]
+    if any(level.shape[2:] != (1, 1) for level in levels):  # some have one at each pixel
+        levels = [g.level.expand_as(g.noisy[:, :1]) for g in groups]
+
+    def joined(*parts: Tensor | None) -> Tensor | None:
+        known = [part for part in parts if part is not None]
+        return torch.cat(known) if known else None
+
+    def visible(g: Sample) -> Tensor:
+        return torch.ones_like(g.noisy[:, :planes]) if g.visible is None else g.visible
+
+    return Sample(
+        noisy=torch.cat([g.noisy for g in groups]),
+        clean=torch.cat([g.clean for g in groups]),
+        visible=torch.cat([visible(g) for g in groups]) if planes else None,
+        level=torch.cat(levels),
+        seeds=torch.cat([g.seeds for g in groups]),
+        guide=joined(*(g.guide for g in groups)),
+        added=joined(*(g.added for g in groups)),
+    )
 
 
 def generator_for(seed: int, step: int, group: int) -> torch.Generator:
@@ -63,7 +88,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     count = recipe.optim.batch // recipe.optim.groups
     clean = crops.draw(count, generator)
     single = recipe.channels == 1
-    gray = single or toss(generator) < recipe.data.gray
+    gray = single or uniform(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
     contrast = draw_contrast(recipe, count, generator).to(clean.device)
@@ -78,13 +103,13 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     level = level / contrast
     if gray and not single:
         clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
-    keep = None
-    if toss(generator) < recipe.mask.share:
-        keep = draw_masks(recipe, clean, generator)
-    return Sample(noisy, clean, keep, level, draw_seeds(count, generator).to(clean.device))
+    visible = None
+    if uniform(generator) < recipe.mask.share:
+        visible = draw_masks(recipe, clean, generator)
+    return Sample(noisy, clean, visible, level, draw_seeds(count, generator).to(clean.device))
 
 
-def toss(generator: torch.Generator) -> float:
+def uniform(generator: torch.Generator) -> float:
     """A number in [0, 1)."""
     return torch.rand((), generator=generator).item()
 
@@ -92,7 +117,7 @@ def toss(generator: torch.Generator) -> float:
 def draw_contrast(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:
     """(count, 1, 1, 1) factors on the contrast, evenly spread over low..high by their logarithm."""
     low, high = recipe.contrast.low, recipe.contrast.high
-    if toss(generator) >= recipe.contrast.share:
+    if uniform(generator) >= recipe.contrast.share:
         return torch.ones(count, 1, 1, 1)
     return low * (high / low) ** torch.rand(count, 1, 1, 1, generator=generator)
 
@@ -107,15 +132,15 @@ def _draw_photons(
     recipe: Recipe, row: NoiseRecipe, clean: Tensor, generator: torch.Generator
 ) -> Sample:
     """A group of stabilised counts, gray; the level is off by as much as an estimate may be."""
-    noisy, target, level = photons.draw(clean, row.low, row.high, generator)
-    keep = None
-    if toss(generator) < recipe.mask.share:
-        keep = draw_masks(recipe, target, generator)
+    noisy, target, level = poisson_counts.draw(clean, row.low, row.high, generator)
+    visible = None
+    if uniform(generator) < recipe.mask.share:
+        visible = draw_masks(recipe, target, generator)
     error = torch.randn(len(level), 1, 1, 1, generator=generator).to(level)
     level = level * torch.exp(recipe.level_error * error)
     channels = recipe.channels
     noisy, target = (x.expand(-1, channels, -1, -1) for x in (noisy, target))
-    return Sample(noisy, target, keep, level, draw_seeds(len(level), generator).to(level.device))
+    return Sample(noisy, target, visible, level, draw_seeds(len(level), generator).to(level.device))
 
 
 def _add_noise(
@@ -128,12 +153,12 @@ def _add_noise(
     told = _told(recipe, row.kind, noisy - clean, generator)
     # Files hold clipped and rounded values; the classical protocol measures on unclipped ones. A
     # picture of other contrast is cut off at the ends of its own range.
-    if toss(generator) < recipe.clip_share:
+    if uniform(generator) < recipe.clip_share:
         stretched = (MIDDLE + (noisy - MIDDLE) / contrast).clamp(0, 1)
         if recipe.rounded:
             stretched = (stretched * 255).round() / 255
         noisy = MIDDLE + (stretched - MIDDLE) * contrast
-    if row.kind in POWER and recipe.level_map and toss(generator) < recipe.level_map:
+    if row.kind in POWER and recipe.level_map and uniform(generator) < recipe.level_map:
         told = told * _spread(clean, noisy, POWER[row.kind])
     return noisy, told
 
@@ -162,9 +187,9 @@ def draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Ten
     """Bernoulli masks of pixels or of single samples; the ratio differs from crop to crop."""
     count, channels, height, width = clean.shape
     several = recipe.mask.samples > 0
-    planes = channels if several and toss(generator) < recipe.mask.samples else 1
+    planes = channels if several and uniform(generator) < recipe.mask.samples else 1
     low, high = recipe.mask.low, recipe.mask.high
     ratio = low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
     drawn = torch.rand(count, planes, height, width, generator=generator)
-    keep = (drawn >= ratio).float().to(clean.device)
-    return keep.expand(-1, channels, -1, -1) if several else keep
+    visible = (drawn >= ratio).float().to(clean.device)
+    return visible.expand(-1, channels, -1, -1) if several else visible

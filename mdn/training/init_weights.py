@@ -1,0 +1,111 @@
+"""Weights to begin a training from, brought to the planes of the net that is to be trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from mdn import nets
+from mdn.errors import UsageError
+from mdn.nets.unet import UNet, UNetConfig
+
+CELL = 4  # a plane is four at half resolution: see nets.unet
+
+State = dict[str, Tensor]
+
+
+def init_weights(net: nn.Module, path: Path) -> None:
+    """Give the net the weights of a file.
+
+    A U-Net also takes those of one in colour, without guides, with fewer blocks, or that learns of
+    the noise in another way.
+
+    Raises:
+        UsageError: they cannot be read, or are another net's.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        if isinstance(net, UNet) and about.get("arch") == "unet":
+            before = nets.config("unet", json.loads(about["config"]))
+            for change in (_drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks):
+                state = change(net, state, before)
+        net.load_state_dict(state)
+    except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
+
+
+def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:
+    """The head answers to one level as it did to that sigma of all colours."""
+    if not (before.judge and net.config.noise_conditioned):
+        return state
+    head, colours = state["head.weight"], before.channels
+    level = head[:, -colours:].sum(1, keepdim=True) / CELL
+    kept = {k: v for k, v in state.items() if not k.startswith(("judge.", "local.", "gains."))}
+    return kept | {"head.weight": torch.cat([head[:, :-colours], *[level] * CELL], 1)}
+
+
+def _drop_colours(net: UNet, state: State, before: UNetConfig) -> State:
+    """The gray net answers as the other does to three equal channels, equally masked.
+
+    What the head made of each channel is summed, and what the tail says of each is averaged.
+    """
+    colours = before.channels
+    if colours == 1 or net.config.channels != 1:
+        return state
+    head = state["head.weight"]
+    masks = colours if before.per_channel_mask else 1
+    width, planes = head.shape[0], head.shape[1] // CELL
+    parts = head.reshape(width, planes, CELL, *head.shape[2:]).split(
+        [colours, masks, planes - colours - masks], dim=1
+    )
+    summed = [part.sum(1, keepdim=True) for part in parts[:2]]
+    return state | {
+        "head.weight": torch.cat([*summed, parts[2]], 1).flatten(1, 2),
+        "tail.weight": state["tail.weight"].unflatten(0, (colours, CELL)).mean(0),
+    }
+
+
+def _add_guides(net: UNet, state: State, before: UNetConfig) -> State:
+    """The head looks at guides with zeros at first."""
+    head = state["head.weight"]
+    missing = net.head.weight.shape[1] - head.shape[1]
+    if not net.config.guides or missing != CELL * net.config.guides:
+        return state
+    return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}
+
+
+def _add_judge(net: UNet, state: State, before: UNetConfig) -> State:
+    """The head answers to equal sigmas of all colours as it did to one level; the judge is new."""
+    if not net.config.judge or before.judge or not before.noise_conditioned:
+        return state
+    head, colours = state["head.weight"], before.channels
+    level = head[:, -CELL:].sum(1, keepdim=True)  # a level at half resolution stands for four
+    joined = torch.cat([head[:, :-CELL], *[level / colours] * colours], 1)
+    return _missing(net, state) | state | {"head.weight": joined}
+
+
+def _add_blocks(net: UNet, state: State, before: UNetConfig) -> State:
+    """More blocks in the stages, which give back what they get.
+
+    The deeper net begins as the same function: the last kernel of each new block is zero (Chen et
+    al., "Net2Net", ICLR 2016, section 2.3).
+    """
+    pairs = zip(before.blocks, net.config.blocks, strict=False)
+    if before.widths != net.config.widths or any(old > new for old, new in pairs):
+        return state
+    new = _missing(net, state)
+    closed = {key: torch.zeros_like(value) for key, value in new.items() if ".second." in key}
+    return state | new | closed
+
+
+def _missing(net: UNet, state: State) -> State:
+    """What the net has and the weights have not."""
+    return {key: value for key, value in net.state_dict().items() if key not in state}

@@ -13,9 +13,9 @@ from torch import Tensor
 from mdn.encoding import Counts
 from mdn.engine import RowStream, StdOutput, stream
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.impulses import fix_hot_pixels
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, unheard
-from mdn.pipeline.fix_hot_pixels import fix_hot_pixels
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options, geometry, runtime
 from mdn.registry.model import Model, Origins

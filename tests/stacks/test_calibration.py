@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from mdn.noise.analysis.impulses import fix_hot_pixels
 from mdn.pipeline.counts import Calibration
-from mdn.pipeline.fix_hot_pixels import fix_hot_pixels
 from mdn.pipeline.pixel_shuffle import (
     pixel_shuffle_downsampled,
     pixel_shuffle_upsampled,

@@ -7,7 +7,6 @@ looks at coarse structure only, and so leaves the fine differences nearly unbias
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -32,25 +31,18 @@ class Autocorrelation:
     low_frequency: the variance of white noise that has as much power at the lowest frequencies: the
     sum of the autocovariance, up to FAR pixels, taken for separable. It is the variance times nine
     for noise that went through a 3x3 mean, and the variance itself for white noise.
-    coarse: variance of the means of cells over what such noise leaves in them: 1 or less, since the
-    flattest blocks were chosen; texture, which has power at all scales, has more.
-    colour: deviation of what the channels do not share over that of all; 1 for noise of their own,
-    0 for a gray picture, and little for texture, which is brighter and darker but of one colour.
     """
 
     variance: float
     vertical: float
     horizontal: float
     low_frequency: float
-    coarse: float
-    colour: float
 
 
-def measure(plane: Tensor, clipped: bool, others: Tensor | None = None) -> Autocorrelation | None:
+def measure(plane: Tensor, clipped: bool) -> Autocorrelation | None:
     """Of one channel (H, W); None when it has too few blocks to choose flat ones.
 
     clipped: whether samples beyond [0, 1] were cut off; blocks that are mostly cut are left out.
-    others: all channels (C, H, W), where the picture has several.
     """
     chosen = _flattest(plane, clipped)
     if chosen is None:
@@ -62,25 +54,11 @@ def measure(plane: Tensor, clipped: bool, others: Tensor | None = None) -> Autoc
     near = max(seen[0][-1], seen[1][-1])
     if near <= 0:
         return None
-    left = near * _mean_variance(seen[0], near) * _mean_variance(seen[1], near)
-    coarse = restless / left if left > 0 else math.inf
-    colour = 0.0 if others is None else _own(plane, others, chosen) / near
     vertical, horizontal = _completed(seen, restless)
     # Stripes do not differ along themselves at all: the axis that differs more tells the variance.
     variance = max(vertical[-1], horizontal[-1])
     power = variance * _sum(vertical, variance) * _sum(horizontal, variance)
-    return Autocorrelation(
-        near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power, coarse, colour**0.5
-    )
-
-
-def _own(plane: Tensor, others: Tensor, chosen: tuple[int, Tensor, Tensor, float]) -> float:
-    """Variance of the channel against the mean of all, as it would be without a share in that."""
-    step, rows, columns, _ = chosen
-    windows = (plane - others.mean(0)).unfold(0, SIDE, step).unfold(1, SIDE, step)
-    flat = _level(windows[rows, columns].double())
-    count = len(others)
-    return max(_difference(flat, axis, FAR) for axis in (1, 2)) * count / (count - 1)
+    return Autocorrelation(near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power)
 
 
 def power_in_flat(plane: Tensor, other: Tensor, clipped: bool) -> float | None:

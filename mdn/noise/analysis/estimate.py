@@ -21,7 +21,6 @@ CORRELATED = 0.25  # correlation of neighbours
 SMOOTH = 2.2  # low over high frequency energy in the flattest blocks; 1 or less for white noise
 FAINT = 1.5 / 255  # sigma below which rounding to 8 bits, not noise, rules how neighbours differ
 ROUNDED = 0.4 / 255  # sigma below which it is rounding to 8 bits that depends on brightness
-NONE = 0.1 / 255  # sigma below which there is no noise at all, not even that of rounding
 DEPENDENT_SLOPE = 0.12  # relative spread of the variance that brightness explains
 DEPENDENT_SURE = 4.5  # the line's slope in standard errors
 CHOICES = ([0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2])  # which powers a curve may have
@@ -49,10 +48,6 @@ class NoiseEstimate:
     the sigma of noise that went through a 3x3 mean. What smoothing cannot remove.
     impulses: share of the samples that became isolated extremes; impulsive: whether that is more
     than a photo's own sparkle.
-    texture: low over high frequency energy where the picture is flattest: 1 or less in white noise,
-    more where texture may have passed for noise, or where the noise is smooth.
-    coarse, colour: how unlike noise, and how much of its channels' own, it is: see Autocorrelation;
-    None where the picture has too few flat places to tell.
     """
 
     channel_sigmas: tuple[float, ...]
@@ -67,9 +62,6 @@ class NoiseEstimate:
     low_frequency_sigma: float
     impulses: float
     impulsive: bool
-    texture: float = 0.0
-    coarse: float | None = None
-    colour: float | None = None
 
     @property
     def sigma(self) -> float:
@@ -98,8 +90,7 @@ def estimate(x: Tensor) -> NoiseEstimate:
     share = sum(shares) / len(shares) if shares else 0.0
     planes = [impulses.filled(plane, mask) for plane, (mask, _) in zip(x, found, strict=True)]
     curves = [blocks.measure(plane, clipped) for plane in planes]
-    others = torch.stack(planes) if len(planes) > 1 else None
-    correlations = [autocorrelation.measure(plane, clipped, others) for plane in planes]
+    correlations = [autocorrelation.measure(plane, clipped) for plane in planes]
     neighbours, correlated = _correlation(curves, correlations)
     gain, offset, dependent = _line(curves)
     sigmas = [
@@ -122,28 +113,7 @@ def estimate(x: Tensor) -> NoiseEstimate:
         low,
         share,
         share > IMPULSIVE,
-        _texture(curves),
-        _average([seen.coarse for seen in correlations if seen is not None]),
-        _average([seen.colour for seen in correlations if seen is not None]),
     )
-
-
-def _texture(curves: list[Curve]) -> float:
-    """Mean of the channels' texture where they are flattest; 0 where no place was measured."""
-    # A bin without any noise, such as a painted background, has no part in the estimate either.
-    found = [_only(curve, curve.variance > NONE**2).flattest_texture for curve in curves]
-    return _average(found) or 0.0
-
-
-def _only(curve: Curve, chosen: Tensor) -> Curve:
-    """Some bins of a curve."""
-    columns = (curve.brightness, curve.variance, curve.texture, curve.count, curve.kept)
-    return Curve(*(column[chosen] for column in columns))
-
-
-def _average(values: list[float]) -> float | None:
-    known = [value for value in values if math.isfinite(value)]
-    return sum(known) / len(known) if known else None
 
 
 def is_clipped(x: Tensor) -> bool:
@@ -195,10 +165,16 @@ def _variance(curve: Curve, seen: Autocorrelation | None, correlated: bool) -> f
     return max(0.0, _mean(gain * curve.brightness + offset, curve.count))
 
 
+def _joined(curves: list[Curve]) -> tuple[Tensor, Tensor, Tensor]:
+    """Brightness, variance and weight of the bins of all curves."""
+    columns = [(c.brightness, c.variance, c.weight) for c in curves]
+    brightness, variance, weight = (torch.cat(column) for column in zip(*columns, strict=True))
+    return brightness, variance, weight
+
+
 def _line(curves: list[Curve]) -> tuple[float, float, bool]:
     """Weighted least-squares line (gain, offset) of variance on brightness; whether it matters."""
-    x, y = torch.cat([c.brightness for c in curves]), torch.cat([c.variance for c in curves])
-    weight = torch.cat([c.weight for c in curves])
+    x, y, weight = _joined(curves)
     if len(x) == 0:
         return 0.0, 0.0, False
     middle, level = _mean(x, weight), _mean(y, weight)
@@ -219,11 +195,11 @@ def _curve(curves: list[Curve]) -> tuple[float, float, float]:
 
     With three unknowns the one right choice of those that are 0 is found by trying all.
     """
-    x, y = torch.cat([c.brightness for c in curves]), torch.cat([c.variance for c in curves])
+    x, y, weight = _joined(curves)
     if len(x) == 0:
         return 0.0, 0.0, 0.0
     # Errors of a variance grow with it: without this the brightest bins alone would count.
-    weight = torch.cat([c.weight for c in curves]) / y.clamp(min=1e-8) ** 2
+    weight = weight / y.clamp(min=1e-8) ** 2
     powers = torch.stack([torch.ones_like(x), x, x * x], 1)
     best, least = (0.0, 0.0, 0.0), math.inf
     for chosen in CHOICES:
@@ -241,8 +217,7 @@ def _curve(curves: list[Curve]) -> tuple[float, float, float]:
 
 def _together(curves: list[Curve]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The channels' curves as one: weighted means in each bin of brightness."""
-    x, y = torch.cat([c.brightness for c in curves]), torch.cat([c.variance for c in curves])
-    weight = torch.cat([c.weight for c in curves])
+    x, y, weight = _joined(curves)
     place = (x * blocks.BINS).floor().clamp(0, blocks.BINS - 1)
     bins = [place == number for number in place.unique()]
     brightness = tuple(_mean(x[chosen], weight[chosen]) for chosen in bins)

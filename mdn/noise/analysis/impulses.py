@@ -6,6 +6,8 @@ is more, so that strong ordinary noise is not taken for impulses.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,6 +21,7 @@ COMMON = 3  # samples at one end, of a sample and its neighbours, that are still
 LONE = 2.0  # spreads of its neighbours that a hot pixel lies beyond them; a point of light: 1.25
 USUAL_NORMAL = 2.85  # the usual spread of eight normal neighbours, in standard deviations
 MANY, EVERY = 2**17, 5  # of so many samples every fifth tells as much; JPEG's blocks are of 8
+AROUND = [0, 1, 2, 3, 5, 6, 7, 8]  # of 3 x 3 samples all but the middle
 FEWEST = 0.005  # share of the samples that could show an impulse, for their count to mean something
 
 
@@ -44,16 +47,21 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
 
 
 def impulse_mask(planes: Tensor, usual: float) -> Tensor:
-    """Where the impulses of (..., H, W) are, bool, by the usual spread of the whole picture.
+    """Where the impulses of (..., H, W) are, bool, by the typical range of the whole picture.
 
     A function of each sample and its eight neighbours, so that tiles agree with the whole; border
     samples have none.
     """
+    return _standing_out(planes, lambda lowest, highest: _margin(lowest, highest, usual))
+
+
+def _standing_out(planes: Tensor, margin_of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Inner samples of (..., H, W) beyond their eight neighbours by a margin of these, bool."""
     mask = torch.zeros_like(planes, dtype=torch.bool)
     if min(planes.shape[-2:]) >= 3:
         centre = planes[..., 1:-1, 1:-1]
         lowest, highest = _neighbours(planes)
-        margin = _margin(lowest, highest, usual)
+        margin = margin_of(lowest, highest)
         mask[..., 1:-1, 1:-1] = (centre > highest + margin) | (centre < lowest - margin)
     return mask
 
@@ -136,26 +144,21 @@ def hot_pixel_mask(planes: Tensor, level: float) -> Tensor:
     Such a sample stands out from its eight neighbours by more than noise does, and by more than a
     bright point would that the optics have spread over several pixels. Border samples have none.
     """
-    mask = torch.zeros_like(planes, dtype=torch.bool)
-    if min(planes.shape[-2:]) >= 3:
-        centre = planes[..., 1:-1, 1:-1]
-        lowest, highest = _neighbours(planes)
-        margin = LONE * (highest - lowest).clamp(min=USUAL_NORMAL * level)
-        mask[..., 1:-1, 1:-1] = (centre > highest + margin) | (centre < lowest - margin)
-    return mask
+
+    def margin(lowest: Tensor, highest: Tensor) -> Tensor:
+        return LONE * (highest - lowest).clamp(min=USUAL_NORMAL * level)
+
+    return _standing_out(planes, margin)
 
 
-def fix_hot_pixels(planes: Tensor, level: float) -> Tensor:
-    """(B, C, H, W) with each hot pixel replaced by the median of its eight neighbours."""
-    mask = hot_pixel_mask(planes, level)
-    if not bool(mask.any()):
+def fix_hot_pixels(planes: Tensor, sigma: float) -> Tensor:
+    """(B, C, H, W) with each hot or dead pixel replaced by the median of its eight neighbours.
+
+    sigma: standard deviation of the noise; 0: it is not known, and nothing is done.
+    """
+    mask = hot_pixel_mask(planes, sigma) if sigma else None
+    if mask is None or not bool(mask.any()):
         return planes
     grown = F.pad(planes, (1, 1, 1, 1), mode="replicate")
-    height, width = planes.shape[-2:]
-    around = [
-        grown[..., row : row + height, column : column + width]
-        for row in range(3)
-        for column in range(3)
-        if (row, column) != (1, 1)
-    ]
-    return torch.where(mask, torch.stack(around).median(0).values, planes)
+    around = grown.unfold(2, 3, 1).unfold(3, 3, 1).flatten(-2)[..., AROUND]
+    return torch.where(mask, around.median(-1).values, planes)

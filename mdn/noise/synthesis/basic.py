@@ -113,33 +113,25 @@ def salt_pepper(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
 GAUSSIAN = NoiseType(
     name="gaussian",
     title="Gaussian (white) noise",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(15, 25, 50),
     default=25,
-    limits=(0, 255),
     explanation=(
         "Adds an independent normal random number to every sample, equally strong in dark and "
         "bright places. The standard test of denoisers. The level is the standard deviation on the "
         "0-255 scale, whatever the picture's own depth."
     ),
-    example="mdn noise photo.png -o noisy.png --type gaussian --level 25",
     function=gaussian,
 )
 
 GAUSSIAN_GRAY = NoiseType(
     name="gaussian-gray",
     title="Gaussian noise, equal in all channels",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(15, 25, 50),
     default=25,
-    limits=(0, 255),
     explanation=(
         "Gaussian noise with the same random number in red, green and blue: it changes brightness "
         "and leaves colour alone. A denoiser that averages across the colours gains nothing here."
     ),
-    example="mdn noise photo.png -o noisy.png --type gaussian-gray --level 25",
     function=gaussian_gray,
 )
 
@@ -156,7 +148,6 @@ POISSON = NoiseType(
         "for V photons, V being the number of distinct values in the picture rounded up to a power "
         "of two (256 for most 8-bit photos). The level multiplies the noise, 1 being the real one."
     ),
-    example="mdn noise photo.png -o noisy.png --type poisson --level 2",
     function=poisson,
 )
 
@@ -172,7 +163,6 @@ SPECKLE = NoiseType(
         "Multiplies every sample by a random factor near 1, as in radar and ultrasound pictures: "
         "black stays black, white suffers most. The factor is uniform with variance v."
     ),
-    example="mdn noise photo.png -o noisy.png --type speckle --level 0.03",
     function=speckle,
 )
 
@@ -188,14 +178,12 @@ SPECKLE_NORMAL = NoiseType(
         "Speckle whose random factor is normal instead of uniform, with variance v. It is equally "
         "strong on average, but now and then a sample is far off."
     ),
-    example="mdn noise photo.png -o noisy.png --type speckle-normal --level 0.03",
     function=speckle_normal,
 )
 
 SPATIAL = NoiseType(
     name="spatial",
     title="Spatially correlated Gaussian noise",
-    parameter="sigma",
     unit="0-255 scale, before the 3x3 mean",
     levels=(40, 45, 50, 55, 60),
     default=50,
@@ -205,7 +193,6 @@ SPATIAL = NoiseType(
         "leave behind: blotches instead of grains. The level is sigma before the mean; what "
         "remains in the picture is a third of it."
     ),
-    example="mdn noise photo.png -o noisy.png --type spatial --level 50",
     function=spatial,
 )
 
@@ -221,6 +208,5 @@ SALT_PEPPER = NoiseType(
         "A share d of the samples becomes black or white with equal chance, each channel on its "
         "own, as with dead sensor cells and transmission errors. All other samples stay untouched."
     ),
-    example="mdn noise photo.png -o noisy.png --type salt-pepper --level 0.01",
     function=salt_pepper,
 )

@@ -134,24 +134,20 @@ MIXTURE = NoiseType(
         "other. At level k: speckle v = 0.004 + 0.002 k, poisson alpha = 0.75 + 0.25 k, gaussian "
         "sigma = 8 + 2 k, spatial sigma = 15 + 5 k, salt-pepper d = 0.002 k."
     ),
-    example="mdn noise photo.png -o noisy.png --type mixture --level 3",
     function=mixture,
 )
 
 GAUSSIAN_JPEG = NoiseType(
     name="gaussian-jpeg",
     title="Gaussian noise, then JPEG",
-    parameter="sigma",
     unit="0-255 scale, before the JPEG",
     levels=(5, 10, 15, 25),
     default=10,
-    limits=(0, 255),
     explanation=(
         "Gaussian noise, saved as a JPEG of quality 75: what phones and web pages deliver. The "
         "codec cuts the noise into blocks and smears its colour, which deceives denoisers that "
         "expect independent samples."
     ),
-    example="mdn noise photo.png -o noisy.png --type gaussian-jpeg --level 10",
     function=gaussian_jpeg,
 )
 

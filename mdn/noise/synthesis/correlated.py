@@ -30,16 +30,13 @@ def correlated(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
 CORRELATED = NoiseType(
     name="correlated",
     title="Gaussian noise, filtered",
-    parameter="sigma",
     unit="0-255 scale, after the filter",
     levels=(5, 15, 30),
     default=15,
-    limits=(0, 255),
     explanation=(
         "Gaussian noise after a Gaussian filter, so that neighbours resemble each other: what is "
         "left of noise after resizing, demosaicing or a codec. The width of the filter, 0.4 to 2 "
         "pixels, is drawn anew for each picture; the level is the standard deviation that remains."
     ),
-    example="mdn noise photo.png -o noisy.png --type correlated --level 15",
     function=correlated,
 )

@@ -115,48 +115,37 @@ POISSON_GAUSSIAN = NoiseType(
 BANDING_ROWS = NoiseType(
     name="banding-rows",
     title="Row banding",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(5, 10, 20),
     default=10,
-    limits=(0, 255),
     explanation=(
         "Shifts each row of pixels by a normal random number, the same in all its columns and "
         "colours, as the read-out of a sensor does at high ISO. It shows as horizontal stripes."
     ),
-    example="mdn noise photo.png -o noisy.png --type banding-rows --level 10",
     function=banding_rows,
 )
 
 BANDING_COLUMNS = NoiseType(
     name="banding-columns",
     title="Column banding",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(5, 10, 20),
     default=10,
-    limits=(0, 255),
     explanation=(
         "Shifts each column of pixels by a normal random number, the same in all its rows and "
         "colours, as column amplifiers of a sensor do. It shows as vertical stripes."
     ),
-    example="mdn noise photo.png -o noisy.png --type banding-columns --level 10",
     function=banding_columns,
 )
 
 GRAIN = NoiseType(
     name="grain",
     title="Film grain",
-    parameter="sigma",
     unit="0-255 scale, at mid-gray",
     levels=(5, 10, 20, 30),
     default=15,
-    limits=(0, 255),
     explanation=(
         "Grain of photographic film: small soft blobs, strongest in the mid-tones, weak in black "
         "and white, and mostly the same in the three colours. The level is the standard deviation "
         "at mid-gray."
     ),
-    example="mdn noise photo.png -o noisy.png --type grain --level 15",
     function=grain,
 )

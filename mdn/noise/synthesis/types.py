@@ -20,14 +20,15 @@ PairFunction = Callable[[Tensor, Level, torch.Generator], tuple[Tensor, Tensor]]
 """fn(x, level, generator) -> the noisy picture and the clean one to hold it against, both as x."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NoiseType:
     """A kind of noise, as a user meets it.
 
     parameter: the symbol of its level in the literature; unit: what the level is counted in.
     levels: those that papers report, from weak to strong; default: the level when none is given.
     limits: the smallest and the largest level that make sense; `check` refuses others.
-    explanation: two or three sentences; example: one command line.
+    explanation: two or three sentences, and one more for noise that is held out.
+    example: one command line; if left out, one with the default level.
     pair: for noise that comes with a look of its own (a camera's softness and tone): the picture
         with that look, noisy and clean; None where the clean picture is x itself.
     held_out: kept for tests on noise that no model has seen; training refuses it.
@@ -35,16 +36,24 @@ class NoiseType:
 
     name: str
     title: str
-    parameter: str
-    unit: str
+    parameter: str = "sigma"
+    unit: str = "0-255 scale"
     levels: tuple[float, ...]
     default: float
-    limits: tuple[float, float]
+    limits: tuple[float, float] = (0, 255)
     explanation: str
-    example: str
+    example: str = ""
     function: NoiseFunction
     pair: PairFunction | None = None
     held_out: bool = False
+
+    def __post_init__(self) -> None:
+        if self.held_out:
+            text = f"{self.explanation} No model is trained on it."
+            object.__setattr__(self, "explanation", text)
+        if not self.example:
+            example = f"mdn noise photo.png -o noisy.png --type {self.name}"
+            object.__setattr__(self, "example", f"{example} --level {self.default:g}")
 
     def check(self, level: Level) -> None:
         """Raise UsageError when a level lies outside the limits (or is not a number)."""

@@ -54,18 +54,14 @@ def dither(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
 RAW_MOSAIC = NoiseType(
     name="raw-mosaic",
     title="Noise of a raw mosaic, not demosaiced",
-    parameter="sigma",
     unit="0-255 scale, green cells at mid-gray",
     levels=(20, 40, 60),
     default=40,
-    limits=(0, 255),
     explanation=(
         "Photon and read noise of a camera's cells after white balance, without the interpolation "
         "that follows in a camera: red cells are noisiest, green ones least, in a pattern of two "
-        "by two pixels. In colour pictures the noise of a cell is in its own colour alone. No "
-        "model is trained on it."
+        "by two pixels. In colour pictures the noise of a cell is in its own colour alone."
     ),
-    example="mdn noise photo.png -o noisy.png --type raw-mosaic --level 40",
     function=raw_mosaic,
     held_out=True,
 )
@@ -81,9 +77,8 @@ DITHER = NoiseType(
     explanation=(
         "Rounds every sample to one of 2^bits values, up or down at random so that the mean is "
         "right: 8 values at 3 bits. The noise depends on how far a sample lies from the nearest "
-        "value. Smaller levels are noisier. No model is trained on it."
+        "value. Smaller levels are noisier."
     ),
-    example="mdn noise photo.png -o noisy.png --type dither --level 3",
     function=dither,
     held_out=True,
 )

@@ -83,16 +83,12 @@ def _wander(steps: Tensor) -> Tensor:
 RICIAN = NoiseType(
     name="rician",
     title="Rician noise (MRI)",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(10, 25, 40),
     default=25,
-    limits=(0, 255),
     explanation=(
         "Magnitude pictures of magnetic resonance: normal noise in the real and in the imaginary "
         "part, of which only the length is kept. Nearly normal in bright places; in dark ones "
-        "skewed, and brighter than the truth. The level is the deviation in either part. No model "
-        "is trained on it."
+        "skewed, and brighter than the truth. The level is the deviation in either part."
     ),
     example="mdn noise scan.png -o noisy.png --type rician --level 25",
     function=rician,
@@ -110,7 +106,7 @@ SPECKLE_GAMMA = NoiseType(
     explanation=(
         "Speckle of coherent imaging: every sample is multiplied by a gamma-distributed number of "
         "mean 1 and variance 1 / L. The level is the number of looks that were averaged, so "
-        "smaller is noisier; 1 is a single look of a radar. No model is trained on it."
+        "smaller is noisier; 1 is a single look of a radar."
     ),
     example="mdn noise radar.png -o noisy.png --type speckle-gamma --level 4",
     function=speckle_gamma,
@@ -128,7 +124,7 @@ ELECTRON = NoiseType(
     explanation=(
         "A scanning electron microscope that spares its specimen: few electrons, so photon-like "
         "counting noise; a detector that spreads each of them over its neighbours; and scan lines "
-        "whose brightness drifts slowly. Smaller levels are noisier. No model is trained on it."
+        "whose brightness drifts slowly. Smaller levels are noisier."
     ),
     example="mdn noise specimen.png -o noisy.png --type electron --level 30",
     function=electron,

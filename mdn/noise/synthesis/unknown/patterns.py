@@ -77,17 +77,13 @@ def impulse_blotches(x: Tensor, level: Level, generator: torch.Generator) -> Ten
 STRIPES = NoiseType(
     name="stripes",
     title="Periodic stripes with white noise",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(10, 25, 40),
     default=25,
-    limits=(0, 255),
     explanation=(
         "Stripes of one period, 3 to 16 pixels, in any direction, as electrical interference "
         "leaves them, and normal noise in every sample; each has half of the variance. The level "
-        "is the standard deviation of both together. No model is trained on it."
+        "is the standard deviation of both together."
     ),
-    example="mdn noise photo.png -o noisy.png --type stripes --level 25",
     function=stripes,
     held_out=True,
 )
@@ -95,17 +91,12 @@ STRIPES = NoiseType(
 COLOUR_BLOTCHES = NoiseType(
     name="colour-blotches",
     title="Large blotches of colour",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(10, 20, 30),
     default=20,
-    limits=(0, 255),
     explanation=(
         "Normal noise blurred by a Gaussian of 4 pixels, twice as coarse as any that models are "
-        "trained on, and more of colour than of brightness. The level is its standard deviation. "
-        "No model is trained on it."
+        "trained on, and more of colour than of brightness. The level is its standard deviation."
     ),
-    example="mdn noise photo.png -o noisy.png --type colour-blotches --level 20",
     function=colour_blotches,
     held_out=True,
 )
@@ -121,9 +112,8 @@ IMPULSE_BLOTCHES = NoiseType(
     explanation=(
         "Black and white patches a few pixels wide, as of dust, lost packets or scratched film. "
         "Filters against single wild samples do not see them. The level is the share of the "
-        "picture that they cover. No model is trained on it."
+        "picture that they cover."
     ),
-    example="mdn noise photo.png -o noisy.png --type impulse-blotches --level 0.02",
     function=impulse_blotches,
     held_out=True,
 )

@@ -32,17 +32,12 @@ def uniform(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
 LAPLACE = NoiseType(
     name="laplace",
     title="Laplace noise",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(15, 25, 50),
     default=25,
-    limits=(0, 255),
     explanation=(
         "Adds an independent random number with a Laplace distribution to every sample: mostly "
-        "small, now and then far out. The level is its standard deviation on the 0-255 scale. No "
-        "model is trained on it."
+        "small, now and then far out. The level is its standard deviation on the 0-255 scale."
     ),
-    example="mdn noise photo.png -o noisy.png --type laplace --level 25",
     function=laplace,
     held_out=True,
 )
@@ -50,17 +45,12 @@ LAPLACE = NoiseType(
 UNIFORM = NoiseType(
     name="uniform",
     title="Uniform noise",
-    parameter="sigma",
-    unit="0-255 scale",
     levels=(15, 25, 50),
     default=25,
-    limits=(0, 255),
     explanation=(
         "Adds an independent random number to every sample, evenly distributed over a range of "
-        "3.46 sigma and never beyond it. The level is its standard deviation on the 0-255 scale. "
-        "No model is trained on it."
+        "3.46 sigma and never beyond it. The level is its standard deviation on the 0-255 scale."
     ),
-    example="mdn noise photo.png -o noisy.png --type uniform --level 25",
     function=uniform,
     held_out=True,
 )

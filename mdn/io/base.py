@@ -38,11 +38,11 @@ class Format:
         recognises: whether a file's content is of this format.
         decode: (content, name for messages) -> Image as stored, not yet upright.
         encode: (Image already fitted to this format, quality 1..100) -> content.
+        holds: which of "icc", "exif", "xmp", "dpi", "cicp" it stores.
+        max_side: most pixels along one side.
         depths: the dtypes it stores.
         alpha, pages: whether it stores an alpha plane, several pages.
         gray, gray_alpha: whether it stores one channel, and one channel beside an alpha plane.
-        holds: which of "icc", "exif", "xmp", "dpi", "cicp" it stores.
-        max_side: most pixels along one side.
         max_block: most bytes in one metadata block, or None.
         max_bits: most bits of an integer sample.
     """
@@ -52,13 +52,13 @@ class Format:
     recognises: Callable[[bytes], bool]
     decode: Callable[[bytes, str], Image]
     encode: Callable[[Image, int], bytes]
-    depths: tuple[str, ...]
-    alpha: bool
-    gray: bool
-    gray_alpha: bool
-    pages: bool
     holds: frozenset[str]
     max_side: int
+    depths: tuple[str, ...] = ("uint8", "uint16")
+    alpha: bool = True
+    gray: bool = True
+    gray_alpha: bool = True
+    pages: bool = False
     max_block: int | None = None
     max_bits: int = 16
 

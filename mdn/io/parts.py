@@ -17,6 +17,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
 _PREFIX, _SUFFIX = ".mdn-", ".part"
 _YOUNG = 60.0  # seconds: a new file is not locked yet for a moment
 
@@ -29,14 +34,12 @@ def part_beside(place: Path) -> Path:
 @contextlib.contextmanager
 def locked(descriptor: int) -> Iterator[None]:
     """Holds the lock of an open file or folder; the system frees it when the process dies."""
-    lock = _locker()
-    held = lock is not None and lock(descriptor)
+    held = _lock(descriptor)
     try:
         yield
     finally:
         if held:
-            assert lock is not None
-            lock(descriptor, free=True)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager
@@ -57,9 +60,6 @@ def locked_folder(folder: Path) -> Iterator[None]:
 @cache  # once a folder and run
 def sweep(folder: Path) -> int:
     """Removes what runs on this machine that are dead have left in a folder; how many."""
-    lock = _locker()
-    if lock is None:
-        return 0
     removed = 0
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -71,13 +71,11 @@ def sweep(folder: Path) -> int:
 
 
 def _remove_if_dead(part: Path) -> bool:
-    if time.time() - part.stat().st_mtime < _YOUNG:
+    if fcntl is None or time.time() - part.stat().st_mtime < _YOUNG:
         return False
-    lock = _locker()
-    assert lock is not None
     descriptor = os.open(part, os.O_RDONLY)
     try:
-        if not lock(descriptor):
+        if not _lock(descriptor):
             return False
         if part.is_dir():
             shutil.rmtree(part)
@@ -94,27 +92,12 @@ def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-class _Locker:
-    """Tries to take the lock of an open file, without waiting; whether it was free."""
-
-    def __init__(self) -> None:
-        import fcntl
-
-        self._fcntl = fcntl
-
-    def __call__(self, descriptor: int, *, free: bool = False) -> bool:
-        how = self._fcntl.LOCK_UN if free else self._fcntl.LOCK_EX | self._fcntl.LOCK_NB
-        try:
-            self._fcntl.flock(descriptor, how)
-        except OSError:  # another holds it, or this disk knows no locks
-            return False
-        return True
-
-
-@cache
-def _locker() -> _Locker | None:
-    """None on systems without such locks."""
+def _lock(descriptor: int) -> bool:
+    """Takes the lock of an open file, without waiting; whether it was free."""
+    if fcntl is None:
+        return False
     try:
-        return _Locker()
-    except ImportError:
-        return None
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another holds it, or this disk knows no locks
+        return False
+    return True

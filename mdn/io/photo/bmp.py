@@ -65,10 +65,7 @@ FORMAT = Format(
     decode=decode,
     encode=encode,
     depths=("uint8",),
-    alpha=True,
-    gray=True,
     gray_alpha=False,
-    pages=False,
     holds=frozenset({"dpi"}),
     max_side=2**31 - 1,
 )

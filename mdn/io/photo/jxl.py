@@ -188,10 +188,6 @@ FORMAT = Format(
     decode=decode,
     encode=encode,
     depths=("uint8", "uint16", "float32"),
-    alpha=True,
-    gray=True,
-    gray_alpha=True,
-    pages=False,
     holds=frozenset({"icc", "exif", "xmp", "cicp"}),
     max_side=2**30,
 )

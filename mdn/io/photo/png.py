@@ -174,11 +174,6 @@ FORMAT = Format(
     recognises=lambda data: data.startswith(SIGNATURE),
     decode=decode,
     encode=encode,
-    depths=("uint8", "uint16"),
-    alpha=True,
-    gray=True,
-    gray_alpha=True,
-    pages=False,
     holds=frozenset({"icc", "exif", "xmp", "dpi", "cicp"}),
     max_side=1_000_000,  # libpng's own limit
 )

@@ -80,10 +80,8 @@ FORMAT = Format(
     decode=decode,
     encode=encode,
     depths=("uint8",),
-    alpha=True,
     gray=False,
     gray_alpha=False,
-    pages=False,
     holds=frozenset({"icc", "exif", "xmp"}),
     max_side=_MAX_SIDE,
 )

@@ -85,7 +85,6 @@ FORMAT = Format(
     alpha=False,
     gray=False,
     gray_alpha=False,
-    pages=False,
     holds=frozenset({"exif"}),
     max_side=2**31 - 1,
 )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 
-from tifffile import TIFF, TiffPage
+from tifffile import TIFF, TiffFrame, TiffPage
 
 from mdn.errors import FileError
 from mdn.io.base import DAMAGED, MAX_SAMPLES, check_size
 from mdn.io.photo import jpeg
-from mdn.io.tiff.layout import JPEG, LOSSLESS
+from mdn.io.tiff.layout import JPEG, LOSSLESS, YCBCR
 
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}  # photometric interpretation -> channels of colour
 _NAMED = {
@@ -55,14 +55,26 @@ def _kind(page: TiffPage) -> tuple[object, ...]:
 
 def _check_kind(page: TiffPage, name: str) -> None:
     photometric, compression = int(page.photometric), int(page.compression)
+    _check_colours(photometric, name)
+    if compression != JPEG and (compression not in LOSSLESS or photometric == YCBCR):
+        kind = f"compression {compression}" if photometric != YCBCR else "YCbCr without JPEG"
+        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
+    _check_flat(page, page.imagedepth, name)
+
+
+def _check_colours(photometric: int, name: str) -> None:
     if photometric not in _COLOURS:
         kind = _NAMED.get(photometric, f"of photometric kind {photometric}")
         raise FileError(name, f"is {kind}, which mdn does not read", "convert it to RGB or gray")
-    if compression != JPEG and (compression not in LOSSLESS or photometric == 6):
-        kind = f"compression {compression}" if photometric != 6 else "YCbCr without JPEG"
-        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
-    if page.imagedepth != 1 or getattr(page, "tiledepth", 1) > 1:
+
+
+def _check_flat(page: TiffPage, depth: int, name: str) -> None:
+    if depth != 1 or getattr(page, "tiledepth", 1) > 1:
         raise FileError(name, "stores volumes in one page", "save it as a stack of pages")
+
+
+def _ends_early(name: str) -> FileError:
+    return FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
 
 
 def _check_samples(page: TiffPage, name: str) -> None:
@@ -103,7 +115,7 @@ def _check_storage(page: TiffPage, size: int, name: str) -> None:
     wanted = 1 if page.is_contiguous else math.prod(page.chunked)
     inside = all(start > 0 and length > 0 and start + length <= size for start, length in segments)
     if len(segments) < wanted or not inside:
-        raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
+        raise _ends_early(name)
     area = page.imagelength * page.imagewidth
     if page.is_tiled and page.tilelength * page.tilewidth > max(_MAX_TILE, 4 * area):
         raise FileError(name, f"has tiles of {page.tilewidth} x {page.tilelength}", DAMAGED)
@@ -123,7 +135,6 @@ def _check_frames(page: TiffPage, segments: list[tuple[int, int]], name: str) ->
 
 
 _STACK_DEPTHS = _DEPTHS | {"int8", "int16", "uint32", "int32", "float16", "float64"}
-_STACK_COLOURS = frozenset({0, 1, 2, 3, 6})  # measurements, tinted by a palette or not, and colour
 
 
 def check_stack_page(page: TiffPage, size: int, name: str) -> None:
@@ -136,17 +147,14 @@ def check_stack_page(page: TiffPage, size: int, name: str) -> None:
     """
     check_size(name, page.imagelength, page.imagewidth, 0 if 0 in page.shaped else 1, limit=None)
     photometric, code = int(page.photometric), int(page.compression)
-    if photometric not in _STACK_COLOURS:
-        kind = _NAMED.get(photometric, f"of photometric kind {photometric}")
-        raise FileError(name, f"is {kind}, which mdn does not read", "convert it to RGB or gray")
-    if photometric == 6 and code != JPEG:
+    _check_colours(photometric, name)
+    if photometric == YCBCR and code != JPEG:
         raise FileError(name, "has YCbCr without JPEG, which mdn does not read", "convert it")
     if not _is_writable(code):
         raise FileError(
             name, f"has compression {code}, which mdn cannot write", "save it with LZW or none"
         )
-    if page.shaped[1] != 1 or getattr(page, "tiledepth", 1) > 1:
-        raise FileError(name, "stores volumes in one page", "save it as a stack of pages")
+    _check_flat(page, page.shaped[1], name)
     _check_depth(page, name, _STACK_DEPTHS)
     _check_stack_storage(page, size, name)
 
@@ -158,14 +166,20 @@ def _is_writable(compression: int) -> bool:
         return False
 
 
+def check_segments(page: TiffPage | TiffFrame, size: int, name: str) -> None:
+    """Raise FileError unless every strip or tile lies in the file, or was left out."""
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if length and (start <= 0 or start + length > size):
+            raise _ends_early(name)
+
+
 def _check_stack_storage(page: TiffPage, size: int, name: str) -> None:
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     wanted = math.prod(page.chunked)
-    inside = all(n == 0 or (start > 0 and start + n <= size) for start, n in segments)
-    if len(segments) != wanted and not (page.is_contiguous and segments):
-        raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
-    if not inside or not any(length for _, length in segments):
-        raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
+    check_segments(page, size, name)
+    whole = len(segments) == wanted or page.is_contiguous
+    if not whole or not any(length for _, length in segments):
+        raise _ends_early(name)
     chunk = math.prod(page.chunks)
     area = page.imagelength * page.imagewidth * page.samplesperpixel
     if chunk > MAX_SAMPLES or (page.is_tiled and chunk > max(_MAX_TILE, 4 * area)):

@@ -20,10 +20,18 @@ from mdn.io import ifd
 from mdn.io.base import DAMAGED, Format, check_size
 from mdn.io.photo.exif import DESCRIPTIVE
 from mdn.io.tiff.check import check_page
-from mdn.io.tiff.layout import CENTIMETRE, INCH, TiffLayout, is_structural
+from mdn.io.tiff.layout import (
+    CENTIMETRE,
+    INCH,
+    MINISWHITE,
+    PALETTE,
+    RGB,
+    YCBCR,
+    TiffLayout,
+    is_structural,
+)
 from mdn.io.tiff.write import encode
 
-MINISWHITE, MINISBLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _PROFILE, _XMP, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 34675, 700, 282, 283, 296
 _REDUCED, _MASK = 1, 4  # NewSubfileType: a smaller copy, a transparency mask
 _MAX_PAGES = 2**16
@@ -211,9 +219,6 @@ FORMAT = Format(
     decode=decode,
     encode=encode,
     depths=("uint8", "uint16", "float32"),
-    alpha=True,
-    gray=True,
-    gray_alpha=True,
     pages=True,
     holds=frozenset({"icc", "exif", "xmp", "dpi"}),
     max_side=2**31 - 1,

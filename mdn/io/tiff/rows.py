@@ -164,12 +164,6 @@ class Rows:
         found = np.asarray(decoded)
         return found.reshape(found.shape[-3:])
 
-    def segment(self, index: int) -> tuple[int, int, int]:
-        """Which plane of samples, line and column a segment is."""
-        rest, column = divmod(index, self.columns)
-        plane, line = divmod(rest, self.lines)
-        return plane, line, column
-
     def encode(self, block: np.ndarray, quality: int) -> bytes:
         """A segment (rows, columns, samples in it) in the compression of the page.
 

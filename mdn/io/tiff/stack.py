@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
+from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGED, quiet
 from mdn.io.stack import Plane, Stack
-from mdn.io.tiff.check import check_stack_page
+from mdn.io.tiff.check import check_segments, check_stack_page
+from mdn.io.tiff.layout import MINISWHITE, PALETTE, RGB, YCBCR
 from mdn.io.tiff.rows import Rows, guarded
 
-_MINISWHITE, RGB, _PALETTE, YCBCR = 0, 2, 3, 6
-_PHOTO = (RGB, _PALETTE, YCBCR)
+_PHOTO = (RGB, PALETTE, YCBCR)
 _ALPHA = (1, 2)
 _MANY = 2**20  # planes
 
@@ -45,7 +45,7 @@ class TiffStack(Stack):
     def photo(self) -> bool:
         """Whether it is what `io.read_image` is for: one picture in colour, of bearable size."""
         file, key = self.file, self._key
-        if int(key.photometric) == _PALETTE and not (file.is_imagej or file.is_ome):
+        if int(key.photometric) == PALETTE and not (file.is_imagej or file.is_ome):
             return True
         described = file.is_imagej or file.is_ome or file.is_bigtiff or key.is_tiled
         one = len(self.planes) == 1 and not described
@@ -56,7 +56,7 @@ class TiffStack(Stack):
         """Whether it was measured, rather than photographed, scanned or drawn."""
         described = self.file.is_ome or self.file.is_imagej
         plain = not described and len(self.planes) == 1 and self.dtype == np.uint8
-        return not (self.colour or plain or int(self._key.photometric) == _MINISWHITE)
+        return not (self.colour or plain or int(self._key.photometric) == MINISWHITE)
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def _planes(
                 key.dtype
             ).itemsize
         elif page is not key:
-            _check_segments(page, size, name)
+            check_segments(page, size, name)
         rows = Rows(page, offset, name)
         place = np.unravel_index(number, outer) if outer else ()
         where = {letter: int(i) for letter, i in zip(letters, place, strict=False)}
@@ -156,12 +156,6 @@ def _planes(
                 channel = channel * rows.samples + samples[0]
                 here = where if "C" in where else where | {"C": samples[0]}
             yield Plane(series_number, number, here, samples, channel, rows)
-
-
-def _check_segments(page: TiffPage | TiffFrame, size: int, name: str) -> None:
-    for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
-        if length and (start <= 0 or start + length > size):
-            raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
 
 
 def _samples(key: TiffPage, rows: Rows) -> list[tuple[int, ...]]:

@@ -72,12 +72,18 @@ class Srgb:
 
     def encode(self, linear: np.ndarray) -> np.ndarray:
         """Linear light -> 0..1."""
-        x = np.clip(linear.astype(np.float64), 0, 1)
-        curved = 1.055 * x ** (1 / 2.4) - 0.055
-        return np.where(x <= 0.0031308, 12.92 * x, curved).astype(np.float32)
+        return srgb_of(np.clip(linear.astype(np.float64), 0, 1)).astype(np.float32)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """The way back, for 0..1."""
-        y = np.clip(values.astype(np.float64), 0, 1)
-        curved = ((y + 0.055) / 1.055) ** 2.4
-        return np.where(y <= 0.04045, y / 12.92, curved).astype(np.float32)
+        return light_of_srgb(np.clip(values.astype(np.float64), 0, 1)).astype(np.float32)
+
+
+def srgb_of(light: np.ndarray) -> np.ndarray:
+    """The curve of sRGB (IEC 61966-2-1), for light from 0 on."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def light_of_srgb(shown: np.ndarray) -> np.ndarray:
+    """The way back from `srgb_of`."""
+    return np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)

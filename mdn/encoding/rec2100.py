@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from mdn.encoding.display import Display
+from mdn.encoding.hdr import light_of_srgb, srgb_of
 from mdn.image import Image
 
 _CURVES: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}  # by their numbers in H.273
@@ -29,21 +30,10 @@ _HLG_PAPER = (np.exp((0.75 - _C) / _A) + _B) / 12
 
 
 @dataclass(frozen=True)
-class Rec2100:
-    """A photo whose signal follows one of the two curves.
+class Rec2100(Display):
+    """A photo whose signal follows one of the two curves, "pq" or "hlg"; its white is full."""
 
-    Attributes:
-        dtype: of the stored samples; integers span it, floats have 1 as full signal.
-        curve: "pq" or "hlg".
-    """
-
-    dtype: np.dtype
     curve: Literal["pq", "hlg"]
-
-    @property
-    def white(self) -> float:
-        """The stored value of full signal: the largest of an integer dtype, 1.0 of a float."""
-        return float(np.iinfo(self.dtype).max) if self.dtype.kind in "ui" else 1.0
 
     def encode(self, stored: np.ndarray) -> np.ndarray:
         """Stored samples -> float32: 0 is black, 1 paper, and brighter light lies above."""
@@ -53,7 +43,7 @@ class Rec2100:
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """float32 -> stored samples: clipped and rounded for integers."""
-        signal = _signal(self.curve, _light_of_srgb(values.astype(np.float64)))
+        signal = _signal(self.curve, values)
         if self.dtype.kind == "f":
             return signal.astype(self.dtype)
         return np.rint(signal * self.white).astype(self.dtype)
@@ -61,7 +51,7 @@ class Rec2100:
     def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """A standard deviation of encoded values -> that of the stored samples, to first order."""
         ends = (values + spread, values - spread)
-        above, below = (_signal(self.curve, _light_of_srgb(x.astype(np.float64))) for x in ends)
+        above, below = (_signal(self.curve, x) for x in ends)
         return ((above - below) * (self.white / 2)).astype(np.float32)
 
 
@@ -81,12 +71,7 @@ def _table(curve: str, top: int) -> np.ndarray:
 
 def _shown(curve: str, signal: np.ndarray) -> np.ndarray:
     light = _light_of_pq(signal) if curve == "pq" else _light_of_hlg(signal)
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
-def _light_of_srgb(shown: np.ndarray) -> np.ndarray:
-    shown = np.maximum(shown, 0)
-    return np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
+    return srgb_of(light)
 
 
 def _light_of_pq(signal: np.ndarray) -> np.ndarray:
@@ -100,7 +85,8 @@ def _light_of_hlg(signal: np.ndarray) -> np.ndarray:
     return light / _HLG_PAPER
 
 
-def _signal(curve: str, light: np.ndarray) -> np.ndarray:
+def _signal(curve: str, shown: np.ndarray) -> np.ndarray:
+    light = light_of_srgb(np.maximum(shown.astype(np.float64), 0))
     if curve == "hlg":
         light = (light * _HLG_PAPER).clip(0, 1)
         bright = _A * np.log(np.maximum(12 * light - _B, 1e-9)) + _C

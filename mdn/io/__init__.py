@@ -16,7 +16,7 @@ from mdn.errors import FileError, MdnError, UsageError
 from mdn.image import Image
 from mdn.io import convert, foreign
 from mdn.io.atomic import read_bytes, write_bytes
-from mdn.io.base import DAMAGED, SPOKEN, Format, quiet
+from mdn.io.base import DAMAGED, Format, quiet
 from mdn.io.foreign import is_raw
 from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, png, webp
 from mdn.io.raw import develop, dng
@@ -173,9 +173,8 @@ def unreadable(path: Path) -> FileError:
     if own is not None:
         name = f"{path.stem}{own.suffixes[0]}"
         return FileError(path, f"is a {own.spoken} under another name", f"call it {name}")
-    spoken = ", ".join(SPOKEN.get(form, form.upper()) for form in FORMATS)
     problem = f"has a suffix that mdn does not know ({path.suffix or 'none'})"
-    return FileError(path, problem, f"it reads {spoken}, OpenEXR and Zarr")
+    return FileError(path, problem, _what_is_read())
 
 
 def _told(problem: Exception) -> str:
@@ -210,9 +209,12 @@ def _recognise(data: bytes, name: str) -> Format:
         raise FileError(
             name, "is an OpenEXR picture, which only mdn denoise reads", "convert it to TIFF"
         )
-    spoken = ", ".join(SPOKEN.get(form, form.upper()) for form in FORMATS)
-    problem = "is not a picture that mdn reads"
-    raise FileError(name, problem, f"it reads {spoken}, OpenEXR and Zarr")
+    raise FileError(name, "is not a picture that mdn reads", _what_is_read())
+
+
+def _what_is_read() -> str:
+    spoken = ", ".join(form.spoken for form in FORMATS.values())
+    return f"it reads {spoken}, OpenEXR and Zarr"
 
 
 def _check_finite(image: Image) -> None:

@@ -25,6 +25,11 @@ COPIES = 3  # of a picture that are held at once: as read, as denoised, and enco
 # How people call the formats, where not by their name in capitals.
 SPOKEN = {"webp": "WebP", "jxl": "JPEG XL"}
 
+# What libraries raise over damaged files, besides errors of the system.
+DAMAGE = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, IndexError, KeyError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
 DAMAGED = "it may be damaged or cut short: copy or export it again"
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.engine.tiles import reflected
 from mdn.noise.analysis import impulses
 from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.guides import Guides
 from mdn.registry.model import Origins
 
 if TYPE_CHECKING:
@@ -71,10 +71,4 @@ def kept(
 
 def _in_tiles(mask: np.ndarray, tiles: Tensor, origins: Origins) -> Tensor:
     """The mask (H, W) where tiles lie: (B, 1, h, w), mirrored beyond the edge."""
-    height, width = mask.shape
-    found = []
-    for top, left in origins:
-        rows = reflected(top, top + tiles.shape[2], height)
-        columns = reflected(left, left + tiles.shape[3], width)
-        found.append(torch.from_numpy(mask[np.ix_(rows, columns)]))
-    return torch.stack(found)[:, None].to(tiles)
+    return Guides(mask[..., None]).beside(tiles, origins)

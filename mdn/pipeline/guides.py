@@ -1,4 +1,4 @@
-"""Albedo and normals beside the tiles of a picture, for nets that take them."""
+"""Planes beside the tiles of a picture: albedo and normals for a net, or what is protected."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ PLANES = 6
 
 
 class Guides:
-    """The guides of one picture.
-
-    Args:
-        planes: (H, W, G) float32, each about -1..1, zeros where there is none.
-    """
+    """Planes (H, W, G) float32 of one picture; a net's are about -1..1, 0 where there is none."""
 
     def __init__(self, planes: np.ndarray) -> None:
         self.planes = torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +9,25 @@ import torch
 from torch import Tensor, nn
 
 from mdn.errors import FileError, UsageError
+from mdn.io.atomic import replacing, write_bytes
 from mdn.registry.write import pack
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write through a temporary file and one rename. Raises FileError, leaving the old file."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise FileError(path, f"cannot be written: {error.strerror}") from error
-
-
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Everything a run needs to go on: weights, average, optimisers, step, seconds, recipe."""
-    partial = folder / (CHECKPOINT + ".part")
-    try:
-        torch.save(state, partial)
-        partial.replace(folder / CHECKPOINT)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        partial.unlink(missing_ok=True)
-        raise FileError(folder / CHECKPOINT, f"cannot be written: {error}") from error
+    """Everything a run needs to go on: weights, average, optimisers, step, seconds, recipe.
+
+    Raises:
+        FileError: it cannot be written; the former checkpoint stays.
+    """
+    path = folder / CHECKPOINT
+    with replacing(path) as stream:
+        try:
+            torch.save(state, stream)
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise FileError(path, f"cannot be written: {error}") from error
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
@@ -55,4 +44,4 @@ def load_state(folder: Path) -> dict[str, Any] | None:
 def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor]) -> None:
     """Half-precision weights that carry the architecture and config they belong to."""
     half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()}
-    write_whole(path, pack(net, arch, half))
+    write_bytes(path, pack(net, arch, half))

@@ -7,16 +7,16 @@ matplotlib is an extra; `missing()` says so in one line.
 
 from __future__ import annotations
 
-import io
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mdn import plots
 from mdn.errors import FileError, UsageError
-from mdn.training.checkpoint import write_whole
+from mdn.io.atomic import replacing
 from mdn.training.log import LOG, Columns, read
 
 if TYPE_CHECKING:
@@ -27,23 +27,6 @@ PICTURE = "curves.png"
 SUFFIXES = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
 MARK = "mdn training curves"  # a picture of ours may be replaced, another's may not
 NOT_WATCHED = ("step", "seconds", "loss", "lr_scale")
-
-# Okabe and Ito's palette for all kinds of colour vision, less its yellow, which paper swallows.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#7F7FBF")
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.edgecolor": "#999999",
-    "lines.linewidth": 1.6,
-    "legend.frameon": False,
-}
 
 Points = Sequence[tuple[float, float]]
 
@@ -89,25 +72,19 @@ def write(target: Path, runs: Mapping[str, Columns]) -> None:
         raise FileError(target, f"cannot be read: {error.strerror}") from error
     if taken:
         raise FileError(target, "is there already, and is no picture of curves", "name another")
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
-        out = io.BytesIO()
+    with plots.style(), replacing(target) as out:
         kind = target.suffix.lower()[1:]
         draw(runs).savefig(out, format=kind, dpi=110, facecolor="white", metadata={key: MARK})
-    write_whole(target, out.getvalue())
 
 
 def draw(runs: Mapping[str, Columns]) -> Figure:
     """The loss, and a panel for each noise that any of the runs was validated on."""
-    from matplotlib.figure import Figure
-
     watched = list(
         dict.fromkeys(key for columns in runs.values() for key in columns if key not in NOT_WATCHED)
     )
     across = min(4, len(watched) + 1)
     down = math.ceil((len(watched) + 1) / across)
-    figure = Figure((2.9 * across + 0.4, 2.4 * down + 0.5), layout="constrained")
+    figure = plots.make(2.9 * across + 0.4, 2.4 * down + 0.5)
     axes = list(figure.subplots(down, across, squeeze=False).flat)
     _panel(axes[0], {name: _smooth(columns.get("loss", [])) for name, columns in runs.items()})
     axes[0].set(title="training loss", yscale="log")
@@ -128,7 +105,7 @@ def _panel(at: Axes, lines: Mapping[str, Points], marker: str = "") -> None:
     for index, (name, points) in enumerate(lines.items()):
         # A run without this row keeps its place, so that the colours stay the same.
         steps, values = zip(*points, strict=True) if points else ((), ())
-        colour = COLOURS[index % len(COLOURS)]
+        colour = plots.COLOURS[index % len(plots.COLOURS)]
         at.plot(steps, values, color=colour, marker=marker, markersize=3, label=name)
     at.set_xlabel("step")
     at.margins(x=0.03)

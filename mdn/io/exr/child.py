@@ -46,43 +46,40 @@ class Child:
             FileError: the library refuses the file, crashes on it, or takes too long.
         """
         with self._lock:
-            return self._ask(name, request, arrays, nbytes)
+            process = self._running()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            late = threading.Event()
+            seconds = self.seconds + nbytes * SECONDS_PER_BYTE
 
-    def _ask(
-        self, name: str, request: dict[str, Any], arrays: list[np.ndarray], nbytes: int
-    ) -> tuple[dict[str, Any], list[np.ndarray]]:
-        process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Event()
-        seconds = self.seconds + nbytes * SECONDS_PER_BYTE
+            def give_up() -> None:
+                late.set()
+                process.kill()
 
-        def give_up() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(seconds, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            # The file's own copy in the library, the arrays, and one more on the way to us.
-            worker.send(process.stdin, request | {"memory": 4 * nbytes}, arrays)  # type: ignore[arg-type]
-            received = worker.receive(process.stdout)  # type: ignore[arg-type]
-        except BrokenPipeError:
-            received = None
-        except BaseException:  # an interrupt leaves half an answer in the pipe
-            self.close()
-            raise
-        finally:
-            timer.cancel()
-        if received is None:
-            self.close()
-            said = "takes the OpenEXR library too long" if late.is_set() else "crashes its library"
-            raise FileError(name, f"is a damaged OpenEXR file: {said}", DAMAGED)
-        answer, result = received
-        if "error" in answer:
-            raise FileError(name, f"OpenEXR refuses it ({answer['error']})", DAMAGED)
-        return answer, result
+            timer = threading.Timer(seconds, give_up)
+            timer.daemon = True
+            timer.start()
+            try:
+                # The file's own copy in the library, the arrays, and one more on the way to us.
+                worker.send(process.stdin, request | {"memory": 4 * nbytes}, arrays)  # type: ignore[arg-type]
+                received = worker.receive(process.stdout)  # type: ignore[arg-type]
+            except BrokenPipeError:
+                received = None
+            except BaseException:  # an interrupt leaves half an answer in the pipe
+                self.close()
+                raise
+            finally:
+                timer.cancel()
+            if received is None:
+                self.close()
+                said = (
+                    "takes the OpenEXR library too long" if late.is_set() else "crashes its library"
+                )
+                raise FileError(name, f"is a damaged OpenEXR file: {said}", DAMAGED)
+            answer, result = received
+            if "error" in answer:
+                raise FileError(name, f"OpenEXR refuses it ({answer['error']})", DAMAGED)
+            return answer, result
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

@@ -14,13 +14,12 @@ import numpy as np
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import Format, check_size, from_bits, split_alpha, to_bits, with_alpha
-from mdn.io.colour import BT709, BT2020, SRGB, UNSPECIFIED, Cicp
+from mdn.io.colour import IDENTITY, UNSPECIFIED, stored_as
 from mdn.io.photo import boxes
 from mdn.io.photo.avif_items import Items, add_items, read_items
 from mdn.io.photo.exif import set_upright, turned
 
 _BRANDS = frozenset({b"avif", b"avis"})
-_IDENTITY, _BT601, _BT2020 = 0, 6, 9  # matrices from RGB to what is stored
 _LIGHT = (b"clli", b"mdcv")  # how bright the picture is, and the display it was made on
 _SPEED = 6  # of 0 to 10: slower ones save a few percent and take minutes
 # EXIF's orientation for (mirror axis or None, quarter turns to the left); HEIF 6.5.10 and 6.5.12:
@@ -65,11 +64,8 @@ def encode(image: Image, quality: int) -> bytes:
         array = to_bits(array, bits)
     own = meta.private.get("avif", {})
     lossless = own.get("lossless", False) or quality == 100
-    colour = Cicp(*meta.cicp) if meta.cicp else Cicp(BT709, SRGB)
-    if meta.icc:
-        colour = Cicp(UNSPECIFIED, UNSPECIFIED)
+    colour, matrix = stored_as(meta.cicp, meta.icc)
     gray = image.pixels.shape[-1] == 1
-    matrix = _BT2020 if colour.primaries == BT2020 else _BT601
     data = imagecodecs.avif_encode(
         array,
         level=100 if lossless else min(quality, 99),
@@ -78,7 +74,7 @@ def encode(image: Image, quality: int) -> bytes:
         pixelformat="400" if gray else "444" if lossless or quality >= 90 else "420",
         primaries=colour.primaries,
         transfer=colour.transfer,
-        matrix=_IDENTITY if lossless and not gray else matrix,
+        matrix=IDENTITY if lossless and not gray else matrix,
     )
     properties = [(b"colr", b"prof" + meta.icc)] if meta.icc else []
     properties += own.get("light", [])
@@ -118,7 +114,7 @@ def _colours(items: Items) -> tuple[bytes | None, tuple[int, int] | None, bool]:
             icc = body[4:]
         elif kind == b"colr" and body[:4] == b"nclx" and len(body) >= 11:
             primaries, transfer, matrix, full = struct.unpack_from(">HHHB", body, 4)
-            identity = matrix == _IDENTITY and bool(full & 0x80)
+            identity = matrix == IDENTITY and bool(full & 0x80)
             unsaid = (primaries, transfer) == (UNSPECIFIED, UNSPECIFIED)
             colour = None if unsaid else (primaries, transfer)
     return icc, colour, identity

@@ -15,14 +15,13 @@ import numpy as np
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import Format, check_size, from_bits, split_alpha, to_bits, with_alpha
-from mdn.io.colour import BT709, BT2020, SRGB, UNSPECIFIED, Cicp
+from mdn.io.colour import IDENTITY, UNSPECIFIED, stored_as
 from mdn.io.photo import boxes
 from mdn.io.photo.exif import set_upright
 
 _BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _NOT_HEVC = frozenset({b"avif", b"avis", b"crx "})
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-_IDENTITY, _BT601, _BT2020 = 0, 6, 9  # matrices from RGB to what is stored
 _LOSSLESS = -1
 # How bright the picture is, the display it was made on, and the room it was seen in.
 _LIGHT = (
@@ -86,16 +85,14 @@ def encode(image: Image, quality: int) -> bytes:
     if array.dtype == np.uint16:
         bits = 10 if (meta.bits or 12) <= 10 else 12
         mode, array = f"{mode};{bits}", to_bits(array, bits)
-    colour = Cicp(*meta.cicp) if meta.cicp else Cicp(BT709, SRGB)
-    colour = Cicp(UNSPECIFIED, UNSPECIFIED) if meta.icc else colour
-    matrix = _BT2020 if colour.primaries == BT2020 else _BT601
+    colour, matrix = stored_as(meta.cicp, meta.icc)
     options: dict[str, Any] = {
         "quality": _LOSSLESS if lossless else min(quality, 99),
         "chroma": 444 if lossless or quality >= 90 else 420,
         "bit_depth": bits,
         "color_primaries": colour.primaries,
         "transfer_characteristics": colour.transfer,
-        "matrix_coefficients": _IDENTITY if lossless else matrix,
+        "matrix_coefficients": IDENTITY if lossless else matrix,
         "full_range_flag": 1,
         "icc_profile": meta.icc,
         "exif": meta.exif,
@@ -147,7 +144,7 @@ def _colours(nclx: dict[str, Any] | None) -> tuple[tuple[int, int] | None, bool]
         return None, False
     colour = int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])
     unsaid = colour == (UNSPECIFIED, UNSPECIFIED)
-    return None if unsaid else colour, int(nclx["matrix_coefficients"]) == _IDENTITY
+    return None if unsaid else colour, int(nclx["matrix_coefficients"]) == IDENTITY
 
 
 def _left_behind(info: dict[str, Any]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from tifffile import TIFF, TiffFrame, TiffPage
 
 from mdn.errors import FileError
-from mdn.io.base import DAMAGED
+from mdn.io.base import DAMAGE, DAMAGED
 from mdn.io.tiff.layout import JPEG
 
 _OWN_CODECS = frozenset({22610, 33003, 33004, 33005, 34712, 34887, 34933, 34934, 50001, 50002})
@@ -28,18 +28,12 @@ _LOSSLESS: dict[int, dict[str, Any]] = {
 _REVERSED = 2  # fill order: the lowest bit first
 
 
-_DAMAGE = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, IndexError, KeyError, RuntimeError,
-    TypeError, ValueError,
-)  # fmt: skip
-
-
 @contextmanager
 def guarded(name: str) -> Iterator[None]:
     """What tifffile and the codecs raise over damaged files, as one FileError."""
     try:
         yield
-    except _DAMAGE as problem:
+    except DAMAGE as problem:
         raise FileError(name, "is a damaged TIFF", DAMAGED) from problem
     except OSError as problem:
         if problem.errno is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mdn.errors import FileError, UsageError
-from mdn.io.base import DAMAGED, MAX_SAMPLES, check_size, quiet
+from mdn.io.base import DAMAGE, DAMAGED, MAX_SAMPLES, check_size, quiet
 from mdn.io.stack import Plane, Stack
 
 ZARR = "zarr"
@@ -26,10 +26,6 @@ _DEPTHS = frozenset({"uint8", "uint16", "uint32", "int8", "int16", "int32"})
 _DEPTHS |= {"float16", "float32", "float64"}
 _MANY = 2**20  # planes
 _UNNAMED = "TCZYX"  # the axes before NGFF 0.3, which did not name them
-_DAMAGE = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, IndexError, KeyError, RuntimeError,
-    TypeError, ValueError, RecursionError,
-)  # fmt: skip
 
 
 def is_store(path: Path) -> bool:
@@ -47,7 +43,7 @@ def guarded(name: str) -> Iterator[None]:
         yield
     except (FileError, UsageError, MemoryError):
         raise
-    except _DAMAGE as problem:
+    except DAMAGE as problem:
         raise FileError(name, "is a damaged Zarr store", DAMAGED) from problem
     except OSError as problem:
         if problem.errno is not None and not isinstance(problem, FileNotFoundError):

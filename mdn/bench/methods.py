@@ -17,7 +17,7 @@ from mdn.bench.renders import Render
 from mdn.engine import choose_device, choose_precision
 from mdn.errors import UsageError
 from mdn.pipeline import photo
-from mdn.pipeline.denoise_tiles import unheard
+from mdn.pipeline.denoise_tiles import no_progress
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
@@ -102,7 +102,7 @@ class Model(Method):
         asked = RenderOptions()
         planned = frame.plan(render.file, asked)
         constants = frame.measure(planned)
-        cleaned, _, _ = frame.denoise(planned, model, options, asked, constants, unheard)
+        cleaned, _, _ = frame.denoise(planned, model, options, asked, constants, no_progress)
         return planned.targets[0].pixels(cleaned).astype(np.float32)
 
     def prepare(self) -> None:

@@ -45,14 +45,14 @@ SUFFIXES: frozenset[str] = frozenset(
 RENDERS = frozenset({".exr"})  # no single pictures: `mdn.io.exr` reads and writes them
 STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr.stack`
 EXR_MAGIC = b"v/1\x01"
-_BEGIN = 512  # bytes that tell what a file is
+_BEGIN = 512  # bytes that show what a file is
 
 
 def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = False) -> Image:
     """Read a picture, upright, with everything it carries.
 
     Args:
-        source: a file, or its content (as from standard input). The format is told by the content.
+        source: a file, or its content (as from standard input). The content decides the format.
         name: how messages call it; by default the path.
         linear: of a raw file, the camera's own colours, to be written as DNG; else it is developed.
 
@@ -74,7 +74,7 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
     except (MdnError, MemoryError):
         raise
     except Exception as problem:  # decoders of damaged files raise whatever they stumble over
-        raise FileError(name, f"is a damaged {form.spoken}{_told(problem)}", DAMAGED) from problem
+        raise FileError(name, f"is a damaged {form.spoken}{_reason(problem)}", DAMAGED) from problem
     _check_finite(image)
     return image
 
@@ -92,7 +92,7 @@ def write_image(
     Args:
         image: what to write; what the format cannot hold is left out, see `losses`.
         target: the file, replaced by one rename; or None to get the content back.
-        format: one of `FORMATS`; by default told by the target's suffix, without a target the
+        format: one of `FORMATS`; by default that of the target's suffix, without a target the
             image's own.
         quality: 1 to 100, for JPEG and the lossy kinds of WebP, JPEG XL, AVIF and HEIC. At 90 and
             above JPEG, AVIF and HEIC keep full chroma.
@@ -115,7 +115,7 @@ def write_image(
     except (MdnError, MemoryError):
         raise
     except Exception as problem:  # an encoder's refusal is about this one file
-        refused = f"cannot be stored as {form.spoken}{_told(problem)}"
+        refused = f"cannot be stored as {form.spoken}{_reason(problem)}"
         raise FileError(shown, refused, "try .tif") from problem
     if target is None:
         return data
@@ -177,7 +177,7 @@ def unreadable(path: Path) -> FileError:
     return FileError(path, problem, _what_is_read())
 
 
-def _told(problem: Exception) -> str:
+def _reason(problem: Exception) -> str:
     """What a codec says, in brackets; nothing where Python itself stumbled over odd values."""
     text = " ".join(str(problem).split())[:100]
     return f" ({text})" if text and isinstance(problem, OSError | RuntimeError) else ""

@@ -127,7 +127,7 @@ def _is_lost(meta: Metadata, field: str, form: Format) -> bool:
 
 
 def _needs_profile(image: Image, form: Format) -> bool:
-    """Whether the colours are told by number, which a format cannot store, and are not sRGB's."""
+    """Whether the colours are given by number, which a format cannot store, and are not sRGB's."""
     meta = image.meta
     if meta.icc or meta.cicp is None or "cicp" in form.holds or "icc" not in form.holds:
         return False

@@ -56,7 +56,7 @@ _SUFFIXES = {
     ".fits": ("an astronomer's file (FITS)", _TIFF),
     ".npy": ("an array of numpy", "call mdn.denoise() from Python"),
 }
-# By content: where, what, and the entry above that tells of it.
+# By content: where, what, and its entry above.
 _MAGIC = (
     (0, b"GIF8", ".gif"),
     (4, b"ftypcrx", ".cr3"),
@@ -88,7 +88,7 @@ def by_suffix(path: Path) -> tuple[str, str] | None:
 
 
 def by_content(data: bytes) -> tuple[str, str] | None:
-    """As `by_suffix`, told from how a file begins."""
+    """As `by_suffix`, by how a file begins."""
     for at, magic, suffix in _MAGIC:
         if data[at : at + len(magic)] == magic:
             return _SUFFIXES[suffix]

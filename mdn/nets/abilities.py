@@ -14,8 +14,8 @@ class Abilities:
 
     Attributes:
         purpose: denoise; fill: it rebuilds masked samples, and says nothing of those it sees.
-        takes_sigma: it is told how strong the noise is: its forward needs `level`, the standard
-            deviation, a number or a map; unless it judges the noise.
+        takes_sigma: its forward needs `level`, the noise's standard deviation, a number or a map;
+            unless it judges the noise.
         judges_noise: it has a judge, which reads the noise of a whole picture; its forward takes
             what that found as `noise`, and as `gain` a factor on the sigma.
         takes_masks: its forward takes `visible`, which marks the samples to rebuild.

@@ -25,7 +25,7 @@ FLOOR = (0.2 / 255) ** 2  # energy below which rounding rules
 CALMEST = 0.1  # of the filters: what they find bounds the noise from above
 SOFT = 0.7 / 255  # sigmas are compared by log2((sigma + SOFT) * 255)
 SMALLEST = 40  # pixels a side; smaller pictures are mirrored until they are that large
-NEAR = 0.2  # deviation of the brightnesses that tell of a knot's
+NEAR = 0.2  # deviation of the brightnesses that count for a knot
 FACTS = 3  # share of sigma left at 1/2 and 1/4 size (log2), share of impulses (log10)
 WHITE = (-0.7, -1.4, -4.0)  # what the facts are counted from
 
@@ -40,7 +40,7 @@ class JudgeConfig:
         width: channels that describe a cell.
         heads, value: free ways of choosing cells, and numbers that each gathers.
         hidden: numbers of the descriptor besides the sigmas and the facts.
-        knots: brightnesses, evenly spread over 0..1, at which a sigma is told for each channel.
+        knots: brightnesses, evenly spread over 0..1, at which each channel has a sigma.
         channels: colour channels of the picture.
     """
 
@@ -140,9 +140,9 @@ class Judge(nn.Module):
         values = self.value(cells.seen).unflatten(1, (self.config.heads, -1))
         gathered = torch.einsum("bhn,bhvn->bhv", weights, values).flatten(1)
         found = self.out(F.relu(self.join(torch.cat([gathered, curve / 3 - 1], 1)))).float()
-        told, facts = found[:, : self.config.hidden], found[:, -FACTS:]
+        hidden, facts = found[:, : self.config.hidden], found[:, -FACTS:]
         change = found[:, self.config.hidden : -FACTS]
-        return torch.cat([told, (curve + change).clamp(-0.5, 9.0), facts], 1)
+        return torch.cat([hidden, (curve + change).clamp(-0.5, 9.0), facts], 1)
 
     def _curve(self, cells: Cells) -> Tensor:
         """(B, C * knots): the level at each knot, from trusted cells of about its brightness."""

@@ -27,7 +27,7 @@ def convert_unet(checkpoint: Mapping[str, Any]) -> tuple[UNetConfig, dict[str, T
     widths = (state["head.weight"].shape[0], *(down.shape[0] for down in downs))
     blocks = [_count(state, rf"encoders\.{level}\.(\d+)\.") for level in range(len(downs))]
     channels = state["tail.weight"].shape[0] // 4
-    # Beside the picture: one plane of doubt or one for each channel, and perhaps one of the level.
+    # Beside the picture: one plane of a mask or one for each channel, and perhaps one of the level.
     beside = state["head.weight"].shape[1] // 4 - channels
     per_channel_mask = channels > 1 and beside in (channels, channels + 1)
     noise_conditioned = beside - (channels if per_channel_mask else 1) == 1

@@ -7,19 +7,19 @@ Three ideas, each with its source:
 - no layer has a bias and nothing is normalised, so that the net is scale-equivariant:
   f(a x) = a f(x). A net trained on some noise levels then works on others, and on pictures of any
   range (Mohan et al., "Robust and interpretable blind image denoising", ICLR 2020, section 4);
-- a fourth input plane marks the pixels that are not to be believed. It is zero where everything is,
-  so that marking nothing leaves the net exactly scale-equivariant. Training on masked crops teaches
+- a fourth input plane marks masked pixels. It is zero where nothing is masked, so that the net
+  without a mask is exactly scale-equivariant. Training on masked crops teaches
   the net to rebuild the marked pixels from their surroundings (masked image training, CVPR 2023).
 
-A net that is told how strong the noise is has a fifth plane, that standard deviation. It scales
-with the picture: f(a x, a s) = a f(x, s) (DRUNet, Zhang et al. 2021, section 3). One noise level,
+A noise-conditioned net has a fifth plane, the noise's standard deviation. It scales with the
+picture: f(a x, a s) = a f(x, s) (DRUNet, Zhang et al. 2021, section 3). One noise level,
 seen at many contrasts, then teaches it all levels.
 
 A net that judges the noise itself has a `Judge`: the descriptor of the whole picture gives it a
 sigma map for each colour, at half resolution, and scales its channels (FiLM without shifts: Perez
 et al., AAAI 2018, section 3), by which spectrum and kind of the noise reach it.
 
-A net for renders is given guides, planes that tell of the surfaces and not of the light: albedo and
+A net for renders takes guides, planes that show the surfaces and not the light: albedo and
 normals. They have a range of their own, so that such a net no longer scales with its input.
 """
 
@@ -62,9 +62,9 @@ class UNetConfig:
 
     @property
     def planes(self) -> int:
-        """Input planes: colours, doubts, level and guides, in this order."""
-        doubts = self.channels if self.per_channel_mask else 1
-        return self.channels + doubts + self.noise_conditioned + self.guides
+        """Input planes: colours, masks, level and guides, in this order."""
+        masks = self.channels if self.per_channel_mask else 1
+        return self.channels + masks + self.noise_conditioned + self.guides
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
@@ -74,7 +74,7 @@ class UNetConfig:
         if self.guides < 0:
             raise ValueError("guides must be at least 0")
         if self.judge and self.noise_conditioned:
-            raise ValueError("a net that judges the noise itself is not told its level")
+            raise ValueError("a net that judges the noise itself takes no level")
 
 
 class ResidualBlock(nn.Module):
@@ -92,7 +92,7 @@ class ResidualBlock(nn.Module):
 
 
 class LocalSigma(nn.Module):
-    """How much more or less noise a place has than its brightness tells, from what is seen there.
+    """Noise of a place over what is usual at its brightness, from the place's own texture.
 
     Coded pictures keep noise in textured places alone, and some are noisy in one half only.
     """
@@ -228,15 +228,15 @@ class UNet(nn.Module):
         if (level is not None) != self.config.noise_conditioned:
             raise ValueError("a noise-conditioned net, and no other, needs the level of the noise")
         centred = x - MIDDLE
-        doubts = self.config.channels if self.config.per_channel_mask else 1
+        masks = self.config.channels if self.config.per_channel_mask else 1
         planes, missing = [centred], None
         if visible is None:  # planes of zeros
             first = 4 * self.config.channels
-            missing = slice(first, first + 4 * doubts)
+            missing = slice(first, first + 4 * masks)
         else:
             centred = centred * visible
-            doubt = 1 - visible.to(centred.dtype)
-            planes = [centred, doubt.expand(-1, doubts, -1, -1)]
+            mask = 1 - visible.to(centred.dtype)
+            planes = [centred, mask.expand(-1, masks, -1, -1)]
         if level is not None:
             planes.append(level.to(centred.dtype).expand_as(centred[:, :1]))
         if self.config.guides:

@@ -59,7 +59,7 @@ def _conditioned(x: Tensor, noise: NoiseConditioning, model: Model) -> Tensor:
     if noise.blend_weight == 0 and broken is None:
         return x
     values = noise.stabiliser.forward(x) if noise.stabiliser else x
-    more = noise.told if model.abilities.judges_noise else {"level": _level(x, noise)}
+    more = noise.judged if model.abilities.judges_noise else {"level": _level(x, noise)}
     # The net rebuilds impulses as it rebuilt masked samples in training (masked image training,
     # Chen et al., CVPR 2023).
     visible = None if broken is None else 1 - broken.to(x.dtype)

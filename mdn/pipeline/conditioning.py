@@ -30,7 +30,7 @@ class NoiseConditioning:
         scales: for noise that neighbours share, sigma at each scale instead, the finest first.
         blend_weight: how far to follow the net: 0 for a clean picture, 1 from a faint noise on.
         estimate: what all this was derived from; None where the user gave sigma.
-        reading: for a net that judges the noise, what its judge read; such a net is told this and
+        reading: for a net that judges the noise, what its judge read; such a net takes this and
             `gain`, and no sigma.
         free: (H, W) bool, where the page is exactly flat, and therefore stays as it is but for
             impulses; None where it is so nowhere. See `exact`.
@@ -50,8 +50,8 @@ class NoiseConditioning:
     gain: float = 1.0
 
     @property
-    def told(self) -> dict[str, object]:
-        """What a net that judges the noise takes in its forward besides picture and mask."""
+    def judged(self) -> dict[str, object]:
+        """Arguments of a net that judges the noise, besides picture and mask."""
         if self.reading is None:
             raise ValueError("nothing was read for a net that judges the noise")
         return {"noise": self.reading.descriptor, "gain": self.gain}

@@ -15,7 +15,7 @@ from mdn.engine import RowStream, StdOutput, stream
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.impulses import fix_hot_pixels
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
-from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, unheard
+from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options, geometry, runtime
 from mdn.registry.model import Model, Origins
@@ -46,9 +46,9 @@ class Calibration:
         return NoiseConditioning(self.sigma, blend_weight=weight, estimate=self.estimate)
 
     def conditioning(self, model: Model, sigma: float | None = None) -> NoiseConditioning:
-        """What to tell a model; sigma as the user says it is, nominal range 0..1."""
+        """For a model; sigma as the user gave it, nominal range 0..1."""
         if model.abilities.judges_noise:
-            # How strong it is follows from the stabilised counts; of what kind, the judge tells.
+            # Its strength follows from the stabilised counts, its kind from the judge.
             return judge_sample(self.sample, model, self.sigma if sigma is None else sigma)
         return self.noise if sigma is None else NoiseConditioning(sigma)
 
@@ -65,7 +65,7 @@ def restore(
     channels: Sequence[Calibration],
     model: Model,
     options: Options,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
     std_output: StdOutput | None = None,
 ) -> None:
     """Planes that share their rows, from where they are read to where they go.

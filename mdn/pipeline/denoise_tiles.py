@@ -25,8 +25,8 @@ from mdn.registry.model import Model, Origins
 Progress = Callable[[float], None]
 
 
-def unheard(share: float) -> None:
-    """Progress that nobody follows."""
+def no_progress(share: float) -> None:
+    """For callers that show none."""
 
 
 def denoise_tiles(
@@ -72,7 +72,7 @@ def tiled(
     picture: np.ndarray,
     encode: Callable[[np.ndarray], np.ndarray],
     decode: Callable[[np.ndarray], np.ndarray],
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
     std_output: StdOutput | None = None,
 ) -> np.ndarray:
     """`clean` over the tiles of a stored picture (H, W, C), in bounded memory; see engine.run."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from mdn.encoding import Hdr, Srgb
 from mdn.pipeline.classical import condition
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, unheard
+from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress, tiled
 from mdn.pipeline.guides import Guides
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
@@ -40,7 +40,7 @@ def restore(
     auxiliary: np.ndarray | None = None,
     guides: np.ndarray | None = None,
     known: Known | None = None,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
     """Linear light (H, W, C), float32 and finite -> the same, denoised at full strength.
 
@@ -83,7 +83,7 @@ def denoise_light(
     options: Options,
     auxiliary: np.ndarray | None,
     known: Known,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
     """The net alone, behind a coding: (H, W, C) linear light -> the same."""
     if not model.abilities.takes_sigma:

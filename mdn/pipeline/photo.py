@@ -14,7 +14,7 @@ from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.blend import blend, kept
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, unheard
+from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, no_progress
 from mdn.pipeline.judge import judge
 from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options, geometry, runtime
@@ -61,7 +61,7 @@ def restore(
     page: np.ndarray,
     model: Model,
     options: Options,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
     std_output: StdOutput | None = None,
     adapter: Adapter | None = None,
     coding: Display | Rec2100 | None = None,
@@ -106,7 +106,7 @@ def restore_rows(
     noise: NoiseConditioning,
     model: Model,
     options: Options,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
 ) -> None:
     """A plane that is too large for memory, as it is shown, from where it is read to where it goes.
 

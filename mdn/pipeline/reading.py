@@ -26,7 +26,7 @@ class NoiseReading:
     """The noise of one picture. Sigmas are in the nominal range 0..1.
 
     Attributes:
-        descriptor: (1, size) what the net is told; see nets.judge.
+        descriptor: (1, size), the net's input; see nets.judge.
         channels: root mean square of the sigma map of each channel, over what was looked at.
         curve: (C, knots) sigma of each channel at evenly spread brightnesses, 0 to 1.
         span: the darkest and the brightest of the picture, all but some; what the curve says beyond
@@ -85,7 +85,7 @@ class NoiseReading:
         return ", ".join(parts)
 
     def estimate(self) -> NoiseEstimate:
-        """The same as what statistics of the pixels would tell, for who asks for that."""
+        """The same as an estimate from statistics of the pixels has it."""
         brightness, sigmas = self._seen()
         variance = (sigmas**2).mean(0)
         gain, offset = np.polyfit(brightness, variance, 1)

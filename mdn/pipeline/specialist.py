@@ -25,7 +25,7 @@ def specialist(model: Model, noise: NoiseConditioning) -> Model:
     """The model itself, or with the net that its card names for such noise.
 
     Args:
-        noise: what the model's judge read; all nets are told the same.
+        noise: what the model's judge read; the input of all nets.
 
     Raises:
         ModelError: the weights of the other are missing or damaged.

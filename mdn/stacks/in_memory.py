@@ -28,7 +28,7 @@ def denoise_counts(
     """Pages (P, H, W, C) as stored -> the same, denoised as counts, channel by channel.
 
     Args:
-        progress: told the index of a page and the share of it that is done.
+        progress: takes the index of a page and the share of it that is done.
         deviations: takes those of the passes; only with options.with_std.
         adapter: fits the model to the pages first.
 

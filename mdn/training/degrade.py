@@ -150,7 +150,7 @@ def _add_noise(
     spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator).to(clean.device)
     level = row.low + (row.high - row.low) * spread
     noisy = noise.add(clean, row.kind, level, generator)
-    told = _told(recipe, row.kind, noisy - clean, generator)
+    sigma = _given_sigma(recipe, row.kind, noisy - clean, generator)
     # Files hold clipped and rounded values; the classical protocol measures on unclipped ones. A
     # picture of other contrast is cut off at the ends of its own range.
     if uniform(generator) < recipe.clip_share:
@@ -159,8 +159,8 @@ def _add_noise(
             stretched = (stretched * 255).round() / 255
         noisy = MIDDLE + (stretched - MIDDLE) * contrast
     if row.kind in POWER and recipe.level_map and uniform(generator) < recipe.level_map:
-        told = told * _spread(clean, noisy, POWER[row.kind])
-    return noisy, told
+        sigma = sigma * _spread(clean, noisy, POWER[row.kind])
+    return noisy, sigma
 
 
 def _spread(clean: Tensor, noisy: Tensor, power: int) -> Tensor:
@@ -169,10 +169,10 @@ def _spread(clean: Tensor, noisy: Tensor, power: int) -> Tensor:
     return noise_map.sigma_map(noisy, [0.0] * power + [1 / mean])
 
 
-def _told(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) -> Tensor:
+def _given_sigma(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) -> Tensor:
     """(B, 1, 1, 1): the deviation of the noise, off by as much as an estimate of it may be.
 
-    Impulses do not count: who estimates leaves them out, and what is found of them is masked.
+    Impulses do not count: estimates leave them out, and those that are found are masked.
     """
     level = added.square().mean((1, 2, 3), keepdim=True).sqrt()
     if kind in IMPULSIVE:

@@ -104,8 +104,8 @@ def _read(path: Path) -> tuple[int, np.ndarray]:
     except FileError as error:
         raise UsageError(str(error)) from error
     number = path.stem.rpartition("_")[2]
-    told = file.headers.parts[0].attributes.get(SPP) if number == REFERENCE else None
-    spp = int.from_bytes(told[1], "little") if told else int(number) if number.isdigit() else 0
+    stated = file.headers.parts[0].attributes.get(SPP) if number == REFERENCE else None
+    spp = int.from_bytes(stated[1], "little") if stated else int(number) if number.isdigit() else 0
     part = file.parts[0]
     if spp < 1 or any(name not in part for name in CHANNELS[:3]):
         raise UsageError(f"{path}: does not say its samples per pixel, or has no R, G and B")

@@ -117,7 +117,7 @@ def filled(
     values = stabiliser.forward(x) if stabiliser else x
     more = {}
     if model.abilities.judges_noise:
-        more = noise.told
+        more = noise.judged
     elif model.abilities.takes_sigma:
         more["level"] = torch.tensor(max(noise.sigma, FAINT), device=x.device)
     total, count = torch.zeros_like(x), torch.zeros_like(x)

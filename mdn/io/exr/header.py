@@ -92,7 +92,7 @@ class Headers:
 
 
 def parse(data: bytes, name: str) -> Headers:
-    """The headers of an OpenEXR file. Nothing in them is believed before it is checked.
+    """The headers of an OpenEXR file. All of it is checked before it is used.
 
     Raises:
         FileError: damaged or cut short; or deep, mipmapped, subsampled or too large, by name.

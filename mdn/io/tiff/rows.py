@@ -161,7 +161,7 @@ class Rows:
     def encode(self, block: np.ndarray, quality: int) -> bytes:
         """A segment (rows, columns, samples in it) in the compression of the page.
 
-        quality: 1 to 100, for JPEG. Other codecs that could lose something are told not to.
+        quality: 1 to 100, for JPEG. Other codecs are set to lose nothing.
         """
         page, code = self.key, int(self.key.compression)
         codec: Any = TIFF.COMPRESSORS[code]

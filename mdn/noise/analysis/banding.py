@@ -1,6 +1,6 @@
 """Banding: one offset for each row (or column), shared by all of its pixels.
 
-What tells it from a picture: neighbouring rows differ by the same step in every strip of columns,
+It is no picture: neighbouring rows differ by the same step in every strip of columns,
 and the steps are those of independent offsets, each of which goes up and comes down again, so that
 one step foretells the next with a correlation of -1/2 and no other. A picture's own steps follow
 one another the same way, or belong to some of the strips only, neighbours mostly. And the steps of

@@ -1,6 +1,6 @@
 """How strong noise is at each pixel, where it depends on brightness.
 
-A net that is told a level may be told a map of levels as well as a number (FFDNet, Zhang et al.,
+A noise-conditioned net takes a map of sigmas as well as one number (FFDNet, Zhang et al.,
 IEEE TIP 2018, section III-B).
 """
 

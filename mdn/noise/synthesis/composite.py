@@ -71,7 +71,7 @@ def jpeg(x: Tensor, quality: Level, *, halved: bool = True) -> Tensor:
     return x + change.reshape(x.shape).to(x) / 255
 
 
-JPEG_QUALITY = 75  # what most programs choose when they are not told
+JPEG_QUALITY = 75  # what most programs choose by default
 
 
 def gaussian_jpeg(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:

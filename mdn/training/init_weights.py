@@ -32,8 +32,9 @@ def init_weights(net: nn.Module, path: Path) -> None:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        if isinstance(net, UNet) and about.get("arch") == "unet":
-            before = nets.config("unet", json.loads(about["config"]))
+        if isinstance(net, UNet) and about.get("arch", "unet") == "unet":
+            known = "config" in about
+            before = nets.config("unet", json.loads(about["config"])) if known else net.config
             for change in (_drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks):
                 state = change(net, state, before)
         net.load_state_dict(state)

@@ -4,7 +4,7 @@
 
 A scene (a picture at half its size, blurred by a lens) goes through a simulated camera: its colour
 matrix, white balance, Bayer mosaic, shot and read noise of variance shot * x + read by ISO
-(`mdn.noise.camera.profiles`), 14 bits. PSNR in dB of the developed picture against the scene,
+(`noise.synthesis.camera.profiles`), 14 bits. PSNR in dB of the developed picture against the scene,
 which has all three colours at every pixel, and against LibRaw's development (AHD) of the mosaic
 without noise.
 """

@@ -86,9 +86,7 @@ def replacing(target: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
             raise _taken(target)
     except (OSError, ValueError) as problem:
         raise FileError(target, f"cannot be written ({_reason(problem)})") from problem
-    sweep(place.parent)
-    temporary = part_beside(place)
-    try:
+    with _part_of(target, place) as temporary:
         # 0o666 less the umask: what any new file gets, unlike tempfile's 0o600.
         with (
             open(temporary, "x+b", opener=lambda at, flags: os.open(at, flags, 0o666)) as stream,
@@ -101,14 +99,25 @@ def replacing(target: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
             temporary.replace(place)
         else:
             _put(temporary, place)
-    except BaseException as problem:  # an interrupt must not leave the temporary file either
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(problem, FileExistsError):
+
+
+@contextlib.contextmanager
+def _part_of(target: Path, place: Path) -> Iterator[Path]:
+    """A name beside `place`; what is still there in the end goes. OSErrors become FileErrors."""
+    sweep(place.parent)
+    temporary = part_beside(place)
+    try:
+        yield temporary
+    except OSError as problem:
+        if problem.errno in (errno.EEXIST, errno.ENOTEMPTY):
             raise _taken(target) from problem
-        if isinstance(problem, OSError):
-            raise _unwritable(target, problem) from problem
-        raise
+        raise _unwritable(target, problem) from problem
+    finally:  # after an interrupt too
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def _put(temporary: Path, place: Path) -> None:
@@ -156,9 +165,7 @@ def replacing_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     place = Path(os.path.realpath(target))
     if not overwrite and os.path.lexists(place):
         raise _taken(target)
-    sweep(place.parent)
-    temporary = part_beside(place)
-    try:
+    with _part_of(target, place) as temporary:
         temporary.mkdir()
         with locked_folder(temporary):
             yield temporary
@@ -166,13 +173,6 @@ def replacing_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
             swap_folder(temporary, place)
         else:
             temporary.rename(place)  # which fails where a folder with content is
-    except BaseException as problem:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(problem, OSError) and problem.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise _taken(target) from problem
-        if isinstance(problem, OSError):
-            raise _unwritable(target, problem) from problem
-        raise
 
 
 def _check_target(target: Path, place: Path) -> None:

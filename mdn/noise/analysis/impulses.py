@@ -18,7 +18,7 @@ QUIET = 0.05  # quantile of the spreads that impulses leave alone, up to a share
 USUAL = 1.7  # the usual spread of eight normal neighbours over that quantile
 BINS = 8  # of brightness, since noise may depend on it
 COMMON = 3  # samples at one end, of a sample and its neighbours, that are still no white or black
-LONE = 2.0  # spreads of its neighbours that a hot pixel lies beyond them; a point of light: 1.25
+HOT = 2.0  # spreads of its neighbours that a hot pixel lies beyond them; a point of light: 1.25
 USUAL_NORMAL = 2.85  # the usual spread of eight normal neighbours, in standard deviations
 MANY, EVERY = 2**17, 5  # of so many samples every fifth tells as much; JPEG's blocks are of 8
 AROUND = [0, 1, 2, 3, 5, 6, 7, 8]  # of 3 x 3 samples all but the middle
@@ -119,12 +119,12 @@ def _usual(spread: Tensor, brightness: Tensor) -> float:
     return USUAL * float(max(quiet))
 
 
-def _share(struck: Tensor, visible: Tensor) -> float | None:
-    """The share of the samples in sight that were struck; None when too few were in sight."""
+def _share(found: Tensor, visible: Tensor) -> float | None:
+    """The share of the samples in sight that are impulses; None when too few were in sight."""
     seen = int(visible.sum())
     if seen < max(1, FEWEST * visible.numel()):
         return None
-    return int((struck & visible).sum()) / seen
+    return int((found & visible).sum()) / seen
 
 
 def filled(plane: Tensor, mask: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def hot_pixel_mask(planes: Tensor, level: float) -> Tensor:
     """
 
     def margin(lowest: Tensor, highest: Tensor) -> Tensor:
-        return LONE * (highest - lowest).clamp(min=USUAL_NORMAL * level)
+        return HOT * (highest - lowest).clamp(min=USUAL_NORMAL * level)
 
     return _standing_out(planes, margin)
 

@@ -14,7 +14,7 @@ from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.blend import blend, kept
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, tiled, no_progress
+from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress, tiled
 from mdn.pipeline.judge import judge
 from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options, geometry, runtime

@@ -94,7 +94,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     contrast = draw_contrast(recipe, count, generator).to(clean.device)
     row = draw_row(recipe, generator)
     if row.kind == PHOTONS:  # contrast and clipping are then those of counted light
-        return _draw_photons(recipe, row, clean, generator)
+        return _draw_counts(recipe, row, clean, generator)
     clean = MIDDLE + (clean - MIDDLE) * contrast
     noisy, level = _add_noise(recipe, row, clean, contrast, generator)
     # Back at the picture's own contrast, and the level with it: otherwise the loss would be that of
@@ -103,9 +103,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     level = level / contrast
     if gray and not single:
         clean, noisy = clean.expand(-1, 3, -1, -1), noisy.expand(-1, 3, -1, -1)
-    visible = None
-    if uniform(generator) < recipe.mask.share:
-        visible = draw_masks(recipe, clean, generator)
+    visible = draw_masks(recipe, clean, generator)
     return Sample(noisy, clean, visible, level, draw_seeds(count, generator).to(clean.device))
 
 
@@ -128,14 +126,12 @@ def draw_row(recipe: Recipe, generator: torch.Generator) -> NoiseRecipe:
     return recipe.noise[int(torch.multinomial(weights, 1, generator=generator))]
 
 
-def _draw_photons(
+def _draw_counts(
     recipe: Recipe, row: NoiseRecipe, clean: Tensor, generator: torch.Generator
 ) -> Sample:
     """A group of stabilised counts, gray; the level is off by as much as an estimate may be."""
     noisy, target, level = poisson_counts.draw(clean, row.low, row.high, generator)
-    visible = None
-    if uniform(generator) < recipe.mask.share:
-        visible = draw_masks(recipe, target, generator)
+    visible = draw_masks(recipe, target, generator)
     error = torch.randn(len(level), 1, 1, 1, generator=generator).to(level)
     level = level * torch.exp(recipe.level_error * error)
     channels = recipe.channels
@@ -183,8 +179,13 @@ def _given_sigma(recipe: Recipe, kind: str, added: Tensor, generator: torch.Gene
     return level * torch.exp(recipe.level_error * error[:, 0]) + error[:, 1].abs() / 255
 
 
-def draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor:
-    """Bernoulli masks of pixels or of single samples; the ratio differs from crop to crop."""
+def draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Tensor | None:
+    """Bernoulli masks of pixels or of single samples, for a share of the groups; else None.
+
+    The ratio differs from crop to crop.
+    """
+    if uniform(generator) >= recipe.mask.share:
+        return None
     count, channels, height, width = clean.shape
     several = recipe.mask.samples > 0
     planes = channels if several and uniform(generator) < recipe.mask.samples else 1

@@ -51,9 +51,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     added = noisy - stored
     if gray:
         clean, noisy, added = (x.expand(-1, 3, -1, -1) for x in (clean, noisy, added))
-    visible = None
-    if uniform(generator) < recipe.mask.share:
-        visible = draw_masks(recipe, clean, generator)
+    visible = draw_masks(recipe, clean, generator)
     impulsive = torch.full((count, 1, 1, 1), float(row.kind in IMPULSIVE))
     seeds = draw_seeds(count, generator)
     return Sample(noisy, clean, visible, impulsive, seeds, added=added)

@@ -6,56 +6,33 @@ All take x (..., C, H, W) with a nominal range of [0, 1] and return the same sha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mdn.errors import UsageError
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.types import Level, NoiseType
 
 # --- Poisson-Gaussian -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Sensor:
-    """A camera that counts electrons. The defaults are those of a common scientific CMOS camera.
-
-    gain: digital units an electron; offset: digital units at no light; read_noise: electrons, one
-    standard deviation; bits: depth of the converter, which clips at 0 and at 2^bits - 1.
-    """
-
-    gain: float = 2.17
-    offset: float = 100.0
-    read_noise: float = 1.6
-    bits: int = 16
-
-    def __post_init__(self) -> None:
-        fits = 1 <= self.bits <= 24 and 0 <= self.offset < 2**self.bits
-        if not fits or self.gain <= 0 or self.read_noise < 0:
-            raise UsageError(
-                f"no such sensor: {self}; gain must be positive, read_noise 0 or more, "
-                "bits 1 to 24 and offset within the bits"
-            )
-
-
-def expose(x: Tensor, photons: Level, sensor: Sensor, generator: torch.Generator) -> Tensor:
-    """x as the sensor records it, offset and gain taken off again, on the scale of x.
-
-    photons: electrons that a sample of value 1 gives. Until the converter clips, the mean is x and
-    the variance x / photons + (read_noise^2 + 1 / (12 gain^2)) / photons^2: shot, read, rounding.
-    """
-    peak = random_fields.on_device(photons, x)
-    electrons = random_fields.poisson(x * peak, generator)
-    electrons = electrons + random_fields.normal(x, generator) * sensor.read_noise
-    units = (electrons * sensor.gain + sensor.offset).round().clamp(0, 2**sensor.bits - 1)
-    return (units - sensor.offset) / (sensor.gain * peak)
+# A common scientific CMOS camera.
+GAIN, OFFSET = 2.17, 100.0  # digital units an electron, and at no light
+READ_NOISE = 1.6  # electrons, one standard deviation
+TOP = 2**16 - 1  # where its converter clips
 
 
 def poisson_gaussian(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
-    """`expose` with the default sensor. Level: electrons at white; fewer is noisier."""
-    return expose(x, level, Sensor(), generator)
+    """x as a sensor records it, offset and gain taken off again. Level: electrons at white.
+
+    Until the converter clips, the mean is x and the variance x / level + (READ_NOISE^2 +
+    1 / (12 GAIN^2)) / level^2: shot, read, rounding.
+    """
+    peak = random_fields.on_device(level, x)
+    electrons = random_fields.poisson(x * peak, generator)
+    electrons = electrons + random_fields.normal(x, generator) * READ_NOISE
+    units = (electrons * GAIN + OFFSET).round().clamp(0, TOP)
+    return (units - OFFSET) / (GAIN * peak)
 
 
 # --- Banding ----------------------------------------------------------------------------------

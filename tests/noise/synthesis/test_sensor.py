@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.errors import UsageError
-from mdn.noise.synthesis import demosaic, isp
-from mdn.noise.synthesis.sensor import Sensor, expose
+from mdn.noise.synthesis import demosaic, isp, sensor
 from tests.noise.synthesis.moments import assert_moments, flat, generator
 
 # --- Poisson-Gaussian -------------------------------------------------------------------------
@@ -19,25 +17,18 @@ from tests.noise.synthesis.moments import assert_moments, flat, generator
 def test_poisson_gaussian_variance_is_shot_plus_read_plus_rounding(
     photons: float, value: float
 ) -> None:
-    sensor = Sensor()
     x = flat(value)
-    extra = sensor.read_noise**2 + 1 / (12 * sensor.gain**2)
+    extra = sensor.READ_NOISE**2 + 1 / (12 * sensor.GAIN**2)
     variance = value / photons + extra / photons**2
     assert_moments(noise.add(x, "poisson-gaussian", photons, generator()) - x, variance)
 
 
 def test_a_sensor_clips_at_its_converter_and_rounds_to_its_units() -> None:
-    sensor = Sensor(gain=2.0, offset=16, read_noise=0.0, bits=8)
-    y = expose(flat(0.5), 400.0, sensor, generator())
-    assert float(y.max()) == pytest.approx((255 - 16) / (2.0 * 400))
-    units = y * 2.0 * 400 + 16
-    assert torch.allclose(units, units.round(), atol=1e-3)
-
-
-@pytest.mark.parametrize("bad", [{"gain": 0}, {"bits": 0}, {"offset": 70000}, {"read_noise": -1}])
-def test_impossible_sensors_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="no such sensor"):
-        Sensor(**bad)  # pyright: ignore[reportArgumentType]
+    per_white = 30000.0 * sensor.GAIN
+    y = noise.add(flat(1.1), "poisson-gaussian", 30000.0, generator())
+    assert float(y.max()) == pytest.approx((65535 - sensor.OFFSET) / per_white)
+    dark = noise.add(flat(0.01), "poisson-gaussian", 30000.0, generator()) * per_white
+    assert torch.allclose(dark, dark.round(), atol=1e-2)
 
 
 # --- Banding ----------------------------------------------------------------------------------

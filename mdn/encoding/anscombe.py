@@ -64,7 +64,7 @@ class Anscombe:
         # below it the closed form turns upwards again, and has no meaning.
         share = (self.gain / (2 * root)).clip(max=1 / _ROOT)
         bias = 0.25 + _ROOT / 4 * share - 11 / 8 * share**2 + 5 / 8 * _ROOT * share**3
-        return self._straight(y.clip(min=self._least)) + self.gain * bias
+        return self.algebraic(y.clip(min=self._least)) + self.gain * bias
 
     def mean(self, x: Array) -> Array:
         """The y whose inverse is x: the mean of forward of noisy samples whose own mean is x."""
@@ -77,9 +77,6 @@ class Anscombe:
 
     def algebraic(self, y: Array) -> Array:
         """The x whose forward is y: for values that are as noisy as they were, or have no noise."""
-        return self._straight(y)
-
-    def _straight(self, y: Array) -> Array:
         if self._root0 == 0:
             return self.gain / 4 * y * y - self._constant / self.gain
         return y * (self._root0 + self.gain / 4 * y)

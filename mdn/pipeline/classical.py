@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from mdn.noise.analysis import autocorrelation, impulses
@@ -10,6 +9,7 @@ from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate, estimate, 
 from mdn.noise.analysis.stabilise import stabiliser
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.multiscale import downsample2, upsample2
+from mdn.pipeline.sample import mirrored
 
 SALT = 2.0  # times the share of impulses: the most black and white samples that are put down to it,
 # and divided by so many the least
@@ -64,14 +64,14 @@ def usual_range(sample: Tensor, share: float) -> tuple[float, bool]:
         How far apart neighbours usually lie, and whether every lonely black or white sample is an
         impulse as well.
     """
-    spread = max(impulses.typical_range(plane) for plane in _large_enough(sample))
+    spread = max(impulses.typical_range(plane) for plane in mirrored(sample, SMALLEST_SIDE))
     # Strong noise that was cut off at black and white leaves many more such samples.
     return spread, float(impulses.ends(sample).float().mean()) < SALT * share
 
 
 def estimate_noise(sample: Tensor) -> NoiseEstimate:
     """The noise of a sample (C, H, W) of any size, nominal range [0, 1]."""
-    return estimate(_large_enough(sample))
+    return estimate(mirrored(sample, SMALLEST_SIDE))
 
 
 def sigma_by_scale(sample: Tensor, smooth: float) -> tuple[float, ...]:
@@ -112,11 +112,3 @@ def sigma_by_scale(sample: Tensor, smooth: float) -> tuple[float, ...]:
 def _root_mean(power: list[float | None]) -> float:
     known = [value for value in power if value is not None]
     return (sum(known) / len(known)) ** 0.5 if known else 0.0
-
-
-def _large_enough(sample: Tensor) -> Tensor:
-    """The sample, mirrored until the estimator takes it."""
-    for axis in (1, 2):
-        while sample.shape[axis] < SMALLEST_SIDE:
-            sample = torch.cat([sample, sample.flip(axis)], axis)
-    return sample

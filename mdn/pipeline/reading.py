@@ -12,6 +12,7 @@ from torch import Tensor
 from mdn.nets.judge import SMALLEST
 from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.pipeline.sample import mirrored
 
 WINDOW = 256  # pixels a side of what is looked at together
 CLEAN = 0.5  # sigma, 0-255 scale, that is called none
@@ -173,8 +174,6 @@ def _windows(plane: Tensor) -> list[Tensor]:
 
 def _large_enough(plane: Tensor) -> Tensor:
     """Mirrored until the judge takes it, and to an even size."""
-    for axis in (1, 2):
-        while plane.shape[axis] < SMALLEST:
-            plane = torch.cat([plane, plane.flip(axis)], axis)
+    plane = mirrored(plane, SMALLEST)
     down, right = (side % 2 for side in plane.shape[1:])
     return F.pad(plane[None], (0, right, 0, down), mode="replicate")[0]

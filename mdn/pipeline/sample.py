@@ -29,6 +29,14 @@ def sample_for_estimation(page: np.ndarray, encode: Encode, bands: Banding | Non
     return bands.removed(sample, torch.from_numpy(rows), torch.from_numpy(columns))
 
 
+def mirrored(sample: Tensor, side: int) -> Tensor:
+    """(C, H, W), mirrored until it has so many pixels a side."""
+    for axis in (1, 2):
+        while sample.shape[axis] < side:
+            sample = torch.cat([sample, sample.flip(axis)], axis)
+    return sample
+
+
 def _in_windows(length: int) -> np.ndarray:
     """The rows, or columns, of at most SAMPLE / WINDOW windows, evenly spread."""
     size = min(WINDOW, length)

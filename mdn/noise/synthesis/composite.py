@@ -112,15 +112,6 @@ def fireflies(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     return x * ((1 - HARD_LIGHT) * easy + HARD_LIGHT * hard)
 
 
-def fireflies_variance(samples: float) -> float:
-    """Variance of the factor that `fireflies` multiplies a pixel with."""
-    mean = (TAIL - 1) / TAIL
-    second = TAIL * mean**2 / (TAIL - 2)
-    expected = samples * HARD_CHANCE
-    hard = second * (expected + expected**2) / expected**2 - 1
-    return (1 - HARD_LIGHT) ** 2 * EASY_VARIANCE / samples + HARD_LIGHT**2 * hard
-
-
 MIXTURE = NoiseType(
     name="mixture",
     title="Mixture of five noises",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import replacing, write_bytes
 from mdn.registry.write import pack
+from mdn.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
@@ -45,3 +46,30 @@ def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor
     """Half-precision weights that carry the architecture and config they belong to."""
     half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()}
     write_bytes(path, pack(net, arch, half))
+
+
+def card_facts(recipe: Recipe, title: str, scores: dict[str, float]) -> dict[str, Any]:
+    """What a recipe and the last validation say for the model's card.
+
+    title: what was validated on. scores: by the names of the validation's rows.
+    """
+    ranges = [(row.kind, row.low, row.high) for row in recipe.noise]
+    if recipe.rendered:
+        seen = [f"path tracing, {low:g}-{high:g} spp" for _, low, high in ranges]
+    else:
+        seen = [f"{kind} {low:g}-{high:g}" for kind, low, high in ranges]
+        parts = (
+            ("masks {low:g}-{high:g} on {share:g} of the crops", recipe.mask),
+            ("contrast times {low:g}-{high:g} on {share:g} of it", recipe.contrast),
+            ("jpeg {low:g}-{high:g} on {share:g} of it", recipe.jpeg),
+        )
+        seen += [text.format(**vars(part)) for text, part in parts if part.share]
+    rounded = {name: round(score, 2) for name, score in scores.items()}
+    return {
+        "name": recipe.name,
+        "training_data": "crops of " + ", ".join(recipe.data.sources),
+        "noise_seen": seen,
+        "precisions": ["fp32", "bf16"],
+        "domain": recipe.domain,
+        "scores": {title: rounded} if rounded else {},
+    } | recipe.about

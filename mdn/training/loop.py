@@ -25,7 +25,7 @@ from mdn.training.degrade import Sample, draw_group, generator_for, join_groups
 from mdn.training.distributed import Processes
 from mdn.training.log import LOG, Log
 from mdn.training.optim import Average, lr_scale, make_optimisers, restore
-from mdn.training.recipe import PHOTONS, Recipe
+from mdn.training.recipe import Recipe
 from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes
 from mdn.training.watch import Watch
@@ -153,37 +153,8 @@ class Trainer:
         checkpoint.save_state(self.folder, state)
         weights = self.folder / checkpoint.WEIGHTS
         checkpoint.save_weights(weights, self.net, self.recipe.arch, self.average.values)
-        write_card(self.folder, self.net, self.recipe.arch, weights.name, self._about())
-
-    def _about(self) -> dict[str, Any]:
-        """What the recipe and the last validation say for the model's card."""
-        seen = [f"{row.kind} {row.low:g}-{row.high:g}" for row in self.recipe.noise]
-        if self.recipe.mask.share:
-            low, high = self.recipe.mask.low, self.recipe.mask.high
-            seen.append(f"masks {low:g}-{high:g} on {self.recipe.mask.share:g} of the crops")
-        if self.recipe.contrast.share:
-            low, high = self.recipe.contrast.low, self.recipe.contrast.high
-            seen.append(f"contrast times {low:g}-{high:g} on {self.recipe.contrast.share:g} of it")
-        if self.recipe.jpeg.share:
-            jpeg = self.recipe.jpeg
-            seen.append(f"jpeg {jpeg.low:g}-{jpeg.high:g} on {jpeg.share:g} of it")
-        if self.recipe.rendered:
-            seen = [f"path tracing, {row.low:g}-{row.high:g} spp" for row in self.recipe.noise]
-        sources = "crops of " + ", ".join(self.recipe.data.sources)
-        scores = {name: round(score, 2) for name, score in self.scores.items()}
-        return {
-            "name": self.recipe.name,
-            "training_data": sources,
-            "noise_seen": seen,
-            "precisions": ["fp32", "bf16"],
-            "domain": self._domain(),
-            "scores": {self.watch.title: scores} if scores else {},
-        } | self.recipe.about
-
-    def _domain(self) -> str:
-        if self.recipe.rendered:
-            return "hdr"
-        return "counts" if any(row.kind == PHOTONS for row in self.recipe.noise) else "display"
+        about = checkpoint.card_facts(self.recipe, self.watch.title, self.scores)
+        write_card(self.folder, self.net, self.recipe.arch, weights.name, about)
 
     def run(
         self,

@@ -190,6 +190,13 @@ class Recipe:
         return any(row.kind == SAMPLES for row in self.noise)
 
     @property
+    def domain(self) -> str:
+        """The values that its net works on: display, counts or hdr."""
+        if self.rendered:
+            return "hdr"
+        return "counts" if any(row.kind == PHOTONS for row in self.noise) else "display"
+
+    @property
     def judged(self) -> bool:
         """Whether its net judges the noise itself."""
         return bool(self.net.get("judge", False))

@@ -1,8 +1,8 @@
 """Clean pictures of dense regular texture, drawn by formula: what is most easily taken for noise.
 
-Gratings, weaves, halftone dots, dither, mosaics, ruled lines, drawings, contours, screens and pages
-of text, in random colours, scales and directions. A net learns from them that what repeats, or is
-only in places, is no noise.
+Gratings, weaves, halftone dots, dither, mosaics, ruled lines, drawings, contours, screens, pages
+of text, pixel art, stars, rings, brushed metal and leaves, in random colours, scales and
+directions. A net learns from them that what repeats, or is only in places, is no noise.
 """
 
 from __future__ import annotations
@@ -173,9 +173,65 @@ def screen(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
     return plane
 
 
+def sprites(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Pixel art: small figures of a few shades, alike left and right, enlarged 2 to 6 times."""
+    side, shades = 8, 3 + int(5 * dice[0])
+    shade = torch.rand(shades, generator=generator)
+    half = torch.randint(shades, (4, side, side // 2), generator=generator)
+    figures = shade[torch.cat([half, half.flip(2)], 2)]
+    scale = 2 + int(5 * dice[1])
+    count = math.ceil(size / (side * scale))
+    picks = torch.randint(len(figures), (count, count), generator=generator)
+    rows = figures[picks].permute(0, 2, 1, 3).reshape(count * side, count * side)
+    return rows.repeat_interleave(scale, 0).repeat_interleave(scale, 1)[:size, :size]
+
+
+def stars(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Points of one pixel, of every brightness, on an even sky."""
+    share = 0.001 * 20 ** dice[0]
+    light = torch.rand(size, size, generator=generator)
+    there = torch.rand(size, size, generator=generator) < share
+    return torch.where(there, light, 0.1 * dice[1])
+
+
+def rings(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Circles about a point and rays from it, one pixel wide, not smoothed."""
+    page = Image.new("L", (size, size), 255)
+    pen = ImageDraw.Draw(page)
+    x, y = (torch.rand(2, generator=generator) * size).tolist()
+    for radius in range(3, 2 * size, 3 + int(10 * dice[0])):
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=0)
+    for turn in range(int(24 * dice[1])):
+        angle = 2 * math.pi * turn / max(1, int(24 * dice[1]))
+        pen.line((x, y, x + 2 * size * math.cos(angle), y + 2 * size * math.sin(angle)), fill=0)
+    plane = torch.from_numpy(np.asarray(page, np.float32) / 255)
+    return 1 - plane if dice[2] < 0.25 else plane
+
+
+def brushed(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Streaks of one direction, as of brushed metal, wood or rain."""
+    length = 8 + int(size * dice[0])
+    streaks = torch.randn(1, 1, size, size + length - 1, generator=generator)
+    long = F.avg_pool2d(streaks, (1, length), 1)[0, 0] * length**0.5
+    plane = 0.5 + (0.05 + 0.2 * dice[1]) * long
+    return plane.T if dice[2] < 0.5 else plane
+
+
+def dead_leaves(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Discs of one shade each over one another, most of them small (Lee, Mumford, Huang 2001)."""
+    page = Image.new("L", (size, size), 0)
+    pen = ImageDraw.Draw(page)
+    least = 0.7 + 2 * dice[0]
+    for x, y, u, shade in torch.rand(size * size // 8, 4, generator=generator).tolist():
+        radius = min(size / 4, least / (1 - u + 1e-6) ** 0.5)
+        box = (x * size - radius, y * size - radius, x * size + radius, y * size + radius)
+        pen.ellipse(box, fill=int(255 * shade))
+    return torch.from_numpy(np.asarray(page, np.float32) / 255)
+
+
 KINDS: tuple[Callable[[int, list[float], torch.Generator], Tensor], ...] = (
     grating, weave, halftone, dither, mosaic, lines, text, weave, drawing, contours, error_dither,
-    screen, text, drawing,
+    screen, text, drawing, sprites, stars, rings, brushed, dead_leaves,
 )  # fmt: skip
 
 

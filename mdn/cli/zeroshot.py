@@ -21,12 +21,15 @@ def zeroshot(
     preset: Annotated[
         str,
         fit_option(
-            "auto measures the noise and chooses. fast: fewer steps. synthetic: for noise that"
-            " differs from pixel to pixel; takes long. real: for blotchy noise; takes long.",
+            "auto fits what the model is told of the noise. mpi: MPI's own net and schedule;"
+            " takes long. mpi-real: the same for blotchy noise. mpi-fast: fewer steps.",
             metavar="NAME",
         ),
     ] = "auto",
-    iters: Annotated[int | None, fit_option("Largest number of steps.", metavar="N", min=0)] = None,
+    iters: Annotated[
+        int | None,
+        fit_option("Fit layers of the model too, in so many steps at most.", metavar="N", min=0),
+    ] = None,
     lr: Annotated[float | None, fit_option("Peak learning rate.", metavar="RATE")] = None,
     mask_ratio: Annotated[
         float | None,
@@ -49,10 +52,33 @@ def zeroshot(
     ] = False,
     time_limit: Annotated[
         float | None,
-        fit_option("Most seconds to spend on the fit of one picture.", metavar="SECONDS", min=0.0),
+        fit_option(
+            "Fit layers of the model too, for so many seconds at most.", metavar="SECONDS", min=0.0
+        ),
     ] = None,
     checkpoint: Annotated[
-        Path | None, fit_option("Save the fit in this file.", metavar="FILE")
+        Path | None,
+        fit_option("Keep the fit of layers in this file while it runs.", metavar="FILE"),
+    ] = None,
+    save_fit: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-fit",
+            metavar="FILE",
+            rich_help_panel=FIT,
+            show_default=False,
+            help="Save what was fitted in this file, for other images of the same kind.",
+        ),
+    ] = None,
+    use_fit: Annotated[
+        Path | None,
+        typer.Option(
+            "--fit",
+            metavar="FILE",
+            rich_help_panel=FIT,
+            show_default=False,
+            help="Use the fit in this file, made by --save-fit.",
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -73,18 +99,19 @@ def zeroshot(
     *,
     files: opt.Files,
 ) -> None:
-    """Fits a model to each image by itself, then denoises it.
+    """Looks for noise that the model does not know, fits to it, then denoises.
 
-    For pictures unlike any photo and noise unlike any in training. A fit takes
-    seconds to minutes. If the model knows such noise already, it is not fitted,
-    and a line says so; any option of the fit makes it fit anyway. Ctrl-C ends a
-    fit and writes the best result so far.
+    Stripes, blotches, raw mosaics, speckle, coarse clouds of colour: what is found
+    must be foretold by one part of the image for another, and takes a second or
+    two. If nothing is found the result is that of mdn denoise, and a line says so.
+    --iters fits layers of the model too. Ctrl-C ends that and writes the best
+    result so far.
 
     [bold]Examples[/bold]
 
       mdn zeroshot cells.tif
-      mdn zeroshot cells.tif --iters 1000 --checkpoint cells.fit
-      mdn zeroshot scan.png --preset fast --time-limit 10 -o clean.png
+      mdn zeroshot one.png --save-fit radar.fit; mdn zeroshot radar/ --fit radar.fit
+      mdn zeroshot cells.tif --iters 1000 --checkpoint cells.state
     """
     from mdn import zeroshot as command
     from mdn.cli import batch, sources
@@ -124,6 +151,8 @@ def zeroshot(
         time_limit=time_limit,
         checkpoint=checkpoint,
         resume=from_checkpoint,
+        save=save_fit,
+        use=use_fit,
     )
     batch.run(
         batch.Batch(

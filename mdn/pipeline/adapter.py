@@ -16,7 +16,7 @@ Part = tuple[np.ndarray, NoiseConditioning]  # (h, w, C) encoded, and what is kn
 
 
 class Adapter(Protocol):
-    """Fits a model to a picture. Both ways give the model to use: fitted, or as it came."""
+    """Fits to a picture a model, and what is known of its noise. Both ways give what to use."""
 
     def to_page(
         self,
@@ -25,8 +25,8 @@ class Adapter(Protocol):
         bands: Banding | None,
         noise: NoiseConditioning,
         model: Model,
-    ) -> Model:
-        """To a page (H, W, C) as stored, whose banding and noise are known."""
+    ) -> tuple[Model, NoiseConditioning, Banding | None]:
+        """To a page (H, W, C) as stored; what was found of its banding and noise comes in."""
         ...
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis import impulses, noise_map
+from mdn.noise.analysis import blotches, impulses, noise_map, phases
 from mdn.pipeline.conditioning import FAINT, FAINTEST, NoiseConditioning
 from mdn.pipeline.options import Options
 from mdn.pipeline.self_ensemble import flip_rotate, flip_rotate_back
@@ -20,6 +22,7 @@ def apply_net(
     options: Options,
     number: int = 0,
     guide: Tensor | None = None,
+    hidden: Tensor | None = None,
 ) -> Tensor:
     """The model's answer to tiles in one of its passes.
 
@@ -30,6 +33,8 @@ def apply_net(
         number: of the pass. Passes of a stochastic model draw other masks; others see the tile
             flipped and rotated.
         guide: (B, G, H, W) beside the tiles, or None.
+        hidden: bool, as x or (B, 1, H, W): more samples that are not to be seen, but rebuilt; for
+            nets that take sigma.
 
     Returns:
         (B, C, H, W) float32.
@@ -39,23 +44,41 @@ def apply_net(
     if model.abilities.stochastic:
         where = torch.tensor(origins, device=x.device)
         return model(x, seed=options.seed, pass_index=number, origin=where)
+    if noise.places is not None:
+        x = phases.filled(x, noise.places, origins)
     turned = flip_rotate(x, number)
     if guide is not None:
         y = model(turned, guide=flip_rotate(guide, number))
     elif model.abilities.takes_sigma:
-        y = _conditioned(turned, noise, model)
+        broken = broken_samples(x, noise, hidden)
+        y = _conditioned(
+            turned, None if broken is None else flip_rotate(broken, number), noise, model
+        )
     else:
         y = model(turned)
-    return flip_rotate_back(y, number)
+    y = flip_rotate_back(y, number)
+    return y if noise.looks is None else noise.looks.corrected(y)
 
 
-def _conditioned(x: Tensor, noise: NoiseConditioning, model: Model) -> Tensor:
-    """The answer of a net that takes the noise's strength, and marks of broken samples."""
-    broken = None
+def broken_samples(
+    x: Tensor, noise: NoiseConditioning, hidden: Tensor | None = None
+) -> Tensor | None:
+    """The samples of (B, C, H, W) that tell nothing, bool, as x; None where all do."""
+    found = [] if hidden is None else [hidden.expand_as(x)]
     if noise.impulse_spread is not None:
-        broken = impulses.impulse_mask(x, noise.impulse_spread)
+        found.append(impulses.impulse_mask(x, noise.impulse_spread))
         if noise.impulses_at_ends:
-            broken = broken | impulses.ends(x)
+            found.append(impulses.ends(x))
+    if noise.blotches:
+        black, white = blotches.marks(x)
+        found.append((black | white).expand_as(x))
+    return functools.reduce(torch.logical_or, found) if found else None
+
+
+def _conditioned(
+    x: Tensor, broken: Tensor | None, noise: NoiseConditioning, model: Model
+) -> Tensor:
+    """The answer of a net that takes the noise's strength, and marks of broken samples."""
     if noise.blend_weight == 0 and broken is None:
         return x
     values = noise.stabiliser.forward(x) if noise.stabiliser else x

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from torch import Tensor
+
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.looks import Looks
 from mdn.noise.analysis.stabilise import Stabiliser
 from mdn.pipeline.reading import NoiseReading
 
@@ -35,6 +38,12 @@ class NoiseConditioning:
         free: (H, W) bool, where the page is exactly flat, and therefore stays as it is but for
             impulses; None where it is so nowhere. See `exact`.
         gain: factor on the sigmas of the reading, for a sigma that the user gave.
+        coarse: the noise of the picture at half its resolution, to be denoised first, where what
+            was read at its own does not tell of it.
+        places: (C, 2, 2) bool: places in 2 x 2 pixels whose samples are made anew from their
+            neighbours; see noise.analysis.phases. None for none.
+        blotches: patches of black and white are not believed either; see noise.analysis.blotches.
+        looks: of speckle, whose mean white has cut off; see noise.analysis.looks.
     """
 
     sigma: float = 0.0
@@ -48,6 +57,10 @@ class NoiseConditioning:
     reading: NoiseReading | None = None
     free: np.ndarray | None = field(default=None, compare=False, repr=False)
     gain: float = 1.0
+    coarse: NoiseConditioning | None = None
+    places: Tensor | None = None
+    blotches: bool = False
+    looks: Looks | None = None
 
     @property
     def judged(self) -> dict[str, object]:
@@ -84,6 +97,8 @@ class NoiseConditioning:
 
     def coarser(self) -> NoiseConditioning:
         """For the picture at half its resolution; only where there are scales."""
+        if self.coarse is not None:
+            return self.coarse
         rest = self.scales[1:]
         noise = white(rest[0])
         return noise if len(rest) == 1 else NoiseConditioning(noise.sigma, scales=rest)

@@ -85,7 +85,7 @@ def restore(
     noise = judge(page, coding.encode, bands, model, options)
     model = specialist(model, noise)
     if adapter is not None:
-        model = adapter.to_page(page, coding.encode, bands, noise, model)
+        model, noise, bands = adapter.to_page(page, coding.encode, bands, noise, model)
     residual = coarse_residual(page, coding.encode, bands, noise, model, options)
 
     def clean(tiles: Tensor, origins: Origins) -> Tensor:

@@ -1,8 +1,9 @@
-"""`mdn zeroshot`: a model fitted to each picture before it denoises it, no clean one needed."""
+"""`mdn zeroshot`: what a model is told, or its layers, fitted to each picture; none is clean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from mdn.batch.dask_run import Work, distribute
@@ -13,7 +14,7 @@ from mdn.errors import FileError, UsageError
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.zeroshot.fitting import FITTING, FitRequest, Fitting
-from mdn.zeroshot.plan import FitOptions, Plan, make_plan
+from mdn.zeroshot.plan import FILLERS, FitOptions, Plan, make_plan
 
 __all__ = ["FitOptions", "FitRequest", "Fitting", "Plan", "make_plan", "run"]
 
@@ -46,6 +47,8 @@ def run(
 
 def prepare(request: Request, fit: FitRequest) -> Work:
     """What fits a model to one file and denoises it. Raises as `run`."""
+    if request.model is None and fit.fit.preset in FILLERS:
+        request = replace(request, model=FILLERS[fit.fit.preset])
     models = request.models(may_fill=True)
     models.check()
     return partial(fit_to_file, Batch(request, models, FrameSequence()), fit)
@@ -56,7 +59,9 @@ def fit_to_file(batch: Batch, fit: FitRequest, job: Job, report: Report) -> dict
     if exr_job.is_render(job):
         raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
     fitting = Fitting(fit, job, report)
-    return denoise_file(batch, job, _Rest(report), fitting) | fitting.describe()
+    facts = denoise_file(batch, job, _Rest(report), fitting) | fitting.describe()
+    fitting.save()
+    return facts
 
 
 class _Rest:
@@ -94,6 +99,8 @@ def _check(asked: FitRequest, jobs: int) -> None:
         (fit.ema is not None and not 0 <= fit.ema < 1, "--ema must lie in [0, 1)"),
         (fit.shuffle is not None and not 1 <= fit.shuffle <= 4, "--pixel-shuffle takes 1 to 4"),
         (asked.checkpoint is not None and jobs != 1, "--checkpoint is for one image at a time"),
+        (asked.save is not None and jobs != 1, "--save-fit is for one image at a time"),
+        (asked.save is not None and asked.use is not None, "--save-fit and --fit: choose one"),
         (asked.resume and asked.checkpoint is None, "--resume needs --checkpoint FILE"),
     )
     for wrong, message in problems:

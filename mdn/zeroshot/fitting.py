@@ -1,4 +1,4 @@
-"""Fitting a model to what it is about to denoise: looks at the noise, plans, fits, and tells."""
+"""Fitting a model to what it is about to denoise: first what it is told, then, if asked, layers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from mdn.errors import UsageError
 from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate, is_clipped
 from mdn.pipeline import destripe
-from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
 from mdn.pipeline.adapter import Part
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation
+from mdn.registry.cards import Card
 from mdn.registry.model import Model
 from mdn.zeroshot import state
 from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.fit import Fit, Window, fit
-from mdn.zeroshot.plan import FitOptions, Plan, Start, make_plan
+from mdn.zeroshot.noise_fit import NoiseFit, fit_noise
+from mdn.zeroshot.plan import CLEAN, FitOptions, Plan, Start, make_plan
 
 ENDED = {
     "done": "completed",
@@ -42,9 +43,7 @@ ENDED = {
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5
-# Pixels a side, and parts, that are denoised to see what the unfitted net takes out.
-TRIAL_SIDE, TRIALS = 512, 4
-SIDE, GRID = 256, 4  # a large picture is fitted to GRID x GRID windows of it
+SIDE, GRID = 256, 4  # layers are fitted to GRID x GRID windows of a large picture
 FITTING = 0.85  # share of a picture's progress bar
 AGAIN = 4  # a further page starts from the last one's net, with so many times fewer steps
 
@@ -56,9 +55,10 @@ class FitRequest:
     Attributes:
         fit: the options of the fit.
         options: of the pipeline; its seed and precision hold for the fit as well.
-        time_limit: seconds that the fit of one picture may take, or None.
-        checkpoint: file that the fit is kept in, or None.
+        time_limit: seconds that the fit of layers may take for one picture, or None.
+        checkpoint: file that the fit of layers is kept in while it runs, or None.
         resume: whether to go on from it.
+        save, use: files: where the finished fit goes, and where one comes from; or None.
     """
 
     fit: FitOptions = field(default_factory=FitOptions)
@@ -66,6 +66,8 @@ class FitRequest:
     time_limit: float | None = None
     checkpoint: Path | None = None
     resume: bool = False
+    save: Path | None = None
+    use: Path | None = None
 
 
 class Fitting:
@@ -78,10 +80,14 @@ class Fitting:
     def __init__(self, asked: FitRequest, job: Job, report: Report) -> None:
         self.asked, self.job, self.report = asked, job, report
         self.interrupted = False
-        self._net: nn.Module | None = None  # once it is fitted
+        self._net: nn.Module | None = None  # once its layers are fitted
         self._fits: list[Fit] = []
         self._plan = Plan()
         self._estimate: NoiseEstimate | None = None
+        self._noise_fit: NoiseFit | None = None  # for further pages and pictures
+        self._shown = NoiseFit()  # of the first page
+        self._seen = ""
+        self._card: Card | None = None
 
     def to_page(
         self,
@@ -90,8 +96,19 @@ class Fitting:
         bands: Banding | None,
         noise: NoiseConditioning,
         model: Model,
-    ) -> Model:
+    ) -> tuple[Model, NoiseConditioning, Banding | None]:
         """See Adapter."""
+        model = self._given(model)
+        if self.asked.fit.preset == "auto" and not self.asked.fit.from_scratch:
+            known, options = self._noise_fit, self.asked.options
+            found = fit_noise(page, encode, bands, noise, model, options, known)
+            if not self._seen:
+                self._shown = found.fit
+            self._noise_fit = known or found.fit
+            noise, bands = found.noise, found.bands
+            words = [bands.in_words()] if bands is not None else []
+            words += [noise.reading.in_words()] if noise.reading is not None else []
+            self._seen = self._seen or ", ".join(words) or "no noise"
         if noise.estimate is None:  # the model does not ask for it, but the plan does
             sample = sample_for_estimation(page, encode, bands)
             noise = replace(noise, estimate=estimate_noise(sample))
@@ -99,36 +116,45 @@ class Fitting:
         if bands is not None:
             page, encode = destripe.without(page, encode, bands), as_it_is
         regions = regions_of(page)
-        taken = None
-        shared = noise.estimate is not None and noise.estimate.correlated
-        if shared and self._start_of(model) is Start.DENOISES:
-            taken = what_it_takes(model, [encode(region) for region in regions[:TRIALS]])
-        return self._fit(lambda: [(encode(region), noise) for region in regions], model, taken)
+        model = self._fit(lambda: [(encode(region), noise) for region in regions], model)
+        return model, noise, bands
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
         """See Adapter."""
-        return self._fit(parts, model)
+        return self._fit(parts, self._given(model))
 
-    def _start_of(self, model: Model) -> Start:
-        """What the net that the fit starts from can do."""
-        if self.asked.fit.from_scratch or model.abilities.purpose == "fill":
-            return Start.FILLS
-        return Start.CONDITIONED if model.abilities.takes_sigma else Start.DENOISES
+    def _given(self, model: Model) -> Model:
+        """The model, and the fit that the user gave, if any."""
+        self._card = model.card
+        if self.asked.use is None or self._noise_fit is not None:
+            return model
+        self._noise_fit, layers = state.load_fit(self.asked.use, model.card)
+        if layers is not None:
+            self._net = copy.deepcopy(model.net)
+            self._net.load_state_dict(layers)
+        return model
 
-    def _fit(
-        self, parts: Callable[[], Sequence[Part]], model: Model, taken: float | None = None
-    ) -> Model:
+    def save(self) -> None:
+        """Keep what was fitted, for other pictures, where that was asked for."""
+        if self._card is not None:
+            layers = None if self._net is None else self._net.state_dict()
+            state.save_fit(self.asked.save, self._card, self._noise_fit or NoiseFit(), layers)
+
+    def _fit(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
         if not model.abilities.takes_masks:
             raise UsageError(f"--model {model.name}: draws its own masks and cannot be fitted")
-        start = self._start_of(model)
+        fills = self.asked.fit.from_scratch or model.abilities.purpose == "fill"
+        start = Start.FILLS if fills else Start.DENOISES
         if self.asked.fit.from_scratch:
             model = from_scratch(model, self.asked.options.seed)
         if self.interrupted:
             return self._fitted(model, start)
         found = parts()
         self._estimate = next((n.estimate for _, n in found if n.estimate is not None), None)
-        self._plan = make_plan(self.asked.fit, self._estimate, taken, start)
+        self._plan = make_plan(self.asked.fit, self._estimate, start)
         iters = self._plan.iters if self._net is None else self._plan.iters // AGAIN
+        if self.asked.use is not None and self._fits == [] and self._net is not None:
+            iters = 0
         if iters:
             net = self._net if self._net is not None else copy.deepcopy(model.net)
             windows = [
@@ -165,7 +191,7 @@ class Fitting:
             progress,
             asked.time_limit,
             state.load(asked.checkpoint, model.card) if asked.resume else None,
-            lambda values: state.save(asked.checkpoint, model.card, values),
+            lambda values: state.save(asked.checkpoint, model.card, {"state": values}),
             start is Start.FILLS,
         )
         if start is not Start.FILLS and in_vain(result, self._estimate):
@@ -198,29 +224,43 @@ class Fitting:
         return min(seeing, STRANGE_SEEING) if learnt > STRANGE else seeing
 
     def describe(self) -> dict[str, object]:
-        """For --json, and in "summary" for people: what was chosen, and how the fit went."""
-        if not self._fits:
-            return {"summary": [self._plan.why or "nothing to fit"], "steps": 0}
-        first, last = self._fits[0], self._fits[-1]
-        steps = sum(each.steps for each in self._fits)
-        seconds = sum(each.seconds for each in self._fits)
-        error = f"error on hidden samples {first.before:.4f} -> {last.after:.4f}"
-        kept = (
-            ""
-            if last.after < first.before
-            else "; fitting did not help: same result as mdn denoise"
-        )
-        return {
-            "summary": [
-                self._plan.why,
-                f"{steps} steps in {seconds:.0f} s, {ENDED[last.ended]}; {error}{kept}",
-            ],
-            "steps": steps,
-            "fit_seconds": round(seconds, 3),
-            "ended": last.ended,
-            "error_before": round(first.before, 6),
-            "error_after": round(last.after, 6),
+        """For --json, and in "summary" for people: what was seen, fitted and gained."""
+        found = self._shown
+        words = found.in_words()
+        facts: dict[str, object] = {
+            "steps": sum(each.steps for each in self._fits),
+            "fitted": words,
+            "gain": round(found.gain, 2),
+            "fit_seconds": round(found.seconds + sum(each.seconds for each in self._fits), 3),
         }
+        gained = [f"{found.gain:+.1f} dB by held-out samples, in {found.seconds:.1f} s"]
+        if not words:
+            gained = [f"same result as mdn denoise, known after {found.seconds:.1f} s"]
+        if self._fits:
+            first, last = self._fits[0], self._fits[-1]
+            words = [*words, f"layers of the net, {facts['steps']} steps"]
+            helped = last.after < first.before
+            gained = gained if found.in_words() else []
+            gained += [
+                f"error on hidden samples {first.before:.4f} -> {last.after:.4f}"
+                + ("" if helped else "; fitting did not help, the layers stay"),
+                f"{ENDED[last.ended]} after {facts['fit_seconds']:.0f} s",
+            ]
+            facts |= {
+                "ended": last.ended,
+                "error_before": round(first.before, 6),
+                "error_after": round(last.after, 6),
+            }
+        facts["summary"] = [
+            f"seen: {self._seen or self._level()}",
+            f"fitted: {', '.join(words) or 'nothing, the model knows such noise'}",
+            f"gained: {'; '.join(gained)}",
+        ]
+        return facts
+
+    def _level(self) -> str:
+        level = 0.0 if self._estimate is None else self._estimate.sigma
+        return f"sigma {255 * level:.1f}" if level >= CLEAN else "no noise"
 
 
 def from_scratch(model: Model, seed: int) -> Model:
@@ -238,24 +278,6 @@ def in_vain(result: Fit, estimate: NoiseEstimate | None) -> bool:
     learns: the guesses get better, and what is made of samples that are seen worse.
     """
     return estimate is not None and result.after**2 > 1.5 * estimate.sigma**2
-
-
-def what_it_takes(model: Model, regions: Sequence[np.ndarray]) -> float:
-    """Root mean square of what the unfitted net takes out of (h, w, C), 0-255 scale."""
-    total = count = 0.0
-    multiple = model.multiple
-    for region in regions:
-        height, width = (min(side, TRIAL_SIDE) // multiple * multiple for side in region.shape[:2])
-        if not height or not width:
-            continue
-        top, left = (region.shape[0] - height) // 2, (region.shape[1] - width) // 2
-        part = region[top : top + height, left : left + width].transpose(2, 0, 1)
-        x = torch.from_numpy(np.ascontiguousarray(part))[None].to(model.device)
-        with torch.inference_mode():
-            planes, _ = to_net_channels(x, [(0, 0)], model.channels)
-            change = from_net_channels(model(planes), x.shape) - x
-        total, count = total + float(change.square().sum()), count + change.numel()
-    return 255 * (total / max(count, 1)) ** 0.5
 
 
 def regions_of(page: np.ndarray) -> list[np.ndarray]:

@@ -1,21 +1,24 @@
-"""The fit of one picture kept in a file, so that a long one can be gone on with."""
+"""Fits kept in files: one of layers that is under way, and one that is done, for other pictures."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mdn.errors import FileError
+from mdn.noise.analysis.looks import Looks
 from mdn.registry.cards import Card
+from mdn.zeroshot.noise_fit import NoiseFit
 
 
-def save(path: Path | None, card: Card, state: dict[str, Any]) -> None:
-    """Keep the state, all of it or nothing; no path, no file.
+def save(path: Path | None, card: Card, parts: dict[str, Any]) -> None:
+    """Keep them, all or nothing, with the model they belong to; no path, no file.
 
     Raises:
         FileError: it cannot be written.
@@ -25,25 +28,47 @@ def save(path: Path | None, card: Card, state: dict[str, Any]) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         with os.fdopen(handle, "wb") as stream:
-            torch.save({"model": card.sha256, "state": state}, stream)
+            torch.save({"model": card.sha256} | parts, stream)
         Path(name).replace(path)
     except OSError as error:
         raise FileError(path, f"cannot be written ({error.strerror})") from error
 
 
 def load(path: Path | None, card: Card) -> dict[str, Any] | None:
-    """What `save` kept; None where there is nothing yet.
+    """The state of a fit of layers that is under way; None where there is nothing yet.
 
     Raises:
         FileError: it is no such file, or of a fit that began from another model.
     """
     if path is None or not path.exists():
         return None
+    return dict(_read(path, card, "state", "checkpoint of a fit", "leave --resume out"))
+
+
+def save_fit(path: Path | None, card: Card, found: NoiseFit, layers: dict | None) -> None:
+    """Keep a fit that is done: what was found of the noise, and the layers if they were fitted."""
+    save(path, card, {"fit": asdict(found) | {"layers": layers}})
+
+
+def load_fit(path: Path, card: Card) -> tuple[NoiseFit, dict[str, Any] | None]:
+    """What `save_fit` kept.
+
+    Raises:
+        FileError: there is no such file, or it is of another model.
+    """
+    if not path.exists():
+        raise FileError(path, "--fit: no such file")
+    fit = dict(_read(path, card, "fit", "fit of mdn zeroshot", "make one with --save-fit"))
+    layers, looks = fit.pop("layers"), fit["looks"]
+    return NoiseFit(**fit | {"looks": Looks(**looks) if looks else None}), layers
+
+
+def _read(path: Path, card: Card, part: str, kind: str, hint: str) -> Any:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-        model, state = found["model"], found["state"]
+        model, values = found["model"], found[part]
     except (OSError, pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
-        raise FileError(path, "is no checkpoint of a fit", "leave --resume out") from error
+        raise FileError(path, f"is no {kind}", hint) from error
     if model != card.sha256:
         raise FileError(path, f"is of a fit of another model than {card.name}", "name it with -m")
-    return dict(state)
+    return values

@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mdn.noise.analysis.waves import Wave
+
 STRIP = 32  # columns
 FEWEST_STRIPS = 4
 FEWEST_ROWS = 64
@@ -46,10 +48,16 @@ ROUNDING = 0.3 / 255  # what rounding to 8 bits leaves in a median
 
 @dataclass(frozen=True)
 class Banding:
-    """Offsets, nominal range [0, 1]: rows (C, H) and columns (C, W); None where there are none."""
+    """What a picture repeats along lines, nominal range [0, 1].
 
-    rows: Tensor | None
-    columns: Tensor | None
+    Attributes:
+        rows, columns: offsets, (C, H) and (C, W); None where there are none.
+        waves: sine waves over the whole picture.
+    """
+
+    rows: Tensor | None = None
+    columns: Tensor | None = None
+    waves: tuple[Wave, ...] = ()
 
     @property
     def sigma(self) -> tuple[float, float]:
@@ -61,10 +69,12 @@ class Banding:
     def in_words(self) -> str:
         """Such as: row banding of sigma 9.1."""
         kinds = zip(("row", "column"), self.sigma, strict=True)
-        return " and ".join(f"{kind} banding of sigma {255 * s:.2g}" for kind, s in kinds if s)
+        words = [f"{kind} banding of sigma {255 * s:.2g}" for kind, s in kinds if s]
+        words += [f"stripes every {wave.period:.3g} pixels" for wave in self.waves]
+        return " and ".join(words)
 
     def removed(self, planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """(..., C, h, w) of the pixels at these rows and columns of the picture, less the offsets.
+        """(..., C, h, w) of the pixels at these rows and columns of the picture, less all that.
 
         Samples at 0 and 1 stay: they were cut off, and do not show the offset.
         """
@@ -73,6 +83,8 @@ class Banding:
             total = total + self.rows[:, rows, None].to(planes)
         if self.columns is not None:
             total = total + self.columns[:, None, columns].to(planes)
+        for wave in self.waves:
+            total = total + wave.at(rows, columns).to(planes)
         return torch.where((planes == 0) | (planes == 1), planes, planes - total)
 
 

@@ -1,0 +1,101 @@
+"""Noise by place in 2 x 2 pixels: a raw mosaic's, whose red cells are noisier than its green ones.
+
+A picture's own detail is the same in all four places on average, so that what one of them has more
+than the quietest is noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CLEAR = 2.0  # times what the quietest place shows: the least excess that is told of
+PART = 0.2  # of the largest excess of all places: the same
+FAINTEST = (2.0 / 255) ** 2  # variance
+LED = 4.0  # weight of a guess that another channel leads
+EVEN = 1e-4  # squared change below which directions are alike
+NORMAL = 0.6745  # median size of a normal number
+
+
+def excess(sample: Tensor) -> Tensor:
+    """Variance of the noise in each place above the quietest: (C, 2, 2); 0 where it is not clear.
+
+    sample: (C, H, W), nominal range 0..1, from an even row and column on.
+    """
+    if min(sample.shape[1:]) < 16:
+        return torch.zeros(len(sample), 2, 2)
+    height, width = (side // 2 * 2 for side in sample.shape[1:])
+    x = sample[:, :height, :width]
+    beside = x[:, 1:-1, :-2] + x[:, 1:-1, 2:] + x[:, :-2, 1:-1] + x[:, 2:, 1:-1]
+    rest = x[:, 1:-1, 1:-1] - beside / 4  # its first is in place (1, 1)
+    shown = torch.stack(
+        [
+            (rest[:, (i + 1) % 2 :: 2, (j + 1) % 2 :: 2].abs().flatten(1).median(1)[0] / NORMAL)
+            for i in (0, 1)
+            for j in (0, 1)
+        ],
+        1,
+    ).square()
+    # Each place shows its own noise, and a sixteenth of each of its four neighbours'.
+    mixing = torch.tensor([[8, 1, 1, 0], [1, 8, 0, 1], [1, 0, 8, 1], [0, 1, 1, 8]]) / 8
+    own = torch.linalg.solve(mixing, shown.T).T
+    more = own - own.min(1, keepdim=True)[0]
+    least = (CLEAR * shown.min(1, keepdim=True)[0]).clamp(min=FAINTEST)
+    least = least.clamp(min=PART * float(more.max()))
+    return torch.where(more > least, more, 0.0).unflatten(1, (2, 2))
+
+
+def fillable(places: Tensor) -> bool:
+    """Whether each marked place of (C, 2, 2) has neighbours on two sides that are not marked."""
+    beside, above = places.flip(2), places.flip(1)
+    return not bool((places & beside & above).any())
+
+
+def filled(x: Tensor, places: Tensor, origins: Sequence[tuple[int, int]]) -> Tensor:
+    """Samples in marked places, made anew from those beside and above them.
+
+    What a channel has more than another changes less from pixel to pixel than itself (as in
+    demosaicing: Hamilton, Adams, US patent 5629734, 1997), so that another channel which is
+    believed there leads the way; and of the two directions the one that changes less weighs more.
+
+    Args:
+        x: (B, C, H, W), tiles that begin at these origins.
+        places: (C, 2, 2) bool; see `fillable`.
+    """
+    marked = spread(places.to(x.device), origins, x.shape[2:]).expand_as(x)
+    wide = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    doubted = F.pad(marked.float(), (1, 1, 1, 1), mode="reflect") > 0
+    rows, columns = slice(1, -1), slice(1, -1)
+    total, weights = torch.zeros_like(x), torch.full_like(x, 1e-12)
+    sides = [
+        ((rows, slice(None, -2)), (rows, slice(2, None))),
+        ((slice(None, -2), columns), (slice(2, None), columns)),
+    ]
+    for one, two in sides:
+        for turn in range(x.shape[1]):  # 0: the channel by itself; else led by another
+            lead, unsure = wide.roll(turn, 1), doubted.roll(turn, 1)
+            if turn == 0:
+                lead, unsure = torch.zeros_like(wide), torch.zeros_like(doubted)
+            more, bad = wide - lead, doubted | unsure
+            a, b = more[..., one[0], one[1]], more[..., two[0], two[1]]
+            unusable = (
+                bad[..., one[0], one[1]] | bad[..., two[0], two[1]] | unsure[..., rows, columns]
+            )
+            trust = torch.where(unusable, 0.0, (LED if turn else 1.0) / ((a - b).square() + EVEN))
+            total += trust * (lead[..., rows, columns] + (a + b) / 2)
+            weights += trust
+    return torch.where(marked & (weights > 1e-9), total / weights, x)
+
+
+def spread(places: Tensor, origins: Sequence[tuple[int, int]], size: Sequence[int]) -> Tensor:
+    """Marks of places (C, 2, 2), bool, over tiles that begin at these origins: (B, C, H, W)."""
+    found = []
+    for top, left in origins:
+        rows, columns = (
+            (start + torch.arange(n)) % 2 for start, n in ((top, size[0]), (left, size[1]))
+        )
+        found.append(places[:, rows[:, None], columns])
+    return torch.stack(found)

@@ -1,0 +1,309 @@
+"""What the noise of one picture is, beyond what a net is trained on; the net itself is frozen.
+
+A few numbers each: sine waves that lie over the picture, places in 2 x 2 pixels and patches that
+are not to be believed, noise so coarse that only smaller pictures show it, and the mean that
+speckle loses at white. Each is taken for true only where one part of the picture foretells it for
+another: blocks for blocks, hidden samples for seen ones, one half of the samples for the other.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.engine import choose_precision
+from mdn.engine.run import Encode
+from mdn.noise.analysis import blotches, clouds, looks, phases, waves
+from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.looks import Looks
+from mdn.pipeline import destripe
+from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
+from mdn.pipeline.apply_net import apply_net
+from mdn.pipeline.conditioning import FAINT, NoiseConditioning
+from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.multiscale import denoise_multiscale, downsample2
+from mdn.pipeline.options import Options
+from mdn.pipeline.specialist import specialist
+from mdn.registry.model import Model
+
+WINDOW = 512  # pixels a side of what is looked at, from the middle of the picture
+CROP = 256  # of what is denoised to compare
+CELL = 16  # pixels: sides of crops are multiples of it
+MOST_WAVES = 3
+SURE = 2.0  # standard errors that a gain must exceed
+LOOKS_ALIKE = 1.3  # ratio of the looks of two halves of the samples
+REST = 0.0075  # mean square error that a net leaves over sigma, both in the nominal range 0..1
+LEAST = 1e-5  # mean square error
+
+
+@dataclass(frozen=True)
+class NoiseFit:
+    """What was found, to be used for the picture itself or for its brothers.
+
+    Attributes:
+        frequencies: of waves; their strength and phase are each picture's own.
+        places: 2 x 2 places of each channel that are not believed, nested; empty for none.
+        blotches: whether patches of black and white are not believed.
+        halvings: how many smaller pictures are denoised first.
+        looks: of speckle, or None.
+        gain: dB, as held-out samples tell it; 0 where nothing was found.
+        seconds: that it took.
+    """
+
+    frequencies: tuple[tuple[float, float], ...] = ()
+    places: tuple[tuple[tuple[bool, ...], ...], ...] = ()
+    blotches: bool = False
+    halvings: int = 0
+    looks: Looks | None = None
+    gain: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def found(self) -> bool:
+        """Whether there is anything to do that the plain pass does not."""
+        return bool(self.in_words())
+
+    def in_words(self) -> list[str]:
+        """What is fitted."""
+        words = []
+        for frequency in self.frequencies:
+            words.append(f"stripes every {1 / math.hypot(*frequency):.3g} pixels")
+        if self.places:
+            count = sum(flag for channel in self.places for row in channel for flag in row)
+            words.append(f"{count} of {4 * len(self.places)} places of a mosaic made anew")
+        if self.blotches:
+            words.append("black and white patches made anew")
+        if self.halvings:
+            words.append(f"clouds of colour, removed first at 1/{2**self.halvings} of the size")
+        if self.looks:
+            words.append(f"speckle of {self.looks.looks:.2g} looks, brightness lost at white")
+        return words
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fit, and what follows from it for one picture: see Adapter."""
+
+    fit: NoiseFit
+    noise: NoiseConditioning
+    bands: Banding | None
+
+
+def fit_noise(
+    page: np.ndarray,
+    encode: Encode,
+    bands: Banding | None,
+    noise: NoiseConditioning,
+    model: Model,
+    options: Options,
+    known: NoiseFit | None = None,
+) -> Fitted:
+    """Look at a page (H, W, C) as stored for noise that the model's judge does not tell of.
+
+    Args:
+        bands, noise: what was found of it.
+        known: the fit of a brother; then nothing is tested, and only what differs is found anew.
+    """
+    begun = time.monotonic()
+    rows, columns = (_middle(length, WINDOW) for length in page.shape[:2])
+    values = destripe.without(page, encode, bands, rows, columns)
+    seen = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+    if not model.abilities.takes_sigma or min(seen.shape[1:]) < 2 * CELL:
+        return Fitted(NoiseFit(), noise, bands)
+    options = replace(options, passes=1, detail=0.0, strength=1.0, with_std=False)
+    crop = _Crop(seen, model, options)
+    x, found = _without_waves(seen, noise, known)
+    fitted = replace(
+        noise,
+        places=_places(crop, x, noise) if known is None else _tensor(known.places),
+        blotches=blotches.present(x) if known is None else known.blotches,
+    )
+    if found or fitted.places is not None or fitted.blotches:
+        fitted = _read_again(x, fitted, model)
+    halvings = clouds.halvings(x) if known is None else known.halvings
+    if fitted.places is not None or noise.scales:
+        halvings = 0
+    fitted = replace(fitted, coarse=_coarse(x, model, halvings))
+    spoken = known.looks if known is not None else _looks(crop, x, fitted)
+    fitted = replace(fitted, looks=spoken)
+    fit = NoiseFit(
+        tuple(wave.frequency for wave in found),
+        () if fitted.places is None else _nested(fitted.places),
+        fitted.blotches,
+        halvings,
+        spoken,
+    )
+    if fit.found:
+        before, after = crop.denoised(seen, noise), crop.denoised(x, fitted)
+        rest = REST * _sigma(fitted) + LEAST + crop.rebuilt(x, fitted)
+        changed = float((before - after).square().mean())
+        fit = replace(fit, gain=10 * math.log10(1 + changed / rest))
+    offset = tuple(wave.moved(rows.start, columns.start) for wave in found)
+    if offset:
+        bands = replace(bands or Banding(), waves=offset)
+    return Fitted(replace(fit, seconds=time.monotonic() - begun), fitted, bands)
+
+
+class _Crop:
+    """The middle of the window, denoised in one way or another."""
+
+    def __init__(self, seen: Tensor, model: Model, options: Options) -> None:
+        self.model, self.options = model, options
+        self.rows, self.columns = (
+            _middle(length, min(CROP, length // CELL * CELL)) for length in seen.shape[1:]
+        )
+
+    def of(self, x: Tensor) -> Tensor:
+        """(C, h, w)."""
+        return x[:, self.rows, self.columns]
+
+    def denoised(self, x: Tensor, noise: NoiseConditioning) -> Tensor:
+        """(C, h, w), 0..1."""
+        values = self.of(x).permute(1, 2, 0).contiguous().numpy()
+        y = denoise_multiscale(values, noise, specialist(self.model, noise), self.options)
+        return torch.from_numpy(y).permute(2, 0, 1).clamp(0, 1)
+
+    def guess(self, x: Tensor, noise: NoiseConditioning, hidden: Tensor) -> Tensor:
+        """(C, h, w) where the pixels `hidden` (1, h, w) are not seen either."""
+        part = self.of(x)[None]
+        model = specialist(self.model, noise)
+        dtype = choose_precision(self.options.precision, model.device, model.precisions)
+        planes, origins = to_net_channels(part.to(model.device), [(0, 0)], model.channels)
+        kind, marks = model.device.type, hidden[None].to(model.device)
+        with torch.inference_mode(), torch.autocast(kind, dtype, enabled=dtype is not None):
+            y = apply_net(planes, origins, noise, model, self.options, hidden=marks)
+        return from_net_channels(y.float(), part.shape)[0].cpu().clamp(0, 1)
+
+    def rebuilt(self, x: Tensor, noise: NoiseConditioning) -> float:
+        """Mean square error that rebuilding patches leaves: that of the same shapes elsewhere."""
+        if not noise.blotches:
+            return 0.0
+        black, white = blotches.marks(self.of(x)[None])
+        patches = (black | white)[0]
+        elsewhere = patches.roll((13, 17), (1, 2)) & ~patches
+        if not elsewhere.any():
+            return 0.0
+        error = (self.guess(x, noise, elsewhere) - self.of(x)).square().mean(0)[elsewhere[0]]
+        return float(patches.float().mean()) * max(0.0, float(error.mean()) - noise.sigma**2)
+
+
+def _without_waves(
+    x: Tensor, noise: NoiseConditioning, known: NoiseFit | None
+) -> tuple[Tensor, list[waves.Wave]]:
+    """The window without waves, and these; its first pixel is their (0, 0)."""
+    if noise.reading is not None and noise.reading.clean:
+        return x, []  # a grating is a picture where there is no noise
+    found: list[waves.Wave] = []
+    sought: Sequence[tuple[float, float] | None] = [None] * MOST_WAVES
+    for frequency in sought if known is None else known.frequencies:
+        wave = waves.find(x, frequency)
+        if wave is None:
+            break
+        lines = Banding(waves=(wave,))
+        x = lines.removed(x, *(torch.arange(length) for length in x.shape[1:]))
+        found.append(wave)
+    return x, found
+
+
+def _places(crop: _Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
+    """The places in 2 x 2 pixels that are better made anew from the others; None for none.
+
+    The others are next to the truth, so that they show the error of the plain pass, and, made anew
+    where they can be, the error of that.
+    """
+    places = phases.excess(x) > 0
+    if len(x) not in (1, 3) or not places.any() or not phases.fillable(places):
+        return None
+    tested = places.roll((1, 1), (1, 2)) & ~places  # diagonal neighbours, as far from the others
+    tested &= torch.tensor([phases.fillable(p[None]) for p in places | tested])[:, None, None]
+    if not tested.any():
+        return None
+    truth = crop.of(x)[None]
+    anew = phases.filled(truth, places | tested, [(0, 0)])
+    at, broken = (phases.spread(p, [(0, 0)], truth.shape[2:]) for p in (tested, places))
+    before = (crop.denoised(x, noise)[None] - truth).square()[~broken]
+    after = (anew - truth).square()[at] * float(broken.float().mean())
+    gain = float(before.mean() - after.mean())
+    spread = math.sqrt(float(before.var()) / len(before) + float(after.var()) / len(after))
+    return places if gain > SURE * spread else None
+
+
+def _read_again(x: Tensor, noise: NoiseConditioning, model: Model) -> NoiseConditioning:
+    """The noise of a picture once what is not believed is left out."""
+    if noise.places is not None:
+        x = phases.filled(x[None], noise.places, [(0, 0)])[0]
+    if noise.blotches:
+        black, white = blotches.marks(x[None])
+        x = _filled(x, (black | white)[0].expand_as(x))
+    found = judge_sample(x, model)
+    weight = found.blend_weight
+    if noise.places is not None and found.sigma < FAINT:
+        weight = 0.0  # what was made anew is smooth, and looks like a faint coarse noise
+    return replace(found, places=noise.places, blotches=noise.blotches, blend_weight=weight)
+
+
+def _coarse(x: Tensor, model: Model, halvings: int) -> NoiseConditioning | None:
+    """The noise of the picture at half its size, and in it that of each smaller one."""
+    readings: list[NoiseConditioning] = []
+    for _ in range(halvings):
+        height, width = (side // 2 * 2 for side in x.shape[1:])
+        x = downsample2(x[None, :, :height, :width])[0]
+        readings.append(judge_sample(x, model))
+    result = None
+    for each in reversed(readings):
+        result = replace(each, coarse=result)
+    return result
+
+
+def _looks(crop: _Crop, x: Tensor, noise: NoiseConditioning) -> Looks | None:
+    """The looks of speckle, where both halves of the samples tell of the same."""
+    if noise.places is not None or noise.coarse is not None:
+        return None
+    denoised, noisy = crop.denoised(x, noise), crop.of(x)
+    found = looks.find(noisy, denoised)
+    if found is None:
+        return None
+    halves = [looks.find(noisy[:, i::2], denoised[:, i::2]) for i in (0, 1)]
+    known = [each.looks for each in halves if each is not None]
+    return found if len(known) == 2 and max(known) < LOOKS_ALIKE * min(known) else None
+
+
+def _sigma(noise: NoiseConditioning) -> float:
+    """Of the picture and of the smaller ones that are denoised before."""
+    return noise.sigma + (0.0 if noise.coarse is None else _sigma(noise.coarse))
+
+
+def _filled(x: Tensor, broken: Tensor) -> Tensor:
+    """(C, H, W) where broken samples are the mean of the believed ones around them."""
+    kept, near = (~broken).float(), x
+    for side in (3, 7, 15):
+        pool = torch.nn.AvgPool2d(side, 1, side // 2, count_include_pad=False)
+        weight = pool(kept)
+        near = torch.where((kept == 0) & (weight > 0), pool(x * kept) / weight.clamp(min=1e-6), x)
+        x, kept = near, ((kept > 0) | (weight > 0)).float()
+    return x
+
+
+def _middle(length: int, wanted: int) -> slice:
+    """So many of the middle, from an even one on."""
+    start = max(0, length - wanted) // 4 * 2
+    return slice(start, min(length, start + wanted))
+
+
+def _quarters(x: Tensor) -> list[Tensor]:
+    height, width = (side // 2 for side in x.shape[1:])
+    return [x[:, i : i + height, j : j + width] for i in (0, height) for j in (0, width)]
+
+
+def _nested(places: Tensor) -> tuple[tuple[tuple[bool, ...], ...], ...]:
+    return tuple(tuple(tuple(row) for row in channel) for channel in places.tolist())
+
+
+def _tensor(places: tuple[tuple[tuple[bool, ...], ...], ...]) -> Tensor | None:
+    return torch.tensor(places) if places else None

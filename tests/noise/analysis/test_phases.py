@@ -1,0 +1,48 @@
+"""Noise in some places of 2 x 2 pixels only, and samples made anew from the others."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdn import noise
+from mdn.noise.analysis import phases
+
+BAYER = torch.tensor([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]]).bool()
+
+
+def shaded() -> Tensor:
+    across = torch.linspace(0, 5, 64).expand(64, -1)
+    shade = 0.5 + 0.3 * torch.sin(across) * torch.cos(across.T)
+    return torch.stack([shade, 0.9 * shade, 0.1 + 0.7 * shade])
+
+
+def mosaic() -> Tensor:
+    return noise.add(shaded(), "raw-mosaic", 40.0, torch.Generator().manual_seed(0))
+
+
+def test_the_cells_of_a_mosaic_are_told_apart() -> None:
+    assert torch.equal(phases.excess(mosaic()) > 0, BAYER)
+    white = noise.add(shaded(), "gaussian", 25.0, torch.Generator().manual_seed(0))
+    assert not phases.excess(white).any()
+    assert not phases.excess(shaded()).any()
+    assert not phases.excess(torch.zeros(3, 4, 4)).any()
+
+
+def test_samples_are_made_anew_and_the_others_stay() -> None:
+    noisy = mosaic()
+    made = phases.filled(noisy[None], BAYER, [(0, 0)])[0]
+    assert float((made - shaded()).abs().max()) < 0.02
+    marked = phases.spread(BAYER, [(0, 0)], (64, 64))[0]
+    assert torch.equal(made[~marked], noisy[~marked])
+
+
+def test_a_tile_that_begins_at_an_odd_pixel_is_filled_as_the_whole() -> None:
+    whole = phases.filled(mosaic()[None], BAYER, [(0, 0)])[0]
+    tile = phases.filled(mosaic()[None, :, 5:41, 7:43], BAYER, [(5, 7)])[0]
+    assert torch.equal(tile[:, 1:-1, 1:-1], whole[:, 6:40, 8:42])
+
+
+def test_what_has_no_believed_neighbours_cannot_be_filled() -> None:
+    assert phases.fillable(BAYER)
+    assert not phases.fillable(torch.ones(1, 2, 2).bool())

@@ -62,23 +62,15 @@ def zeroshot(
     ] = None,
     save_fit: Annotated[
         Path | None,
-        typer.Option(
+        fit_option(
+            "Save what was fitted in this file, for other images of the same kind.",
             "--save-fit",
             metavar="FILE",
-            rich_help_panel=FIT,
-            show_default=False,
-            help="Save what was fitted in this file, for other images of the same kind.",
         ),
     ] = None,
     use_fit: Annotated[
         Path | None,
-        typer.Option(
-            "--fit",
-            metavar="FILE",
-            rich_help_panel=FIT,
-            show_default=False,
-            help="Use the fit in this file, made by --save-fit.",
-        ),
+        fit_option("Use the fit in this file, made by --save-fit.", "--fit", metavar="FILE"),
     ] = None,
     resume: Annotated[
         bool,

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from torch import Tensor
 
 from mdn.noise.analysis.estimate import NoiseEstimate

@@ -57,7 +57,7 @@ def test_strange_noise_is_found_and_taken_out(kind, level, says: str, least: flo
     fitted = photo.restore(noisy, model(), OPTIONS, adapter=found).pixels
     assert psnr(fitted, clean) > psnr(plain, clean) + least
     facts = found.describe()
-    assert facts["gain"] > 1
+    assert facts["gain"] > 0
     assert [line.split(":")[0] for line in facts["summary"]] == ["seen", "fitted", "gained"]
     assert says in facts["summary"][1]
 

@@ -262,7 +262,9 @@ def test_layers_are_fitted_where_that_is_asked_for() -> None:
     assert make_plan(FitOptions(), white).iters == 0
     assert make_plan(FitOptions(anyway=True), white).iters > 0
     assert make_plan(FitOptions(anyway=True), spatial).seeing == 0.5
-    assert make_plan(FitOptions(anyway=True), replace(white, channel_sigmas=(0.3 / 255,))).iters == 0
+    assert (
+        make_plan(FitOptions(anyway=True), replace(white, channel_sigmas=(0.3 / 255,))).iters == 0
+    )
     assert make_plan(FitOptions(iters=7, ratio=0.5), white).iters == 7
     assert make_plan(FitOptions(preset="mpi-real"), white).ratio == 0.85
     filler = make_plan(FitOptions(), spatial, Start.FILLS)

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import logging
 import os
 import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from mdn import __version__
-from mdn.cli import (
-    analyze,
-    bench,
-    compare,
-    denoise,
-    failures,
-    interrupts,
-    models,
-    noise,
-    options,
-    report,
-    train,
-    verify,
-    wording,
-    zeroshot,
-)
+from mdn.cli import failures, interrupts, options, wording
 from mdn.cli.interrupts import BROKEN_PIPE
 
 EPILOG = (
@@ -43,16 +32,54 @@ EPILOG = (
 CLICKS = failures.CLICKS
 TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
-ANALYZE = ("bench", "analyze")
+TWO_WORDS = (("bench", "analyze"), ("bench", "speed"))  # commands beside `bench` and its inputs
+COMMANDS = (
+    *("denoise", "zeroshot", "noise", "report", "verify", "compare", "bench"),
+    *map(" ".join, TWO_WORDS),
+    *("train", "models"),
+)
+
+
+class Commands(Mapping[str, Any]):
+    """All commands by name. Each is imported and built when it is asked for: a run needs one."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return _built(name)
+
+
+@functools.cache
+def _built(name: str) -> Any:
+    """The command that mdn.cli.NAME holds as NAME, or the group that it holds as `app`."""
+    last = name.split()[-1]
+    module = importlib.import_module(f"mdn.cli.{last}")
+    if hasattr(module, "app"):
+        group = typer.main.get_group(module.app)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    alone.command(name, cls=wording.Command)(getattr(module, last))
+    return typer.main.get_command(alone)
 
 
 class Boundary(wording.Group):
     """The group of all commands. Whatever leaves a command is caught here, and only here."""
 
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self.commands: Any = Commands()
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """`bench analyze` is a command whose name has two words, beside `bench` with its inputs."""
-        if tuple(args[:2]) == ANALYZE:
-            args = [" ".join(ANALYZE), *args[2:]]
+        """Commands whose names have two words."""
+        if tuple(args[:2]) in TWO_WORDS:
+            args = [" ".join(args[:2]), *args[2:]]
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
@@ -100,7 +127,7 @@ def _document(ctx: Any, words: list[str], error: BaseException) -> None:
     """With --json standard output is one document, whatever happens."""
     if "--json" in words and (isinstance(error, CLICKS) or not isinstance(error, TYPERS_OWN)):
         named = [word for word in words if not word.startswith("-")]
-        several = tuple(named[:2]) == ANALYZE or named[:1] == ["models"]
+        several = tuple(named[:2]) in TWO_WORDS or named[:1] == ["models"]
         command = " ".join(named[:2] if several else named[:1])
         with contextlib.suppress(OSError):
             failures.print_document(ctx.meta, failures.document(command, error))
@@ -157,23 +184,6 @@ def mdn(
       mdn noise photo.png --type gaussian --level 25
       mdn models list
     """
-
-
-COMMANDS = (
-    denoise.denoise,
-    zeroshot.zeroshot,
-    noise.noise,
-    report.report,
-    verify.verify,
-    compare.compare,
-    bench.bench,
-    analyze.analyze,
-    train.train,
-)
-for command in COMMANDS:
-    name = " ".join(ANALYZE) if command is analyze.analyze else command.__name__
-    app.command(name, cls=wording.Command)(command)
-app.add_typer(models.app, name="models")
 
 
 def _fill_closed_streams() -> None:

@@ -114,9 +114,7 @@ def denoise(
       mdn denoise photo.png --passes 8 --save-std doubt.tif
     """
     from mdn.cli import batch, sources
-    from mdn.commands import denoise as command
     from mdn.commands.request import Request
-    from mdn.compare import preview as previews
     from mdn.engine import parse_size
     from mdn.pipeline.options import Options
     from mdn.renders.planning import plan_shot
@@ -155,7 +153,10 @@ def denoise(
         planes=PlaneSelection(stacks.axes, stacks.channels, stacks.z, stacks.t),
         renders=renders.request(shot=shot is not None),
     )
-    run = previews.run if preview else command.run
+    if preview:
+        from mdn.compare.preview import run
+    else:
+        from mdn.commands.denoise import run
     batch.run(
         batch.Batch(
             context,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mdn import nets
 from mdn.errors import ModelError
@@ -31,13 +32,23 @@ def load(card: Card, device: torch.device) -> nn.Module:
             arch, config, state = _read_safetensors(card)
         else:
             arch, config, state = card.arch, card.config, _read_pickle(card)
-        net = nets.build(arch, config)
+        with _Unset():
+            net = nets.build(arch, config)
         net.load_state_dict(state)
         _compare(card, net)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"model {card.name!r}: its weights do not load: {reason}") from error
     return net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class _Unset(TorchFunctionMode):
+    """Within it weights are not drawn at random: those of the file take their place."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") != nn.init.__name__:
+            return func(*args, **(kwargs or {}))
+        return args[0] if args else (kwargs or {})["tensor"]
 
 
 def _compare(card: Card, net: Any) -> None:

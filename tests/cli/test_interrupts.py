@@ -33,7 +33,7 @@ main()
     [
         ("typer", signal.SIGINT),
         ("typer", signal.SIGTERM),
-        ("mdn.cli.models", signal.SIGINT),
+        ("mdn.cli.denoise", signal.SIGINT),
         ("torch", signal.SIGINT),
         ("mdn.commands.denoise", signal.SIGTERM),
     ],

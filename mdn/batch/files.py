@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,7 @@ def save(
     *,
     jpeg_quality: int = USUAL_QUALITY,
     original: np.ndarray | None = None,
+    still_wanted: Callable[[], None] = lambda: None,
 ) -> bool:
     """Writes the result of `job`, and notes in one line what its format cannot hold.
 
@@ -90,6 +92,7 @@ def save(
         report: gets the notes.
         jpeg_quality: 1 to 100, for JPEG and other lossy formats.
         original: the pixels as they were read, or None for a picture that was not read so.
+        still_wanted: called when all is coded and nothing written; may raise.
 
     Returns:
         Whether the file is another than the input: false for a copy.
@@ -111,7 +114,12 @@ def save(
         report.note(job, f"samples of {depth} are written with 8")
     with interrupts.held():
         data = io.write_image(
-            image, job.target, format=chosen, quality=jpeg_quality, overwrite=job.overwrite
+            image,
+            job.target,
+            format=chosen,
+            quality=jpeg_quality,
+            overwrite=job.overwrite,
+            still_wanted=still_wanted,
         )
     if job.target is None and data is not None:
         _to_stdout(data)

@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,7 +42,7 @@ class Journal:
             UsageError: another run has it open; says which.
             FileError: it cannot be written.
         """
-        self.path = path
+        self.path, self._one_line = path, threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream: BinaryIO = open(path, "ab", buffering=0)  # noqa: SIM115
@@ -86,9 +87,10 @@ class Journal:
         self._append(manifest.entry_line(entry))
 
     def _append(self, text: bytes) -> None:
-        text = text if self._whole else b"\n" + text
-        self._whole = False
-        self._whole = self._stream.write(text) == len(text)
+        with self._one_line:  # files that overlap write theirs from threads
+            text = text if self._whole else b"\n" + text
+            self._whole = False
+            self._whole = self._stream.write(text) == len(text)
 
     def close(self) -> None:
         """Closes the file, and with it the lock."""

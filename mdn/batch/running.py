@@ -10,15 +10,18 @@ from __future__ import annotations
 import errno
 import shutil
 import stat
+import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from mdn.batch import interrupts
+from mdn.batch.overlap import Turns
 from mdn.errors import FileError, NothingDoneError, OutOfMemoryError
 
 Status = Literal["ok", "skipped", "failed", "planned"]
@@ -139,6 +142,7 @@ def run_batch(
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
+    turns: Turns | None = None,
 ) -> BatchResult:
     """Does `work` on each job in turn.
 
@@ -148,15 +152,24 @@ def run_batch(
         report: told of every step.
         fail_fast: stop at the first file that fails.
         dry_run: do no work; say what would be done.
+        turns: lets files overlap, for work that computes in `turns.compute`. None: one by one, as
+            are those from or to a standard stream, and with `fail_fast`.
 
     Returns:
         The outcomes. A `FileError`, an `OSError` or a lack of memory in `work` becomes a failed
         outcome; any other exception is raised, because it would befall the next file too.
     """
     outcomes: list[Outcome] = []
+    folders = Folders()
+    piped = any(job.source is None or job.target is None for job in jobs)
+    if turns is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
+        turns.run(
+            jobs, lambda job, told: attempt(job, work, told, folders=folders), report, outcomes
+        )
+        return BatchResult(tuple(outcomes))
     for index, job in enumerate(jobs, start=1):
         report.started(job, index, len(jobs))
-        outcome = attempt(job, work, report, dry_run)
+        outcome = attempt(job, work, report, dry_run, folders=folders)
         outcomes.append(outcome)
         report.finished(outcome)
         interrupts.leave()
@@ -171,10 +184,12 @@ def attempt(
     report: Report,
     dry_run: bool = False,
     again: bool = False,
+    folders: Folders | None = None,
 ) -> Outcome:
     """Does `work` on one job, unless it is settled without; see `run_batch`.
 
     again: the result may be there already, of a worker that died before it could say so.
+    folders: of the batch.
     """
     if job.problem is not None:
         return Outcome(job, "failed", error=str(job.problem))
@@ -185,7 +200,7 @@ def attempt(
     begin = time.perf_counter()
     try:
         before = None if job.source is None else look(job.source)
-        with _folder_for(job.target):
+        with (folders or Folders()).made_for(job.target):
             details = work(replace(job, overwrite=True) if again else job, report)
             if job.source is not None and look(job.source) != before:
                 _discard(job)
@@ -228,25 +243,35 @@ def _discard(job: Job) -> None:
         job.target.unlink(missing_ok=True)
 
 
-@contextmanager
-def _folder_for(target: Path | None) -> Iterator[None]:
-    """The target's folder, made if need be, and taken away again if the job left it empty."""
-    missing: list[Path] = []
-    if target is not None:
-        folder = target.parent
-        while not folder.exists():
-            missing.append(folder)
-            folder = folder.parent
-        target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        for folder in missing:
-            try:
-                folder.rmdir()
-            except OSError:  # another file is in it by now
-                break
-        raise
+class Folders:
+    """Folders of outputs: made when a file needs them, taken away again if all left them empty."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: set[Path] = set()
+        self._users: Counter[Path] = Counter()
+
+    @contextmanager
+    def made_for(self, target: Path | None) -> Iterator[None]:
+        """Within it the target's folder is there."""
+        if target is None:
+            yield
+            return
+        folders = target.parents
+        with self._lock:
+            self._made.update(folder for folder in folders if not folder.exists())
+            self._users.update(folders)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield
+        finally:
+            with self._lock:
+                self._users.subtract(folders)
+                for folder in folders:
+                    if folder in self._made and not self._users[folder]:
+                        self._made.remove(folder)
+                        with suppress(OSError):  # something is in it
+                            folder.rmdir()
 
 
 _REMEDIES: dict[int | None, tuple[str, str]] = {

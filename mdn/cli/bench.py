@@ -21,10 +21,11 @@ def _split(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",")) if text is not None else ()
 
 
-def _analyze(ctx: typer.Context, incomplete: str) -> list[str]:
+def _second_word(ctx: typer.Context, incomplete: str) -> list[str]:
     """`mdn bench an` may become `mdn bench analyze`; the shell itself completes files."""
     first = not ctx.params.get("inputs")
-    return ["analyze"] if first and incomplete and "analyze".startswith(incomplete) else []
+    words = ("analyze", "speed") if first and incomplete else ()
+    return [word for word in words if word.startswith(incomplete)]
 
 
 @opt.command
@@ -35,7 +36,7 @@ def bench(
         typer.Argument(
             metavar="IMAGES",
             show_default=False,
-            autocompletion=_analyze,
+            autocompletion=_second_word,
             help="Your own noisy pictures, without clean versions. The models are ranked on each "
             "by self-supervised scores.",
         ),

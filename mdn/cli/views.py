@@ -37,7 +37,8 @@ class BatchView(Lines):
         self.outcomes: list[Outcome] = []
         self.notes: dict[int, list[str]] = {}
         self._begun = time.perf_counter()
-        self._bars_of: dict[int, int] = {}  # of the files in work, by the id() of their jobs
+        # Of the files in work, by the id() of their jobs: bar, if there is room, and share done.
+        self._files: dict[int, tuple[int | None, float]] = {}
         self._whole = self.add_bar("all files", total, count=f"0/{total}") if total > 1 else None
 
     def remark(self, line: str) -> None:
@@ -46,15 +47,16 @@ class BatchView(Lines):
 
     def started(self, job: Job, index: int, total: int) -> None:
         """See batch.running.Report."""
-        if len(self._bars_of) < MOST_BARS:
-            self._bars_of[id(job)] = self.add_bar(job.name, 1)
+        bar = self.add_bar(job.name, 1) if len(self._files) < MOST_BARS else None
+        self._files[id(job)] = bar, 0.0
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
         """See batch.running.Report."""
-        if id(job) in self._bars_of:
-            self.move_bar(self._bars_of[id(job)], fraction, status or None)
-        if self._whole is not None and len(self._bars_of) == 1:
-            self.move_bar(self._whole, len(self.outcomes) + fraction)
+        bar, _ = self._files[id(job)]
+        self._files[id(job)] = bar, fraction
+        if bar is not None:
+            self.move_bar(bar, fraction, status or None)
+        self._move_whole()
 
     def note(self, job: Job, line: str) -> None:
         """See batch.running.Report."""
@@ -64,12 +66,17 @@ class BatchView(Lines):
     def finished(self, outcome: Outcome) -> None:
         """See batch.running.Report."""
         self.outcomes.append(outcome)
-        if (bar := self._bars_of.pop(id(outcome.job), None)) is not None:
+        bar, _ = self._files.pop(id(outcome.job))
+        if bar is not None:
             self.remove_bar(bar)
+        self._move_whole()
+        self._tell(outcome)
+
+    def _move_whole(self) -> None:
         if self._whole is not None:
             done = len(self.outcomes)
-            self.move_bar(self._whole, done, f"{done}/{self.total}")
-        self._tell(outcome)
+            share = sum(share for _, share in list(self._files.values()))
+            self.move_bar(self._whole, done + share, f"{done}/{self.total}")
 
     def _tell(self, outcome: Outcome) -> None:
         job = outcome.job

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from mdn.batch.dask_run import Work, distribute
 from mdn.batch.files import describe, load, save
-from mdn.batch.running import BatchResult, Job, Report
+from mdn.batch.overlap import Turns
+from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.batch.uncertainty import StdMap, describe_std, std_map
 from mdn.commands.protect import check_size, read_mask
 from mdn.commands.request import Request
 from mdn.encoding import Display, Rec2100, coding_of
-from mdn.engine import StdOutput
+from mdn.engine import StdOutput, choose_device
 from mdn.engine.memory import resident
 from mdn.engine.run import SLACK
-from mdn.errors import FileError, UsageError
+from mdn.errors import FileError, OutOfMemoryError, UsageError
 from mdn.image import Image
 from mdn.io.base import memory_limit
 from mdn.pipeline import photo
@@ -31,6 +32,7 @@ from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
 from mdn.stacks.in_memory import denoise_counts
 
+ON_GPU = 3  # pictures that a GPU computes at once: it waits while one is judged or comes back
 MEASURED = "gray: if a microscope counted this light, try --encoding counts"
 
 
@@ -43,12 +45,14 @@ class Batch:
         models: loaded when the first file needs them.
         sequence: of the frames of a shot.
         mask: (H, W), 0..1: where pictures stay as they are; see commands.protect.
+        turns: whose turn it is to compute.
     """
 
     request: Request
     models: Models
     sequence: FrameSequence
     mask: np.ndarray | None = None
+    turns: Turns = field(default_factory=Turns)
 
 
 def run(
@@ -75,20 +79,33 @@ def run(
     shot = jobs if request.renders.shot or request.renders.motion else None
     if dask is not None and shot is not None:
         raise UsageError("--dask: the frames of a shot share their noise; use --shard for them")
-    prepared = partial(prepare, request, shot, any(job.std_target is not None for job in jobs))
-    return distribute(jobs, prepared, report, dask, fail_fast=fail_fast, dry_run=dry_run)
+    how = request, shot, any(job.std_target is not None for job in jobs)
+    if dask is not None:
+        prepared = partial(prepare, *how)
+        return distribute(jobs, prepared, report, dask, fail_fast=fail_fast, dry_run=dry_run)
+    turns = None
+    # Frames of a shot follow one another, and --max-memory counts what one file takes.
+    if shot is None and request.options.max_memory is None:
+        turns = Turns(ON_GPU if choose_device(request.device).type == "cuda" else 1)
+    work = prepare(*how, turns)
+    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run, turns=turns)
 
 
-def prepare(request: Request, shot: Sequence[Job] | None, with_std: bool) -> Work:
+def prepare(
+    request: Request, shot: Sequence[Job] | None, with_std: bool, turns: Turns | None = None
+) -> Work:
     """What denoises one file. Raises as `run`.
 
-    shot: the frames, where the files are those of one. with_std: see Request.models.
+    Args:
+        shot: the frames, where the files are those of one.
+        with_std: see Request.models.
+        turns: of files that overlap.
     """
     models = request.models(with_std=with_std)
     models.check()
     sequence = FrameSequence(shot or (), {} if request.renders.shot else None)
     mask = None if request.protect is None else read_mask(request.protect)
-    return partial(denoise_file, Batch(request, models, sequence, mask))
+    return partial(denoise_file, Batch(request, models, sequence, mask, turns or Turns()))
 
 
 def denoise_file(
@@ -98,11 +115,23 @@ def denoise_file(
 
     adapter: fits the model to it first.
     """
-    facts = _render(batch, job, report) if exr_job.is_render(job) else None
-    facts = facts or _stack(batch, job, report, adapter) or _picture(batch, job, report, adapter)
+    facts = _streamed(batch, job, report, adapter) or _picture(batch, job, report, adapter)
     for line in batch.models.notices():
         report.note(job, line)
     return facts
+
+
+def _streamed(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None
+) -> dict[str, object] | None:
+    """Renders and stacks, which are read and written while they are computed; None for others."""
+    render = exr_job.is_render(job)
+    if not (render or stack_job.kind_of(job) or batch.request.planes.given):
+        return None
+    with batch.turns.compute(alone=True):
+        if render:
+            return _render(batch, job, report)
+        return _stack(batch, job, report, adapter)
 
 
 def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
@@ -144,17 +173,33 @@ def _stack(
 
 
 def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:
-    with _capped(batch.models.options().max_memory):
-        image, about = load(job), _about(batch)
-    original = image.pixels
-    if batch.mask is not None:
-        check_size(batch.mask, original.shape[1:3], job.name)
-    if batch.models.options().strength > 0:
-        pixels, more = _pages(batch, image, job, report, adapter)
-        image, about = replace(image, pixels=pixels), about | more
-    quality = batch.request.jpeg_quality
-    changed = save(job, image, report, jpeg_quality=quality, original=original)
+    about = _about(batch)
+    try:
+        with batch.turns.beside_others():
+            early = _load(batch, job)
+    except OutOfMemoryError:
+        early = None
+    with ExitStack() as turn:
+        turn.enter_context(batch.turns.compute(alone=early is None))
+        image = early or _load(batch, job)
+        original = image.pixels
+        if batch.mask is not None:
+            check_size(batch.mask, original.shape[1:3], job.name)
+        if batch.models.options().strength > 0:
+            pixels, more = _pages(batch, image, job, report, adapter)
+            image, about = replace(image, pixels=pixels), about | more
+        if early is not None:
+            turn.close()  # the next one computes while this one is written
+        quality, wanted = batch.request.jpeg_quality, batch.turns.check_write
+        changed = save(
+            job, image, report, jpeg_quality=quality, original=original, still_wanted=wanted
+        )
     return describe(image) | about | {"changed": changed}
+
+
+def _load(batch: Batch, job: Job) -> Image:
+    with _capped(batch.models.options().max_memory):
+        return load(job)
 
 
 def _capped(cap: int | None) -> AbstractContextManager[None]:

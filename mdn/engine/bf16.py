@@ -20,6 +20,8 @@ import torch.nn.functional as F
 CHANNELS, SIDE = 64, 96  # of the convolution that is timed: as in the nets, some milliseconds
 ROUNDS = 3  # of each precision in turn; the best counts, so that other work does not decide
 WORTH = 0.85  # share of float32's time below which bf16 is taken
+CPUINFO = Path("/proc/cpuinfo")
+NAMED = ("model name", "CPU implementer", "CPU part")  # of x86, and of ARM, which has no names
 CACHE = Path(platformdirs.user_cache_dir("mdn")) / "bf16.json"
 
 
@@ -55,13 +57,12 @@ def _time_of(dtype: torch.dtype) -> float:
 
 def _processor() -> str:
     """What the answer depends on. A home folder may be shared by machines of several kinds."""
-    name = platform.processor()
-    with_names = Path("/proc/cpuinfo")
-    if with_names.exists():
-        lines = with_names.read_text(errors="replace").splitlines()
-        name = next((line for line in lines if line.startswith("model name")), name)
+    names = {platform.machine(), platform.processor()}
+    if CPUINFO.exists():
+        lines = CPUINFO.read_text(errors="replace").splitlines()
+        names |= {line for line in lines if line.startswith(NAMED)}
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{name} {capability} {os.cpu_count()} torch {torch.__version__}"
+    return f"{' '.join(sorted(names))} {capability} {os.cpu_count()} torch {torch.__version__}"
 
 
 def _read() -> dict[str, bool]:

@@ -7,7 +7,8 @@ wherever it lies and hands on rows as they are done; `run` is that for a picture
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -17,12 +18,13 @@ from torch import Tensor
 
 from mdn.engine import memory
 from mdn.engine.tiles import Span, padded, reflected, smallest_tile, spans
+from mdn.engine.transfer import Arrival, Carrier, carrier_to
 from mdn.errors import OutOfMemoryError
 
 TILE = 640  # pixels a side at most, unless the user says otherwise; larger ones leave the cache
 CHUNK = 2**19  # samples decoded at once: more would take as much as the band itself
 SLACK = 48 * 2**20  # bytes that libraries take on first use, and fragments of freed memory
-BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**22}  # of one call of the net
+BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**21}  # of one call of the net
 
 # (batch of B x C x H x W, float32; origin (y, x) of each in the picture) -> the same shape.
 Infer = Callable[[Tensor, list[tuple[int, int]]], Tensor]
@@ -219,6 +221,7 @@ def _pass(
     columns = spans(padded(width, geometry.multiple), tile, geometry.halo, geometry.multiple)
     blend = np.zeros((0, columns[-1].stop, source.planes), np.float32)
     band: np.ndarray | None = None
+    carrier = carrier_to(runtime.device)
     top = 0  # the picture's row that blend[0] and band[0] stand for
     for index, row in enumerate(rows):
         grown = row.stop - top - blend.shape[0]
@@ -226,9 +229,14 @@ def _pass(
         held = 0 if band is None else len(band)
         fresh = source.read(top + held, min(row.stop, height))
         band = fresh if band is None else np.concatenate([band, fresh])
-        for done, batch in _batches(columns, row, call):
-            tiles = _read(band[row.start - top :], row, batch, height, encode)
-            outputs = _infer(infer, tiles, [(row.start, c.start) for c in batch], runtime)
+        seen = band[row.start - top :]
+
+        def send(batch: list[Span], row: Span = row, seen: np.ndarray = seen) -> Arrival:
+            tiles = _read(seen, row, batch, height, encode)
+            return _infer(infer, tiles, [(row.start, c.start) for c in batch], runtime, carrier)
+
+        sent = ((done, batch, send(batch)) for done, batch in _batches(columns, row, call))
+        for done, batch, outputs in _arrivals(sent, carrier.ahead):
             for column, output in zip(batch, outputs, strict=True):
                 weights = row.weights[:, None, None] * column.weights[None, :, None]
                 part = blend[row.start - top : row.stop - top, column.start : column.stop]
@@ -273,11 +281,28 @@ def _read(band: np.ndarray, row: Span, columns: list[Span], height: int, encode:
 
 
 def _infer(
-    infer: Infer, tiles: Tensor, origins: list[tuple[int, int]], runtime: Runtime
-) -> np.ndarray:
-    """The net on one batch, as (B, H, W, C) float32 in main memory."""
+    infer: Infer,
+    tiles: Tensor,
+    origins: list[tuple[int, int]],
+    runtime: Runtime,
+    carrier: Carrier,
+) -> Arrival:
+    """The net on one batch; the answer may still be on its way."""
     kind = runtime.device.type
     cast = nullcontext() if runtime.dtype is None else torch.autocast(kind, runtime.dtype)
     with torch.inference_mode(), cast:
-        outputs = infer(tiles.to(runtime.device), origins)
-    return outputs.float().cpu().permute(0, 2, 3, 1).numpy()
+        return carrier.fetch(infer(carrier.send(tiles), origins).float())
+
+
+def _arrivals(
+    sent: Iterable[tuple[float, list[Span], Arrival]], ahead: int
+) -> Iterator[tuple[float, list[Span], np.ndarray]]:
+    """Answers in order, each waited for when `ahead` more are on their way."""
+    coming: deque[tuple[float, list[Span], Arrival]] = deque()
+    for each in sent:
+        coming.append(each)
+        if len(coming) > ahead:
+            done, batch, arrive = coming.popleft()
+            yield done, batch, arrive()
+    for done, batch, arrive in coming:
+        yield done, batch, arrive()

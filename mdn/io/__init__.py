@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def write_image(
     format: str | None = None,
     quality: int = 95,
     overwrite: bool = True,
+    still_wanted: Callable[[], None] = lambda: None,
 ) -> bytes | None:
     """Write a picture whole, or not at all.
 
@@ -97,6 +99,7 @@ def write_image(
         quality: 1 to 100, for JPEG and the lossy kinds of WebP, JPEG XL, AVIF and HEIC. At 90 and
             above JPEG, AVIF and HEIC keep full chroma.
         overwrite: replace a file that is there, or appears meanwhile; else that is an error.
+        still_wanted: called when all is coded and nothing written; may raise.
 
     Returns:
         The content if `target` is None, else None.
@@ -119,6 +122,7 @@ def write_image(
         raise FileError(shown, refused, "try .tif") from problem
     if target is None:
         return data
+    still_wanted()
     write_bytes(target, data, overwrite=overwrite)
     return None
 

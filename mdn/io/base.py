@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -195,15 +196,36 @@ def pillow_encoded(array: np.ndarray, suffix: str, options: dict[str, Any]) -> b
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what libraries say about damaged files off stderr: one FileError says it instead."""
-    loggers = [logging.getLogger(name) for name in ("tifffile", "imagecodecs")]
-    before = [logger.disabled for logger in loggers]
-    for logger in loggers:
-        logger.disabled = True
-    try:
-        with warnings.catch_warnings():
+    """Keep what libraries say about damaged files off stderr: one FileError says it instead.
+
+    Loggers and filters of warnings belong to all threads: the first to come in silences them, the
+    last to go out gives them back.
+    """
+    global _inside
+    with _quiet_lock:
+        _inside += 1
+        if _inside == 1:
+            for name in _TALKATIVE:
+                _loud.enter_context(_silent(logging.getLogger(name)))
+            _loud.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
-            yield
+    try:
+        yield
     finally:
-        for logger, disabled in zip(loggers, before, strict=True):
-            logger.disabled = disabled
+        with _quiet_lock:
+            _inside -= 1
+            if not _inside:
+                _loud.close()
+
+
+_TALKATIVE = ("tifffile", "imagecodecs")
+_quiet_lock, _loud, _inside = threading.Lock(), contextlib.ExitStack(), 0
+
+
+@contextlib.contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

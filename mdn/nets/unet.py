@@ -139,7 +139,8 @@ class _Head(nn.Conv2d):
 def _lowered(x: Tensor) -> Tensor:
     """x in the precision that autocast would bring it to, for less to move."""
     kind = x.device.type
-    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+    lowers = not x.is_meta and torch.is_autocast_enabled(kind)  # meta tensors know no autocast
+    return x.to(torch.get_autocast_dtype(kind)) if lowers else x
 
 
 def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:

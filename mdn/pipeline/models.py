@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Lock
 
 from mdn import nets
 from mdn.engine import choose_device, choose_precision
@@ -16,6 +17,9 @@ from mdn.registry.selection import USUAL, ModelSelection
 
 class Models:
     """The model that the user named, or those of a quality: one for each domain of values.
+
+    Attributes:
+        device: where they are.
 
     Args:
         name: a model's name, or the path of a model folder; None for those of the quality.
@@ -44,12 +48,13 @@ class Models:
     ) -> None:
         self._name, self._quality = name, quality
         self._passes, self._with_std = passes, with_std
-        self._device = choose_device(device)
+        self.device = choose_device(device)
         self._options = options or Options()
         self._may_fill = may_fill
         self._loaded: dict[str, Model] = {}
+        self._loading = Lock()
         self._notices: list[str] = []
-        choose_precision(self._options.precision, self._device, self.card().precisions)
+        choose_precision(self._options.precision, self.device, self.card().precisions)
         self.options()
 
     def selection(self, domain: str = "display") -> ModelSelection:
@@ -76,10 +81,11 @@ class Models:
     def load(self, domain: str = "display") -> Model:
         """The model for a domain, on the device; loaded once. Raises ModelError: it is damaged."""
         card = self.card(domain)
-        if card.name not in self._loaded:
-            self._loaded[card.name] = load_model(card, self._device)
-            if note := self.selection(domain).note:
-                self._notices.append(note)
+        with self._loading:
+            if card.name not in self._loaded:
+                self._loaded[card.name] = load_model(card, self.device)
+                if note := self.selection(domain).note:
+                    self._notices.append(note)
         return self._loaded[card.name]
 
     def check(self) -> None:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mdn.batch import files, manifest, running
+from mdn.batch.overlap import Turns
 from mdn.batch.running import Job
 from mdn.commands import denoise as command
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
@@ -79,18 +81,34 @@ def test_a_kill_at_any_moment_loses_nothing(
 def test_ctrl_c_waits_for_the_end_of_a_write_once(
     run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, presses: int
 ) -> None:
+    """While a.png is written b.png is computed, which ends at the first."""
     make("in/a.png")
     make("in/b.png")
-    write = files.io.write_image
+    write, pages = files.io.write_image, command._pages
+    turns: list[Turns] = []
+
+    def until(reached: Callable[[], bool]) -> None:
+        for _ in range(6000):
+            if reached():
+                return
+            time.sleep(0.01)
+        raise AssertionError("Ctrl-C was not heard")
+
+    def computed(batch: command.Batch, image: object, job: Job, *more: object) -> object:
+        turns.append(batch.turns)
+        if job.name.endswith("b.png"):
+            until(lambda: batch.turns._stopped)
+        return pages(batch, image, job, *more)  # type: ignore[arg-type]
 
     def interrupted(*arguments: object, **options: object) -> object:
-        for _ in range(presses):
+        for flag in ("_stopped", "_given_up")[:presses]:
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)  # Python runs the handler before the next line
-        return write(*arguments, **options)
+            until(lambda flag=flag: getattr(turns[0], flag))  # type: ignore[misc]
+        return write(*arguments, **options)  # type: ignore[arg-type]
 
     former = signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup ignores it
     monkeypatch.setattr(files.io, "write_image", interrupted)
+    monkeypatch.setattr(command, "_pages", computed)
     try:
         result = run("denoise", "in", "-o", "out", "--json", *MODEL)
     finally:

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from typer.testing import Result
 
+from mdn.batch.running import Job
 from mdn.commands import denoise as task
 from mdn.errors import OutOfMemoryError
 from tests.cli.cli_tools import MODEL, Make, Run
@@ -77,6 +78,7 @@ def test_some_and_all_failed(run: Run, make: Make, tmp_path: Path) -> None:
         (["verify", "--nope"], "verify"),
         (["bench", "a.png", "--nope"], "bench"),
         (["bench", "analyze", "--nope"], "bench analyze"),
+        (["bench", "speed", "--nope"], "bench speed"),
         (["models", "show"], "models show"),
         (["train", "--nope"], "train"),
     ],
@@ -116,14 +118,14 @@ def test_a_batch_that_ends_early_tells_what_it_did(
 ) -> None:
     make("in/a.png")
     make("in/b.png")
-    save, done = task.save, []
+    save = task.save
 
-    def saves_once(*arguments: object, **options: object) -> None:
-        if done or code == 5:
+    def saves_the_first(job: Job, *arguments: object, **options: object) -> object:
+        if code == 5 or job.name.endswith("b.png"):
             raise error
-        done.append(save(*arguments, **options))
+        return save(job, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(task, "save", saves_once)
+    monkeypatch.setattr(task, "save", saves_the_first)
     found = document(run("denoise", "in", "-o", "out", "--json", *MODEL), "batch")
     assert found["exit_code"] == code
     if code != 5:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from mdn import io
+from mdn.batch import overlap
 from mdn.batch.running import Job
 from mdn.commands.denoise import run
 from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
+from mdn.io.base import memory_limit
 from tests.commands.tools import request
 from tests.io.raw.mosaic import mosaic, write_dng
 
@@ -63,3 +65,26 @@ def test_a_raw_file_is_copied_only_as_a_dng(tmp_path: Path) -> None:
         job = Job(source, tmp_path / target, source.name)
         run([job], request(device="cpu", strength=0.0), Silent())
         assert ((tmp_path / target).read_bytes() == source.read_bytes()) is copied
+
+
+def test_files_that_overlap_come_out_as_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged one and one too large to be held beside others among them."""
+    room = 3 * 60 * 32 * 3
+    monkeypatch.setattr(overlap, "memory_limit", lambda _, cap: memory_limit(room, cap))
+    rng = np.random.default_rng(0)
+    sources = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(sources):
+        side = 96 if number == 3 else 40
+        io.write_image(Image(rng.integers(0, 255, (1, side, 32, 3), np.uint8)), path)
+    sources[1].write_bytes(sources[1].read_bytes()[:60])
+    found = {}
+    for way in ("one by one", "overlapping"):
+        jobs = [Job(path, tmp_path / way / path.name, path.name) for path in sources]
+        capped = 2**33 if way == "one by one" else None
+        result = run(jobs, request("unittest", max_memory=capped), Silent())
+        assert [each.status for each in result.outcomes] == ["ok", "failed", "ok", "ok", "ok"]
+        found[way] = [job.target.read_bytes() for job in jobs if job.target and job.target.exists()]
+    assert len(found["overlapping"]) == 4
+    assert found["overlapping"] == found["one by one"]

@@ -1,0 +1,202 @@
+"""Files of a batch that are read, computed and written at the same time.
+
+Each has a thread of its own from its first byte to its last, and one computes at a time (on a GPU
+a few): while it does, the next one is read and waits for its turn, and the one before is written.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mdn.io.base import memory_limit
+
+if TYPE_CHECKING:
+    from mdn.batch.running import Job, Outcome, Report
+
+LISTEN = 0.2  # seconds between two chances for Ctrl-C where waiting threads do not hear it
+SHARE = 8  # what is held beside others may take so much of the free memory: one part in SHARE
+
+
+class Stopped(Exception):
+    """The batch is being left, and this file with it."""
+
+
+class Turns:
+    """Whose turn it is to compute.
+
+    Attributes:
+        files: how many are in hand at once, which bounds the memory.
+        busy: seconds in which somebody computed.
+    """
+
+    def __init__(self, computing: int = 1) -> None:
+        """computing: how many may at once; more than 1 only helps a GPU."""
+        self.files = computing + 2  # one is read, one is written
+        self.busy = 0.0
+        self._first, self._last = float("inf"), 0.0
+        self._computing = self._free = computing
+        self._change = threading.Condition()
+        self._next, self._ahead = 1, set[int]()  # first file that had no turn yet; later ones
+        self._stopped = self._given_up = False
+        self._overlapping = False
+        self._mine = threading.local()
+
+    @contextmanager
+    def compute(self, *, alone: bool = False) -> Iterator[None]:
+        """Waits until the files before have had their turn, and has it within.
+
+        alone: nobody else computes meanwhile.
+
+        Raises:
+            Stopped: the batch was left while it waited.
+        """
+        places = self._computing if alone else 1
+        asked = time.perf_counter()
+        index = getattr(self._mine, "index", 0)
+        with self._change:
+            self._change.wait_for(
+                lambda: self._stopped or (index <= self._next and self._free >= places)
+            )
+            self.check()
+            self._free -= places
+            self._pass(index)
+        begun = time.perf_counter()
+        self._mine.waited = self.waited + begun - asked
+        try:
+            yield
+        finally:
+            ended = time.perf_counter()
+            with self._change:
+                self.busy += ended - begun
+                self._first, self._last = min(self._first, begun), max(self._last, ended)
+                self._free += places
+                self._change.notify_all()
+
+    def _pass(self, index: int) -> None:
+        """A file has its turn, or needs none: the next one may come."""
+        if index >= self._next:
+            self._ahead.add(index)
+        while self._next in self._ahead:
+            self._ahead.remove(self._next)
+            self._next += 1
+        self._change.notify_all()
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the file of this thread has waited for its turn."""
+        return getattr(self._mine, "waited", 0.0)
+
+    @property
+    def idle_share(self) -> float:
+        """Share of the time from the first turn to the last in which nobody computed."""
+        whole = self._last - self._first
+        return max(0.0, 1 - self.busy / whole) if whole > 0 else 0.0
+
+    @contextmanager
+    def beside_others(self) -> Iterator[None]:
+        """Within it, pictures that are too large to be held beside others are not decoded.
+
+        Raises:
+            OutOfMemoryError: it is one; it can be read when it is its turn.
+        """
+        if not self._overlapping:
+            yield
+            return
+        import psutil
+
+        free = int(psutil.virtual_memory().available)
+        with memory_limit(free // SHARE, free):
+            yield
+
+    def check(self) -> None:
+        """Raises Stopped if the batch is being left: nothing more is to be computed."""
+        if self._stopped:
+            raise Stopped
+
+    def check_write(self) -> None:
+        """Raises Stopped if not even what is being written is to be finished."""
+        if self._given_up:
+            raise Stopped
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        attempt: Callable[[Job, Report], Outcome],
+        report: Report,
+        outcomes: list[Outcome],
+    ) -> None:
+        """Does `attempt` on each job; outcomes are told and appended in the order of the jobs.
+
+        Ctrl-C, or what would befall every file: what is being written is finished and told; at a
+        second Ctrl-C it is not.
+        """
+        import torch
+
+        waiting: deque[Future[Outcome]] = deque()
+        telling = _Telling(report, self)
+
+        def one(index: int, job: Job) -> Outcome:
+            self._mine.waited, self._mine.index = 0.0, index
+            try:
+                self.check()
+                report.started(job, index, len(jobs))
+                outcome = attempt(job, telling)
+            finally:
+                with self._change:
+                    self._pass(index)
+            return replace(outcome, seconds=max(0.0, outcome.seconds - self.waited))
+
+        def settle() -> None:
+            while not wait(list(waiting)[:1], LISTEN).done:
+                pass
+            outcome = waiting.popleft().result()
+            outcomes.append(outcome)
+            report.finished(outcome)
+
+        self._overlapping, self._next = True, 1
+        threads = torch.get_num_threads()  # other threads would take as many as there are cores
+        with ThreadPoolExecutor(self.files, "mdn", torch.set_num_threads, (threads,)) as pool:
+            try:
+                for index, job in enumerate(jobs, start=1):
+                    waiting.append(pool.submit(copy_context().run, one, index, job))
+                    if len(waiting) == self.files:
+                        settle()
+                while waiting:
+                    settle()
+            except BaseException:
+                with self._change:
+                    self._stopped = True
+                    self._change.notify_all()
+                self._finish(waiting, settle)
+                raise
+
+    def _finish(self, waiting: Sequence[object], settle: Callable[[], None]) -> None:
+        """Tells of those that are being written, until Ctrl-C comes again."""
+        try:
+            while waiting:
+                with suppress(Exception):  # stopped, or failed as the first did
+                    settle()
+        except BaseException:
+            self._given_up = True
+            raise
+
+
+class _Telling:
+    """The report that the threads tell; it stops their work where the batch is being left."""
+
+    def __init__(self, report: Report, turns: Turns) -> None:
+        self.started, self.note, self.finished = report.started, report.note, report.finished
+        self._report, self._turns = report, turns
+
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        """See batch.running.Report. Raises Stopped."""
+        self._turns.check()
+        self._report.progress(job, fraction, status)

@@ -1,0 +1,231 @@
+"""How fast models are on this machine, beside what its processor could do: `mdn bench speed`.
+
+A batch of noisy pictures goes from files to files, as `mdn denoise` does it. The time in the net is
+taken by itself; what a pixel costs there in operations and bytes is counted on PyTorch's meta
+device, which computes nothing. The rates to compare with are those of one large matrix product and
+of one large copy, in the precision that is chosen (the roofline model: Williams et al., CACM 2009).
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from mdn import io, nets
+from mdn.batch.overlap import Turns
+from mdn.batch.running import Job, Report, run_batch
+from mdn.commands.denoise import Batch, denoise_file
+from mdn.commands.request import Request
+from mdn.engine import choose_precision
+from mdn.errors import MdnError
+from mdn.image import Image
+from mdn.pipeline.options import Options
+from mdn.renders.sequence import Sequence as FrameSequence
+
+SIGMA = 15  # of the noise in the pictures, 0-255 scale
+MATRIX, COPIED = 1024, 2**24  # side of the product, samples of the copy, that give the rates
+ROUNDS = 5  # of each, of which the fastest counts: other work does not decide
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the machine can do: operations and bytes a second; in which precision."""
+
+    precision: str
+    flop: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One model.
+
+    Attributes:
+        model: its name.
+        flop, bytes: that the net's products take for a pixel it is given; each tensor read and
+            written once.
+        net: seconds in the net for a pixel of the pictures, the overlap of tiles included.
+        share: of the machine's rate that the net reaches.
+        rest: seconds outside the net, as a share of those in it: files, noise, tiles.
+        idle: share of the time in which no file computed: the processor waited for files.
+    """
+
+    model: str
+    flop: float
+    bytes: float
+    net: float
+    share: float
+    rest: float
+    idle: float
+
+
+class NetClock:
+    """Seconds and pixels of all calls of nets, in any thread."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds, self.pixels = 0.0, 0
+        self.call: tuple[nn.Module, Any, Any] | None = None  # one of them, to count by
+        self._device, self._begun = device, dict[int, float]()
+        self._nets = tuple(each.net for each in nets.ARCHITECTURES.values())
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Within it calls are counted."""
+        handles = (
+            hooks.register_module_forward_pre_hook(self._before),
+            hooks.register_module_forward_hook(self._after, with_kwargs=True),
+        )
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+    def _before(self, net: nn.Module, arguments: Any) -> None:
+        if isinstance(net, self._nets):
+            self._begun[id(arguments[0])] = self._now()
+
+    def _after(self, net: nn.Module, arguments: Any, named: Any, answer: Any) -> None:
+        if isinstance(net, self._nets):
+            x = arguments[0]
+            self.seconds += self._now() - self._begun.pop(id(x))
+            self.pixels += len(x) * x.shape[2] * x.shape[3]
+            self.call = net, arguments, named
+
+
+def measure(request: Request, side: int, count: int, rates: Rates) -> Speed:
+    """One model on `count` pictures of `side` x `side` pixels.
+
+    Raises:
+        MdnError: the model is not there, or cannot denoise.
+    """
+    models = request.models()
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = pictures(Path(folder), side, count)
+        turns, clock = Turns(), NetClock(models.device)
+        batch = Batch(request, models, FrameSequence(jobs, None), turns=turns)
+        _batch(jobs[:1], partial(denoise_file, batch), None)  # builds kernels
+        with clock.running():
+            whole = _batch(jobs, partial(denoise_file, batch), turns)
+    assert clock.call is not None
+    flop, touched = work(*clock.call, 2 if rates.precision in ("bf16", "fp16") else 4)
+    given = side * side * count
+    return Speed(
+        models.load().name,
+        flop,
+        touched,
+        clock.seconds / given,
+        flop * clock.pixels / clock.seconds / rates.flop,
+        (whole - clock.seconds) / clock.seconds,
+        turns.idle_share,
+    )
+
+
+def _batch(jobs: list[Job], do: Callable[[Job, Report], dict[str, object]], turns: Any) -> float:
+    """Does the jobs; seconds. Raises MdnError: one failed."""
+    begun = time.perf_counter()
+    result = run_batch(jobs, do, Unheard(), turns=turns)
+    for outcome in result.outcomes:
+        if outcome.status == "failed":
+            raise MdnError(outcome.error)
+    return time.perf_counter() - begun
+
+
+class Unheard:
+    """A report that nobody reads."""
+
+    def started(self, *_: object) -> None: ...
+    def progress(self, *_: object) -> None: ...
+    def note(self, *_: object) -> None: ...
+    def finished(self, *_: object) -> None: ...
+
+
+def pictures(folder: Path, side: int, count: int) -> list[Job]:
+    """Noisy shapes as JPEG files, and where to write what becomes of them."""
+    down, across = np.mgrid[:side, :side] / 40
+    shapes = 128 + 60 * np.sin(down + np.sin(across)) * np.cos(across / 3)
+    jobs = []
+    for number in range(count):
+        noise = np.random.default_rng(number).normal(0, SIGMA, (side, side, 3))
+        pixels = np.clip(np.round(shapes[..., None] + noise), 0, 255).astype(np.uint8)
+        source = folder / f"{number}.jpg"
+        io.write_image(Image(pixels[None], format="jpeg", name=source.name), source)
+        target = folder / f"{number}_out.jpg"
+        jobs.append(Job(source, target, source.name, overwrite=True))
+    return jobs
+
+
+class _Touched(TorchDispatchMode):
+    """Counts the samples that products read and write."""
+
+    samples = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            tensors = [each for each in tree_leaves((args, found)) if isinstance(each, Tensor)]
+            self.samples += sum(each.numel() for each in tensors)
+        return found
+
+
+def work(net: nn.Module, arguments: Any, named: Any, size: int) -> tuple[float, float]:
+    """Operations and bytes of a net's products, by pixel of such a call; nothing is computed.
+
+    size: bytes of a sample.
+    """
+    away = partial(tree_map_only, Tensor, lambda each: each.to("meta"))
+    meta = copy.deepcopy(net).to("meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, _Touched() as touched:
+        meta(*away(arguments), **away(named))
+    batch, _, height, width = arguments[0].shape
+    pixels = batch * height * width
+    return counter.get_total_flops() / pixels, size * touched.samples / pixels
+
+
+def rates(device: torch.device, precision: str) -> Rates:
+    """What the machine can do, in the precision that `auto` or a name stands for."""
+    dtype = choose_precision(precision, device) or torch.float32
+    names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    a = torch.rand(MATRIX, MATRIX, device=device).to(dtype)
+    x, y = (torch.zeros(COPIED, device=device) for _ in range(2))
+    product = _least(device, lambda: torch.mm(a, a))
+    copying = _least(device, lambda: y.copy_(x))
+    return Rates(names[dtype], 2 * MATRIX**3 / product, 2 * 4 * COPIED / copying)
+
+
+def _least(device: torch.device, do: Callable[[], object]) -> float:
+    taken = []
+    for _ in range(ROUNDS + 1):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        begun = time.perf_counter()
+        do()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - begun)
+    return min(taken[1:])
+
+
+def request(model: str, device: str, precision: str) -> Request:
+    """What is asked of a model here: what `mdn denoise` asks by default."""
+    return Request(model, device=device, options=Options(precision=precision))

@@ -1,0 +1,223 @@
+"""Files that overlap: one computes, the next is read, the one before is written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdn.batch import overlap
+from mdn.batch.overlap import Turns
+from mdn.batch.running import BatchResult, Job, Report, run_batch
+from mdn.errors import FileError, ModelError, OutOfMemoryError
+from mdn.io.base import check_size
+from tests.batch.test_running import Recorder, job
+
+PATIENCE = 30  # seconds until a file that waits in vain for another gives up
+Work = Callable[[Job, Report], dict[str, object]]
+
+
+def reached(event: threading.Event) -> None:
+    assert event.wait(PATIENCE), "files do not overlap"
+
+
+def run(work: Work, turns: Turns, names: str = "abc", report: Report | None = None) -> BatchResult:
+    return run_batch([job(name) for name in names], work, report or Recorder(), turns=turns)
+
+
+def written(result: BatchResult) -> str:
+    return "".join(each.job.name for each in result.outcomes if each.status == "ok")
+
+
+def test_the_next_is_read_and_the_last_is_written_while_one_computes(tmp_path: Path) -> None:
+    turns = Turns()
+    read, computing = ({name: threading.Event() for name in "abc"} for _ in range(2))
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        read[job.name].set()
+        with turns.compute():
+            computing[job.name].set()
+            if job.name == "a":
+                reached(read["b"])
+        if job.name == "a":
+            reached(computing["b"])
+        return {}
+
+    assert written(run(work, turns)) == "abc"
+    assert turns.busy > 0
+    assert 0 <= turns.idle_share < 1
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_no_more_than_allowed_compute_or_are_in_hand(lanes: int) -> None:
+    turns, lock = Turns(lanes), threading.Lock()
+    now = {"hand": 0, "compute": 0, "alone": 0}
+    most = dict(now)
+
+    def count(what: str, step: int) -> None:
+        with lock:
+            now[what] += step
+            most[what] = max(most[what], now[what])
+            assert not now["alone"] or now["compute"] == 1
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        alone = job.name in "dg"
+        count("hand", 1)
+        with turns.compute(alone=alone):
+            count("compute", 1)
+            count("alone", alone)
+            threading.Event().wait(0.01)
+            count("alone", -alone)
+            count("compute", -1)
+        count("hand", -1)
+        return {}
+
+    assert written(run(work, turns, "abcdefghij")) == "abcdefghij"
+    assert most["compute"] <= lanes
+    assert most["hand"] <= turns.files
+
+
+def test_a_fault_is_told_in_its_place_whenever_it_was_found() -> None:
+    turns, found = Turns(), threading.Event()
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        if job.name == "b":
+            found.set()
+            raise FileError("b", "is damaged")
+        with turns.compute():
+            if job.name == "a":
+                reached(found)
+        return {}
+
+    report = Recorder()
+    result = run(work, turns, report=report)
+    ends = [what for kind, what in report.events if kind == "finished"]
+    assert ends == ["a ok", "b failed", "c ok"]
+    assert result.outcomes[1].error == "b: is damaged"
+    assert result.exit_code == 3
+
+
+def test_what_would_befall_every_file_ends_the_batch_but_not_a_write() -> None:
+    turns, broken = Turns(), threading.Event()
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        if job.name == "b":
+            with turns.compute():
+                broken.set()
+                raise ModelError("damaged")
+        with turns.compute():
+            assert job.name == "a", "c was begun after all"
+        reached(broken)
+        turns.check_write()
+        return {}
+
+    report = Recorder()
+    with pytest.raises(ModelError):
+        run(work, turns, report=report)
+    assert ("finished", "a ok") in report.events
+    assert ("finished", "c ok") not in report.events
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_an_interrupt_stops_computing_at_once_and_writing_at_the_second(
+    presses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, left = Turns(), presses
+    writing, computing, given_up = threading.Event(), threading.Event(), threading.Event()
+    waits = overlap.wait
+
+    def wait(*arguments: Any) -> Any:
+        """As Ctrl-C in the main thread, while it waits for a file."""
+        nonlocal left
+        if left and writing.is_set() and computing.is_set():
+            left -= 1
+            raise KeyboardInterrupt
+        return waits(*arguments)
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        with turns.compute():
+            while job.name == "c":  # a long computation, which asks whether it is still wanted
+                computing.set()
+                report.progress(job, 0.5)
+        if job.name == "b":
+            writing.set()
+            while not turns._stopped or (presses == 2 and not turns._given_up):
+                threading.Event().wait(0.01)
+            try:
+                turns.check_write()
+            except BaseException:
+                given_up.set()
+                raise
+        return {}
+
+    monkeypatch.setattr(overlap, "wait", wait)
+    monkeypatch.setattr(overlap, "LISTEN", 0.01)
+    report = Recorder()
+    with pytest.raises(KeyboardInterrupt):
+        run(work, turns, "abc", report)
+    ends = [what for kind, what in report.events if kind == "finished"]
+    assert ends == (["a ok", "b ok"] if presses == 1 else ["a ok"])
+    assert given_up.is_set() == (presses == 2)
+
+
+def test_what_is_too_large_to_lie_beside_others_is_not_decoded_ahead() -> None:
+    turns = Turns()
+    with turns.beside_others():  # one by one: only --max-memory may refuse it
+        check_size("a", 2**20, 2**20, limit=2**62)
+    refused = []
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        with turns.beside_others():
+            check_size("a", 8, 8)
+            try:
+                check_size("a", 2**20, 2**20, limit=2**62)
+            except OutOfMemoryError:
+                refused.append(job.name)
+        return {}
+
+    run(work, turns, "ab")
+    assert sorted(refused) == ["a", "b"]
+
+
+def test_waiting_is_no_part_of_a_files_seconds() -> None:
+    turns, started = Turns(), threading.Event()
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        if job.name == "b":
+            started.set()
+        with turns.compute():
+            if job.name == "a":
+                reached(started)
+                threading.Event().wait(0.2)
+        return {"waited": turns.waited}
+
+    begun = time.perf_counter()
+    _, second = run(work, turns, "ab").outcomes
+    waited = second.details["waited"]
+    assert isinstance(waited, float)
+    assert waited > 0.1
+    assert second.seconds + waited <= time.perf_counter() - begun
+
+
+def test_a_folder_stays_as_long_as_another_file_wants_it(tmp_path: Path) -> None:
+    turns, failed = Turns(), threading.Event()
+    target = tmp_path / "new" / "deep"
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        assert job.target is not None
+        if job.name == "a":
+            failed.set()
+            raise FileError("a", "is damaged")
+        reached(failed)
+        threading.Event().wait(0.05)
+        job.target.write_bytes(b"b")
+        return {}
+
+    jobs = [Job(Path(name), target / name, name) for name in "ab"]
+    result = run_batch(jobs, work, Recorder(), turns=turns)
+    assert [each.status for each in result.outcomes] == ["failed", "ok"]
+    assert (target / "b").exists()

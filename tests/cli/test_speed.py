@@ -1,0 +1,72 @@
+"""`mdn bench speed`: what nets take on this machine, beside what it could do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mdn.batch.overlap import Turns
+from mdn.bench import speed
+from tests.cli.cli_tools import Run
+
+CPU = torch.device("cpu")
+
+
+def test_a_table_of_models(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "MATRIX", 64)
+    monkeypatch.setattr(speed, "COPIED", 2**10)
+    asked = ("bench", "speed", "-m", "unittest", "--side", "64", "--count", "2")
+    result = run(*asked, "--precision", "fp32", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["machine"]["precision"] == "fp32"
+    (model,) = found["models"]
+    assert model["model"] == "unittest"
+    assert model["flop"] > 100
+    assert model["net"] > 0
+    assert model["rest"] > 0
+    assert 0 <= model["idle"] < 1
+    assert "bench speed" in run("--help").stdout
+    assert run("bench", "speed", "-m", "nowhere").exit_code == 6
+
+
+def test_operations_and_bytes_are_those_of_the_convolution() -> None:
+    net = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    flop, touched = speed.work(net, (torch.zeros(2, 3, 16, 24),), {}, size=2)
+    assert flop == 2 * 3 * 8 * 9
+    weights = 3 * 8 * 9 / (2 * 16 * 24)
+    assert touched == pytest.approx(2 * (3 + 8 + weights))
+    assert next(net.parameters()).device == CPU
+
+
+@pytest.mark.parametrize("name", ["unittest", "photo-fast", "generalist-s15", "swinir-masked-s15"])
+def test_every_kind_of_net_can_be_counted(name: str) -> None:
+    """Calls as the pipeline makes them; counting needs no arithmetic."""
+    from mdn.pipeline import photo
+    from mdn.pipeline.models import Models
+
+    model = Models(name, device="cpu").load()
+    page = torch.randint(0, 255, (48, 48, 3), dtype=torch.uint8).numpy()
+    clock = speed.NetClock(CPU)
+    with clock.running():
+        photo.restore(page, model, speed.Options(precision="fp32", tile=64))
+    assert clock.pixels >= 48 * 48
+    assert clock.seconds > 0
+    assert clock.call is not None
+    flop, touched = speed.work(*clock.call, 4)
+    parameters = sum(each.numel() for each in clock.call[0].parameters())
+    assert flop > parameters / 100
+    assert touched > 2 * 3 * 4
+
+
+def test_nets_are_counted_no_longer_than_asked() -> None:
+    clock = speed.NetClock(CPU)
+    with clock.running():
+        pass
+    nn.Conv2d(1, 1, 1)(torch.zeros(1, 1, 1, 1))
+    assert clock.call is None
+    assert Turns().idle_share == 0

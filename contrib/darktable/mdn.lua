@@ -25,6 +25,7 @@ local REASONS = {
   [4] = "the file could not be denoised",
   [5] = "out of memory",
   [6] = "a model of mdn is missing or damaged",
+  [8] = "the cluster of mdn is gone",
   [126] = "mdn cannot be run",
   [127] = "mdn was not found: name it in the preferences, Lua options",
   [130] = "interrupted",

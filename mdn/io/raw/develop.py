@@ -27,7 +27,8 @@ from mdn.io.atomic import read_bytes
 from mdn.io.base import DAMAGED, check_size
 from mdn.io.photo.exif import DESCRIPTIVE, ORIENTATION, set_upright
 
-MAKER_NOTE = 37500
+MAKER_NOTE, XMP = 37500, 700
+_CHANGES = b"http://ns.adobe.com/camera-raw-settings/"
 _DNG_VERSION = 50706
 _FLIPS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's turns as EXIF's orientations
 _SRGB_TO_XYZ = np.array(  # IEC 61966-2-1
@@ -79,8 +80,11 @@ def develop(source: Path, name: str) -> Image:
             output_color=rawpy.ColorSpace.sRGB, gamma=(2.4, 12.92), **_settings(raw, rawpy)
         )
         block, dropped = _exif(raw, data)
-        block, _ = set_upright(block, None, turn)
-    meta = Metadata(exif=block, private={"dropped": dropped})
+        xmp = _xmp(data)
+        if xmp is not None and _CHANGES in xmp:  # else a developer would make them twice
+            xmp, dropped = None, (*dropped, "XMP with a raw developer's settings")
+        block, xmp = set_upright(block, xmp, turn)
+    meta = Metadata(exif=block, xmp=xmp, private={"dropped": dropped})
     return Image(pixels[None], None, meta, name, "tiff")
 
 
@@ -106,7 +110,7 @@ def read_linear(source: Path, name: str) -> Image:
         )
     scale = max(sensor.balance) / 65535
     shown = encode_light(stored @ (np.linalg.inv(sensor.from_srgb).T * scale).astype(np.float32))
-    meta = Metadata(exif=block, private={"raw": sensor, "dropped": dropped})
+    meta = Metadata(exif=block, xmp=_xmp(data), private={"raw": sensor, "dropped": dropped})
     return Image(shown[None], None, meta, name, "dng")
 
 
@@ -222,6 +226,12 @@ def _directory(data: bytes) -> tuple[ifd.Layout, ifd.Directory]:
     if head[:2] in (b"II", b"MM") and head not in (b"II*\0", b"MM\0*"):
         head = b"II*\0" if head[:2] == b"II" else b"MM\0*"  # Panasonic and Olympus have their own
     return ifd.parse(head + data[4:])
+
+
+def _xmp(data: bytes) -> bytes | None:
+    """Of a raw file that is a TIFF inside."""
+    found = _directory(data)[1].get(XMP)
+    return found.value if isinstance(found, ifd.Entry) else None
 
 
 def _exif(raw: Any, data: bytes) -> tuple[bytes | None, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from mdn.image import Image
 from mdn.io import ifd
 from mdn.io.base import Format
 from mdn.io.photo.exif import DESCRIPTIVE, ORIENTATION
-from mdn.io.raw.develop import Sensor, decode_light
+from mdn.io.raw.develop import XMP, Sensor, decode_light
 from mdn.io.tiff.read import decode
 from mdn.io.tiff.write import NESTED, append_nested, extratag
 
@@ -36,6 +36,8 @@ def encode(image: Image, quality: int) -> bytes:
     stream = io.BytesIO()
     with TiffWriter(stream, byteorder=order, ome=False, shaped=False) as writer:
         tags = _tags(sensor, directory, order)
+        if xmp := image.meta.xmp:
+            tags.append(extratag(XMP, _BYTE, len(xmp), xmp, order=order))
         tags += [(NESTED[tag], 4, 1, 0, True) for tag in nested if tag in NESTED]
         writer.write(
             samples, photometric=_LINEAR_RAW, planarconfig="contig", metadata=None,
@@ -85,6 +87,6 @@ FORMAT = Format(
     alpha=False,
     gray=False,
     gray_alpha=False,
-    holds=frozenset({"exif"}),
+    holds=frozenset({"exif", "xmp"}),
     max_side=2**31 - 1,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,21 @@ def write_dng(
     white: int = 4095,
     balance: tuple[float, ...] = BALANCE,
     matrix: Any = MATRIX,
+    more: Sequence[tuple[int, int, int, Any]] = (),
 ) -> Path:
-    """A DNG of what a sensor has recorded (H, W), 0..1. turn: its EXIF orientation."""
+    """A DNG of what a sensor has recorded (H, W), 0..1.
+
+    Args:
+        turn: its EXIF orientation.
+        more: tags besides.
+    """
     side = math.isqrt(len(pattern))
     tags = [
         (50706, 1, 4, (1, 4, 0, 0)), (50707, 1, 4, (1, 1, 0, 0)), (50708, 2, 0, "Test Camera"),
         (33421, 3, 2, (side, side)), (33422, 1, side * side, pattern), (50714, 3, 1, black),
         (50717, 3, 1, white), (50721, 10, 9, fractions(np.ravel(matrix))),
         (50728, 5, 3, fractions(1 / np.array(balance))), (50778, 3, 1, 21), (274, 3, 1, turn),
-        (271, 2, 0, "Maker"), (272, 2, 0, "Model 1"),
+        (271, 2, 0, "Maker"), (272, 2, 0, "Model 1"), *more,
     ]  # fmt: skip
     stored = np.rint(values * (white - black) + black).clip(0, white).astype(np.uint16)
     tifffile.imwrite(

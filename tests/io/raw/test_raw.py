@@ -104,6 +104,19 @@ def test_a_dng_comes_back_as_raw(tmp_path: Path) -> None:
         assert tags[50721].value == tuple(fractions(MATRIX.ravel()))
 
 
+@pytest.mark.parametrize("settings", [b"", b"http://ns.adobe.com/camera-raw-settings/1.0/"])
+def test_xmp_stays_but_no_settings_that_are_made_already(tmp_path: Path, settings: bytes) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">rating ' + settings + b"</x:xmpmeta>"
+    more = (700, 1, len(xmp), xmp)
+    source = write_dng(tmp_path / "a.dng", mosaic(flat(0.4, 0.5, 0.3)), more=[more])
+    io.write_image(io.read_image(source, linear=True), tmp_path / "b.dng")
+    with tifffile.TiffFile(tmp_path / "b.dng") as file:
+        assert bytes(file.pages.first.tags[700].value) == xmp
+    developed = io.read_image(source)
+    assert developed.meta.xmp == (None if settings else xmp)
+    assert bool(io.losses(developed, "tiff")) is bool(settings)
+
+
 def test_a_camera_that_is_no_dng_gives_its_matrix_and_balance(tmp_path: Path) -> None:
     image = io.read_image(bayer(tmp_path / "a.dng", flat(0.4, 0.5, 0.3)), linear=True)
     own = image.meta.private["raw"]

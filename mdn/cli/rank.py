@@ -104,4 +104,5 @@ def _check(settings: Settings, *, quiet: bool, as_json: bool) -> NoReturn:
             for score, hits in document["hits"].items()
         ]
         print_table(HITS, rows, right=HITS[1:])
+        typer.echo(f"\n{document['verdict']}")
     raise typer.Exit(4 if not document["hits"] else 3 if document["failures"] else 0)

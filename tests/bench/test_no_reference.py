@@ -193,6 +193,10 @@ def test_hit_rates() -> None:
     assert hits.pairs == pytest.approx(5 / 6)
     assert hits.regret == pytest.approx(5.0)  # one of two lost 10 dB
     assert hit_rate([("x", right)], "masked") is None
+    assert hits.in_words(3) == (
+        "The best comes first on 1 of 2 pictures (50%; on others like them probably 9% to 91%). "
+        "Taking the first costs 5.00 dB on average; 1 could not be ranked."
+    )
 
 
 def test_the_best_comes_first_and_the_unknown_last() -> None:

@@ -49,7 +49,10 @@ def test_the_ranking_is_checked_where_there_is_truth(run: Run, tmp_path: Path) -
     assert document["hits"]["score"]["pictures"] == 1
     truths = {each["name"]: each["truth"] for each in document["pictures"][0]["lines"]}
     assert truths["noisy"] == pytest.approx(20.2, abs=0.5)
-    assert "PAIRS RIGHT" in run(*asked).stdout
+    assert document["verdict"].startswith("The best comes first on")
+    shown = run(*asked).stdout
+    assert "PAIRS RIGHT" in shown
+    assert document["verdict"] in shown
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.sample import sample_for_estimation
 
 SURE, LIKELY = 0.95, 0.7  # confidence from which a sentence says so
+NOTHING = "cannot rank: the noise is too weak, or blurred so that neighbouring pixels share it"
 SIDE = 512  # pixels a side of the middle of the picture, which alone is scored
 
 
@@ -92,6 +93,18 @@ class Hits:
     best: float
     pairs: float
     regret: float
+
+    def in_words(self, asked: int) -> str:
+        """How far to trust the ranking, of `asked` pictures, with Wilson's interval of 95 %."""
+        n, p, z2 = self.pictures, self.best, 1.96**2
+        middle, reach = p + z2 / (2 * n), (z2 * (p * (1 - p) / n + z2 / (4 * n * n))) ** 0.5
+        low, high = ((middle + side * reach) / (1 + z2 / n) for side in (-1, 1))
+        rest = f"; {asked - n} could not be ranked" if asked > n else ""
+        return (
+            f"The best comes first on {round(p * n)} of {n} pictures ({p:.0%}; on others like them "
+            f"probably {low:.0%} to {high:.0%}). Taking the first costs {self.regret:.2f} dB on "
+            f"average{rest}."
+        )
 
 
 def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
@@ -196,7 +209,7 @@ def verdict(best_first: Sequence[Candidate], sureness: float | None) -> str:
     """The ranking and how sure it is, as a plain sentence."""
     known = [line for line in best_first if line.scores.error is not None]
     if not known:
-        return "cannot rank: the noise is too weak, or blurred so that neighbouring pixels share it"
+        return NOTHING
     first = "leaving it as it is" if known[0].name == "noisy" else known[0].name
     if len(known) == 1:
         return f"only {first} could be judged"
@@ -257,6 +270,7 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
         "missing": methods.missing,
         "failures": failures,
         "methods": [each.name for each in methods.found if not each.renders_only],
+        "verdict": hits["score"].in_words(len(found)) if hits["score"] else NOTHING,
         "hits": {score: asdict(rate) for score, rate in hits.items() if rate},
         "pictures": [
             {"group": group, "lines": [line.document() for line in lines]} for group, lines in found

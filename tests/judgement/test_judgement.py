@@ -64,6 +64,7 @@ CAMERA = {
     ("scanned_page", 800): -1.6,
     ("scanned_page", 12800): -0.02,
 }
+PERIODIC = -0.02  # least gain on waves of amplitude 14; dB
 SALT_GONE = {"screenshot": 10, "contours": 0, "line_art": 0, "pixel_art": 8}  # least gain, dB
 REAL = (-0.02, 1.8)  # real cameras: least gain of any picture, and on average; dB
 
@@ -117,6 +118,16 @@ def test_salt_and_pepper_goes_where_all_else_stays(denoise: Denoise, name: str) 
         result[(dice >= 0.01) & (dice <= 0.99)], page[(dice >= 0.01) & (dice <= 0.99)]
     )
     assert judgement.psnr(result, page) >= judgement.psnr(noisy, page) + SALT_GONE[name]
+
+
+@pytest.mark.parametrize("name", ["gradient", "scanned_page", "screenshot"])
+def test_periodic_noise_comes_back_no_worse(denoise: Denoise, name: str) -> None:
+    page = SUBJECTS[name](SMALL_SIDE)
+    rows, columns = np.mgrid[:SMALL_SIDE, :SMALL_SIDE]
+    wave = 14 * np.sin(2 * np.pi * (rows / 7.3 + columns / 9.1))[..., None]
+    noisy = (page + wave).round().clip(0, 255).astype(np.uint8)
+    gain = judgement.psnr(denoise(noisy), page) - judgement.psnr(noisy, page)
+    assert gain >= PERIODIC
 
 
 def test_real_cameras_come_back_better(denoise: Denoise, shared_data: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.judgement import coded, half_noisy
-from benchmarks.subjects import contours, line_art, pixel_art, screenshot
+from benchmarks.subjects import contours, error_dither, line_art, pixel_art, screenshot, stars
+from mdn.pipeline.classical import salt_and_pepper
 from mdn.pipeline.exact import noise_free
 
 SIDE = 96
@@ -60,3 +62,21 @@ def test_noise_on_a_black_ground_is_seen() -> None:
     assert noise_free(black, SIGMA).all()
     for sigma in (5, 25, 60):
         assert not noise_free(noisy(black, sigma), sigma / 255).any()
+
+
+@pytest.mark.parametrize("draw", [contours, error_dither, line_art, screenshot, stars])
+def test_lines_dots_and_stars_are_no_salt_and_pepper(draw) -> None:
+    assert salt_and_pepper(planes(draw(SIDE))) == 0
+
+
+def test_salt_and_pepper_is_counted_where_both_are() -> None:
+    page = np.full((200, 200, 3), 120, np.uint8)
+    dice = np.random.default_rng(0).random(page.shape)
+    page[dice < 0.005] = 0
+    assert salt_and_pepper(planes(page)) == 0  # dust, or dead pixels
+    page[dice > 0.995] = 255
+    assert salt_and_pepper(planes(page)) == pytest.approx(0.01, rel=0.15)
+
+
+def planes(page: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(page.copy()).permute(2, 0, 1) / 255

@@ -1,10 +1,10 @@
 """The fault table: batches that are killed, starved and raced, and what is left of them.
 
-    python -m benchmarks.faults [--kills 50] [--seed 0] [--files 10000]
+    python -m benchmarks.faults [--kills 50] [--dask-kills 4] [--files 10000] [--seed 0]
 
-Each kill is SIGKILL at a random moment of a run over 12 files, resumed until it ends by itself.
 "Lost": files without a result in the end. "Half": results that at any moment differ from those of
-an unbroken run. "Hangs": runs that took ten times as long as the unbroken one.
+an unbroken run. "Hangs": runs that had to be ended after LIMIT seconds. Every run is a fork of this
+process, which has all imports behind it, so that kills meet the work. POSIX only.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
-MODEL = ["-m", "unittest", "--device", "cpu", "--precision", "fp32", "-q"]
+from mdn.cli.app import main as mdn_main
+from mdn.cli.interrupts import leave_at_once
+
+LIMIT = 900.0  # seconds for one run
+MODEL = ["-m", "unittest", "--device", "cpu", "--precision", "fp32"]
 
 
 @dataclass
@@ -37,11 +42,17 @@ class Row:
     lost: int = 0
     half: int = 0
     hangs: int = 0
-    note: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         counts = f"{self.runs:5} {self.lost:5} {self.half:5} {self.hangs:6}"
-        return f"{self.what:<44} {counts}  {self.note}"
+        return f"{self.what:<44} {counts}  {'; '.join(self.notes)}"
+
+    def check(self, out: Path, whole: dict[str, str], *, ended: bool) -> None:
+        """Compares results with those of an unbroken run; `ended`: all must be there."""
+        found = digests(out)
+        self.half += sum(whole.get(name) != each for name, each in found.items())
+        self.lost += len(whole.keys() - found.keys()) if ended else 0
 
 
 def pictures(folder: Path, count: int, side: int) -> None:
@@ -50,12 +61,6 @@ def pictures(folder: Path, count: int, side: int) -> None:
     for index in range(count):
         noise = np.random.default_rng(index).integers(0, 255, (side, side, 3), np.uint8)
         Image.fromarray(noise).save(folder / f"{index:05}.png", compress_level=1)
-
-
-def mdn(*arguments: str) -> subprocess.Popen[bytes]:
-    """Starts `mdn` in a group of its own, so that its workers can be killed with it or apart."""
-    command = [sys.executable, "-m", "mdn", *arguments, *MODEL]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -67,121 +72,229 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def finish(child: subprocess.Popen[bytes], limit: float) -> bool:
-    """Waits for a process; whether it ended within `limit` seconds."""
-    try:
-        child.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        return False
-    return True
+class Command:
+    """`mdn` in a fork of this process, with a session of its own."""
+
+    def __init__(self, said: Path, *words: str | Path) -> None:
+        self.said = said
+        self.pid = os.fork()
+        if self.pid:
+            return
+        try:
+            os.setsid()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+            sys.argv = ["mdn", *map(str, words)]
+            leave_at_once()
+            mdn_main()
+        except SystemExit as left:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over
+            os._exit(left.code if isinstance(left.code, int) else 1)
+        finally:
+            os._exit(1)
+
+    def code(self, row: Row) -> int:
+        """The exit code; a run that hangs is killed and counted."""
+        end = time.monotonic() + LIMIT
+        while not (found := os.waitpid(self.pid, os.WNOHANG))[0]:
+            if time.monotonic() > end:
+                row.hangs += 1
+                return self.kill()
+            time.sleep(0.02)
+        return os.waitstatus_to_exitcode(found[1])
+
+    def kill(self) -> int:
+        """SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def workers(self) -> list[psutil.Process]:
+        """Processes of Dask workers: grandchildren count, those that only watch do not."""
+        found = psutil.Process(self.pid).children(recursive=True)
+        return [each for each in found if "resource_tracker" not in " ".join(each.cmdline())]
 
 
-def kills(work: Path, number: int, seed: int, extra: Sequence[str] = ()) -> Row:
-    """SIGKILL at `number` random moments, spread over as many runs as that takes."""
-    row = Row("SIGKILL of the process" + (f" ({' '.join(extra)})" if extra else ""))
-    source, whole = work / "in", work / "whole"
-    begin = time.perf_counter()
-    finish(mdn("denoise", str(source), "-o", str(whole)), 600)
-    length = time.perf_counter() - begin
-    expected = digests(whole)
-    dice = random.Random(seed)
-    while row.runs < number:
-        out = work / f"out-{seed}-{row.runs}"
-        for _ in range(min(4, number - row.runs)):  # kills before this batch may end
-            child = mdn("denoise", str(source), "-o", str(out), "--resume", *extra)
-            time.sleep(dice.uniform(0.5, 1.0) * length)
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
+class Bench:
+    """The folder of one benchmark: its inputs, and what an unbroken run makes of them."""
+
+    def __init__(self, work: Path, seed: int) -> None:
+        self.work, self.dice = work, random.Random(seed)
+        pictures(work / "in", 12, 96)
+        begin, row = time.monotonic(), Row("")
+        assert self.denoise("whole").code(row) == 0, (work / "said").read_text()
+        self.whole, self.length = digests(work / "whole"), time.monotonic() - begin
+
+    def denoise(self, out: str, *words: str, source: str = "in") -> Command:
+        """Starts `mdn denoise in -o out`."""
+        place = self.work / out
+        return Command(
+            self.work / "said", "denoise", self.work / source, "-o", place, *MODEL, *words
+        )
+
+    def killed(self, number: int, strike: Callable[[Command], None], row: Row, *words: str) -> Row:
+        """Strikes at `number` random moments, up to four in a batch, which is then resumed."""
+        while row.runs < number:
+            out = f"out-{hashlib.sha256(row.what.encode()).hexdigest()[:8]}-{row.runs}"
+            for _ in range(min(4, number - row.runs)):
+                run = self.denoise(out, "--resume", *words)
+                manifest = self.work / out / "mdn-manifest.jsonl"
+                end = time.monotonic() + LIMIT
+                while not (manifest.exists() and b"started" in manifest.read_bytes()):
+                    if time.monotonic() > end or os.waitpid(run.pid, os.WNOHANG)[0]:
+                        raise AssertionError(run.said.read_text())
+                    time.sleep(0.005)
+                time.sleep(self.dice.uniform(0, 0.9) * self.length)
+                strike(run)
+                row.runs += 1
+                row.check(self.work / out, self.whole, ended=False)
+            if (code := self.denoise(out, "--resume", *words).code(row)) != 0:
+                row.notes.append(f"resumed: exit {code}")
+            row.check(self.work / out, self.whole, ended=True)
+            if Command(self.work / "said", "verify", self.work / out, "-q").code(row):
+                row.notes.append("mdn verify disagrees")
+        return row
+
+    def process(self, number: int) -> Row:
+        """SIGKILL of the one process."""
+        return self.killed(number, lambda run: run.kill(), Row("SIGKILL of the process"))
+
+    def dask_client(self, number: int) -> Row:
+        """SIGKILL of the client; its workers must go by themselves."""
+        row = Row("SIGKILL of the client, --dask local:2")
+
+        def strike(run: Command) -> None:
+            workers = run.workers()
+            run.kill()
+            row.notes += ["workers stayed"] * bool(psutil.wait_procs(workers, timeout=120)[1])
+
+        return self.killed(number, strike, row, "--dask", "local:2")
+
+    def dask_worker(self, number: int) -> Row:
+        """SIGKILL of a worker: the run itself must finish."""
+        row = Row("SIGKILL of a worker, --dask local:2")
+
+        def strike(run: Command) -> None:
+            if workers := run.workers():
+                self.dice.choice(workers).kill()
+            if (code := run.code(row)) != 0:
+                row.notes.append(f"exit {code}: {run.said.read_text().strip()}")
+
+        return self.killed(number, strike, row, "--dask", "local:2")
+
+    def interrupts(self, number: int, presses: int) -> Row:
+        """Ctrl-C: once finishes the current write, twice leaves at once."""
+
+        def strike(run: Command) -> None:
+            for _ in range(presses):
+                os.kill(run.pid, signal.SIGINT)
+                time.sleep(0.02)
+            if (code := run.code(row)) not in (0, 130):
+                row.notes.append(f"exit {code}: {run.said.read_text()[-200:]}")
+
+        row = Row(f"Ctrl-C, {('once', 'twice')[presses - 1]}")
+        return self.killed(number, strike, row)
+
+    def race(self) -> Row:
+        """Two runs into one folder: one works, the other is refused and names it."""
+        row = Row("two runs into one folder", runs=1)
+        first = self.denoise("raced")
+        second = Command(
+            self.work / "other", "denoise", self.work / "in", "-o", self.work / "raced", *MODEL
+        )
+        codes = sorted((first.code(row), second.code(row)))
+        row.check(self.work / "raced", self.whole, ended=True)
+        said = first.said.read_text() + second.said.read_text()
+        named = any(f"process {each.pid}" in said for each in (first, second))
+        row.notes = [f"exit codes {codes}, owner {'named' if named else 'NOT named'}"]
+        return row
+
+    def full_disk(self) -> Row:
+        """A file system that fills up, then is given room. Needs the right to mount."""
+        row, disk = Row("disk full, then resumed"), self.work / "disk"
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "none", str(disk)]
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            row.notes = ["not run: may not mount"]
+            return row
+        try:
+            run = self.denoise("disk/out")
+            code, row.runs = run.code(row), 1
+            row.check(disk / "out", self.whole, ended=False)
+            short = len(self.whole) - len(digests(disk / "out"))
+            parts = len(list((disk / "out").glob(".mdn-*")))
+            row.notes = [f"exit {code}, {short} did not fit, {parts} parts left behind"]
+            row.notes += [] if "make room" in run.said.read_text() else ["NOT SAID"]
+            subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+            self.denoise("disk/out", "--resume").code(row)
+            row.check(disk / "out", self.whole, ended=True)
+        finally:
+            subprocess.run(["umount", str(disk)], check=False)
+        return row
+
+    def growing(self, number: int) -> Row:
+        """An input that grows meanwhile: refused or done whole, and done when resumed."""
+        row = Row("an input grows while the batch runs")
+        for _ in range(number):
+            out, source = f"grown{row.runs}", self.work / f"growing{row.runs}"
+            source.mkdir()
+            for path in (self.work / "in").iterdir():
+                (source / path.name).write_bytes(path.read_bytes())
+            run, last = self.denoise(out, source=source.name), source / "00011.png"
+            time.sleep(self.dice.uniform(0, 1) * self.length)
+            last.write_bytes(last.read_bytes() + b"and more")  # PNG readers pass over it
+            code = run.code(row)
+            row.notes += [f"exit {code}"] * (code not in (0, 3))
+            row.check(self.work / out, self.whole, ended=False)
+            self.denoise(out, "--resume", source=source.name).code(row)
+            row.check(self.work / out, self.whole, ended=True)
             row.runs += 1
-            row.half += sum(expected[name] != found for name, found in digests(out).items())
-        row.hangs += not finish(
-            mdn("denoise", str(source), "-o", str(out), "--resume", *extra), 10 * length
-        )
-        found = digests(out)
-        row.lost += len(expected) - len(found)
-        row.half += sum(expected[name] != found[name] for name in found)
-        verdict = subprocess.run(
-            [sys.executable, "-m", "mdn", "verify", str(out), "-q"], check=False
-        )
-        row.note = row.note or ("" if verdict.returncode == 0 else "mdn verify disagrees")
-    return row
+        return row
 
-
-def race(work: Path) -> Row:
-    """Two runs into one folder: one works, the other is refused and names it."""
-    row = Row("two runs into one folder", runs=1)
-    pair = [mdn("denoise", str(work / "in"), "-o", str(work / "raced")) for _ in range(2)]
-    said = [child.communicate(timeout=600)[1].decode() for child in pair]
-    codes = sorted(child.returncode for child in pair)
-    row.lost = len(digests(work / "whole")) - len(digests(work / "raced"))
-    named = any(f"process {child.pid}" in text for child in pair for text in said)
-    row.note = f"exit codes {codes}, owner {'named' if named else 'NOT named'}"
-    return row
-
-
-def full_disk(work: Path) -> Row:
-    """A file system that fills up in the middle, then is given room. Needs the right to mount."""
-    row = Row("disk full, then resumed", runs=1)
-    disk = work / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        return Row("disk full, then resumed", note="not run: may not mount")
-    try:
-        child = mdn("denoise", str(work / "in"), "-o", str(disk / "out"))
-        said = child.communicate(timeout=600)[1].decode()
-        expected, found = digests(work / "whole"), digests(disk / "out")
-        row.half = sum(expected[name] != found[name] for name in found)
-        short = len(expected) - len(found)
-        parts = len(list((disk / "out").glob(".mdn-*")))
-        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        finish(mdn("denoise", str(work / "in"), "-o", str(disk / "out"), "--resume"), 600)
-        row.lost = len(expected) - len(digests(disk / "out"))
-        row.note = f"exit {child.returncode}, {short} did not fit, {parts} parts left behind"
-        row.note += "" if "full" in said or "room" in said else "; NOT SAID"
-    finally:
-        subprocess.run(["umount", str(disk)], check=False)
-    return row
-
-
-def many(work: Path, count: int) -> Row:
-    """Many small files: files a second, and memory at the end."""
-    row = Row(f"{count} files of 64 x 64", runs=1)
-    pictures(work / "many", count, 64)
-    begin = time.perf_counter()
-    child = mdn("denoise", str(work / "many"), "-o", str(work / "many-out"))
-    peaks = []
-    while child.poll() is None:
-        time.sleep(0.5)
-        status = Path(f"/proc/{child.pid}/status")
-        if status.exists():
-            lines = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
-            peaks += [int(line.split()[1]) >> 10 for line in lines]
-    seconds = time.perf_counter() - begin
-    row.lost = count - len(list((work / "many-out").glob("*.png")))
-    early, late = max(peaks[: len(peaks) // 4]), max(peaks)
-    row.note = f"{count / seconds:.0f} files a second, memory {early} MiB early, {late} MiB at most"
-    return row
+    def many(self, count: int) -> Row:
+        """Many small files: files a second, and memory early and at the end."""
+        row = Row(f"{count} files of 64 x 64", runs=1)
+        pictures(self.work / "many", count, 64)
+        begin = time.monotonic()
+        run, memory = self.denoise("many-out", source="many"), []
+        process = psutil.Process(run.pid)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            memory.append(process.memory_info().rss >> 20)
+            time.sleep(0.5)
+        code, seconds = run.code(row), time.monotonic() - begin
+        row.lost = count - len(digests(self.work / "many-out"))
+        quarter = max(memory[: max(1, len(memory) // 4)])
+        row.notes = [f"exit {code}, {count / seconds:.0f} files a second"]
+        row.notes += [f"{quarter} MiB in the first quarter, {max(memory)} MiB at most"]
+        return row
 
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dask-kills", type=int, default=4)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    print(f"{'fault':<44} {'runs':>5} {'lost':>5} {'half':>5} {'hangs':>6}")
+    import torch  # noqa: F401  so that forks need not
+
+    import mdn.commands.denoise
+    import mdn.compare.preview  # noqa: F401
+
+    print(f"{'fault':<44} {'runs':>5} {'lost':>5} {'half':>5} {'hangs':>6}", flush=True)
     with tempfile.TemporaryDirectory() as place:
-        work = Path(place)
-        pictures(work / "in", 12, 96)
-        print(kills(work, asked.kills, asked.seed), flush=True)
-        print(race(work), flush=True)
-        print(full_disk(work), flush=True)
+        bench = Bench(Path(place), asked.seed)
+        print(bench.process(asked.kills), flush=True)
+        print(bench.interrupts(asked.kills, 1), flush=True)
+        print(bench.interrupts(asked.kills, 2), flush=True)
+        print(bench.race(), flush=True)
+        print(bench.full_disk(), flush=True)
+        print(bench.growing(4), flush=True)
+        if asked.dask_kills:
+            print(bench.dask_client(asked.dask_kills), flush=True)
+            print(bench.dask_worker(asked.dask_kills), flush=True)
         if asked.files:
-            print(many(work, asked.files), flush=True)
+            print(bench.many(asked.files), flush=True)
 
 
 if __name__ == "__main__":

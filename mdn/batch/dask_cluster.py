@@ -67,7 +67,7 @@ def _target(where: str, stack: ExitStack) -> dict[str, Any]:
         n_workers=int(count) if count else len(os.sched_getaffinity(0)),
         threads_per_worker=1,
         memory_limit=0,  # --max-memory minds it: Dask cannot move to the disk what a net holds
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs=logging.CRITICAL,
     )
     return {"address": stack.enter_context(cluster)}

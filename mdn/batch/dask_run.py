@@ -1,4 +1,4 @@
-"""A batch on a Dask cluster: each file is a task. Dask schedules, and replaces workers that die.
+"""A batch on a Dask cluster: a file is a task, or each block of a large one. Dask schedules.
 
 The client plans, keeps the manifest and draws; workers read and write the files themselves, from
 the same folders. A worker does one file at a time with all its threads, and loads its model once.
@@ -9,21 +9,44 @@ from __future__ import annotations
 import contextlib
 import pickle
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import mdn
 from mdn.batch.running import BatchResult, Job, Outcome, Report, attempt, run_batch
-from mdn.errors import ClusterError, UsageError
+from mdn.errors import ClusterError, FileError, UsageError
 from mdn.io import base
 
 if TYPE_CHECKING:
     from distributed import Client
 
 Work = Callable[[Job, Report], dict[str, object]]
+Facts = dict[str, object]
+
+
+class Parts(Protocol):
+    """A file that was cut: `stacks.blocks.Blocks`."""
+
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the parts to be done."""
+        ...
+
+    def do(self, number: int, work: Any) -> int:
+        """Does one on a worker, with what it has prepared; how many samples are no numbers."""
+        ...
+
+    def finish(self) -> Facts:
+        """Writes the result of all; facts about it."""
+        ...
+
+
+# (what was prepared, job, report) -> the parts of the file and facts about it, or None.
+Cut = Callable[[Any, Job, Report], tuple[Parts, Facts] | None]
+
 
 AHEAD = 2  # tasks by thread of the cluster that are handed out before their turn
 GONE = "the scheduler of --dask is gone; what was done is recorded: run again with --resume"
@@ -35,6 +58,7 @@ def distribute(
     prepare: Callable[[], Work],
     report: Report,
     where: str | None,
+    cut: Cut | None = None,
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
@@ -45,6 +69,7 @@ def distribute(
         prepare: makes the work on one job, its model loaded; called once by each worker, so it must
             be picklable.
         where: as `dask_cluster.connect`; None: in this process.
+        cut: cuts a large file into parts, which are tasks then; called in this process.
 
     Raises:
         ClusterError: the scheduler is gone.
@@ -58,7 +83,9 @@ def distribute(
     from mdn.batch.dask_cluster import connect
 
     with connect(where) as client:
-        return _run(client, jobs, _Task(prepare), report, fail_fast)
+        here = None if cut is None else partial(cut, prepare())
+        run = _Run(client, _Task(prepare), report, here)
+        return run(jobs, fail_fast)
 
 
 class _Task:
@@ -68,18 +95,26 @@ class _Task:
         self._prepare, self._folder = pickle.dumps(prepare), Path.cwd()
         self._max_pixels, self._version = base.max_pixels(), mdn.__version__
 
-    def __call__(self, job: Job) -> tuple[Outcome, list[str]]:
-        """On a worker: the outcome, and the notes."""
+    def whole(self, job: Job) -> tuple[Outcome, list[str]]:
+        """On a worker: the outcome of a file, and the notes."""
+        notes = _Notes()
+        with self._place() as work:
+            return attempt(job, work, notes, again=True), notes.lines
+
+    def part(self, number: int, parts: Parts) -> int:
+        """On a worker: one part of a file."""
+        with self._place() as work:
+            return parts.do(number, work)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[Work]:
+        """The work, as the client's command line meant it; one at a time in a process."""
         if mdn.__version__ != self._version:
             found = f"mdn {mdn.__version__}, and {self._version} here"
             raise UsageError(f"--dask: a worker has {found}; install the same")
-        notes = _Notes()
-        with (
-            _alone,
-            contextlib.chdir(self._folder),  # names are as the user typed them
-            base.pixel_limit(self._max_pixels),
-        ):
-            return attempt(job, _work(self._prepare), notes, again=True), notes.lines
+        names = contextlib.chdir(self._folder)  # they are as the user typed them
+        with _alone, names, base.pixel_limit(self._max_pixels):
+            yield _work(self._prepare)
 
 
 @lru_cache(maxsize=1)
@@ -112,45 +147,87 @@ class _Notes:
         """See Report."""
 
 
-def _run(
-    client: Client, jobs: Sequence[Job], task: _Task, report: Report, fail_fast: bool
-) -> BatchResult:
-    """Hands out a few tasks a thread, and one more for each that comes back."""
-    from distributed import as_completed
+@dataclass
+class _Run:
+    """One batch. Hands out a few tasks a thread, and one more for each that comes back."""
 
-    waiting = list(enumerate(jobs, start=1))[::-1]
-    outcomes: dict[int, Outcome] = {}
-    given: dict[Any, int] = {}  # task -> number of its job
-    running = as_completed()
+    client: Client
+    task: _Task
+    report: Report
+    cut: Callable[[Job, Report], tuple[Parts, Facts] | None] | None
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    failed: bool = False
 
-    def hand_out() -> None:
-        room = AHEAD * max(1, _threads(client))
-        while waiting and len(given) < room:
-            index, job = waiting.pop()
-            report.started(job, index, len(jobs))
-            if job.skip or job.problem is not None:
-                end(index, attempt(job, _nothing, report))
-                continue
-            future = client.submit(task, job, pure=False)
-            given[future.key] = index
-            running.add(future)
+    def __call__(self, jobs: Sequence[Job], fail_fast: bool) -> BatchResult:
+        from distributed import as_completed
 
-    def end(index: int, outcome: Outcome) -> None:
-        outcomes[index] = outcome
-        report.finished(outcome)
+        waiting = iter(enumerate(jobs, start=1))
+        given: dict[Any, int] = {}  # task -> number of its job
+        running = as_completed()
 
-    hand_out()
-    for future in running:
-        index = given.pop(future.key)
-        outcome, lines = _result(future, jobs[index - 1])
-        for line in lines:
-            report.note(outcome.job, line)
-        end(index, outcome)
-        if fail_fast and outcome.status == "failed":
-            break
+        def hand_out() -> None:
+            room = AHEAD * max(1, _threads(self.client))
+            while len(given) < room and not (fail_fast and self.failed):
+                index, job = next(waiting, (0, None))
+                if job is None:
+                    return
+                self.report.started(job, index, len(jobs))
+                if job.skip or job.problem is not None:
+                    self._end(index, attempt(job, _settled, self.report))
+                elif parts := self._parts(job):
+                    self._end(index, attempt(job, partial(self._in_parts, *parts), self.report))
+                else:
+                    assert job.target is not None
+                    with contextlib.suppress(OSError):  # or a worker takes it away under another
+                        job.target.parent.mkdir(parents=True, exist_ok=True)
+                    future = self.client.submit(self.task.whole, job, pure=False)
+                    given[future.key] = index
+                    running.add(future)
+
         hand_out()
-    done = tuple(outcomes[index] for index in sorted(outcomes))
-    return BatchResult(done, untried=len(jobs) - len(done))
+        for future in running:
+            index = given.pop(future.key)
+            self._end(index, self._outcome(future, jobs[index - 1]))
+            if fail_fast and self.failed:
+                break
+            hand_out()
+        done = tuple(self.outcomes[index] for index in sorted(self.outcomes))
+        return BatchResult(done, untried=len(jobs) - len(done))
+
+    def _end(self, index: int, outcome: Outcome) -> None:
+        self.outcomes[index] = outcome
+        self.failed |= outcome.status == "failed"
+        self.report.finished(outcome)
+
+    def _outcome(self, future: Any, job: Job) -> Outcome:
+        """What came of a file. The outcome is of the very job that was started."""
+        try:
+            outcome, lines = _result(future, job)
+        except FileError as error:
+            return Outcome(job, "failed", error=str(error))
+        for line in lines:
+            self.report.note(job, line)
+        return replace(outcome, job=job)
+
+    def _parts(self, job: Job) -> tuple[Parts, Facts] | None:
+        try:
+            return None if self.cut is None else self.cut(job, self.report)
+        except (FileError, OSError):
+            return None  # the worker that is given the whole file says what is wrong with it
+
+    def _in_parts(self, parts: Parts, facts: Facts, job: Job, report: Report) -> Facts:
+        """Does a file that was cut; each worker is sent what it needs once."""
+        from distributed import as_completed
+
+        odd, missing = 0, parts.missing
+        sent = self.client.scatter(parts, broadcast=True)
+        futures = self.client.map(self.task.part, missing, parts=sent, pure=False)
+        for count, future in enumerate(as_completed(futures), start=1):
+            odd += _result(future, job)
+            report.progress(job, count / (len(missing) + 1))
+        if odd:
+            report.note(job, f"{odd} samples are NaN or infinite, and stay so")
+        return facts | parts.finish()
 
 
 def _threads(client: Client) -> int:
@@ -163,22 +240,26 @@ def _threads(client: Client) -> int:
     raise ClusterError(GONE)
 
 
-def _result(future: Any, job: Job) -> tuple[Outcome, list[str]]:
-    """What came of a task. The outcome is of the very job that was started."""
+def _result(future: Any, job: Job) -> Any:
+    """What a task gave.
+
+    Raises:
+        ClusterError: there is nobody left to ask.
+        FileError: the task has killed its workers.
+    """
     from distributed import KilledWorker
     from distributed.scheduler import NoValidWorkerError
 
     if future.status in ("cancelled", "lost"):
         raise ClusterError(GONE)
     try:
-        outcome, lines = future.result()
+        return future.result()
     except KilledWorker as error:
-        died = f"{job.name}: each of {error.allowed_failures + 1} workers died over it"
-        return Outcome(job, "failed", error=f"{died}; try --max-memory"), []
+        died = f"each of {error.allowed_failures + 1} workers died over it"
+        raise FileError(job.name, died, "try --max-memory") from None
     except NoValidWorkerError:
         raise ClusterError("no worker of --dask is left; run again with --resume") from None
-    return replace(outcome, job=job), lines
 
 
-def _nothing(job: Job, report: Report) -> dict[str, object]:
+def _settled(job: Job, report: Report) -> Facts:
     raise AssertionError(f"{job.name} is settled already")

@@ -83,7 +83,7 @@ def plan(
         resume: leave the question of files that exist to `resume.resume`, which reads the manifest.
         listed: more inputs, as a list names them: no patterns, and an output folder mirrors the
             folders of relative ones.
-        shard: the share of the batch to plan, or None for all of it.
+        shard: the share of the batch to plan, or None for all of it. One file is planned whole.
         renders: take EXR files out of folders and patterns, too.
         stores: likewise Zarr stores.
 
@@ -121,13 +121,15 @@ def plan(
     seconds = [replace(job, target=job.std_target) for job in jobs if job.std_target is not None]
     refuse_collisions([*jobs, *seconds])
     refuse_inputs_as_outputs([*jobs, *seconds])
-    place = common_folder(jobs, naming) if several or resume else None
+    alone = shard is not None and not several  # a share of its blocks is meant
+    place = common_folder(jobs, naming) if several or (resume and not alone) else None
     whole = len(jobs)
-    if shard is not None:
+    if shard is not None and several:
         jobs, seconds = share_of(jobs, shard), share_of(seconds, shard)
     settled = settle_existing(seconds, overwrite=overwrite or skip_existing or resume, skip=False)
     jobs = with_problems(jobs, settled)
-    jobs = settle_existing(jobs, overwrite=overwrite or resume, skip=skip_existing)
+    there = {"overwrite": overwrite or (resume and not alone), "skip": skip_existing or resume}
+    jobs = settle_existing(jobs, **there)
     # What is there now and was not refused may be replaced; what appears later only if told so.
     jobs = [replace(job, overwrite=overwrite or is_there(job.target)) for job in jobs]
     return Plan(

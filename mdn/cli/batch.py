@@ -40,6 +40,7 @@ class Batch:
         models: SHA-256 of the weights that may be used, by the model's name.
         watch: the folder of --watch, or None.
         resume: what the manifest says is done is left out.
+        in_blocks: one file can be shared among shards; the task takes `shard` then.
     """
 
     context: typer.Context
@@ -49,6 +50,7 @@ class Batch:
     models: Mapping[str, str] = field(default_factory=dict)
     watch: str | None = None
     resume: bool = False
+    in_blocks: bool = False
 
     @property
     def command(self) -> str:
@@ -100,7 +102,7 @@ def run(batch: Batch) -> NoReturn:
 
         watch.run(batch)
     plan, shard, files = batch.plan(), batch.shard, batch.files
-    if shard and plan.folder is None:
+    if shard and plan.folder is None and not batch.in_blocks:
         raise UsageError("--shard: is for folders, patterns and lists, not for one file")
     check_streams(plan, as_json=files.as_json, dry_run=files.dry_run)
     with ExitStack() as stack:
@@ -109,7 +111,7 @@ def run(batch: Batch) -> NoReturn:
             stack.enter_context(journal)
         plan = resumed(batch, plan)
         view = stack.enter_context(batch.view(len(plan.jobs)))
-        if shard:
+        if shard and plan.folder is not None:
             note = f"shard {shard}: {len(plan.jobs)} of {plan.whole} files"
             plan = replace(plan, notes=(*plan.notes, note))
         for line in plan.notes:
@@ -158,7 +160,7 @@ def resumed(batch: Batch, plan: Plan) -> Plan:
 
 def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> BatchResult:
     """Does the jobs of a plan; if it is cut short, tells in JSON how far it came."""
-    from mdn.batch import manifest
+    from mdn.batch import manifest, shards
     from mdn.batch.recording import Recording
     from mdn.batch.running import BatchResult
     from mdn.io.base import pixel_limit
@@ -170,8 +172,14 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
         report = Recording(view, journal, settings, batch.models)
     try:
         with pixel_limit(files.max_pixels):
-            how = {"fail_fast": files.fail_fast, "dry_run": files.dry_run}
-            return batch.task(plan.jobs, report, dask=files.dask, **how)
+            how: dict[str, object] = {
+                "fail_fast": files.fail_fast,
+                "dry_run": files.dry_run,
+                "dask": files.dask,
+            }
+            if files.shard is not None and plan.folder is None:
+                how["shard"] = shards.parse(files.shard)
+            return batch.task(plan.jobs, report, **how)
     except (Exception, KeyboardInterrupt) as error:
         if files.as_json:
             tried = tuple(view.outcomes)

@@ -166,5 +166,6 @@ def denoise(
             batch.weights(model, request.quality),
             watch,
             resume,
+            in_blocks=not preview,
         )
     )

@@ -9,10 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from mdn.batch.dask_run import Work, distribute
+from mdn import __version__
+from mdn.batch.dask_run import distribute
 from mdn.batch.files import describe, load, save
 from mdn.batch.overlap import Turns
 from mdn.batch.running import BatchResult, Job, Report, run_batch
+from mdn.batch.shards import Shard
 from mdn.batch.uncertainty import StdMap, describe_std, std_map
 from mdn.commands.protect import check_size, read_mask
 from mdn.commands.request import Request
@@ -29,7 +31,8 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.photo import Restored
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
-from mdn.stacks import stack_job
+from mdn.stacks import blocks, stack_job
+from mdn.stacks.blocks import Blocks
 from mdn.stacks.in_memory import denoise_counts
 
 ON_GPU = 3  # pictures that a GPU computes at once: it waits while one is judged or comes back
@@ -54,6 +57,10 @@ class Batch:
     mask: np.ndarray | None = None
     turns: Turns = field(default_factory=Turns)
 
+    def __call__(self, job: Job, report: Report) -> dict[str, object]:
+        """See `denoise_file`."""
+        return denoise_file(self, job, report)
+
 
 def run(
     jobs: Sequence[Job],
@@ -63,10 +70,13 @@ def run(
     fail_fast: bool = False,
     dry_run: bool = False,
     dask: str | None = None,
+    shard: Shard | None = None,
 ) -> BatchResult:
     """Denoise each job's image.
 
-    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
+    Args:
+        dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
+        shard: the share of the blocks of one large stack to do; None: all.
 
     Raises:
         ModelError: no such model, or its weights are damaged; nothing was written.
@@ -81,8 +91,13 @@ def run(
         raise UsageError("--dask: the frames of a shot share their noise; use --shard for them")
     how = request, shot, any(job.std_target is not None for job in jobs)
     if dask is not None:
+        if shard is not None:
+            raise UsageError("--shard and --dask both share out the blocks of a file: give one")
         prepared = partial(prepare, *how)
-        return distribute(jobs, prepared, report, dask, fail_fast=fail_fast, dry_run=dry_run)
+        return distribute(jobs, prepared, report, dask, cut, fail_fast=fail_fast, dry_run=dry_run)
+    if shard is not None:
+        share = partial(denoise_share, prepare(*how), shard)
+        return run_batch(jobs, share, report, fail_fast=fail_fast, dry_run=dry_run)
     turns = None
     # Frames of a shot follow one another, and --max-memory counts what one file takes.
     if shot is None and request.options.max_memory is None:
@@ -93,7 +108,7 @@ def run(
 
 def prepare(
     request: Request, shot: Sequence[Job] | None, with_std: bool, turns: Turns | None = None
-) -> Work:
+) -> Batch:
     """What denoises one file. Raises as `run`.
 
     Args:
@@ -105,7 +120,44 @@ def prepare(
     models.check()
     sequence = FrameSequence(shot or (), {} if request.renders.shot else None)
     mask = None if request.protect is None else read_mask(request.protect)
-    return partial(denoise_file, Batch(request, models, sequence, mask, turns or Turns()))
+    return Batch(request, models, sequence, mask, turns or Turns())
+
+
+def cut(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None = None, *mark: object
+) -> tuple[Blocks, dict[str, object]] | None:
+    """The blocks of a large stack, and facts about it; None for other files.
+
+    mark: what else changes the result. Raises FileError as `blocks.cut`.
+    """
+    request, models = batch.request, batch.models
+    if batch.mask is not None:
+        return None
+    weights = [models.card(domain).sha256 for domain in ("display", "counts")]
+    options = replace(models.options(), max_memory=None)
+    form = request.planes, request.encoding, request.jpeg_quality
+    found = blocks.cut(job, models, *form, (__version__, *form, options, weights, *mark), adapter)
+    return None if found is None else (found[0], _about(batch) | found[1])
+
+
+def denoise_share(batch: Batch, shard: Shard, job: Job, report: Report) -> dict[str, object]:
+    """Denoise a share of the blocks of a large stack; whoever does the last one writes it."""
+    found = cut(batch, job, report)
+    if found is None:
+        raise FileError(job.name, "--shard: is one file, and no large stack", "leave --shard out")
+    parts, facts = found
+    own = [each for each in parts.missing if each % shard.count == shard.index - 1]
+    odd = 0
+    for count, number in enumerate(own):
+        odd += parts.do(number, batch)
+        report.progress(job, (count + 1) / (len(own) + 1))
+    if odd:
+        report.note(job, f"{odd} samples are NaN or infinite, and stay so")
+    written = parts.finish_once()
+    if written is None:
+        left = f"{len(own)} of {len(parts.all)} blocks done here, {len(parts.missing)} are missing:"
+        return facts | {"summary": [f"{left} the last shard writes the result"]}
+    return facts | written
 
 
 def denoise_file(

@@ -80,6 +80,8 @@ class RowStream:
         reserved: bytes that will be held for it elsewhere.
         std_output: where it is given, the net answers with twice the channels, the second half
             being the deviation of the first; it is called before the rows are written.
+        wanted: (start, stop): only these rows are computed and written, as they come out where all
+            are; None: all.
     """
 
     height: int
@@ -90,6 +92,7 @@ class RowStream:
     row_bytes: int
     reserved: int = 0
     std_output: StdOutput | None = None
+    wanted: tuple[int, int] | None = None
 
     @property
     def planes(self) -> int:
@@ -219,10 +222,12 @@ def _pass(
     height, width = source.height, source.width
     rows = spans(padded(height, geometry.multiple), tile, geometry.halo, geometry.multiple)
     columns = spans(padded(width, geometry.multiple), tile, geometry.halo, geometry.multiple)
+    begin, end_of_all = source.wanted or (0, height)
+    rows = [row for row in rows if row.counts_in(begin, end_of_all)]
     blend = np.zeros((0, columns[-1].stop, source.planes), np.float32)
     band: np.ndarray | None = None
     carrier = carrier_to(runtime.device)
-    top = 0  # the picture's row that blend[0] and band[0] stand for
+    top = rows[0].start  # the picture's row that blend[0] and band[0] stand for
     for index, row in enumerate(rows):
         grown = row.stop - top - blend.shape[0]
         blend = np.concatenate([blend, np.zeros((grown, *blend.shape[1:]), np.float32)])
@@ -243,9 +248,9 @@ def _pass(
                 part += output * weights
             progress((index + done) / len(rows))
         final = rows[index + 1].start if index + 1 < len(rows) else row.stop
-        ready = min(final, height)
+        ready = min(final, end_of_all)
         chunk = max(1, CHUNK // (width * source.planes))
-        for start in range(top, ready, chunk):
+        for start in range(max(top, begin), ready, chunk):
             end = min(start + chunk, ready)
             here = slice(start - top, end - top)
             values, deviation = np.split(blend[here, :width], [source.channels], -1)

@@ -31,6 +31,11 @@ class Span:
     stop: int
     weights: np.ndarray
 
+    def counts_in(self, start: int, stop: int) -> bool:
+        """Whether it has any weight among pixels start..stop."""
+        inner = slice(max(0, start - self.start), max(0, stop - self.start))
+        return bool(self.weights[inner].any())
+
 
 def smallest_tile(halo: int, multiple: int) -> int:
     """The least tile that is worth its overlap, in pixels."""

@@ -169,10 +169,21 @@ def replacing_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         temporary.mkdir()
         with locked_folder(temporary):
             yield temporary
+        name_folder(temporary, target, overwrite=overwrite)
+
+
+def name_folder(staging: Path, target: Path, *, overwrite: bool) -> None:
+    """A folder that is complete becomes `target`. Raises FileError: something else has the name."""
+    place = Path(os.path.realpath(target))
+    try:
         if overwrite:
-            swap_folder(temporary, place)
+            swap_folder(staging, place)
         else:
-            temporary.rename(place)  # which fails where a folder with content is
+            staging.rename(place)  # which fails where a folder with content is
+    except OSError as problem:
+        if problem.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise _taken(target) from problem
+        raise
 
 
 def _check_target(target: Path, place: Path) -> None:

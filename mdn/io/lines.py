@@ -22,9 +22,9 @@ class Lines:
         self._top = 0  # the first row held
 
     def write(self, start: int, block: np.ndarray) -> None:
-        """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
-        if start == 0:
-            self._held, self._top = [], 0
+        """Rows from `start` on, (rows, width, samples). Any line may be the first, and again."""
+        if start != self._top + sum(map(len, self._held)):
+            self._held, self._top = [], start
         self._held.append(block)
         stop = start + len(block)
         full = stop if stop == self.height else stop // self.step * self.step

@@ -32,11 +32,14 @@ def part_beside(place: Path) -> Path:
 
 
 @contextlib.contextmanager
-def locked(descriptor: int) -> Iterator[None]:
-    """Holds the lock of an open file or folder; the system frees it when the process dies."""
+def locked(descriptor: int) -> Iterator[bool]:
+    """Holds the lock of an open file or folder; the system frees it when the process dies.
+
+    Tells whether no other process had it; where there are no locks, that is taken for granted.
+    """
     held = _lock(descriptor)
     try:
-        yield
+        yield held or fcntl is None
     finally:
         if held:
             fcntl.flock(descriptor, fcntl.LOCK_UN)

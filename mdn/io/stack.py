@@ -19,6 +19,7 @@ class PlaneRows(Protocol):
         dtype: in the machine's byte order.
         step: rows of a strip, tile or chunk; reading whole steps is cheapest.
         straight: where its samples begin, if they lie in the file as they do in memory.
+        cell: pictures of a series with the same cell lie in the same chunks; None: this one alone.
     """
 
     height: int
@@ -27,6 +28,7 @@ class PlaneRows(Protocol):
     dtype: np.dtype
     step: int
     straight: int | None
+    cell: tuple[int, ...] | None
 
     @property
     def row_bytes(self) -> int:

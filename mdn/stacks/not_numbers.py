@@ -19,15 +19,19 @@ class NotNumbers:
     def count(self) -> int:
         return sum(self._pages)
 
-    def counting(self, write: Write, samples: list[int]) -> Write:
+    def in_words(self) -> str:
+        """What to say of them."""
+        return f"{self.count} samples are NaN or infinite, and stay so"
+
+    def counting(self, write: Write, samples: list[int], first: int = 0) -> Write:
         """Writes rows of a new page, and counts what is NaN or infinite among its samples.
 
-        samples: which of a pixel's are looked at.
+        samples: which of a pixel's are looked at. first: the row that is written first.
         """
         self._pages.append(0)
 
         def counted(start: int, block: np.ndarray) -> None:
-            if start == 0:  # a page may be begun again, in smaller tiles
+            if start == first:  # a page may be begun again, in smaller tiles
                 self._pages[-1] = 0
             if block.dtype.kind == "f":
                 chosen = block[..., samples]

@@ -26,6 +26,7 @@ from mdn.io.zarr.stack import ZARR, is_store, open_zarr
 from mdn.pipeline import counts, photo
 from mdn.pipeline.adapter import Adapter, Part
 from mdn.pipeline.counts import Calibration
+from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -35,12 +36,12 @@ from mdn.stacks.calibration import Region, calibrate, sample
 from mdn.stacks.not_numbers import NotNumbers
 from mdn.stacks.planes import PlaneSelection
 
-Maps = list[tuple[Rows, slice]]
+Maps = Sequence[tuple[Rows, slice]]
 Channel = tuple[int, int]  # series and channel
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # How stacks of a kind are opened, and how copies of them are written.
-_KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "tiff": (open_stack, rewrite),
     ZARR: (open_zarr, rewrite_zarr),
 }
@@ -97,29 +98,22 @@ def denoise(
     """
     assert job.source is not None
     assert job.target is not None
-    open_it, rewrite_it = _KINDS[kind_of(job)]
+    open_it, rewrite_it = KINDS[kind_of(job)]
     with open_it(job.source, selection.axes, job.name) as stack:
         chosen = selection.of(stack)
         if not selection.given and stack.photo:
             return None
         if masked:
             raise FileError(job.name, "--protect: is a stack, and the mask is for one picture")
-        details = stack.describe() | {"planes": len(chosen)}
+        odd, details = NotNumbers(), stack.describe() | {"planes": len(chosen)}
         if models.options().strength == 0:
             chosen = []
-        known = _calibrations(stack, chosen, encoding)
-        details["encoding"] = "counts" if known else "display"
-        domain = "counts" if known else "display"
-        if known:
-            models.options(domain).check_counts(job.name)
-            details["model"] = models.card(domain).name
-            details["noise"] = {str(key[1]): each.describe() for key, each in known.items()}
-        work, odd = None, NotNumbers()
+        known = calibrations(stack, chosen, encoding)
+        details |= about(known, models, job.name)
+        work = None
         if chosen:
-            model, options = models.load(domain), models.options(domain)
-            if adapter is not None:
-                model = adapter.to_parts(partial(_parts, stack, chosen, known, model), model)
-            work = partial(_denoise_page, model, options, known, odd)
+            model, options = model_for(stack, chosen, known, models, adapter)
+            work = partial(denoise_page, model, options, known, odd)
         white = Display(stack.dtype).white
         with (
             rewrite_it(stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
@@ -129,10 +123,37 @@ def denoise(
             for index, group in enumerate(pages):
                 assert work is not None
                 planes = [plane for _, plane in group]
-                work(out, planes, _maps(deviations, group), _share(job, report, index, len(pages)))
+                work(out, planes, _share(job, report, index, len(pages)), _maps(deviations, group))
         if odd.count:
-            report.note(job, f"{odd.count} samples are NaN or infinite, and stay so")
+            report.note(job, odd.in_words())
         return details | describe_std(deviations, job, report)
+
+
+def about(known: dict[Channel, Calibration], models: Models, name: str) -> dict[str, Any]:
+    """Facts about how the planes are taken, by what `calibrations` found of their channels.
+
+    Raises FileError where counts are to be treated as colours.
+    """
+    if not known:
+        return {"encoding": "display"}
+    models.options("counts").check_counts(name)
+    noise = {str(key[1]): each.describe() for key, each in known.items()}
+    return {"encoding": "counts", "model": models.card("counts").name, "noise": noise}
+
+
+def model_for(
+    stack: Stack,
+    chosen: Sequence[Plane],
+    known: dict[Channel, Calibration],
+    models: Models,
+    adapter: Adapter | None,
+) -> tuple[Model, Options]:
+    """The model for the planes, fitted to them if there is an adapter, and its options."""
+    domain = "counts" if known else "display"
+    model, options = models.load(domain), models.options(domain)
+    if adapter is not None:
+        model = adapter.to_parts(partial(_parts, stack, chosen, known, model), model)
+    return model, options
 
 
 def _page(counted: tuple[int, Plane]) -> tuple[int, int]:
@@ -151,7 +172,8 @@ def _one_size(stack: Stack, chosen: Sequence[Plane], job: Job) -> tuple[int, int
 
 def _maps(deviations: StdMap | None, group: Sequence[tuple[int, Plane]]) -> Maps:
     """For each plane of a page: where its deviations go, and its place among the samples."""
-    maps, start = [], 0
+    maps: list[tuple[Rows, slice]] = []
+    start = 0
     for number, plane in group:
         stop = start + len(plane.samples)
         if deviations is not None:
@@ -174,7 +196,7 @@ def _share(job: Job, report: Report, index: int, pages: int) -> Callable[[float]
     return lambda share: report.progress(job, (index + share) / pages)
 
 
-def _calibrations(
+def calibrations(
     stack: Stack, chosen: Iterable[Plane], encoding: str
 ) -> dict[Channel, Calibration]:
     """What is to be known of each channel; nothing for pictures as shown."""
@@ -222,27 +244,31 @@ def _region(plane: Plane, index: int) -> Region:
     return read
 
 
-def _denoise_page(
+def denoise_page(
     model: Model,
     options: Options,
     known: dict[Channel, Calibration],
     odd: NotNumbers,
     out: StackWriter,
     planes: Sequence[Plane],
-    maps: Maps,
-    progress: Callable[[float], None],
+    progress: Progress = no_progress,
+    maps: Maps = (),
+    wanted: tuple[int, int] | None = None,
 ) -> None:
-    """All chosen planes that share the rows of one page."""
+    """All chosen planes that share the rows of one page, or some rows of them.
+
+    maps: where their deviations go. wanted: the rows, from a whole line of chunks on.
+    """
     first = planes[0]
     samples = [index for plane in planes for index in plane.samples]
     rows = first.rows
     # A line of strips or tiles is held as read, as written, and as encoded.
     reserved = 0 if rows.straight is not None else 4 * min(rows.step, rows.height) * rows.row_bytes
     with out.page(planes) as writer:
-        write = odd.counting(writer.write, samples)
+        write = odd.counting(writer.write, samples, wanted[0] if wanted else 0)
         stream = RowStream(
             rows.height, rows.width, len(samples), rows.read, write, rows.row_bytes,
-            reserved,
+            reserved, wanted=wanted,
         )  # fmt: skip
         if known:
             channels = [known[plane.series, plane.channel] for plane in planes]

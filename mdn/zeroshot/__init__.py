@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from mdn.batch.dask_run import Work, distribute
+from mdn.batch.dask_run import distribute
 from mdn.batch.running import BatchResult, Job, Outcome, Report
+from mdn.commands import denoise
 from mdn.commands.denoise import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.errors import FileError, UsageError
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
+from mdn.stacks.blocks import Blocks
 from mdn.zeroshot.fitting import FITTING, FitRequest, Fitting
 from mdn.zeroshot.plan import FILLERS, FitOptions, Plan, make_plan
 
@@ -42,26 +44,42 @@ def run(
     _check(fit, len(jobs))
     leaving = _Leaving(report)
     work = partial(prepare, request, fit)
-    return distribute(jobs, work, leaving, dask, fail_fast=fail_fast, dry_run=dry_run)
+    return distribute(jobs, work, leaving, dask, cut, fail_fast=fail_fast, dry_run=dry_run)
 
 
-def prepare(request: Request, fit: FitRequest) -> Work:
+def prepare(request: Request, fit: FitRequest) -> FitBatch:
     """What fits a model to one file and denoises it. Raises as `run`."""
     if request.model is None and fit.fit.preset in FILLERS:
         request = replace(request, model=FILLERS[fit.fit.preset])
     models = request.models(may_fill=True)
     models.check()
-    return partial(fit_to_file, Batch(request, models, FrameSequence()), fit)
+    return FitBatch(request, models, FrameSequence(), fit=fit)
 
 
-def fit_to_file(batch: Batch, fit: FitRequest, job: Job, report: Report) -> dict[str, object]:
-    """Read one image, fit, denoise and write it; facts about it."""
-    if exr_job.is_render(job):
-        raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
-    fitting = Fitting(fit, job, report)
-    facts = denoise_file(batch, job, _Rest(report), fitting) | fitting.describe()
+@dataclass(frozen=True)
+class FitBatch(Batch):
+    """What the files of one run share. `fit`: what was asked of the fit of each."""
+
+    fit: FitRequest = field(default_factory=FitRequest)
+
+    def __call__(self, job: Job, report: Report) -> dict[str, object]:
+        """Read one image, fit, denoise and write it; facts about it."""
+        if exr_job.is_render(job):
+            raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
+        fitting = Fitting(self.fit, job, report)
+        facts = denoise_file(self, job, _Rest(report), fitting) | fitting.describe()
+        fitting.save()
+        return facts
+
+
+def cut(batch: FitBatch, job: Job, report: Report) -> tuple[Blocks, dict[str, object]] | None:
+    """As denoise.cut: one fit for all blocks of a large stack."""
+    fitting = Fitting(batch.fit, job, report)
+    found = denoise.cut(batch, job, report, fitting)
+    if found is None:
+        return None
     fitting.save()
-    return facts
+    return found[0], found[1] | fitting.describe()
 
 
 class _Rest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from mdn import nets
 from mdn.encoding import Display
-from mdn.engine import Infer, NetGeometry, Runtime, run
+from mdn.engine import Infer, NetGeometry, Runtime, rows_of, run, stream
 from mdn.errors import OutOfMemoryError
 from mdn.registry import store
 from mdn.registry.cards import Card
@@ -68,6 +69,25 @@ def infer_with(net: nn.Module) -> Infer:
         return net(batch, origin=torch.tensor(origins)) if takes.takes_seed else net(batch)
 
     return infer
+
+
+@pytest.mark.parametrize("wanted", [(0, 70), (70, 71), (71, 240), (240, 401)])
+def test_wanted_rows_are_those_of_the_whole_to_the_bit(wanted: tuple[int, int]) -> None:
+    net = small_net("unet")
+    needs, picture = NetGeometry(net.receptive_field, net.multiple, 100), picture_of(401, 97)
+    whole = go(infer_with(net), picture, needs, tile=1)
+    part, coding, read = np.zeros_like(picture), Display(picture.dtype), []
+    source = rows_of(picture, part)
+    rows = replace(
+        source, wanted=wanted, read=lambda a, b: read.append((a, b)) or source.read(a, b)
+    )
+    runtime = Runtime(CPU, None, None, 1)
+    stream(infer_with(net), needs, runtime, rows, coding.encode, lambda y, _: coding.decode(y))
+    start, stop = wanted
+    assert np.array_equal(part[start:stop], whole[start:stop])
+    assert not part[:start].any()
+    assert not part[stop:].any()
+    assert sum(b - a for a, b in read) < len(picture)  # no more tiles than it takes
 
 
 @pytest.mark.parametrize("arch", sorted(SMALL))

@@ -57,6 +57,8 @@ class Rows:
         step: rows of a strip or tile; reading whole steps is cheapest.
     """
 
+    cell: tuple[int, ...] | None = None
+
     def __init__(self, page: TiffPage | TiffFrame, offset: int | None, name: str) -> None:
         assert page.keyframe is not None
         self.key: TiffPage = page.keyframe

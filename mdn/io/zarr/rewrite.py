@@ -79,10 +79,15 @@ class ZarrRewriter:
         assert isinstance(rows, ZarrRows)
         yield ZarrRowsOut(rows, self.root[self.stack.levels[series][0]])
         rows.release()
-        done = self.written.setdefault(series, set())
+        self.count(planes)
+
+    def count(self, planes: Sequence[Plane]) -> None:
+        """Counts planes among those that were written: `rebuild_pyramids` goes by them."""
         for plane in planes:
+            assert isinstance(plane.rows, ZarrRows)
             (sample,) = plane.samples
-            done.add(tuple(sample if isinstance(i, slice) else i for i in rows.place))
+            place = tuple(sample if isinstance(i, slice) else i for i in plane.rows.place)
+            self.written.setdefault(plane.series, set()).add(place)
 
     def rebuild_pyramids(self) -> None:
         """Make the smaller levels of what was written out of the larger ones."""
@@ -147,20 +152,26 @@ def rewrite_zarr(
     Raises:
         FileError: it cannot be written, or lies in its own source.
     """
-    source, place = stack.path.resolve(), target.resolve()
-    if source == place or source in place.parents or place in source.parents:
-        raise FileError(target, "lies in its own input, or around it", "choose another with -o")
-    if target.exists() and not any((target / mark).is_file() for mark in _MARKS):
-        raise FileError(target, "is there and is no Zarr store", "choose another with -o")
+    check_target(stack, target)
     with replacing_folder(target, overwrite=overwrite) as folder:
-        _copy(stack.path, folder, stack.name)
+        copy_store(stack, folder)
         writer = ZarrRewriter(stack, folder)
         yield writer
         writer.rebuild_pyramids()
 
 
-def _copy(source: Path, folder: Path, name: str) -> None:
+def check_target(stack: ZarrStack, target: Path) -> None:
+    """Raises FileError where a store lies in the way of its own copy, or something else does."""
+    source, place = stack.path.resolve(), target.resolve()
+    if source == place or source in place.parents or place in source.parents:
+        raise FileError(target, "lies in its own input, or around it", "choose another with -o")
+    if target.exists() and not any((target / mark).is_file() for mark in _MARKS):
+        raise FileError(target, "is there and is no Zarr store", "choose another with -o")
+
+
+def copy_store(stack: ZarrStack, folder: Path) -> None:
     """All files; links are followed to files, and nothing else that is no file is let in."""
+    source, name = stack.path, stack.name
     for root, folders, files in os.walk(source):
         here = Path(root)
         for each in folders:

@@ -61,6 +61,7 @@ class ZarrRows:
     """
 
     straight: int | None = None
+    cell: tuple[int, ...] | None
 
     def __init__(self, array: Any, place: tuple[int | slice, ...], name: str) -> None:
         self.array, self.place, self.name = array, place, name
@@ -68,7 +69,11 @@ class ZarrRows:
         shared = [axis for axis, where in enumerate(place) if isinstance(where, slice)]
         self.samples = array.shape[shared[0]] if shared else 1
         self.dtype = np.dtype(array.dtype).newbyteorder("=")
-        self.step, self.across = _block(array)[-2:]
+        *outer, self.step, self.across = _block(array)
+        self.cell = tuple(
+            0 if isinstance(where, slice) else where // size
+            for where, size in zip(place, outer, strict=True)
+        )
         self._line = min(array.chunks[-2], self.height)
         self._cached: tuple[int, int, np.ndarray] | None = None
 

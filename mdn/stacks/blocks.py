@@ -1,0 +1,290 @@
+"""A large stack in blocks of whole chunks, so that no two workers write one: for Dask and shards.
+
+A block is computed on the tiles that the whole plane would have, so the result is that of one
+process, bit for bit. A folder beside the output holds what is done: a copy of the Zarr store in
+which chunks are replaced, or, of a TIFF, whose compressed tiles have no fixed place, the rows of
+each block. The last step builds the pyramid and gives the output its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from mdn.batch.manifest import settings_hash, stamp
+from mdn.batch.running import Job
+from mdn.engine.run import TILE
+from mdn.io.atomic import name_folder
+from mdn.io.parts import locked
+from mdn.io.stack import Plane, RowsWriter, StackWriter
+from mdn.io.zarr.rewrite import ZarrRewriter, check_target, copy_store
+from mdn.io.zarr.stack import ZARR
+from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
+from mdn.registry.model import Model
+from mdn.stacks.not_numbers import NotNumbers
+from mdn.stacks.planes import PlaneSelection
+from mdn.stacks.stack_job import (
+    KINDS,
+    Calibration,
+    Channel,
+    about,
+    calibrations,
+    denoise_page,
+    kind_of,
+    model_for,
+)
+
+PIXELS = 2**24  # of a block, at least
+ROWS = 4 * TILE  # ... of a plane that is cut: a tile's surroundings are computed in both blocks
+
+
+class HasModels(Protocol):
+    """What a worker keeps from block to block."""
+
+    @property
+    def models(self) -> Models:
+        """Those of the run, loaded when they are needed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows start..stop of the pages with these numbers among those that are denoised."""
+
+    pages: tuple[int, ...]
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A stack that was cut.
+
+    Attributes:
+        job: what is read and written.
+        selection: its planes.
+        known: of its channels, where they are counts.
+        jpeg_quality: of JPEG inside of TIFF.
+        folder: what is done.
+        all: the blocks.
+        fitted: the model and its options, where it was fitted to the stack.
+    """
+
+    job: Job
+    selection: PlaneSelection
+    known: dict[Channel, Calibration]
+    jpeg_quality: int
+    folder: Path
+    all: tuple[Block, ...]
+    fitted: tuple[Model, Options] | None = None
+
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the blocks that are not done."""
+        return [number for number in range(len(self.all)) if not self._mark(number).exists()]
+
+    def _mark(self, number: int) -> Path:
+        return self.folder / f"{number}.done"
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, list[Plane]]]:
+        assert self.job.source is not None
+        open_it, _ = KINDS[kind_of(self.job)]
+        with open_it(self.job.source, self.selection.axes, self.job.name) as stack:
+            yield stack, self.selection.of(stack)
+
+    def do(self, number: int, batch: HasModels) -> int:
+        """Denoises one block; how many of its samples are no numbers."""
+        block, odd = self.all[number], NotNumbers()
+        with self._opened() as (stack, chosen):
+            known = self.known
+            found = self.fitted or model_for(stack, chosen, known, batch.models, None)
+            out: StackWriter = _Parts(self.folder, number)
+            if kind_of(self.job) == ZARR:
+                out = ZarrRewriter(stack, self.folder / "store")
+            pages = _pages(chosen)
+            for page in block.pages:
+                wanted = (block.start, block.stop)
+                denoise_page(*found, known, odd, out, pages[page], wanted=wanted)
+        self._mark(number).touch()
+        return odd.count
+
+    def finish(self) -> dict[str, Any]:
+        """Writes the output of all blocks; facts about it."""
+        target = self.job.target
+        assert target is not None
+        with self._opened() as (stack, chosen):
+            if kind_of(self.job) == ZARR:
+                writer = ZarrRewriter(stack, self.folder / "store")
+                writer.count(chosen)
+                writer.rebuild_pyramids()
+                name_folder(self.folder / "store", target, overwrite=self.job.overwrite)
+            else:
+                _, rewrite_it = KINDS["tiff"]
+                overwrite = self.job.overwrite
+                with rewrite_it(stack, target, self.jpeg_quality, overwrite=overwrite) as out:
+                    for page, planes in enumerate(_pages(chosen)):
+                        with out.page(planes) as rows:
+                            self._copy_page(page, rows)
+            details = stack.describe() | {"planes": len(chosen), "blocks": len(self.all)}
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return details
+
+    def finish_once(self) -> dict[str, Any] | None:
+        """As `finish`, if no block is missing and nobody else is at it; else None."""
+        try:
+            with open(self.folder / "lock", "w") as lock, locked(lock.fileno()) as mine:
+                return self.finish() if mine and not self.missing else None
+        except FileNotFoundError:  # done, and the folder is gone
+            return None
+
+    def _copy_page(self, page: int, rows: RowsWriter) -> None:
+        """The parts of one page, from the top down, a few rows at a time."""
+        for number, block in enumerate(self.all):
+            if page in block.pages:
+                part = np.load(_part(self.folder, number, block.pages.index(page)), mmap_mode="r")
+                few = max(1, 2**22 // part[0].size)
+                for top in range(0, len(part), few):
+                    rows.write(block.start + top, np.array(part[top : top + few]))
+
+
+def cut(
+    job: Job,
+    models: Models,
+    selection: PlaneSelection,
+    encoding: str,
+    jpeg_quality: int,
+    mark: Sequence[object],
+    adapter: Adapter | None = None,
+) -> tuple[Blocks, dict[str, Any]] | None:
+    """The blocks of a stack, and facts about it; None where it is no large stack.
+
+    Args:
+        selection, encoding, jpeg_quality, adapter: as of `stack_job.denoise`.
+        mark: settings that change the result, weights included: blocks that were done with the
+            same, of the same input, are not done again.
+
+    Raises:
+        FileError: it cannot be read, or has no such planes.
+    """
+    kind = kind_of(job)
+    if not kind or job.std_target is not None or models.options().strength == 0:
+        return None
+    assert job.source is not None
+    assert job.target is not None
+    with KINDS[kind][0](job.source, selection.axes, job.name) as stack:
+        chosen = selection.of(stack)
+        if not selection.given and stack.photo:
+            return None
+        found = tuple(_blocks(_pages(chosen)))
+        if len(found) < 2:
+            return None
+        known = calibrations(stack, chosen, encoding)
+        details = about(known, models, job.name)
+        fitted = None if adapter is None else model_for(stack, chosen, known, models, adapter)
+        prints = [_print(each) for each in fitted[0].net.parameters()] if fitted else []
+        key = settings_hash("blocks", map(repr, (found, stamp(job.source), *mark, prints)))
+        folder = job.target.parent / f".{job.target.name}.mdn-{key}.blocks"
+        folder.mkdir(parents=True, exist_ok=True)
+        if kind == ZARR:
+            check_target(stack, job.target)
+            _stage(stack, folder)
+    return Blocks(job, selection, known, jpeg_quality, folder, found, fitted), details
+
+
+def _print(weights: Tensor) -> str:
+    return hashlib.sha256(weights.detach().cpu().numpy().tobytes()).hexdigest()
+
+
+def _stage(stack: Any, folder: Path) -> None:
+    """The copy whose chunks are replaced; another shard may make it at the same time."""
+    if (folder / "store").exists():
+        return
+    own = folder / f"store-{os.getpid()}"
+    own.mkdir()
+    copy_store(stack, own)
+    with contextlib.suppress(OSError):  # another was first
+        own.rename(folder / "store")
+    shutil.rmtree(own, ignore_errors=True)
+
+
+def _pages(chosen: Sequence[Plane]) -> list[list[Plane]]:
+    """The planes that share their rows."""
+    groups = groupby(chosen, key=lambda plane: (plane.series, plane.number))
+    return [list(planes) for _, planes in groups]
+
+
+def _blocks(pages: Sequence[Sequence[Plane]]) -> Iterator[Block]:
+    """Pages that share chunks stay together; large planes are cut across, small ones joined."""
+    cells: dict[tuple[Any, ...], list[int]] = {}
+    for number, planes in enumerate(pages):
+        cell = planes[0].rows.cell
+        cells.setdefault((planes[0].series, number if cell is None else cell), []).append(number)
+    joined: list[int] = []
+    for numbers in cells.values():
+        height, width, _ = pages[numbers[0]][0].shape
+        step = pages[numbers[0]][0].rows.step
+        rows = max(ROWS, math.ceil(PIXELS / (width * len(numbers))))
+        rows = -(-rows // step) * step
+        if rows < height:
+            for start in range(0, height, rows):
+                yield Block(tuple(numbers), start, min(height, start + rows))
+            continue
+        same = not joined or pages[joined[0]][0].shape[:2] == (height, width)
+        if not same or (len(joined) + len(numbers)) * height * width > PIXELS:
+            if joined:
+                yield _whole(pages, joined)
+            joined = []
+        joined += numbers
+    if joined:
+        yield _whole(pages, joined)
+
+
+def _whole(pages: Sequence[Sequence[Plane]], numbers: Sequence[int]) -> Block:
+    return Block(tuple(numbers), 0, pages[numbers[0]][0].shape[0])
+
+
+class _Parts:
+    """Takes the rows of a block of a TIFF: a file for each page, to be put together at the end."""
+
+    def __init__(self, folder: Path, block: int) -> None:
+        self._folder, self._block, self._count = folder, block, 0
+
+    @contextmanager
+    def page(self, planes: Sequence[Plane]) -> Iterator[RowsWriter]:
+        """See StackWriter."""
+        rows = _Held()
+        yield rows
+        np.save(_part(self._folder, self._block, self._count), np.concatenate(rows.held))
+        self._count += 1
+
+
+class _Held:
+    """The rows of a part."""
+
+    def __init__(self) -> None:
+        self.held: list[np.ndarray] = []
+        self._next = -1
+
+    def write(self, start: int, block: np.ndarray) -> None:
+        """See RowsWriter."""
+        self.held = [*self.held, block] if start == self._next else [block]
+        self._next = start + len(block)
+
+
+def _part(folder: Path, block: int, page: int) -> Path:
+    return folder / f"{block}-{page}.npy"

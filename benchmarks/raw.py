@@ -105,7 +105,7 @@ def quick_demosaic(values: np.ndarray, balance: np.ndarray) -> np.ndarray:
 def scene_of(path: Path, side: int) -> Tensor:
     """(1, 3, side, side) linear light from the middle of a picture at half its size."""
     with Pillow.open(path) as picture:
-        small = picture.convert("RGB").resize((picture.width // 2, picture.height // 2), Pillow.Resampling.BOX)
+        small = picture.convert("RGB").reduce(2)
     left, top = (small.width - side) // 2, (small.height - side) // 2
     shown = np.asarray(small.crop((left, top, left + side, top + side)), np.float32) / 255
     light = torch.from_numpy(decode_light(shown)).permute(2, 0, 1)[None]

@@ -1,7 +1,8 @@
 """A model as an ONNX file, for programs that run nets without PyTorch.
 
 The graph takes pictures of any size and holds all that the net needs to know: nets that are told
-how strong the noise is take a map of it as a second input, nets that judge it do so inside.
+how strong the noise is take a map of it as a second input; nets that judge it do so inside, and
+give the map beside the picture.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from mdn.nets import UNet
 from mdn.registry.cards import Card
 from mdn.registry.load import load
 
-IMAGE, OUTPUT = "image", "denoised"
+IMAGE, OUTPUT, HALF = "image", "denoised", "left_at_half_size"
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4  # between ONNX Runtime and PyTorch, nominal range 0..1
 CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in the graph
@@ -35,22 +36,25 @@ class AnySize(nn.Module):
     """A U-Net whose forward pads its planes to what the net needs, and cuts the result.
 
     image: (1, C, H, W), nominally 0..1. more: for noise-conditioned nets sigma, (1, 1, H, W), on
-    the same scale; for nets with guides albedo and normals, (1, 6, H, W).
+    the same scale; for nets with guides albedo and normals, (1, 6, H, W). Gives the denoised image;
+    for nets with a judge also sigma (1, C, H, W), and the share of it left at half the size (1,).
     """
 
     def __init__(self, net: UNet) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, image: Tensor, more: Tensor | None = None) -> Tensor:
-        height, width = image.shape[2:]
-        options: dict[str, Tensor] = {}
-        if more is not None:
-            key = "level" if self.net.config.noise_conditioned else "guide"
-            options[key] = self._padded(more)
+    def forward(self, image: Tensor, more: Tensor | None = None) -> tuple[Tensor, ...]:
+        x, size = self._padded(image), (..., slice(image.shape[2]), slice(image.shape[3]))
         if self.net.config.judge:
-            options["noise"] = self.net.judge(image)
-        return self.net(self._padded(image), **options)[:, :, :height, :width]
+            noise = self.net.judge(image)
+            sigma = F.interpolate(self.net.sigma_map(x, noise), scale_factor=2.0)
+            half = 2 ** self.net.judge.facts(noise)[:, 0]
+            return self.net(x, noise=noise)[size], sigma[size], half.clamp(max=1)
+        if more is None:
+            return (self.net(x)[size],)
+        key = "level" if self.net.config.noise_conditioned else "guide"
+        return (self.net(x, **{key: self._padded(more)})[size],)
 
     def _padded(self, planes: Tensor) -> Tensor:
         down, right = (-size % self.net.multiple for size in planes.shape[2:])
@@ -89,8 +93,8 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
         raise MdnError(f"{card.name}: ONNX Runtime is {difference:.2g} off what PyTorch gives")
     write_bytes(target, data, overwrite=overwrite)
     shapes = {name: ["1", str(count), "height", "width"] for name, count in inputs(net).items()}
-    output = {OUTPUT: shapes[IMAGE]}
-    return {"inputs": shapes, "outputs": output, "bytes": len(data), "difference": difference}
+    given = {name: ["1"] if name == HALF else shapes[IMAGE] for name in outputs(net)}
+    return {"inputs": shapes, "outputs": given, "bytes": len(data), "difference": difference}
 
 
 def inputs(net: UNet) -> dict[str, int]:
@@ -101,6 +105,11 @@ def inputs(net: UNet) -> dict[str, int]:
     if net.config.guides:
         planes["guides"] = net.config.guides
     return planes
+
+
+def outputs(net: UNet) -> list[str]:
+    """The outputs of the graph by name."""
+    return [OUTPUT, "sigma", HALF] if net.config.judge else [OUTPUT]
 
 
 def _sample(net: UNet, size: tuple[int, int]) -> list[Tensor]:
@@ -122,7 +131,7 @@ def _exported(graph: AnySize, card: Card) -> bytes:
             graph,
             tuple(given),
             input_names=list(inputs(graph.net)),
-            output_names=[OUTPUT],
+            output_names=outputs(graph.net),
             dynamic_shapes=tuple(free for _ in given),
             dynamo=True,
             verbose=False,
@@ -130,6 +139,8 @@ def _exported(graph: AnySize, card: Card) -> bytes:
     assert program is not None
     model = program.model_proto
     for value in (*model.graph.input, *model.graph.output):
+        if value.name == HALF:
+            continue
         for axis, name in ((2, "height"), (3, "width")):
             value.type.tensor_type.shape.dim[axis].dim_param = name
     about = {"model": card.name, "licence": card.licence, "sha256": card.sha256}
@@ -148,8 +159,9 @@ def _difference(graph: AnySize, data: bytes) -> float:
     for size in CHECKED:
         given = _sample(graph.net, size)
         with torch.inference_mode():
-            expected = graph(*given).numpy()
+            expected = [each.numpy() for each in graph(*given)]
         named = zip(inputs(graph.net), given, strict=True)
-        (found,) = session.run(None, {name: each.numpy() for name, each in named})
-        worst = max(worst, float(np.abs(found - expected).max()))
+        found = session.run(None, {name: each.numpy() for name, each in named})
+        pairs = zip(found, expected, strict=True)
+        worst = max(worst, *(float(np.abs(a - b).max()) for a, b in pairs))
     return worst

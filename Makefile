@@ -26,11 +26,11 @@ completions: $(VENV)/base.stamp
 
 # models/BENCH.md. Hours on all pictures: LIMIT=2 makes a page in minutes. PICTURES: see mdn bench.
 LIMIT ?= 0
-PEERS ?= peer:all
+BASELINES ?= peer:all
 PICTURES ?= $(MDN_TEST_DATA)/test
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks.bench_page models/BENCH.md --work runs/bench-page \
-		--root $(PICTURES) --limit $(LIMIT) --peers $(PEERS)
+		--root $(PICTURES) --limit $(LIMIT) --baselines $(BASELINES)
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -20,7 +20,7 @@ def main(
     model: Annotated[
         str, typer.Option(metavar="NAME,NAME", help="All shipped display models if empty.")
     ] = "",
-    peers: Annotated[str, typer.Option(metavar="NAME,NAME")] = "peer:all",
+    baselines: Annotated[str, typer.Option(metavar="NAME,NAME")] = "peer:all",
     data: Annotated[str, typer.Option(metavar="NAME,NAME")] = "kodak24,cbsd68",
     noise: Annotated[str, typer.Option(metavar="NOISE,NOISE")] = "suite",
     limit: Annotated[int, typer.Option(min=0, help="Pictures of each set; 0 is all.")] = 0,
@@ -42,7 +42,7 @@ def main(
         and nets.ARCHITECTURES[card.arch].purpose == "denoise"
     ]
     models = model.split(",") if model else shipped
-    models += [name for name in peers.split(",") if name]
+    models += [name for name in baselines.split(",") if name]
     options = ["--data", data, "--model", ",".join(models), "--noise", noise]
     options += ["--limit", str(limit)] if limit else []
     settings = task.Settings(

@@ -122,7 +122,7 @@ def save(
             still_wanted=still_wanted,
         )
     if job.target is None and data is not None:
-        _to_stdout(data)
+        to_stdout(data)
     return True
 
 
@@ -133,11 +133,12 @@ def _is_kept(source: Path, format: str) -> bool:
 
 def _copy(source: Path, job: Job) -> None:
     if job.target is None:
-        _to_stdout(read_bytes(source, job.name))
+        to_stdout(read_bytes(source, job.name))
     else:
         copy_file(source, job.target, overwrite=job.overwrite)
 
 
-def _to_stdout(data: bytes) -> None:
+def to_stdout(data: bytes) -> None:
+    """Writes a file to standard output, all of it now."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()

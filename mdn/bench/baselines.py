@@ -1,7 +1,7 @@
 """Classical denoisers to measure against. None is needed by mdn; each is used if it is installed.
 
 A baseline takes float32 (H, W, C), C = 1 or 3, nominal 0..1, and the noise's true standard
-deviation, which only the one that is told it may use; it returns the same shape.
+deviation, which only those use whose title says so; it returns the same shape.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import numpy as np
 
+from mdn.bench.method import Method
 from mdn.bench.renders import Render
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
@@ -22,26 +22,33 @@ from mdn.errors import FileError, UsageError
 PREFIX = "peer:"
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """One method.
+class Baseline(Method):
+    """One classical method.
 
-    Attributes:
+    Args:
         name: after "peer:".
-        title: what it is and what it is told.
+        title: what it is, and whether it knows the true sigma.
         modules: what must be importable, with the distribution's name of each.
         install: the command that gets them.
-        function: the method.
+        function: (page, sigma) -> the page, denoised.
         renders: it takes renders and nothing else; its function then takes a Render, and returns
             its beauty.
     """
 
-    name: str
-    title: str
-    modules: tuple[tuple[str, str], ...]
-    install: str
-    function: Callable[..., np.ndarray]
-    renders: bool = False
+    kind = "baseline"
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        modules: tuple[tuple[str, str], ...],
+        install: str,
+        function: Callable[..., np.ndarray],
+        renders: bool = False,
+    ) -> None:
+        self.name, self.title = PREFIX + name, title
+        self.modules, self.install, self.function = modules, install, function
+        self.linear = self.renders_only = renders
 
     @property
     def missing(self) -> str:
@@ -54,20 +61,30 @@ class Baseline:
         """Versions of the packages it uses."""
         return {package: _version(package) for _, package in self.modules}
 
+    @property
+    def identity(self) -> str:  # type: ignore[override]
+        """See Method."""
+        versions = [f"{package} {version}" for package, version in self.versions.items()]
+        return "/".join([self.name, *versions])
+
+    def describe(self) -> dict[str, object]:
+        """See Method."""
+        return super().describe() | {"versions": self.versions}
+
     def denoise(
         self, page: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        """One page in its own dtype -> the same, denoised. Raises FileError where it fails."""
+        """See Method."""
         coding = Display(page.dtype)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                if self.renders:
+                if self.renders_only:
                     return self.function(render)
                 result = self.function(coding.encode(page), sigma)
         except Exception as error:  # other people's code: one picture's failure is no end to all
             reason = " ".join(str(error).split())[:100] or type(error).__name__
-            raise FileError(name, f"{PREFIX}{self.name} failed on it ({reason})") from error
+            raise FileError(name, f"{self.name} failed on it ({reason})") from error
         return coding.decode(np.asarray(result, np.float32).reshape(page.shape))
 
 
@@ -162,11 +179,9 @@ _BENCH, _OIDN = "pip install mdn[bench]", "pip install mdn[oidn]"
 _BM3D = "pip install bm3d (its licence allows non-commercial use only)"
 
 BASELINES: dict[str, Baseline] = {
-    each.name: each
+    each.name.removeprefix(PREFIX): each
     for each in (
-        Baseline(
-            "bm3d", "BM3D, told the true sigma; one thread", (("bm3d", "bm3d"),), _BM3D, _bm3d
-        ),
+        Baseline("bm3d", "BM3D with the true sigma; one thread", (("bm3d", "bm3d"),), _BM3D, _bm3d),
         Baseline(
             "bm3d-blind",
             "BM3D, sigma estimated; one thread",

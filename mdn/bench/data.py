@@ -74,7 +74,7 @@ def open_sets(
 ) -> tuple[DataSet, ...]:
     """The data sets that `names` mean, each cut to its first `limit` pictures.
 
-    note: is told of scenes that must be rendered first.
+    note: called with a line for each scene that must be rendered first.
 
     Raises:
         UsageError: there is no such folder (offers the nearest), it holds no picture, two folders
@@ -148,14 +148,14 @@ def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
 
     limit: of scenes.
     """
-    shots, alone = renders.shots(_files(folder, (".exr",)))
-    if not shots and not alone:
+    pairs, alone = renders.pairs(_files(folder, (".exr",)))
+    if not pairs and not alone:
         return None
-    wanted = list(dict.fromkeys(shot.scene for shot in shots))[:limit]
+    wanted = list(dict.fromkeys(pair.scene for pair in pairs))[:limit]
     pictures = tuple(
-        Picture(f"{name}/{shot.noisy.name}", shot.reference, shot.noisy, shot.spp)
-        for shot in shots
-        if shot.scene in wanted
+        Picture(f"{name}/{pair.noisy.name}", pair.reference, pair.noisy, pair.spp)
+        for pair in pairs
+        if pair.scene in wanted
     )
     failures = tuple(
         f"{name}/{path.name}: has no partner; a scene needs SCENE_SPP.exr and a reference"

@@ -79,14 +79,13 @@ TITLES = ("data/noise", "picture", "model", "before", "after", "gain")
 
 def cells(loss: Loss, metric: Metric) -> list[str]:
     """A loss as people read it, in the order of TITLES."""
-    before, after = (_figure(value, metric) for value in (loss.before, loss.after))
+    figures = [
+        f"{value:.{metric.digits}f}" if math.isfinite(value) else "equal"
+        for value in (loss.before, loss.after)
+    ]
     picture = loss.picture.rpartition("/")[2]
     gain = f"{loss.gain:+.{metric.digits}f}"
-    return [f"{loss.data}/{loss.noise}", picture, loss.method, before, after, gain]
-
-
-def _figure(value: float, metric: Metric) -> str:
-    return f"{value:.{metric.digits}f}" if math.isfinite(value) else "equal"
+    return [f"{loss.data}/{loss.noise}", picture, loss.method, *figures, gain]
 
 
 def table(losses: Sequence[Loss]) -> list[dict[str, Any]]:

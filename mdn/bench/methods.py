@@ -13,6 +13,7 @@ import torch
 from mdn import zeroshot
 from mdn.batch.running import Job
 from mdn.bench import baselines
+from mdn.bench.method import Method
 from mdn.bench.renders import Render
 from mdn.engine import choose_device, choose_precision
 from mdn.errors import UsageError
@@ -24,41 +25,6 @@ from mdn.registry import store
 from mdn.renders import RenderOptions, frame
 
 FITTED = "zeroshot:"
-
-
-class Method:
-    """A way to turn a noisy page into a cleaner one; as it stands, the noisy page itself.
-
-    Attributes:
-        name: what rows call it.
-        kind: input, model or baseline.
-        identity: changes when its results may.
-        device: where it computes.
-        linear: it takes renders in linear light.
-        renders_only: it takes nothing else.
-    """
-
-    name, kind, identity, title = "noisy", "input", "noisy", "the input itself"
-    device = torch.device("cpu")
-    linear, renders_only = True, False
-
-    def denoise(
-        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
-    ) -> np.ndarray:
-        """(H, W, C) in its dtype -> the same, denoised.
-
-        sigma is the true deviation of the noise, in units of white; only methods that say so use
-        it. render: the guides, for those who take linear light. Raises FileError where it cannot
-        do the picture called `name`.
-        """
-        return noisy
-
-    def prepare(self) -> None:
-        """Loads what is loaded once, so that it is not timed. Called before every picture."""
-
-    def describe(self) -> dict[str, object]:
-        """What a report says of it; JSON-able."""
-        return {"name": self.name, "kind": self.kind, "title": self.title}
 
 
 class Model(Method):
@@ -153,29 +119,6 @@ class Fitted(Model):
         return result
 
 
-class Classical(Method):
-    """A baseline, under the name it was asked for by."""
-
-    kind = "baseline"
-
-    def __init__(self, baseline: baselines.Baseline) -> None:
-        self._baseline = baseline
-        self.name, self.title = baselines.PREFIX + baseline.name, baseline.title
-        self.linear = self.renders_only = baseline.renders
-        versions = [f"{package} {version}" for package, version in baseline.versions.items()]
-        self.identity = "/".join([self.name, *versions])
-
-    def denoise(
-        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
-    ) -> np.ndarray:
-        """See Method."""
-        return self._baseline.denoise(noisy, sigma, name, render)
-
-    def describe(self) -> dict[str, object]:
-        """See Method."""
-        return super().describe() | {"versions": self._baseline.versions}
-
-
 @dataclass(frozen=True)
 class Methods:
     """The methods of a benchmark, and, by name, why a baseline that was named cannot run."""
@@ -201,7 +144,7 @@ def resolve(names: tuple[str, ...], device: str, precision: str, seed: int) -> M
     )
     if not all(wanted) or not wanted:
         raise UsageError("--model has an empty name in it; write --model NAME,NAME")
-    found = [Method()]
+    found: list[Method] = [Method()]
     missing: dict[str, str] = {}
     for name in wanted:
         if not name.startswith(baselines.PREFIX):
@@ -212,5 +155,5 @@ def resolve(names: tuple[str, ...], device: str, precision: str, seed: int) -> M
         if baseline.missing:
             missing[name] = baseline.missing
         else:
-            found.append(Classical(baseline))
+            found.append(baseline)
     return Methods(tuple(found), missing)

@@ -37,7 +37,7 @@ class Render:
 
 
 @dataclass(frozen=True)
-class Shot:
+class Pair:
     """A noisy render and its reference; spp: samples per pixel of the noisy one."""
 
     scene: str
@@ -46,7 +46,7 @@ class Shot:
     reference: Path
 
 
-def shots(files: Iterable[Path]) -> tuple[list[Shot], list[Path]]:
+def pairs(files: Iterable[Path]) -> tuple[list[Pair], list[Path]]:
     """All pairs among EXR files, by scene and spp, and the files of scenes that have no pair.
 
     A scene's reference is SCENE_reference.exr (or _ref, _gt), else its largest number of samples.
@@ -59,17 +59,13 @@ def shots(files: Iterable[Path]) -> tuple[list[Shot], list[Path]]:
             scenes.setdefault(match["scene"], {})[int(match["spp"])] = path
         elif match := _REFERENCE.fullmatch(path.stem):
             references[match["scene"]] = path
-    found: list[Shot] = []
+    found: list[Pair] = []
     alone = [path for scene, path in references.items() if scene not in scenes]
     for scene, by_spp in scenes.items():
         reference = references.get(scene) or by_spp[max(by_spp)]
-        pairs = [
-            Shot(scene, spp, path, reference)
-            for spp, path in sorted(by_spp.items())
-            if path != reference
-        ]
-        found += pairs
-        alone += [] if pairs else [reference]
+        noisy = [(spp, path) for spp, path in sorted(by_spp.items()) if path != reference]
+        found += [Pair(scene, spp, path, reference) for spp, path in noisy]
+        alone += [] if noisy else [reference]
     return found, alone if scenes else []
 
 

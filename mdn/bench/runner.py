@@ -12,7 +12,7 @@ import mdn
 from mdn.bench import noise_cases, renders
 from mdn.bench.cache import Cache, Score, key_of
 from mdn.bench.data import DataSet, Picture, digest, read
-from mdn.bench.methods import Method
+from mdn.bench.method import Method
 from mdn.bench.noise_cases import NoiseCase
 from mdn.bench.resources import Meter
 from mdn.bench.rows import Row
@@ -72,7 +72,7 @@ class Task:
 
 @dataclass
 class Runner:
-    """Measures; a picture that fails is told of once, and left out from then on.
+    """Measures; a picture that fails is reported once, and left out from then on.
 
     Attributes:
         failures: what was skipped, one line each.
@@ -170,13 +170,13 @@ class Runner:
             return None
         scores = self.score(result, task)
         for name, value in scores.items() if method.kind == "input" else ():
-            # That other pictures hold no linear light is told of once, by the data set.
+            # That other pictures hold no linear light is noted once for the data set.
             if value is None and not (get(name).linear and task.render is None):
                 self.report.note(f"{task.name}: too small for {name}, which is left out")
         return Score(scores, meter.seconds, task.truth.shape[0] * task.truth.shape[1], meter.peak)
 
     def fail(self, line: str) -> None:
-        """Records and tells that something was skipped."""
+        """Records and reports that something was skipped."""
         self.failures.append(line)
         self.report.failed(line)
 

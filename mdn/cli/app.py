@@ -83,7 +83,7 @@ class Boundary(wording.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Options before the command's name; what is wrong with them is told in plain words."""
+        """Options before the command's name; what is wrong with them is said in plain words."""
         words = list(args)
         try:
             return super().parse_args(ctx, args)
@@ -134,7 +134,7 @@ def _document(ctx: Any, words: list[str], error: BaseException) -> None:
 
 
 def _drop_what_cannot_be_written() -> None:
-    """The failure has been told: Python must not try again at exit and tell it its own way."""
+    """Flushes standard output now: at exit Python would report the same failure once more."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -159,7 +159,7 @@ def resumed(batch: Batch, plan: Plan) -> Plan:
 
 
 def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> BatchResult:
-    """Does the jobs of a plan; if it is cut short, tells in JSON how far it came."""
+    """Does the jobs of a plan; if it is cut short, prints in JSON how far it came."""
     from mdn.batch import manifest, shards
     from mdn.batch.recording import Recording
     from mdn.batch.running import BatchResult

@@ -7,7 +7,7 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -182,16 +182,6 @@ def bench(
             if not quiet:
                 typer.echo(path)
         return
-    asked: dict[str, Any] = {
-        "models": _split(model),
-        "data": _split(data),
-        "noise": noise,
-        "limit": limit,
-        "seed": seed,
-        "root": root,
-        "device": device,
-        "precision": precision,
-    }
     if inputs or check_ranking:
         if inputs and (data is not None or check_ranking):
             raise UsageError("name pictures of your own, or --data with clean ones, not both")
@@ -204,29 +194,35 @@ def bench(
         raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
     import torch
 
+    from mdn import bench as task
+    from mdn.cli import rank
+    from mdn.cli.bench_view import BenchView, show
+
     if threads is not None:
         torch.set_num_threads(threads)
         os.environ["OIDN_NUM_THREADS"] = str(threads)  # read when its library is loaded
-    if inputs or check_ranking:
-        from mdn.cli import rank
-
-        asked["inputs"] = tuple(inputs or ())
-        rank.run(asked, quiet=quiet, as_json=as_json, debug=opt.debugging(context))
-    from mdn import bench as task
-    from mdn.cli.bench_view import BenchView, show
-
     settings = task.Settings(
-        **asked,
+        models=_split(model),
+        data=_split(data),
+        noise=noise,
         protocol=protocol,
         metrics=_split(metrics),
         unclipped=unclipped,
+        limit=limit,
+        seed=seed,
+        root=root,
         out=out,
         fail_below=tuple(fail_below or ()),
         worst=worst,
         plots=plots,
         page=report,
+        device=device,
+        precision=precision,
         command=shlex.join(["mdn", *sys.argv[1:]]),
     )
+    if inputs or check_ranking:
+        debug = opt.debugging(context)
+        rank.run(inputs or (), settings, quiet=quiet, as_json=as_json, debug=debug)
     with BenchView(quiet=quiet) as view:
         result = task.run(settings, view)
     show(result, as_json=as_json)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
 from rich.console import Group
@@ -29,13 +28,13 @@ class BenchView(Lines):
         self._rows: dict[str, dict[str, Row]] = {}
         self._metric: Metric | None = None
         self._bar, self._total = -1, 0
+        streams: dict[str, Any] = {
+            "redirect_stdout": False,
+            "redirect_stderr": False,
+            "transient": True,
+        }
         self._live = Live(
-            console=self._console,
-            get_renderable=self._drawing,
-            refresh_per_second=4,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
+            console=self._console, get_renderable=self._drawing, refresh_per_second=4, **streams
         )
 
     def __enter__(self) -> Self:
@@ -43,12 +42,7 @@ class BenchView(Lines):
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def begin(self, total: int, metric: Metric) -> None:
@@ -71,21 +65,18 @@ class BenchView(Lines):
 
     def _drawing(self) -> Group:
         """The newest lines of the table, as many as the terminal has room for, and the bar."""
+        if self._metric is None:
+            return Group(self._bars)
+        metric = self._metric
         names = list(dict.fromkeys(name for row in self._rows.values() for name in row))
-        title = "" if self._metric is None else self._metric.title
-        columns = [Column(title), *(Column(name, justify="right") for name in names)]
+        columns = [Column(metric.title), *(Column(name, justify="right") for name in names)]
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         newest = list(self._rows.items())[-max(1, self._console.height - ROOM) :]
         for label, row in newest:
-            figures = [self._figure(row.get(name)) for name in names]
+            stats = [row[name].stat(metric.name) if name in row else None for name in names]
+            figures = ["" if stat is None else f"{stat.mean:.{metric.digits}f}" for stat in stats]
             table.add_row(Text(printable(label)), *figures)
         return Group(table, self._bars)
-
-    def _figure(self, row: Row | None) -> str:
-        stat = None if row is None or self._metric is None else row.stat(self._metric.name)
-        if stat is None or self._metric is None:
-            return ""
-        return f"{stat.mean:.{self._metric.digits}f}"
 
 
 def show(result: Result, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,8 +65,8 @@ def compare(
     from mdn.compare.page import rows
     from mdn.compare.pictures import ROLES
 
-    settings = task.Settings(before, after, truth, output, plane, _crop(crop), overwrite)
-    found = task.run(settings)
+    shown: dict[str, Any] = {"plane": plane, "crop": _crop(crop), "overwrite": overwrite}
+    found = task.run(before, after, truth, output, **shown)
     if as_json:
         print_json({"command": "compare", **found, "exit_code": 0})
         return

@@ -117,7 +117,7 @@ def denoise(
     from mdn.commands.request import Request
     from mdn.engine import parse_size
     from mdn.pipeline.options import Options
-    from mdn.renders.planning import plan_shot
+    from mdn.renders.planning import plan_sequence
     from mdn.stacks.planes import PlaneSelection
 
     if renders.motion and (files.shard or resume or files.dask):
@@ -127,8 +127,8 @@ def denoise(
         others = "--save-std, --protect, --frames, --format, --resume and --watch"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
     plans = sources.Plans(inputs, output, files, watch, resume=resume, renders=True, stores=True)
-    shot = plan_shot(plans.inputs, output, renders.frames, **plans.options)
-    if shot and save_std is not None:
+    sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
+    if sequence and save_std is not None:
         raise UsageError("--save-std: not for renders, whose frames have layers of their own")
     form = {"format": "png", "ending": "_preview"} if preview else {"std_target": save_std}
     request = Request(
@@ -151,7 +151,7 @@ def denoise(
         jpeg_quality=files.jpeg_quality,
         encoding=stacks.encoding,
         planes=PlaneSelection(stacks.axes, stacks.channels, stacks.z, stacks.t),
-        renders=renders.request(shot=shot is not None),
+        renders=renders.request(sequence=sequence is not None),
     )
     if preview:
         from mdn.compare.preview import run
@@ -161,7 +161,7 @@ def denoise(
         batch.Batch(
             context,
             files,
-            lambda: shot or plans(**form),
+            lambda: sequence or plans(**form),
             lambda jobs, report, **how: run(jobs, request, report, **how),
             batch.weights(model, request.quality),
             watch,

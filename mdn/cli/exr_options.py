@@ -80,22 +80,13 @@ class Renders:
         bool, renders("Print each layer's role, and what became of it.", "--explain")
     ] = False
 
-    def request(self, *, shot: bool) -> RenderOptions:
-        """The same as the pipeline takes them. shot: the files are frames of one sequence."""
+    def request(self, *, sequence: bool) -> RenderOptions:
+        """The same as the pipeline takes them. sequence: the files are frames of one sequence."""
         from mdn.renders import RenderOptions
 
-        return RenderOptions(
-            layers=names(self.layer),
-            keep=names(self.keep),
-            keep_sums=self.keep_sums,
-            clamp_fireflies=self.clamp_fireflies,
-            tonemap=self.tonemap,
-            albedo=self.albedo,
-            normal=self.normal,
-            motion=self.motion,
-            explain=self.explain,
-            shot=shot,
-        )
+        same = {key: value for key, value in vars(self).items() if key not in ("layer", "frames")}
+        same |= {"layers": names(self.layer), "keep": names(self.keep)}
+        return RenderOptions(**same, sequence=sequence)
 
 
 def names(text: str | None) -> tuple[str, ...]:

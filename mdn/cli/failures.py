@@ -1,4 +1,4 @@
-"""What is told of a failure: one line and an exit code, and with --json one document."""
+"""What is said of a failure: one line and an exit code, and with --json one document."""
 
 from __future__ import annotations
 

@@ -29,22 +29,14 @@ def list_models(as_json: opt.AsJson = False) -> None:
     from mdn.cli import render
 
     cards, damaged = _all_cards()
-    rows = [
-        (
-            card.name,
-            card.arch,
-            f"{card.parameters:,}",
-            _megabytes(card),
-            card.domain,
-            card.origin,
-            card.summary,
-        )
-        for card in cards
-    ]
-    header = ("NAME", "ARCH", "PARAMETERS", "MB", "DOMAIN", "ORIGIN", "SUMMARY")
     if as_json:
         render.print_json([_facts(card) for card in cards])
     else:
+        header = ("NAME", "ARCH", "PARAMETERS", "MB", "DOMAIN", "ORIGIN", "SUMMARY")
+        rows = [
+            (c.name, c.arch, f"{c.parameters:,}", _megabytes(c), c.domain, c.origin, c.summary)
+            for c in cards
+        ]
         render.print_table(header, rows, right=("PARAMETERS", "MB"))
     if damaged:
         raise ModelError("; ".join(damaged))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -14,7 +14,7 @@ from mdn.errors import UsageError
 
 if TYPE_CHECKING:
     from mdn.batch.running import Outcome
-    from mdn.bench.no_reference.ranking import Settings
+    from mdn.bench import Settings
 
 TITLES = ("RANK", "MODEL", "SCORE dB", "SURE dB", "MASKED dB", "RESIDUAL", "CORRELATION", "SECONDS")
 HITS = ("SCORE", "PICTURES", "BEST IS BEST", "PAIRS RIGHT", "LOST dB")
@@ -30,10 +30,10 @@ class RankingView(BatchView):
             show(outcome.job.name, outcome.details)
 
 
-def run(asked: Mapping[str, Any], *, quiet: bool, as_json: bool, debug: bool) -> NoReturn:
+def run(
+    inputs: Sequence[str], settings: Settings, *, quiet: bool, as_json: bool, debug: bool
+) -> NoReturn:
     """Ranks the models on the inputs, or checks the ranking on data; prints it, and exits.
-
-    asked: see ranking.Settings.
 
     Raises:
         UsageError: neither inputs nor data; an unknown name.
@@ -41,14 +41,13 @@ def run(asked: Mapping[str, Any], *, quiet: bool, as_json: bool, debug: bool) ->
     """
     from mdn.bench.no_reference import ranking
 
-    settings = ranking.Settings(**asked)
-    if not settings.data and not settings.inputs:
-        raise UsageError("--check-ranking needs clean pictures: --data DIR")
-    check_stdin(each == "-" for each in settings.inputs)
     if settings.data:
         _check(settings, quiet=quiet, as_json=as_json)
-    with RankingView(len(settings.inputs), quiet=quiet, as_json=as_json, debug=debug) as view:
-        document, code = ranking.run(settings, view)
+    if not inputs:
+        raise UsageError("--check-ranking needs clean pictures: --data DIR")
+    check_stdin(each == "-" for each in inputs)
+    with RankingView(len(inputs), quiet=quiet, as_json=as_json, debug=debug) as view:
+        document, code = ranking.run(inputs, settings, view)
         for name, why in document["missing"].items():
             view.say(f"mdn: note: {name}: {why}", "yellow")
     if as_json:
@@ -58,11 +57,11 @@ def run(asked: Mapping[str, Any], *, quiet: bool, as_json: bool, debug: bool) ->
 
 def show(name: str, details: Mapping[str, Any]) -> None:
     """One picture's ranking, best first."""
-    seen, (width, height) = details["noise"], details["judged"]
-    sigma = (sum(value**2 for value in seen["sigma"]) / len(seen["sigma"])) ** 0.5
-    kinds = ["signal-dependent" if seen["signal_dependent"] else "additive"]
-    kinds.append("correlated" if seen["correlated"] else "white")
-    kinds += ["impulsive"] if seen["impulsive"] else []
+    noise, (width, height) = details["noise"], details["judged"]
+    sigma = (sum(value**2 for value in noise["sigma"]) / len(noise["sigma"])) ** 0.5
+    kinds = ["signal-dependent" if noise["signal_dependent"] else "additive"]
+    kinds.append("correlated" if noise["correlated"] else "white")
+    kinds += ["impulsive"] if noise["impulsive"] else []
     typer.echo(
         f"{printable(name)}  middle {width}x{height}; noise: sigma {sigma:.3g}, {', '.join(kinds)}"
     )

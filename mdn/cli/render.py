@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import Self
 
 import typer
@@ -118,12 +117,7 @@ class Lines:
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
     def add_bar(self, name: str, total: float, done: float = 0, count: str = "") -> int:

@@ -31,27 +31,18 @@ def report(folder: Folder, as_json: opt.AsJson = False) -> None:
     summary = verification.summarize(verification.load(folder))
     code = 0 if summary.whole else FileError.exit_code
     if as_json:
-        found = asdict(summary) | {
-            "command": "report",
-            "folder": str(folder),
-            "whole": summary.whole,
-        }
+        found = asdict(summary) | {"command": "report", "folder": str(folder)}
         found["problems"] = [
-            {
-                "output": each.output,
-                "input": each.input,
-                "status": each.status,
-                "error": each.reason,
-            }
-            for each in summary.problems
+            {"output": p.output, "input": p.input, "status": p.status, "error": p.reason}
+            for p in summary.problems
         ]
-        render.print_json(found | {"exit_code": code})
+        render.print_json(found | {"whole": summary.whole, "exit_code": code})
         raise typer.Exit(code)
+    counts = {"failed": summary.failed, "unfinished": summary.unfinished}
     render.print_facts(
         [
             ("done", str(summary.ok)),
-            ("failed", str(summary.failed) if summary.failed else ""),
-            ("unfinished", str(summary.unfinished) if summary.unfinished else ""),
+            *((name, str(count or "")) for name, count in counts.items()),
             ("time", render.duration(summary.seconds)),
             ("shards", ", ".join(summary.shards)),
             ("missing", ", ".join(summary.missing)),

@@ -17,7 +17,7 @@ class Plans:
 
     Attributes:
         inputs: files, folders and patterns of the command line.
-        options: what else `batch.planning.plan` is told each time, but for listed inputs.
+        options: the other arguments of `batch.planning.plan`, but for listed inputs.
 
     Raises:
         UsageError: see `inputs`; or there is no such share of the batch.

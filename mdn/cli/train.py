@@ -86,7 +86,7 @@ def train(
     """
     import torch
 
-    from mdn.cli import assign, recipes
+    from mdn.cli import assign
     from mdn.cli.interrupts import INTERRUPTED, TERMINATED
     from mdn.cli.render import duration, print_json
     from mdn.cli.views import TrainView
@@ -94,7 +94,7 @@ def train(
 
     named = recipe or []
     if list_recipes:
-        return recipes.show(as_json=as_json)
+        return _list(as_json)
     if plot:
         picture = str(task.plot(named, out))
         return print_json({"plot": picture}) if as_json else typer.echo(picture)
@@ -139,3 +139,22 @@ def train(
     if exit_code:
         raise typer.Exit(exit_code)
     return None
+
+
+def _list(as_json: bool) -> None:
+    """Each recipe that came with mdn, as a table or as JSON."""
+    from mdn.cli.render import print_json, print_table
+    from mdn.training import recipe_files, recipe_parse
+
+    found = {name: recipe_parse.load(path) for name, path in recipe_files.names().items()}
+    if as_json:
+        about = [
+            {"name": name, "arch": each.arch, "steps": each.optim.steps, **each.about}
+            for name, each in found.items()
+        ]
+        return print_json(about)
+    rows = [
+        (name, each.arch, f"{each.optim.steps:,}", each.about.get("summary", ""))
+        for name, each in found.items()
+    ]
+    return print_table(("NAME", "ARCH", "STEPS", "SUMMARY"), rows, right=("STEPS",))

@@ -102,13 +102,9 @@ class BatchView(Lines):
         """How many files came out how, for a batch of more than one."""
         if self.total < 2:
             return
-        counts = {
-            "done": result.count("ok"),
-            "planned": result.count("planned"),
-            "skipped": result.count("skipped"),
-            "failed": result.count("failed"),
-            "not tried": result.untried,
-        }
+        counts = {"done": result.count("ok"), "planned": result.count("planned")}
+        counts |= {"skipped": result.count("skipped"), "failed": result.count("failed")}
+        counts |= {"not tried": result.untried}
         parts = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
         self.say(f"{self.total} files: {parts}  {duration(time.perf_counter() - self._begun)}")
 

@@ -52,7 +52,7 @@ def _meant(unknown: str, known: list[str]) -> str:
 
 
 def _plain(error: typer.BadParameter) -> str:
-    """What is wrong with a value, told from the first problem that pydantic found, or nothing."""
+    """What is wrong with a value, by the first problem that pydantic found, or nothing."""
     problems = getattr(error.__cause__, "errors", None)
     if not callable(problems):
         return ""

@@ -46,7 +46,7 @@ class Batch:
     Attributes:
         request: what is to be done with each.
         models: loaded when the first file needs them.
-        sequence: of the frames of a shot.
+        sequence: of the frames of a sequence.
         mask: (H, W), 0..1: where pictures stay as they are; see commands.protect.
         turns: whose turn it is to compute.
     """
@@ -86,10 +86,10 @@ def run(
         OutOfMemoryError: the smallest tile does not fit.
     """
     request.renders.check()
-    shot = jobs if request.renders.shot or request.renders.motion else None
-    if dask is not None and shot is not None:
-        raise UsageError("--dask: the frames of a shot share their noise; use --shard for them")
-    how = request, shot, any(job.std_target is not None for job in jobs)
+    frames = jobs if request.renders.sequence or request.renders.motion else None
+    if dask is not None and frames is not None:
+        raise UsageError("--dask: the frames of a sequence share their noise; use --shard for them")
+    how = request, frames, any(job.std_target is not None for job in jobs)
     if dask is not None:
         if shard is not None:
             raise UsageError("--shard and --dask both share out the blocks of a file: give one")
@@ -99,26 +99,26 @@ def run(
         share = partial(denoise_share, prepare(*how), shard)
         return run_batch(jobs, share, report, fail_fast=fail_fast, dry_run=dry_run)
     turns = None
-    # Frames of a shot follow one another, and --max-memory counts what one file takes.
-    if shot is None and request.options.max_memory is None:
+    # Frames of a sequence follow one another, and --max-memory counts what one file takes.
+    if frames is None and request.options.max_memory is None:
         turns = Turns(ON_GPU if choose_device(request.device).type == "cuda" else 1)
     work = prepare(*how, turns)
     return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run, turns=turns)
 
 
 def prepare(
-    request: Request, shot: Sequence[Job] | None, with_std: bool, turns: Turns | None = None
+    request: Request, frames: Sequence[Job] | None, with_std: bool, turns: Turns | None = None
 ) -> Batch:
     """What denoises one file. Raises as `run`.
 
     Args:
-        shot: the frames, where the files are those of one.
+        frames: the files, where they are those of one sequence.
         with_std: see Request.models.
         turns: of files that overlap.
     """
     models = request.models(with_std=with_std)
     models.check()
-    sequence = FrameSequence(shot or (), {} if request.renders.shot else None)
+    sequence = FrameSequence(frames or (), {} if request.renders.sequence else None)
     mask = None if request.protect is None else read_mask(request.protect)
     return Batch(request, models, sequence, mask, turns or Turns())
 

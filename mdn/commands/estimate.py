@@ -65,19 +65,19 @@ def run(
     """
     if plot is not None:
         _check_plot(plot, jobs, overwrite)
-    seen: dict[str, NoiseEstimate] = {}
+    found: dict[str, NoiseEstimate] = {}
 
     def work(job: Job, report: Report) -> dict[str, object]:
         image = load(job)
         pages = image.pixels
         if len(pages) > 1:
             report.note(job, f"only the first of {len(pages)} pages is measured")
-        seen[job.name], found = of_page(pages[0], job.name)
-        return describe(image) | found
+        found[job.name], facts = of_page(pages[0], job.name)
+        return describe(image) | facts
 
     result = run_batch(jobs, work, report, fail_fast=fail_fast)
-    if plot is not None and seen:
-        png = plots.as_png(functools.partial(_drawn, seen))
+    if plot is not None and found:
+        png = plots.as_png(functools.partial(_drawn, found))
         assert png is not None
         write_bytes(plot, png)
     return result
@@ -116,12 +116,10 @@ def _check_plot(plot: Path, jobs: Sequence[Job], overwrite: bool) -> None:
         raise UsageError(f"--plot {plot}: name a file that ends in .png")
     if plots.missing():
         raise UsageError(f"--plot {plot}: {plots.missing()}")
-    if not plot.exists():
-        return
-    sources = [job.source for job in jobs if job.source is not None]
-    if any(source.exists() and plot.samefile(source) for source in sources):
+    sources = [job.source for job in jobs if job.source is not None and job.source.exists()]
+    if plot.exists() and any(plot.samefile(source) for source in sources):
         raise UsageError(f"--plot {plot}: that is one of the inputs")
-    if not overwrite:
+    if plot.exists() and not overwrite:
         raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
 
 

@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
@@ -31,12 +30,11 @@ class Settings:
     """What `mdn train` was asked for.
 
     Attributes:
-        recipe: the recipe: a file, a folder that holds one, or the name of one that came with mdn.
+        recipe: a file, a folder that holds one, or the name of one that came with mdn.
         data: the folder that the recipe's sources are in.
         out: folder of the run; runs/<recipe's name> where None.
         resume: go on from the folder's checkpoint if it has one.
         stop_after: stop after that many steps of this call, the checkpoint kept.
-        device, precision: as for every command.
         save_every: seconds between checkpoints.
         changes: laid over the recipe, as tables in tables.
         workers: processes that draw crops ahead.
@@ -106,9 +104,9 @@ def run(settings: Settings, report: Report) -> Result:
             raise
         report.begin(trainer.step, recipe.optim.steps)
         until = trainer.step + settings.stop_after if settings.stop_after else None
-        tell = _Curves(folder, report) if processes.first else report.row
+        log = _Curves(folder, report) if processes.first else report.row
         with _Stop() as stop:
-            trainer.run(stop, tell, until, settings.save_every)
+            trainer.run(stop, log, until, settings.save_every)
         finished = trainer.step >= recipe.optim.steps
         return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
     finally:
@@ -137,11 +135,7 @@ def plot(runs: Sequence[str], out: Path | None) -> Path:
 
 
 def _prepare(
-    settings: Settings,
-    recipe: Recipe,
-    folder: Path,
-    processes: Processes,
-    report: Report,
+    settings: Settings, recipe: Recipe, folder: Path, processes: Processes, report: Report
 ) -> Trainer:
     load = _renders if recipe.rendered else _pictures
     crops, watch = load(settings, recipe, processes.device, report)
@@ -171,9 +165,10 @@ def _pictures(
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
-    to_watch = _to_watch(recipe, held_out, settings.data)
+    if recipe.watch.sources:
+        held_out = list(load_pictures(recipe.watch.sources, settings.data).values())
     pairs = {name: load_pairs(settings.data / name) for name in recipe.watch.pairs}
-    return crops, Watch(to_watch, recipe, device, pairs)
+    return crops, Watch(held_out, recipe, device, pairs)
 
 
 def _renders(
@@ -190,13 +185,6 @@ def _renders(
     if scenes.left_out:
         report.note(f"{scenes.left_out} scenes are smaller than the crop and were left out")
     return scenes, RenderWatch(watched, recipe.watch, device)
-
-
-def _to_watch(recipe: Recipe, held_out: list[Tensor], data: Path) -> list[Tensor]:
-    """The pictures that the run is validated on."""
-    if not recipe.watch.sources:
-        return held_out
-    return list(load_pictures(recipe.watch.sources, data).values())
 
 
 class _Curves:

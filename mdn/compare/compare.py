@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,62 +11,45 @@ from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What `mdn compare` was asked for.
+def run(
+    before: str,
+    after: str,
+    truth: str | None = None,
+    output: Path | None = None,
+    *,
+    plane: int | None = None,
+    crop: tuple[int, int, int, int] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write the page; all its numbers, JSON-able.
 
-    Attributes:
-        before, after: the files.
-        truth: the true picture's file, or None.
+    Args:
+        before, after, truth: the files.
         output: the page; None for one beside `after`.
         plane: which picture of a stack, counted from 0; None for the middle one.
-        crop: left, top, width and height of the part that is shown, or None.
-        overwrite: it may replace a file.
-    """
-
-    before: str
-    after: str
-    truth: str | None = None
-    output: Path | None = None
-    plane: int | None = None
-    crop: tuple[int, int, int, int] | None = None
-    overwrite: bool = False
-
-    @property
-    def target(self) -> Path:
-        """Where the page goes."""
-        after = Path(self.after)
-        return self.output or after.with_name(f"{after.stem}_compare.html")
-
-
-def run(settings: Settings) -> dict[str, Any]:
-    """Write the page; all its numbers, JSON-able.
+        crop: left, top, width and height of the part that is shown, in pixels.
+        overwrite: the page may replace a file.
 
     Raises:
         UsageError: the page cannot be written there, or the pictures do not fit each other.
         FileError: a file cannot be read or written.
     """
-    target = settings.target
-    _check(settings, target)
-    files = [settings.before, settings.after, *([settings.truth] if settings.truth else [])]
+    target = output or Path(after).with_name(f"{Path(after).stem}_compare.html")
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"-o {target}: name a file that ends in .html")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists already: give --overwrite or another name with -o")
+    files = [before, after, *([truth] if truth else [])]
     found = [
-        pictures.read(file, role, settings.plane)
-        for file, role in zip(files, pictures.ROLES, strict=False)
+        pictures.read(file, role, plane) for file, role in zip(files, pictures.ROLES, strict=False)
     ]
     pictures.check(found)
     span = pictures.range_of(found)
-    shown, said = pictures.cropped(found, settings.crop)
+    shown, said = pictures.cropped(found, crop)
     sentences = [*_how(found[0], span), *([said] if said else [])]
     measured = numbers.measure(found, span)
     write_bytes(target, page(shown, span, measured, sentences).encode())
     return measured | {"output": str(target), "notes": sentences}
-
-
-def _check(settings: Settings, target: Path) -> None:
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"-o {target}: name a file that ends in .html")
-    if target.exists() and not settings.overwrite:
-        raise UsageError(f"{target} exists already: give --overwrite or another name with -o")
 
 
 def _how(picture: pictures.Picture, span: pictures.Range) -> list[str]:

@@ -44,7 +44,7 @@ def measure(pictures: Sequence[Picture], span: Range) -> dict[str, Any]:
 
 
 def _alone(picture: Picture, shown: np.ndarray) -> dict[str, Any]:
-    seen, _ = estimate.of_page(shown, picture.name)
+    noise, _ = estimate.of_page(shown, picture.name)
     height, width = shown.shape[:2]
     return {
         "file": picture.name,
@@ -52,7 +52,7 @@ def _alone(picture: Picture, shown: np.ndarray) -> dict[str, Any]:
         "height": height,
         "dtype": str(picture.stored.dtype),
         "plane": picture.plane[0] if picture.plane[1] > 1 else None,
-        "noise": round(255 * seen.sigma, 2),
+        "noise": round(255 * noise.sigma, 2),
         "brightness": round(255 * float(shown.mean()), 2),
     }
 

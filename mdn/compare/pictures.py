@@ -73,7 +73,9 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
         found = layers.beauty(layers.layers(file))
         if not found:
             raise FileError(path, "has no layer of light", "compare another file")
-        return Picture(role, path, _gray_or_rgb(found[0].pixels(file)), linear=True)
+        pixels = found[0].pixels(file)
+        shown = pixels if pixels.shape[-1] in (1, 3) else pixels[..., :1]
+        return Picture(role, path, shown, linear=True)
     array, letters, measured = arrays.read(path)
     layout = arrays.layout(array.shape, letters)
     planes = layout.split(array)
@@ -87,24 +89,21 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
     return Picture(role, path, stored, plane=(number, count), measured=measured)
 
 
-def _gray_or_rgb(pixels: np.ndarray) -> np.ndarray:
-    return pixels if pixels.shape[-1] in (1, 3) else pixels[..., :1]
-
-
 def check(pictures: Sequence[Picture]) -> None:
     """Raises UsageError where the pictures are not of one size, depth and kind."""
     first = pictures[0]
     for other in pictures[1:]:
         sizes = [f"{p.stored.shape[1]} x {p.stored.shape[0]}" for p in (first, other)]
+        kinds = [p.stored.dtype for p in (first, other)]
         if sizes[0] != sizes[1]:
             raise UsageError(f"{first.name} is {sizes[0]} and {other.name} {sizes[1]} pixels")
         if first.stored.shape != other.stored.shape:
             raise UsageError(f"one of {first.name} and {other.name} is gray, the other in colour")
         if first.linear != other.linear:
             raise UsageError(f"one of {first.name} and {other.name} is a render, the other is not")
-        if first.stored.dtype != other.stored.dtype and not first.linear:
-            kinds = f"{first.stored.dtype} and {other.stored.dtype}"
-            raise UsageError(f"{first.name} and {other.name} differ in depth: {kinds}")
+        if kinds[0] != kinds[1] and not first.linear:
+            depths = f"{kinds[0]} and {kinds[1]}"
+            raise UsageError(f"{first.name} and {other.name} differ in depth: {depths}")
 
 
 def range_of(pictures: Sequence[Picture]) -> Range:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 GRID = 14  # candidates along the longer side, at most
-LOOK = 96  # pixels a side of each candidate that are looked at
+MIDDLE = 96  # pixels a side of the middle of a candidate, which is measured
 MOST, LEAST = 256, 96  # pixels a side of a place
-BLOCK = 8  # pixels a side of the blocks whose means tell detail from noise
+BLOCK = 8  # pixels a side of the blocks whose means separate detail from noise
 CLIPPED = 0.2  # share of black or white samples from which on there is nothing to see
 
 
@@ -23,8 +23,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What is seen at a place, in units of white.
+class _Candidate:
+    """What is measured at a place, in units of white.
 
     Attributes:
         texture: how much pixels differ within a block, in the middle one: texture and noise.
@@ -51,32 +51,32 @@ def choose(
 ) -> list[Place]:
     """Up to four places: a flat one, the finest detail, a shadow, and strong edges.
 
-    A picture is looked at in small windows, so that 100 megapixels take no longer than one.
+    A picture is measured in small windows, so that 100 megapixels take no longer than one.
 
     Args:
         height, width: of the picture.
         side: of the places, in pixels; less where the picture is smaller.
         read: (top, left, side) -> (side, side, C) of the picture, encoded, nominal range 0..1.
     """
-    looks = [_look(place, side, read) for place in _candidates(height, width, side)]
-    worth = [each for each in looks if each.clipped < CLIPPED] or looks
+    measured = [_measure(place, side, read) for place in _grid(height, width, side)]
+    worth = [each for each in measured if each.clipped < CLIPPED] or measured
     middle = float(np.median([each.brightness for each in worth]))
     bright = [each for each in worth if each.brightness >= middle]
-    wishes: list[tuple[list[_Look], Callable[[_Look], float]]] = [
+    wanted: list[tuple[list[_Candidate], Callable[[_Candidate], float]]] = [
         (bright, lambda each: -each.texture),
         (worth, lambda each: each.texture),
         (worth, lambda each: -each.brightness),
         (worth, lambda each: each.contrast),
     ]
     chosen: list[Place] = []
-    for among, wish in wishes:
+    for among, rank in wanted:
         apart = [each for each in among if all(_apart(each.place, c, side) for c in chosen)]
         if apart:
-            chosen.append(max(apart, key=wish).place)
+            chosen.append(max(apart, key=rank).place)
     return chosen
 
 
-def _candidates(height: int, width: int, side: int) -> list[Place]:
+def _grid(height: int, width: int, side: int) -> list[Place]:
     """Places on a regular grid, the edges of the picture included."""
     step = max(1, side // 4, max(height, width) // GRID)
     tops, lefts = (
@@ -88,18 +88,18 @@ def _candidates(height: int, width: int, side: int) -> list[Place]:
     return [Place(int(top), int(left)) for top in tops for left in lefts]
 
 
-def _look(place: Place, side: int, read: Callable[[int, int, int], np.ndarray]) -> _Look:
-    inset = max(0, side - LOOK) // 2
-    values = read(place.top + inset, place.left + inset, min(side, LOOK))
+def _measure(place: Place, side: int, read: Callable[[int, int, int], np.ndarray]) -> _Candidate:
+    inset = max(0, side - MIDDLE) // 2
+    values = read(place.top + inset, place.left + inset, min(side, MIDDLE))
     gray = values.mean(-1)
     tall, wide = (length // BLOCK * BLOCK for length in gray.shape)
     if not tall or not wide:
-        return _Look(place, 0.0, 0.0, float(gray.mean()), 0.0)
+        return _Candidate(place, 0.0, 0.0, float(gray.mean()), 0.0)
     blocks = gray[:tall, :wide].reshape(tall // BLOCK, BLOCK, wide // BLOCK, BLOCK)
     texture = np.median(blocks.std((1, 3)))
     contrast = blocks.mean((1, 3)).std()
     clipped = np.mean((values <= 0) | (values >= 1))
-    return _Look(place, float(texture), float(contrast), float(gray.mean()), float(clipped))
+    return _Candidate(place, float(texture), float(contrast), float(gray.mean()), float(clipped))
 
 
 def _apart(one: Place, other: Place, side: int) -> bool:

@@ -7,7 +7,6 @@ the net looks at. So they are what `mdn denoise` would make of these places, in 
 from __future__ import annotations
 
 import io as streams
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from mdn.batch.dask_run import Work, distribute
+from mdn.batch.files import to_stdout
 from mdn.batch.running import BatchResult, Job, Report
 from mdn.commands.request import Request
 from mdn.compare import pictures
@@ -85,7 +85,10 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
     titles = ["before", *(f"--strength {strength:.3g}" for strength in strengths)]
     stream = streams.BytesIO()
     sheet(titles, crops).save(stream, "PNG")
-    _write(job, stream.getvalue())
+    if job.target is None:
+        to_stdout(stream.getvalue())
+    else:
+        write_bytes(job.target, stream.getvalue())
     height, width = picture.stored.shape[:2]
     return {
         "width": width,
@@ -135,17 +138,16 @@ def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
     coding = Display(page.dtype)
     bands = destripe.find(page, coding.encode) if model.abilities.takes_sigma else None
     noise = judge(page, coding.encode, bands, model, options)
-    scale = 2 ** max(0, len(noise.scales) - 1)  # the coarsest looks so many times as far
+    scale = 2 ** max(0, len(noise.scales) - 1)  # the coarsest sees so many times as far
 
     def restore(rows: slice, columns: slice) -> np.ndarray:
-        wide = _around(rows, columns, page.shape, model.halo * scale, model.multiple * scale)
-        values = destripe.without(page, coding.encode, bands, *wide)
+        values = destripe.without(page, coding.encode, bands, rows, columns)
         clean = denoise_multiscale(values, noise, model, options)
         if noise.free is not None and noise.impulse_spread is None:
-            clean = np.where(noise.free[wide][..., None], values, clean)
-        return _cut(clean, rows, columns, wide) * coding.white  # clipped only once it is mixed
+            clean = np.where(noise.free[rows, columns][..., None], values, clean)
+        return clean * coding.white  # clipped only once it is mixed
 
-    return restore
+    return _with_surroundings(restore, page.shape, model.halo * scale, model.multiple * scale)
 
 
 def _counts(page: np.ndarray, model: Model, options: Options) -> Restore:
@@ -154,45 +156,39 @@ def _counts(page: np.ndarray, model: Model, options: Options) -> Restore:
         calibrate([(page.shape[:2], partial(_region, page[..., channel]))], page.dtype)
         for channel in channels
     ]
-    spacing = max(each.spacing for each in known)
+    scale = max(each.spacing for each in known)
 
     def restore(rows: slice, columns: slice) -> np.ndarray:
-        wide = _around(rows, columns, page.shape, model.halo * spacing, model.multiple * spacing)
-        part = np.ascontiguousarray(page[wide])
+        part = np.ascontiguousarray(page[rows, columns])
         clean = np.empty_like(part)
         counts.restore(rows_of(part, clean), channels, known, model, options)
-        return _cut(clean, rows, columns, wide)
+        return clean
 
-    return restore
+    return _with_surroundings(restore, page.shape, model.halo * scale, model.multiple * scale)
 
 
 def _region(plane: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
     return plane[top:bottom, left:right]
 
 
-def _around(
-    rows: slice, columns: slice, shape: tuple[int, ...], margin: int, multiple: int
-) -> tuple[slice, slice]:
-    """The part with its surroundings, beginning where the tiles of the whole picture would."""
-    first, second = (
-        slice(
-            max(0, part.start - margin) // multiple * multiple,
-            min(length, -(-(part.stop + margin) // multiple) * multiple),
-        )
-        for part, length in zip((rows, columns), shape, strict=False)
-    )
-    return first, second
+def _with_surroundings(
+    restore: Restore, shape: tuple[int, ...], margin: int, multiple: int
+) -> Restore:
+    """Like `restore`, but it sees the part with `margin` pixels around it.
 
+    That begins at a `multiple`, as the tiles of the whole picture do.
+    """
 
-def _cut(values: np.ndarray, rows: slice, columns: slice, wide: tuple[slice, slice]) -> np.ndarray:
-    """The part itself out of the part with its surroundings."""
-    top, left = rows.start - wide[0].start, columns.start - wide[1].start
-    return values[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+    def part(rows: slice, columns: slice) -> np.ndarray:
+        wide = [
+            slice(
+                max(0, each.start - margin) // multiple * multiple,
+                min(length, -(-(each.stop + margin) // multiple) * multiple),
+            )
+            for each, length in zip((rows, columns), shape, strict=False)
+        ]
+        top, left = rows.start - wide[0].start, columns.start - wide[1].start
+        values = restore(*wide)[top:, left:]
+        return values[: rows.stop - rows.start, : columns.stop - columns.start]
 
-
-def _write(job: Job, data: bytes) -> None:
-    if job.target is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    else:
-        write_bytes(job.target, data)
+    return part

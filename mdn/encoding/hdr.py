@@ -43,7 +43,7 @@ class Hdr:
     """The whole range of linear light.
 
     Attributes:
-        exposure: factor before the curve; one for a whole picture, or a whole shot.
+        exposure: factor before the curve; one for a whole picture, or a whole sequence.
         mu: how strongly dark is opened up.
     """
 

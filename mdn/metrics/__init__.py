@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,22 +19,7 @@ from mdn.errors import UsageError
 from mdn.metrics import hdr, lpips
 from mdn.metrics.display import TooSmallError, gmsd, ms_ssim, psnr, psnr_fit, ssim
 
-__all__ = [
-    "METRICS",
-    "PROTOCOLS",
-    "Metric",
-    "Protocol",
-    "TooSmallError",
-    "get",
-    "gmsd",
-    "ms_ssim",
-    "prepare",
-    "psnr",
-    "psnr_fit",
-    "score",
-    "ssim",
-    "tone_map",
-]
+__all__ = ["TooSmallError", "gmsd", "ms_ssim", "psnr", "psnr_fit", "ssim"]
 
 
 @dataclass(frozen=True)
@@ -64,58 +50,34 @@ PROTOCOLS = {
 class Metric:
     """One figure: its name on the command line, its title, and how it is shown.
 
-    lower: whether lower is better.
-    linear: whether it compares linear light, as renders hold it, and nothing else.
-    missing: why it cannot be measured here, in one line, or nothing.
+    Attributes:
+        function: (picture, truth) -> the figure; of `ssim` with the window of the protocol.
+        lower: whether lower is better.
+        linear: whether it compares linear light, as renders hold it, and nothing else.
+        missing: why it cannot be measured here, in one line, or nothing.
     """
 
     name: str
     title: str
     digits: int
-    function: Callable[[Tensor, Tensor, Protocol], float]
+    function: Callable[..., float]
     lower: bool = False
     linear: bool = False
     missing: Callable[[], str] = lambda: ""
 
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("psnr", "PSNR dB", 2, lambda x, truth, _: psnr(x, truth)),
-        Metric("ssim", "SSIM", 4, lambda x, truth, how: ssim(x, truth, gaussian=how.gaussian)),
-        Metric("ms-ssim", "MS-SSIM", 4, lambda x, truth, _: ms_ssim(x, truth)),
-        Metric("gmsd", "GMSD", 4, lambda x, truth, _: gmsd(x, truth), lower=True),
-        Metric("psnr-fit", "PSNR after fit dB", 2, lambda x, truth, _: psnr_fit(x, truth)),
-        Metric(
-            "lpips",
-            "LPIPS",
-            4,
-            lambda x, truth, _: lpips.lpips(x, truth),
-            lower=True,
-            missing=lpips.missing,
-        ),
-        Metric(
-            "relmse",
-            "relMSE",
-            4,
-            lambda x, truth, _: hdr.relmse(x, truth),
-            lower=True,
-            linear=True,
-        ),
-        Metric(
-            "smape", "SMAPE", 4, lambda x, truth, _: hdr.smape(x, truth), lower=True, linear=True
-        ),
-        Metric(
-            "flip",
-            "HDR-FLIP",
-            4,
-            lambda x, truth, _: hdr.flip(x, truth),
-            lower=True,
-            linear=True,
-            missing=hdr.no_flip,
-        ),
-    )
-}
+_ALL = (
+    Metric("psnr", "PSNR dB", 2, psnr),
+    Metric("ssim", "SSIM", 4, ssim),
+    Metric("ms-ssim", "MS-SSIM", 4, ms_ssim),
+    Metric("gmsd", "GMSD", 4, gmsd, lower=True),
+    Metric("psnr-fit", "PSNR after fit dB", 2, psnr_fit),
+    Metric("lpips", "LPIPS", 4, lpips.lpips, lower=True, missing=lpips.missing),
+    Metric("relmse", "relMSE", 4, hdr.relmse, lower=True, linear=True),
+    Metric("smape", "SMAPE", 4, hdr.smape, lower=True, linear=True),
+    Metric("flip", "HDR-FLIP", 4, hdr.flip, lower=True, linear=True, missing=hdr.no_flip),
+)
+METRICS = {metric.name: metric for metric in _ALL}
 
 
 def get(name: str) -> Metric:
@@ -169,12 +131,11 @@ def score(
     """
     shown = prepare(picture, protocol, linear), prepare(truth, protocol, linear)
     light = (_planes(picture, protocol.border), _planes(truth, protocol.border)) if linear else None
-    scores: dict[str, float | None] = {}
-    for name in metrics:
-        metric = get(name)
+    scores: dict[str, float | None] = dict.fromkeys(metrics)
+    for metric in map(get, metrics):
         compared = light if metric.linear else shown
-        try:
-            scores[name] = None if compared is None else metric.function(*compared, protocol)
-        except TooSmallError:
-            scores[name] = None
+        window = {"gaussian": protocol.gaussian} if metric.function is ssim else {}
+        if compared is not None:
+            with suppress(TooSmallError):
+                scores[metric.name] = metric.function(*compared, **window)
     return scores

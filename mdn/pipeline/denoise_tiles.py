@@ -55,7 +55,7 @@ def denoise_tiles(
 
     def one_pass(number: int) -> Tensor:
         small, places = pixel_shuffle_downsampled(x, origins, spacing)
-        planes, places = to_net_channels(small, places, model.channels, separate=separate)
+        planes, places = to_net_channels(small, places, model.card.channels, separate=separate)
         guide = None if guides is None else guides.beside(planes, places)
         y = apply_net(planes, places, noise, model, options, number, guide)
         y = restore_grain(planes, y, options.detail)

@@ -26,7 +26,7 @@ from mdn.registry.model import Model, Origins
 
 COARSER = 2  # scales beside the full one
 
-# The noise of a shot's first frame, by the shape of the picture: it holds for all frames.
+# The noise of a sequence's first frame, by the shape of the picture: it holds for all frames.
 Known = dict[tuple[int, ...], NoiseConditioning]
 
 
@@ -45,7 +45,7 @@ def restore(
     """Linear light (H, W, C), float32 and finite -> the same, denoised at full strength.
 
     Args:
-        exposure: the whole shot's; see encoding.Hdr.
+        exposure: the whole sequence's; see encoding.Hdr.
         tonemap: hdr, the whole range; srgb: clipped to 0..1 and shown, the protocol of papers.
         auxiliary: (H, W, G) for a net that takes guides, as pipeline.guides orders them; or None.
         guides: (H, W, D), each about 0..1 and finite, to refine with; or None.
@@ -59,7 +59,7 @@ def restore(
         shown = Srgb().decode(Srgb().encode(light))
         return denoise_light(shown, Srgb(), model, options, auxiliary, known, progress)
     curve = Curve(Hdr(exposure), exposure)
-    trained = model.domain == "hdr"
+    trained = model.card.domain == "hdr"
     auxiliary = auxiliary if trained else None
     first = lambda share: progress(0.7 * share)  # noqa: E731
     answers = [denoise_light(light, curve.coding, model, options, auxiliary, known, first)]

@@ -81,7 +81,7 @@ class Options:
 
 def runtime(model: Model, options: Options) -> Runtime:
     """Where, in what precision and in what memory the engine computes."""
-    dtype = choose_precision(options.precision, model.device, model.precisions)
+    dtype = choose_precision(options.precision, model.device, model.card.precisions)
     return Runtime(model.device, dtype, options.max_memory, options.tile)
 
 
@@ -92,4 +92,4 @@ def geometry(model: Model, options: Options, spacing: int = 1) -> NetGeometry:
         all the samples of a spacing do.
     """
     halo = model.halo + (RADIUS if options.detail else 0)
-    return NetGeometry(halo * spacing, model.multiple * spacing, model.bytes_per_pixel)
+    return NetGeometry(halo * spacing, model.multiple * spacing, model.card.bytes_per_pixel)

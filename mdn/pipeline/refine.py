@@ -63,7 +63,7 @@ def refine(
     """One layer, from the net's answers at several scales.
 
     Args:
-        curve: the whole shot's.
+        curve: the whole sequence's.
         noisy: (H, W, C) float32 linear light, finite.
         answers: the net's, likewise, the finest scale first, each as large as the picture.
         guides: (H, W, D) float32, each about 0..1 and finite, or None.

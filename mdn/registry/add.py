@@ -19,7 +19,7 @@ from typing import Any
 
 import tomli_w
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mdn import nets
@@ -29,7 +29,7 @@ from mdn.nets.official import convert_skip, convert_swinir
 from mdn.nets.shapes import convert_unet
 from mdn.registry import store
 from mdn.registry.cards import CARD, Card, read_card
-from mdn.registry.load import load
+from mdn.registry.load import build, line, load, read_safetensors
 from mdn.registry.write import pack, write_card
 
 WEIGHTS = "weights.safetensors"
@@ -77,7 +77,7 @@ def add(
     try:
         staging.mkdir(parents=True)
         if source.is_dir():
-            _take_folder(source, staging, name, options)
+            _take_folder(source, staging, options)
         else:
             _take_file(source, staging, name, arch, dict(options or {}))
         _describe(staging, dict(about or {}))
@@ -123,14 +123,13 @@ def _check(name: str, arch: str | None, options: dict[str, Any], force: bool) ->
         near = difflib.get_close_matches(arch, CONVERTERS, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(CONVERTERS)}"
         raise UsageError(f"--arch {arch}: unknown; {hint}")
-    known = CONVERTERS[arch][1] if arch else CONVERTERS["swinir-masked"][1]
-    for key in options:
-        if key not in known:
-            said = f"it takes {', '.join(known)}" if known else "leave it out"
-            raise UsageError(f"--set {key}: {arch or 'this net'} has no such setting; {said}")
+    known = CONVERTERS[arch or "swinir-masked"][1]
+    if unknown := [key for key in options if key not in known]:
+        said = f"it takes {', '.join(known)}" if known else "leave it out"
+        raise UsageError(f"--set {unknown[0]}: {arch or 'this net'} has no such setting; {said}")
 
 
-def _take_folder(source: Path, target: Path, name: str, options: Mapping[str, Any] | None) -> None:
+def _take_folder(source: Path, target: Path, options: Mapping[str, Any] | None) -> None:
     """A model folder, as `mdn train` leaves it: what a model needs, not the run's checkpoint."""
     if options:
         raise UsageError(f"--set: {source} holds these settings already; leave --set out")
@@ -144,10 +143,14 @@ def _take_folder(source: Path, target: Path, name: str, options: Mapping[str, An
 def _take_file(
     source: Path, target: Path, name: str, arch: str | None, options: dict[str, Any]
 ) -> None:
+    metadata: dict[str, str] = {}
     if source.suffix == ".safetensors":
-        state, metadata = _read_safetensors(source)
+        try:
+            state, metadata = read_safetensors(source)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{source}: not readable as safetensors: {line(error)}") from error
     elif source.suffix.lower() in PICKLED:
-        state, metadata = _unpickle(source), {}
+        state = _unpickle(source)
     else:
         raise FileError(
             source, "holds no weights", f"give {' '.join(PICKLED)} .safetensors or a model's folder"
@@ -157,7 +160,11 @@ def _take_file(
             raise UsageError(
                 f"{source} is of architecture {metadata['arch']}: leave out --arch and --set"
             )
-        arch, net = metadata["arch"], _own(source, metadata, state)
+        try:
+            arch = metadata["arch"]
+            net = build(arch, json.loads(metadata["config"]), state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{source}: its weights do not load: {line(error)}") from error
     else:
         arch, net = _converted(source, arch, state, options)
     (target / WEIGHTS).write_bytes(pack(net, arch, _finite(source, net)))
@@ -172,15 +179,6 @@ def _take_file(
     write_card(target, net, arch, WEIGHTS, about)
 
 
-def _read_safetensors(source: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    try:
-        with safe_open(source, "pt") as stream:
-            state = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-            return state, stream.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{source}: not readable as safetensors: {_line(error)}") from error
-
-
 def _unpickle(source: Path) -> dict[str, Any]:
     try:
         found = torch.load(source, map_location="cpu", weights_only=True)
@@ -192,24 +190,12 @@ def _unpickle(source: Path) -> dict[str, Any]:
     except OSError as error:
         raise FileError(source, f"cannot be read: {error.strerror or error}") from error
     except Exception as error:  # damaged archives raise many kinds
-        raise ModelError(f"{source}: damaged, or no checkpoint: {_line(error)}") from error
+        raise ModelError(f"{source}: damaged, or no checkpoint: {line(error)}") from error
     if not isinstance(found, dict):
         raise ModelError(f"{source}: it holds a {type(found).__name__}, not a table of weights")
     if "net_config" in found:
         raise UsageError(f"{source} is the checkpoint of a run: add its folder, {source.parent}")
     return found
-
-
-def _own(source: Path, metadata: dict[str, str], state: dict[str, Any]) -> nn.Module:
-    """The net of weights that mdn wrote."""
-    try:
-        net = nets.build(metadata["arch"], json.loads(metadata["config"]))
-        net.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-        )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{source}: its weights do not load: {_line(error)}") from error
-    return net
 
 
 def _converted(
@@ -226,7 +212,7 @@ def _converted(
             net = nets.ARCHITECTURES[each][1](config)
             net.load_state_dict(ours)
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
-            refusals.append(f"{each}: {_line(error)}")
+            refusals.append(f"{each}: {line(error)}")
         else:
             return each, net.float()
     said = refusals[0] if arch else "none of the nets that mdn knows; " + "; ".join(refusals)
@@ -254,13 +240,9 @@ def _try_out(net: Any, source: Path) -> None:
     side = 2 * net.multiple if net.multiple > 1 else 64
     picture = torch.linspace(0, 1, side).expand(1, net.config.channels, side, side)
     able = nets.abilities(net)
-    told = able.takes_sigma and not able.judges_noise
-    more = {"level": torch.tensor(0.1)} if told else {}
+    needs_level = able.takes_sigma and not able.judges_noise
+    more = {"level": torch.tensor(0.1)} if needs_level else {}
     with torch.inference_mode():
         output = net(picture, **more)
     if output.shape != picture.shape or not bool(output.isfinite().all()):
         raise ModelError(f"{source}: the net gives no finite picture")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

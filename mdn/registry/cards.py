@@ -103,11 +103,11 @@ def read_card(folder: Path, origin: str) -> Card:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: not a readable card: {error}") from error
     known = {f.name: f for f in fields(Card) if f.name not in ("folder", "origin")}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            raise ModelError(f"{path}: unknown key {key!r}")
-        values[key] = tuple(value) if isinstance(value, list) else value
+    if unknown := [key for key in table if key not in known]:
+        raise ModelError(f"{path}: unknown key {unknown[0]!r}")
+    values: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in table.items()
+    }
     needed = [name for name, f in known.items() if f.default is f.default_factory is MISSING]
     if missing := [name for name in needed if name not in values]:
         raise ModelError(f"{path}: it lacks {', '.join(missing)}")
@@ -134,20 +134,16 @@ def _check_types(values: dict[str, Any], path: Path) -> None:
 
 def _check_ranges(card: Card, path: Path) -> None:
     """What the engine relies on."""
-    wrong = (
-        "context and parameters must be at least 0"
-        if card.context < 0 or card.parameters < 0
-        else "multiple must be at least 1, channels 1 or 3"
-        if card.multiple < 1 or card.channels not in (1, 3)
-        else "bytes_per_pixel must be above 0"
-        if not 0 < card.bytes_per_pixel < math.inf
-        else f"domain must be one of {', '.join(DOMAINS)}"
-        if card.domain not in DOMAINS
-        else "quality must be fast, best, or left out"
-        if card.quality not in APART
-        else "weights must be a file name without folders"
-        if not card.weights or Path(card.weights).name != card.weights
-        else ""
-    )
-    if wrong:
-        raise ModelError(f"{path}: {wrong}")
+    name = Path(card.weights).name
+    checks = {
+        "context and parameters must be at least 0": min(card.context, card.parameters) >= 0,
+        "multiple must be at least 1, channels 1 or 3": card.multiple >= 1
+        and card.channels in (1, 3),
+        "bytes_per_pixel must be above 0": 0 < card.bytes_per_pixel < math.inf,
+        f"domain must be one of {', '.join(DOMAINS)}": card.domain in DOMAINS,
+        "quality must be fast, best, or left out": card.quality in APART,
+        "weights must be a file name without folders": name == card.weights != "",
+    }
+    for problem, holds in checks.items():
+        if not holds:
+            raise ModelError(f"{path}: {problem}")

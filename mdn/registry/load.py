@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,16 +31,13 @@ def load(card: Card, device: torch.device) -> nn.Module:
     verify(card)
     try:
         if card.weights.endswith(".safetensors"):
-            arch, config, state = _read_safetensors(card)
+            state, about = read_safetensors(card.weights_path)
+            net = build(about["arch"], json.loads(about["config"]), state)
         else:
-            arch, config, state = card.arch, card.config, _read_pickle(card)
-        with _Unset():
-            net = nets.build(arch, config)
-        net.load_state_dict(state)
+            net = build(card.arch, card.config, _read_pickle(card))
         _compare(card, net)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model {card.name!r}: its weights do not load: {reason}") from error
+        raise ModelError(f"model {card.name!r}: its weights do not load: {line(error)}") from error
     return net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -51,6 +50,28 @@ class _Unset(TorchFunctionMode):
         return args[0] if args else (kwargs or {})["tensor"]
 
 
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by key, and the metadata. Raises SafetensorError or OSError."""
+    with safe_open(path, "pt") as stream:
+        return {key: stream.get_tensor(key) for key in stream.keys()}, stream.metadata() or {}  # noqa: SIM118
+
+
+def build(arch: str, config: dict[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
+    """The net of that architecture and config with these weights, in single precision.
+
+    Raises KeyError, TypeError, ValueError or RuntimeError: they are of no such net.
+    """
+    with _Unset():
+        net = nets.build(arch, config)
+    net.load_state_dict({key: _single(value) for key, value in state.items()})
+    return net
+
+
+def line(error: BaseException) -> str:
+    """What a library's exception says, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def _compare(card: Card, net: Any) -> None:
     """Raises ValueError where the card promises the engine what the net does not keep."""
     channels, multiple = net.config.channels, net.multiple
@@ -58,13 +79,6 @@ def _compare(card: Card, net: Any) -> None:
         raise ValueError(f"they take {channels} channels, the card says {card.channels}")
     if card.multiple % multiple:
         raise ValueError(f"they need sizes of {multiple}, the card says {card.multiple}")
-
-
-def _read_safetensors(card: Card) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
-    with safe_open(card.weights_path, "pt") as stream:
-        about = stream.metadata() or {}
-        state = {key: _single(stream.get_tensor(key)) for key in stream.keys()}  # noqa: SIM118
-    return about["arch"], json.loads(about["config"]), state
 
 
 def _read_pickle(card: Card) -> dict[str, Tensor]:

@@ -46,26 +46,6 @@ class Model:
         return self.card.name
 
     @property
-    def domain(self) -> str:
-        """The values it was trained on: display, hdr or counts."""
-        return self.card.domain
-
-    @property
-    def channels(self) -> int:
-        """Colour channels that the net takes: 1 or 3."""
-        return self.card.channels
-
-    @property
-    def bytes_per_pixel(self) -> float:
-        """Peak working memory of a float32 call, by pixel of its input."""
-        return self.card.bytes_per_pixel
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """In which it keeps its quality: fp32, bf16, fp16."""
-        return self.card.precisions
-
-    @property
     def device(self) -> torch.device:
         """Where the net is."""
         return next(self.net.parameters()).device

@@ -41,7 +41,7 @@ def choose(quality: str, domain: str = "display") -> ModelSelection:
         name = min(found, key=lambda card: (card.origin != "user", card.name)).name
         return ModelSelection(name, PASSES if quality == "best" else 1)
     if quality == "best":
-        note = f"--quality best: there is no finer model, so {usual} looks {PASSES} times"
+        note = f"--quality best: there is no finer model, so {usual} makes {PASSES} passes"
         return ModelSelection(usual, PASSES, note)
     note = f"--quality fast: there is no faster model, so {usual} is used"
     return ModelSelection(usual, note=note)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mdn.batch.files import content, output_format_for, save
+from mdn.batch.files import content, output_format_for, save, to_stdout
 from mdn.batch.running import Job, Report
 from mdn.io import exr
 from mdn.pipeline.options import Options
@@ -44,7 +44,7 @@ def denoise(
     """Denoise one file; facts about it.
 
     Args:
-        sequence: what the frames of a shot share; of single files nothing is kept.
+        sequence: what the frames of a sequence share; of single files nothing is kept.
         jpeg_quality: where the output is a JPEG or a WebP.
 
     Raises:
@@ -59,8 +59,11 @@ def denoise(
     result, changed, odd = frame.denoise(
         planned, model, options, asked, constants, progress, after, sequence.noise
     )
-    for line in _warnings(odd):
-        report.note(job, line)
+    bad = " and ".join(f"{odd[key]} {key}" for key in ("nan", "infinite") if odd[key])
+    if bad:
+        report.note(job, f"{bad} samples rebuilt from their neighbours")
+    if clipped := odd["beyond the range"]:
+        report.note(job, f"{clipped} samples beyond the range of half floats clipped")
     if form == "exr":
         _save_exr(job, report, result, changed)
     else:
@@ -77,8 +80,7 @@ def _save_exr(
     for line in notes:
         report.note(job, line)
     if job.target is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        to_stdout(data)
 
 
 def _save_picture(
@@ -118,16 +120,6 @@ def _details(
         "exposure": constants.exposure,
         "sums": [[term.name for term in each.terms] for each in planned.sums],
     }
-
-
-def _warnings(odd: Counter[str]) -> list[str]:
-    lines = []
-    bad = [f"{odd[key]} {key}" for key in ("nan", "infinite") if odd[key]]
-    if bad:
-        lines.append(f"{' and '.join(bad)} samples rebuilt from their neighbours")
-    if odd["beyond the range"]:
-        lines.append(f"{odd['beyond the range']} samples beyond the range of half floats clipped")
-    return lines
 
 
 def _explained(details: dict[str, Any]) -> list[str]:

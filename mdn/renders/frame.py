@@ -24,7 +24,7 @@ from mdn.renders.options import RenderOptions, Source, chosen, guides_for, kept
 
 @dataclass(frozen=True)
 class Constants:
-    """What is the same for every frame of a shot: exposure, and the depth that counts as 1."""
+    """What is the same for every frame of a sequence: exposure, and the depth that counts as 1."""
 
     exposure: float = 1.0
     depth: float = 1.0
@@ -102,7 +102,7 @@ def denoise(
     Args:
         options: their strength mixes with the noisy light, in linear light.
         after: takes every denoised layer (H, W, C), and returns what to store of it (motion).
-        known: the noise of a shot's first frame; filled by that frame.
+        known: the noise of a sequence's first frame; filled by that frame.
 
     Returns:
         The file, the channels that are not as they came, and counts of odd samples.
@@ -192,40 +192,25 @@ def _stored(
     parts = [dict(part) for part in planned.file.parts]
     changed: set[tuple[int, str]] = set()
 
-    def put(layer: Layer, planes: list[np.ndarray]) -> None:
-        for key, plane in zip(layer.channels, planes, strict=True):
-            parts[layer.part][key] = plane
-            changed.add((layer.part, key))
-
-    def dtype(layer: Layer, at: int) -> np.dtype:
-        return planned.file.parts[layer.part][layer.channels[at]].dtype
-
     for layer, values in light.items():
-        tops = [float(np.finfo(dtype(layer, at)).max) for at in range(values.shape[-1])]
-        odd["beyond the range"] += int((np.abs(values) > np.array(tops)).sum())
-        put(
-            layer,
-            [
-                np.clip(values[..., at], -top, top).astype(dtype(layer, at))
-                for at, top in enumerate(tops)
-            ],
-        )
+        for at, key in enumerate(layer.channels):
+            dtype = parts[layer.part][key].dtype
+            top = float(np.finfo(dtype).max)
+            odd["beyond the range"] += int((np.abs(values[..., at]) > top).sum())
+            parts[layer.part][key] = np.clip(values[..., at], -top, top).astype(dtype)
+            changed.add((layer.part, key))
+    last = {each.total: each for each in planned.sums}
     for each in planned.sums:
         terms = [parts[t.part] for t in each.terms]
         for at, key in enumerate(each.total.channels):
             planes = [part[t.channels[at]] for part, t in zip(terms, each.terms, strict=True)]
-            shared = light_sums.kept(
-                parts[each.total.part][key], planes, [plane.dtype for plane in planes]
-            )
+            dtypes = [plane.dtype for plane in planes]
+            shared = light_sums.kept(parts[each.total.part][key], planes, dtypes)
             for t, plane in zip(each.terms, shared, strict=True):
                 parts[t.part][t.channels[at]] = plane
-        if each is _last_sum(planned, each.total):
+        if each is last[each.total]:
             _total_from_terms(parts, each)
     return replace(planned.file, parts=tuple(parts)), frozenset(changed), +odd
-
-
-def _last_sum(planned: Planned, total: Layer) -> light_sums.Sum:
-    return [each for each in planned.sums if each.total == total][-1]
 
 
 def _total_from_terms(parts: list[dict[str, np.ndarray]], each: light_sums.Sum) -> None:
@@ -245,18 +230,14 @@ def mapping(planned: Planned, changed: frozenset[tuple[int, str]]) -> list[dict[
         for source in each
         if source.file is planned.file
     }
-    rows: list[dict[str, object]] = []
-    for layer in planned.found:
-        fate = "denoised" if (layer.part, layer.channels[0]) in changed else "bit for bit"
-        guide = ", guides" if layer in guiding else ""
-        keys = [*layer.channels, *([layer.alpha] if layer.alpha else [])]
-        rows.append(
-            {
-                "layer": layer.name,
-                "part": planned.file.headers.parts[layer.part].name or layer.part,
-                "channels": keys,
-                "role": layer.role,
-                "fate": fate + guide,
-            }
-        )
-    return rows
+    return [
+        {
+            "layer": layer.name,
+            "part": planned.file.headers.parts[layer.part].name or layer.part,
+            "channels": [*layer.channels, *([layer.alpha] if layer.alpha else [])],
+            "role": layer.role,
+            "fate": ("denoised" if (layer.part, layer.channels[0]) in changed else "bit for bit")
+            + (", guides" if layer in guiding else ""),
+        }
+        for layer in planned.found
+    ]

@@ -35,7 +35,7 @@ class PreviousFrame:
     def turn(self, planned: Planned, *, follows: bool) -> None:
         """A new frame begins.
 
-        follows: whether it is the next one of the shot; otherwise nothing is blended.
+        follows: whether it is the next one of the sequence; otherwise nothing is blended.
 
         Raises:
             FileError: it has no motion vectors.

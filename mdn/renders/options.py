@@ -25,8 +25,8 @@ class RenderOptions:
         tonemap: hdr, the whole range; or srgb, the protocol of papers: clipped to 0..1.
         albedo, normal: auto, none, the name of a layer, or an EXR file that holds one.
         motion: blend with the frame before, along motion vectors.
-        explain: tell what became of each layer.
-        shot: the files are frames of one shot: one exposure for all.
+        explain: list what became of each layer.
+        sequence: the files are frames of one sequence: one exposure for all.
     """
 
     layers: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class RenderOptions:
     normal: str = AUTO
     motion: bool = False
     explain: bool = False
-    shot: bool = False
+    sequence: bool = False
 
     def check(self) -> None:
         """Raises UsageError for a value that no file could satisfy."""
@@ -46,7 +46,7 @@ class RenderOptions:
             raise UsageError(f"--tonemap {self.tonemap}: choose hdr or srgb")
         if self.clamp_fireflies is not None and not self.clamp_fireflies >= 1:
             raise UsageError("--clamp-fireflies: choose 1 or more")
-        if self.motion and not self.shot:
+        if self.motion and not self.sequence:
             raise UsageError("--motion needs a sequence of frames: frame.####.exr --frames 1-24")
 
 
@@ -62,10 +62,13 @@ def chosen(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Laye
     elif asked.layers == (AUTO,):
         picked = [layer for layer in found if layer.role in ("beauty", "light")]
     else:
-        picked = [layer for name in asked.layers for layer in _named(file, found, name)]
+        picked = [layer for name in asked.layers for layer in _present(file, found, name)]
     if not picked:
         known = ", ".join(layer.name for layer in found)
         raise FileError(file.name, "has no beauty", f"name a layer with --layer: {known}")
+    if ids := [layer.name for layer in picked if layer.role in ("id", "cryptomatte")]:
+        problem = f"layer {ids[0]} holds ids, which cannot be denoised"
+        raise FileError(file.name, problem, "name another layer")
     if not set(picked) - set(keep):
         raise FileError(file.name, f"--keep {','.join(asked.keep)} leaves nothing to denoise")
     return [layer for layer in found if layer in picked and layer not in keep]
@@ -77,20 +80,10 @@ def kept(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Layer]
 
 
 def _present(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
-    fit = find(found, name)
-    if not fit:
-        known = ", ".join(layer.name for layer in found)
-        raise FileError(file.name, f"has no layer {name}", f"it has {known}")
-    return fit
-
-
-def _named(file: exr.Exr, found: list[Layer], name: str) -> list[Layer]:
-    fit = _present(file, found, name)
-    if any(layer.role in ("id", "cryptomatte") for layer in fit):
-        raise FileError(
-            file.name, f"layer {name} holds ids, which cannot be denoised", "name another layer"
-        )
-    return fit
+    if fit := find(found, name):
+        return fit
+    known = ", ".join(layer.name for layer in found)
+    raise FileError(file.name, f"has no layer {name}", f"it has {known}")
 
 
 @dataclass(frozen=True)
@@ -110,35 +103,33 @@ def guides_for(
     Raises:
         FileError: one that was named is not there, or covers other pixels.
     """
+    window = file.headers.parts[beside.part].data_window
     sources: list[Source] = []
-    for role, wish in (("albedo", asked.albedo), ("normal", asked.normal), ("depth", AUTO)):
-        if wish == NONE or (role == "depth" and NONE == asked.albedo == asked.normal):
+    for role, asked_for in (("albedo", asked.albedo), ("normal", asked.normal), ("depth", AUTO)):
+        if asked_for == NONE or (role == "depth" and NONE == asked.albedo == asked.normal):
             continue
-        if wish == AUTO:
+        if asked_for == AUTO:
             layer = guide(found, role, beside)  # type: ignore[arg-type]
             source = None if layer is None else Source(file, layer, role)
         else:
-            source = _asked(file, found, role, wish)
+            source = _asked(file, found, role, asked_for)
         if source is None:
             continue
-        if source.file.headers.parts[source.layer.part].data_window == (
-            file.headers.parts[beside.part].data_window
-        ):
+        if source.file.headers.parts[source.layer.part].data_window == window:
             sources.append(source)
-        elif wish != AUTO:
-            raise FileError(
-                file.name, f"--{role} {wish} does not cover the same pixels as {beside.name}"
-            )
+        elif asked_for != AUTO:
+            problem = f"--{role} {asked_for} does not cover the same pixels as {beside.name}"
+            raise FileError(file.name, problem)
     return sources
 
 
-def _asked(file: exr.Exr, found: list[Layer], role: str, wish: str) -> Source:
+def _asked(file: exr.Exr, found: list[Layer], role: str, name: str) -> Source:
     """A guide by the name of a layer, or out of another file."""
-    if fit := [layer for layer in find(found, wish) if len(layer.channels) in (1, 3)]:
+    if fit := [layer for layer in find(found, name) if len(layer.channels) in (1, 3)]:
         return Source(file, fit[0], role)
-    path = Path(wish)
+    path = Path(name)
     if not path.is_file():
-        raise FileError(file.name, f"--{role} {wish}: there is no such layer, and no such file")
+        raise FileError(file.name, f"--{role} {name}: there is no such layer, and no such file")
     other = exr.read(path)
     inside = layers(other)
     fit = [layer for layer in inside if layer.role == role] or [

@@ -1,4 +1,4 @@
-"""From frame.####.exr to the jobs of a shot, in the order of its frames."""
+"""From frame.####.exr to the jobs of a sequence, in the order of its frames."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mdn.errors import FileError, UsageError
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk
 
 
-def plan_shot(
+def plan_sequence(
     inputs: Sequence[str], output: str | None, frames: str | None, **options: Any
 ) -> Plan | None:
-    """The jobs of a shot, or None where no input is a pattern such as frame.####.exr.
+    """The jobs of a sequence, or None where no input is a pattern such as frame.####.exr.
 
     Args:
         inputs, output: as for `batch.planning.plan`; `output` is a pattern as well, a folder,
@@ -54,9 +54,10 @@ def plan_shot(
             plans.append(Plan((job,), whole=1))
     if len(refused) == len(wanted):
         raise refused[0]
-    jobs = [job for each in plans for job in each.jobs]
-    named = [dataclasses.replace(job, name=Path(job.name).name) for job in jobs]
+    jobs = [
+        dataclasses.replace(job, name=Path(job.name).name) for each in plans for job in each.jobs
+    ]
     notes = tuple(note for each in plans for note in each.notes)
     whole = sum(each.whole for each in plans)
     folder = Path(pattern).parent if output is None else Path(output)
-    return Plan(tuple(named), notes, folder.parent if hashes else folder, whole)
+    return Plan(tuple(jobs), notes, folder.parent if hashes else folder, whole)

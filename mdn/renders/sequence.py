@@ -1,7 +1,7 @@
-"""Frames of one shot: what they are called, what they share, and the frame before.
+"""Frames of one sequence: what they are called, what they share, and the frame before.
 
-Settings that were measured anew for each frame would make a shot flicker: exposure and depth are
-measured on frames spread over the shot, before the first one is denoised, and hold for all.
+Settings that were measured anew for each frame would make a sequence flicker: exposure and depth
+are measured on frames spread over the sequence before the first is denoised, and hold for all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections.abc
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from mdn.pipeline.linear import Known
 from mdn.renders import frame, motion
 from mdn.renders.options import RenderOptions
 
-LOOKED_AT = 5  # frames that the shot's constants are measured on
+MEASURED = 5  # frames that the sequence's constants are measured on
 MOST = 100_000  # frames in --frames
 
 _HASHES = re.compile(r"#+")
@@ -40,12 +41,12 @@ def numbers(spec: str) -> list[int]:
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+)(?:x(\d+))?)?\s*", item)
         if match is None:
             raise UsageError(f"--frames {spec}: write 1-240, 1-240x2 or 1-9,12")
-        first, last, step = (int(text) if text else None for text in match.groups())
-        assert first is not None
-        last = first if last is None else last
-        if last < first or step == 0 or last - first > MOST:
+        first, last, step = (
+            int(text or match[1]) for text in (match[1], match[2], match[3] or "1")
+        )
+        if not first <= last <= first + MOST or step == 0:
             raise UsageError(f"--frames {spec}: {item.strip()} is no range of frames")
-        found += range(first, last + 1, step or 1)
+        found += range(first, last + 1, step)
     return sorted(set(found))
 
 
@@ -74,43 +75,40 @@ def on_disk(pattern: str) -> list[int]:
 
 @dataclass
 class Sequence:
-    """What the frames of a shot share. Of files that are no shot it keeps nothing.
+    """What the frames of a sequence share. Of files that are no sequence it keeps nothing.
 
     Attributes:
         jobs: the frames, in order.
-        noise: of the first frame, for the others; None for files that are no shot.
+        noise: of the first frame, for the others; None for files that are no sequence.
     """
 
     jobs: collections.abc.Sequence[Job] = ()
     noise: Known | None = None
     _constants: frame.Constants | None = None
     _previous: motion.PreviousFrame = field(default_factory=motion.PreviousFrame)
-    _last: int = -2  # the place in the shot of the frame before
+    _last: int = -2  # the place in the sequence of the frame before
 
     def constants(self, asked: RenderOptions) -> frame.Constants | None:
         """Exposure and depth for all frames; None where each file has its own."""
-        if not asked.shot:
+        if not asked.sequence:
             return None
         if self._constants is None:
             self._constants = self._measured(asked)
         return self._constants
 
     def _measured(self, asked: RenderOptions) -> frame.Constants | None:
-        """The geometric mean over frames spread over the shot; unreadable ones do not count."""
+        """The geometric mean over frames spread over the sequence; unreadable ones do not count."""
         paths = [job.source for job in self.jobs if job.source is not None and not job.problem]
         plain = replace(asked, keep_sums=False)  # the search for sums changes nothing here
-        count = min(LOOKED_AT, len(paths))
-        places = np.linspace(0, max(0, len(paths) - 1), count).round().astype(int)
-        seen: list[frame.Constants] = []
-        for place in places:
-            try:
-                seen.append(frame.measure(frame.plan(exr.read(paths[place]), plain)))
-            except FileError:
-                continue  # its own turn reports it
-        if not seen:
+        places = np.linspace(0, max(0, len(paths) - 1), min(MEASURED, len(paths)))
+        found: list[frame.Constants] = []
+        for place in places.round().astype(int):
+            with suppress(FileError):  # its own turn reports it
+                found.append(frame.measure(frame.plan(exr.read(paths[place]), plain)))
+        if not found:
             return None
-        light = float(np.exp(np.mean([np.log(each.exposure) for each in seen])))
-        return frame.Constants(light, float(np.mean([each.depth for each in seen])))
+        light = float(np.exp(np.mean([np.log(each.exposure) for each in found])))
+        return frame.Constants(light, float(np.mean([each.depth for each in found])))
 
     def blender(
         self, planned: frame.Planned, job: Job, asked: RenderOptions

@@ -187,7 +187,7 @@ class Fitting:
             windows,
             plan,
             asked.options.seed,
-            choose_precision(asked.options.precision, model.device, model.precisions),
+            choose_precision(asked.options.precision, model.device, model.card.precisions),
             progress,
             asked.time_limit,
             state.load(asked.checkpoint, model.card) if asked.resume else None,
@@ -301,10 +301,10 @@ def windows_of(region: np.ndarray, noise: NoiseConditioning, model: Model) -> li
     clipped = noise.estimate is not None and is_clipped(values)
     if model.abilities.takes_sigma and noise.stabiliser:
         values, curve = noise.stabiliser.forward(values), (noise.sigma**2, 0.0, 0.0)
-    gray = len(values) != model.channels
+    gray = len(values) != model.card.channels
     return [
         Window(
-            plane.expand(model.channels, -1, -1).contiguous(),
+            plane.expand(model.card.channels, -1, -1).contiguous(),
             curve,
             max(noise.sigma, FAINT),
             gray,

@@ -173,8 +173,8 @@ class _Crop:
         """(C, h, w) where the pixels `hidden` (1, h, w) are not seen either."""
         part = self.of(x)[None]
         model = specialist(self.model, noise)
-        dtype = choose_precision(self.options.precision, model.device, model.precisions)
-        planes, origins = to_net_channels(part.to(model.device), [(0, 0)], model.channels)
+        dtype = choose_precision(self.options.precision, model.device, model.card.precisions)
+        planes, origins = to_net_channels(part.to(model.device), [(0, 0)], model.card.channels)
         kind, marks = model.device.type, hidden[None].to(model.device)
         with torch.inference_mode(), torch.autocast(kind, dtype, enabled=dtype is not None):
             y = apply_net(planes, origins, noise, model, self.options, hidden=marks)

@@ -398,7 +398,7 @@ def test_a_baseline_that_is_not_installed_is_listed(
 
 
 PHOTO_BASELINES = [
-    n for n, each in baselines.BASELINES.items() if "bm3d" not in n and not each.renders
+    n for n, each in baselines.BASELINES.items() if "bm3d" not in n and not each.renders_only
 ]
 
 

@@ -159,7 +159,7 @@ def test_bad_renders_are_named_and_skipped(scenes: Path) -> None:
 
 
 def test_files_without_samples_in_their_names_are_no_renders(tmp_path: Path) -> None:
-    assert renders.shots([tmp_path / "a.exr", tmp_path / "b_reference.exr"]) == ([], [])
+    assert renders.pairs([tmp_path / "a.exr", tmp_path / "b_reference.exr"]) == ([], [])
 
 
 def test_a_file_without_beauty(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_torn_sheet_is_left_out(finished: Path) -> None:
 
 def test_every_plot_is_a_picture(finished: Path) -> None:
     names = sorted(path.name for path in (finished / "out" / "plots").iterdir())
-    assert names == ["levels-clean.png", "pace.png", "pictures-clean.png"]
+    assert names == ["levels-clean.png", "pictures-clean.png", "speed.png"]
     for name in names:
         page = io.read_image(finished / "out" / "plots" / name).pixels[0]
         assert min(page.shape[:2]) > 100

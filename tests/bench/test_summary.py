@@ -26,7 +26,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app.command()(bench_page.main)
     target = tmp_path / "PAGE.md"
     arguments = [str(target), "--work", str(tmp_path / "work"), "--root", str(tmp_path / "sets")]
-    options = "--model unittest --peers peer:tv --data clean --noise gaussian:25,gaussian:50"
+    options = "--model unittest --baselines peer:tv --data clean --noise gaussian:25,gaussian:50"
     result = CliRunner().invoke(app, [*arguments, *options.split()])
     assert result.exit_code == 0, result.output
     return target
@@ -51,7 +51,7 @@ def test_the_page_says_what_was_measured(page: Path) -> None:
 
 def test_its_pictures_are_there_and_small(page: Path) -> None:
     shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", page.read_text())
-    assert [Path(name).stem for name in shown] == ["levels-clean", "pictures-clean", "pace"]
+    assert [Path(name).stem for name in shown] == ["levels-clean", "pictures-clean", "speed"]
     for name in shown:
         path = page.parent / name
         assert path.stat().st_size < 80_000

@@ -1,4 +1,4 @@
-"""Renders from the command line: roles told, mixed folders, shots, standard streams."""
+"""Renders from the command line: roles told, mixed folders, sequences, standard streams."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_other_commands_leave_renders_alone(run: Run, scene: Path, make: Make) -
 def test_a_shot(run: Run) -> None:
     for number in (1, 2):
         scenes.scene(Path(f"f.{number:04d}.exr"), seed=number, motion=0.0)
-    shot = ("denoise", "f.####.exr", "--frames", "1-2", "-o", "out/c.####.exr")
-    result = run(*shot, "--motion", *MODEL)
+    sequence = ("denoise", "f.####.exr", "--frames", "1-2", "-o", "out/c.####.exr")
+    result = run(*sequence, "--motion", *MODEL)
     assert result.exit_code == 0, result.output
     assert written("out") == ["c.0001.exr", "c.0002.exr"]
     result = run("denoise", "f.####.exr", "--frames", "1-3", "--skip-existing", *MODEL)

@@ -94,10 +94,9 @@ def test_deep_pictures_that_use_little_of_their_range_are_stretched(tmp_path: Pa
     counts = np.random.default_rng(0).poisson(300, (40, 50)).astype(np.uint16)
     for name, values in (("a.tif", counts), ("b.tif", counts // 2 + 150)):
         tifffile.imwrite(tmp_path / name, values)
-    settings = compare.Settings(str(tmp_path / "a.tif"), str(tmp_path / "b.tif"))
-    found = compare.run(settings)
+    found = compare.run(str(tmp_path / "a.tif"), str(tmp_path / "b.tif"))
     assert any("stretched" in line for line in found["notes"])
-    before, after = embedded(settings.target.read_text())
+    before, after = embedded(Path(found["output"]).read_text())
     assert before.min() == 0
     assert before.max() == 255
     assert after.std() < before.std()
@@ -109,29 +108,28 @@ def test_a_plane_of_a_stack(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / name, stack, metadata={"axes": "ZYX"}, imagej=True)
     names = str(tmp_path / "a.tif"), str(tmp_path / "b.tif")
     assert np.array_equal(pictures.read(names[0], "before").stored[..., 0], stack[2])
-    found = compare.run(compare.Settings(*names, plane=4))
+    found = compare.run(*names, plane=4)
     assert found["before"]["plane"] == 4
     assert np.array_equal(embedded((tmp_path / "b_compare.html").read_text())[0], stack[4])
     with pytest.raises(FileError, match="5 planes"):
-        compare.run(compare.Settings(*names, plane=5, overwrite=True))
+        compare.run(*names, plane=5, overwrite=True)
 
 
 def test_renders_are_shown_with_gamma(tmp_path: Path) -> None:
     noisy, clean = (scenes.scene(tmp_path / f"{seed}.exr", seed=seed) for seed in (0, 1))
-    found = compare.run(compare.Settings(str(noisy), str(clean), str(clean)))
+    found = compare.run(str(noisy), str(clean), str(clean))
     assert found["before"]["relmse"] > 0
     assert any("gamma" in line for line in found["notes"])
 
 
 def test_the_part_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(write(tmp_path / "a.png", 20))
-    settings = compare.Settings(path, path, crop=(3, 2, 20, 10))
-    compare.run(settings)
+    found = compare.run(path, path, crop=(3, 2, 20, 10))
     whole = np.asarray(Image.open(path))
-    assert np.array_equal(embedded(settings.target.read_text())[0], whole[2:12, 3:23])
+    assert np.array_equal(embedded(Path(found["output"]).read_text())[0], whole[2:12, 3:23])
     monkeypatch.setattr(pictures, "MOST", 300)
-    found = compare.run(compare.Settings(path, path, overwrite=True))
-    assert embedded(settings.target.read_text())[0].shape == (15, 20, 3)
+    found = compare.run(path, path, overwrite=True)
+    assert embedded(Path(found["output"]).read_text())[0].shape == (15, 20, 3)
     assert any("middle" in line for line in found["notes"])
     assert (found["before"]["width"], found["before"]["height"]) == (40, 30)
 

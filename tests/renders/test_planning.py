@@ -8,20 +8,20 @@ import pytest
 
 from mdn.batch.shards import Shard
 from mdn.errors import UsageError
-from mdn.renders.planning import plan_shot
+from mdn.renders.planning import plan_sequence
 
 
 @pytest.fixture
-def shot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     for frame in range(1, 7):
         Path(f"in.{frame:02}.exr").touch()
     return "in.##.exr"
 
 
-def test_a_frame_that_is_there_stops_only_itself(shot: str) -> None:
+def test_a_frame_that_is_there_stops_only_itself(sequence: str) -> None:
     Path("out.02.exr").touch()
-    planned = plan_shot([shot], "out.##.exr", None, renders=True)
+    planned = plan_sequence([sequence], "out.##.exr", None, renders=True)
     assert planned is not None
     problems = [str(job.problem) for job in planned.jobs if job.problem is not None]
     assert len(planned.jobs) == 6
@@ -29,16 +29,16 @@ def test_a_frame_that_is_there_stops_only_itself(shot: str) -> None:
     assert problems[0].startswith("in.02.exr: out.02.exr exists already")
 
 
-def test_all_frames_that_are_there_are_refused(shot: str) -> None:
+def test_all_frames_that_are_there_are_refused(sequence: str) -> None:
     for frame in range(1, 7):
         Path(f"out.{frame:02}.exr").touch()
     with pytest.raises(UsageError, match="exists already"):
-        plan_shot([shot], "out.##.exr", None, renders=True)
+        plan_sequence([sequence], "out.##.exr", None, renders=True)
 
 
-def test_shards_share_the_frames_and_their_folder(shot: str) -> None:
+def test_shards_share_the_frames_and_their_folder(sequence: str) -> None:
     parts = [
-        plan_shot([shot], "new/out.##.exr", None, renders=True, shard=Shard(index, 8))
+        plan_sequence([sequence], "new/out.##.exr", None, renders=True, shard=Shard(index, 8))
         for index in range(1, 9)
     ]
     names = [job.name for part in parts if part is not None for job in part.jobs]

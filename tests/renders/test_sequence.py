@@ -1,4 +1,4 @@
-"""Frames of a shot: names, one exposure for all, blending along motion vectors."""
+"""Frames of a sequence: names, one exposure for all, blending along motion vectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
 from mdn.renders import RenderOptions
-from mdn.renders.planning import plan_shot
+from mdn.renders.planning import plan_sequence
 from mdn.renders.sequence import numbered, numbers, on_disk
 from tests.batch.test_running import Recorder
 from tests.commands.tools import request
@@ -23,9 +23,11 @@ STEP = 2.0  # pixels a frame
 
 
 def denoise(folder: Path, output: str, frames: str | None = None, **options: object):
-    planned = plan_shot([str(folder / "in.####.exr")], str(folder / output), frames, renders=True)
+    planned = plan_sequence(
+        [str(folder / "in.####.exr")], str(folder / output), frames, renders=True
+    )
     assert planned is not None
-    asked = RenderOptions(shot=True, **options)  # type: ignore[arg-type]
+    asked = RenderOptions(sequence=True, **options)  # type: ignore[arg-type]
     return run(planned.jobs, request("photo", renders=asked), Recorder())
 
 
@@ -52,14 +54,14 @@ def test_frames_on_the_disk(tmp_path: Path) -> None:
 
 def test_planning(tmp_path: Path) -> None:
     (tmp_path / "in.0001.exr").touch()
-    assert plan_shot(["a.exr"], None, None) is None
+    assert plan_sequence(["a.exr"], None, None) is None
     with pytest.raises(UsageError, match="pattern"):
-        plan_shot(["a.exr"], None, "1-2")
+        plan_sequence(["a.exr"], None, "1-2")
     with pytest.raises(UsageError, match="there are no such frames"):
-        plan_shot([str(tmp_path / "no.##.exr")], None, None)
+        plan_sequence([str(tmp_path / "no.##.exr")], None, None)
     with pytest.raises(UsageError, match="####"):
-        plan_shot([str(tmp_path / "in.####.exr")], str(tmp_path / "one.exr"), None)
-    planned = plan_shot([str(tmp_path / "in.####.exr")], str(tmp_path / "o.##.exr"), "1-2")
+        plan_sequence([str(tmp_path / "in.####.exr")], str(tmp_path / "one.exr"), None)
+    planned = plan_sequence([str(tmp_path / "in.####.exr")], str(tmp_path / "o.##.exr"), "1-2")
     assert planned is not None
     targets = [job.target for job in planned.jobs]
     assert targets == [tmp_path / "o.01.exr", None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mdn.bench.features.generalisation import srga
 from mdn.bench.features.layers import features, vectors
 from mdn.bench.features.similarity import FEWEST, Alignment, gram
 from mdn.bench.noise_cases import NoiseCase
+from mdn.bench.report.tables import as_csv, table
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
@@ -43,11 +45,10 @@ class Settings:
         models: names of models.
         data: one folder of clean pictures, or its short name.
         noise: see noise_cases.parse; the first is the reference that the others are held against.
+        out: the folder for figures and numbers.
         patches: how many, and side: of how many pixels; one by picture, then again from the first.
         seed: of places, noise, and of models that draw.
         root: where short names are looked up.
-        out: the folder for figures and numbers.
-        device: as for every command.
         command: the command line, for the report.
     """
 
@@ -64,8 +65,8 @@ class Settings:
 
 
 @dataclass
-class Seen:
-    """What is gathered: alignment of all (model, noise, stage), stages and deep features."""
+class Features:
+    """What is gathered: alignment of all (model, noise, stage), stages by model, deep features."""
 
     alignment: Alignment
     stages: dict[str, list[str]]
@@ -75,14 +76,14 @@ class Seen:
 def run(settings: Settings, progress: Callable[[float], None]) -> dict[str, Any]:
     """Look into the models, write figures and numbers, and return the numbers; JSON-able.
 
-    progress: is told the share that is done, 0 to 1.
+    progress: called with the share that is done, 0 to 1.
 
     Raises:
         UsageError: unknown names, too few patches or noises, patches that do not fit a net.
         ModelError: an unknown or damaged model. FileError: nothing can be read or written.
     """
-    noises = noise_cases.parse(settings.noise)
-    if len(noises) < 2:
+    cases = noise_cases.parse(settings.noise)
+    if len(cases) < 2:
         raise UsageError("--noise: name at least two; the others are compared with the first")
     if settings.patches < FEWEST:
         raise UsageError(f"--patches {settings.patches}: at least {FEWEST} are needed")
@@ -90,9 +91,9 @@ def run(settings: Settings, progress: Callable[[float], None]) -> dict[str, Any]
     (data,) = open_sets((settings.data,), settings.root or default_root(), None)
     if data.pairs:
         raise UsageError(f"{data.name} holds pairs: name a folder of clean pictures")
-    patches = _patches(data, settings, noises)
-    seen = _gather(models, patches, settings, progress)
-    document = _document(settings, noises, seen)
+    patches = _patches(data, settings, cases)
+    found = _gather(models, patches, settings, progress)
+    document = _document(settings, [case.label for case in cases], found)
     _write(settings.out, document)
     return document
 
@@ -105,10 +106,10 @@ def _model(name: str, settings: Settings) -> Model:
     return models.load()
 
 
-def _patches(data: DataSet, settings: Settings, noises: tuple[NoiseCase, ...]) -> dict[str, Tensor]:
+def _patches(data: DataSet, settings: Settings, cases: tuple[NoiseCase, ...]) -> dict[str, Tensor]:
     """Of each noise the same places (n, 3, side, side), 8-bit values on 0..1."""
     random = np.random.default_rng(settings.seed)
-    found: dict[str, list[np.ndarray]] = {noise.label: [] for noise in noises}
+    found: dict[str, list[np.ndarray]] = {case.label: [] for case in cases}
     side, paper = settings.side, PROTOCOLS["paper"]
     usable = 0
     for number in range(settings.patches):
@@ -121,15 +122,13 @@ def _patches(data: DataSet, settings: Settings, noises: tuple[NoiseCase, ...]) -
         usable += 1
         top, left = (int(random.integers(length - side + 1)) for length in truth.shape[:2])
         patch = np.ascontiguousarray(truth[top : top + side, left : left + side])
-        for noise in noises:
-            drawn, _ = noise_cases.add(patch, noise, picture, settings.seed + number, paper, False)
-            found[noise.label].append(Display(drawn.dtype).encode(drawn))
+        for case in cases:
+            noisy, _ = noise_cases.add(patch, case, picture, settings.seed + number, paper, False)
+            found[case.label].append(Display(noisy.dtype).encode(noisy))
     if usable < FEWEST:
         raise UsageError(f"{data.name} has too few colour pictures of at least {side} pixels")
-    return {
-        label: torch.from_numpy(np.stack(each).transpose(0, 3, 1, 2).copy())
-        for label, each in found.items()
-    }
+    stacks = {label: np.stack(each).transpose(0, 3, 1, 2) for label, each in found.items()}
+    return {label: torch.from_numpy(stack.copy()) for label, stack in stacks.items()}
 
 
 def _gather(
@@ -137,9 +136,9 @@ def _gather(
     patches: dict[str, Tensor],
     settings: Settings,
     progress: Callable[[float], None],
-) -> Seen:
+) -> Features:
     """Runs every model on every noise, minibatch by minibatch; only Gram matrices are kept."""
-    seen = Seen(Alignment(), {}, {})
+    found = Features(Alignment(), {}, {})
     count = len(next(iter(patches.values())))
     # A rest too small for the estimator goes with the minibatch before it.
     starts = [start for start in range(0, count, BATCH) if start == 0 or count - start >= FEWEST]
@@ -148,46 +147,47 @@ def _gather(
     for number, start in enumerate(starts):
         stop = count if start == starts[-1] else start + BATCH
         grams: dict[Any, Tensor] = {}
-        for name, model in models.items():
-            for label, each in patches.items():
-                heard = features(model, options, each[start:stop])
-                if not heard:
-                    raise UsageError(
-                        f"{name} finds no noise under {label} and changes nothing: leave {label}"
-                        " out"
-                    )
-                grams |= {(name, label, stage): gram(value) for stage, value in heard.items()}
-                seen.stages.setdefault(name, list(heard))
-                deepest = vectors(heard[seen.stages[name][-1]])
-                chosen = random.choice(len(deepest), min(SAMPLES, len(deepest)), replace=False)
-                seen.deep.setdefault((name, label), []).append(deepest[chosen].double().numpy())
-        seen.alignment.add(grams)
+        for (name, model), (label, each) in product(models.items(), patches.items()):
+            by_stage = features(model, options, each[start:stop])
+            if not by_stage:
+                problem = f"{name} finds no noise under {label} and changes nothing"
+                raise UsageError(f"{problem}: leave {label} out")
+            grams |= {(name, label, stage): gram(value) for stage, value in by_stage.items()}
+            found.stages.setdefault(name, list(by_stage))
+            deepest = vectors(by_stage[found.stages[name][-1]])
+            chosen = random.choice(len(deepest), min(SAMPLES, len(deepest)), replace=False)
+            found.deep.setdefault((name, label), []).append(deepest[chosen].double().numpy())
+        found.alignment.add(grams)
         progress((number + 1) / len(starts))
-    return seen
+    return found
 
 
-def _document(settings: Settings, noises: tuple[NoiseCase, ...], seen: Seen) -> dict[str, Any]:
-    labels = [noise.label for noise in noises]
-    deep = {key: np.concatenate(parts) for key, parts in seen.deep.items()}
-    models, first = list(seen.stages), labels[0]
-    between = seen.alignment.between
+def _document(settings: Settings, labels: list[str], found: Features) -> dict[str, Any]:
+    deep = {key: np.concatenate(parts) for key, parts in found.deep.items()}
+    stages, between = found.stages, found.alignment.between
+    models, first = list(stages), labels[0]
+
+    def cka(a: str, b: str, label: str) -> list[list[float]]:
+        """CKA of each stage of a (rows) with each of b (columns) under one noise."""
+        return [[between((a, label, s), (b, label, t)) for t in stages[b]] for s in stages[a]]
+
     return {
         "command": settings.command,
         "version": mdn.__version__,
         "settings": asdict(settings) | {"root": None, "out": None},
         "reference": first,
         "noises": labels,
-        "stages": seen.stages,
-        "within": {m: _table(between, m, m, first, seen.stages) for m in models},
+        "stages": stages,
+        "within": {m: cka(m, m, first) for m in models},
         "across_models": [
-            {"models": [a, b], "noise": label, "cka": _table(between, a, b, label, seen.stages)}
+            {"models": [a, b], "noise": label, "cka": cka(a, b, label)}
             for number, a in enumerate(models)
             for b in models[:number]
             for label in labels
         ],
         "across_noises": {
             m: {
-                label: [between((m, first, s), (m, label, s)) for s in seen.stages[m]]
+                label: [between((m, first, s), (m, label, s)) for s in stages[m]]
                 for label in labels[1:]
             }
             for m in models
@@ -200,13 +200,6 @@ def _document(settings: Settings, noises: tuple[NoiseCase, ...], seen: Seen) -> 
             for m in models
         },
     }
-
-
-def _table(
-    between: Callable[[Any, Any], float], a: str, b: str, label: str, stages: dict[str, list[str]]
-) -> list[list[float]]:
-    """CKA of each stage of a (rows) with each of b (columns) under one noise."""
-    return [[between((a, label, s), (b, label, t)) for t in stages[b]] for s in stages[a]]
 
 
 def _histograms(reference: np.ndarray, sets: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -224,41 +217,33 @@ def _histograms(reference: np.ndarray, sets: dict[str, np.ndarray]) -> dict[str,
 
 def markdown(document: dict[str, Any]) -> str:
     """The numbers that matter, for people."""
-    lines = [
-        "# What the models make of noise inside",
-        "",
-        f"`{document['command']}`, mdn {document['version']}; reference {document['reference']}.",
-    ]
-    for title, about, rows in (
+    deepest = {
+        model: {label: values[-1] for label, values in rows.items()}
+        for model, rows in document["across_noises"].items()
+    }
+    alike = "CKA of the deepest stage with itself under the reference"
+    names = document["noises"][1:]
+    about = f"`{document['command']}`, mdn {document['version']}; reference {document['reference']}"
+    lines = ["# What the models make of noise inside", "", f"{about}."]
+    for title, sense, rows in (
         ("SRGA", "lower: the same is done to both noises", document["srga"]),
-        (
-            "CKA of the deepest stage with itself under the reference",
-            "1: alike",
-            _deepest(document),
-        ),
+        (alike, "1: alike", deepest),
     ):
-        names = document["noises"][1:]
-        lines += ["", f"## {title}", "", f"{about}.", "", f"| model | {' | '.join(names)} |"]
-        lines.append(f"|---|{'---:|' * len(names)}")
-        for model, row in rows.items():
-            lines.append(f"| {model} | {' | '.join(f'{row[name]:.3f}' for name in names)} |")
+        cells = [[model, *(f"{row[name]:.3f}" for name in names)] for model, row in rows.items()]
+        lines += ["", f"## {title}", "", f"{sense}.", "", *table(["model", *names], cells, 1)]
     return "\n".join(lines) + "\n"
-
-
-def _deepest(document: dict[str, Any]) -> dict[str, dict[str, float]]:
-    across = document["across_noises"]
-    return {m: {label: row[-1] for label, row in rows.items()} for m, rows in across.items()}
 
 
 def _csv(document: dict[str, Any]) -> str:
     """Every CKA across noises, and SRGA, one a line."""
-    lines = ["measure,model,stage,noise,value"]
-    for model, rows in document["across_noises"].items():
-        for label, values in rows.items():
-            pairs = zip(document["stages"][model], values, strict=True)
-            lines += [f"cka,{model},{stage},{label},{value:.6g}" for stage, value in pairs]
-            lines.append(f"srga,{model},,{label},{document['srga'][model][label]:.6g}")
-    return "\n".join(lines) + "\n"
+    rows = []
+    for model, across in document["across_noises"].items():
+        for label, values in across.items():
+            pairs = [("cka", *pair) for pair in zip(document["stages"][model], values, strict=True)]
+            for measure, stage, value in [*pairs, ("srga", "", document["srga"][model][label])]:
+                row = {"measure": measure, "model": model, "stage": stage, "noise": label}
+                rows.append(row | {"value": f"{value:.6g}"})
+    return as_csv(rows)
 
 
 def _write(out: Path, document: dict[str, Any]) -> None:

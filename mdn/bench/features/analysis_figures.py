@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +17,20 @@ Document = Mapping[str, Any]
 CELL, LEGEND = 3.2, 1.0  # inches
 
 
+def _panels(names: Sequence[str], more: float = 0.0) -> tuple[Figure, list[tuple[str, Axes]]]:
+    """A figure with a panel for each name, side by side; `more` inches of height."""
+    figure = plots.make(CELL * len(names) + LEGEND, CELL + more)
+    return figure, [
+        (name, figure.add_subplot(1, len(names), number + 1, title=name))
+        for number, name in enumerate(names)
+    ]
+
+
 def within(document: Document) -> Figure | None:
     """CKA between the stages of each model, under the reference."""
-    models = list(document["within"])
-    figure = plots.make(CELL * len(models) + LEGEND, CELL + 0.3)
+    figure, panels = _panels(list(document["within"]), 0.3)
     figure.suptitle(f"CKA between stages, {document['reference']}", x=0.01, ha="left")
-    for number, model in enumerate(models):
-        axes = figure.add_subplot(1, len(models), number + 1, title=model)
+    for model, axes in panels:
         _heat(axes, document["within"][model], document["stages"][model], document["stages"][model])
     return figure
 
@@ -52,47 +59,38 @@ def _heat(axes: Axes, table: list[list[float]], rows: list[str], columns: list[s
     axes.set_yticks(range(len(rows)), rows)
     if len(rows) * len(columns) > 150:
         return
-    for row, values in enumerate(table):
-        for column, value in enumerate(values):
-            ink = "white" if value < 0.6 else "black"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, size=6)
+    for (row, column), value in np.ndenumerate(np.array(table, float)):
+        style: dict[str, Any] = {"color": "white" if value < 0.6 else "black", "size": 6}
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", **style)
 
 
 def across_noises(document: Document) -> Figure | None:
     """CKA of each stage under the reference with itself under each other noise."""
-    models = list(document["across_noises"])
-    figure = plots.make(CELL * len(models) + LEGEND, CELL)
-    axes: Axes | None = None
-    for number, model in enumerate(models):
-        axes = figure.add_subplot(1, len(models), number + 1, title=model, sharey=axes)
+    figure, panels = _panels(list(document["across_noises"]))
+    for model, axes in panels:
         for place, (label, values) in enumerate(document["across_noises"][model].items()):
-            axes.plot(values, label=label, **_look(place))
+            axes.plot(values, label=label, **_style(place))
+        axes.sharey(panels[0][1])
         stages = document["stages"][model]
         axes.set_xticks(range(len(stages)), stages, rotation=60, ha="right")
-        if number == 0:
-            axes.set_ylabel(f"CKA with {document['reference']}")
-            figure.legend(loc="outside right center")
+    panels[0][1].set_ylabel(f"CKA with {document['reference']}")
+    figure.legend(*panels[0][1].get_legend_handles_labels(), loc="outside right center")
     return figure
 
 
 def histograms(document: Document) -> Figure | None:
     """Densities of the deepest features under each noise."""
-    models = list(document["histograms"])
-    figure = plots.make(CELL * len(models) + LEGEND, CELL)
-    for number, model in enumerate(models):
-        axes = figure.add_subplot(1, len(models), number + 1, title=model)
+    figure, panels = _panels(list(document["histograms"]))
+    for model, axes in panels:
         edges = np.array(document["histograms"][model]["edges"])
-        middles = (edges[1:] + edges[:-1]) / 2
-        for place, (label, density) in enumerate(
-            document["histograms"][model]["densities"].items()
-        ):
-            look = {"color": plots.GRAY, "linewidth": 3} if place == 0 else _look(place - 1)
-            look.pop("marker", None)
-            axes.plot(middles, density, label=label, **look)
+        densities = document["histograms"][model]["densities"]
+        for place, (label, density) in enumerate(densities.items()):
+            style = {"color": plots.GRAY, "linewidth": 3} if place == 0 else _style(place - 1)
+            style.pop("marker", None)
+            axes.plot((edges[1:] + edges[:-1]) / 2, density, label=label, **style)
         axes.set_xlabel(f"in deviations of {document['reference']}")
-        if number == 0:
-            axes.set_ylabel("density of the deepest features")
-            figure.legend(loc="outside right center")
+    panels[0][1].set_ylabel("density of the deepest features")
+    figure.legend(*panels[0][1].get_legend_handles_labels(), loc="outside right center")
     return figure
 
 
@@ -112,7 +110,7 @@ def srga(document: Document) -> Figure | None:
     return figure
 
 
-def _look(place: int) -> dict[str, Any]:
+def _style(place: int) -> dict[str, Any]:
     colours, markers = plots.COLOURS, plots.MARKERS
     return {"color": colours[place % len(colours)], "marker": markers[place % len(markers)]}
 

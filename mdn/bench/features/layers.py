@@ -1,4 +1,4 @@
-"""Deep features of any model: what named modules of its net answer, by forward hooks."""
+"""Deep features of any model: the outputs of named modules of its net, by forward hooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 
 # The stages of each architecture, as patterns of module names; others give their children. The last
-# one that a net calls is its deepest, and answers (B, C, H, W).
+# one that a net calls is its deepest, and gives (B, C, H, W).
 STAGES: dict[str, tuple[str, ...]] = {
     "mpi-skip": tuple("scales" + depth * ".below" for depth in range(8)),
     "swinir-masked": ("embed", "groups.?", "after_body"),
@@ -25,7 +25,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 
 
 def stages(arch: str, net: nn.Module) -> dict[str, nn.Module]:
-    """The modules to listen to, by name."""
+    """The modules whose output is recorded, by name."""
     patterns = STAGES.get(arch)
     if patterns is None:
         return dict(net.named_children())
@@ -37,20 +37,20 @@ def stages(arch: str, net: nn.Module) -> dict[str, nn.Module]:
 
 
 @contextmanager
-def listening(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    """What the modules answer within, float32 on the CPU, in the order of their first calls."""
-    heard: dict[str, Tensor] = {}
+def recorded(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+    """What the modules give in the block, float32 on the CPU, in the order of their first calls."""
+    outputs: dict[str, Tensor] = {}
 
     def hook(name: str):  # type: ignore[no-untyped-def]
-        def listen(module: nn.Module, inputs: object, output: object) -> None:
+        def record(module: nn.Module, inputs: object, output: object) -> None:
             if isinstance(output, Tensor):
-                heard[name] = output.detach().float().cpu().clone()  # nets work in place
+                outputs[name] = output.detach().float().cpu().clone()  # nets work in place
 
-        return listen
+        return record
 
     handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
     try:
-        yield heard
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()
@@ -60,15 +60,15 @@ def features(model: Model, options: Options, batch: Tensor) -> dict[str, Tensor]
     """Each stage's features (B, ...) of pictures (B, 3, H, W) of one kind of noise.
 
     H and W fit the net. Nothing where the model leaves the pictures alone. Nets that take the
-    noise's strength are told one estimate for the batch.
+    noise's strength are given one estimate for the batch.
     """
     noise = NoiseConditioning()
     if model.abilities.takes_sigma:
         noise = judge_sample(torch.cat(list(batch), 2), model)
     origins = [(0, 0)] * len(batch)
-    with torch.inference_mode(), listening(stages(model.card.arch, model.net)) as heard:
+    with torch.inference_mode(), recorded(stages(model.card.arch, model.net)) as outputs:
         denoise_tiles(batch.to(model.device), origins, noise, model, options)
-    return dict(heard)
+    return dict(outputs)
 
 
 def vectors(feature: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
-"""How good a denoiser is on a picture whose clean version nobody has: self-supervised scores.
+"""How good a denoiser is on a picture without a clean version: self-supervised scores.
 
-- Renoised error, by which is ranked: the median of all answers is taken for the truth, noise as it
-  was estimated is added anew, and each denoiser's answer to that is held against the median (a
-  parametric bootstrap, Efron 1979). All are scored on one noise, which is known exactly.
+- Renoised error, which ranks: the median of all results is taken for the truth, noise as it was
+  estimated is added to it, and each denoiser's result is compared with the median (a parametric
+  bootstrap, Efron 1979). All are scored on one noise, which is known exactly.
 - SURE: an unbiased estimate of the mean squared error for white Gaussian noise (Stein 1981), its
   divergence from one random probe (Ramani, Blu & Unser, "Monte-Carlo SURE", IEEE TIP 2008). With a
   variance for each pixel it serves noise that depends on brightness, to first order.
-- Masked-pixel error: some pixels are replaced from their neighbours, and the answer there is held
-  against the pixel as it was. The denoiser has not seen its noise, so the error is the true one
-  plus the noise's variance (Noise2Self, Batson & Royer 2019, section 3).
+- Masked-pixel error: some pixels are replaced from their neighbours, and the result there is
+  compared with the pixel as it was. The denoiser has not seen its noise, so the error is the true
+  one plus the noise's variance (Noise2Self, Batson & Royer 2019, section 3).
 - Residual whiteness: what was taken away should look like the noise: no correlation of neighbours.
 """
 

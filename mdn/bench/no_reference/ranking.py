@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,10 @@ import numpy as np
 from mdn.batch.files import load
 from mdn.batch.inputs import expand
 from mdn.batch.running import Job, Report, run_batch
-from mdn.bench import noise_cases
+from mdn.bench import Settings, noise_cases
 from mdn.bench.data import default_root, open_sets, read
-from mdn.bench.methods import Method, resolve
+from mdn.bench.method import Method
+from mdn.bench.methods import resolve
 from mdn.bench.no_reference import estimators
 from mdn.bench.no_reference.estimators import Scores, psnr
 from mdn.encoding import Display
@@ -33,29 +33,6 @@ from mdn.pipeline.sample import sample_for_estimation
 SURE, LIKELY = 0.95, 0.7  # confidence from which a sentence says so
 NOTHING = "cannot rank: the noise is too weak, or blurred so that neighbouring pixels share it"
 SIDE = 512  # pixels a side of the middle of the picture, which alone is scored
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What was asked for.
-
-    Attributes:
-        inputs: pictures, folders or patterns; none for `check`.
-        models: names of models, peer:NAME, or peer:all.
-        seed: of probes and masks, of the noise that `check` adds, and of models that draw.
-        device, precision: as for every command.
-        data, noise, limit, root: for `check`; as for `mdn bench`.
-    """
-
-    inputs: tuple[str, ...]
-    models: tuple[str, ...]
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    data: tuple[str, ...] = ()
-    noise: str = "suite"
-    limit: int | None = None
-    root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -107,14 +84,18 @@ class Hits:
         )
 
 
-def run(settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
+def run(inputs: Sequence[str], settings: Settings, report: Report) -> tuple[dict[str, Any], int]:
     """Each picture's methods, best first; the document and the exit code.
+
+    Args:
+        inputs: pictures, folders or patterns.
+        settings: the models, seed, device and precision count.
 
     Raises:
         UsageError: an unknown baseline. ModelError: an unknown or damaged model.
     """
     methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
-    expansion = expand(settings.inputs)
+    expansion = expand(inputs)
     jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.found]
 
     def work(job: Job, report: Report) -> dict[str, object]:
@@ -230,7 +211,7 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     """The hit rates of every score on data with known truth.
 
     Pairs come with their own noise; renders are left out, and so are files that cannot be read.
-    say is told of each picture, and of what cannot be read.
+    say: called with a line for each picture, and for each that cannot be read.
 
     Raises:
         UsageError: unknown data, noise or baseline. ModelError: an unknown or damaged model.

@@ -51,23 +51,18 @@ def of(document: Document, data: str, metric: Metric) -> Pivot:
     lines = []
     for noise in dict.fromkeys(row["noise"] for row in rows):
         mine = {row["method"]: row for row in rows if row["noise"] == noise}
-        best = _best(list(mine.values()), metric)
+        rivals = [
+            round(row[metric.name], metric.digits)
+            for row in mine.values()
+            if row["kind"] != "input" and row[metric.name] is not None
+        ]
+        best = (min if metric.lower else max)(rivals) if len(rivals) > 1 else None
         lines.append((noise, tuple(figure(mine.get(name), metric, best) for name in names)))
     return Pivot(metric, names, tuple(lines))
 
 
-def _best(rows: list[Mapping[str, Any]], metric: Metric) -> float | None:
-    """The best rounded mean of those that compete; None where there is nobody to compete with."""
-    rivals = [
-        round(row[metric.name], metric.digits)
-        for row in rows
-        if row["kind"] != "input" and row[metric.name] is not None
-    ]
-    return (min if metric.lower else max)(rivals) if len(rivals) > 1 else None
-
-
 def figure(row: Mapping[str, Any] | None, metric: Metric, best: float | None = None) -> Figure:
-    """A row's figure; `best`: see `_best`."""
+    """A row's figure. best: the best rounded mean of the line, where several methods compete."""
     value = None if row is None else row[metric.name]
     if row is None or value is None:
         return Figure()

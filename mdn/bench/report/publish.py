@@ -91,7 +91,7 @@ def all_drawn(document: dict[str, Any], sheets: Sequence[Sheet]) -> list[tuple[s
         drawings[f"levels-{data}"] = partial(figures.levels, document, data)
         mine = [sheet for sheet in sheets if sheet.data == data]
         drawings[f"pictures-{data}"] = partial(contact, mine)
-    drawings["pace"] = partial(figures.speed_plot, document)
+    drawings["speed"] = partial(figures.speed_plot, document)
     drawings["training"] = partial(figures.training, document)
     drawn = [(name, plots.as_png(draw)) for name, draw in drawings.items()]
     return [(name.replace("/", "_"), png) for name, png in drawn if png is not None]

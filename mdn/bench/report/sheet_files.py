@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,14 @@ def save(sheet: Sheet, folder: Path, key: str) -> None:
         shutil.rmtree(place)
     place.mkdir(parents=True, exist_ok=True)
     files = {"overview.png": sheet.overview}
-    about = {k: v for k, v in vars(sheet).items() if k not in ("overview", "tiles")}
-    about |= {"key": key, "tiles": []}
+    tiles = []
     for number, tile in enumerate(sheet.tiles):
         stem = f"{number}-{re.sub(r'[^A-Za-z0-9_-]+', '_', tile.name)}"
         files[f"{stem}.png"] = tile.image
         if tile.error:
             files[f"{stem}.error.png"] = tile.error
-        facts = {k: v for k, v in asdict(tile).items() if k not in ("image", "error")}
-        about["tiles"].append(facts | {"file": stem})
+        tiles.append({"name": tile.name, "kind": tile.kind, "value": tile.value, "file": stem})
+    about = {k: v for k, v in vars(sheet).items() if k != "overview"} | {"key": key, "tiles": tiles}
     files[INDEX] = (json.dumps(about, indent=2) + "\n").encode()  # last: it makes the sheet whole
     for name, content in files.items():
         write_bytes(place / name, content)

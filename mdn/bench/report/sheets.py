@@ -1,8 +1,7 @@
-"""Contact sheets: one picture by noise, the crop that tells most, what each method made of it.
+"""Contact sheets: one picture by noise, the crop where methods differ most, as each made it.
 
-The picture is the one whose score is the median, so that nobody picks; the crop is where the
-methods' errors differ most and there is something to see. Neither is picked by hand: the same
-run makes the same sheets.
+The picture is the one with the median score; the crop is where the methods' errors differ most and
+there is something to see. Neither is picked by hand: the same run makes the same sheets.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from mdn import io
 from mdn.bench.cache import key_of
 from mdn.bench.data import DataSet, Picture
-from mdn.bench.methods import Method
+from mdn.bench.method import Method
 from mdn.bench.noise_cases import NoiseCase, fingerprint
 from mdn.bench.report.sheet_files import Sheet, Tile, find, save
 from mdn.bench.rows import Row
@@ -83,7 +82,7 @@ def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> S
         return None
     results: list[tuple[Method, np.ndarray]] = []
     for method in runner.taking(data):
-        with suppress(FileError):  # told of when it was measured
+        with suppress(FileError):  # reported when it was measured
             method.prepare()
             results.append((method, denoise(method, task)))
     linear = task.render is not None
@@ -117,7 +116,7 @@ def telling_crop(
     """Top, left and side of the window that shows best where root mean square errors differ.
 
     errors: squared, (H, W) by method. With a single one: where its error is largest.
-    truth: (H, W); the difference is then weighed by its deviation: an empty sky tells little.
+    truth: (H, W); the difference is then weighed by its deviation: an empty sky shows little.
     """
     height, width = errors[0].shape
     side = min(CROP, max(SMALLEST, min(height, width) // 2), height, width)

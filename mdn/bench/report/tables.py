@@ -8,7 +8,7 @@ import io as text_io
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from mdn.bench.data import DataSet
 from mdn.bench.noise_cases import NoiseCase
 from mdn.bench.rows import Row
 from mdn.bench.runner import Runner
-from mdn.errors import FileError
 from mdn.io.atomic import write_bytes
 from mdn.metrics import Metric
 
@@ -124,14 +123,8 @@ def markdown(about: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Me
     """The page for people: how it was made, a table by data set, what was not measured."""
     lines = ["# Benchmark", "", *_preface(about), ""]
     for data in about["data"]:
-        lines += [f"## {data['name']}", ""]
-        titles = ["noise", *header(metrics)]
-        lines.append(_line(titles))
-        lines.append(_line(["---", "---", *["---:"] * (len(titles) - 2)]))
-        lines += [
-            _line([row.noise, *cells(row, metrics)]) for row in rows if row.data == data["name"]
-        ]
-        lines.append("")
+        mine = [[row.noise, *cells(row, metrics)] for row in rows if row.data == data["name"]]
+        lines += [f"## {data['name']}", "", *table(["noise", *header(metrics)], mine, 2), ""]
     for title, entries in (("Notes", about["notes"]), ("Skipped", about["failures"])):
         if entries:
             lines += [f"## {title}", "", *(f"- {_plain(entry)}" for entry in entries), ""]
@@ -140,16 +133,17 @@ def markdown(about: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Me
 
 def worst(found: Sequence[losses.Loss], metric: Metric, summary: Sequence[str]) -> str:
     """The section of the pictures that lose most. summary: of losses.summary."""
-    lines = [
-        "",
-        f"## Pictures that lose most, {metric.title}",
-        "",
-        *map("- {}".format, summary),
-        "",
-    ]
-    lines += [_line(losses.TITLES), _line(["---"] * 3 + ["---:"] * 3)]
-    lines += [_line(losses.cells(loss, metric)) for loss in found]
+    lines = ["", f"## Pictures that lose most, {metric.title}", ""]
+    lines += [*(f"- {line}" for line in summary), ""]
+    lines += table(losses.TITLES, [losses.cells(loss, metric) for loss in found], 3)
     return "\n".join([*lines, ""])
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> list[str]:
+    """Lines of a Markdown table, whose first `texts` columns hold text and the others numbers."""
+    rule = ["---"] * texts + ["---:"] * (len(titles) - texts)
+    lines = ([_plain(cell).replace("|", "\\|") for cell in row] for row in (titles, rule, *rows))
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _preface(about: Mapping[str, Any]) -> list[str]:
@@ -173,10 +167,6 @@ def _preface(about: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |"
-
-
 def _plain(text: str) -> str:
     return " ".join(str(text).split())
 
@@ -192,7 +182,8 @@ def picture_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str,
     ]
 
 
-def _csv(table: Sequence[Mapping[str, Any]]) -> str:
+def as_csv(table: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of one kind as CSV, with a line of titles."""
     text = text_io.StringIO(newline="")
     writer = csv.DictWriter(text, list(table[0]) if table else ["data"])
     writer.writeheader()
@@ -208,13 +199,10 @@ def write(
     Raises FileError where they cannot be written.
     """
     written = {
-        "results.csv": _csv(document["rows"]),
-        "pictures.csv": _csv(pictures),
+        "results.csv": as_csv(document["rows"]),
+        "pictures.csv": as_csv(pictures),
         "results.json": json.dumps(document, indent=2) + "\n",
         "results.md": page,
     }
     for name, text in written.items():
-        try:
-            write_bytes(folder / name, text.encode())
-        except OSError as error:
-            raise FileError(folder / name, f"cannot be written: {error.strerror}") from error
+        write_bytes(folder / name, text.encode())

@@ -113,7 +113,7 @@ def run(settings: Settings, report: Report) -> Result:
     notes = _notes(settings, sets, methods)
     shown = tuple(metrics.get(name) for name in rules.metrics)
     total = sum(
-        len(noise_cases.pictures(data, case)) * len(runner.taking(data))
+        len(noise_cases.pictures(data, case)) * len(runner.applicable(data))
         for data in sets
         for case in plan[data.name]
     )

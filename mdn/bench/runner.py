@@ -94,8 +94,8 @@ class Runner:
 
     def measure(self, data: DataSet, case: NoiseCase) -> None:
         """All methods on one data set under one noise: one row each."""
-        taking = self.taking(data)
-        rows = [Row(data.name, case.label, each.name, each.kind) for each in taking]
+        methods = self.applicable(data)
+        rows = [Row(data.name, case.label, each.name, each.kind) for each in methods]
         self.rows += rows
         self.measured.append((data.name, case))
         mark = noise_cases.fingerprint(case)
@@ -103,13 +103,13 @@ class Runner:
             before = self._done
             if picture.truth not in self._bad:
                 try:
-                    self._measure(picture, case, mark, list(zip(taking, rows, strict=True)))
+                    self._measure(picture, case, mark, list(zip(methods, rows, strict=True)))
                 except FileError as error:
                     self._bad.add(picture.truth)
                     self.fail(str(error))
             self._done = before + len(rows)  # the scores of a bad picture are dealt with, too
 
-    def taking(self, data: DataSet) -> list[Method]:
+    def applicable(self, data: DataSet) -> list[Method]:
         """The methods that can do these pictures."""
         return [each for each in self.methods if data.renders or not each.renders_only]
 

@@ -23,9 +23,9 @@ HITS = ("SCORE", "PICTURES", "BEST IS BEST", "PAIRS RIGHT", "LOST dB")
 class RankingView(BatchView):
     """Bars as every batch has, and a table for each picture that is done."""
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _print(self, outcome: Outcome) -> None:
         if outcome.status != "ok":
-            super()._tell(outcome)
+            super()._print(outcome)
         elif not self.as_json:
             show(outcome.job.name, outcome.details)
 

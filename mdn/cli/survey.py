@@ -24,9 +24,9 @@ GAP = " " * 12  # of the names beside the values
 class SurveyView(BatchView):
     """Draws the estimates on standard output as they come; failures as every batch does."""
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _print(self, outcome: Outcome) -> None:
         if outcome.status != "ok":
-            super()._tell(outcome)
+            super()._print(outcome)
         elif not self.as_json:
             typer.echo("\n".join(lines(outcome.job.name, outcome.details)))
 

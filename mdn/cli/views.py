@@ -70,7 +70,7 @@ class BatchView(Lines):
         if bar is not None:
             self.remove_bar(bar)
         self._move_whole()
-        self._tell(outcome)
+        self._print(outcome)
 
     def _move_whole(self) -> None:
         if self._whole is not None:
@@ -78,7 +78,7 @@ class BatchView(Lines):
             share = sum(share for _, share in list(self._files.values()))
             self.move_bar(self._whole, done + share, f"{done}/{self.total}")
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _print(self, outcome: Outcome) -> None:
         job = outcome.job
         arrow = f"{job.name} -> {job.target_name}"
         if outcome.status == "failed":

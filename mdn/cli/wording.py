@@ -45,7 +45,7 @@ def reword(error: Any) -> None:
 
 
 def _meant(unknown: str, known: list[str]) -> str:
-    """Of options that look alike, the one that was meant; the dashes, which all have, count not."""
+    """The option whose name is most like an unknown one, but for its dashes; or nothing."""
     bare = {name.lstrip("-"): name for name in known}
     close = difflib.get_close_matches(unknown.lstrip("-"), bare, n=1, cutoff=SIMILAR)
     return bare[close[0]] if close else ""

@@ -107,7 +107,7 @@ def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, obj
 
 @functools.cache
 def _model() -> Model:
-    """The default one for photos, so that both commands tell the same."""
+    """The default one for photos, as `mdn denoise` takes it."""
     return load_model(store.find(MODEL), torch.device("cpu"))
 
 
@@ -124,7 +124,7 @@ def _check_plot(plot: Path, jobs: Sequence[Job], overwrite: bool) -> None:
 
 
 def _range(page: np.ndarray) -> tuple[float, float]:
-    """The stored values that stand for 0 and 255 in what is told of a page.
+    """The stored values that stand for 0 and 255 in the facts of a page.
 
     Those of its dtype, unless the page is deep and uses little of them or, in floats, far more:
     measurements do, and all their brightness would be one.

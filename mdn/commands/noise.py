@@ -57,7 +57,7 @@ def run(
 
 
 def add_to_file(settings: Settings, job: Job, report: Report) -> dict[str, object]:
-    """Reads one image, adds the noise and writes it; facts about it. The level is settled."""
+    """Reads one image, adds the noise and writes it; facts about it. settings.level is a number."""
     assert settings.level is not None
     image, seed = load(job), draw_seed(settings.seed, job)
     generator = torch.Generator().manual_seed(seed)

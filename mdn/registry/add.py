@@ -36,7 +36,7 @@ WEIGHTS = "weights.safetensors"
 BESIDE = ("recipe.toml", "training.csv", "curves.png")  # what a run leaves for people
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".th")
 
-# Each gives a config and a state dict that loads, or raises ValueError; with what no shape tells.
+# Each gives a config and a state dict that loads, or raises ValueError; then what no shape shows.
 CONVERTERS: dict[str, tuple[Callable[..., tuple[Any, dict[str, Tensor]]], tuple[str, ...]]] = {
     "swinir-masked": (convert_swinir, ("input_mask", "input_ratio", "attention_ratio")),
     "unet": (convert_unet, ()),
@@ -59,7 +59,7 @@ def add(
         source: a checkpoint (.pth and its like), a .safetensors file, or a folder with a card.
         name: what to call it; the name of the file or folder if None.
         arch: a name in CONVERTERS; found out by the keys if None.
-        options: how it was trained, where no shape tells: input_mask, input_ratio, attention_ratio.
+        options: what no shape shows: input_mask, input_ratio, attention_ratio.
         about: title, summary, licence, training_data for the card.
         force: replace a model of that name, or hide a shipped one.
 

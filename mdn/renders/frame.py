@@ -134,7 +134,7 @@ def denoise(
         )
         result = after(layer, result)
         result = given + options.strength * _shares(result - given, options)
-        light[layer] = _empty_stays_empty(planned.file, layer, noisy, result)
+        light[layer] = _keep_empty(planned.file, layer, noisy, result)
     return _stored(planned, light, odd)
 
 
@@ -175,10 +175,8 @@ def _bounded(values: np.ndarray) -> np.ndarray:
     return np.clip(np.nan_to_num(values, posinf=1, neginf=0), -1, 2)
 
 
-def _empty_stays_empty(
-    file: Exr, layer: Layer, noisy: np.ndarray, result: np.ndarray
-) -> np.ndarray:
-    """Where nothing was covered and nothing lit, nothing appears: colour is premultiplied."""
+def _keep_empty(file: Exr, layer: Layer, noisy: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """Pixels with alpha 0 and no light stay 0: colour is premultiplied."""
     if not layer.alpha:
         return result
     empty = (file.parts[layer.part][layer.alpha] == 0) & (noisy == 0).all(-1)

@@ -32,8 +32,8 @@ class PreviousFrame:
     _noisy: np.ndarray | None = None
     _old_light: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def turn(self, planned: Planned, *, follows: bool) -> None:
-        """A new frame begins.
+    def next_frame(self, planned: Planned, *, follows: bool) -> None:
+        """Begins a new frame.
 
         follows: whether it is the next one of the sequence; otherwise nothing is blended.
 
@@ -41,7 +41,7 @@ class PreviousFrame:
             FileError: it has no motion vectors.
         """
         vectors = [layer for layer in planned.found if layer.role == "motion"]
-        pair = _together(planned, vectors)
+        pair = _motion_vectors(planned, vectors)
         if pair is None:
             raise FileError(planned.file.name, "has no motion vectors", "leave --motion out")
         noisy = np.nan_to_num(planned.targets[0].pixels(planned.file).astype(np.float32))
@@ -66,7 +66,7 @@ class PreviousFrame:
         return light
 
 
-def _together(planned: Planned, vectors: list[Layer]) -> np.ndarray | None:
+def _motion_vectors(planned: Planned, vectors: list[Layer]) -> np.ndarray | None:
     """(H, W, 2 or 4) pixels, from a layer or from single channels x and y."""
     if not vectors:
         return None

@@ -118,5 +118,5 @@ class Sequence:
             return lambda layer, light: light
         place = next((i for i, each in enumerate(self.jobs) if each is job), -2)
         follows, self._last = place == self._last + 1, place
-        self._previous.turn(planned, follows=follows)
+        self._previous.next_frame(planned, follows=follows)
         return self._previous.blend

@@ -57,7 +57,7 @@ def test_the_crop_is_where_methods_differ_most() -> None:
     even = np.full((200, 300), 0.01)
     other = even.copy()
     other[100:140, 200:240] = 0.2
-    top, left, side = sheets.telling_crop([even, other])
+    top, left, side = sheets.informative_crop([even, other])
     assert side == sheets.CROP
     assert top <= 100
     assert left <= 200
@@ -65,11 +65,13 @@ def test_the_crop_is_where_methods_differ_most() -> None:
     assert left + side >= 240
     truth = np.zeros_like(even)
     truth[:, :40] = np.random.default_rng(0).random((len(truth), 40))
-    assert sheets.telling_crop([even, 2 * even], truth)[1] == 0  # where there is something to see
-    alone = sheets.telling_crop([other])  # where its error is
+    assert (
+        sheets.informative_crop([even, 2 * even], truth)[1] == 0
+    )  # where there is something to see
+    alone = sheets.informative_crop([other])  # where its error is
     assert alone[0] <= 100 <= 140 <= alone[0] + side
-    assert sheets.telling_crop([even[:20, :30]])[2] == 20
-    assert sheets.telling_crop([even[:100, :120]])[2] == 50
+    assert sheets.informative_crop([even[:20, :30]])[2] == 20
+    assert sheets.informative_crop([even[:100, :120]])[2] == 50
 
 
 def test_window_means_are_means() -> None:

@@ -41,7 +41,7 @@ Denoise = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Scores:
-    """What can be said of one denoiser on one picture without its clean version.
+    """The scores of one denoiser on one picture without its clean version.
 
     Attributes:
         sure: estimated mean squared error, white being 1; None where the noise is not white, not

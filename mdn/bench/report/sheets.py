@@ -50,7 +50,7 @@ def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[S
         if picture is None:
             continue
         mark = fingerprint(case)
-        keys = [runner.key(picture, case, mark, each) for each in runner.taking(data)]
+        keys = [runner.key(picture, case, mark, each) for each in runner.applicable(data)]
         key = key_of(picture.name, runner.rules.metrics[0], CROP, THUMB, keys)
         sheet = find(folder, key) if folder else None
         if sheet is None:
@@ -81,7 +81,7 @@ def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> S
     except MdnError:  # read once already; gone since
         return None
     results: list[tuple[Method, np.ndarray]] = []
-    for method in runner.taking(data):
+    for method in runner.applicable(data):
         with suppress(FileError):  # reported when it was measured
             method.prepare()
             results.append((method, denoise(method, task)))
@@ -89,7 +89,7 @@ def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> S
     truth, *shown = (visible(page, linear) for page in (task.truth, *(each for _, each in results)))
     errors = [np.square(page - truth).mean(-1) for page in shown]
     rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
-    top, left, side = telling_crop(rivals or errors, truth.mean(-1))
+    top, left, side = informative_crop(rivals or errors, truth.mean(-1))
     cut = (slice(top, top + side), slice(left, left + side))
     metric = get(runner.rules.metrics[0])
     tiles = [Tile("truth", "truth", _png(truth[cut]), b"", None)]
@@ -110,7 +110,7 @@ def visible(page: np.ndarray, linear: bool = False) -> np.ndarray:
     return np.broadcast_to(values, (*values.shape[:2], 3))
 
 
-def telling_crop(
+def informative_crop(
     errors: Sequence[np.ndarray], truth: np.ndarray | None = None
 ) -> tuple[int, int, int]:
     """Top, left and side of the window that shows best where root mean square errors differ.

@@ -156,7 +156,7 @@ def test_levels_that_shrink_in_z_too(tmp_path: Path) -> None:
     assert np.abs(clean["1"][...] - blocks).max() <= 0.5 + 1e-3
 
 
-def test_what_is_empty_stays_empty(tmp_path: Path) -> None:
+def test_what_is_keep_empty(tmp_path: Path) -> None:
     root = store(tmp_path / "a.zarr")
     chunk = sorted(p for p in files(root) if p.startswith("0/") and is_chunk_of_level(p))[0]
     (root / chunk).unlink()

@@ -1,8 +1,8 @@
 """A model as an ONNX file, for programs that run nets without PyTorch.
 
-The graph takes pictures of any size and holds all that the net needs to know: nets that need
-the strength of the noise take a map of it as a second input; nets with a judge estimate it inside,
-and give the map beside the picture.
+The graph takes pictures of any size and holds all that the net needs: nets that must know
+how strong the noise is take a map of it as a second input; nets with a judge estimate it, and
+give the map beside the picture.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in th
 class AnySize(nn.Module):
     """A U-Net whose forward pads its planes to what the net needs, and cuts the result.
 
-The graph takes pictures of any size and holds all that the net needs to know: nets that need
-the strength of the noise take a map of it as a second input; nets with a judge estimate it inside,
-and give the map beside the picture.
+    image: (1, C, H, W), nominally 0..1. more: for noise-conditioned nets sigma, (1, 1, H, W), on
+    the same scale; for nets with guides albedo and normals, (1, 6, H, W). Gives the denoised image;
+    for nets with a judge also sigma (1, C, H, W), and the share of it left at half the size (1,).
     """
 
     def __init__(self, net: UNet) -> None:
@@ -93,9 +93,8 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
         raise MdnError(f"{card.name}: ONNX Runtime is {difference:.2g} off what PyTorch gives")
     write_bytes(target, data, overwrite=overwrite)
     shapes = {name: ["1", str(count), "height", "width"] for name, count in inputs(net).items()}
-The graph takes pictures of any size and holds all that the net needs to know: nets that need
-the strength of the noise take a map of it as a second input; nets with a judge estimate it inside,
-and give the map beside the picture.
+    given = {name: ["1"] if name == HALF else shapes[IMAGE] for name in outputs(net)}
+    return {"inputs": shapes, "outputs": given, "bytes": len(data), "difference": difference}
 
 
 def inputs(net: UNet) -> dict[str, int]:

@@ -81,11 +81,13 @@ class NoiseConditioning:
         if self.estimate is None:
             return [f"sigma {255 * self.sigma:.3g}, as given: removed (measured: {found})"]
         if self.blend_weight == 0 and self.impulse_spread is None:
+            if self.free is not None:
+                return ["no noise found: exactly flat, unchanged"]
             return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
         if 0 < self.blend_weight < 1:
             more = math.ceil(255 * FAINT)
             return [f"{found}: faint, partly removed; --sigma {more} removes more"]
-        if self.free is not None:
+        if self.free is not None and self.blend_weight > 0:
             share = max(1, round(100 * float(self.free.mean())))
             return [f"{found}: removed, but for {share} % of the picture, which is exactly flat"]
         return [f"{found}: removed"]

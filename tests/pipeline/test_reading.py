@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -100,6 +101,20 @@ def test_a_line_says_what_was_done(sigma: float, weight: float, words: str) -> N
         sigma / 255, blend_weight=weight, estimate=found.estimate(), reading=found
     )
     assert told.in_words() == [words]
+
+
+def test_a_line_says_what_was_exactly_flat() -> None:
+    found = reading(channels=(9 / 255,))
+    told = NoiseConditioning(9 / 255, estimate=found.estimate(), reading=found)
+    some = replace(told, free=np.arange(10)[None] < 4)
+    assert some.in_words() == [
+        "sigma 9.0: removed, but for 40 % of the picture, which is exactly flat"
+    ]
+    none = replace(some, blend_weight=0.0, reading=found.without_noise())
+    assert none.in_words() == ["no noise found: exactly flat, unchanged"]
+    salt = replace(found, impulses=0.02).without_noise()
+    struck = replace(none, reading=salt, impulse_spread=0.1)
+    assert struck.in_words() == ["impulses on 2.0 % of the samples: removed"]
 
 
 def test_a_sigma_that_the_user_gave_is_told_beside_what_was_found() -> None:

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from mdn.batch import files, manifest, running
 from mdn.batch.overlap import Turns
-from mdn.batch.running import Job
+from mdn.batch.running import Job, Outcome
+from mdn.cli.views import BatchView
 from mdn.commands import denoise as command
+from mdn.image import Image
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
@@ -229,3 +232,24 @@ def test_identical_bytes_whatever_the_order(run: Run, make: Make, tmp_path: Path
     for index in (3, 1, 2):
         run("denoise", "in", "-o", "parts", "--shard", f"{index}/3", *MODEL)
     assert results(tmp_path / "parts") == results(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_thousand_files_take_no_more_memory_than_a_few(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for index in range(1000):
+        pixels = np.random.default_rng(index).integers(0, 255, (1, 64, 64, 3), np.uint8)
+        files.io.write_image(Image(pixels), tmp_path / f"in/{index}.png")
+    memory: list[int] = []
+    finished = BatchView.finished
+
+    def measured(self: BatchView, outcome: Outcome) -> None:
+        finished(self, outcome)
+        memory.append(psutil.Process().memory_info().rss)
+
+    monkeypatch.setattr(BatchView, "finished", measured)
+    done = run("denoise", "in", "-o", "out", "-q", *MODEL)
+    assert (done.exit_code, len(results(tmp_path / "out"))) == (0, 1000), done.stderr
+    assert max(memory[500:]) < max(memory[100:300]) + 32 * 2**20

@@ -51,7 +51,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys, mdn.cli.app as a\n"
         "try: a.app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'numpy', 'imageio', 'PIL', 'tifffile', 'safetensors'}\n"
+        "heavy = {'torch', 'numpy', 'imageio', 'PIL', 'tifffile', 'safetensors', 'distributed'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -57,7 +57,7 @@ def apply_net(
     else:
         y = model(turned)
     y = flip_rotate_back(y, number)
-    return y if noise.looks is None else noise.looks.corrected(y)
+    return y if noise.curve is None else noise.curve.corrected(y)
 
 
 def broken_samples(

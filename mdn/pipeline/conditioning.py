@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
+from mdn.noise.analysis.curve import Curve
 from mdn.noise.analysis.estimate import NoiseEstimate
-from mdn.noise.analysis.looks import Looks
 from mdn.noise.analysis.stabilise import Stabiliser
 from mdn.pipeline.reading import NoiseReading
 
@@ -42,7 +42,7 @@ class NoiseConditioning:
         places: (C, 2, 2) bool: places in 2 x 2 pixels whose samples are made anew from their
             neighbours; see noise.analysis.phases. None for none.
         blotches: patches of black and white are not believed either; see noise.analysis.blotches.
-        looks: of speckle, whose mean white has cut off; see noise.analysis.looks.
+        curve: on what the net makes, such as for speckle, whose mean white has cut off.
     """
 
     sigma: float = 0.0
@@ -59,7 +59,7 @@ class NoiseConditioning:
     coarse: NoiseConditioning | None = None
     places: Tensor | None = None
     blotches: bool = False
-    looks: Looks | None = None
+    curve: Curve | None = None
 
     @property
     def judged(self) -> dict[str, object]:

@@ -105,7 +105,7 @@ class Fitting:
             if not self._seen:
                 self._shown = found.fit
             self._noise_fit = known or found.fit
-            noise, bands = found.noise, found.bands
+            model, noise, bands = found.model, found.noise, found.bands
             words = [bands.in_words()] if bands is not None else []
             words += [noise.reading.in_words()] if noise.reading is not None else []
             self._seen = self._seen or ", ".join(words) or "no noise"

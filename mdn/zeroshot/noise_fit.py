@@ -21,6 +21,7 @@ from mdn.engine import choose_precision
 from mdn.engine.run import Encode
 from mdn.noise.analysis import blotches, clouds, looks, phases, waves
 from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.curve import Curve
 from mdn.noise.analysis.looks import Looks
 from mdn.pipeline import destripe
 from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
@@ -51,7 +52,8 @@ class NoiseFit:
         places: 2 x 2 places of each channel that are not believed, nested; empty for none.
         blotches: whether patches of black and white are not believed.
         halvings: how many smaller pictures are denoised first.
-        looks: of speckle, or None.
+        looks: of speckle; 0 for none.
+        curve: that goes with them, on the brightness of what the net makes.
         gain: dB, as held-out samples tell it; 0 where nothing was found.
         seconds: that it took.
     """
@@ -60,7 +62,8 @@ class NoiseFit:
     places: tuple[tuple[tuple[bool, ...], ...], ...] = ()
     blotches: bool = False
     halvings: int = 0
-    looks: Looks | None = None
+    looks: float = 0.0
+    curve: Curve | None = None
     gain: float = 0.0
     seconds: float = field(default=0.0, compare=False)
 
@@ -82,7 +85,7 @@ class NoiseFit:
         if self.halvings:
             words.append(f"clouds of colour, removed first at 1/{2**self.halvings} of the size")
         if self.looks:
-            words.append(f"speckle of {self.looks.looks:.2g} looks, brightness lost at white")
+            words.append(f"speckle of {self.looks:.2g} looks, brightness lost at white")
         return words
 
 
@@ -91,6 +94,7 @@ class Fitted:
     """A fit, and what follows from it for one picture: see Adapter."""
 
     fit: NoiseFit
+    model: Model
     noise: NoiseConditioning
     bands: Banding | None
 
@@ -115,7 +119,7 @@ def fit_noise(
     values = destripe.without(page, encode, bands, rows, columns)
     seen = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
     if not model.abilities.takes_sigma or min(seen.shape[1:]) < 2 * CELL:
-        return Fitted(NoiseFit(), noise, bands)
+        return Fitted(NoiseFit(), model, noise, bands)
     options = replace(options, passes=1, detail=0.0, strength=1.0, with_std=False)
     crop = _Crop(seen, model, options)
     x, found = _without_waves(seen, noise, known)
@@ -130,15 +134,17 @@ def fit_noise(
     if fitted.places is not None or noise.scales:
         halvings = 0
     fitted = replace(fitted, coarse=_coarse(x, model, halvings))
-    spoken = known.looks if known is not None else _looks(crop, x, fitted)
-    fitted = replace(fitted, looks=spoken)
     fit = NoiseFit(
         tuple(wave.frequency for wave in found),
         () if fitted.places is None else _nested(fitted.places),
         fitted.blotches,
         halvings,
-        spoken,
     )
+    if known is not None:
+        fit = replace(fit, looks=known.looks, curve=known.curve)
+    elif (speckle := _looks(crop, x, fitted)) is not None:
+        fit = replace(fit, looks=speckle.looks, curve=speckle.curve)
+    fitted = replace(fitted, curve=fit.curve)
     if fit.found:
         before, after = crop.denoised(seen, noise), crop.denoised(x, fitted)
         rest = REST * _sigma(fitted) + LEAST + crop.rebuilt(x, fitted)
@@ -147,7 +153,8 @@ def fit_noise(
     offset = tuple(wave.moved(rows.start, columns.start) for wave in found)
     if offset:
         bands = replace(bands or Banding(), waves=offset)
-    return Fitted(replace(fit, seconds=time.monotonic() - begun), fitted, bands)
+    fit = replace(fit, seconds=time.monotonic() - begun)
+    return Fitted(fit, specialist(model, fitted), fitted, bands)
 
 
 class _Crop:
@@ -171,8 +178,8 @@ class _Crop:
 
     def guess(self, x: Tensor, noise: NoiseConditioning, hidden: Tensor) -> Tensor:
         """(C, h, w) where the pixels `hidden` (1, h, w) are not seen either."""
-        part = self.of(x)[None]
         model = specialist(self.model, noise)
+        part = self.of(x)[None]
         dtype = choose_precision(self.options.precision, model.device, model.card.precisions)
         planes, origins = to_net_channels(part.to(model.device), [(0, 0)], model.card.channels)
         kind, marks = model.device.type, hidden[None].to(model.device)

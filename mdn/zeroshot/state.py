@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mdn.errors import FileError
-from mdn.noise.analysis.looks import Looks
+from mdn.noise.analysis.curve import Curve
 from mdn.registry.cards import Card
 from mdn.zeroshot.noise_fit import NoiseFit
 
@@ -59,8 +59,8 @@ def load_fit(path: Path, card: Card) -> tuple[NoiseFit, dict[str, Any] | None]:
     if not path.exists():
         raise FileError(path, "--fit: no such file")
     fit = dict(_read(path, card, "fit", "fit of mdn zeroshot", "make one with --save-fit"))
-    layers, looks = fit.pop("layers"), fit["looks"]
-    return NoiseFit(**fit | {"looks": Looks(**looks) if looks else None}), layers
+    layers, curve = fit.pop("layers"), fit["curve"]
+    return NoiseFit(**fit | {"curve": Curve(**curve) if curve else None}), layers
 
 
 def _read(path: Path, card: Card, part: str, kind: str, hint: str) -> Any:

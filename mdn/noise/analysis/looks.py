@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mdn.noise.analysis.curve import Curve
+
 LOOKS = np.geomspace(0.5, 45.0, 27)  # that are tried
 BINS = 24  # of brightness
 FEWEST = 400  # samples of a bin, and bins
@@ -25,25 +27,17 @@ WHITEST = 1.0  # clean pictures go no further
 
 @dataclass(frozen=True)
 class Looks:
-    """What a denoised brightness truly was.
+    """Speckle of a picture.
 
     Attributes:
         looks: 1 / variance of the factors; 1 for a single look of a radar.
-        seen, meant: increasing brightnesses: of what a denoiser makes, and what they should be.
+        curve: what a denoised brightness truly was.
         distance: from the distribution of the samples; see NEAR.
     """
 
     looks: float
-    seen: tuple[float, ...]
-    meant: tuple[float, ...]
+    curve: Curve
     distance: float
-
-    def corrected(self, y: Tensor) -> Tensor:
-        """Denoised samples of any shape -> with the mean that white has cut off."""
-        seen, meant = (torch.tensor(v, device=y.device) for v in (self.seen, self.meant))
-        right = torch.searchsorted(seen, y.contiguous()).clamp(1, len(seen) - 1)
-        part = (y - seen[right - 1]) / (seen[right] - seen[right - 1])
-        return meant[right - 1] + part.clamp(0, 1) * (meant[right] - meant[right - 1])
 
 
 def clipped_mean(mean: Tensor, looks: float) -> Tensor:
@@ -78,8 +72,8 @@ def find(noisy: Tensor, denoised: Tensor) -> Looks | None:
     normal = torch.distributions.Normal(mean[:, None], spread[:, None])
     tried = []
     for looks in LOOKS:
-        curve = clipped_mean(table, float(looks))
-        true = torch.from_numpy(np.interp(mean.numpy(), curve.numpy(), MEANS)).float()
+        expected = clipped_mean(table, float(looks)).numpy()
+        true = torch.from_numpy(np.interp(mean.numpy(), expected, MEANS)).float()
         limit = looks * THRESHOLDS / true[:, None]
         gamma = torch.special.gammainc(torch.full_like(limit, looks), limit)
         tried.append((distance(gamma), looks))
@@ -93,4 +87,5 @@ def find(noisy: Tensor, denoised: Tensor) -> Looks | None:
     offset = np.interp(knots, made, (mean - torch.tensor(made)).numpy())
     meant = np.interp(knots + offset, expected, MEANS).clip(0, WHITEST)
     meant = np.maximum.accumulate(meant)
-    return Looks(float(looks), tuple(knots.tolist()), tuple(meant.tolist()), nearest)
+    curve = Curve(tuple(knots.tolist()), tuple(meant.tolist()))
+    return Looks(float(looks), curve, nearest)

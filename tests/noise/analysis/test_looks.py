@@ -22,7 +22,7 @@ def test_looks_are_counted_and_the_mean_given_back(level: float) -> None:
     found = looks.find(noisy, seen)
     assert found is not None
     assert found.looks == pytest.approx(level, rel=0.25)
-    error, before = (found.corrected(seen) - clean).abs().mean(), (seen - clean).abs().mean()
+    error, before = (found.curve.corrected(seen) - clean).abs().mean(), (seen - clean).abs().mean()
     assert float(error) < 0.01
     assert float(error) < 0.5 * float(before)
 

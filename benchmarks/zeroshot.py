@@ -1,0 +1,144 @@
+"""What `mdn zeroshot` gains, and whether the gain that it says is the true one.
+
+    python -m benchmarks.zeroshot FOLDER [--pictures 2] [--side 256] [--noise unknown] [--mpi]
+        [--plot gains.png]
+
+FOLDER holds clean pictures, or noisy/ and gt/ of the same names. A line for each kind of noise:
+PSNR in dB of the noisy file of 8 bits, of `mdn denoise`, of `mdn zeroshot`, with --mpi of the
+preset mpi-fast, and the seconds of each on this processor. Then the correlation of the gains said
+with the true ones, and how often one was said where there was none, or the other way round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import imageio.v3 as iio
+import numpy as np
+import torch
+
+from benchmarks.filling import Silent
+from benchmarks.fluorescence import middle
+from benchmarks.weak import psnr
+from mdn import noise
+from mdn.batch.running import Job
+from mdn.noise.synthesis.unknown import SUITE
+from mdn.pipeline import photo
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
+from mdn.zeroshot import FitOptions, FitRequest, Fitting
+
+KNOWN = (("clean", 0), ("gaussian", 25), ("poisson", 2), ("speckle", 0.04), ("spatial", 30))
+SOME = 0.05  # dB: what counts as a gain
+
+
+class Row(NamedTuple):
+    """Of one picture: PSNR in dB, seconds, and the gain that was said."""
+
+    noisy: float
+    denoise: float
+    zeroshot: float
+    mpi: float
+    seconds: tuple[float, float, float]
+    said: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=2)
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--noise", default="unknown,known")
+    parser.add_argument("--mpi", action="store_true")
+    parser.add_argument("--plot", type=Path)
+    asked = parser.parse_args()
+    rows: dict[str, list[Row]] = defaultdict(list)
+    print("| noise | noisy | denoise | zeroshot | mpi-fast | s | s | s |")
+    print("| --- |" + " ---: |" * 7)
+    for kind, noisy, clean in cases(asked):
+        rows[kind].append(measured(noisy, clean, mpi=asked.mpi))
+        if len(rows[kind]) == asked.pictures:
+            print(line(kind, rows[kind]), flush=True)
+    every = [row for found in rows.values() for row in found]
+    print(line("mean", every))
+    true = np.array([row.zeroshot - row.denoise for row in every])
+    said = np.array([row.said for row in every])
+    both = f"{np.corrcoef(true, said)[0, 1]:.2f}" if true.std() and said.std() else "none"
+    print(f"gain said against true: correlation {both} over {len(every)} pictures")
+    print(f"said, but lost: {((said > SOME) & (true < -SOME)).sum()}; worst {true.min():+.2f} dB")
+    print(f"unsaid, but changed: {((said <= SOME) & (abs(true) > SOME)).sum()}")
+    if asked.plot:
+        plot(rows, asked.plot)
+
+
+def cases(asked: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(kind, noisy, clean), (H, W, C) uint8; all pictures of a kind after one another."""
+    if (asked.folder / "gt").is_dir():
+        for path in sorted((asked.folder / "noisy").iterdir())[: asked.pictures]:
+            pair = [middle(p, asked.side) for p in (path, asked.folder / "gt" / path.name)]
+            yield asked.folder.name, *(each[..., None] for each in pair)
+        return
+    kinds = {"unknown": SUITE, "known": KNOWN}
+    chosen = [row for name in asked.noise.split(",") for row in kinds[name]]
+    for kind, level in chosen:
+        for number, path in enumerate(sorted(asked.folder.iterdir())[: asked.pictures]):
+            pixels = iio.imread(path)[..., :3]
+            top, left = (max(0, n - asked.side) // 2 for n in pixels.shape[:2])
+            clean = pixels[top : top + asked.side, left : left + asked.side]
+            noisy = clean
+            if kind != "clean":
+                x = torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1))) / 255
+                made = noise.add(x, kind, level, torch.Generator().manual_seed(number))
+                noisy = (made.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+            yield f"{kind} {level:g}", noisy, clean
+
+
+def measured(noisy: np.ndarray, clean: np.ndarray, *, mpi: bool) -> Row:
+    """One picture, denoised in each way."""
+    outputs, seconds, said = [], [], 0.0
+    for preset in (None, "auto", "mpi-fast")[: 3 if mpi else 2]:
+        model = Models("mpi-synthetic" if preset == "mpi-fast" else None, may_fill=True).load()
+        fitting = None
+        if preset:
+            request = FitRequest(FitOptions(preset))
+            fitting = Fitting(request, Job(None, None, "picture"), Silent())  # type: ignore[arg-type]
+        begun = time.process_time()
+        outputs.append(photo.restore(noisy, model, Options(), adapter=fitting).pixels)
+        seconds.append(time.process_time() - begun)
+        if preset == "auto" and fitting is not None:
+            said = float(fitting.describe()["gain"])  # type: ignore[arg-type]
+    none = [float("nan")]
+    scores = [min(99.0, psnr(output, clean)) for output in (noisy, *outputs)] + none
+    seconds += none
+    return Row(*scores[:4], (seconds[0], seconds[1], seconds[2]), said)  # type: ignore[call-arg, arg-type]
+
+
+def line(kind: str, rows: list[Row]) -> str:
+    """A row of the table: means."""
+    figures = [float(np.mean([row[i] for row in rows])) for i in range(4)]
+    figures += [float(np.mean([row.seconds[i] for row in rows])) for i in range(3)]
+    return f"| {kind} | {' | '.join('' if np.isnan(x) else f'{x:.2f}' for x in figures)} |"
+
+
+def plot(rows: dict[str, list[Row]], path: Path) -> None:
+    """The gain said against the true one."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 5))
+    for kind, found in rows.items():
+        true = [row.zeroshot - row.denoise for row in found]
+        axes.scatter(true, [row.said for row in found], label=kind, s=18)
+    ends = [min(axes.get_xlim()[0], 0), max(axes.get_xlim()[1], 1)]
+    axes.plot(ends, ends, color="gray", linewidth=0.8)
+    axes.set(xlabel="true gain over mdn denoise, dB", ylabel="gain said, dB")
+    axes.legend(fontsize=6, ncol=2)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+if __name__ == "__main__":
+    main()

@@ -38,7 +38,9 @@ def noise_free(page: np.ndarray, sigma: float) -> np.ndarray:
     tops, lefts = (_starts(length) for length in page.shape[:2])
     free = np.empty((len(tops), len(lefts)), bool)
     for number, (top, end) in enumerate(zip(tops, [*tops[1:], page.shape[0]], strict=True)):
-        band = page[top : end + LAG].astype(np.int16 if page.dtype == np.uint8 else np.float64)
+        band: np.ndarray = page[top : end + LAG].astype(
+            np.int16 if page.dtype == np.uint8 else np.float64
+        )
         rows, below = band[: end - top : STEP], band[LAG::STEP]
         pairs = ((rows[:, :-LAG], rows[:, LAG:]), (rows[: len(below)], below[: len(rows)]))
         across, down = (_counts(*pair, near, white, lefts) for pair in pairs)

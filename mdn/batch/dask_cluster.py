@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -63,13 +64,18 @@ def _target(where: str, stack: ExitStack) -> dict[str, Any]:
 
     # A worker that dies is replaced at once, so no queue is the reason where none comes.
     stack.enter_context(config.set({"distributed.scheduler.no-workers-timeout": ALONE}))
-    cluster = LocalCluster(
-        n_workers=int(count) if count else len(os.sched_getaffinity(0)),
-        threads_per_worker=1,
-        memory_limit=0,  # --max-memory minds it: Dask cannot move to the disk what a net holds
-        dashboard_address=":0",
-        silence_logs=logging.CRITICAL,
-    )
+    usual = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it: Ctrl-C is for the client
+    try:
+        cluster = LocalCluster(
+            n_workers=int(count) if count else len(os.sched_getaffinity(0)),
+            threads_per_worker=1,
+            memory_limit=0,  # --max-memory minds it: Dask cannot move to the disk what a net holds
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        )
+    finally:
+        signal.signal(signal.SIGINT, usual)
     return {"address": stack.enter_context(cluster)}
 
 

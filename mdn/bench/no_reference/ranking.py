@@ -108,7 +108,7 @@ def run(inputs: Sequence[str], settings: Settings, report: Report) -> tuple[dict
         noise = estimate_noise(sample_for_estimation(page, Display(page.dtype).encode))
         return {
             "judged": [page.shape[1], page.shape[0]],
-            "noise": asdict(noise),
+            "noise": asdict(noise) | {"sigma": [255 * each for each in noise.channel_sigmas]},
             "ranking": [line.document() for line in lines],
             "confidence": sureness,
             "verdict": verdict(lines, sureness),

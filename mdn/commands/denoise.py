@@ -144,7 +144,7 @@ def denoise_share(batch: Batch, shard: Shard, job: Job, report: Report) -> dict[
     """Denoise a share of the blocks of a large stack; whoever does the last one writes it."""
     found = cut(batch, job, report)
     if found is None:
-        raise FileError(job.name, "--shard: is one file, and no large stack", "leave --shard out")
+        raise FileError(job.name, "--shard shares out files, or one large stack", "leave it out")
     parts, facts = found
     own = [each for each in parts.missing if each % shard.count == shard.index - 1]
     odd = 0

@@ -10,6 +10,7 @@ from typing import Any
 from mdn.batch.inputs import is_folder
 from mdn.batch.planning import Plan, plan
 from mdn.batch.running import Job
+from mdn.batch.shards import share_of
 from mdn.errors import FileError, UsageError
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk
 
@@ -41,6 +42,7 @@ def plan_sequence(
     hashes = output is not None and "#" in Path(output).name
     if output is not None and not (hashes or is_folder(output) or output.endswith("/")):
         raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")
+    shard = options.pop("shard", None)
     plans: list[Plan] = []
     refused: list[UsageError] = []
     for number in wanted:
@@ -54,9 +56,10 @@ def plan_sequence(
             plans.append(Plan((job,), whole=1))
     if len(refused) == len(wanted):
         raise refused[0]
-    jobs = [
-        dataclasses.replace(job, name=Path(job.name).name) for each in plans for job in each.jobs
-    ]
+    jobs = [job for each in plans for job in each.jobs]
+    if shard is not None:
+        jobs = share_of(jobs, shard)
+    jobs = [dataclasses.replace(job, name=Path(job.name).name) for job in jobs]
     notes = tuple(note for each in plans for note in each.notes)
     whole = sum(each.whole for each in plans)
     folder = Path(pattern).parent if output is None else Path(output)

@@ -77,7 +77,6 @@ def test_a_list_may_hold_any_name_and_keeps_its_folders(
         (["a.png", "--watch", ".", "-o", "out/"], "leave the others out"),
         (["--watch", ".", "--dry-run", "-o", "out/"], "leave --watch out"),
         (["a.png", "--resume", "--overwrite"], "exclude each other"),
-        (["a.png", "--shard", "1/2"], "not for one file"),
         ([".", "--shard", "3/2"], "1/2"),
         ([".", "--shard", "auto"], "no job array"),
     ],
@@ -90,6 +89,13 @@ def test_requests_that_make_no_sense(
     result = run("denoise", *arguments, *MODEL)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert words in result.stderr
+
+
+def test_one_small_file_has_no_shards(run: Run, make: Make) -> None:
+    make("a.png")
+    result = run("denoise", "a.png", "--shard", "1/2", *MODEL)
+    assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
+    assert "--shard shares out files, or one large stack" in result.stderr
 
 
 def test_shards_share_the_work_and_report_merges_them(

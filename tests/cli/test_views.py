@@ -53,7 +53,7 @@ def test_a_terminal_shows_the_name_the_share_and_the_count(make: Make, tmp_path:
     assert code == 0
     assert BAR in shown
     assert "all files" in shown
-    assert "1/2" in shown
+    assert "0/2" in shown  # the first count that is drawn; the last depends on how fast it goes
     assert "%" in shown
     assert "in/first.png -> in/first_denoised.png" in shown
     assert "2 files: 2 done" in shown

@@ -33,6 +33,8 @@ NOT_RUN = (
     "verify",
     "--frames",
     "--watch",
+    "--dask tcp",
+    "cluster.yaml",
     ".CR3",
 )
 COMMANDS = {

@@ -29,7 +29,7 @@ else:
     scale = 1 if sys.platform == "darwin" else 1024
     print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale)
 """
-CAP = 600 * 2**20
+CAP = 540 * 2**20
 
 
 def peak(*words: object) -> int:

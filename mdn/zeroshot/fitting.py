@@ -233,7 +233,7 @@ class Fitting:
             "gain": round(found.gain, 2),
             "fit_seconds": round(found.seconds + sum(each.seconds for each in self._fits), 3),
         }
-        gained = [f"{found.gain:+.1f} dB by held-out samples, in {found.seconds:.1f} s"]
+        gained = [f"about {found.gain:+.1f} dB, estimated, in {found.seconds:.1f} s"]
         if not words:
             gained = [f"same result as mdn denoise, known after {found.seconds:.1f} s"]
         if self._fits:

@@ -54,7 +54,7 @@ class NoiseFit:
         halvings: how many smaller pictures are denoised first.
         looks: of speckle; 0 for none.
         curve: that goes with them, on the brightness of what the net makes.
-        gain: dB, as held-out samples tell it; 0 where nothing was found.
+        gain: dB, estimated from what the fit changes; 0 where nothing was found.
         seconds: that it took.
     """
 

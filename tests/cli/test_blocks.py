@@ -160,7 +160,7 @@ def test_one_fit_for_all_blocks(run: Run, tmp_path: Path, where: str) -> None:
 def test_what_is_no_large_stack_has_no_shards(run: Run, tmp_path: Path, where: str) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.full((40, 40), 9, np.uint16))
     refused = run("denoise", "a.tif", "-o", "b.tif", "--shard", "1/2", *MODEL)
-    assert (refused.exit_code, "is one file, and no large stack" in refused.stderr) == (4, True)
+    assert (refused.exit_code, "--shard shares out files" in refused.stderr) == (4, True)
     refused = run("zeroshot", "a.tif", "-o", "b.tif", "--shard", "1/2", *MODEL)
     assert (refused.exit_code, "not for one file" in refused.stderr) == (2, True)
     with pytest.raises(UsageError, match="give one"):

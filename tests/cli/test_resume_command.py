@@ -91,13 +91,6 @@ def test_requests_that_make_no_sense(
     assert words in result.stderr
 
 
-def test_one_small_file_has_no_shards(run: Run, make: Make) -> None:
-    make("a.png")
-    result = run("denoise", "a.png", "--shard", "1/2", *MODEL)
-    assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
-    assert "--shard shares out files, or one large stack" in result.stderr
-
-
 def test_shards_share_the_work_and_report_merges_them(
     run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

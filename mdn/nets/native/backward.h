@@ -50,7 +50,7 @@ struct Slopes {
 // to += left right^T over `tokens` tokens; left (rows), right (columns).
 inline void add_outer(const Block& b, Slopes& s, const float* left, int rows, const float* right, int columns,
                       int tokens, float* to) {
-  if (b.half) return outer_tiles(left, rows, right, columns, tokens, to);
+  if (b.half) return outer_halves(left, rows, right, columns, tokens, to);
   const int width = padded(columns);
   turn(right, width, tokens, s.turned);
   for (int first = 0; first < width; first += 4 * kLanes) {

@@ -34,7 +34,7 @@ std::unique_ptr<Block> block(const int* n, float* const* parameters, const uint8
   std::unique_ptr<Block> b(new Block());
   b->grid = {n[0], n[3], {n[1], n[6], n[7]}, {n[2], n[6], n[7]}};
   b->heads = n[4], b->hidden = n[5], b->keep = keep, b->scales = scales;
-  b->half = n[8] && tiles_ready() && n[3] <= 256 && n[5] <= 512;
+  b->half = n[8] && halves_ready() && n[3] <= 256 && n[5] <= 512;
   std::memcpy(&b->at, parameters, sizeof b->at);
   b->qkv.fill(b->at.qkv, 3 * n[3], n[3], b->half);
   b->proj.fill(b->at.proj, n[3], n[3], b->half);

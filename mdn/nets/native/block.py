@@ -1,8 +1,8 @@
 """A block of SwinIR through the compiled code: `run`, `overwrite`, and when it `serves`.
 
 Nothing but the tokens leaves the cache, and they stay float32. Under bfloat16 autocast
-the factors of products with the weights are rounded to it, where the processor has a matrix unit
-for them (Intel AMX).
+the factors of products with the weights are rounded to it, where the processor multiplies them
+(Intel AMX, or AVX512-BF16).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <type_traits>
 
-#include "tiles.h"
+#include "halves.h"
 
 namespace mdn {
 
@@ -13,7 +13,7 @@ constexpr float kLow = 1e-20f, kHigh = 1e20f;
 // A bias beyond it is added to the score before the exponential, never multiplied after.
 constexpr float kPlainBias = 20.0f;
 
-// A matrix (rows, depth) or its transpose, as strides; and in bfloat16, for the tiles, or null.
+// A matrix (rows, depth) or its transpose, as strides; and in bfloat16, or null.
 struct Matrix {
   const float* data;
   int row, column;
@@ -39,7 +39,7 @@ inline void some_rows(Matrix m, int row, int depth, const float* y, Done done) {
 // done(row, v, sum) for each row of m times y, V vectors of tokens wide.
 template <int V, class Done>
 inline void multiply(Matrix m, int rows, int depth, const float* y, Done done) {
-  if (m.packed) return multiply_tiles<V>(*m.packed, rows, depth, y, done);
+  if (m.packed) return multiply_halves<V>(*m.packed, rows, depth, y, done);
   constexpr int R = V > 2 ? 6 : 12;  // as many sums as there are registers
   int row = 0;
   for (; row + R <= rows; row += R) some_rows<V, R>(m, row, depth, y, done);

@@ -179,13 +179,18 @@ class Turns:
                 raise
 
     def _finish(self, waiting: Sequence[object], settle: Callable[[], None]) -> None:
-        """Tells of those that are being written, until Ctrl-C comes again."""
-        try:
+        """Reports the files that are being written; after another Ctrl-C those that are written."""
+
+        def settle_all() -> None:
             while waiting:
                 with suppress(Exception):  # stopped, or failed as the first did
                     settle()
+
+        try:
+            settle_all()
         except BaseException:
             self._given_up = True
+            settle_all()  # does not take long: the writers stop too
             raise
 
 

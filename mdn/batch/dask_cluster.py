@@ -47,7 +47,7 @@ def connect(where: str) -> Iterator[Client]:
 
 
 def _target(where: str, stack: ExitStack) -> dict[str, Any]:
-    """What a client is told of where its scheduler is."""
+    """Arguments of a client that say where its scheduler is."""
     if "://" in where:
         return {"address": where}
     if where.endswith(".json"):

@@ -104,7 +104,8 @@ def list_folder(
         barred = output_folder.resolve()
 
     def unreadable(error: OSError) -> None:
-        if error.filename is not None and Path(error.filename) != root:  # the root's is told apart
+        # An unreadable root is reported by the caller.
+        if error.filename is not None and Path(error.filename) != root:
             reason = (error.strerror or "cannot be read").lower()
             remedy = "check who may read this folder"
             listing.problems.append(FileError(error.filename, reason, remedy))

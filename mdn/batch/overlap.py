@@ -1,7 +1,7 @@
-"""Files of a batch that are read, computed and written at the same time.
+"""Files of a batch that overlap: one is computed, the next one is read, the one before is written.
 
-Each has a thread of its own from its first byte to its last, and one computes at a time (on a GPU
-a few): while it does, the next one is read and waits for its turn, and the one before is written.
+Each file has its own thread from reading to writing. A file waits for its turn to compute: one does
+at a time, on a GPU a few.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from mdn.io.base import memory_limit
 if TYPE_CHECKING:
     from mdn.batch.running import Job, Outcome, Report
 
-LISTEN = 0.2  # seconds between two chances for Ctrl-C where waiting threads do not hear it
-SHARE = 8  # what is held beside others may take so much of the free memory: one part in SHARE
+LISTEN = 0.2  # seconds: on some systems a wait must end before Ctrl-C is noticed
+SHARE = 8  # a picture that is read ahead may take one part in SHARE of the free memory
 
 
 class Stopped(Exception):
-    """The batch is being left, and this file with it."""
+    """The batch has been stopped, and so has this file."""
 
 
 class Turns:
     """Whose turn it is to compute.
 
     Attributes:
-        files: how many are in hand at once, which bounds the memory.
-        busy: seconds in which somebody computed.
+        files: how many are open at once, which bounds the memory.
+        busy: seconds in which some file was computed.
     """
 
     def __init__(self, computing: int = 1) -> None:
-        """computing: how many may at once; more than 1 only helps a GPU."""
+        """computing: how many files may compute at once; more than 1 only helps a GPU."""
         self.files = computing + 2  # one is read, one is written
         self.busy = 0.0
         self._first, self._last = float("inf"), 0.0
@@ -51,12 +51,12 @@ class Turns:
 
     @contextmanager
     def compute(self, *, alone: bool = False) -> Iterator[None]:
-        """Waits until the files before have had their turn, and has it within.
+        """Waits until the files before have had their turn; then the caller may compute.
 
-        alone: nobody else computes meanwhile.
+        alone: no other file computes meanwhile.
 
         Raises:
-            Stopped: the batch was left while it waited.
+            Stopped: the batch was stopped while it waited.
         """
         places = self._computing if alone else 1
         asked = time.perf_counter()
@@ -81,7 +81,7 @@ class Turns:
                 self._change.notify_all()
 
     def _pass(self, index: int) -> None:
-        """A file has its turn, or needs none: the next one may come."""
+        """A file has its turn, or needs none: the next file may take its own."""
         if index >= self._next:
             self._ahead.add(index)
         while self._next in self._ahead:
@@ -96,7 +96,7 @@ class Turns:
 
     @property
     def idle_share(self) -> float:
-        """Share of the time from the first turn to the last in which nobody computed."""
+        """Share of the time from the first turn to the last in which no file was computed."""
         whole = self._last - self._first
         return max(0.0, 1 - self.busy / whole) if whole > 0 else 0.0
 
@@ -105,7 +105,7 @@ class Turns:
         """Within it, pictures that are too large to be held beside others are not decoded.
 
         Raises:
-            OutOfMemoryError: it is one; it can be read when it is its turn.
+            OutOfMemoryError: this one is too large; read it when it has its turn.
         """
         if not self._overlapping:
             yield
@@ -117,7 +117,7 @@ class Turns:
             yield
 
     def check(self) -> None:
-        """Raises Stopped if the batch is being left: nothing more is to be computed."""
+        """Raises Stopped if nothing more is to be computed."""
         if self._stopped:
             raise Stopped
 
@@ -133,22 +133,22 @@ class Turns:
         report: Report,
         outcomes: list[Outcome],
     ) -> None:
-        """Does `attempt` on each job; outcomes are told and appended in the order of the jobs.
+        """Does `attempt` on each job; outcomes are reported and appended in the order of the jobs.
 
-        Ctrl-C, or what would befall every file: what is being written is finished and told; at a
-        second Ctrl-C it is not.
+        After Ctrl-C, or an error that every file would meet, what is being written is finished and
+        reported; after a second Ctrl-C only what is written already.
         """
         import torch
 
         waiting: deque[Future[Outcome]] = deque()
-        telling = _Telling(report, self)
+        stoppable = _Stoppable(report, self)
 
         def one(index: int, job: Job) -> Outcome:
             self._mine.waited, self._mine.index = 0.0, index
             try:
                 self.check()
                 report.started(job, index, len(jobs))
-                outcome = attempt(job, telling)
+                outcome = attempt(job, stoppable)
             finally:
                 with self._change:
                     self._pass(index)
@@ -194,8 +194,8 @@ class Turns:
             raise
 
 
-class _Telling:
-    """The report that the threads tell; it stops their work where the batch is being left."""
+class _Stoppable:
+    """A report whose `progress` ends the work of a thread when the batch has been stopped."""
 
     def __init__(self, report: Report, turns: Turns) -> None:
         self.started, self.note, self.finished = report.started, report.note, report.finished

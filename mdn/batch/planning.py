@@ -130,7 +130,7 @@ def plan(
     jobs = with_problems(jobs, settled)
     there = {"overwrite": overwrite or (resume and not alone), "skip": skip_existing or resume}
     jobs = settle_existing(jobs, **there)
-    # What is there now and was not refused may be replaced; what appears later only if told so.
+    # What is there now and was not refused may be replaced; what appears later only if asked for.
     jobs = [replace(job, overwrite=overwrite or is_there(job.target)) for job in jobs]
     return Plan(
         tuple(writable(job) for job in jobs), tuple(notes), place, whole, expansion.left_out

@@ -1,4 +1,4 @@
-"""Doing one thing to many files: who is next, what went wrong, what the exit code is.
+"""Doing one thing to many files: their order, their failures, the exit code.
 
 A command plans its jobs (`batch.planning`), and hands them here with the work to do on one of
 them. A file that fails is recorded and the batch goes on, too large a picture for the memory
@@ -66,7 +66,6 @@ class Outcome:
     """What became of one job.
 
     Attributes:
-        job: the job.
         status: ok, skipped (the output was there), failed, or planned (a dry run).
         seconds: wall-clock time it took.
         error: one line for a failed job, the reason for a skipped one, else empty.
@@ -86,7 +85,7 @@ class Outcome:
 
 
 class Report(Protocol):
-    """Where a task tells how far it is. The command line draws it; tests record it."""
+    """Takes the progress of a batch. The command line draws it; tests record it."""
 
     def started(self, job: Job, index: int, total: int) -> None:
         """Work on `job` begins, the `index`-th (from 1) of `total`."""
@@ -149,7 +148,7 @@ def run_batch(
     Args:
         jobs: what `batch.planning.plan` made.
         work: reads, computes and writes one job; returns the details of its outcome.
-        report: told of every step.
+        report: gets every step.
         fail_fast: stop at the first file that fails.
         dry_run: do no work; say what would be done.
         turns: lets files overlap, for work that computes in `turns.compute`. None: one by one, as
@@ -164,7 +163,7 @@ def run_batch(
     piped = any(job.source is None or job.target is None for job in jobs)
     if turns is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
         turns.run(
-            jobs, lambda job, told: attempt(job, work, told, folders=folders), report, outcomes
+            jobs, lambda job, each: attempt(job, work, each, folders=folders), report, outcomes
         )
         return BatchResult(tuple(outcomes))
     for index, job in enumerate(jobs, start=1):
@@ -186,10 +185,9 @@ def attempt(
     again: bool = False,
     folders: Folders | None = None,
 ) -> Outcome:
-    """Does `work` on one job, unless it is settled without; see `run_batch`.
+    """Does `work` on one job, unless planning has settled it; see `run_batch`.
 
-    again: the result may be there already, of a worker that died before it could say so.
-    folders: of the batch.
+    again: a result may be there already, of a worker that died before it could report it.
     """
     if job.problem is not None:
         return Outcome(job, "failed", error=str(job.problem))
@@ -217,9 +215,9 @@ def attempt(
 
 
 def look(source: Path) -> tuple[int, int] | None:
-    """Size in bytes and time of change in ns of a file; None for a folder or where there is none.
+    """Size in bytes and time of change in ns of a file; None for a folder or a missing file.
 
-    Two looks that differ show that somebody wrote to it in between.
+    If two calls differ, somebody wrote to it in between.
     """
     try:
         status = source.stat()
@@ -229,12 +227,12 @@ def look(source: Path) -> tuple[int, int] | None:
 
 
 def changed(job: Job) -> FileError:
-    """What to say of an input that was written to while it was read."""
+    """The failure of an input that was written to while it was read."""
     return FileError(job.name, "changed while it was read", "run again when it is complete")
 
 
 def _discard(job: Job) -> None:
-    """Takes away a result that nothing else was replaced by."""
+    """Deletes the result, unless it has replaced an older file."""
     if job.target is None or job.overwrite:
         return
     if job.target.is_dir():
@@ -244,7 +242,7 @@ def _discard(job: Job) -> None:
 
 
 class Folders:
-    """Folders of outputs: made when a file needs them, taken away again if all left them empty."""
+    """Folders of outputs: made when a file needs them, removed again if nothing was written."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

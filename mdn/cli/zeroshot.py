@@ -21,7 +21,7 @@ def zeroshot(
     preset: Annotated[
         str,
         fit_option(
-            "auto fits what the model is told of the noise. mpi: MPI's own net and schedule;"
+            "auto describes the noise to the model. mpi: MPI's own net and schedule;"
             " takes long. mpi-real: the same for blotchy noise. mpi-fast: fewer steps.",
             metavar="NAME",
         ),
@@ -94,8 +94,8 @@ def zeroshot(
     """Looks for noise that the model does not know, fits to it, then denoises.
 
     Stripes, blotches, raw mosaics, speckle, coarse clouds of colour: what is found
-    must be foretold by one part of the image for another, and takes a second or
-    two. If nothing is found the result is that of mdn denoise, and a line says so.
+    in one part of the image must hold in another. This takes a second or two. If
+    nothing is found the result is that of mdn denoise, and a line says so.
     --iters fits layers of the model too. Ctrl-C ends that and writes the best
     result so far.
 
@@ -136,7 +136,7 @@ def zeroshot(
             ema,
             pixel_shuffle,
             from_scratch,
-            # Whoever speaks of the fit wants one.
+            # Options of the fit of layers ask for one.
             anyway=(lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
         ),
         options=options,

@@ -133,7 +133,7 @@ def run(
     Args:
         picture: (H, W, C) as stored, H and W at least 1. Never written to.
         encode, decode: stored samples to float32 and back.
-        progress: told the share done, 0..1, after each batch of tiles.
+        progress: takes the share done, 0..1, after each batch of tiles.
         std_output: see RowStream.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Unfinished files and folders: what they are called, whose they are, and how dead ones go.
+"""Unfinished files and folders: their names, their owners, and the removal of abandoned ones.
 
-What mdn writes is called .mdn-HOST-RANDOM.part until it is whole. Its writer holds a lock on it, so
-that what a killed run has left behind can be told from what a living one is writing.
+What mdn writes is called .mdn-HOST-RANDOM.part until it is complete. Its writer holds a lock on it:
+a part without a lock was left behind by a run that was killed.
 """
 
 from __future__ import annotations

@@ -31,18 +31,19 @@ class NoiseConditioning:
         impulses_at_ends: whether every lonely black or white sample is an impulse as well.
         scales: for noise that neighbours share, sigma at each scale instead, the finest first.
         blend_weight: how far to follow the net: 0 for a clean picture, 1 from a faint noise on.
-        estimate: what all this was derived from; None where the user gave sigma.
+        estimate: what all this was derived from; None if the user gave sigma.
         reading: for a net that judges the noise, what its judge read; such a net takes this and
             `gain`, and no sigma.
         free: (H, W) bool, where the page is exactly flat, and therefore stays as it is but for
             impulses; None where it is so nowhere. See `exact`.
         gain: factor on the sigmas of the reading, for a sigma that the user gave.
-        coarse: the noise of the picture at half its resolution, to be denoised first, where what
-            was read at its own does not tell of it.
-        places: (C, 2, 2) bool: places in 2 x 2 pixels whose samples are made anew from their
+        coarse: the noise of the picture at half its resolution, which is denoised first; None
+            where the noise at full resolution is all there is.
+        places: (C, 2, 2) bool: places in 2 x 2 pixels whose samples are interpolated from their
             neighbours; see noise.analysis.phases. None for none.
-        blotches: patches of black and white are not believed either; see noise.analysis.blotches.
-        curve: on what the net makes, such as for speckle, whose mean white has cut off.
+        blotches: whether black and white patches are rebuilt by the net, too; see
+            noise.analysis.blotches.
+        curve: corrects the brightness of the result, for speckle whose peaks were cut off at white.
     """
 
     sigma: float = 0.0
@@ -74,7 +75,7 @@ class NoiseConditioning:
         return self.sigma if self.estimate is None else self.estimate.sigma
 
     def in_words(self) -> list[str]:
-        """One line on what was found and done, where a judge read it; else none."""
+        """One line on what was found and done; none for a net without a judge."""
         if self.reading is None:
             return []
         found = self.reading.in_words()

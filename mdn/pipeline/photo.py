@@ -1,4 +1,4 @@
-"""Denoising a photograph, or any picture as it is shown. `counts` and `linear` are its brothers."""
+"""Denoising a photograph, or any picture as it is shown; see also `counts` and `linear`."""
 
 from __future__ import annotations
 

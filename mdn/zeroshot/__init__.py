@@ -1,4 +1,4 @@
-"""`mdn zeroshot`: what a model is told, or its layers, fitted to each picture; none is clean."""
+"""`mdn zeroshot`: a description of the noise, or the model's layers, fitted to each picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitting a model to what it is about to denoise: first what it is told, then, if asked, layers."""
+"""Fitting to one picture: the description of its noise first, then, if asked for, layers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What the noise of one picture is, beyond what a net is trained on; the net itself is frozen.
+"""Noise of one picture that the net was not trained on, described by a few numbers each.
 
-A few numbers each: sine waves that lie over the picture, places in 2 x 2 pixels and patches that
-are not to be believed, noise so coarse that only smaller pictures show it, and the mean that
-speckle loses at white. Each is taken for true only where one part of the picture foretells it for
-another: blocks for blocks, hidden samples for seen ones, one half of the samples for the other.
+Sought are sine waves over the picture, places in 2 x 2 pixels and patches whose samples hold no
+picture, noise so coarse that only smaller pictures show it, and the brightness that speckle loses
+at white. Each counts only where what one part of the picture says of it holds in another: in other
+blocks, in samples that were hidden, in the other half of the samples. The net itself is frozen.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ LEAST = 1e-5  # mean square error
 
 @dataclass(frozen=True)
 class NoiseFit:
-    """What was found, to be used for the picture itself or for its brothers.
+    """What was found, to be used for the picture itself or for others of its kind.
 
     Attributes:
         frequencies: of waves; their strength and phase are each picture's own.
-        places: 2 x 2 places of each channel that are not believed, nested; empty for none.
-        blotches: whether patches of black and white are not believed.
+        places: for each channel the places in 2 x 2 pixels that are interpolated, nested; empty
+            for none.
+        blotches: whether black and white patches are rebuilt.
         halvings: how many smaller pictures are denoised first.
         looks: of speckle; 0 for none.
         curve: that goes with them, on the brightness of what the net makes.
@@ -79,9 +80,9 @@ class NoiseFit:
             words.append(f"stripes every {1 / math.hypot(*frequency):.3g} pixels")
         if self.places:
             count = sum(flag for channel in self.places for row in channel for flag in row)
-            words.append(f"{count} of {4 * len(self.places)} places of a mosaic made anew")
+            words.append(f"{count} of {4 * len(self.places)} places of a mosaic interpolated")
         if self.blotches:
-            words.append("black and white patches made anew")
+            words.append("black and white patches rebuilt")
         if self.halvings:
             words.append(f"clouds of colour, removed first at 1/{2**self.halvings} of the size")
         if self.looks:
@@ -108,11 +109,12 @@ def fit_noise(
     options: Options,
     known: NoiseFit | None = None,
 ) -> Fitted:
-    """Look at a page (H, W, C) as stored for noise that the model's judge does not tell of.
+    """Look at a page (H, W, C) as stored for noise that the model's judge does not know.
 
     Args:
         bands, noise: what was found of it.
-        known: the fit of a brother; then nothing is tested, and only what differs is found anew.
+        known: the fit of another picture of this kind: nothing is tested then, and only what
+            differs from picture to picture is measured.
     """
     begun = time.monotonic()
     rows, columns = (_middle(length, WINDOW) for length in page.shape[:2])
@@ -219,10 +221,10 @@ def _without_waves(
 
 
 def _places(crop: _Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
-    """The places in 2 x 2 pixels that are better made anew from the others; None for none.
+    """The places in 2 x 2 pixels that are better interpolated from the others; None for none.
 
-    The others are next to the truth, so that they show the error of the plain pass, and, made anew
-    where they can be, the error of that.
+    The others are nearly free of noise, so they show both errors: that of denoising, and, where
+    they are hidden and interpolated, that of the interpolation.
     """
     places = phases.excess(x) > 0
     if len(x) not in (1, 3) or not places.any() or not phases.fillable(places):
@@ -242,7 +244,7 @@ def _places(crop: _Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
 
 
 def _read_again(x: Tensor, noise: NoiseConditioning, model: Model) -> NoiseConditioning:
-    """The noise of a picture once what is not believed is left out."""
+    """The noise of a picture without its broken places and patches."""
     if noise.places is not None:
         x = phases.filled(x[None], noise.places, [(0, 0)])[0]
     if noise.blotches:
@@ -251,7 +253,7 @@ def _read_again(x: Tensor, noise: NoiseConditioning, model: Model) -> NoiseCondi
     found = judge_sample(x, model)
     weight = found.blend_weight
     if noise.places is not None and found.sigma < FAINT:
-        weight = 0.0  # what was made anew is smooth, and looks like a faint coarse noise
+        weight = 0.0  # interpolated samples are smooth, and look like a faint coarse noise
     return replace(found, places=noise.places, blotches=noise.blotches, blend_weight=weight)
 
 
@@ -269,7 +271,7 @@ def _coarse(x: Tensor, model: Model, halvings: int) -> NoiseConditioning | None:
 
 
 def _looks(crop: _Crop, x: Tensor, noise: NoiseConditioning) -> Looks | None:
-    """The looks of speckle, where both halves of the samples tell of the same."""
+    """The number of looks of speckle, if both halves of the samples give the same."""
     if noise.places is not None or noise.coarse is not None:
         return None
     denoised, noisy = crop.denoised(x, noise), crop.of(x)
@@ -287,7 +289,7 @@ def _sigma(noise: NoiseConditioning) -> float:
 
 
 def _filled(x: Tensor, broken: Tensor) -> Tensor:
-    """(C, H, W) where broken samples are the mean of the believed ones around them."""
+    """(C, H, W) where broken samples are the mean of the good ones around them."""
     kept, near = (~broken).float(), x
     for side in (3, 7, 15):
         pool = torch.nn.AvgPool2d(side, 1, side // 2, count_include_pad=False)
@@ -301,11 +303,6 @@ def _middle(length: int, wanted: int) -> slice:
     """So many of the middle, from an even one on."""
     start = max(0, length - wanted) // 4 * 2
     return slice(start, min(length, start + wanted))
-
-
-def _quarters(x: Tensor) -> list[Tensor]:
-    height, width = (side // 2 for side in x.shape[1:])
-    return [x[:, i : i + height, j : j + width] for i in (0, height) for j in (0, width)]
 
 
 def _nested(places: Tensor) -> tuple[tuple[tuple[bool, ...], ...], ...]:

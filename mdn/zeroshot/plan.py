@@ -47,7 +47,7 @@ class FitOptions:
     """What the user asked for; None where it is left to mdn. As Plan, and:
 
     Attributes:
-        preset: auto: what is told of the noise, and layers only where that is asked for; mpi,
+        preset: auto: the description of the noise, and layers only if asked for; mpi,
             mpi-real, mpi-fast: MPI's own nets and schedule, for noise that is independent from
             pixel to pixel, for noise that is not, and with fewer steps (NeurIPS 2024, section 4.1).
         from_scratch: forget what the net has learnt.

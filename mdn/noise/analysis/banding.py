@@ -2,14 +2,14 @@
 
 It is no picture: neighbouring rows differ by the same step in every strip of columns,
 and the steps are those of independent offsets, each of which goes up and comes down again, so that
-one step foretells the next with a correlation of -1/2 and no other. A picture's own steps follow
+one step has a correlation of -1/2 with the next, and none with others. A picture's own steps follow
 one another the same way, or belong to some of the strips only, neighbours mostly. And the steps of
 banding are of all sizes, as normal numbers are: those of boards, rulings and bar codes are small
 but for a few that are large, or all alike.
 
-The offsets are then the least squares solution of two beliefs: their differences are the steps,
-but for what the picture adds, which has heavy tails (a horizon is one large step); and they are
-independent and normal. That is the Wiener filter for white stripes on a picture that walks at
+The offsets are then the least squares solution under two assumptions: their differences are the
+steps, but for what the picture adds, which has heavy tails (a horizon is one large step); and they
+are independent and normal. That is the Wiener filter for white stripes on a picture that walks at
 random from row to row, reweighted for Student's t.
 
 Everything here speaks of rows; for columns the picture is transposed.

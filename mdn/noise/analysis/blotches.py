@@ -1,7 +1,7 @@
 """Black and white patches a few pixels wide: dust, lost packets, scratches of a film.
 
-They are told from highlights and letters by what is around them: it has nothing to do with them, is
-the same around black ones and around white ones, and both kinds are there.
+Highlights and letters look alike, but differ from their surroundings in a way that patches of noise
+do not: these come in both colours, and what surrounds black ones also surrounds white ones.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ class NoiseEstimate:
 def estimate(x: Tensor) -> NoiseEstimate:
     """The noise of a picture x (C, H, W), float, nominal range [0, 1].
 
-    Meant for noise of sigma 2 to 60 (0-255 scale). A clean picture's finest texture cannot be told
-    from weak noise, and gets a small sigma. Raises UsageError when x is smaller than 16 pixels or
+    Meant for noise of sigma 2 to 60 (0-255 scale). The finest texture of a clean picture looks like
+    weak noise, and gets a small sigma. Raises UsageError when x is smaller than 16 pixels or
     holds samples that are not finite.
     """
     if x.ndim != 3 or min(x.shape[1:]) < SMALLEST_SIDE:

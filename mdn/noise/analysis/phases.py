@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CLEAR = 2.0  # times what the quietest place shows: the least excess that is told of
-PART = 0.2  # of the largest excess of all places: the same
+CLEAR = 2.0  # least excess that counts, in multiples of what the quietest place shows..
+PART = 0.2  # ..and of the largest excess of all places
 FAINTEST = (2.0 / 255) ** 2  # variance
 LED = 4.0  # weight of a guess that another channel leads
 EVEN = 1e-4  # squared change below which directions are alike
@@ -55,11 +55,11 @@ def fillable(places: Tensor) -> bool:
 
 
 def filled(x: Tensor, places: Tensor, origins: Sequence[tuple[int, int]]) -> Tensor:
-    """Samples in marked places, made anew from those beside and above them.
+    """Samples in marked places, interpolated from those beside and above them.
 
-    What a channel has more than another changes less from pixel to pixel than itself (as in
-    demosaicing: Hamilton, Adams, US patent 5629734, 1997), so that another channel which is
-    believed there leads the way; and of the two directions the one that changes less weighs more.
+    The difference of two channels changes less from pixel to pixel than either of them (as in
+    demosaicing: Hamilton, Adams, US patent 5629734, 1997). So where another channel is not marked,
+    the difference to it is interpolated. The direction that changes less weighs more.
 
     Args:
         x: (B, C, H, W), tiles that begin at these origins.

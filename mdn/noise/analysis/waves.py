@@ -1,8 +1,8 @@
 """Periodic interference: a sine wave over the whole picture, as a bad cable or mains hum leaves it.
 
-A wave is told from texture by being everywhere: its frequency stands out of the spectrum, and what
-one half of the blocks shows of it - strength and phase, in flat blocks and in busy ones - the other
-half shows again. A fence or a fabric fills a part of a picture, and wanders.
+Unlike texture, a wave is everywhere: its frequency stands out of the spectrum, and its strength and
+phase, measured in one half of the blocks, hold in the other half, in flat blocks and in busy ones.
+A fence or a fabric fills only a part of a picture, and its phase wanders.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _peak(gray: Tensor) -> tuple[float, float] | None:
 
 
 def _everywhere(sample: Tensor, frequency: tuple[float, float]) -> Wave | None:
-    """The wave of that frequency, if one half of the blocks foretells the other."""
+    """The wave of that frequency, if its fit to one half of the blocks holds in the other."""
     height, width = sample.shape[1:]
     rows, columns = height // BLOCK, width // BLOCK
     sample = sample[:, : rows * BLOCK, : columns * BLOCK]

@@ -41,9 +41,16 @@ class Calibration:
 
     @property
     def noise(self) -> NoiseConditioning:
-        """The noise of encoded values."""
-        weight = blend_weight(self.sigma)
-        return NoiseConditioning(self.sigma, blend_weight=weight, estimate=self.estimate)
+        """The noise of encoded values, which is equally strong everywhere."""
+        flat = replace(
+            self.estimate,
+            channel_sigmas=(self.sigma,),
+            gain=0.0,
+            offset=self.sigma**2,
+            curve=(self.sigma**2, 0.0, 0.0),
+            signal_dependent=False,
+        )
+        return NoiseConditioning(self.sigma, blend_weight=blend_weight(self.sigma), estimate=flat)
 
     def conditioning(self, model: Model, sigma: float | None = None) -> NoiseConditioning:
         """For a model; sigma as the user gave it, nominal range 0..1."""

@@ -6,6 +6,11 @@ filling, MPI, Ma et al., NeurIPS 2024, section 3.2). Against the published sched
 instead of the whole picture a step, which costs the same for any size of picture; averaged weights
 and a last ensemble of masks instead of a running average of pictures, in which some of the noisy
 one would stay; and a score on samples that no step learns from, which says when to stop.
+
+A net that denoises is scored by what it is used for, seeing the whole picture: in place of a
+held-out sample it sees its own first guess of it, with other noise of the same strength. Its error
+against the sample itself is then its true one, and the noise's above it, which is the same before
+and after.
 """
 
 from __future__ import annotations
@@ -24,11 +29,12 @@ from mdn.training.optim import Average
 from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.plan import Plan
 
-HELD_OUT = 0.03  # share of the samples that no step learns from
+HELD_OUT = 0.05  # share of the samples that no step learns from
 LOOK_EVERY = 15  # steps between looks at them
 PATIENCE = 6  # looks without gain until a fit is over
 GAIN = 2e-4  # relative: what counts as one
-SCORED = 6  # crops that are looked at
+SCORED = 16  # crops that are looked at, at most
+SURE = 2.0  # standard errors of the mean that a gain must exceed
 MASKS = 8  # whose guesses are averaged for a last score
 WARMUP = 10  # steps
 CLIP = 1.0  # largest norm of a gradient
@@ -64,8 +70,9 @@ class Fit:
     Attributes:
         before, after: root mean square error on held-out samples, noise included.
         steps, seconds: that it took.
-        mean: the error of the mean of MASKS guesses, likewise; 0 where it was not asked for.
+        mean: the error of the mean of MASKS guesses, likewise; 0 for a net that denoises.
         ended: done, settled (the score stopped improving), time or interrupted.
+        sure: whether the error fell by more than its own spread; if not, after is before.
     """
 
     before: float
@@ -74,6 +81,7 @@ class Fit:
     seconds: float
     ended: str
     mean: float = 0.0
+    sure: bool = True
 
 
 def fit(
@@ -86,9 +94,11 @@ def fit(
     time_limit: float | None = None,
     state: dict | None = None,
     keep_state: Callable[[dict], None] = lambda state: None,
-    mean_wanted: bool = False,
+    fills: bool = False,
 ) -> Fit:
     """Fit the net in place; it ends with the averaged weights that scored best.
+
+    A net that denoises stays as it came where these are not surely better.
 
     Args:
         windows: parts of the picture, all with the net's channels, at least one pixel each.
@@ -96,15 +106,16 @@ def fit(
         time_limit: seconds after which to stop.
         state: of an earlier fit, to go on from; what `keep_state` was given.
         keep_state: gets the state at every look.
-        mean_wanted: whether to score the mean of several guesses.
+        fills: the net only fills masks, and is scored by its guesses of what is hidden.
     """
     device = next(net.parameters()).device
     generator = torch.Generator().manual_seed(STREAM + seed)
     side = _side(net, windows, plan.crop)
-    task = _Task(net, windows, side, plan, generator, precision, device)
+    task = _Task(net, windows, side, plan, generator, precision, device, fills)
     optimiser = torch.optim.Adam(net.parameters(), lr=plan.lr, betas=(0.9, 0.99))
     average = Average(net, plan.ema)
-    before = task.score()
+    as_it_came, first = _copy(net), task.errors()
+    before = float(first.mean())
     best, best_values, stale, step = before, _copy(net), 0, 0
     if state:
         step, before, best = state["step"], state["before"], state["best"]
@@ -129,7 +140,7 @@ def fit(
             step += 1
             if step % LOOK_EVERY and step < plan.iters:
                 continue
-            score = task.score(average.values)
+            score = float(task.errors(average.values).mean())
             if score < best * (1 - GAIN):
                 best, stale = score, 0
                 best_values = {key: value.clone() for key, value in average.values.items()}
@@ -144,7 +155,7 @@ def fit(
                     "generator": generator.get_state(),
                 }
             )  # fmt: skip
-            if stale >= PATIENCE:
+            if plan.settles and stale >= PATIENCE:
                 ended = "settled"
                 break
             if time_limit is not None and time.monotonic() - begun > time_limit:
@@ -154,8 +165,20 @@ def fit(
         ended = "interrupted"
     net.load_state_dict(best_values)
     net.eval()
-    mean = task.score(masks=MASKS) ** 0.5 if mean_wanted else 0.0
-    return Fit(before**0.5, best**0.5, step, time.monotonic() - begun, ended, mean)
+    seconds = time.monotonic() - begun
+    if fills:
+        mean = float(task.errors(masks=MASKS).mean()) ** 0.5
+        return Fit(before**0.5, best**0.5, step, seconds, ended, mean)
+    sure = surely_falls(first, task.errors())
+    if not sure:
+        net.load_state_dict(as_it_came)
+    return Fit(before**0.5, (best if sure else before) ** 0.5, step, seconds, ended, sure=sure)
+
+
+def surely_falls(before: Tensor, after: Tensor) -> bool:
+    """Whether errors (n,) of the same samples became less by more than SURE standard errors."""
+    gain = before - after
+    return float(gain.mean()) > SURE * float(gain.std()) / len(gain) ** 0.5
 
 
 def _copy(net: nn.Module) -> dict[str, Tensor]:
@@ -181,17 +204,19 @@ class _Task:
         generator: torch.Generator,
         precision: torch.dtype | None,
         device: torch.device,
+        fills: bool,
     ) -> None:
         self.net, self.side, self.plan, self.generator = net, side, plan, generator
-        self.precision, self.device = precision, device
+        self.precision, self.device, self.fills = precision, device, fills
         self.windows = [_grown(window, side) for window in windows]
         self.abilities = abilities(net)
         gray = any(window.gray for window in windows)
         self.by_sample = self.abilities.per_channel_mask and not gray
         self.learnt = [self._mask(window.values[None], HELD_OUT)[0] for window in self.windows]
-        self.scored = [self._place() for _ in range(SCORED)]
+        self.scored = _spread(self.windows, side)
         # Held-out samples are guessed as later on: with as many others hidden beside them.
         self.beside = [self._mask(self._crops([place])[0], plan.ratio) for place in self.scored]
+        self.seen = [] if fills else [self._with_other_noise(place) for place in self.scored]
 
     def _mask(self, values: Tensor, ratio: float) -> Tensor:
         """(B, C or 1, H, W), 1 where kept."""
@@ -228,29 +253,45 @@ class _Task:
         return (error * weight).sum() / weight.sum().clamp(min=1)
 
     @torch.no_grad()
-    def score(self, weights: dict[str, Tensor] | None = None, masks: int = 1) -> float:
-        """Mean squared error on the held-out samples, hidden for the purpose.
+    def errors(self, weights: dict[str, Tensor] | None = None, masks: int = 1) -> Tensor:
+        """Squared errors on the held-out samples, (n,).
 
-        masks: more than one: of the mean of the guesses, with as many others hidden beside them.
+        masks: for a net that fills: of the mean of so many guesses, with others hidden beside.
         """
         live = None
         if weights is not None:
             live = _copy(self.net)
             self.net.load_state_dict(weights)
-        total = count = 0.0
-        for place, beside in zip(self.scored, self.beside, strict=True):
+        found = []
+        for number, place in enumerate(self.scored):
             values, learnt, level = self._crops([place])
-            others = [beside] + [self._mask(values, self.plan.ratio) for _ in range(masks - 1)]
-            guesses = [self._guess(values, learnt * o.to(self.device), level) for o in others]
-            error = self._error(torch.stack(guesses).mean(0), values, [place])
-            held = (1 - learnt).expand_as(error)
-            total += float((error * held).sum())
-            count += float(held.sum())
+            if self.fills:
+                others = [self.beside[number]]
+                others += [self._mask(values, self.plan.ratio) for _ in range(masks - 1)]
+                guesses = [self._guess(values, learnt * o.to(self.device), level) for o in others]
+                answer = torch.stack(guesses).mean(0)
+            else:
+                answer = self._guess(self.seen[number], None, level)
+            error = self._error(answer, values, [place])
+            found.append(error[(learnt == 0).expand_as(error)])
         if live is not None:
             self.net.load_state_dict(live)
-        return total / max(count, 1)
+        every = torch.cat(found)
+        return every if len(every) else every.new_zeros(1)  # of a tiny picture
 
-    def _guess(self, values: Tensor, visible: Tensor, level: Tensor) -> Tensor:
+    @torch.no_grad()
+    def _with_other_noise(self, place: tuple[int, int, int]) -> Tensor:
+        """A crop in which the held-out samples are guesses, with noise as strong as their own."""
+        values, learnt, level = self._crops([place])
+        window = self.windows[place[0]]
+        guess = self._guess(values, learnt, level)
+        a, b, c = window.sigma
+        sigma = (a + b * guess + c * guess**2).clamp(min=0).sqrt()
+        drawn = guess + sigma * torch.randn(guess.shape, generator=self.generator).to(self.device)
+        drawn = drawn.clamp(0, 1) if window.clipped else drawn
+        return torch.where(learnt.expand_as(values) == 0, drawn, values)
+
+    def _guess(self, values: Tensor, visible: Tensor | None, level: Tensor) -> Tensor:
         more: dict[str, Tensor | None] = {"level": level} if self.abilities.takes_sigma else {}
         if self.abilities.judges_noise:  # of the whole picture, so the same for all its windows
             more = {"noise": self.windows[0].descriptor}
@@ -269,6 +310,17 @@ class _Task:
             for each, (n, *_) in zip(guess, places, strict=True)
         ]
         return (torch.stack(made) - values).square()
+
+
+def _spread(windows: Sequence[Window], side: int) -> list[tuple[int, int, int]]:
+    """Crops side by side, all or SCORED of them evenly: (window, top, left)."""
+    places = [
+        (number, top, left)
+        for number, window in enumerate(windows)
+        for top in range(0, window.values.shape[1] - side + 1, side)
+        for left in range(0, window.values.shape[2] - side + 1, side)
+    ]
+    return places[:: -(-len(places) // SCORED)]
 
 
 def _grown(window: Window, side: int) -> Window:

@@ -194,9 +194,7 @@ class Fitting:
             lambda values: state.save(asked.checkpoint, model.card, {"state": values}),
             start is Start.FILLS,
         )
-        if start is not Start.FILLS and in_vain(result, self._estimate):
-            result = replace(result, after=result.before)
-        else:
+        if result.sure:
             self._net = net
         self._fits.append(result)
         self.interrupted = result.ended == "interrupted"
@@ -204,11 +202,10 @@ class Fitting:
     def _fitted(self, model: Model, start: Start) -> Model:
         """The model with the net as it is now, and with what the plan says of its answers."""
         fills, s = start is Start.FILLS, self._plan.shuffle
-        model = replace(model, fitted=bool(self._fits))
         if self._net is not None:
-            model = replace(model, net=self._net)
-        if not self._fits and s == 1 and not fills:
-            return model
+            model = replace(model, net=self._net, fitted=True)
+        elif s == 1 and not fills:
+            return model  # as it came, whatever was tried
         error = self._fits[-1].mean if self._fits else None
         answer = Answer(self._plan, fills, self._seeing(), error, self._estimate)
         # It sees every s-th pixel, so as many times as far, and then the whole.
@@ -269,15 +266,6 @@ def from_scratch(model: Model, seed: int) -> Model:
     net = nets.build(model.card.arch, asdict(model.net.config))  # type: ignore[call-overload]
     fresh = net.eval().to(model.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return replace(model, net=fresh)
-
-
-def in_vain(result: Fit, estimate: NoiseEstimate | None) -> bool:
-    """Whether a net that denoises already is better left as it came.
-
-    Where hidden samples are guessed worse than the noise spoils them, it is texture that a fit
-    learns: the guesses get better, and what is made of samples that are seen worse.
-    """
-    return estimate is not None and result.after**2 > 1.5 * estimate.sigma**2
 
 
 def regions_of(page: np.ndarray) -> list[np.ndarray]:

@@ -30,6 +30,7 @@ class Plan:
         seeing: 0 to 1: weight of the net's answer to what it sees against its guess of what is
             hidden from it.
         crop, batch: side and number of the crops of a step.
+        settles: it ends early once the error on held-out samples no longer falls.
     """
 
     iters: int = 150
@@ -40,6 +41,7 @@ class Plan:
     seeing: float = 1.0
     crop: int = 96
     batch: int = 4
+    settles: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,4 +105,4 @@ def make_plan(asked: FitOptions, seen: NoiseEstimate | None, start: Start = Star
     }
     if seen is not None and seen.sigma < CLEAN and asked.iters is None:
         given["iters"] = 0
-    return replace(plan, **given)
+    return replace(plan, **given, settles=asked.iters is None)

@@ -51,6 +51,17 @@ def test_gain_and_offset_are_found(dtype: type, gain: float, pedestal: float, re
     assert curve.gain * bright + curve.offset == pytest.approx(wanted, rel=0.2)
 
 
+def test_the_noise_of_encoded_values_is_on_their_scale() -> None:
+    clean = np.full((256, 256), 60.0)
+    pixels = np.rint(5 * np.random.default_rng(0).poisson(clean) + 200).astype(np.uint16)
+    measured = look(pixels)
+    estimate = measured.noise.estimate
+    assert estimate is not None
+    deviation = float(measured.coding.encode(pixels).std())
+    assert estimate.sigma == pytest.approx(deviation, rel=0.1)
+    assert estimate.curve == pytest.approx((deviation**2, 0, 0), rel=0.2)
+
+
 def test_hot_and_dead_pixels_are_mended_and_points_of_light_are_not() -> None:
     pixels = np.rint(camera((256, 256), 5, 200, 8)).astype(np.uint16)
     y, x = np.mgrid[:256, :256]

@@ -35,7 +35,7 @@ from mdn.training.checkpoint import save_weights
 from mdn.zeroshot import FitOptions, FitRequest, Fitting, fitting, make_plan
 from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.clipped import clipped_mean
-from mdn.zeroshot.fit import Fit, Window, fit
+from mdn.zeroshot.fit import Window, fit, surely_falls
 from mdn.zeroshot.plan import Plan, Start
 from tests.commands.tools import request
 from tests.pipeline.tools import load
@@ -372,12 +372,37 @@ def test_strength_counts_once_when_taken_apart(model: Path) -> None:
     assert np.allclose(half, (none + full) / 2, atol=1e-5)
 
 
-def test_a_fit_that_learns_texture_instead_of_noise_is_dropped() -> None:
-    white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
-    sigma = white.sigma
-    assert fitting.in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), white)
-    assert not fitting.in_vain(Fit(3 * sigma, 1.1 * sigma, 9, 0.1, "done"), white)
-    assert not fitting.in_vain(Fit(3 * sigma, 1.6 * sigma, 9, 0.1, "done"), None)
+def test_a_fit_counts_where_errors_fall_by_more_than_their_spread() -> None:
+    before = torch.rand(2000, generator=torch.Generator().manual_seed(0))
+    jitter = torch.randn(2000, generator=torch.Generator().manual_seed(1)) * 0.1
+    assert surely_falls(before, before - 0.01 + jitter)
+    assert not surely_falls(before, before - 0.001 + jitter)
+    assert not surely_falls(before, before)
+
+
+def test_a_fit_of_a_denoiser_that_is_not_sure_leaves_every_layer(monkeypatch) -> None:
+    noisy = noise.add(scene(), "gaussian", 25.0, torch.Generator().manual_seed(1))
+    torch.manual_seed(0)
+    net = UNet(UNetConfig(widths=(16, 24), blocks=(1, 1)))
+    as_it_came = copy.deepcopy(net.state_dict())
+    monkeypatch.setattr("mdn.zeroshot.fit.SURE", 1e9)
+    result = fit(net, [Window(noisy, (0.01, 0, 0), 0.1)], Plan(15, 2e-3), 0, None, lambda *_: None)
+    assert not result.sure
+    assert result.after == result.before
+    for name, values in net.state_dict().items():
+        assert torch.equal(values, as_it_came[name])
+
+
+def test_as_many_steps_as_asked_for_are_done_even_where_nothing_falls() -> None:
+    noisy = torch.rand((3, 32, 32), generator=torch.Generator().manual_seed(1))
+    looks: list[int] = []
+    for asked, steps in ((FitOptions(iters=120, lr=1e-9), 120), (FitOptions(lr=1e-9), 90)):
+        plan = replace(make_plan(replace(asked, anyway=True), None), crop=32, batch=1)
+        torch.manual_seed(0)
+        net = UNet(UNetConfig(widths=(8, 8), blocks=(1, 1)))
+        window = Window(noisy, (0.08, 0.0, 0.0), 0.3)
+        result = fit(net, [window], plan, 0, None, lambda step, *_: looks.append(step))
+        assert result.steps == steps == looks[-1]
 
 
 def test_pixel_shuffle_keeps_colours_apart() -> None:

@@ -3,9 +3,10 @@
     python -m benchmarks.fluorescence FOLDER [--crop 256] [--model photo] [--sheets OUT]
 
 FOLDER has noisy/ and gt/, gray, files of the same names. PSNR in dB, 8 bits, as it is and after the
-least-squares affine fit of CARE and N2V. The column "truth" is gt/ as bright as noisy/ is: what the
-best denoiser would score as it is, for frames bleach and lamps flicker. VST+BM3D is told the level that mdn estimated; it needs
-the package bm3d, whose licence keeps it from being a dependency, and is left out without it.
+least-squares affine fit of CARE and N2V. The column "truth" is gt/ as bright as noisy/ is, what the
+best denoiser would score: frames bleach and lamps flicker. VST+BM3D is told the level that mdn
+estimated; it needs the package bm3d, whose licence keeps it from being a dependency, and is left
+out without it.
 """
 
 from __future__ import annotations

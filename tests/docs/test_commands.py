@@ -62,7 +62,7 @@ def test_commands_within_sentences_exist(page: str, words: list[str]) -> None:
 
 
 def check_model(name: str) -> None:
-    name = re.sub(r"^zeroshot:|:\d+$", "", name)
+    name = re.sub(r"^zeroshot:|:(\d+|mpi[a-z-]*)$", "", name)
     if not name.startswith(OWN) and not name.startswith("peer:"):
         store.find(name)
 

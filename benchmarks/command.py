@@ -7,8 +7,10 @@ run in turn, which holds on a busy machine too; both with the same options.
 
     OMP_NUM_THREADS=1 python -m benchmarks.command photo.jpg
     OMP_NUM_THREADS=1 python -m benchmarks.command small.png large.jpg --against ../old --rounds 3
+    OMP_NUM_THREADS=2 python -m benchmarks.command --wall --make 24
 
-One thread, for processor time to mean anything: with several it counts those that wait.
+One thread, for processor time to mean anything: with several it counts those that wait. On a quiet
+machine `--wall` measures by the clock instead. `--make` adds a noisy JPEG of so many megapixels.
 """
 
 from __future__ import annotations
@@ -31,15 +33,15 @@ CORE = ("net", "decode", "encode")  # what cannot be spared
 
 
 class Phases:
-    """Processor seconds of each phase; one within another counts for itself alone."""
+    """Seconds of each phase; one within another counts for itself alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.process_time) -> None:
         self.seconds: Counter[str] = Counter()
-        self._now, self._since = "rest", time.process_time()
+        self._clock, self._now, self._since = clock, "rest", clock()
 
     def enter(self, phase: str) -> str:
         """From now on it is this phase; returns the one before."""
-        now, before = time.process_time(), self._now
+        now, before = self._clock(), self._now
         self.seconds[before] += now - self._since
         self._now, self._since = phase, now
         return before
@@ -59,10 +61,10 @@ class Phases:
         setattr(owner, name, counted)
 
 
-def phases(pictures: list[Path], options: list[str]) -> None:
+def phases(pictures: list[Path], options: list[str], clock: Callable[[], float]) -> None:
     """Prints the phases of each picture; imports and weights are part of the first alone."""
-    found = Phases()
-    found.seconds["imports"] = time.process_time()  # Python's own start
+    found = Phases(clock)
+    found.seconds["imports"] = time.process_time()  # Python's own start, of one thread
     before = found.enter("imports")
     from typer.testing import CliRunner
 
@@ -126,16 +128,30 @@ def command(checkout: Path, picture: Path, options: list[str]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("pictures", nargs="+", type=Path)
+    parser.add_argument("pictures", nargs="*", type=Path)
+    parser.add_argument("--make", type=float, metavar="MEGAPIXELS")
+    parser.add_argument("--wall", action="store_true")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--options", default="", help="of mdn denoise, in one word")
     asked = parser.parse_args()
-    pictures = [picture.resolve() for picture in asked.pictures]
-    if asked.against is None:
-        phases(pictures, asked.options.split())
-    else:
-        against(asked.against, pictures, asked.options.split(), asked.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = [picture.resolve() for picture in asked.pictures]
+        pictures += [made(Path(folder), asked.make)] if asked.make else []
+        if asked.against is None:
+            clock = time.perf_counter if asked.wall else time.process_time
+            phases(pictures, asked.options.split(), clock)
+        else:
+            against(asked.against, pictures, asked.options.split(), asked.rounds)
+
+
+def made(folder: Path, megapixels: float) -> Path:
+    """A noisy JPEG, 4 to 3."""
+    from benchmarks.many import pictures
+
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    pictures(folder / "made", 1, round(height * 4 / 3), height, "jpg")
+    return next((folder / "made").iterdir())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The fault table: batches that are killed, starved and raced, and what is left of them.
 
-    python -m benchmarks.faults [--kills 50] [--dask-kills 4] [--files 10000] [--seed 0]
+    python -m benchmarks.faults [--kills 50] [--dask-kills 4] [--seed 0]
 
 "Lost": files without a result in the end. "Half": results that at any moment differ from those of
 an unbroken run. "Hangs": runs that had to be ended after LIMIT seconds. Every run is a fork of this
@@ -250,30 +250,12 @@ class Bench:
             row.runs += 1
         return row
 
-    def many(self, count: int) -> Row:
-        """Many small files: files a second, and memory early and at the end."""
-        row = Row(f"{count} files of 64 x 64", runs=1)
-        pictures(self.work / "many", count, 64)
-        begin = time.monotonic()
-        run, memory = self.denoise("many-out", source="many"), []
-        process = psutil.Process(run.pid)
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            memory.append(process.memory_info().rss >> 20)
-            time.sleep(0.5)
-        code, seconds = run.code(row), time.monotonic() - begin
-        row.lost = count - len(digests(self.work / "many-out"))
-        quarter = max(memory[: max(1, len(memory) // 4)])
-        row.notes = [f"exit {code}, {count / seconds:.0f} files a second"]
-        row.notes += [f"{quarter} MiB in the first quarter, {max(memory)} MiB at most"]
-        return row
-
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--dask-kills", type=int, default=4)
-    parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     import torch  # noqa: F401  so that forks need not
@@ -293,8 +275,6 @@ def main() -> None:
         if asked.dask_kills:
             print(bench.dask_client(asked.dask_kills), flush=True)
             print(bench.dask_worker(asked.dask_kills), flush=True)
-        if asked.files:
-            print(bench.many(asked.files), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import importlib
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
 WAIT = 30  # seconds for a scheduler to answer
-ALONE = "10 minutes"  # without any worker here, after which a batch is given up
+# Of --dask local:
+LOST = "1 minute"  # for a worker that died to be there again, after which another takes its place
+CHECK = 5.0  # seconds between two looks whether all workers are there
+ALONE = "10 minutes"  # without any worker, after which a batch is given up
+CLOSE = 60.0  # seconds for workers to leave
 
 
 @contextmanager
@@ -59,24 +64,50 @@ def _target(where: str, stack: ExitStack) -> dict[str, Any]:
         raise UsageError(
             f"--dask {where}: write local, local:4, tcp://HOST:8786, or name a .yaml or .json file"
         )
+    workers = int(count) if count else len(os.sched_getaffinity(0))
+    return {"address": stack.enter_context(_local(workers))}
+
+
+@contextmanager
+def _local(count: int) -> Iterator[Any]:
+    """So many workers of one thread here, each replaced where it dies."""
     from dask import config
     from distributed import LocalCluster
 
-    # A worker that dies is replaced at once, so no queue is the reason where none comes.
-    stack.enter_context(config.set({"distributed.scheduler.no-workers-timeout": ALONE}))
-    usual = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it: Ctrl-C is for the client
-    try:
-        cluster = LocalCluster(
-            n_workers=int(count) if count else len(os.sched_getaffinity(0)),
-            threads_per_worker=1,
-            memory_limit=0,  # --max-memory minds it: Dask cannot move to the disk what a net holds
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-        )
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    return {"address": stack.enter_context(cluster)}
+    times = {"deploy.lost-worker-timeout": LOST, "scheduler.no-workers-timeout": ALONE}
+    with config.set({f"distributed.{key}": value for key, value in times.items()}):
+        usual = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it: Ctrl-C is for the client
+        try:
+            cluster = LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                memory_limit=0,  # --max-memory minds it: what a net holds cannot go to the disk
+                dashboard_address=":0",
+                silence_logs=logging.CRITICAL,
+            )
+        finally:
+            signal.signal(signal.SIGINT, usual)
+        ended = threading.Event()
+        watch = threading.Thread(target=_keep_up, args=(cluster, count, ended), daemon=True)
+        watch.start()
+        try:
+            yield cluster
+        finally:
+            ended.set()
+            watch.join()
+            with suppress(TimeoutError):
+                cluster.close(CLOSE)
+
+
+def _keep_up(cluster: Any, count: int, ended: threading.Event) -> None:
+    """Has workers replaced that Dask has given up, until the end.
+
+    Dask starts a worker that dies again. Where that fails, or takes longer than LOST on a machine
+    that is very busy, it drops the worker for good, and the batch would wait for nobody.
+    """
+    while not ended.wait(CHECK):
+        cluster.scale(count)
 
 
 def _described(path: Path) -> Any:

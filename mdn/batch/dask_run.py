@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import pickle
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -88,10 +89,51 @@ def distribute(
         return run(jobs, fail_fast)
 
 
+@contextlib.contextmanager
+def spread(
+    here: Callable[[Any], Iterable[Any]],
+    prepare: Callable[[], Callable[[Any], Iterable[Any]]],
+    where: str | None,
+) -> Iterator[Callable[[Iterable[Any]], Iterator[tuple[Any, Iterable[Any]]]]]:
+    """A way to have many questions answered, each with what comes of it, in their order.
+
+    Args:
+        here: answers one in this process.
+        prepare: makes what answers on a worker, as that of `distribute`.
+        where: as `dask_cluster.connect`; None: in this process.
+
+    Raises as `distribute`; FileError: a question has killed several workers.
+    """
+    if where is None:
+        yield lambda questions: ((each, here(each)) for each in questions)
+        return
+    from mdn.batch.dask_cluster import connect
+
+    with connect(where) as client:
+        yield partial(_answers, client, _Task(prepare))
+
+
+def _answers(client: Client, task: _Task, questions: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Hands out a few questions a thread before the first answer is waited for."""
+    coming: deque[tuple[Any, Any]] = deque()
+    for question in questions:
+        coming.append((question, client.submit(task.answer, question, pure=False)))
+        if len(coming) >= AHEAD * max(1, _threads(client)):
+            yield _first(coming)
+    while coming:
+        yield _first(coming)
+
+
+def _first(coming: deque[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """The oldest question and its answer, waited for."""
+    question, future = coming.popleft()
+    return question, _result(future, "a question")
+
+
 class _Task:
     """What is sent to workers beside the job: how to do it, and what holds for all of them."""
 
-    def __init__(self, prepare: Callable[[], Work]) -> None:
+    def __init__(self, prepare: Callable[[], Any]) -> None:
         self._prepare, self._folder = pickle.dumps(prepare), Path.cwd()
         self._max_pixels, self._version = base.max_pixels(), mdn.__version__
 
@@ -101,13 +143,18 @@ class _Task:
         with self._place() as work:
             return attempt(job, work, notes, again=True), notes.lines
 
+    def answer(self, question: Any) -> list[Any]:
+        """On a worker: what comes of a question of `spread`."""
+        with self._place() as work:
+            return list(work(question))
+
     def part(self, number: int, parts: Parts) -> int:
         """On a worker: one part of a file."""
         with self._place() as work:
             return parts.do(number, work)
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[Work]:
+    def _place(self) -> Iterator[Any]:
         """The work, as the client's command line meant it; one at a time in a process."""
         if mdn.__version__ != self._version:
             found = f"mdn {mdn.__version__}, and {self._version} here"
@@ -118,13 +165,12 @@ class _Task:
 
 
 @lru_cache(maxsize=1)
-def _work(prepare: bytes) -> Work:
+def _work(prepare: bytes) -> Any:
     import torch
     from distributed import get_worker
 
     torch.set_num_threads(get_worker().state.nthreads)
-    work: Work = pickle.loads(prepare)()
-    return work
+    return pickle.loads(prepare)()
 
 
 class _Notes:
@@ -202,7 +248,7 @@ class _Run:
     def _outcome(self, future: Any, job: Job) -> Outcome:
         """What came of a file. The outcome is of the very job that was started."""
         try:
-            outcome, lines = _result(future, job)
+            outcome, lines = _result(future, job.name)
         except FileError as error:
             return Outcome(job, "failed", error=str(error))
         for line in lines:
@@ -223,7 +269,7 @@ class _Run:
         sent = self.client.scatter(parts, broadcast=True)
         futures = self.client.map(self.task.part, missing, parts=sent, pure=False)
         for count, future in enumerate(as_completed(futures), start=1):
-            odd += _result(future, job)
+            odd += _result(future, job.name)
             report.progress(job, count / (len(missing) + 1))
         if odd:
             report.note(job, f"{odd} samples are NaN or infinite, and stay so")
@@ -240,23 +286,25 @@ def _threads(client: Client) -> int:
     raise ClusterError(GONE)
 
 
-def _result(future: Any, job: Job) -> Any:
-    """What a task gave.
+def _result(future: Any, name: str) -> Any:
+    """What the task called `name` gave.
 
     Raises:
         ClusterError: there is nobody left to ask.
         FileError: the task has killed its workers.
     """
-    from distributed import KilledWorker
+    from distributed import CancelledError, KilledWorker
     from distributed.scheduler import NoValidWorkerError
 
     if future.status in ("cancelled", "lost"):
         raise ClusterError(GONE)
     try:
         return future.result()
+    except CancelledError:  # while it was waited for
+        raise ClusterError(GONE) from None
     except KilledWorker as error:
         died = f"each of {error.allowed_failures + 1} workers died over it"
-        raise FileError(job.name, died, "try --max-memory") from None
+        raise FileError(name, died, "try --max-memory") from None
     except NoValidWorkerError:
         raise ClusterError("no worker of --dask is left; run again with --resume") from None
 

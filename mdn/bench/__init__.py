@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mdn import metrics, plots
+from mdn.batch.dask_run import spread
 from mdn.bench import losses, noise_cases, thresholds
 from mdn.bench.cache import Cache
 from mdn.bench.data import DataSet, default_root, open_sets
 from mdn.bench.methods import Methods, resolve
 from mdn.bench.report import publish, sheets, tables
 from mdn.bench.rows import Row
-from mdn.bench.runner import Report, Rules, Runner
+from mdn.bench.runner import Report, Runner
+from mdn.bench.scoring import Rules, Scorer, on_worker
 from mdn.errors import UsageError
 
 LINEAR = "renders, denoised as mdn denoise does, by classical baselines behind a gamma of 2.2"
@@ -39,6 +42,7 @@ class Settings:
         worst: list the pictures that lose most against their noisy input.
         plots: draw figures and contact sheets into out/plots.
         page: the HTML report to write, or None.
+        dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
         command: the command line, for the report.
     """
 
@@ -58,6 +62,7 @@ class Settings:
     page: Path | None = None
     device: str = "auto"
     precision: str = "auto"
+    dask: str | None = None
     command: str = "mdn bench"
 
 
@@ -93,8 +98,9 @@ def run(settings: Settings, report: Report) -> Result:
     """Measure every method on every picture under every noise.
 
     Raises:
-        UsageError: an unknown noise, metric, protocol, baseline or data set, or a condition on
-            nothing.
+        UsageError: an unknown noise, metric, protocol, baseline, data set or cluster, or a
+            condition on nothing.
+        ClusterError: the scheduler is gone.
         ModelError: an unknown or damaged model.
         FileError: the folder of results cannot be written.
     """
@@ -109,22 +115,25 @@ def run(settings: Settings, report: Report) -> Result:
     conditions = [
         thresholds.parse(text, labels, kinds, rules.metrics) for text in settings.fail_below
     ]
-    runner = Runner(methods.found, rules, Cache(settings.out), report)
-    notes = _notes(settings, sets, methods)
-    shown = tuple(metrics.get(name) for name in rules.metrics)
-    total = sum(
-        len(noise_cases.pictures(data, case)) * len(runner.applicable(data))
-        for data in sets
-        for case in plan[data.name]
-    )
-    report.begin(total, shown[0])
-    for line in notes:
-        report.note(line)
-    for data in sets:
-        for line in data.failures:
-            runner.fail(line)
-        for case in plan[data.name]:
-            runner.measure(data, case)
+    cache, scorer = Cache(settings.out), Scorer(methods.found, rules)
+    prepare = partial(on_worker, settings.models, settings.device, settings.precision, rules)
+    with spread(scorer, prepare, settings.dask) as answers:
+        runner = Runner(scorer, cache, report, answers)
+        notes = _notes(settings, sets, methods)
+        shown = tuple(metrics.get(name) for name in rules.metrics)
+        total = sum(
+            len(noise_cases.pictures(data, case)) * len(runner.applicable(data))
+            for data in sets
+            for case in plan[data.name]
+        )
+        report.begin(total, shown[0])
+        for line in notes:
+            report.note(line)
+        for data in sets:
+            for line in data.failures:
+                runner.fail(line)
+            for case in plan[data.name]:
+                runner.measure(data, case)
     drawn = sheets.make(runner, sets, settings.out) if settings.plots or settings.page else []
     facts = tables.facts(settings.command, runner, methods.missing, sets, plan, notes)
     document = facts | {

@@ -35,6 +35,7 @@ from mdn.engine import choose_precision
 from mdn.errors import MdnError
 from mdn.image import Image
 from mdn.pipeline.options import Options
+from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
 
 SIGMA = 15  # of the noise in the pictures, 0-255 scale
@@ -224,6 +225,12 @@ def _least(device: torch.device, do: Callable[[], object]) -> float:
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - begun)
     return min(taken[1:])
+
+
+def every_model() -> list[str]:
+    """Names of all models that denoise."""
+    cards = store.list_cards()
+    return [each.name for each in cards if nets.ARCHITECTURES[each.arch].purpose == "denoise"]
 
 
 def request(model: str, device: str, precision: str) -> Request:

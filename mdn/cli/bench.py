@@ -150,6 +150,15 @@ def bench(
             "DIR",
         ),
     ] = None,
+    dask: Annotated[
+        str | None,
+        opt.files(
+            "Share the pictures of --data among the workers of a Dask cluster, as mdn denoise"
+            " --dask does. Scores stay the same; times are those of workers side by side.",
+            "--dask",
+            "WHERE",
+        ),
+    ] = None,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     threads: opt.Threads = None,
@@ -185,10 +194,10 @@ def bench(
     if inputs or check_ranking:
         if inputs and (data is not None or check_ranking):
             raise UsageError("name pictures of your own, or --data with clean ones, not both")
-        if out or report or plots or finished or fail_below or worst:
+        if out or report or plots or finished or fail_below or worst or dask:
             raise UsageError(
-                "-o, --report, --plots, --from, --fail-below and --worst are for --data with "
-                "clean pictures"
+                "-o, --report, --plots, --from, --fail-below, --worst and --dask are for --data"
+                " with clean pictures"
             )
     elif data is None:
         raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
@@ -218,6 +227,7 @@ def bench(
         page=report,
         device=device,
         precision=precision,
+        dask=dask,
         command=shlex.join(["mdn", *sys.argv[1:]]),
     )
     if inputs or check_ranking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated
@@ -18,7 +19,12 @@ about = partial(opt.option, rich_help_panel="What is measured")
 def speed(
     model: Annotated[
         str,
-        about("Models to measure.", "-m --model", "NAME[,NAME]", autocompletion=opt.model_names),
+        about(
+            "Models to measure; all: every one that denoises.",
+            "-m --model",
+            "NAME[,NAME]",
+            autocompletion=opt.model_names,
+        ),
     ] = MODELS,
     side: Annotated[int, about("Side of the pictures.", metavar="N", min=64, max=8192)] = 1024,
     count: Annotated[int, about("How many pictures.", metavar="N", min=2)] = 4,
@@ -32,15 +38,18 @@ def speed(
     Noisy pictures go from JPEG to JPEG, as mdn denoise does it. Shown are the
     work of the net for a pixel, its time, how much of the machine's rate it
     reaches, the time outside the net as a share of that in it, and the share
-    of the time in which the processor waited for files.
+    of the time in which the processor waited for files. The table is
+    Markdown unless it goes to a terminal.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       mdn bench speed -m photo --side 2048
+      mdn bench speed -m all
     """
     import torch
 
     from mdn.bench import speed as task
+    from mdn.bench.report.tables import table
     from mdn.cli.render import print_json, print_table
     from mdn.engine import choose_device
 
@@ -49,7 +58,7 @@ def speed(
     rates = task.rates(choose_device(device), precision)
     found = [
         task.measure(task.request(name.strip(), device, precision), side, count, rates)
-        for name in model.split(",")
+        for name in (task.every_model() if model == "all" else model.split(","))
     ]
     if as_json:
         print_json({"machine": asdict(rates), "models": [asdict(each) for each in found]})
@@ -69,4 +78,7 @@ def speed(
         )
         for each in found
     ]
-    print_table(header, rows, header[1:])
+    if sys.stdout.isatty():
+        print_table(header, rows, header[1:])
+    else:
+        typer.echo("\n".join(table(header, rows, 1)))

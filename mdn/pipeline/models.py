@@ -51,6 +51,8 @@ class Models:
         self.device = choose_device(device)
         self._options = options or Options()
         self._may_fill = may_fill
+        self._selections: dict[str, ModelSelection] = {}
+        self._cards: dict[str, Card] = {}
         self._loaded: dict[str, Model] = {}
         self._loading = Lock()
         self._notices: list[str] = []
@@ -58,19 +60,23 @@ class Models:
         self.options()
 
     def selection(self, domain: str = "display") -> ModelSelection:
-        """What is chosen for values of a domain: display, counts or hdr."""
-        if self._name is not None:
-            return ModelSelection(self._name)
-        return selection.choose(self._quality, domain)
+        """What is chosen for values of a domain: display, counts or hdr; looked up once."""
+        if domain not in self._selections:
+            named = None if self._name is None else ModelSelection(self._name)
+            self._selections[domain] = named or selection.choose(self._quality, domain)
+        return self._selections[domain]
 
     def card(self, domain: str = "display") -> Card:
-        """The card of the model for a domain; nothing is loaded."""
+        """The card of the model for a domain, read once; nothing is loaded."""
+        if domain in self._cards:
+            return self._cards[domain]
         card = store.find(self.selection(domain).model)
         if nets.ARCHITECTURES[card.arch].purpose == "fill" and not self._may_fill:
             raise UsageError(
                 f"--model {card.name}: only rebuilds hidden pixels; to denoise with it, use"
                 f" mdn zeroshot -m {card.name}"
             )
+        self._cards[domain] = card
         return card
 
     def options(self, domain: str = "display") -> Options:

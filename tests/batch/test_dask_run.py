@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch import dask_run
+from mdn.batch import dask_cluster, dask_run
 from mdn.batch.dask_cluster import connect
 from mdn.batch.dask_run import distribute
 from mdn.batch.running import Job, Outcome, Report
@@ -151,7 +151,12 @@ def dies_once(job: Job, report: Report) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
-def test_a_worker_that_is_killed_is_replaced_and_its_file_done_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", ["1 minute", "1 ms"])  # by its nanny, and in its nanny's place
+def test_a_worker_that_is_killed_is_replaced_and_its_file_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(dask_cluster, "LOST", lost)
+    monkeypatch.setattr(dask_cluster, "CHECK", 0.2)
     some = jobs(tmp_path, "abc")
     result = distribute(some, partial(partial, dies_once), Recorder(), "local:1")
     assert [each.status for each in result.outcomes] == ["ok"] * 3
@@ -159,16 +164,15 @@ def test_a_worker_that_is_killed_is_replaced_and_its_file_done_again(tmp_path: P
     assert (tmp_path / "b.out").read_text() == "b"
 
 
-def test_a_file_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:
+def test_a_file_that_kills_every_worker_is_given_up() -> None:
     class Future:
         status = "error"
 
         def result(self) -> object:
             raise distributed.KilledWorker("task", None, 3)
 
-    (job,) = jobs(tmp_path, "a")
     with pytest.raises(FileError, match="a: each of 4 workers died over it; try --max-memory"):
-        dask_run._result(Future(), job)
+        dask_run._result(Future(), "a")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from mdn.bench.method import Method
 from mdn.bench.noise_cases import NoiseCase, fingerprint
 from mdn.bench.report.sheet_files import Sheet, Tile, find, save
 from mdn.bench.rows import Row
-from mdn.bench.runner import Runner, denoise
+from mdn.bench.runner import Runner
+from mdn.bench.scoring import denoise
 from mdn.errors import FileError, MdnError
 from mdn.image import Image
 from mdn.metrics import get, tone_map
@@ -46,12 +47,12 @@ def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[S
     for (name, _), cases in levels.items():
         data, case = next(each for each in sets if each.name == name), cases[len(cases) // 2]
         rows = [row for row in runner.rows if (row.data, row.noise) == (name, case.label)]
-        picture = _median_picture(data, rows, runner.rules.metrics[0])
+        picture = _median_picture(data, rows, runner.scorer.rules.metrics[0])
         if picture is None:
             continue
         mark = fingerprint(case)
-        keys = [runner.key(picture, case, mark, each) for each in runner.applicable(data)]
-        key = key_of(picture.name, runner.rules.metrics[0], CROP, THUMB, keys)
+        keys = [runner.key(picture, each, case, mark) for each in runner.applicable(data)]
+        key = key_of(picture.name, runner.scorer.rules.metrics[0], CROP, THUMB, keys)
         sheet = find(folder, key) if folder else None
         if sheet is None:
             sheet = _draw(runner, data, picture, case)
@@ -77,7 +78,7 @@ def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> Picture 
 
 def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> Sheet | None:
     try:
-        task = runner.task(picture, case)
+        task = runner.scorer.task(picture, case)
     except MdnError:  # read once already; gone since
         return None
     results: list[tuple[Method, np.ndarray]] = []
@@ -91,11 +92,11 @@ def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> S
     rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
     top, left, side = informative_crop(rivals or errors, truth.mean(-1))
     cut = (slice(top, top + side), slice(left, left + side))
-    metric = get(runner.rules.metrics[0])
+    metric = get(runner.scorer.rules.metrics[0])
     tiles = [Tile("truth", "truth", _png(truth[cut]), b"", None)]
     for (who, result), page in zip(results, shown, strict=True):
         error = np.abs(page - truth)[cut].mean(-1)
-        value = runner.score(result, task)[metric.name]
+        value = runner.scorer.score(result, task)[metric.name]
         tiles.append(Tile(who.name, who.kind, _png(page[cut]), _png(heat(error)), value))
     height, width = truth.shape[:2]
     names = data.name, case.label, picture.name, metric.title, metric.digits

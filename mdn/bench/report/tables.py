@@ -34,7 +34,7 @@ def facts(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """All but the rows: what was measured, with what, and what was not; JSON-able."""
-    rules = runner.rules
+    rules = runner.scorer.rules
     rounded = "8-bit, clipped and rounded" if rules.protocol.rounded else "float, clipped"
     return {
         "command": command,
@@ -49,7 +49,7 @@ def facts(
         "seed": rules.seed,
         "threads": torch.get_num_threads(),
         "metrics": list(rules.metrics),
-        "methods": [each.describe() for each in runner.methods],
+        "methods": [each.describe() for each in runner.scorer.methods],
         "not_measured": dict(missing),
         "data": [_about(data, plan[data.name], runner) for data in sets],
         "notes": list(notes),

@@ -159,16 +159,20 @@ def _stripes(found: np.ndarray, faintest: float) -> float | None:
     crossed = (halves[0][1:] * halves[1][:-1]).mean() + (halves[1][1:] * halves[0][:-1]).mean()
     variance = -float(crossed) / 2
     lags = [float((middle[k:] * middle[:-k]).mean()) / power[0] for k in range(1, LAGS + 1)]
-    rest = (found.sum(0) - found) / (len(found) - 1)
-    slopes = [_slope(_calmed(o), _calmed(r)) for o, r in zip(found, rest, strict=True)]
     banded = (
         variance > faintest**2
         and lags[0] < TURNS
         and max(abs(value) for value in lags[1:]) < PATTERN
         and _shared(found) > SHARED
-        and float(np.quantile(slopes, 0.1)) > EVERYWHERE
+        and float(np.quantile(_slopes(found), 0.1)) > EVERYWHERE
     )
     return variance**0.5 if banded else None
+
+
+def _slopes(found: np.ndarray) -> list[float]:
+    """Of the steps of each strip of (S, n), on those of all others together."""
+    rest = (found.sum(0) - found) / (len(found) - 1)
+    return [_slope(_calmed(own), _calmed(other)) for own, other in zip(found, rest, strict=True)]
 
 
 def _shared(found: np.ndarray) -> float:

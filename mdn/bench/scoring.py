@@ -1,0 +1,156 @@
+"""One noisy picture, cleaned by several methods and scored: what a worker of a benchmark does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdn.bench import methods, noise_cases, renders
+from mdn.bench.cache import Score
+from mdn.bench.data import Picture, read
+from mdn.bench.method import Method
+from mdn.bench.noise_cases import NoiseCase
+from mdn.bench.resources import Meter
+from mdn.encoding import Display
+from mdn.errors import FileError
+from mdn.metrics import Protocol, get, score
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How everything is measured; see bench.Settings."""
+
+    metrics: tuple[str, ...]
+    protocol: Protocol
+    unclipped: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One noisy picture to be cleaned.
+
+    Attributes:
+        name: what messages call it.
+        truth, noisy: (H, W, C), as stored; linear light where there is a render.
+        sigma: the noise's standard deviation, white being 1, as methods see the page.
+        render: the noisy render with its guides, or None.
+    """
+
+    name: str
+    truth: np.ndarray
+    noisy: np.ndarray
+    sigma: float
+    render: renders.Render | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be scored: a picture under a noise, by these methods.
+
+    known: scores of other methods that an earlier run left.
+    """
+
+    picture: Picture
+    case: NoiseCase
+    methods: tuple[str, ...] = ()
+    known: tuple[tuple[str, Score], ...] = ()
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that came of a question.
+
+    Attributes:
+        method: whose score it is, or empty.
+        score: or None.
+        failure, note: a line each, or empty.
+        unusable: the picture itself cannot be used.
+    """
+
+    method: str = ""
+    score: Score | None = None
+    failure: str = ""
+    note: str = ""
+    unusable: bool = False
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The methods and rules of a benchmark."""
+
+    methods: tuple[Method, ...]
+    rules: Rules
+
+    def __call__(self, question: Question) -> Iterator[Event]:
+        """What comes of a question, one by one; nothing is read where no method is asked for."""
+        if not question.methods:
+            return
+        try:
+            task = self.task(question.picture, question.case)
+        except FileError as error:
+            yield Event(failure=str(error), unusable=True)
+            return
+        for method in self.methods:
+            if method.name in question.methods:
+                yield from self._events(method, task)
+
+    def task(self, picture: Picture, case: NoiseCase) -> Task:
+        """What methods are given. Raises FileError as data.read."""
+        pages = read(picture)
+        noisy, truth = pages.noisy, pages.truth
+        if noisy is None:
+            rules = self.rules
+            noisy, truth = noise_cases.add(
+                truth, case, picture, rules.seed, rules.protocol, rules.unclipped
+            )
+        return Task(picture.name, truth, noisy, true_sigma(case, truth, noisy), pages.render)
+
+    def score(self, result: np.ndarray, task: Task) -> dict[str, float | None]:
+        """All metrics of a result."""
+        linear = task.render is not None
+        return score(result, task.truth, self.rules.metrics, self.rules.protocol, linear)
+
+    def _events(self, method: Method, task: Task) -> Iterator[Event]:
+        method.prepare()
+        try:
+            with Meter(method.device) as meter:
+                result = denoise(method, task)
+        except FileError as error:  # this method's failure; the picture stays for the others
+            yield Event(failure=str(error))
+            return
+        scores = self.score(result, task)
+        for name, value in scores.items() if method.kind == "input" else ():
+            # That other pictures hold no linear light is noted once for the data set.
+            if value is None and not (get(name).linear and task.render is None):
+                yield Event(note=f"{task.name}: too small for {name}, which is left out")
+        pixels = task.truth.shape[0] * task.truth.shape[1]
+        yield Event(method.name, Score(scores, meter.seconds, pixels, meter.peak))
+
+
+def on_worker(names: tuple[str, ...], device: str, precision: str, rules: Rules) -> Scorer:
+    """The scorer of another process, its methods as `methods.resolve` finds them there."""
+    return Scorer(methods.resolve(names, device, precision, rules.seed).found, rules)
+
+
+def denoise(method: Method, task: Task) -> np.ndarray:
+    """What a method makes of a task, in the task's own values.
+
+    Baselines that know nothing of linear light are shown renders through a gamma, not clipped.
+    Raises FileError where it cannot do the picture.
+    """
+    if task.render is None or method.linear:
+        return method.denoise(task.noisy, task.sigma, task.name, task.render)
+    shown = renders.encode(task.noisy)
+    return renders.decode(method.denoise(shown, task.sigma, task.name, None))
+
+
+def true_sigma(case: NoiseCase, truth: np.ndarray, noisy: np.ndarray) -> float:
+    """The noise's standard deviation, white being 1: its level, or what it did to the picture."""
+    if case.kind == "gaussian" and case.level is not None:
+        return case.level / 255
+    coding = renders.encode if case.kind == noise_cases.SPP else Display(truth.dtype).encode
+    clean, other = coding(truth), coding(noisy)
+    return float(np.sqrt(np.mean((other - clean) ** 2, dtype=np.float64)))

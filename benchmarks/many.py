@@ -65,11 +65,13 @@ def pictures(folder: Path, count: int, width: int, height: int, suffix: str) -> 
         picture.save(folder / f"{index:06}.{suffix}")
 
 
-def run(source: Path, out: Path, files: int, suffix: str, parts: list[list[str]]) -> Run:
+def run(source: Path, out: Path, files: int, parts: list[list[str]], threads: int | None) -> Run:
     """Runs `mdn denoise`, once for each list of options, side by side."""
+    suffix = next(source.iterdir()).suffix
+    environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     words = [sys.executable, "-m", "mdn", "denoise", str(source), "-o", f"{out}/", "-q"]
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    running = [psutil.Popen([*words, *options]) for options in parts]
+    running = [psutil.Popen([*words, *options], env=environment) for options in parts]
     memory = [0] * PARTS
     while any(each.poll() is None for each in running):
         done = sum(path.endswith(suffix) for path in os.listdir(out)) if out.exists() else 0
@@ -81,7 +83,7 @@ def run(source: Path, out: Path, files: int, suffix: str, parts: list[list[str]]
         sys.exit(f"a command failed: {shlex.join(words)}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    found = sorted(out.glob(f"*.{suffix}"))
+    found = sorted(out.glob(f"*{suffix}"))
     assert len(found) == files, f"{files - len(found)} files are missing"
     whole = hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in found))
     return Run(seconds, processor, memory, whole.hexdigest())
@@ -117,11 +119,9 @@ def main() -> None:
         source, out = Path(place) / "in", Path(place) / "out"
         pictures(source, asked.files, width, height, asked.suffix)
         for way in asked.ways.split(","):
-            alone = ["--threads", str(asked.threads)] if asked.threads else []
-            threads = ["--threads", "1"] if len(WAYS[way]) > 1 else alone
-            options = [*asked.options.split(), *threads]
-            parts = [[*each, *options] for each in WAYS[way]]
-            found = run(source, out, asked.files, asked.suffix, parts)
+            parts = [[*each, *asked.options.split()] for each in WAYS[way]]
+            threads = 1 if len(parts) > 1 else asked.threads
+            found = run(source, out, asked.files, parts, threads)
             digests.add(found.digest)
             print(found.line(way, asked.files), flush=True)
             shutil.rmtree(out)

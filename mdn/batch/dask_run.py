@@ -294,7 +294,7 @@ def _result(future: Any, name: str) -> Any:
         FileError: the task has killed its workers.
     """
     from distributed import CancelledError, KilledWorker
-    from distributed.scheduler import NoValidWorkerError
+    from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
     if future.status in ("cancelled", "lost"):
         raise ClusterError(GONE)
@@ -305,7 +305,7 @@ def _result(future: Any, name: str) -> Any:
     except KilledWorker as error:
         died = f"each of {error.allowed_failures + 1} workers died over it"
         raise FileError(name, died, "try --max-memory") from None
-    except NoValidWorkerError:
+    except (NoValidWorkerError, NoWorkerError):
         raise ClusterError("no worker of --dask is left; run again with --resume") from None
 
 

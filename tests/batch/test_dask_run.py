@@ -175,6 +175,19 @@ def test_a_file_that_kills_every_worker_is_given_up() -> None:
         dask_run._result(Future(), "a")
 
 
+def test_a_cluster_that_stays_without_workers_is_one_line() -> None:
+    from distributed.scheduler import NoWorkerError
+
+    class Future:
+        status = "error"
+
+        def result(self) -> object:
+            raise NoWorkerError("task", 600.0)
+
+    with pytest.raises(ClusterError, match="no worker of --dask is left; run again with --resume"):
+        dask_run._result(Future(), "a")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -30,6 +30,8 @@ def test_a_table_of_models(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert model["net"] > 0
     assert model["rest"] > 0
     assert 0 <= model["idle"] < 1
+    table = run(*asked).stdout.splitlines()[2:]  # Markdown off a terminal
+    assert [line.split(" | ")[0] for line in table] == ["| model", "| ---", "| unittest"]
     assert "bench speed" in run("--help").stdout
     assert run("bench", "speed", "-m", "nowhere").exit_code == 6
 
@@ -61,6 +63,12 @@ def test_every_kind_of_net_can_be_counted(name: str) -> None:
     parameters = sum(each.numel() for each in clock.call[0].parameters())
     assert flop > parameters / 100
     assert touched > 2 * 3 * 4
+
+
+def test_all_are_those_that_denoise() -> None:
+    every = speed.every_model()
+    assert {"photo", "photo-fast", "cells", "render"} <= set(every)
+    assert not {"unittest", "mpi-real"} & set(every)
 
 
 def test_nets_are_counted_no_longer_than_asked() -> None:

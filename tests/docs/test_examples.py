@@ -35,6 +35,7 @@ NOT_RUN = (
     "--watch",
     "--dask tcp",
     "cluster.yaml",
+    "--shard auto",
     ".CR3",
 )
 COMMANDS = {

@@ -51,7 +51,7 @@ class OutOfMemoryError(MdnError):
 
 
 class ClusterError(MdnError):
-    """The scheduler that a batch was handed to is gone; what it had finished is recorded."""
+    """The cluster that a batch was handed to is gone; what it had finished is recorded."""
 
     exit_code = 8
 

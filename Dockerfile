@@ -13,6 +13,9 @@ RUN uv venv --python "$(command -v python3)" /opt/mdn \
         --constraint constraints.txt ".[zarr,raw,heif,jxl]"
 
 FROM python:3.12-slim
+# Nextflow measures what runs in a container with ps.
+RUN apt-get update && apt-get install -y --no-install-recommends procps \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/mdn /opt/mdn
 RUN useradd --create-home --uid 1000 mdn
 USER mdn

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mdn.errors import UsageError
+from mdn.io import FORMATS
 
 
 def read_list(name: str) -> list[str]:
@@ -18,13 +19,15 @@ def read_list(name: str) -> list[str]:
             comments.
 
     Raises:
-        UsageError: it cannot be read, or holds no name.
+        UsageError: it cannot be read, is a picture, or holds no name.
     """
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as problem:
         reason = (problem.strerror or "cannot be read").lower()
         raise UsageError(f"--from-file {name}: {reason}") from None
+    if any(form.recognises(data) for form in FORMATS.values()):
+        raise UsageError(f"--from-file {name}: is a picture; name it without --from-file")
     parts = data.split(b"\0") if b"\0" in data else data.splitlines()
     names = [os.fsdecode(part) for part in parts if part.strip()]
     if not names:

@@ -65,9 +65,17 @@ class Naming:
         return range(1, self.draws + 1)
 
     def target(self, item: Found, draw: int) -> Path | None:
-        """Where the `draw`-th output of `item` goes; None is standard output."""
+        """Where the `draw`-th output of `item` goes; None is standard output.
+
+        Raises UsageError for standard input where only its name would say.
+        """
         if self.kind == "stdout":
             return None
+        if item.path is None and self.format is None and self.kind in ("beside", "folder"):
+            raise UsageError(
+                "standard input has no name to call the output by: give -o FILE, or -o - for"
+                " standard output"
+            )
         source = item.path if item.path is not None else Path("stdin")
         suffix = self._suffix(source)
         if self.kind == "template":

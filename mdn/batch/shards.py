@@ -64,7 +64,8 @@ def parse(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
         return _of_array(text, count, environment)
     assert count is not None
     if not 1 <= int(given[1]) <= count:
-        raise UsageError(f"--shard {text}: the first of {count} shards is 1/{count}")
+        hint = f"of {count} shards they are 1/{count} to {count}/{count}" if count else "write 1/16"
+        raise UsageError(f"--shard {text}: there is no such shard; {hint}")
     return Shard(int(given[1]), count)
 
 

@@ -59,6 +59,7 @@ def noise(
             "Noisy versions of each picture, named _001, _002 ... or by {draw} in a template.",
             metavar="N",
             min=1,
+            max=1_000_000,  # all are planned before the first is written
         ),
     ] = 1,
     list_types: Annotated[bool, about("List the types of noise.", "--list")] = False,

@@ -68,11 +68,11 @@ def show(name: str, details: Mapping[str, Any]) -> None:
     figures = {"score": 2, "sure": 2, "masked": 2, "taken": 2, "whiteness": 3, "seconds": 2}
     rows = [
         (
-            "-" if each["score"] is None else str(rank),
+            "-" if each["rank"] is None else str(each["rank"]),
             each["name"],
             *(_number(each[key], digits) for key, digits in figures.items()),
         )
-        for rank, each in enumerate(details["ranking"], 1)
+        for each in details["ranking"]
     ]
     print_table(TITLES, rows, right=(TITLES[0], *TITLES[2:]))
     typer.echo(f"  {printable(details['verdict'])}")
@@ -104,4 +104,9 @@ def _check(settings: Settings, *, quiet: bool, as_json: bool) -> NoReturn:
         ]
         print_table(HITS, rows, right=HITS[1:])
         typer.echo(f"\n{document['verdict']}")
+        if (coarse := document["coarse"])["pictures"]:
+            typer.echo(
+                f"Where neighbours share the noise ({coarse['pictures']} pictures), the best was "
+                f"among the {coarse['leading']:.1f} named on {coarse['best_leads']:.0%}."
+            )
     raise typer.Exit(4 if not document["hits"] else 3 if document["failures"] else 0)

@@ -19,9 +19,9 @@ def read_mask(path: Path) -> np.ndarray:
     Raises:
         FileError: it cannot be read, or has several pages.
     """
-    image = io.read_image(path)
+    image = io.read_image(path, name=f"--protect {path}")
     if len(image.pixels) > 1:
-        raise FileError(path, f"--protect: is a mask of {len(image.pixels)} pages", "give one")
+        raise FileError(f"--protect {path}", f"has {len(image.pixels)} pages", "give a mask of one")
     coding = Display(image.pixels.dtype)
     mask = coding.encode(image.pixels[0]).mean(-1)
     if image.alpha is not None:

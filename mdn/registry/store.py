@@ -57,9 +57,9 @@ def find(name: str) -> Card:
         return read_card(*folders[name])
     if os.sep in name or (os.altsep and os.altsep in name):
         return read_card(Path(name), "folder")
-    near = difflib.get_close_matches(name, folders, n=3, cutoff=0.4) or sorted(folders)
-    hint = f"did you mean {', '.join(near)}?" if near else "none is installed"
-    raise ModelError(f"no model {name!r}; {hint} `mdn models list` shows all")
+    near = difflib.get_close_matches(name, folders, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(near)}? " if near else ""
+    raise ModelError(f"no model {name!r}; {hint}`mdn models list` shows all")
 
 
 def digest(path: Path) -> str:

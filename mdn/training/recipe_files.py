@@ -102,7 +102,9 @@ def _parse(path: Path) -> Table:
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise UsageError(f"{path}: the recipe cannot be read: {reason}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is no text, and a recipe is a text in TOML") from None
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not a readable recipe: {error}") from error
 
 

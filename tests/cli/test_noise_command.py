@@ -124,3 +124,12 @@ def test_requests_that_cannot_be_met(
     assert result.stderr.startswith("mdn: error: ")
     assert words in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_more_versions_than_can_be_planned_are_refused(run: Run, make: Make) -> None:
+    make("a.png")
+    result = run(
+        "noise", "a.png", "-t", "gaussian", "-o", "k/", "--count", "99999999999", "--dry-run"
+    )
+    assert result.exit_code == 2
+    assert "99999999999" in result.stderr

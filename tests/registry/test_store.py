@@ -84,6 +84,8 @@ def test_a_users_model_is_found_and_hides_a_shipped_one(own: Path) -> None:
 def test_an_unknown_name_offers_the_nearest() -> None:
     with pytest.raises(ModelError, match=r"did you mean .*photo"):
         store.find("phto")
+    with pytest.raises(ModelError, match=r"^no model 'zzz'; `mdn models list` shows all$"):
+        store.find("zzz")  # near to nothing: hidden models are not shown instead
 
 
 def test_changed_weights_are_refused(own: Path) -> None:

@@ -52,6 +52,13 @@ def test_the_text_of_an_overlay_stands_alone(write_recipe: Recipes, tmp_path: Pa
     assert changed.text.startswith("# Made of over.toml over recipe.toml, with changes")
 
 
+def test_a_picture_is_no_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(UsageError, match=r"a.png: is no text, and a recipe is a text in TOML$"):
+        load(path)
+
+
 def test_overlays_of_overlays(write_recipe: Recipes) -> None:
     first = over(write_recipe(), "[optim]\nlr = 0.5\nsteps = 99\n", "first")
     second = load(over(first, "[optim]\nlr = 0.25\n", "second"))

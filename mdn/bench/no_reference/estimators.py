@@ -5,7 +5,9 @@
   bootstrap, Efron 1979). All are scored on one noise, which is known exactly.
 - SURE: an unbiased estimate of the mean squared error for white Gaussian noise (Stein 1981), its
   divergence from one random probe (Ramani, Blu & Unser, "Monte-Carlo SURE", IEEE TIP 2008). With a
-  variance for each pixel it serves noise that depends on brightness, to first order.
+  variance for each pixel it serves noise that depends on brightness, to first order. Where
+  neighbours share the noise the probe is such noise, made anew (Eldar, "Generalized SURE for
+  exponential families", IEEE TSP 2009); then it ranks alone.
 - Masked-pixel error: some pixels are replaced from their neighbours, and the result there is
   compared with the pixel as it was. The denoiser has not seen its noise, so the error is the true
   one plus the noise's variance (Noise2Self, Batson & Royer 2019, section 3).
@@ -22,13 +24,16 @@ from itertools import product
 import numpy as np
 import torch
 
+from mdn.bench.no_reference.coarse_noise import CoarseNoise
 from mdn.noise.analysis import impulses
 from mdn.noise.analysis.clipping import clipped_variance
 from mdn.noise.analysis.estimate import NoiseEstimate, is_clipped
 
 STRIDE, RUNS = 4, 2  # one pixel in 4 x 4 is replaced at a time, in two runs
 PROBE = 0.2  # length of the probe in standard deviations of the noise: denoisers are not smooth
+COARSE_PROBE = 0.5
 SHORTEST = 1.5 / 255  # for those that round to 8 bits
+MARGIN = 0.2  # of a variance: nearer errors under coarse noise are not told apart
 FARTHEST = 2  # pixels up to which neighbours of the residual are compared
 BLUR = 5  # pixels a side over which brightness is averaged before the variance is read off it
 BLOCK = 16  # pixels a side of the parts of a picture that confidence is counted over
@@ -44,14 +49,17 @@ class Scores:
     """The scores of one denoiser on one picture without its clean version.
 
     Attributes:
-        sure: estimated mean squared error, white being 1; None where the noise is not white, not
-            Gaussian or Poisson-Gaussian, or too weak. Below 0 is possible: it is an estimate.
+        sure: estimated mean squared error, white being 1; None where the noise is impulsive or too
+            weak, or cannot be made anew. Below 0 is possible: it is an estimate.
         masked: the masked-pixel error less the noise's variance; None where neighbours share noise.
         whiteness: root mean square correlation of the residual with itself, 0 for white; None
             where neighbours share noise or nothing was taken away.
         taken: standard deviation of the residual, in those of the noise; 1 is all of it.
         blocks: (scores that rank, blocks of the picture), their mean squared errors.
-        renoised: the renoised error; None as `sure`.
+        renoised: the renoised error; None as `sure`, and for noise that neighbours share.
+        margin: for coarse noise, how far apart two errors must lie to tell which is smaller; None
+            for other noise. `sure` then ranks, but is no error: noise made anew is easier to remove
+            than that of a camera.
     """
 
     sure: float | None
@@ -60,6 +68,7 @@ class Scores:
     taken: float
     blocks: np.ndarray | None = None
     renoised: float | None = None
+    margin: float | None = None
 
     @property
     def error(self) -> float | None:
@@ -71,12 +80,12 @@ class Scores:
         if self.renoised is not None:
             return self.renoised
         known = [each for each in (self.sure, self.masked) if each is not None]
-        return math.exp(float(_log_mean(np.array(known)))) if known else None
+        return float(_combined(np.array(known))) if known else None
 
 
-def _log_mean(errors: np.ndarray) -> np.ndarray:
-    """(scores, ...) -> mean of their logarithms."""
-    return np.log(errors.clip(min=FLOOR)).mean(0)
+def _combined(errors: np.ndarray) -> np.ndarray:
+    """(scores, ...) -> their geometric mean; one alone as it is, even below 0."""
+    return errors[0] if len(errors) == 1 else np.exp(np.log(errors.clip(min=FLOOR)).mean(0))
 
 
 def confidence(first: Scores, others: Sequence[Scores], seed: int = 0) -> float | None:
@@ -84,7 +93,8 @@ def confidence(first: Scores, others: Sequence[Scores], seed: int = 0) -> float 
 
     The picture's blocks are drawn anew with repetition, the same for all, and the share of draws is
     counted in which the first stays first (bootstrap, Efron 1979). It knows how much the picture's
-    places disagree, and nothing of a wrong estimate of the noise. None where a score is missing.
+    places disagree, and nothing of a wrong estimate of the noise. None where a score is missing,
+    and for coarse noise.
     """
     blocks = [each.blocks for each in (first, *others)]
     if any(each is None or each.shape != blocks[0].shape for each in blocks):  # type: ignore[union-attr]
@@ -95,7 +105,7 @@ def confidence(first: Scores, others: Sequence[Scores], seed: int = 0) -> float 
         return None
     drawn = np.random.default_rng(seed).multinomial(count, [1 / count] * count, RESAMPLED)
     errors = table @ drawn.T / count  # (methods, scores, draws)
-    ranks = np.stack([_log_mean(each) for each in errors])
+    ranks = np.stack([_combined(each) for each in errors])
     return float((ranks.argmin(0) == 0).mean())
 
 
@@ -105,7 +115,11 @@ def psnr(error: float | None) -> float | None:
 
 
 def estimate_scores(
-    denoise: Denoise, noisy: np.ndarray, noise: NoiseEstimate, seed: int = 0
+    denoise: Denoise,
+    noisy: np.ndarray,
+    noise: NoiseEstimate,
+    seed: int = 0,
+    coarse: CoarseNoise | None = None,
 ) -> Scores:
     """Scores of one denoiser on one picture.
 
@@ -114,8 +128,11 @@ def estimate_scores(
         noisy: such a picture, at least 16 pixels a side.
         noise: the estimate of its noise.
         seed: of the probe and the places of the masks; the same for all that are compared.
+        coarse: the noise, where neighbours share it, in place of the estimate.
     """
     random = np.random.default_rng(seed)
+    if coarse is not None:
+        return _coarse_scores(denoise, noisy, coarse, random)
     variance = variance_map(noisy, noise)
     strength = float(np.sqrt(variance.mean()))
     answer = denoise(noisy).astype(np.float64)
@@ -124,7 +141,10 @@ def estimate_scores(
     maps = []
     if not noise.correlated and strength > FAINTEST:
         if not noise.impulsive:
-            maps.append(_sure(denoise, noisy, answer, variance, random))
+            made = np.sqrt(variance) * random.choice(np.array([-1.0, 1.0]), noisy.shape)
+            step = max(SHORTEST / strength, PROBE)
+            response = _response(denoise, noisy, answer, made, step)
+            maps.append(residual**2 - variance + response)
             sure = float(maps[-1].mean())
         errors = _masked(denoise, noisy, _no_impulse(noisy, noise), random)
         masked = float(np.nanmean(errors)) - float(variance.mean())
@@ -169,19 +189,28 @@ def variance_map(noisy: np.ndarray, noise: NoiseEstimate) -> np.ndarray:
     return variance.clip(min=1e-12)
 
 
-def _sure(
-    denoise: Denoise,
-    noisy: np.ndarray,
-    answer: np.ndarray,
-    variance: np.ndarray,
-    random: np.random.Generator,
+def _response(
+    denoise: Denoise, noisy: np.ndarray, answer: np.ndarray, made: np.ndarray, step: float
 ) -> np.ndarray:
-    """Each sample's share of Stein's estimate."""
-    probe = random.choice(np.array([-1.0, 1.0]), noisy.shape)
-    length = max(SHORTEST, PROBE * float(np.sqrt(variance.mean())))
-    moved = denoise((noisy + length * probe).astype(np.float32)).astype(np.float64)
-    divergence = probe * (moved - answer) / length
-    return (answer - noisy) ** 2 - variance + 2 * variance * divergence
+    """Each sample's share of twice the covariance of noise and answer, by `step` of noise `made`.
+
+    It is 0 where all noise is removed, and twice the variance of the noise where all of it stays.
+    """
+    moved = denoise((noisy + step * made).astype(np.float32)).astype(np.float64)
+    return 2 * made * (moved - answer) / step
+
+
+def _coarse_scores(
+    denoise: Denoise, noisy: np.ndarray, coarse: CoarseNoise, random: np.random.Generator
+) -> Scores:
+    """Stein's estimate alone: what masks hide, neighbours would tell."""
+    answer = denoise(noisy).astype(np.float64)
+    response = _response(denoise, noisy, answer, coarse.draw(random), COARSE_PROBE)
+    variance = coarse.deviation**2
+    power = float(variance.mean())
+    sure = float(((answer - noisy) ** 2 + response).mean()) - power
+    taken = float((noisy - answer).std()) / power**0.5
+    return Scores(sure, None, None, taken, margin=MARGIN * power)
 
 
 def _masked(

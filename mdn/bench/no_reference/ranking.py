@@ -21,7 +21,7 @@ from mdn.bench import Settings, noise_cases
 from mdn.bench.data import default_root, open_sets, read
 from mdn.bench.method import Method
 from mdn.bench.methods import resolve
-from mdn.bench.no_reference import estimators
+from mdn.bench.no_reference import coarse_noise, estimators
 from mdn.bench.no_reference.estimators import Scores, psnr
 from mdn.encoding import Display
 from mdn.errors import FileError
@@ -31,7 +31,7 @@ from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.sample import sample_for_estimation
 
 SURE, LIKELY = 0.95, 0.7  # confidence from which a sentence says so
-NOTHING = "cannot rank: the noise is too weak, or blurred so that neighbouring pixels share it"
+NOTHING = "cannot rank: there is too little noise, or too little calm picture to see it in"
 SIDE = 512  # pixels a side of the middle of the picture, which alone is scored
 
 
@@ -44,12 +44,15 @@ class Candidate:
     seconds: float
     truth: float | None = None
 
-    def document(self) -> dict[str, Any]:
-        """JSON-able, errors as decibels."""
+    def document(self, rank: int) -> dict[str, Any]:
+        """JSON-able, errors as decibels, where they are errors and no mere order."""
         scores = self.scores
         errors = {"score": scores.error, "renoised": scores.renoised, "sure": scores.sure}
         errors |= {"masked": scores.masked}
-        shown: dict[str, Any] = {"name": self.name}
+        if scores.margin is not None:
+            errors = dict.fromkeys(errors)
+        known = scores.error is not None
+        shown: dict[str, Any] = {"name": self.name, "rank": rank if known else None}
         shown |= {name: psnr(error) for name, error in errors.items()}
         shown |= {"whiteness": scores.whiteness, "taken": scores.taken, "seconds": self.seconds}
         return shown if self.truth is None else shown | {"truth": psnr(self.truth)}
@@ -109,8 +112,9 @@ def run(inputs: Sequence[str], settings: Settings, report: Report) -> tuple[dict
         return {
             "judged": [page.shape[1], page.shape[0]],
             "noise": asdict(noise) | {"sigma": [255 * each for each in noise.channel_sigmas]},
-            "ranking": [line.document() for line in lines],
+            "ranking": [line.document(rank) for rank, line in enumerate(lines, 1)],
             "confidence": sureness,
+            "leading": [line.name for line in leading(lines)],
             "verdict": verdict(lines, sureness),
         }
 
@@ -144,6 +148,7 @@ def score_methods(
     coding = Display(page.dtype)
     noisy = coding.encode(page)
     noise = estimate_noise(sample_for_estimation(page, coding.encode))
+    coarse = coarse_noise.read(page)
     methods = [each for each in methods if not each.renders_only]
     found: list[Candidate] = []
     answers: list[np.ndarray] = []
@@ -157,14 +162,14 @@ def score_methods(
             timed.append((time.perf_counter() - begun, answer))
             return answer
 
-        scores = estimators.estimate_scores(denoise, noisy, noise, seed)
+        scores = estimators.estimate_scores(denoise, noisy, noise, seed, coarse)
         seconds, answer = timed[0]
         answers.append(answer)
         error = None if truth is None else float(((answer.clip(0, 1) - truth) ** 2).mean())
         found.append(Candidate(method.name, scores, seconds, error))
         progress(0.8 * number / len(methods))
-    if any(each.scores.sure is None for each in found) or len(found) < 2:
-        return found  # noise that cannot be made anew
+    if coarse is not None or any(each.scores.sure is None for each in found) or len(found) < 2:
+        return found  # Stein's estimate ranks, or nothing
     denoised = [each for each, by in zip(answers, methods, strict=True) if by.kind != "input"]
     consensus = np.median(denoised, 0)
     again = estimators.renoise(consensus, noisy, noise, seed)
@@ -194,6 +199,8 @@ def verdict(best_first: Sequence[Candidate], sureness: float | None) -> str:
     first = "leaving it as it is" if known[0].name == "noisy" else known[0].name
     if len(known) == 1:
         return f"only {first} could be judged"
+    if known[0].scores.margin is not None:
+        return _coarse_verdict(known)
     if sureness is None:
         return f"{first} comes first; the picture is too small to say how sure that is"
     gain = (psnr(known[0].scores.error) or 0.0) - (psnr(known[1].scores.error) or 0.0)
@@ -205,6 +212,28 @@ def verdict(best_first: Sequence[Candidate], sureness: float | None) -> str:
             f"{first} is probably best ({sureness:.0%}), about {gain:.1f} dB better than {second}"
         )
     return f"{first} and {second} are too close to tell apart: take the faster one"
+
+
+def leading(best_first: Sequence[Candidate]) -> list[Candidate]:
+    """The first, and those that cannot be told from it by more than the margin of coarse noise."""
+    known = [line for line in best_first if line.scores.error is not None]
+    if not known:
+        return []
+    farthest = (known[0].scores.error or 0.0) + (known[0].scores.margin or 0.0)
+    return [line for line in known if (line.scores.error or 0.0) <= farthest]
+
+
+def _coarse_verdict(known: Sequence[Candidate]) -> str:
+    first = leading(known)
+    names = ["the untouched picture" if line.name == "noisy" else line.name for line in first]
+    if len(first) == len(known):
+        return "none of them is clearly better or worse than the others"
+    if len(first) == 1:
+        return (
+            f"{names[0]} is probably best; by how much cannot be told: neighbours share the noise"
+        )
+    listed = f"{', '.join(names[:-1])} or {names[-1]}"
+    return f"{listed} is probably best; which of them cannot be told: neighbours share the noise"
 
 
 def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
@@ -222,6 +251,7 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     wanted = noise_cases.parse(settings.noise)
     found: list[tuple[str, list[Candidate]]] = []
     certain: list[tuple[str, list[Candidate]]] = []
+    among: list[tuple[bool, int]] = []  # of coarse noise: whether the best leads, and how many do
     failures = [line for data in sets for line in data.failures]
     for data in (each for each in sets if not each.renders):
         for case, picture in itertools.product(noise_cases.plan(data, wanted), data.pictures):
@@ -244,17 +274,27 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
                 certain.append(found[-1])
             best = min(lines, key=lambda line: line.truth or 0.0).name
             guess = "none" if first.scores.error is None else first.name
+            if first.scores.margin is not None:
+                names = [line.name for line in leading(best_first)]
+                among.append((best in names, len(names)))
+                guess = " or ".join(names)
             say(f"{picture.name} {case.label}: {guess} chosen, {best} is best")
     hits = {score: hit_rate(found, score) for score in _SCORES}
     hits["score, where sure"] = hit_rate(certain, "score")
+    best_leads, leaders = np.mean(among, 0).tolist() if among else (None, None)
     return {
         "missing": methods.missing,
         "failures": failures,
         "methods": [each.name for each in methods.found if not each.renders_only],
         "verdict": hits["score"].in_words(len(found)) if hits["score"] else NOTHING,
+        "coarse": {"pictures": len(among), "best_leads": best_leads, "leading": leaders},
         "hits": {score: asdict(rate) for score, rate in hits.items() if rate},
         "pictures": [
-            {"group": group, "lines": [line.document() for line in lines]} for group, lines in found
+            {
+                "group": group,
+                "lines": [line.document(rank) for rank, line in enumerate(ranked(lines), 1)],
+            }
+            for group, lines in found
         ],
     }
 

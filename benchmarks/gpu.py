@@ -22,7 +22,8 @@ from mdn.batch.overlap import Turns
 from mdn.batch.running import run_batch
 from mdn.bench.resources import Meter
 from mdn.bench.speed import Unheard, pictures
-from mdn.commands.denoise import ON_GPU, Batch, denoise_file
+from mdn.commands.denoise import ON_GPU
+from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.engine import choose_device
 from mdn.errors import UsageError

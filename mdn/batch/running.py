@@ -10,17 +10,15 @@ from __future__ import annotations
 import errno
 import shutil
 import stat
-import threading
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from mdn.batch import interrupts
+from mdn.batch.output_folders import OutputFolders
 from mdn.batch.overlap import Turns
 from mdn.errors import FileError, NothingDoneError, OutOfMemoryError
 
@@ -159,7 +157,7 @@ def run_batch(
         outcome; any other exception is raised, because it would befall the next file too.
     """
     outcomes: list[Outcome] = []
-    folders = Folders()
+    folders = OutputFolders()
     piped = any(job.source is None or job.target is None for job in jobs)
     if turns is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
         turns.run(
@@ -183,7 +181,7 @@ def attempt(
     report: Report,
     dry_run: bool = False,
     again: bool = False,
-    folders: Folders | None = None,
+    folders: OutputFolders | None = None,
 ) -> Outcome:
     """Does `work` on one job, unless planning has settled it; see `run_batch`.
 
@@ -198,7 +196,7 @@ def attempt(
     begin = time.perf_counter()
     try:
         before = None if job.source is None else look(job.source)
-        with (folders or Folders()).made_for(job.target):
+        with (folders or OutputFolders()).made_for(job.target):
             details = work(replace(job, overwrite=True) if again else job, report)
             if job.source is not None and look(job.source) != before:
                 _discard(job)
@@ -239,37 +237,6 @@ def _discard(job: Job) -> None:
         shutil.rmtree(job.target, ignore_errors=True)
     else:
         job.target.unlink(missing_ok=True)
-
-
-class Folders:
-    """Folders of outputs: made when a file needs them, removed again if nothing was written."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._made: set[Path] = set()
-        self._users: Counter[Path] = Counter()
-
-    @contextmanager
-    def made_for(self, target: Path | None) -> Iterator[None]:
-        """Within it the target's folder is there."""
-        if target is None:
-            yield
-            return
-        folders = target.parents
-        with self._lock:
-            self._made.update(folder for folder in folders if not folder.exists())
-            self._users.update(folders)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            yield
-        finally:
-            with self._lock:
-                self._users.subtract(folders)
-                for folder in folders:
-                    if folder in self._made and not self._users[folder]:
-                        self._made.remove(folder)
-                        with suppress(OSError):  # something is in it
-                            folder.rmdir()
 
 
 _REMEDIES: dict[int | None, tuple[str, str]] = {

@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from mdn import io, nets
 from mdn.batch.overlap import Turns
 from mdn.batch.running import Job, Report, run_batch
-from mdn.commands.denoise import Batch, denoise_file
+from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.engine import choose_precision
 from mdn.errors import MdnError

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +23,6 @@ from torch import Tensor
 
 from mdn.batch.manifest import settings_hash, stamp
 from mdn.batch.running import Job
-from mdn.engine.run import TILE
 from mdn.io.atomic import name_folder
 from mdn.io.parts import locked
 from mdn.io.stack import Plane, RowsWriter, StackWriter
@@ -35,6 +32,7 @@ from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
+from mdn.stacks.cutting import Block, blocks_of, pages_of
 from mdn.stacks.not_numbers import NotNumbers
 from mdn.stacks.planes import PlaneSelection
 from mdn.stacks.stack_job import (
@@ -48,9 +46,6 @@ from mdn.stacks.stack_job import (
     model_for,
 )
 
-PIXELS = 2**24  # of a block, at least
-ROWS = 4 * TILE  # ... of a plane that is cut: a tile's surroundings are computed in both blocks
-
 
 class HasModels(Protocol):
     """What a worker keeps from block to block."""
@@ -59,15 +54,6 @@ class HasModels(Protocol):
     def models(self) -> Models:
         """Those of the run, loaded when they are needed."""
         ...
-
-
-@dataclass(frozen=True)
-class Block:
-    """Rows start..stop of the pages with these numbers among those that are denoised."""
-
-    pages: tuple[int, ...]
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -116,7 +102,7 @@ class Blocks:
             out: StackWriter = _Parts(self.folder, number)
             if kind_of(self.job) == ZARR:
                 out = ZarrRewriter(stack, self.folder / "store")
-            pages = _pages(chosen)
+            pages = pages_of(chosen)
             for page in block.pages:
                 wanted = (block.start, block.stop)
                 denoise_page(*found, known, odd, out, pages[page], wanted=wanted)
@@ -137,7 +123,7 @@ class Blocks:
                 _, rewrite_it = KINDS["tiff"]
                 overwrite = self.job.overwrite
                 with rewrite_it(stack, target, self.jpeg_quality, overwrite=overwrite) as out:
-                    for page, planes in enumerate(_pages(chosen)):
+                    for page, planes in enumerate(pages_of(chosen)):
                         with out.page(planes) as rows:
                             self._copy_page(page, rows)
             details = stack.describe() | {"planes": len(chosen), "blocks": len(self.all)}
@@ -190,7 +176,7 @@ def cut(
         chosen = selection.of(stack)
         if not selection.given and stack.photo:
             return None
-        found = tuple(_blocks(_pages(chosen)))
+        found = tuple(blocks_of(pages_of(chosen)))
         if len(found) < 2:
             return None
         known = calibrations(stack, chosen, encoding)
@@ -220,42 +206,6 @@ def _stage(stack: Any, folder: Path) -> None:
     with contextlib.suppress(OSError):  # another was first
         own.rename(folder / "store")
     shutil.rmtree(own, ignore_errors=True)
-
-
-def _pages(chosen: Sequence[Plane]) -> list[list[Plane]]:
-    """The planes that share their rows."""
-    groups = groupby(chosen, key=lambda plane: (plane.series, plane.number))
-    return [list(planes) for _, planes in groups]
-
-
-def _blocks(pages: Sequence[Sequence[Plane]]) -> Iterator[Block]:
-    """Pages that share chunks stay together; large planes are cut across, small ones joined."""
-    cells: dict[tuple[Any, ...], list[int]] = {}
-    for number, planes in enumerate(pages):
-        cell = planes[0].rows.cell
-        cells.setdefault((planes[0].series, number if cell is None else cell), []).append(number)
-    joined: list[int] = []
-    for numbers in cells.values():
-        height, width, _ = pages[numbers[0]][0].shape
-        step = pages[numbers[0]][0].rows.step
-        rows = max(ROWS, math.ceil(PIXELS / (width * len(numbers))))
-        rows = -(-rows // step) * step
-        if rows < height:
-            for start in range(0, height, rows):
-                yield Block(tuple(numbers), start, min(height, start + rows))
-            continue
-        same = not joined or pages[joined[0]][0].shape[:2] == (height, width)
-        if not same or (len(joined) + len(numbers)) * height * width > PIXELS:
-            if joined:
-                yield _whole(pages, joined)
-            joined = []
-        joined += numbers
-    if joined:
-        yield _whole(pages, joined)
-
-
-def _whole(pages: Sequence[Sequence[Plane]], numbers: Sequence[int]) -> Block:
-    return Block(tuple(numbers), 0, pages[numbers[0]][0].shape[0])
 
 
 class _Parts:

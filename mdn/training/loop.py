@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -21,9 +20,10 @@ from mdn.registry.write import write_card
 from mdn.training import checkpoint, judged, prefetch
 from mdn.training.build import build, check_memory, too_large
 from mdn.training.data import Crops
-from mdn.training.degrade import Sample, draw_group, generator_for, join_groups
+from mdn.training.degrade import Sample, draw_group, join_groups
 from mdn.training.distributed import Processes
 from mdn.training.log import LOG, Log
+from mdn.training.loss import batch_loss
 from mdn.training.optim import Average, lr_scale, make_optimisers, restore
 from mdn.training.recipe import Recipe
 from mdn.training.render_watch import RenderWatch
@@ -244,38 +244,7 @@ class Trainer:
         return join_groups([draw(self.recipe, self.crops, step, at) for at in numbers])
 
     def _loss(self, sample: Sample) -> Tensor:
-        """Mean over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone."""
-        if self.takes.judges_noise:
-            return self._judged_loss(sample)
-        noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
-        taken = {
-            "seed": (self.takes.takes_seed, sample.seeds),
-            "visible": (self.takes.takes_masks, sample.visible),
-            "level": (self.takes.takes_sigma, sample.level),
-            "guide": (self.takes.guides, sample.guide),
-        }
-        with self._autocast():
-            more = {name: value for name, (takes, value) in taken.items() if takes}
-            output = self.forward(noisy, **more)
-        measure = F.l1_loss if self.recipe.loss == "l1" else F.mse_loss
-        if self.recipe.mask.alone:
-            assert sample.visible is not None
-            hidden = (sample.visible == 0).expand_as(sample.clean)
-            return measure(output.float()[hidden], sample.clean[hidden])
-        return measure(output.float(), sample.clean)
-
-    def _judged_loss(self, sample: Sample) -> Tensor:
-        """Of the part that is denoised, by what the judge makes of all of the crop, and of that."""
-        generator = generator_for(self.recipe.seed, self.step, self.recipe.optim.groups)
-        part = (..., *judged.inner(sample, self.recipe.data.crop, generator))
-        visible = None if sample.visible is None else sample.visible[part]
-        last = torch.channels_last
-        with self._autocast():
-            noise = self.net.judge(sample.noisy)
-            noisy = sample.noisy[part].contiguous(memory_format=last)
-            output = self.forward(noisy, visible=visible, noise=noise)
-        error = judged.picture_loss(output.float(), sample.clean[part])
-        return error + judged.WEIGHT * judged.judge_loss(self.net, sample, noise)
+        return batch_loss(self.recipe, self.net, self.forward, sample, self.step, self._autocast)
 
     def _validate(self) -> dict[str, float]:
         """Scores of the averaged weights, which are those that are shipped."""

@@ -9,7 +9,7 @@ from functools import partial
 from mdn.batch.dask_run import distribute
 from mdn.batch.running import BatchResult, Job, Outcome, Report
 from mdn.commands import denoise
-from mdn.commands.denoise import Batch, denoise_file
+from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.errors import FileError, UsageError
 from mdn.renders import exr_job

@@ -19,7 +19,7 @@ from mdn.batch import files, manifest, running
 from mdn.batch.overlap import Turns
 from mdn.batch.running import Job, Outcome
 from mdn.cli.views import BatchView
-from mdn.commands import denoise as command
+from mdn.commands import denoise_file as command
 from mdn.image import Image
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 

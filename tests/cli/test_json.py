@@ -11,7 +11,7 @@ import pytest
 from typer.testing import Result
 
 from mdn.batch.running import Job
-from mdn.commands import denoise as task
+from mdn.commands import denoise_file as task
 from mdn.errors import OutOfMemoryError
 from tests.cli.cli_tools import MODEL, Make, Run
 

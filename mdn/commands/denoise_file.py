@@ -1,0 +1,214 @@
+"""What `mdn denoise` does to one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from mdn.batch.files import describe, load, save
+from mdn.batch.overlap import Turns
+from mdn.batch.running import Job, Report
+from mdn.batch.uncertainty import StdMap, describe_std, std_map
+from mdn.commands.protect import check_size
+from mdn.commands.request import Request
+from mdn.encoding import Display, Rec2100, coding_of
+from mdn.engine import StdOutput
+from mdn.engine.memory import resident
+from mdn.engine.run import SLACK
+from mdn.errors import FileError, OutOfMemoryError
+from mdn.image import Image
+from mdn.io.base import memory_limit
+from mdn.pipeline import photo
+from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.models import Models
+from mdn.pipeline.photo import Restored
+from mdn.renders import exr_job
+from mdn.renders.sequence import Sequence as FrameSequence
+from mdn.stacks import stack_job
+from mdn.stacks.in_memory import denoise_counts
+
+MEASURED = "gray: if a microscope counted this light, try --encoding counts"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the files of one run share.
+
+    Attributes:
+        request: what is to be done with each.
+        models: loaded when the first file needs them.
+        sequence: of the frames of a sequence.
+        mask: (H, W), 0..1: where pictures stay as they are; see commands.protect.
+        turns: whose turn it is to compute.
+    """
+
+    request: Request
+    models: Models
+    sequence: FrameSequence
+    mask: np.ndarray | None = None
+    turns: Turns = field(default_factory=Turns)
+
+    def __call__(self, job: Job, report: Report) -> dict[str, object]:
+        """See `denoise_file`."""
+        return denoise_file(self, job, report)
+
+
+def denoise_file(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None = None
+) -> dict[str, object]:
+    """Read, denoise and write one image; facts about it.
+
+    adapter: fits the model to it first.
+    """
+    facts = _streamed(batch, job, report, adapter) or _picture(batch, job, report, adapter)
+    for line in batch.models.notices():
+        report.note(job, line)
+    return facts
+
+
+def _streamed(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None
+) -> dict[str, object] | None:
+    """Renders and stacks, which are read and written while they are computed; None for others."""
+    render = exr_job.is_render(job)
+    if not (render or stack_job.kind_of(job) or batch.request.planes.given):
+        return None
+    with batch.turns.compute(alone=True):
+        if render:
+            return _render(batch, job, report)
+        return _stack(batch, job, report, adapter)
+
+
+def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
+    if batch.mask is not None:
+        raise FileError(job.name, "--protect: is a render", "its layers are mixed elsewhere")
+    if job.std_target is not None:
+        raise FileError(job.name, "--save-std: has layers of its own, not one picture")
+    request, models = batch.request, batch.models
+    # The papers' protocol makes pictures as shown of renders.
+    domain = "display" if request.renders.tonemap == "srgb" else "hdr"
+    model, options = models.load(domain), models.options(domain)
+    return exr_job.denoise(
+        job, report, model, options, request.renders, batch.sequence, request.jpeg_quality
+    )
+
+
+def _stack(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None
+) -> dict[str, object] | None:
+    """None where it is no stack, or better read as a picture."""
+    request = batch.request
+    if stack_job.kind_of(job):
+        details = stack_job.denoise(
+            job,
+            report,
+            batch.models,
+            selection=request.planes,
+            encoding=request.encoding,
+            jpeg_quality=request.jpeg_quality,
+            adapter=adapter,
+            masked=batch.mask is not None,
+        )
+        if details is not None:
+            return about(batch) | details
+    if request.planes.given:
+        kinds = "from TIFF to TIFF or Zarr to Zarr"
+        raise FileError(job.name, f"{request.planes.given} is for stacks, {kinds}")
+    return None
+
+
+def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:
+    facts = about(batch)
+    try:
+        with batch.turns.beside_others():
+            early = _load(batch, job)
+    except OutOfMemoryError:
+        early = None
+    with ExitStack() as turn:
+        turn.enter_context(batch.turns.compute(alone=early is None))
+        image = early or _load(batch, job)
+        original = image.pixels
+        if batch.mask is not None:
+            check_size(batch.mask, original.shape[1:3], job.name)
+        if batch.models.options().strength > 0:
+            pixels, more = _pages(batch, image, job, report, adapter)
+            image, facts = replace(image, pixels=pixels), facts | more
+        if early is not None:
+            turn.close()  # the next one computes while this one is written
+        quality, wanted = batch.request.jpeg_quality, batch.turns.check_write
+        changed = save(
+            job, image, report, jpeg_quality=quality, original=original, still_wanted=wanted
+        )
+    return describe(image) | facts | {"changed": changed}
+
+
+def _load(batch: Batch, job: Job) -> Image:
+    with _capped(batch.models.options().max_memory):
+        return load(job)
+
+
+def _capped(cap: int | None) -> AbstractContextManager[None]:
+    """Pictures that --max-memory cannot hold are refused before they are decoded."""
+    return nullcontext() if cap is None else memory_limit(cap - resident() - SLACK, cap)
+
+
+def about(batch: Batch) -> dict[str, object]:
+    """Facts that hold for all files: the model and the strength."""
+    return {"model": batch.models.card().name, "strength": batch.models.options().strength}
+
+
+def _pages(
+    batch: Batch, image: Image, job: Job, report: Report, adapter: Adapter | None
+) -> tuple[np.ndarray, dict[str, object]]:
+    """The pages of a picture in memory, denoised; facts about how."""
+    pages = image.pixels
+    domain = "counts" if batch.request.encoding == "counts" else "display"
+    model, options = batch.models.load(domain), batch.models.options(domain)
+    facts: dict[str, object] = {"model": model.name}
+
+    def progress(page: int, share: float) -> None:
+        report.progress(job, (page + share) / len(pages))
+
+    coding = coding_of(image)
+    with std_map(job.std_target, pages.shape[:3], coding.white) as deviations:
+        if domain == "counts":
+            options.check_counts(job.name)
+            if batch.mask is not None:
+                raise FileError(job.name, "--protect: is read as counts", "--encoding display")
+            result = denoise_counts(pages, model, options, progress, deviations, adapter)
+        else:
+            result = np.empty_like(pages)
+            for index, page in enumerate(pages):
+                std = _std_output(deviations, index, coding)
+                share = partial(progress, index)
+                restored = photo.restore(
+                    page, model, options, share, std, adapter, coding, batch.mask
+                )
+                result[index] = restored.pixels
+                facts |= _about_noise(restored, batch.request.encoding) if index == 0 else {}
+    return result, facts | describe_std(deviations, job, report)
+
+
+def _about_noise(restored: Restored, encoding: str) -> dict[str, object]:
+    """Facts about the noise of a page; of a gray one, what else could be done about it."""
+    facts = restored.describe()
+    reading = None if restored.noise is None else restored.noise.reading
+    gray = restored.pixels.shape[-1] == 1 and encoding == "auto"
+    if gray and reading is not None and not reading.clean:
+        lines = facts.get("summary")
+        facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
+    return facts
+
+
+def _std_output(
+    deviations: StdMap | None, page: int, coding: Display | Rec2100
+) -> StdOutput | None:
+    """Where the deviations of a page go, in the unit of its samples."""
+    if deviations is None:
+        return None
+    take: Callable[[int, np.ndarray], None] = deviations.page(page)
+    return lambda start, values, deviation: take(start, coding.deviation(values, deviation))

@@ -1,0 +1,77 @@
+"""The loss of a step: the error of a net's answers to one batch of noisy crops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mdn import nets
+from mdn.training import judged
+from mdn.training.degrade import Sample, generator_for
+from mdn.training.recipe import Recipe
+
+Autocast = Callable[[], AbstractContextManager[None]]
+
+
+def batch_loss(
+    recipe: Recipe,
+    net: nn.Module,
+    forward: nn.Module,
+    sample: Sample,
+    step: int,
+    autocast: Autocast,
+) -> Tensor:
+    """The loss, with gradients: L1 or the squared error, as the recipe says.
+
+    The mean is over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone. A net
+    that judges the noise has a loss of its own.
+
+    Args:
+        forward: the net, or what computes it: compiled, or on several processes.
+        step: draws the part of the crops that is denoised, where that is not all of them.
+        autocast: of the forward pass; losses are computed in float32.
+    """
+    takes = nets.abilities(net)
+    if takes.judges_noise:
+        return _judged_loss(recipe, net, forward, sample, step, autocast)
+    noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
+    taken = {
+        "seed": (takes.takes_seed, sample.seeds),
+        "visible": (takes.takes_masks, sample.visible),
+        "level": (takes.takes_sigma, sample.level),
+        "guide": (takes.guides, sample.guide),
+    }
+    with autocast():
+        output = forward(
+            noisy, **{name: value for name, (wanted, value) in taken.items() if wanted}
+        )
+    measure = F.l1_loss if recipe.loss == "l1" else F.mse_loss
+    if recipe.mask.alone:
+        assert sample.visible is not None
+        hidden = (sample.visible == 0).expand_as(sample.clean)
+        return measure(output.float()[hidden], sample.clean[hidden])
+    return measure(output.float(), sample.clean)
+
+
+def _judged_loss(
+    recipe: Recipe,
+    net: nn.Module,
+    forward: nn.Module,
+    sample: Sample,
+    step: int,
+    autocast: Autocast,
+) -> Tensor:
+    """The judge sees whole crops; of each, the inner part is denoised by what it says."""
+    generator = generator_for(recipe.seed, step, recipe.optim.groups)
+    part = (..., *judged.inner(sample, recipe.data.crop, generator))
+    visible = None if sample.visible is None else sample.visible[part]
+    with autocast():
+        noise = net.judge(sample.noisy)  # type: ignore[operator]
+        noisy = sample.noisy[part].contiguous(memory_format=torch.channels_last)
+        output = forward(noisy, visible=visible, noise=noise)
+    error = judged.picture_loss(output.float(), sample.clean[part])
+    return error + judged.WEIGHT * judged.judge_loss(net, sample, noise)  # type: ignore[arg-type]

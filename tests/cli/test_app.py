@@ -116,10 +116,10 @@ def test_standard_output_on_a_full_disk_is_no_internal_error(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
-@pytest.mark.parametrize(("closed", "code"), [("<&-", 4), (">&-", 4), ("2>&-", 0)])
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 2), (">&-", 4), ("2>&-", 0)])
 def test_closed_standard_streams(tmp_path: Path, make: Make, closed: str, code: int) -> None:
     make("a.png")
-    words = {"<&-": "- -o b.png", ">&-": "a.png -o -", "2>&-": "a.png -o b.png"}[closed]
+    words = {"<&-": "--from-file - -o b.png", ">&-": "a.png -o -", "2>&-": "a.png -o b.png"}[closed]
     done = subprocess.run(
         f'exec "{sys.executable}" -m mdn denoise {words} {" ".join(MODEL)} {closed}',
         shell=True,
@@ -175,7 +175,7 @@ def test_usage_errors_exit_2(run: Run, arguments: list[str]) -> None:
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "mdn", "noise", "--list"],
+        [sys.executable, "-m", "mdn", "models", "list"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=child_environment(),

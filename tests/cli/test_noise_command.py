@@ -10,7 +10,7 @@ import pytest
 
 from mdn import io
 from mdn.noise import NOISES
-from tests.cli.cli_tools import Make, Run, process
+from tests.cli.cli_tools import Make, Run
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -66,12 +66,12 @@ def test_former_draws_in_a_folder_are_left_out(run: Run, make: Make) -> None:
         assert [f["input"] for f in json.loads(result.stdout)["files"]] == ["in/a.png"] * 2
 
 
-def test_a_pipe_of_two(make: Make, tmp_path: Path) -> None:
+def test_from_standard_input_to_standard_output(run: Run, make: Make) -> None:
     data = make("a.png").read_bytes()
-    noisy = process("noise", "-", "--type", "gaussian", cwd=tmp_path, input=data)
-    assert noisy.returncode == 0, noisy.stderr
-    assert io.read_image(noisy.stdout).pixels.shape == io.read_image(data).pixels.shape
-    assert noisy.stdout != data
+    noisy = run("noise", "-", "--type", "gaussian", input=data)
+    assert noisy.exit_code == 0, noisy.stderr
+    assert io.read_image(noisy.stdout_bytes).pixels.shape == io.read_image(data).pixels.shape
+    assert noisy.stdout_bytes != data
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)

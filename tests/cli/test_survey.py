@@ -13,7 +13,7 @@ import torch
 from mdn import io
 from mdn.image import Image
 from mdn.pipeline.classical import estimate_noise
-from tests.cli.cli_tools import Run, process
+from tests.cli.cli_tools import Run
 
 
 def picture(path: Path, sigma: float, gain: float = 0.0, dtype: type = np.uint8) -> Path:
@@ -147,11 +147,11 @@ def test_without_matplotlib_one_line_says_so(
     assert "pip install mdn[plots]" in result.stderr
 
 
-def test_standard_input(tmp_path: Path) -> None:
+def test_standard_input(run: Run, tmp_path: Path) -> None:
     data = picture(tmp_path / "a.png", 12).read_bytes()
-    result = process("noise", "--estimate", "-", cwd=tmp_path, input=data)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith(b"stdin  128x128")
+    result = run("noise", "--estimate", "-", input=data)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("stdin  128x128")
 
 
 def test_a_bad_file_among_good_ones_is_named(run: Run, tmp_path: Path) -> None:

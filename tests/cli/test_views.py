@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mdn.cli.render import duration, megapixels, printable
-from tests.cli.cli_tools import MODEL, Make, child_environment, process
+from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 
@@ -73,14 +73,14 @@ def test_quiet_shows_nothing_on_a_terminal(make: Make, tmp_path: Path) -> None:
     assert on_a_terminal("denoise", "first.png", "-q", *MODEL, cwd=tmp_path) == ("", 0)
 
 
-def test_a_log_has_lines_and_no_bar(make: Make, tmp_path: Path) -> None:
+def test_a_log_has_lines_and_no_bar(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     make("in/first.png")
     make("in/second.png")
-    # FORCE_COLOR makes rich believe in a terminal
-    done = process("denoise", "in", *MODEL, cwd=tmp_path, FORCE_COLOR="1", COLUMNS="20")
-    lines = done.stderr.decode().splitlines()
-    assert len(lines) == 3
-    assert BAR not in done.stderr.decode()
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take a file for a terminal
+    monkeypatch.setenv("COLUMNS", "20")
+    done = run("denoise", "in", *MODEL)
+    assert len(done.stderr.splitlines()) == 3
+    assert BAR not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from mdn.commands import estimate
 from mdn.compare.pictures import Picture, Range
 
 TO_TRUTH = ("psnr", "ssim")
-LINEAR_TO_TRUTH = (*TO_TRUTH, "relmse")
 
 
 def measure(pictures: Sequence[Picture], span: Range) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from mdn.pipeline.judge import judge
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import denoise_multiscale
 from mdn.pipeline.options import Options
+from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 from mdn.stacks.calibration import calibrate
 
@@ -138,6 +139,7 @@ def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
     coding = Display(page.dtype)
     bands = destripe.find(page, coding.encode) if model.abilities.takes_sigma else None
     noise = judge(page, coding.encode, bands, model, options)
+    model = specialist(model, noise)
     scale = 2 ** max(0, len(noise.scales) - 1)  # the coarsest sees so many times as far
 
     def restore(rows: slice, columns: slice) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mdn import io
 from mdn.batch import interrupts
-from mdn.batch.running import Job, Report, changed, look
+from mdn.batch.running import Job, Report, changed, file_stamp
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io import exr
@@ -27,11 +27,11 @@ def load(job: Job) -> Image:
         FileError: the file, or what came on standard input, is no image that mdn can read, or one
             that the output's format cannot hold at all: better known now than after the work.
     """
-    before = None if job.source is None else look(job.source)
+    before = None if job.source is None else file_stamp(job.source)
     source = content(job) if job.source is None else job.source
     linear = output_format_for(job, "") == "dng"
     image = io.read_image(source, name=job.name, linear=linear)
-    if job.source is not None and look(job.source) != before:
+    if job.source is not None and file_stamp(job.source) != before:
         raise changed(job)
     if output_format_for(job, "") == exr.NAME:
         raise FileError(job.name, "cannot become an EXR file, which is for renders", "write a .tif")

@@ -195,10 +195,10 @@ def attempt(
         return Outcome(job, "planned")
     begin = time.perf_counter()
     try:
-        before = None if job.source is None else look(job.source)
+        before = None if job.source is None else file_stamp(job.source)
         with (folders or OutputFolders()).made_for(job.target):
             details = work(replace(job, overwrite=True) if again else job, report)
-            if job.source is not None and look(job.source) != before:
+            if job.source is not None and file_stamp(job.source) != before:
                 _discard(job)
                 raise changed(job)
     except BrokenPipeError:
@@ -212,7 +212,7 @@ def attempt(
     return Outcome(job, "ok", time.perf_counter() - begin, details=details)
 
 
-def look(source: Path) -> tuple[int, int] | None:
+def file_stamp(source: Path) -> tuple[int, int] | None:
     """Size in bytes and time of change in ns of a file; None for a folder or a missing file.
 
     If two calls differ, somebody wrote to it in between.

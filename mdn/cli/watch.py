@@ -18,11 +18,11 @@ from mdn.cli import failures
 from mdn.cli.batch import Batch, document
 from mdn.errors import UsageError
 
-PAUSE = 1.0  # seconds between two looks at the folder
+PAUSE = 1.0  # seconds between two readings of the folder
 
 
 def run(batch: Batch) -> NoReturn:
-    """Looks at the folder again and again; a file is taken when it has stopped growing.
+    """Reads the folder again and again; a file is taken when it has stopped growing.
 
     Raises:
         UsageError: the request makes no sense, or another run has the output folder.
@@ -51,12 +51,12 @@ def run(batch: Batch) -> NoReturn:
 
 
 def _arrivals(batch: Batch) -> Iterator[Plan]:
-    """Plans of those files that are new, or changed, and have not grown since the last look."""
-    before: dict[str, tuple[int, int]] = {}  # size and time of change of each file, a look ago
+    """Plans of those files that are new, or changed, and have not grown since the pause before."""
+    before: dict[str, tuple[int, int]] = {}  # size and time of change of each file, one pause ago
     taken: dict[str, tuple[int, int]] = {}  # ... when it was taken
     while True:
         plan = batches.resumed(batch, batch.plan())
-        now = {job.name: look for job in plan.jobs if (look := _look(job)) is not None}
+        now = {job.name: stamp for job in plan.jobs if (stamp := _stamp(job)) is not None}
         ready = [
             job
             for job in plan.jobs
@@ -71,7 +71,7 @@ def _arrivals(batch: Batch) -> Iterator[Plan]:
         time.sleep(PAUSE)
 
 
-def _look(job: Job) -> tuple[int, int] | None:
+def _stamp(job: Job) -> tuple[int, int] | None:
     if job.source is None or not job.source.exists() or job.source.is_dir():
         return None
     with suppress(OSError):

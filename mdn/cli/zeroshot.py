@@ -137,7 +137,7 @@ def zeroshot(
             pixel_shuffle,
             from_scratch,
             # Options of the fit of layers ask for one.
-            anyway=(lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
+            layers=(lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
         ),
         options=options,
         time_limit=time_limit,

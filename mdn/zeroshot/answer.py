@@ -16,7 +16,7 @@ from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_
 from mdn.registry.model import Model, Origins
 from mdn.zeroshot.plan import Plan
 
-PASSES = 8  # masks of the last ensemble, beside a look at the whole
+PASSES = 8  # masks of the last ensemble, beside a pass over the whole picture
 BLIND_PASSES = 32  # where there is none: each sample must be hidden, and several times
 
 
@@ -59,7 +59,7 @@ class Answer:
         places = [(top // s, left // s) for top, left in places]
         parts = self._mixed(parts.contiguous(), places, noise, model, options, number)
         y = pixel_shuffle_upsampled(parts, s)
-        # The small pictures have seams between them, which a look at the whole takes away.
+        # The small pictures have seams between them, which a pass over the whole picture removes.
         return y if self.fills else apply_net(y, origins, noise, model, options, number)
 
     def _mixed(

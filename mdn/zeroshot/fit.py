@@ -30,10 +30,10 @@ from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.plan import Plan
 
 HELD_OUT = 0.05  # share of the samples that no step learns from
-LOOK_EVERY = 15  # steps between looks at them
-PATIENCE = 6  # looks without gain until a fit is over
+SCORE_EVERY = 15  # steps between scores on them
+PATIENCE = 6  # scores without gain until a fit is over
 GAIN = 2e-4  # relative: what counts as one
-SCORED = 16  # crops that are looked at, at most
+SCORED = 16  # crops that are scored, at most
 SURE = 2.0  # standard errors of the mean that a gain must exceed
 MASKS = 8  # whose guesses are averaged for a last score
 WARMUP = 10  # steps
@@ -102,10 +102,10 @@ def fit(
 
     Args:
         windows: parts of the picture, all with the net's channels, at least one pixel each.
-        report: gets (step, score now, score before) at every look.
+        report: gets (step, score now, score before) with every score.
         time_limit: seconds after which to stop.
         state: of an earlier fit, to go on from; what `keep_state` was given.
-        keep_state: gets the state at every look.
+        keep_state: gets the state with every score.
         fills: the net only fills masks, and is scored by its guesses of what is hidden.
     """
     device = next(net.parameters()).device
@@ -128,17 +128,17 @@ def fit(
     net.train()
     try:
         while step < plan.iters:
-            pace = min(1.0, (step + 1) / WARMUP)
-            pace *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / plan.iters))
+            factor = min(1.0, (step + 1) / WARMUP)
+            factor *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / plan.iters))
             for group in optimiser.param_groups:
-                group["lr"] = plan.lr * pace
+                group["lr"] = plan.lr * factor
             optimiser.zero_grad(set_to_none=True)
             task.loss().backward()
             nn.utils.clip_grad_norm_(net.parameters(), CLIP)
             optimiser.step()
             average.update(net, step)
             step += 1
-            if step % LOOK_EVERY and step < plan.iters:
+            if step % SCORE_EVERY and step < plan.iters:
                 continue
             score = float(task.errors(average.values).mean())
             if score < best * (1 - GAIN):

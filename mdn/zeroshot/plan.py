@@ -53,7 +53,7 @@ class FitOptions:
             mpi-real, mpi-fast: MPI's own nets and schedule, for noise that is independent from
             pixel to pixel, for noise that is not, and with fewer steps (NeurIPS 2024, section 4.1).
         from_scratch: forget what the net has learnt.
-        anyway: fit layers too.
+        layers: fit layers too.
     """
 
     preset: str = "auto"
@@ -63,7 +63,7 @@ class FitOptions:
     ema: float | None = None
     shuffle: int | None = None
     from_scratch: bool = False
-    anyway: bool = False
+    layers: bool = False
 
 
 PRESETS: dict[str, Plan] = {
@@ -94,7 +94,7 @@ def make_plan(asked: FitOptions, seen: NoiseEstimate | None, start: Start = Star
         plan = replace(plan, lr=FILLER_LR, seeing=0.0, crop=256, batch=1)
         shared = seen is not None and seen.correlated
         plan = replace(plan, shuffle=2 if shared and asked.preset == "auto" else plan.shuffle)
-    elif asked.preset == "auto" and not asked.anyway:
+    elif asked.preset == "auto" and not asked.layers:
         plan = replace(plan, iters=0)  # layers are fitted where that is asked for
     elif seen is not None and seen.correlated and asked.preset == "auto":
         plan = replace(plan, seeing=0.5)  # visible samples count half: neighbours share their noise

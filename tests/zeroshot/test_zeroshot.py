@@ -260,10 +260,10 @@ def test_layers_are_fitted_where_that_is_asked_for() -> None:
     white = estimate(noise.add(scene(192), "gaussian", 25.0, torch.Generator().manual_seed(0)))
     spatial = estimate(noise.add(scene(192), "spatial", 55.0, torch.Generator().manual_seed(0)))
     assert make_plan(FitOptions(), white).iters == 0
-    assert make_plan(FitOptions(anyway=True), white).iters > 0
-    assert make_plan(FitOptions(anyway=True), spatial).seeing == 0.5
+    assert make_plan(FitOptions(layers=True), white).iters > 0
+    assert make_plan(FitOptions(layers=True), spatial).seeing == 0.5
     assert (
-        make_plan(FitOptions(anyway=True), replace(white, channel_sigmas=(0.3 / 255,))).iters == 0
+        make_plan(FitOptions(layers=True), replace(white, channel_sigmas=(0.3 / 255,))).iters == 0
     )
     assert make_plan(FitOptions(iters=7, ratio=0.5), white).iters == 7
     assert make_plan(FitOptions(preset="mpi-real"), white).ratio == 0.85
@@ -397,7 +397,7 @@ def test_as_many_steps_as_asked_for_are_done_even_where_nothing_falls() -> None:
     noisy = torch.rand((3, 32, 32), generator=torch.Generator().manual_seed(1))
     looks: list[int] = []
     for asked, steps in ((FitOptions(iters=120, lr=1e-9), 120), (FitOptions(lr=1e-9), 90)):
-        plan = replace(make_plan(replace(asked, anyway=True), None), crop=32, batch=1)
+        plan = replace(make_plan(replace(asked, layers=True), None), crop=32, batch=1)
         torch.manual_seed(0)
         net = UNet(UNetConfig(widths=(8, 8), blocks=(1, 1)))
         window = Window(noisy, (0.08, 0.0, 0.0), 0.3)

@@ -180,7 +180,6 @@ class _Notes:
         self.lines: list[str] = []
 
     def note(self, job: Job, line: str) -> None:
-        """See Report."""
         self.lines.append(line)
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:

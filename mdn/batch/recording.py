@@ -158,7 +158,6 @@ class Recording:
         self._begun: dict[int, Entry] = {}
 
     def started(self, job: Job, index: int, total: int) -> None:
-        """See batch.running.Report."""
         if job.target is not None and not job.skip and job.problem is None:
             entry = self._entry(job, job.target)
             self._begun[id(job)] = entry
@@ -166,15 +165,12 @@ class Recording:
         self._report.started(job, index, total)
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """See batch.running.Report."""
         self._report.progress(job, fraction, status)
 
     def note(self, job: Job, line: str) -> None:
-        """See batch.running.Report."""
         self._report.note(job, line)
 
     def finished(self, outcome: Outcome) -> None:
-        """See batch.running.Report."""
         entry = self._begun.pop(id(outcome.job), None)
         if entry is not None and outcome.status in ("ok", "failed"):
             self._add(outcome.job, self._ended(entry, outcome))

@@ -63,18 +63,15 @@ class Baseline(Method):
 
     @property
     def identity(self) -> str:  # type: ignore[override]
-        """See Method."""
         versions = [f"{package} {version}" for package, version in self.versions.items()]
         return "/".join([self.name, *versions])
 
     def describe(self) -> dict[str, object]:
-        """See Method."""
         return super().describe() | {"versions": self.versions}
 
     def denoise(
         self, page: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        """See Method."""
         coding = Display(page.dtype)
         try:
             with warnings.catch_warnings():

@@ -72,11 +72,9 @@ class Model(Method):
         return planned.targets[0].pixels(cleaned).astype(np.float32)
 
     def prepare(self) -> None:
-        """See Method."""
         self._models.load()
 
     def describe(self) -> dict[str, object]:
-        """See Method."""
         card = self._card
         return super().describe() | {
             "arch": card.arch,
@@ -108,7 +106,6 @@ class Fitted(Model):
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        """See Method."""
         model, options = self._models.load(), self._models.options()
         events = ("started", "progress", "note", "finished")
         silent: Any = SimpleNamespace(**dict.fromkeys(events, lambda *_, **__: None))

@@ -46,21 +46,17 @@ class BenchView(Lines):
         self._live.stop()
 
     def begin(self, total: int, metric: Metric) -> None:
-        """See bench.Report."""
         self._metric, self._total = metric, total
         self._bar = self.add_bar("scores", total, count=f"0/{total}")
 
     def scored(self, row: Row, done: int) -> None:
-        """See bench.Report."""
         self._rows.setdefault(row.label, {})[row.method] = row
         self.move_bar(self._bar, done, f"{done}/{self._total}")
 
     def failed(self, line: str) -> None:
-        """See bench.Report."""
         self.insist(f"mdn: error: {line}", "red")
 
     def note(self, line: str) -> None:
-        """See bench.Report."""
         self.say(f"mdn: note: {line}", "yellow")
 
     def _drawing(self) -> Group:

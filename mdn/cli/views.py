@@ -46,12 +46,10 @@ class BatchView(Lines):
         self.say(f"mdn: note: {line}", "dim")
 
     def started(self, job: Job, index: int, total: int) -> None:
-        """See batch.running.Report."""
         bar = self.add_bar(job.name, 1) if len(self._files) < MOST_BARS else None
         self._files[id(job)] = bar, 0.0
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """See batch.running.Report."""
         bar, _ = self._files[id(job)]
         self._files[id(job)] = bar, fraction
         if bar is not None:
@@ -59,12 +57,10 @@ class BatchView(Lines):
         self._move_whole()
 
     def note(self, job: Job, line: str) -> None:
-        """See batch.running.Report."""
         self.notes.setdefault(id(job), []).append(line)
         self.say(f"mdn: warning: {job.name}: {line}", "yellow")
 
     def finished(self, outcome: Outcome) -> None:
-        """See batch.running.Report."""
         self.outcomes.append(outcome)
         bar, _ = self._files.pop(id(outcome.job))
         if bar is not None:
@@ -125,17 +121,14 @@ class TrainView(Lines):
         self._bar: int | None = None
 
     def note(self, line: str) -> None:
-        """See commands.train.Report."""
         self.notes.append(line)
         self.say(line, "dim")
 
     def begin(self, step: int, steps: int) -> None:
-        """See commands.train.Report."""
         self.first, self.steps = step, steps
         self._bar = self.add_bar(self.name, steps, step, f"{step}/{steps}")
 
     def row(self, row: dict[str, Any]) -> None:
-        """See commands.train.Report."""
         step = row["step"]
         self.rows.append(row)
         if self._bar is not None:

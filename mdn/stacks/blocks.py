@@ -216,7 +216,6 @@ class _Parts:
 
     @contextmanager
     def page(self, planes: Sequence[Plane]) -> Iterator[RowsWriter]:
-        """See StackWriter."""
         rows = _Held()
         yield rows
         np.save(_part(self._folder, self._block, self._count), np.concatenate(rows.held))
@@ -231,7 +230,6 @@ class _Held:
         self._next = -1
 
     def write(self, start: int, block: np.ndarray) -> None:
-        """See RowsWriter."""
         self.held = [*self.held, block] if start == self._next else [block]
         self._next = start + len(block)
 

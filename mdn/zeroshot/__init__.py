@@ -90,7 +90,6 @@ class _Rest:
         self._report = report
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """See Report."""
         self._report.progress(job, FITTING + (1 - FITTING) * fraction, status)
 
 
@@ -102,7 +101,6 @@ class _Leaving:
         self._report = report
 
     def finished(self, outcome: Outcome) -> None:
-        """See Report."""
         self._report.finished(outcome)
         if outcome.details.get("ended") == "interrupted":
             raise KeyboardInterrupt

@@ -97,7 +97,6 @@ class Fitting:
         noise: NoiseConditioning,
         model: Model,
     ) -> tuple[Model, NoiseConditioning, Banding | None]:
-        """See Adapter."""
         model = self._given(model)
         if self.asked.fit.preset == "auto" and not self.asked.fit.from_scratch:
             known, options = self._noise_fit, self.asked.options
@@ -120,7 +119,6 @@ class Fitting:
         return model, noise, bands
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
-        """See Adapter."""
         return self._fit(parts, self._given(model))
 
     def _given(self, model: Model) -> Model:

@@ -28,6 +28,7 @@ from mdn.io.base import DAMAGED, check_size
 from mdn.io.photo.exif import DESCRIPTIVE, ORIENTATION, set_upright
 
 MAKER_NOTE, XMP = 37500, 700
+SMALLEST_X_TRANS = 512  # pixels: LibRaw's demosaic works in tiles of so many
 _CHANGES = b"http://ns.adobe.com/camera-raw-settings/"
 _DNG_VERSION = 50706
 _FLIPS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's turns as EXIF's orientations
@@ -140,6 +141,10 @@ def _opened(source: Path, name: str) -> Iterator[tuple[Any, Any, bytes]]:
     try:
         with _overheard() as said, rawpy.imread(io.BytesIO(data)) as raw:
             check_size(name, raw.sizes.height, raw.sizes.width, 3)
+            small = min(raw.sizes.height, raw.sizes.width) < SMALLEST_X_TRANS
+            if small and raw.raw_pattern is not None and raw.raw_pattern.shape == (6, 6):
+                problem = f"is an X-Trans picture below {SMALLEST_X_TRANS} pixels a side"
+                raise FileError(name, f"{problem}, which LibRaw does not develop")
             yield raw, rawpy, data
         if said:
             raise FileError(name, f"is {kind} and damaged ({said[0]})", DAMAGED)

@@ -66,6 +66,12 @@ def test_x_trans_goes_through_libraws_own_demosaic(tmp_path: Path, linear: bool)
     assert decode_light(found) == pytest.approx(expected, abs=0.01)
 
 
+def test_x_trans_that_libraw_does_not_develop_is_named(tmp_path: Path) -> None:
+    source = bayer(tmp_path / "a.dng", np.full((120, 600, 3), 0.4), XTRANS)
+    with pytest.raises(FileError, match=r"is an X-Trans picture below 512 pixels a side"):
+        io.read_image(source)
+
+
 @pytest.mark.parametrize(("turn", "shape"), [(1, (32, 48)), (3, (32, 48)), (6, (48, 32))])
 def test_it_comes_upright(tmp_path: Path, turn: int, shape: tuple[int, int]) -> None:
     light = flat(0.2, 0.2, 0.2).copy()

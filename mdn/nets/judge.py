@@ -155,10 +155,6 @@ class Judge(nn.Module):
         """Each of (B, C, H, W) by itself -> (B, size)."""
         return self.pool(self.cells(x))
 
-    def picture(self, windows: Sequence[Tensor]) -> Tensor:
-        """Windows of one picture, (1, C, h, w) each -> (1, size); in the memory of one window."""
-        return self.pool(Cells.joined([self.cells(window) for window in windows]))
-
     def facts(self, descriptor: Tensor) -> Tensor:
         """(B, 3): log2 of the share of sigma left at 1/2 and 1/4 size, log10 of the impulses'."""
         return descriptor[:, -FACTS:].float() + descriptor.new_tensor(WHITE)

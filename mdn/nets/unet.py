@@ -33,6 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets import fused
+from mdn.nets.gate import Gate
 from mdn.nets.judge import Judge, JudgeConfig
 
 MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutral
@@ -50,6 +51,7 @@ class UNetConfig:
         per_channel_mask: whether masks may hide single samples, not only whole pixels.
         guides: planes of guides; 0 for none.
         judge: whether it judges the noise itself; such a net is not noise-conditioned.
+        gate: whether its judge has a gate, which says which net, if any, is to denoise a picture.
     """
 
     widths: tuple[int, ...] = (64, 128, 192)
@@ -59,6 +61,7 @@ class UNetConfig:
     per_channel_mask: bool = False
     guides: int = 0
     judge: bool = False
+    gate: bool = False
 
     @property
     def planes(self) -> int:
@@ -75,6 +78,8 @@ class UNetConfig:
             raise ValueError("guides must be at least 0")
         if self.judge and self.noise_conditioned:
             raise ValueError("a net that judges the noise itself takes no level")
+        if self.gate and not self.judge:
+            raise ValueError("a gate needs a judge")
 
 
 class ResidualBlock(nn.Module):
@@ -185,6 +190,8 @@ class UNet(nn.Module):
             self.local = LocalSigma(config.channels, self.judge.config.size)
             self.gains = nn.ModuleList(nn.Linear(self.judge.config.size, w) for w in widths)
             _begin_at_zero(*self.gains)
+        if config.gate:
+            self.gate = Gate(self.judge.config.width, self.judge.config.size)
 
     @property
     def multiple(self) -> int:

@@ -84,6 +84,9 @@ class NoiseConditioning:
         if self.blend_weight == 0 and self.impulse_spread is None:
             if self.free is not None:
                 return ["no noise found: exactly flat, unchanged"]
+            if self.reading.texture >= FAINT:
+                sigma = math.ceil(255 * self.reading.texture)
+                return [f"texture, no noise: unchanged; if it is noise, --sigma {sigma} removes it"]
             return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
         if 0 < self.blend_weight < 1:
             more = math.ceil(255 * FAINT)

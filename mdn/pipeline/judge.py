@@ -66,6 +66,8 @@ def _judged(sample: Tensor, model: Model, sigma: float | None) -> NoiseCondition
     impulsive = share >= SOME_IMPULSES
     spread = classical.usual_range(sample, share)[0] if impulsive else None
     reading = replace(read_noise(model.net, sample), impulses=share if impulsive else 0.0)
+    if sigma is None and reading.better_left:
+        reading = replace(reading.without_noise(), texture=reading.sigma)
     found = reading.sigma if sigma is None else sigma
     return NoiseConditioning(
         found,

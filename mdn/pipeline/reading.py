@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.nets.judge import SMALLEST
+from mdn.nets.gate import CHOICES
+from mdn.nets.judge import SMALLEST, Cells
 from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.sample import mirrored
@@ -35,6 +36,8 @@ class NoiseReading:
         half, quarter: shares of sigma left when 2 x 2 and 4 x 4 pixels are averaged; 0.5 and 0.25
             for white noise, more for coarse noise.
         impulses: share of the samples that impulses replaced.
+        choice: how sure the net's gate is of each of nets.gate.CHOICES; empty where it has none.
+        texture: sigma of what would be noise if the gate had not taken it for texture.
     """
 
     descriptor: Tensor
@@ -44,6 +47,8 @@ class NoiseReading:
     half: float
     quarter: float
     impulses: float
+    choice: tuple[float, ...] = ()
+    texture: float = 0.0
 
     @property
     def sigma(self) -> float:
@@ -54,6 +59,16 @@ class NoiseReading:
     def clean(self) -> bool:
         """Whether there is nothing to speak of."""
         return 255 * self.sigma < CLEAN and self.impulses < SOME_IMPULSES
+
+    @property
+    def better_left(self) -> bool:
+        """Whether what there is looks like texture, which any net would harm."""
+        return bool(self.choice) and CHOICES[int(np.argmax(self.choice))] == "leave"
+
+    @property
+    def white(self) -> bool:
+        """Whether a net for white noise makes more of it than one for coarse noise."""
+        return bool(self.choice) and self.choice[2] > self.choice[1]
 
     @property
     def by_brightness(self) -> bool:
@@ -125,6 +140,8 @@ class NoiseReading:
             "left_at_quarter_size": round(self.quarter, 3),
             "correlated": self.coarse,
             "impulses": round(self.impulses, 5),
+            "texture_sigma": round(255 * self.texture, 2),
+            "choice": {n: round(p, 3) for n, p in zip(CHOICES, self.choice, strict=False)},
         }
 
 
@@ -145,7 +162,9 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
         for plane in planes
         for window in _windows(_large_enough(plane))
     ]
-    descriptor = net.judge.picture(windows)
+    cells = Cells.joined([net.judge.cells(window) for window in windows])
+    descriptor = net.judge.pool(cells)
+    logits = net.gate(cells.seen, descriptor)[0] if net.config.gate else descriptor.new_empty(0)
     squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
     sigmas = torch.stack(squares).unflatten(0, (len(planes), -1)).mean(1).sqrt()
     low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
@@ -159,6 +178,7 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
         half=min(1.0, 2**half),
         quarter=min(1.0, 2**quarter),
         impulses=max(0.0, 10**impulses - 1e-4),
+        choice=tuple(logits.softmax(0).tolist()),
     )
 
 

@@ -1,8 +1,8 @@
 """Which of two nets denoises a picture: one for white noise, one for all that cameras leave.
 
 A net that has learnt the coarse noise of cameras within a few thousand steps forgets some of what
-it knew of white noise. The judge tells the two apart: averaged over 2 x 2 pixels, white noise keeps
-half of its sigma, a camera's three quarters.
+it knew of white noise. The gate beside the judge has learnt which of the two makes more of a
+picture: see nets.gate and training.gate.
 """
 
 from __future__ import annotations
@@ -15,12 +15,6 @@ import torch
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
-
-# Share of sigma left at half the size up to which noise is white. White noise is read as 0.51 to
-# 0.56. JPEGs of drawings begin above 0.57, and the net for white noise wipes them out, while the
-# other one loses 0.3 dB at most on white noise. `python -m benchmarks.specialists PICTURES`
-# compares thresholds.
-WHITE = 0.57
 
 
 def specialist(model: Model, noise: NoiseConditioning) -> Model:
@@ -35,7 +29,7 @@ def specialist(model: Model, noise: NoiseConditioning) -> Model:
     reading = noise.reading
     if reading is None or reading.clean:
         return model
-    return with_net_of(model, model.card.white if reading.half <= WHITE else model.card.coarse)
+    return with_net_of(model, model.card.white if reading.white else model.card.coarse)
 
 
 def with_net_of(model: Model, name: str) -> Model:

@@ -26,7 +26,8 @@ from mdn.nets import UNet
 from mdn.registry.cards import Card
 from mdn.registry.load import load
 
-IMAGE, OUTPUT, HALF = "image", "denoised", "left_at_half_size"
+IMAGE, OUTPUT, HALF, CHOICE = "image", "denoised", "left_at_half_size", "choice"
+NUMBERS = {HALF: ["1"], CHOICE: ["3"]}  # shapes of outputs that are no planes
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4  # between ONNX Runtime and PyTorch, nominal range 0..1
 CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in the graph
@@ -37,7 +38,8 @@ class AnySize(nn.Module):
 
     image: (1, C, H, W), nominally 0..1. more: for noise-conditioned nets sigma, (1, 1, H, W), on
     the same scale; for nets with guides albedo and normals, (1, 6, H, W). Gives the denoised image;
-    for nets with a judge also sigma (1, C, H, W), and the share of it left at half the size (1,).
+    for nets with a judge also sigma (1, C, H, W), and the share of it left at half the size (1,);
+    with a gate how sure it is of each of nets.gate.CHOICES, (3,).
     """
 
     def __init__(self, net: UNet) -> None:
@@ -47,10 +49,14 @@ class AnySize(nn.Module):
     def forward(self, image: Tensor, more: Tensor | None = None) -> tuple[Tensor, ...]:
         x, size = self._padded(image), (..., slice(image.shape[2]), slice(image.shape[3]))
         if self.net.config.judge:
-            noise = self.net.judge(image)
+            cells = self.net.judge.cells(image)
+            noise = self.net.judge.pool(cells)
             sigma = F.interpolate(self.net.sigma_map(x, noise), scale_factor=2.0)
             half = 2 ** self.net.judge.facts(noise)[:, 0]
-            return self.net(x, noise=noise)[size], sigma[size], half.clamp(max=1)
+            found = self.net(x, noise=noise)[size], sigma[size], half.clamp(max=1)
+            if not self.net.config.gate:
+                return found
+            return *found, self.net.gate(cells.seen, noise)[0].softmax(0)
         if more is None:
             return (self.net(x)[size],)
         key = "level" if self.net.config.noise_conditioned else "guide"
@@ -93,7 +99,7 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
         raise MdnError(f"{card.name}: ONNX Runtime is {difference:.2g} off what PyTorch gives")
     write_bytes(target, data, overwrite=overwrite)
     shapes = {name: ["1", str(count), "height", "width"] for name, count in inputs(net).items()}
-    given = {name: ["1"] if name == HALF else shapes[IMAGE] for name in outputs(net)}
+    given = {name: NUMBERS.get(name, shapes[IMAGE]) for name in outputs(net)}
     return {"inputs": shapes, "outputs": given, "bytes": len(data), "difference": difference}
 
 
@@ -109,7 +115,9 @@ def inputs(net: UNet) -> dict[str, int]:
 
 def outputs(net: UNet) -> list[str]:
     """The outputs of the graph by name."""
-    return [OUTPUT, "sigma", HALF] if net.config.judge else [OUTPUT]
+    if not net.config.judge:
+        return [OUTPUT]
+    return [OUTPUT, "sigma", HALF, *([CHOICE] if net.config.gate else [])]
 
 
 def _sample(net: UNet, size: tuple[int, int]) -> list[Tensor]:
@@ -139,7 +147,7 @@ def _exported(graph: AnySize, card: Card) -> bytes:
     assert program is not None
     model = program.model_proto
     for value in (*model.graph.input, *model.graph.output):
-        if value.name == HALF:
+        if value.name in NUMBERS:
             continue
         for axis, name in ((2, "height"), (3, "width")):
             value.type.tensor_type.shape.dim[axis].dim_param = name

@@ -26,7 +26,7 @@ from mdn.training.recipe import CLEAN, NoiseRecipe, Recipe
 PLACE = 16  # side of the places whose sigma is compared, pixels
 CAMERA = "camera"
 WEIGHT = 0.02  # of the judge's own loss, beside the picture's
-PATTERNS = 0.04  # share of noisy crops that are patterns; of the clean ones it is half
+CLEAN_PATTERNS = 0.5  # share of the clean crops that are drawn patterns
 HALVES = 0.05  # share of the groups that are noisy in one part only
 EVEN = 0.03, 0.01  # an error of a - b weighs 1, smaller ones up to a / b
 IMPULSE = 0.12  # how far off a sample of impulsive noise is, that counts
@@ -38,7 +38,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     count = recipe.optim.batch // recipe.optim.groups
     row = draw_row(recipe, generator)
     clean = crops.draw(count, generator)
-    patterns = 0.5 if row.kind == CLEAN else PATTERNS
+    patterns = CLEAN_PATTERNS if row.kind == CLEAN else recipe.data.patterns
     for index in range(count):
         if uniform(generator) < patterns:
             clean[index] = draw_pattern(clean.shape[2], generator).to(clean)

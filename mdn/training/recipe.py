@@ -30,6 +30,8 @@ class DataRecipe:
         hold_out: every n-th picture of the sorted names is kept for validation.
         scales: smallest and largest factor of the pictures' size at which crops are taken; none: at
             their own.
+        patterns: share of the noisy crops of a net with a judge that are drawn patterns; of the
+            clean ones it is half.
         textures: where the sources are renders, image folders or shards to take detail from.
     """
 
@@ -39,6 +41,7 @@ class DataRecipe:
     gray: float = 0.0
     hold_out: int = 25
     scales: tuple[float, ...] = ()
+    patterns: float = 0.04
     textures: tuple[str, ...] = ()
 
 

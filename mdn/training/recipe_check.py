@@ -59,6 +59,7 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield data.crop < 8, "[data] crop must be at least 8 pixels"
     yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
     yield not 0 <= data.gray <= 1, "[data] gray is a share between 0 and 1"
+    yield not 0 <= data.patterns <= 1, "[data] patterns is a share between 0 and 1"
     yield not 0 < low <= high, "[data] scales = [low, high], 0 < low <= high"
     yield (
         bool(data.context) and (not recipe.judged or (data.context - data.crop) % 16 != 0),

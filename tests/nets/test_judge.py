@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdn.nets.judge import FACTS, SMALLEST, SOFT, Judge, JudgeConfig
+from mdn.nets.judge import FACTS, SMALLEST, SOFT, Cells, Judge, JudgeConfig
 from mdn.nets.unet import UNet, UNetConfig
 
 SMALL = UNetConfig(widths=(8, 12), blocks=(1, 1), per_channel_mask=True, judge=True)
@@ -21,17 +21,22 @@ def net() -> UNet:
     return net
 
 
+def read(judge: Judge, windows: list[torch.Tensor]) -> torch.Tensor:
+    """The descriptor of a picture."""
+    return judge.pool(Cells.joined([judge.cells(window) for window in windows]))
+
+
 def test_windows_of_a_picture_are_pooled_in_any_order(net: UNet) -> None:
     windows = [torch.rand(1, 3, 48, side) for side in (48, 64, 80)]
-    found = net.judge.picture(windows)
+    found = read(net.judge, windows)
     assert found.shape == (1, JudgeConfig().size)
-    assert torch.allclose(found, net.judge.picture(windows[::-1]), atol=1e-5)
+    assert torch.allclose(found, read(net.judge, windows[::-1]), atol=1e-5)
 
 
 def test_a_picture_seen_twice_is_judged_as_once(net: UNet) -> None:
     """Attention is a mean, not a sum: the size of the picture does not matter."""
     window = torch.rand(1, 3, 64, 64)
-    once, twice = net.judge.picture([window]), net.judge.picture([window, window])
+    once, twice = read(net.judge, [window]), read(net.judge, [window, window])
     assert torch.allclose(once, twice, atol=1e-5)
     assert torch.allclose(once, net.judge(window), atol=1e-5)
 

@@ -121,3 +121,21 @@ def test_a_sigma_that_the_user_gave_is_told_beside_what_was_found() -> None:
     told = NoiseConditioning(20 / 255, reading=reading(), gain=2.2)
     assert told.in_words() == ["sigma 20, as given: removed (measured: sigma 9.0)"]
     assert NoiseConditioning(0.1).in_words() == []
+
+
+def test_texture_is_left_alone_and_said_so() -> None:
+    taken = reading(choice=(0.7, 0.2, 0.1))
+    assert taken.better_left
+    assert not reading(choice=(0.2, 0.7, 0.1)).better_left
+    left = replace(taken.without_noise(), texture=taken.sigma)
+    assert left.clean
+    words = NoiseConditioning(0.0, blend_weight=0.0, reading=left, estimate=left.estimate())
+    assert words.in_words() == [
+        "texture, no noise: unchanged; if it is noise, --sigma 9 removes it"
+    ]
+
+
+def test_a_gate_is_as_sure_as_it_is(net: UNet) -> None:
+    assert read_noise(net, torch.rand(3, 64, 64)).choice == ()
+    gated = UNet(UNetConfig(widths=(8, 12), blocks=(1, 1), judge=True, gate=True)).eval()
+    assert read_noise(gated, torch.rand(3, 64, 64)).choice == pytest.approx((1 / 3,) * 3)

@@ -23,34 +23,36 @@ def some_net(**more: bool) -> nets.UNet:
     return net.eval()
 
 
-@pytest.mark.parametrize("kind", ["noise_conditioned", "judge"])
+@pytest.mark.parametrize(
+    "kinds", [("noise_conditioned",), ("judge",), ("judge", "gate")], ids="-".join
+)
 def test_the_file_gives_what_the_net_gives(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kinds: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     onnx = pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    net, card = some_net(**{kind: True}), store.find("unittest")
+    net, card = some_net(**dict.fromkeys(kinds, True)), store.find("unittest")
+    takes_sigma = "noise_conditioned" in kinds
     monkeypatch.setattr(export, "load", lambda card, device: net)
     target = tmp_path / "a.onnx"
     facts = export.export(card, target)
     assert facts["difference"] <= 1e-4
-    assert list(facts["inputs"]) == (
-        ["image", "sigma"] if kind == "noise_conditioned" else ["image"]
-    )
+    assert list(facts["inputs"]) == (["image", "sigma"] if takes_sigma else ["image"])
     about = {each.key: each.value for each in onnx.load(target).metadata_props}
     assert (about["model"], about["sha256"]) == (card.name, card.sha256)
     session = runtime.InferenceSession(target)
     x, sigma = torch.rand(1, 3, 71, 53), torch.full((1, 1, 71, 53), 0.1)
-    given = {"image": x.numpy()} | ({"sigma": sigma.numpy()} if kind == "noise_conditioned" else {})
+    given = {"image": x.numpy()} | ({"sigma": sigma.numpy()} if takes_sigma else {})
     found = session.run(None, given)
     with torch.inference_mode():
-        expected = export.AnySize(net)(x, sigma if kind == "noise_conditioned" else None)
+        expected = export.AnySize(net)(x, sigma if takes_sigma else None)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other.numpy(), atol=1e-4)
     assert np.abs(found[0] - x.numpy()).max() > 1e-2
-    if kind == "judge":
-        assert list(facts["outputs"]) == ["denoised", "sigma", "left_at_half_size"]
+    if "judge" in kinds:
+        choice = ["choice"] * ("gate" in kinds)
+        assert list(facts["outputs"]) == ["denoised", "sigma", "left_at_half_size", *choice]
         assert found[1].shape == x.shape
     with pytest.raises(FileError, match="exists"):
         export.export(card, target)

@@ -1,0 +1,205 @@
+"""Trains the gate of a model that has a net for white noise beside its own: see nets.gate.
+
+    python -m mdn.training.gate models/photo/gate.toml -m photo --data DIR -o FOLDER
+
+Crops are drawn as for any training, and denoised by both nets. What each makes of a crop, and what
+the crop was before, is the gate's lesson: it learns to name the one with the least error, and all
+the more the larger the difference is. Judge and nets stay as they are.
+
+FOLDER gets weights.safetensors, those of the model with the new gate, gate.csv, and the lessons,
+which a second run takes from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mdn.nets.gate import CHOICES, Gate
+from mdn.nets.unet import UNet
+from mdn.registry import store
+from mdn.registry.model import load_model
+from mdn.training import checkpoint, judged, recipe_parse
+from mdn.training.data import Crops, load_pictures, split
+from mdn.training.degrade import join_groups
+from mdn.training.recipe import Recipe
+
+FLOOR = 6e-6  # mean squared error below which nobody sees a difference: 52 dB
+SOFTNESS = 1.0  # dB: errors closer than that are nearly as good as each other
+FAR = 20.0  # dB: a difference larger than that counts no more
+EPOCHS, BATCH, RATE, WARMUP = 30, 64, 2e-3, 50
+PART = 50  # steps whose lessons are drawn and kept together
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Crops as the judge sees them, and what became of each.
+
+    seen: (N, width, n), descriptor: (N, size), see nets.judge. errors: (N, 3), dB, of CHOICES; less
+    is better. clean: (N,) bool, whether nothing was added to it.
+    """
+
+    seen: Tensor
+    descriptor: Tensor
+    errors: Tensor
+    clean: Tensor
+
+    def save(self, path: Path) -> None:
+        """To a .safetensors file."""
+        save_file({key: value.contiguous() for key, value in vars(self).items()}, path)
+
+    @staticmethod
+    def load(paths: list[Path]) -> Lessons:
+        """Of several files, as one."""
+        parts = [load_file(path) for path in paths]
+        return Lessons(**{key: torch.cat([part[key] for part in parts]) for key in parts[0]})
+
+    @property
+    def regret(self) -> Tensor:
+        """(N, 3): dB lost by each choice against the best one."""
+        return self.errors - self.errors.min(1, keepdim=True).values
+
+
+@torch.no_grad()
+def draw_lessons(recipe: Recipe, crops: Crops, coarse: UNet, white: UNet, steps: range) -> Lessons:
+    """What the two nets make of the crops of some steps."""
+    edge = (recipe.side - recipe.data.crop) // 2
+    span = slice(edge, edge + recipe.data.crop)
+    inner = (..., span, span)
+    rows: list[tuple[Tensor, ...]] = []
+    for step in steps:
+        groups = range(recipe.optim.groups)
+        sample = join_groups([judged.draw_group(recipe, crops, step, n) for n in groups])
+        assert sample.added is not None
+        cells = coarse.judge.cells(sample.noisy)
+        descriptor = coarse.judge.pool(cells)
+        noisy, clean = sample.noisy[inner].contiguous(), sample.clean[inner]
+        with torch.autocast("cpu", torch.bfloat16):
+            made = [noisy, *(net(noisy, noise=descriptor) for net in (coarse, white))]
+        errors = [
+            (x.float().clamp(0, 1) - clean.clamp(0, 1)).square().mean((1, 2, 3)) for x in made
+        ]
+        level = 10 * torch.log10(torch.stack(errors, 1) + FLOOR)
+        rows.append((cells.seen.half(), descriptor, level, sample.added[inner].flatten(1).any(1)))
+    seen, descriptor, level, noisy = (torch.cat(part) for part in zip(*rows, strict=True))
+    return Lessons(seen, descriptor, level, ~noisy)
+
+
+def fit(lessons: Lessons, seed: int) -> Gate:
+    """A gate that names the choice with the least error: cross entropy, soft and weighed."""
+    torch.manual_seed(seed)
+    gate = Gate(lessons.seen.shape[1], lessons.descriptor.shape[1])
+    gate.mean.copy_(lessons.descriptor.mean(0))
+    gate.deviation.copy_(lessons.descriptor.std(0).clamp(min=1e-3))
+    optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=0.05)
+    target = (-lessons.errors / SOFTNESS).softmax(1)
+    weight = lessons.regret.max(1).values.clamp(max=FAR)
+    count = len(target) // BATCH
+    for epoch in range(EPOCHS):
+        for number, rows in enumerate(torch.randperm(len(target))[: count * BATCH].split(BATCH)):
+            done = epoch * count + number
+            rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (EPOCHS * count)))
+            optimiser.param_groups[0]["lr"] = RATE * rate
+            logits = gate(lessons.seen[rows].float(), lessons.descriptor[rows])
+            error = -(target[rows] * logits.log_softmax(1)).sum(1)
+            optimiser.zero_grad()
+            (error * weight[rows]).mean().backward()
+            optimiser.step()
+    return gate.eval()
+
+
+@torch.no_grad()
+def choices(gate: Gate, lessons: Lessons) -> Tensor:
+    """(N,): the index in CHOICES of what the gate would do."""
+    parts = zip(lessons.seen.split(BATCH), lessons.descriptor.split(BATCH), strict=True)
+    return torch.cat([gate(seen.float(), each).argmax(1) for seen, each in parts])
+
+
+def table(lessons: Lessons, chosen: dict[str, Tensor]) -> list[dict[str, object]]:
+    """A row for each way of choosing, and clean or noisy crops: mean PSNR, and what was lost."""
+    rows: list[dict[str, object]] = []
+    for name, index in chosen.items():
+        for kind, part in (("clean", lessons.clean), ("noisy", ~lessons.clean)):
+            got, regret = (
+                x.gather(1, index[:, None])[part, 0] for x in (lessons.errors, lessons.regret)
+            )
+            rows.append(
+                {
+                    "chosen by": name,
+                    "crops": kind,
+                    "PSNR": round(-float(got.mean()), 3),
+                    "lost": round(float(regret.mean()), 3),
+                    "most lost": round(float(regret.max()), 1),
+                    "harmed": int((got > lessons.errors[part, 0] + 0.1).sum()),
+                    "of": int(part.sum()),
+                }
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("recipe", type=Path, help="whose crops; [optim] steps batches of them")
+    parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    options = parser.parse_args()
+    recipe = recipe_parse.load(options.recipe)
+    own, coarse, white = _nets(options.model)
+    pictures = load_pictures(recipe.data.sources, options.data)
+    training, held_out = (
+        Crops(part, recipe.side, torch.device("cpu"), recipe.data.scales)
+        for part in split(pictures, recipe.data.hold_out)
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    def lessons(crops: Crops, steps: range) -> Lessons:
+        parts = [range(first, min(first + PART, steps.stop)) for first in steps[::PART]]
+        paths = [options.out / f"lessons-{part.start:05d}.safetensors" for part in parts]
+        for part, path in zip(parts, paths, strict=True):
+            if not path.exists():
+                draw_lessons(recipe, crops, coarse, white, part).save(path)
+        return Lessons.load(paths)
+
+    steps = recipe.optim.steps
+    gate = fit(lessons(training, range(steps)), recipe.seed)
+    test = lessons(held_out, range(steps, steps + math.ceil(steps / 9)))
+    ways = {f"always {name}": torch.full((len(test.clean),), n) for n, name in enumerate(CHOICES)}
+    ways |= {"the gate": choices(gate, test), "who knows": test.errors.argmin(1)}
+    rows = table(test, ways)
+    with (options.out / "gate.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    save(own, gate, options.out / checkpoint.WEIGHTS)
+
+
+def _nets(name: str) -> tuple[UNet, UNet, UNet]:
+    """A model's own net, and those that it has for coarse and for white noise."""
+    model = load_model(store.find(name), torch.device("cpu"))
+    card = model.card
+    nets = [model.net]
+    for other in (card.coarse, card.white):
+        nets.append(load_model(store.find(other), torch.device("cpu")).net if other else model.net)
+    own, coarse, white = (net for net in nets if isinstance(net, UNet))
+    return own, coarse, white
+
+
+def save(net: UNet, gate: Gate, path: Path) -> None:
+    """The weights of a net with this gate."""
+    config = replace(net.config, gate=True)
+    whole = UNet(config)
+    state = net.state_dict() | {f"gate.{key}": value for key, value in gate.state_dict().items()}
+    whole.load_state_dict(state)
+    checkpoint.save_weights(path, whole, "unet", state)
+
+
+if __name__ == "__main__":
+    main()

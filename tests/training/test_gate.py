@@ -1,0 +1,73 @@
+"""Training of the gate that chooses between two nets, or leaves a picture alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mdn.nets.gate import CHOICES
+from mdn.nets.unet import UNet, UNetConfig
+from mdn.training import gate
+from mdn.training.data import Crops
+from mdn.training.patterns import draw_pattern
+from tests.training.test_judged import recipe
+
+SMALL = UNetConfig(widths=(8, 12), blocks=(1, 1), per_channel_mask=True, judge=True)
+
+
+def lessons(count: int = 256) -> gate.Lessons:
+    """The first number of the descriptor tells which choice is best, the others nothing."""
+    generator = torch.Generator().manual_seed(0)
+    best = torch.arange(count) % 3
+    descriptor = torch.randn(count, 5, generator=generator)
+    descriptor[:, 0] = best - 1.0
+    errors = torch.full((count, 3), -30.0)
+    errors[torch.arange(count), best] = -35
+    seen = torch.randn(count, 6, 9, generator=generator).half()
+    return gate.Lessons(seen, descriptor, errors, best == 0)
+
+
+def test_it_learns_to_name_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "EPOCHS", 20)
+    found = gate.choices(gate.fit(lessons(), seed=0), lessons())
+    assert (found == torch.arange(256) % 3).float().mean() > 0.95
+
+
+def test_the_table_counts_what_was_lost_and_harmed() -> None:
+    given = lessons(6)
+    rows = gate.table(given, {"always white": torch.full((6,), 2)})
+    assert [row["of"] for row in rows] == [2, 4]
+    assert rows[0]["lost"] == 5.0
+    assert rows[0]["harmed"] == 2
+    assert rows[1]["lost"] == 2.5
+    assert rows[1]["harmed"] == 0
+
+
+def test_what_nothing_was_done_to_is_best_left_alone(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = UNet(SMALL).eval()
+    torch.nn.init.normal_(net.tail.weight, std=0.05)
+    generator = torch.Generator().manual_seed(1)
+    pictures = [(255 * draw_pattern(96, generator)).byte() for _ in range(3)]
+    crops = Crops(pictures, 64, torch.device("cpu"))
+    clean = recipe(("clean", 0, 0), clip_share=0.0)
+    drawn = gate.draw_lessons(clean, crops, net, net, range(2))
+    assert drawn.clean.all()
+    assert (drawn.regret[:, CHOICES.index("leave")] == 0).all()
+    drawn.save(tmp_path / "a")
+    again = gate.Lessons.load([tmp_path / "a", tmp_path / "a"])
+    assert torch.equal(again.errors[: len(drawn.errors)], drawn.errors)
+
+
+def test_weights_with_a_gate_are_the_same_but_for_it(tmp_path: Path) -> None:
+    net = UNet(SMALL)
+    made = gate.Gate(net.judge.config.width, net.judge.config.size)
+    gate.save(net, made, tmp_path / "weights.safetensors")
+    state = load_file(tmp_path / "weights.safetensors")
+    assert torch.equal(state["head.weight"], net.head.weight.half())
+    assert {key for key in state if key.startswith("gate.")} == {
+        f"gate.{key}" for key in made.state_dict()
+    }

@@ -46,7 +46,7 @@ def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes
     Raises:
         OutOfMemoryError: it says what to lower.
     """
-    pixels = recipe.optim.batch // processes * recipe.data.crop**2
+    pixels = recipe.optim.batch // processes * recipe.largest_crop**2
     need = pixels * float(net.bytes_per_pixel)  # type: ignore[arg-type]
     room = memory.available(device)
     if need > room:
@@ -58,7 +58,7 @@ def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes
 
 def too_large(recipe: Recipe) -> str:
     """What to say of a batch that memory does not hold."""
-    batch, crop = recipe.optim.batch, recipe.data.crop
+    batch, crop = recipe.optim.batch, recipe.largest_crop
     return (
         f"a batch of {batch} crops of {crop}x{crop} does not fit in memory; lower [optim] batch,"
         " [data] crop or the size of the [net]"
@@ -66,7 +66,9 @@ def too_large(recipe: Recipe) -> str:
 
 
 def _check_sizes(recipe: Recipe, net: nn.Module) -> None:
-    for key, size in (("[data] crop", recipe.data.crop), ("[watch] crop", recipe.watch.crop)):
+    grown = [("[data] growth", side) for _, side in recipe.data.growth]
+    crops = ("[data] crop", recipe.data.crop), ("[watch] crop", recipe.watch.crop)
+    for key, size in (*crops, *grown):
         if size % net.multiple:  # type: ignore[operator]
             raise UsageError(
                 f"recipe {recipe.name}: {key} = {size} is no multiple of {net.multiple}, which this"

@@ -65,7 +65,7 @@ class Crops:
 
     Args:
         pictures: uint8 (3, H, W) each; those smaller than a crop are left out.
-        size: side of a crop, pixels.
+        size: side of the largest crops, pixels.
         scales: the smallest and largest factor of the picture's size at which a crop may be taken,
             drawn evenly by its logarithm; none: at its own.
 
@@ -90,32 +90,42 @@ class Crops:
         self.size, self.scales = size, scales
         self.pictures = [p.to(device) for p in large]
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """`count` crops as float32 (count, 3, size, size) in 0..1; a CPU generator."""
+    def draw(self, count: int, generator: torch.Generator, size: int = 0) -> Tensor:
+        """`count` crops as float32 (count, 3, size, size) in 0..1; a CPU generator.
+
+        size: side of these crops; 0 for the largest.
+        """
         dice = torch.rand(count, 6 if self.scales else 5, generator=generator).tolist()
-        crops = torch.stack([self._one(*row) for row in dice])
+        crops = torch.stack([self._one(size or self.size, *row) for row in dice])
         return crops.float() / 255
 
     def _one(
-        self, which: float, down: float, across: float, flip: float, turn: float, zoom: float = 0.0
+        self,
+        size: int,
+        which: float,
+        down: float,
+        across: float,
+        flip: float,
+        turn: float,
+        zoom: float = 0.0,
     ) -> Tensor:
         picture = self.pictures[int(which * len(self.pictures))]
-        side = self._side(picture, zoom)
+        side = self._side(picture, size, zoom)
         top = int(down * (picture.shape[1] - side + 1))
         left = int(across * (picture.shape[2] - side + 1))
         crop = picture[:, top : top + side, left : left + side]
-        if side != self.size:
-            crop = _resized(crop, self.size)
+        if side != size:
+            crop = _resized(crop, size)
         if flip < 0.5:
             crop = crop.flip(2)
         return torch.rot90(crop, int(turn * 4), (1, 2))
 
-    def _side(self, picture: Tensor, zoom: float) -> int:
-        """Of the square that a crop is made from."""
+    def _side(self, picture: Tensor, size: int, zoom: float) -> int:
+        """Of the square that a crop of that size is made from."""
         if not self.scales:
-            return self.size
+            return size
         low, high = self.scales
-        return min(round(self.size / (low * (high / low) ** zoom)), *picture.shape[1:])
+        return min(round(size / (low * (high / low) ** zoom)), *picture.shape[1:])
 
 
 def _resized(crop: Tensor, size: int) -> Tensor:

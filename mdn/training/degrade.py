@@ -86,7 +86,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     """The crops of one group, all with one kind of noise, each with its own level."""
     generator = generator_for(recipe.seed, step, group)
     count = recipe.optim.batch // recipe.optim.groups
-    clean = crops.draw(count, generator)
+    clean = crops.draw(count, generator, recipe.side_at(step))
     single = recipe.channels == 1
     gray = single or uniform(generator) < recipe.data.gray
     if gray:

@@ -32,9 +32,9 @@ from mdn.training.degrade import join_groups
 from mdn.training.recipe import Recipe
 
 FLOOR = 6e-6  # mean squared error below which nobody sees a difference: 52 dB
-SOFTNESS = 1.0  # dB: errors closer than that are nearly as good as each other
-FAR = 20.0  # dB: a difference larger than that counts no more
-EPOCHS, BATCH, RATE, WARMUP = 30, 64, 2e-3, 50
+SOFTNESS = 0.5  # dB: errors closer than that are nearly as good as each other
+FAR, LARGE = 6.0, 20.0  # dB: a difference larger than that counts no more; see fit
+EPOCHS, BATCH, RATE, WARMUP = 16, 64, 2e-3, 50
 PART = 50  # steps whose lessons are drawn and kept together
 
 
@@ -93,24 +93,33 @@ def draw_lessons(recipe: Recipe, crops: Crops, coarse: UNet, white: UNet, steps:
 
 
 def fit(lessons: Lessons, seed: int) -> Gate:
-    """A gate that names the choice with the least error: cross entropy, soft and weighed."""
+    """A gate that names the choice with the least error.
+
+    First by cross entropy with soft targets, weighed by what is at stake, and then, from where that
+    leads, by the loss that is to be expected of its choices, to which a large one adds no more than
+    LARGE.
+    """
     torch.manual_seed(seed)
     gate = Gate(lessons.seen.shape[1], lessons.descriptor.shape[1])
     gate.mean.copy_(lessons.descriptor.mean(0))
     gate.deviation.copy_(lessons.descriptor.std(0).clamp(min=1e-3))
     optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=0.05)
     target = (-lessons.errors / SOFTNESS).softmax(1)
-    weight = lessons.regret.max(1).values.clamp(max=FAR)
+    weight = lessons.regret.max(1, keepdim=True).values.clamp(max=FAR)
+    lost = lessons.regret / (1 + lessons.regret / LARGE)
     count = len(target) // BATCH
     for epoch in range(EPOCHS):
         for number, rows in enumerate(torch.randperm(len(target))[: count * BATCH].split(BATCH)):
             done = epoch * count + number
             rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (EPOCHS * count)))
             optimiser.param_groups[0]["lr"] = RATE * rate
-            logits = gate(lessons.seen[rows].float(), lessons.descriptor[rows])
-            error = -(target[rows] * logits.log_softmax(1)).sum(1)
+            sure = gate(lessons.seen[rows].float(), lessons.descriptor[rows]).log_softmax(1)
+            if epoch < EPOCHS // 2:
+                error = -target[rows] * sure * weight[rows]
+            else:
+                error = sure.exp() * lost[rows]
             optimiser.zero_grad()
-            (error * weight[rows]).mean().backward()
+            error.sum(1).mean().backward()
             optimiser.step()
     return gate.eval()
 

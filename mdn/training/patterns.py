@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mdn.noise.synthesis.camera.develop import blur
 
+COLOURED = 0.2  # share of the patterns that differ from colour to colour
 LETTERS = "etaoin shrdlu cmfwyp vbgkqj xz ETAOIN 0123456789 .,;:()"
 
 
@@ -26,6 +27,10 @@ def draw_pattern(size: int, generator: torch.Generator) -> Tensor:
     dice = torch.rand(8, generator=generator).tolist()
     kind = KINDS[int(dice[0] * len(KINDS))]
     plane = kind(size, dice[1:4], generator)
+    if dice[7] < COLOURED:  # as the screens of printing inks are, each at an angle of its own
+        turned = torch.rand(2, 3, generator=generator).tolist()
+        others = [kind(size, [own[0], *dice[2:4]], generator) for own in turned]
+        plane = torch.stack([plane, *others])
     dark, light = torch.rand(2, 3, 1, 1, generator=generator)
     if dice[4] < 0.4:  # black or gray on white, as pages are
         dark, light = dark.mean().expand(3, 1, 1) * 0.4, torch.ones(3, 1, 1)

@@ -25,6 +25,8 @@ class DataRecipe:
     Attributes:
         sources: image folders or packed shards (.safetensors), relative to --data.
         crop: side of the square crops, pixels.
+        growth: pairs of [step, side]: from that step on crops have that side. Short ones first make
+            the early steps of a slow net cheap.
         context: side of the larger crop around it that a judge reads; 0 for the crop itself.
         gray: share of the batch turned to gray, with one noise for all channels.
         hold_out: every n-th picture of the sorted names is kept for validation.
@@ -37,6 +39,7 @@ class DataRecipe:
 
     sources: tuple[str, ...]
     crop: int = 96
+    growth: tuple[tuple[int, int], ...] = ()
     context: int = 0
     gray: float = 0.0
     hold_out: int = 25
@@ -206,8 +209,18 @@ class Recipe:
 
     @property
     def side(self) -> int:
-        """Of the crops that are drawn, pixels."""
-        return max(self.data.crop, self.data.context)
+        """Of the largest crops that are drawn, pixels."""
+        return max(self.largest_crop, self.data.context)
+
+    @property
+    def largest_crop(self) -> int:
+        """Side of the largest crops that are denoised, pixels."""
+        return max(self.data.crop, *(side for _, side in self.data.growth), 0)
+
+    def side_at(self, step: int) -> int:
+        """Of the crops that are drawn at a step, pixels."""
+        grown = [side for first, side in self.data.growth if step >= first]
+        return max(grown[-1] if grown else self.data.crop, self.data.context)
 
     @property
     def channels(self) -> int:

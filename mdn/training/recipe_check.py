@@ -56,7 +56,14 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     data, jpeg = recipe.data, recipe.jpeg
     low, high = data.scales if len(data.scales) == 2 else (1.0, 1.0 if not data.scales else 0.0)
     yield not data.sources, "[data] sources is empty"
-    yield data.crop < 8, "[data] crop must be at least 8 pixels"
+    sides = [data.crop, *(pair[-1] for pair in data.growth)]
+    yield min(sides) < 8, "[data] crop must be at least 8 pixels, and every side of growth"
+    steps = [pair[0] for pair in data.growth]
+    yield (
+        any(len(pair) != 2 for pair in data.growth) or steps != sorted(steps),
+        "[data] growth is of pairs [step, side], the earliest step first",
+    )
+    yield bool(data.growth) and recipe.judged, "[data] growth is not for a net with a judge"
     yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
     yield not 0 <= data.gray <= 1, "[data] gray is a share between 0 and 1"
     yield not 0 <= data.patterns <= 1, "[data] patterns is a share between 0 and 1"

@@ -108,9 +108,10 @@ def _typed(value: Any, f: Field[Any]) -> tuple[Any, str]:
             return value, "should be a list, in [ ]"
         found = tuple(tuple(v) if isinstance(v, list) else v for v in value)
         inner = wanted[6:].split(",")[0].rstrip("]")
-        kinds = {"str": str, "float": int | float, "int": int, "tuple[str": tuple}[inner]
+        pairs = {"tuple[str": "[kind, level]", "tuple[int": "[step, side]"}
+        kinds = {"str": str, "float": int | float, "int": int}.get(inner, tuple)
         if not all(isinstance(each, kinds) and not isinstance(each, bool) for each in found):
-            return value, f"should be a list of {'[kind, level]' if '[' in inner else inner}"
+            return value, f"should be a list of {pairs.get(inner, inner)}"
         return found, ""
     if wanted.startswith("dict"):
         return value, "" if isinstance(value, dict) else "should be a table"

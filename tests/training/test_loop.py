@@ -304,7 +304,7 @@ def test_two_processes_equal_one(tmp_path: Path, data: Path, write_recipe: Recip
     )
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-port", "29517", str(script), str(recipe), str(data)]
+    command += ["--standalone", str(script), str(recipe), str(data)]  # a port that is free
     command += [str(tmp_path / "two")]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300)

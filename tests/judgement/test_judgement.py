@@ -32,29 +32,29 @@ ALLOWED = {
     "weave": (46, -0.1),
     "slanted_weave": (46, -0.1),
     "twill": (46, -0.1),
-    "halftone": (39.6, -0.1),
-    "leaves": (30.4, -0.6),
+    "halftone": (46, -0.1),
+    "leaves": (46, -0.6),
     "brushed": (46, -0.1),
     "text_page": (46, -0.1),
     "dark_editor": (46, -0.1),
     "scanned_page": (46, -0.1),
     "screenshot": (46, -0.1),
     "table": (46, -0.1),
-    "line_art": (46, -1.0),
-    "contours": (46, -6.8),
-    "code_blocks": (46, -2.2),
-    "mosaic": (46, -1.0),
+    "line_art": (46, -0.1),
+    "contours": (46, -0.1),
+    "code_blocks": (46, -0.1),
+    "mosaic": (46, -0.1),
     "pixel_art": (32.9, -2.7),
     "gradient": (46, -0.1),
     "gentle_gradient": (46, -0.1),
     "night": (46, -0.1),
     "stars": (46, -0.1),
-    "error_dither": (46, -2.4),
+    "error_dither": (46, -0.1),
     "ordered_dither": (46, -0.1),
     "one_colour": (46, -0.1),
 }
 # Noise in one half: least gain of the noisy half, least PSNR of the clean one; dB.
-HALVES = {"leaves": (2.9, 29.1), "screenshot": (0.2, 46), "gradient": (-0.02, 46)}
+HALVES = {"leaves": (2.9, 29.1), "screenshot": (-0.02, 46), "gradient": (-0.02, 46)}
 # A simulated camera at an ISO setting: least gain; dB.
 CAMERA = {
     ("screenshot", 800): -0.02,

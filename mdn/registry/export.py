@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,6 +84,8 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
         raise UsageError(f"export needs {', '.join(missing)}: pip install mdn[onnx]")
     if target.exists() and not overwrite:
         raise FileError(target, "exists already", "give --overwrite, or another name with -o")
+    if not os.access(target.parent, os.W_OK):  # known before the minute that an export takes
+        raise FileError(target, "its folder is not there or cannot be written to")
     net = load(card, torch.device("cpu"))
     if not isinstance(net, UNet):
         raise UsageError(

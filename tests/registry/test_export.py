@@ -67,6 +67,15 @@ def test_what_cannot_be_exported_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_not_there_is_found_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: 1)
+    monkeypatch.setattr(export, "load", lambda card, device: pytest.fail("it was loaded"))
+    with pytest.raises(FileError, match="not there"):
+        export.export(store.find("unittest"), tmp_path / "nowhere" / "a.onnx")
+
+
 def test_a_wrong_answer_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: 1)
     monkeypatch.setattr(export, "_exported", lambda graph, card: b"graph")

@@ -46,27 +46,30 @@ def judge(
     return replace(noise, free=free)
 
 
-def judge_sample(sample: Tensor, model: Model, sigma: float | None = None) -> NoiseConditioning:
+def judge_sample(
+    sample: Tensor, model: Model, sigma: float | None = None, *, noisy: bool = False
+) -> NoiseConditioning:
     """As `judge`, from a sample (C, H, W) alone: of a plane that is too large to be in memory.
 
     sigma: what the user says it is, nominal range 0..1. A net that judges the noise still says
         where there is how much of it, and of what kind.
+    noisy: whether there is known to be noise, so that it is not to be taken for texture.
     """
     if model.abilities.judges_noise:
-        return _judged(sample, model, sigma)
+        return _judged(sample, model, sigma, noisy or sigma is not None)
     if sigma is not None:
         return NoiseConditioning(sigma)
     return classical.condition(sample, stabilise=not model.card.knows_brightness)
 
 
-def _judged(sample: Tensor, model: Model, sigma: float | None) -> NoiseConditioning:
+def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> NoiseConditioning:
     """By the judge inside the net; impulses, which it does not see, are counted."""
     assert isinstance(model.net, UNet)  # the only one that has a judge
     share = classical.salt_and_pepper(sample)
     impulsive = share >= SOME_IMPULSES
     spread = classical.usual_range(sample, share)[0] if impulsive else None
     reading = replace(read_noise(model.net, sample), impulses=share if impulsive else 0.0)
-    if sigma is None and reading.better_left:
+    if reading.better_left and not noisy:
         reading = replace(reading.without_noise(), texture=reading.sigma)
     found = reading.sigma if sigma is None else sigma
     return NoiseConditioning(

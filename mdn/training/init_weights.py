@@ -14,6 +14,7 @@ from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 
+GATE = "gate."
 CELL = 4  # a plane is four at half resolution: see nets.unet
 
 State = dict[str, Tensor]
@@ -35,12 +36,25 @@ def init_weights(net: nn.Module, path: Path) -> None:
         if isinstance(net, UNet) and about.get("arch", "unet") == "unet":
             known = "config" in about
             before = nets.config("unet", json.loads(about["config"])) if known else net.config
-            for change in (_drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks):
+            for change in (
+                _match_gate,
+                _drop_judge,
+                _drop_colours,
+                _add_guides,
+                _add_judge,
+                _add_blocks,
+            ):
                 state = change(net, state, before)
         net.load_state_dict(state)
     except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
+
+
+def _match_gate(net: UNet, state: State, before: UNetConfig) -> State:
+    """A gate chooses between finished nets: it is trained last, and begins anew."""
+    kept = {key: value for key, value in state.items() if not key.startswith(GATE)}
+    return kept | {key: value for key, value in net.state_dict().items() if key.startswith(GATE)}
 
 
 def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:

@@ -263,7 +263,7 @@ def _coarse(x: Tensor, model: Model, halvings: int) -> NoiseConditioning | None:
     for _ in range(halvings):
         height, width = (side // 2 * 2 for side in x.shape[1:])
         x = downsample2(x[None, :, :height, :width])[0]
-        readings.append(judge_sample(x, model))
+        readings.append(judge_sample(x, model, noisy=True))
     result = None
     for each in reversed(readings):
         result = replace(each, coarse=result)

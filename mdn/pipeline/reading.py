@@ -21,8 +21,8 @@ COARSE = 0.6  # share of sigma left at half the size from which noise is called 
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
 SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
 SOME_IMPULSES = 0.001  # share of the samples
-# From which probability on a picture is left alone: the gate has learnt from more clean and textured
-# pictures than people have, and noise that stays is seen by everybody.
+# From which probability on a picture is left alone: the gate has learnt from more clean pictures
+# than people have, and noise that stays is seen by everybody.
 SURE = 0.8
 
 

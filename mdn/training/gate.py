@@ -83,9 +83,8 @@ def draw_lessons(recipe: Recipe, crops: Crops, coarse: UNet, white: UNet, steps:
         noisy, clean = sample.noisy[inner].contiguous(), sample.clean[inner]
         with torch.autocast("cpu", torch.bfloat16):
             made = [noisy, *(net(noisy, noise=descriptor) for net in (coarse, white))]
-        errors = [
-            (x.float().clamp(0, 1) - clean.clamp(0, 1)).square().mean((1, 2, 3)) for x in made
-        ]
+        truth = clean.clamp(0, 1)
+        errors = [(x.float().clamp(0, 1) - truth).square().mean((1, 2, 3)) for x in made]
         level = 10 * torch.log10(torch.stack(errors, 1) + FLOOR)
         rows.append((cells.seen.half(), descriptor, level, sample.added[inner].flatten(1).any(1)))
     seen, descriptor, level, noisy = (torch.cat(part) for part in zip(*rows, strict=True))
@@ -126,7 +125,10 @@ def fit(lessons: Lessons, seed: int) -> Gate:
 
 @torch.no_grad()
 def choices(gate: Gate, lessons: Lessons) -> Tensor:
-    """(N,): the index in CHOICES of what the gate would do."""
+    """(N,): the index in CHOICES of the likeliest.
+
+    In use a picture is left alone only where the gate is surer: see pipeline.reading.SURE.
+    """
     parts = zip(lessons.seen.split(BATCH), lessons.descriptor.split(BATCH), strict=True)
     return torch.cat([gate(seen.float(), each).argmax(1) for seen, each in parts])
 

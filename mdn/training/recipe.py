@@ -215,7 +215,7 @@ class Recipe:
     @property
     def largest_crop(self) -> int:
         """Side of the largest crops that are denoised, pixels."""
-        return max(self.data.crop, *(side for _, side in self.data.growth), 0)
+        return max([self.data.crop, *(side for _, side in self.data.growth)])
 
     def side_at(self, step: int) -> int:
         """Of the crops that are drawn at a step, pixels."""

@@ -1,7 +1,7 @@
-"""The gate: what `mdn` makes of small synthetic files, as hashes, before and after a change.
+"""What `mdn` makes of small synthetic files, as hashes, before and after a change.
 
-    python benchmarks/gate.py --record before.json
-    python benchmarks/gate.py --check before.json [--only WORD]
+    python benchmarks/same_output.py --record before.json
+    python benchmarks/same_output.py --check before.json [--only WORD]
 
 Every format, shipped model and option that changes pixels is run once. Hashes are those of one
 machine and one version of PyTorch: record them and check them on the same one.

@@ -107,7 +107,21 @@ def _keep_up(cluster: Any, count: int, ended: threading.Event) -> None:
     that is very busy, it drops the worker for good, and the batch would wait for nobody.
     """
     while not ended.wait(CHECK):
-        cluster.scale(count)
+        cluster.loop.add_callback(_replace, cluster, count)
+
+
+def _replace(cluster: Any, count: int) -> None:
+    """In the cluster's own thread: starts workers in the place of those that are no more.
+
+    One that failed while it started, as when the one before it was still leaving under the same
+    name, stays in Dask's books, and Dask would not start it again.
+    """
+    from distributed.core import Status
+
+    for name, worker in list(cluster.workers.items()):
+        if worker.status in (Status.closed, Status.failed):
+            del cluster.workers[name]
+    cluster.scale(count)
 
 
 def _described(path: Path) -> Any:

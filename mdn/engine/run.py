@@ -21,7 +21,9 @@ from mdn.engine.tiles import Span, padded, reflected, smallest_tile, spans
 from mdn.engine.transfer import Arrival, Carrier, carrier_to
 from mdn.errors import OutOfMemoryError
 
-TILE = 640  # pixels a side at most, unless the user says otherwise; larger ones leave the cache
+TILE = 640  # pixels a side of most nets' tiles at most, unless the user says otherwise
+HALOS = 16  # ... and of those that look far: by halos, or most is computed twice
+ROOM = 2**30  # bytes of work above which no tile is made larger for that
 CHUNK = 2**19  # samples decoded at once: more would take as much as the band itself
 SLACK = 48 * 2**20  # bytes that libraries take on first use, and fragments of freed memory
 BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**21}  # of one call of the net
@@ -189,7 +191,7 @@ def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> t
     Both are the same on every machine that has the room.
     """
     least = smallest_tile(geometry.halo, geometry.multiple)
-    wanted = max(runtime.tile or TILE, least)
+    wanted = max(runtime.tile or _usual_tile(geometry), least)
     reserved = source.reserved
     room = memory.available(runtime.device)
     if runtime.device.type == "cpu":
@@ -205,6 +207,14 @@ def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> t
     tile = max(least, memory.largest_tile(room, cost, side, small, runtime.max_memory))
     call = 1 if runtime.max_memory is not None else int(room / cost)
     return tile, min(call, BATCH_PIXELS[runtime.device.type])
+
+
+def _usual_tile(geometry: NetGeometry) -> int:
+    """Pixels a side: with 16 halos a third more than the picture is computed, in float32 at most
+    in ROOM.
+    """
+    fits = int((ROOM / geometry.bytes_per_pixel) ** 0.5)
+    return max(TILE, min(HALOS * geometry.halo, fits))
 
 
 def _pass(

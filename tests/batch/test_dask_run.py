@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -162,6 +163,19 @@ def test_a_worker_that_is_killed_is_replaced_and_its_file_done_again(
     assert [each.status for each in result.outcomes] == ["ok"] * 3
     assert (tmp_path / "b.died").exists()
     assert (tmp_path / "b.out").read_text() == "b"
+
+
+def test_a_worker_that_failed_to_start_is_started_again() -> None:
+    from distributed.core import Status
+
+    asked: list[int] = []
+    states = {0: Status.failed, 1: Status.running, 2: Status.closed, 3: Status.starting}
+    cluster = SimpleNamespace(
+        workers={name: SimpleNamespace(status=status) for name, status in states.items()},
+        scale=asked.append,
+    )
+    dask_cluster._replace(cluster, 4)
+    assert (list(cluster.workers), asked) == ([1, 3], [4])
 
 
 def test_a_file_that_kills_every_worker_is_given_up() -> None:

@@ -230,3 +230,21 @@ def test_the_smallest_tile_is_tried_before_giving_up() -> None:
     picture = picture_of(150, 150)
     out = go(short_of_memory, picture, NetGeometry(4, 8, 100))
     np.testing.assert_allclose(out, picture, atol=1e-6)
+
+
+def largest_tile_of(halo: int, bytes_per_pixel: float) -> int:
+    """The widest tile that a net of constant answer is given for a wide picture."""
+    seen: list[int] = []
+
+    def note(tiles: Tensor, origins: list[tuple[int, int]]) -> Tensor:
+        seen.append(tiles.shape[-1])
+        return tiles
+
+    go(note, picture_of(64, 6000), NetGeometry(halo, 16, bytes_per_pixel))
+    return max(seen)
+
+
+def test_a_net_that_looks_far_is_given_larger_tiles() -> None:
+    assert 500 < largest_tile_of(8, 100) <= 640
+    assert 1200 < largest_tile_of(96, 100) <= 16 * 96
+    assert largest_tile_of(96, 2000) <= 740  # where 1 GiB holds no more

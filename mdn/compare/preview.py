@@ -26,6 +26,7 @@ from mdn.engine import rows_of
 from mdn.errors import FileError
 from mdn.io.atomic import write_bytes
 from mdn.pipeline import counts, destripe
+from mdn.pipeline.blend import shares
 from mdn.pipeline.judge import judge
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import denoise_multiscale
@@ -78,6 +79,8 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
     counted = request.encoding == "counts" or (request.encoding == "auto" and picture.measured)
     domain = "counts" if counted else "display"
     model, options = models.load(domain), models.options(domain)
+    if counted:
+        options.check_counts(job.name)
     strengths = [share * options.strength for share in SHARES]
     full = replace(options, strength=1.0)
     restore = (_counts if counted else _photo)(picture.stored, model, full)
@@ -147,6 +150,7 @@ def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
         clean = denoise_multiscale(values, noise, model, options)
         if noise.free is not None and noise.impulse_spread is None:
             clean = np.where(noise.free[rows, columns][..., None], values, clean)
+        clean = values + shares(clean - values, options)
         return clean * coding.white  # clipped only once it is mixed
 
     return _with_surroundings(restore, page.shape, model.halo * scale, model.multiple * scale)

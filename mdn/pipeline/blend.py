@@ -52,6 +52,14 @@ def luma_chroma(change: Tensor, luma: float, chroma: float) -> Tensor:
     return chroma * change + (luma - chroma) * brightness
 
 
+def shares(change: np.ndarray, options: Options) -> np.ndarray:
+    """As `luma_chroma`, of a change (H, W, C) and with the shares that the options ask for."""
+    if options.luma == options.chroma == 1:
+        return change
+    planes = torch.from_numpy(np.ascontiguousarray(change.transpose(2, 0, 1)))
+    return luma_chroma(planes, options.luma, options.chroma).numpy().transpose(1, 2, 0)
+
+
 def kept(
     tiles: Tensor, origins: Origins, noise: NoiseConditioning, protect: np.ndarray | None
 ) -> Tensor | None:

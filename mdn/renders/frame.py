@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from mdn.encoding.hdr import exposure
 from mdn.errors import FileError
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
 from mdn.pipeline import linear
-from mdn.pipeline.blend import luma_chroma
+from mdn.pipeline.blend import shares
 from mdn.pipeline.guides import ALBEDO, NORMAL, PLANES
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
@@ -95,14 +94,14 @@ def denoise(
     constants: Constants,
     progress: Callable[[float], None],
     after: Callable[[Layer, np.ndarray], np.ndarray] = lambda layer, light: light,
-    known: linear.Known | None = None,
+    known: dict[str, linear.Known] | None = None,
 ) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
     """The file with its targets denoised.
 
     Args:
         options: their strength mixes with the noisy light, in linear light.
         after: takes every denoised layer (H, W, C), and returns what to store of it (motion).
-        known: the noise of a sequence's first frame; filled by that frame.
+        known: by layer, the noise of a sequence's first frame; filled by that frame.
 
     Returns:
         The file, the channels that are not as they came, and counts of odd samples.
@@ -129,21 +128,13 @@ def denoise(
             tonemap=asked.tonemap,
             auxiliary=auxiliary_features(sources),
             guides=_guides(sources, constants),
-            known=known,
+            known=None if known is None else known.setdefault(layer.name, {}),
             progress=share,
         )
         result = after(layer, result)
-        result = given + options.strength * _shares(result - given, options)
+        result = given + options.strength * shares(result - given, options)
         light[layer] = _keep_empty(planned.file, layer, noisy, result)
     return _stored(planned, light, odd)
-
-
-def _shares(change: np.ndarray, options: Options) -> np.ndarray:
-    """What is taken of a change (H, W, C) of linear light in brightness and in colour."""
-    if options.luma == options.chroma == 1:
-        return change
-    planes = torch.from_numpy(np.ascontiguousarray(change.transpose(2, 0, 1)))
-    return luma_chroma(planes, options.luma, options.chroma).numpy().transpose(1, 2, 0)
 
 
 def auxiliary_features(sources: list[Source]) -> np.ndarray | None:

@@ -79,11 +79,11 @@ class Sequence:
 
     Attributes:
         jobs: the frames, in order.
-        noise: of the first frame, for the others; None for files that are no sequence.
+        noise: of the first frame's layers, by name; None for files that are no sequence.
     """
 
     jobs: collections.abc.Sequence[Job] = ()
-    noise: Known | None = None
+    noise: dict[str, Known] | None = None
     _constants: frame.Constants | None = None
     _previous: motion.PreviousFrame = field(default_factory=motion.PreviousFrame)
     _last: int = -2  # the place in the sequence of the frame before

@@ -35,10 +35,15 @@ def cells(page: np.ndarray, side: int) -> list[list[np.ndarray]]:
     return [[row[:, left : left + side] for left in range(0, page.shape[1], step)] for row in rows]
 
 
-@pytest.mark.parametrize("model", ["unittest", "photo-fast"])  # one net; one for each kind of noise
-def test_the_crops_are_what_denoising_gives(run: Run, tmp_path: Path, model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "more"),  # one net; one for each kind of noise
+    [("unittest", ()), ("photo-fast", ()), ("unittest", ("--luma", "0.8", "--chroma", "0.3"))],
+)
+def test_the_crops_are_what_denoising_gives(
+    run: Run, tmp_path: Path, model: str, more: tuple[str, ...]
+) -> None:
     noisy = photo(tmp_path / "a.png")
-    how = ("--model", model, "--device", "cpu", "--precision", "fp32")
+    how = ("--model", model, "--device", "cpu", "--precision", "fp32", *more)
     done = run("denoise", "a.png", "--preview", "--json", *how)
     assert done.exit_code == 0, done.output
     (found,) = json.loads(done.stdout)["files"]

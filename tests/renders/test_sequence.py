@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mdn.batch.running import Job
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
@@ -79,6 +80,22 @@ def test_one_exposure_for_a_shot(tmp_path: Path) -> None:
     assert len(exposures) == 1
     part = denoise(tmp_path, "alone.####.exr", "2").outcomes[0].details["exposure"]
     assert part not in exposures
+
+
+def test_each_layer_has_the_noise_of_its_own(tmp_path: Path) -> None:
+    calm, wild = scenes.noisy(scenes.truth(), 1, 1000.0), scenes.noisy(scenes.truth(), 2, 2.0)
+    planes = scenes.planes("calm.", calm) | scenes.planes("wild.", wild)
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    source = samples.write(tmp_path / "in.0001.exr", (head, planes))
+    layers = ("calm", "wild")
+    assert denoise(tmp_path, "shot.####.exr", layers=layers).exit_code == 0
+    alone = Job(source, tmp_path / "alone.exr", "alone")
+    run([alone], request("photo", renders=RenderOptions(layers=layers)), Recorder())
+    shot, one = (
+        exr.read(tmp_path / name).parts[0]["wild.R"] for name in ("shot.0001.exr", "alone.exr")
+    )
+    assert np.allclose(shot, one, atol=2e-3)
+    assert np.abs(one - planes["wild.R"]).mean() > 0.05
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,9 @@ Names are those that the renderers write by themselves:
     Mitsuba  R, albedo.R, sh_normal.X, dd.T, position.X
     pbrt     R, Albedo.R, Ns.X, P.X, Variance.R
     Karma    C.r, albedo.r, N.x, basecolor.r, motionvector.x
+    RenderMan  Ci.r, albedo.r, albedo_var.r, mse.r, normal.r, z, sampleCount
+    Unreal   FinalImage.R, FinalImageWorldNormal.R
+    Nuke     R, diffuse.red, diffuse.green, depth.Z
     OpenEXR's Python binding, for a key such as "albedo.RGB": albedo.RGB.R
 """
 
@@ -37,22 +40,24 @@ Role = Literal[
     "data",
 ]
 
+_SPELLED = {"red": "r", "green": "g", "blue": "b", "alpha": "a"}  # as Nuke does
 _COLOURS = ("rgb", "xyz", "uvw")  # the last part of the names of a layer's channels, lower case
-_BEAUTY = {"", "beauty", "combined", "rgba", "rgb", "c", "image", "noisyimage", "final", "color"}
+_BEAUTY = {"", "beauty", "combined", "rgba", "rgb", "c", "ci", "color"}
+_BEAUTY |= {"image", "noisyimage", "final", "finalimage"}
 _ID = (
     r"((obj(ect)?|mat(erial)?|mtl|render|node|asset|inst(ance)?|prim(itive)?|shape|face|poly"
     r"|element|part(icle)?|pixel|group|layer|scene|surface|shader|hair|light|mesh|u(nique)?)?ids?)"
 )
 _GUIDES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("cryptomatte", re.compile(r"crypto.*|u?crypto(object|material|asset)?\d*")),
-    ("variance", re.compile(r".*variance|stddev|sigma|.*error")),
+    ("variance", re.compile(r".*(variance|var|mse|error)|stddev|sigma")),
     (
         "albedo",
-        re.compile(r".*albedo.*|(vray)?(raw)?diffusefilter|basecolou?r|diff(use)?col(ou?r)?"),
+        re.compile(r".*albedo.*|(vray)?(raw)?diffusefilter|.*basecolou?r|diff(use)?col(ou?r)?"),
     ),
     ("normal", re.compile(r"n[sgn]?|(.*_)?.*normals?|shnormal")),
     ("depth", re.compile(r"z|.*depth|zdepth|mist|dd|distance")),
-    ("motion", re.compile(r"(motion|velocity)(vectors?)?|vectors?|mv|flow|.*motionvectors?")),
+    ("motion", re.compile(r"(velocity|.*motion)(vectors?)?|vectors?|mv|flow|(for|back)ward")),
     ("position", re.compile(r"p|pref|(world)?pos(ition)?|point|uvs?|st")),
     ("id", re.compile(rf"{_ID}|index(ob|ma)|.*mask.*|.*matte.*|.*index")),
 )
@@ -60,7 +65,7 @@ _GUIDES: tuple[tuple[Role, re.Pattern[str]], ...] = (
 _PROTECTED: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("cryptomatte", re.compile(r"u?crypto.*")),
     ("id", re.compile(rf"{_ID}|.*mattes?|.*masks?")),
-    ("depth", re.compile(r".*depth.*")),
+    ("depth", re.compile(r".*depth.*|z")),
     ("normal", re.compile(r".*normals?")),
     ("position", re.compile(r"(world)?pos(itions?)?")),
     ("motion", re.compile(r"motion.*|velocity")),
@@ -71,8 +76,11 @@ _SAMPLES = {"rgb", "rgba", "xyz", "xyzw", "xy", "uv", "uvw"}
 # Layers whose values are no light, though they come as colours: never denoised by "auto".
 _NOT_LIGHT = re.compile(
     r".*(ao|occlusion|shadowcatcher|shadowraw|samplerate|samplecount|debug|curvature|fresnel|facing"
-    r"|toon|wire|uv|hairid|glosscol|transcol|subsurfacecol|filter)|.*filter|gloss(y)?col(or)?"
+    r"|toon|wire(frame)?|uv|hairid|glosscol|transcol|subsurfacecol|filter|opacity|roughness"
+    r"|metallic|tangent|noiselevel|defocus(amount)?)|of|gloss(y)?col(or)?"
 )
+# Albedos of one part of the material: poorer guides than the whole one, or the diffuse part's.
+_PARTIAL = re.compile(r"coat|sheen|spec|trans|sss|subsurf|volume|hair")
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,9 @@ def layers(exr: Exr) -> list[Layer]:
         groups: dict[str, dict[str, str]] = {}
         for key in planes:
             prefix, _, last = key.rpartition(".")
-            groups.setdefault(prefix, {})[last.lower()] = key
+            members = groups.setdefault(prefix, {})
+            short = _SPELLED.get(last.lower(), last.lower())
+            members[last.lower() if short in members else short] = key
         for prefix, members in groups.items():
             found += _split(exr, index, prefix, members, views)
     return found
@@ -218,15 +228,16 @@ def find(found: Sequence[Layer], name: str) -> list[Layer]:
 def guide(found: Sequence[Layer], role: Role, beside: Layer) -> Layer | None:
     """The guide of this role that covers the same pixels as `beside`, or none.
 
-    One made for denoising goes before others; the same part and the same view layer likewise.
+    The same part and the same view layer go before others, then one made for denoising.
     """
     fit = [layer for layer in found if layer.role == role and len(layer.channels) in (1, 3)]
 
     def view_layer(layer: Layer) -> str:
         return _without_samples(layer.name).rpartition(".")[0]
 
-    def order(layer: Layer) -> tuple[bool, bool, bool]:
-        made = "denois" in layer.name.lower()
-        return layer.part != beside.part, view_layer(layer) != view_layer(beside), not made
+    def order(layer: Layer) -> tuple[bool, ...]:
+        name = layer.name.lower()
+        elsewhere = layer.part != beside.part, view_layer(layer) != view_layer(beside)
+        return *elsewhere, "denois" not in name, _PARTIAL.search(name) is not None
 
     return min(fit, key=order, default=None)

@@ -68,10 +68,46 @@ def test_cycles(tmp_path: Path) -> None:
     }
 
 
+def test_renderman(tmp_path: Path) -> None:
+    names = [*of("Ci", "rgb"), "a", *of("albedo", "rgb"), *of("albedo_var", "rgb"), "z", "z_var"]
+    names += [*of("mse", "rgb"), *of("diffuse_mse", "rgb"), "sampleCount", *of("diffuse", "rgb")]
+    found = roles(tmp_path, *names)
+    assert found == {
+        "Ci": "beauty",
+        "a": "alpha",
+        "albedo": "albedo",
+        "albedo_var": "variance",
+        "z": "depth",
+        "z_var": "data",
+        "mse": "variance",
+        "diffuse_mse": "variance",
+        "sampleCount": "data",
+        "diffuse": "light",
+    }
+
+
+def test_nuke_spells_colours_out(tmp_path: Path) -> None:
+    letters = ("red", "green", "blue", "alpha")
+    names = [f"{layer}.{letter}" for layer in ("rgba", "diffuse", "N") for letter in letters]
+    path = samples.write(tmp_path / "a.exr", (samples.header(), dict.fromkeys(names, HALF)))
+    found = {layer.name: layer for layer in lay.layers(exr.read(path))}
+    assert {name: layer.role for name, layer in found.items()} == {
+        "rgba": "beauty",
+        "diffuse": "light",
+        "N": "normal",
+    }
+    assert found["diffuse"].channels == ("diffuse.red", "diffuse.green", "diffuse.blue")
+    assert found["diffuse"].alpha == "diffuse.alpha"
+
+
 @pytest.mark.parametrize(
     ("name", "letters", "role"),
     [
         ("VRayDiffuseFilter", "RGB", "albedo"),
+        ("VRayNoiseLevel", "RGB", "data"),
+        ("FinalImageBaseColor", "RGB", "albedo"),
+        ("Opacity", "RGB", "data"),
+        ("volume_Z", "RGB", "depth"),
         ("normals", "XYZ", "normal"),
         ("bumpNormals", "XYZ", "normal"),
         ("velocity", "XYZ", "motion"),
@@ -154,13 +190,16 @@ def test_a_part_gives_its_name_to_plain_channels(tmp_path: Path) -> None:
     assert lay.find(found, "P1")[0].part == 1
 
 
-def test_a_guide_made_for_denoising_goes_first(tmp_path: Path) -> None:
-    names = [*of("V.DiffCol", "RGB"), *of("V.Denoising Albedo", "RGB"), *of("V.Combined", "RGB")]
+@pytest.mark.parametrize(
+    ("best", "other"), [("Denoising Albedo", "DiffCol"), ("diffuse_albedo", "coat_albedo")]
+)
+def test_the_better_guide_goes_first(tmp_path: Path, best: str, other: str) -> None:
+    names = [f"V.{name}.{letter}" for name in (other, best, "Combined") for letter in "RGB"]
     path = samples.write(tmp_path / "a.exr", (samples.header(), dict.fromkeys(names, HALF)))
     found = lay.layers(exr.read(path))
     guide = lay.guide(found, "albedo", lay.beauty(found)[0])
     assert guide is not None
-    assert guide.name == "V.Denoising Albedo"
+    assert guide.name == f"V.{best}"
 
 
 def test_both_eyes_of_a_stereo_file_are_beauty(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def denoise(
         report.note(job, f"{bad} samples rebuilt from their neighbours")
     if clipped := odd["beyond the range"]:
         report.note(job, f"{clipped} samples beyond the range of half floats clipped")
+    if asked.keep_sums and not planned.sums:
+        report.note(job, "--keep-sums: no layers were found that add up to the beauty")
     if form == "exr":
         _save_exr(job, report, result, changed)
     else:

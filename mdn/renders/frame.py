@@ -225,8 +225,13 @@ def mapping(planned: Planned, changed: frozenset[tuple[int, str]]) -> list[dict[
             "part": planned.file.headers.parts[layer.part].name or layer.part,
             "channels": [*layer.channels, *([layer.alpha] if layer.alpha else [])],
             "role": layer.role,
-            "fate": ("denoised" if (layer.part, layer.channels[0]) in changed else "bit for bit")
-            + (", guides" if layer in guiding else ""),
+            "fate": _fate(layer, changed) + (", guides" if layer in guiding else ""),
         }
         for layer in planned.found
     ]
+
+
+def _fate(layer: Layer, changed: frozenset[tuple[int, str]]) -> str:
+    if (layer.part, layer.channels[0]) not in changed:
+        return "bit for bit"
+    return "denoised, but alpha" if layer.alpha else "denoised"

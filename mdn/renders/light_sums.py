@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer
 
-MOST = 14  # layers that are searched through: all their sets, 16 thousand
+MOST = 14  # layers of which all sets are tried, 16 thousand; of more only the set of all, too
 SAMPLES = 512  # pixels that a set must first agree on
 ROUNDING = 4.0  # times what half precision rounds off each term
 
@@ -41,7 +41,7 @@ def find(file: Exr, found: Sequence[Layer]) -> list[Sum]:
             and len(layer.channels) == len(total.channels)
             and file.headers.parts[layer.part].data_window == window
         ]
-        sums += _sums(file, total, lights[:MOST])
+        sums += _sums(file, total, lights)
     return sums
 
 
@@ -54,15 +54,13 @@ def _sums(file: Exr, total: Layer, lights: list[Layer]) -> list[Sum]:
     wanted = whole.reshape(-1, whole.shape[-1])[most]
     sums: list[Sum] = []
     left = list(range(len(lights)))
-    for size in range(2, len(lights) + 1):
-        for members in combinations(range(len(lights)), size):
-            if not all(index in left for index in members):
-                continue
-            if not _agree(wanted, [few[index] for index in members]):
-                continue
-            if _agree(whole, [parts[index] for index in members]):
-                sums.append(Sum(total, tuple(lights[index] for index in members)))
-                left = [index for index in left if index not in members]
+    tried = (s for size in range(2, len(left[:MOST]) + 1) for s in combinations(left[:MOST], size))
+    for members in chain([tuple(left)] if len(left) > MOST else [], tried):
+        if not set(members) <= set(left) or not _agree(wanted, [few[index] for index in members]):
+            continue
+        if _agree(whole, [parts[index] for index in members]):
+            sums.append(Sum(total, tuple(lights[index] for index in members)))
+            left = [index for index in left if index not in members]
     return sums
 
 

@@ -20,7 +20,7 @@ def scene(tmp_path: Path) -> Path:
 def test_explain_tells_the_role_of_each_layer(run: Run, scene: Path) -> None:
     result = run("denoise", "render.exr", "--explain", *MODEL)
     assert result.exit_code == 0, result.output
-    assert "rgb              beauty       denoised  (R G B A)" in result.output
+    assert "rgb              beauty       denoised, but alpha  (R G B A)" in result.output
     assert "crypto_object00  cryptomatte  bit for bit" in result.output
     assert "albedo           albedo       bit for bit, guides" in result.output
     assert Path("render_denoised.exr").is_file()

@@ -13,21 +13,24 @@ from mdn.batch.running import BatchResult
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
-from mdn.renders import RenderOptions
+from mdn.io.exr import layers
+from mdn.renders import RenderOptions, light_sums
 from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.exr import samples
 from tests.renders import scenes
 
 
-def denoise(source: Path, target: Path, **options: object) -> BatchResult:
+def denoise(
+    source: Path, target: Path, report: Recorder | None = None, **options: object
+) -> BatchResult:
     settings: dict[str, object] = {
         key: options.pop(key) for key in ("strength", "model") if key in options
     }
     jobs = plan([str(source)], str(target), renders=True, overwrite=True).jobs
     asked = RenderOptions(**options)  # type: ignore[arg-type]
     everything = {"model": "unittest"} | settings
-    return run(jobs, request(renders=asked, **everything), Recorder())  # type: ignore[arg-type]
+    return run(jobs, request(renders=asked, **everything), report or Recorder())  # type: ignore[arg-type]
 
 
 def beauty(path: Path) -> np.ndarray:
@@ -61,7 +64,7 @@ def test_the_beauty_and_nothing_else(scene: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert changed(scene, tmp_path / "out.exr") == {"R", "G", "B"}
     fates = {row["layer"]: row["fate"] for row in result.outcomes[0].details["layers"]}  # type: ignore[attr-defined]
-    assert fates["rgb"] == "denoised"
+    assert fates["rgb"] == "denoised, but alpha"
     assert fates["albedo"] == "bit for bit, guides"
     assert fates["crypto_object00"] == "bit for bit"
 
@@ -114,6 +117,25 @@ def test_layers_that_cannot_be(scene: Path, tmp_path: Path, layers: str, told: s
     assert result.exit_code == 4
     assert told in result.outcomes[0].error
     assert not (tmp_path / "a.exr").exists()
+
+
+def test_many_lights_that_add_up_are_found_and_it_is_said_where_none_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(light_sums, "MOST", 4)
+    parts = [scenes.noisy(scenes.truth() / 6, seed) for seed in range(6)]
+    planes: dict[str, np.ndarray] = {}
+    for number, part in enumerate(parts):
+        planes |= scenes.planes(f"light{number}.", part)
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    for factor, terms in ((1.0, [6]), (1.5, [])):
+        planes |= scenes.planes("", factor * np.sum(parts, 0))
+        file = exr.read(samples.write(tmp_path / "in.exr", (head, planes)))
+        found = light_sums.find(file, layers.layers(file))
+        assert [len(each.terms) for each in found] == terms
+    report = Recorder()
+    denoise(tmp_path / "in.exr", tmp_path / "out.exr", report=report, keep_sums=True)
+    assert "no layers were found that add up" in str(report.events)
 
 
 def test_sums_are_kept(scene: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ _GUIDES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ),
     ("normal", re.compile(r"n[sgn]?|(.*_)?.*normals?|shnormal")),
     ("depth", re.compile(r"z|.*depth|zdepth|mist|dd|distance")),
-    ("motion", re.compile(r"(velocity|.*motion)(vectors?)?|vectors?|mv|flow|(for|back)ward")),
+    ("motion", re.compile(r"motion|velocity|(.*motion|velocity)?vectors?|mv|flow|(for|back)ward")),
     ("position", re.compile(r"p|pref|(world)?pos(ition)?|point|uvs?|st")),
     ("id", re.compile(rf"{_ID}|index(ob|ma)|.*mask.*|.*matte.*|.*index")),
 )

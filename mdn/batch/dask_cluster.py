@@ -74,8 +74,13 @@ def _local(count: int) -> Iterator[Any]:
     from dask import config
     from distributed import LocalCluster
 
-    times = {"deploy.lost-worker-timeout": LOST, "scheduler.no-workers-timeout": ALONE}
-    with config.set({f"distributed.{key}": value for key, value in times.items()}):
+    settings = {
+        "deploy.lost-worker-timeout": LOST,
+        "scheduler.no-workers-timeout": ALONE,
+        # Dask has workers give memory back at once: nets would spend a third of their time on that
+        "nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    }
+    with config.set({f"distributed.{key}": value for key, value in settings.items()}):
         usual = signal.getsignal(signal.SIGINT)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it: Ctrl-C is for the client
         try:

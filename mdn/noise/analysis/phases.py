@@ -17,11 +17,18 @@ PART = 0.2  # ..and of the largest excess of all places
 FAINTEST = (2.0 / 255) ** 2  # variance
 LED = 4.0  # weight of a guess that another channel leads
 EVEN = 1e-4  # squared change below which directions are alike
-NORMAL = 0.6745  # median size of a normal number
+QUANTILE = 0.7  # of the deviations: more than half of all samples may be cut off at black or white
+NORMAL = 1.0364  # that quantile of the size of a normal number
+# The four orders of a Bayer mosaic, (3, 2, 2): red in a corner, blue opposite, green in the others.
+_RED = torch.eye(4).bool().unflatten(1, (2, 2))
+BAYER = [torch.stack([r, ~(r | r.flip(0, 1)), r.flip(0, 1)]) for r in _RED]
 
 
 def excess(sample: Tensor) -> Tensor:
     """Variance of the noise in each place above the quietest: (C, 2, 2); 0 where it is not clear.
+
+    Where two colours show places of one Bayer mosaic, the other places of that mosaic are noisy,
+    too, at least FAINTEST: in a bright sky, noise that is cut off at white hardly shows.
 
     sample: (C, H, W), nominal range 0..1, from an even row and column on.
     """
@@ -31,21 +38,24 @@ def excess(sample: Tensor) -> Tensor:
     x = sample[:, :height, :width]
     beside = x[:, 1:-1, :-2] + x[:, 1:-1, 2:] + x[:, :-2, 1:-1] + x[:, 2:, 1:-1]
     rest = x[:, 1:-1, 1:-1] - beside / 4  # its first is in place (1, 1)
-    shown = torch.stack(
-        [
-            (rest[:, (i + 1) % 2 :: 2, (j + 1) % 2 :: 2].abs().flatten(1).median(1)[0] / NORMAL)
-            for i in (0, 1)
-            for j in (0, 1)
-        ],
-        1,
-    ).square()
+    parts = torch.stack(
+        [rest[:, (i + 1) % 2 :: 2, (j + 1) % 2 :: 2].flatten(1) for i in (0, 1) for j in (0, 1)], 1
+    )
+    # Noise that is cut off at white or black has a mean, too.
+    apart = (parts - parts.median(2, keepdim=True)[0]).abs()
+    shown = (apart.kthvalue(round(QUANTILE * apart.shape[2]), 2)[0] / NORMAL).square()
     # Each place shows its own noise, and a sixteenth of each of its four neighbours'.
     mixing = torch.tensor([[8, 1, 1, 0], [1, 8, 0, 1], [1, 0, 8, 1], [0, 1, 1, 8]]) / 8
     own = torch.linalg.solve(mixing, shown.T).T
     more = own - own.min(1, keepdim=True)[0]
     least = (CLEAR * shown.min(1, keepdim=True)[0]).clamp(min=FAINTEST)
     least = least.clamp(min=PART * float(more.max()))
-    return torch.where(more > least, more, 0.0).unflatten(1, (2, 2))
+    found = torch.where(more > least, more, 0.0).unflatten(1, (2, 2))
+    if len(found) == 3 and (found > 0).any((1, 2)).sum() > 1:
+        for mosaic in BAYER:
+            if not (found[~mosaic] > 0).any():
+                found[mosaic] = found[mosaic].clamp(min=FAINTEST)
+    return found
 
 
 def fillable(places: Tensor) -> bool:

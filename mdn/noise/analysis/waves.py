@@ -16,7 +16,8 @@ from torch import Tensor
 
 BLOCK = 32  # pixels a side of what is asked for its own amplitude
 FEWEST_BLOCKS = 9
-LONGEST = 40.0  # pixels of a period; longer ones are the picture's own shading
+SHORTEST = 2.05  # pixels of a period; what changes with every pixel is a mosaic..
+LONGEST = 40.0  # ..and longer ones are the picture's own shading
 PEAK = 50.0  # times the power of the frequencies around it; noise alone reaches 12
 AROUND, OWN = 11, 5  # frequencies a side: what a peak is compared with, and the peak itself
 FAINTEST = 1.0 / 255  # amplitude
@@ -95,7 +96,7 @@ def _peak(gray: Tensor) -> tuple[float, float] | None:
     ratio = power * (AROUND**2 - OWN**2) / (total - own).clamp(min=1e-12)
     down, across = torch.fft.fftfreq(height), torch.fft.rfftfreq(width)
     distance = torch.hypot(down[:, None], across)
-    ratio[(distance < 1 / LONGEST) | (distance > 0.5)] = 0
+    ratio[(distance < 1 / LONGEST) | (distance > 1 / SHORTEST)] = 0
     place = int(ratio.argmax())
     if float(ratio.flatten()[place]) < PEAK:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -27,6 +28,21 @@ def test_the_cells_of_a_mosaic_are_told_apart() -> None:
     assert not phases.excess(white).any()
     assert not phases.excess(shaded()).any()
     assert not phases.excess(torch.zeros(3, 4, 4)).any()
+
+
+@pytest.mark.parametrize("brightness", [0.01, 0.94])
+def test_cells_are_found_where_their_noise_is_cut_off_at_black_or_white(brightness: float) -> None:
+    page = brightness + 0.05 * (shaded() - 0.5)
+    noisy = noise.add(page, "raw-mosaic", 40.0, torch.Generator().manual_seed(0)).clamp(0, 1)
+    assert torch.equal(phases.excess(noisy) > 0, BAYER)
+
+
+def test_a_mosaic_of_which_green_does_not_show_is_completed() -> None:
+    noisy = mosaic()
+    noisy[1] = 0.98
+    assert torch.equal(phases.excess(noisy) > 0, BAYER)
+    noisy[2] = 0.98  # one colour alone is no mosaic
+    assert torch.equal((phases.excess(noisy) > 0).any((1, 2)), torch.tensor([True, False, False]))
 
 
 def test_samples_are_made_anew_and_the_others_stay() -> None:

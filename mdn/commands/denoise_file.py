@@ -30,8 +30,7 @@ from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
 from mdn.stacks.in_memory import denoise_counts
-
-MEASURED = "gray: if a microscope counted this light, try --encoding counts"
+from mdn.stacks.stack_job import MEASURED
 
 
 @dataclass(frozen=True)
@@ -197,8 +196,11 @@ def _about_noise(restored: Restored, encoding: str) -> dict[str, object]:
     """Facts about the noise of a page; of a gray one, what else could be done about it."""
     facts = restored.describe()
     reading = None if restored.noise is None else restored.noise.reading
-    gray = restored.pixels.shape[-1] == 1 and encoding == "auto"
-    if gray and reading is not None and not reading.clean:
+    stored = restored.pixels
+    gray = stored.shape[-1] == 1 and encoding == "auto"
+    # Cameras of 12 bits leave most of 16 empty, and their noise is small beside the whole range.
+    small = stored.dtype == np.uint16 and stored.max() < 2**15
+    if gray and reading is not None and (small or not reading.clean):
         lines = facts.get("summary")
         facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
     return facts

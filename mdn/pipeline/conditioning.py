@@ -89,8 +89,10 @@ class NoiseConditioning:
                 return [f"texture, no noise: unchanged; if it is noise, --sigma {sigma} removes it"]
             return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
         if 0 < self.blend_weight < 1:
-            more = math.ceil(255 * FAINT)
-            return [f"{found}: faint, partly removed; --sigma {more} removes more"]
+            more = f"faint, partly removed; --sigma {math.ceil(255 * FAINT)} removes more"
+            if self.impulse_spread is not None:
+                more = f"impulses removed; the rest is {more}"
+            return [f"{found}: {more}"]
         if self.free is not None and self.blend_weight > 0:
             share = max(1, round(100 * float(self.free.mean())))
             return [f"{found}: removed, but for {share} % of the picture, which is exactly flat"]

@@ -59,6 +59,17 @@ class Calibration:
             return judge_sample(self.sample, model, self.sigma if sigma is None else sigma)
         return self.noise if sigma is None else NoiseConditioning(sigma)
 
+    def in_words(self) -> str:
+        """What was found and is done, in the unit of the file, at the middle brightness."""
+        curve, weight = self.coding.curve, self.noise.blend_weight
+        if curve is None or weight == 0:
+            return "no noise found: unchanged"
+        middle = np.array([float(self.sample.median())], np.float32)
+        x = float(self.coding.decode(middle, np.zeros(1, self.coding.dtype))[0])
+        sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
+        where = f" at brightness {x:.4g}" if curve.gain else ""
+        return f"noise {sigma:.3g}{where}: " + ("removed" if weight == 1 else "partly removed")
+
     def describe(self) -> dict[str, float]:
         """For --json: the line of the noise's variance in the unit of the file."""
         curve = self.coding.curve

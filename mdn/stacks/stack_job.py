@@ -36,6 +36,8 @@ from mdn.stacks.calibration import Region, calibrate, sample
 from mdn.stacks.not_numbers import NotNumbers
 from mdn.stacks.planes import PlaneSelection
 
+MEASURED = "gray: if a microscope counted this light, try --encoding counts"
+
 Maps = Sequence[tuple[Rows, slice]]
 Channel = tuple[int, int]  # series and channel
 
@@ -110,6 +112,7 @@ def denoise(
             chosen = []
         known = calibrations(stack, chosen, encoding)
         details |= about(known, models, job.name)
+        said: list[str] = []
         work = None
         if chosen:
             model, options = model_for(stack, chosen, known, models, adapter)
@@ -123,9 +126,14 @@ def denoise(
             for index, group in enumerate(pages):
                 assert work is not None
                 planes = [plane for _, plane in group]
-                work(out, planes, _share(job, report, index, len(pages)), _maps(deviations, group))
+                share = _share(job, report, index, len(pages))
+                said = said or work(out, planes, share, _maps(deviations, group))
         if odd.count:
             report.note(job, odd.in_words())
+        if said:
+            gray = encoding == "auto" and stack.dtype.itemsize == 1 and not stack.colour
+            noisy = not said[0].startswith("no noise")
+            details["summary"] = [*said, *([MEASURED] if gray and noisy else [])]
         return details | describe_std(deviations, job, report)
 
 
@@ -138,7 +146,12 @@ def about(known: dict[Channel, Calibration], models: Models, name: str) -> dict[
         return {"encoding": "display"}
     models.options("counts").check_counts(name)
     noise = {str(key[1]): each.describe() for key, each in known.items()}
-    return {"encoding": "counts", "model": models.card("counts").name, "noise": noise}
+    facts = {"encoding": "counts", "model": models.card("counts").name, "noise": noise}
+    if models.options("counts").sigma is not None:
+        return facts
+    several = len(known) > 1
+    said = {f"channel {key[1]}: " * several + each.in_words(): None for key, each in known.items()}
+    return facts | {"summary": list(said)}
 
 
 def model_for(
@@ -254,8 +267,8 @@ def denoise_page(
     progress: Progress = no_progress,
     maps: Maps = (),
     wanted: tuple[int, int] | None = None,
-) -> None:
-    """All chosen planes that share the rows of one page, or some rows of them.
+) -> list[str]:
+    """All chosen planes that share the rows of one page, or some rows of them; what was done.
 
     maps: where their deviations go. wanted: the rows, from a whole line of chunks on.
     """
@@ -274,7 +287,7 @@ def denoise_page(
             channels = [known[plane.series, plane.channel] for plane in planes]
             std = _std_output(maps)
             counts.restore(stream, samples, channels, model, options, progress, std)
-            return
+            return []
         coding = Display(rows.dtype)
         parts = [sample([(first.shape[:2], _region(first, i))])[0] for i in samples]
         noise = judge_sample(torch.from_numpy(coding.encode(np.stack(parts))), model, options.sigma)
@@ -283,3 +296,4 @@ def denoise_page(
         photo.restore_rows(
             stream, rows.dtype, samples, first.colour, noise, model, options, progress
         )
+        return noise.in_words()

@@ -103,6 +103,21 @@ def test_a_line_says_what_was_done(sigma: float, weight: float, words: str) -> N
     assert told.in_words() == [words]
 
 
+def test_a_line_tells_impulses_from_the_faint_rest() -> None:
+    found = reading(channels=(1.2 / 255,), impulses=0.04)
+    told = NoiseConditioning(
+        1.2 / 255,
+        impulse_spread=0.1,
+        blend_weight=0.5,
+        estimate=found.estimate(),
+        reading=found,
+    )
+    (line,) = told.in_words()
+    assert line.endswith(
+        "impulses removed; the rest is faint, partly removed; --sigma 2 removes more"
+    )
+
+
 def test_a_line_says_what_was_exactly_flat() -> None:
     found = reading(channels=(9 / 255,))
     told = NoiseConditioning(9 / 255, estimate=found.estimate(), reading=found)

@@ -68,6 +68,7 @@ def test_hot_and_dead_pixels_are_mended_and_points_of_light_are_not() -> None:
     pixels = pixels + (4000 * np.exp(-((y - 2) ** 2 + (x - 2) ** 2) / 2)).astype(np.uint16)
     rng = np.random.default_rng(1)
     hot = [(int(a), int(b)) for a, b in rng.integers(8, 248, (20, 2))]
+    hot += [(0, 100), (255, 30), (90, 0), (255, 255)]  # the border has them, too
     for place in hot:
         pixels[place] = 60000
     measured = look(pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,25 @@ def test_samples_that_are_no_numbers_are_counted_and_said(tmp_path: Path) -> Non
     assert "4 samples are NaN or infinite, and stay so" in notes.said
     after = tifffile.imread(tmp_path / "b.tif")
     assert np.array_equal(np.isfinite(after), np.isfinite(pixels))
+
+
+def test_a_line_a_channel_says_what_was_done(tmp_path: Path) -> None:
+    noisy, empty = cells(3, 64, 80, gain=2.0, pedestal=50.0), np.zeros((3, 64, 80), np.uint16)
+    path = tmp_path / "a.ome.tif"
+    pixels = np.stack([noisy, empty], 1)
+    tifffile.imwrite(path, pixels, metadata={"axes": "ZCYX"}, photometric="minisblack")
+    lines: Any = denoised(path, tmp_path / "b.ome.tif").outcomes[0].details["summary"]
+    assert re.fullmatch(r"channel 0: noise [0-9.]+ at brightness \d+: removed", lines[0])
+    assert lines[1:] == ["channel 1: no noise found: unchanged"]
+
+
+def test_a_gray_tiff_of_8_bits_names_the_option_for_counts(tmp_path: Path) -> None:
+    page = np.random.default_rng(0).normal(120, 15, (64, 80)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")
+    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast")
+    lines: Any = result.outcomes[0].details["summary"]
+    assert lines[0].endswith("removed")
+    assert "--encoding counts" in lines[1]
 
 
 def test_a_stack_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:

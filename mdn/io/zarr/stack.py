@@ -25,6 +25,7 @@ SUFFIX = ".zarr"
 _DEPTHS = frozenset({"uint8", "uint16", "uint32", "int8", "int16", "int32"})
 _DEPTHS |= {"float16", "float32", "float64"}
 _MANY = 2**20  # planes
+_BARE = "has no OME multiscales: mdn reads OME-Zarr, no bare arrays", "name a TIFF"
 _UNNAMED = "TCZYX"  # the axes before NGFF 0.3, which did not name them
 
 
@@ -138,9 +139,7 @@ def open_zarr(path: Path, axes: str | None = None, name: str | None = None) -> I
         root = open_group(path, "r", shown)
         pictures = list(_pictures(root))
         if not pictures:
-            raise FileError(
-                shown, "has no OME multiscales: mdn reads OME-Zarr, no bare arrays", "name a TIFF"
-            )
+            raise FileError(shown, *_BARE)
         if axes is not None and len(pictures) > 1:
             raise UsageError(f"--axes {axes}: {shown} holds {len(pictures)} pictures")
         every = [_levels(place, about) for place, about in pictures]
@@ -162,6 +161,9 @@ def open_group(path: Path, mode: str, name: str) -> Any:
         import zarr
     except ImportError:
         raise FileError(name, "needs zarr", "pip install mdn[zarr]") from None
+    with contextlib.suppress(*DAMAGE, OSError):  # no array: the usual case
+        zarr.open_array(path, mode="r")  # type: ignore[arg-type]
+        raise FileError(name, *_BARE)
     return zarr.open_group(path, mode=mode, use_consolidated=False)  # type: ignore[arg-type]
 
 

@@ -49,28 +49,32 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
 def impulse_mask(planes: Tensor, usual: float) -> Tensor:
     """Where the impulses of (..., H, W) are, bool, by the typical range of the whole picture.
 
-    A function of each sample and its eight neighbours, so that tiles agree with the whole; border
-    samples have none.
+    A function of each sample and its eight neighbours, so that tiles agree with the whole.
     """
     return _standing_out(planes, lambda lowest, highest: _margin(lowest, highest, usual))
 
 
 def _standing_out(planes: Tensor, margin_of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Inner samples of (..., H, W) beyond their eight neighbours by a margin of these, bool."""
-    mask = torch.zeros_like(planes, dtype=torch.bool)
-    if min(planes.shape[-2:]) >= 3:
-        centre = planes[..., 1:-1, 1:-1]
-        lowest, highest = _neighbours(planes)
-        margin = margin_of(lowest, highest)
-        mask[..., 1:-1, 1:-1] = (centre > highest + margin) | (centre < lowest - margin)
-    return mask
+    """Samples of (..., H, W) beyond their eight neighbours by a margin of these, bool."""
+    if min(planes.shape[-2:]) < 3:
+        return torch.zeros_like(planes, dtype=torch.bool)
+    lowest, highest = _neighbours(_mirrored(planes))
+    margin = margin_of(lowest, highest)
+    return (planes > highest + margin) | (planes < lowest - margin)
+
+
+def _mirrored(planes: Tensor) -> Tensor:
+    """(..., H, W) -> (..., H + 2, W + 2): the samples at the border have eight neighbours, too."""
+    height, width = planes.shape[-2:]
+    flat = F.pad(planes.reshape(-1, 1, height, width), (1, 1, 1, 1), mode="reflect")
+    return flat.reshape(*planes.shape[:-2], height + 2, width + 2)
 
 
 def ends(planes: Tensor) -> Tensor:
     """Samples of (..., H, W) exactly at 0 or 1 that few neighbours share, bool.
 
     Where a picture is known to hold salt and pepper these are suspects, however restless the
-    texture that hides them. Border samples have none.
+    texture that hides them.
     """
     mask = torch.zeros_like(planes, dtype=torch.bool)
     height, width = planes.shape[-2:]
@@ -78,9 +82,9 @@ def ends(planes: Tensor) -> Tensor:
         return mask
     for end in (0.0, 1.0):
         at_end = planes == end
-        flat = at_end.float().reshape(-1, 1, height, width)
-        alike = F.avg_pool2d(flat, 3, 1).reshape(*planes.shape[:-2], height - 2, width - 2) * 9
-        mask[..., 1:-1, 1:-1] |= at_end[..., 1:-1, 1:-1] & (alike < COMMON + 0.5)
+        around = _mirrored(at_end.float()).reshape(-1, 1, height + 2, width + 2)
+        alike = F.avg_pool2d(around, 3, 1).reshape(planes.shape) * 9
+        mask |= at_end & (alike < COMMON + 0.5)
     return mask
 
 
@@ -142,7 +146,7 @@ def hot_pixel_mask(planes: Tensor, level: float) -> Tensor:
     """Hot and dead pixels of a sensor in (..., H, W), bool, where noise has deviation `level`.
 
     Such a sample stands out from its eight neighbours by more than noise does, and by more than a
-    bright point would that the optics have spread over several pixels. Border samples have none.
+    bright point would that the optics have spread over several pixels.
     """
 
     def margin(lowest: Tensor, highest: Tensor) -> Tensor:
@@ -159,6 +163,6 @@ def fix_hot_pixels(planes: Tensor, sigma: float) -> Tensor:
     mask = hot_pixel_mask(planes, sigma) if sigma else None
     if mask is None or not bool(mask.any()):
         return planes
-    grown = F.pad(planes, (1, 1, 1, 1), mode="replicate")
+    grown = _mirrored(planes)
     around = grown.unfold(2, 3, 1).unfold(3, 3, 1).flatten(-2)[..., AROUND]
     return torch.where(mask, around.median(-1).values, planes)

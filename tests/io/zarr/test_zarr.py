@@ -168,6 +168,13 @@ def _no_multiscales(root: Path) -> None:
     (root / ".zattrs").write_text("{}")
 
 
+def _bare_array(root: Path) -> None:
+    for old in (".zgroup", ".zattrs"):
+        (root / old).unlink(missing_ok=True)
+    for each in (root / "0").iterdir():
+        shutil.move(each, root / f"bare{each.name}" if each.is_dir() else root / each.name)
+
+
 def _broken_json(root: Path) -> None:
     (root / "0" / ".zarray").write_text("{")
 
@@ -200,6 +207,7 @@ def _huge(root: Path) -> None:
     ("damage", "complaint"),
     [
         (_no_multiscales, "has no OME multiscales"),
+        (_bare_array, "has no OME multiscales"),
         (_broken_json, "is a damaged Zarr store"),
         (_wrong_path, "is a damaged Zarr store"),
         (_short_chunks, "is a damaged Zarr store"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
+import torch
 
 from mdn.batch.files import describe, load, save
 from mdn.batch.overlap import Turns
@@ -22,6 +23,7 @@ from mdn.engine.run import SLACK
 from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
 from mdn.io.base import memory_limit
+from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline import photo
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
@@ -30,7 +32,9 @@ from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
 from mdn.stacks.in_memory import denoise_counts
-from mdn.stacks.stack_job import MEASURED
+from mdn.stacks.stack_job import MEASURED, MOSAIC
+
+MIDDLE = 512  # pixels to each side of the middle
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ def _pages(
                 raise FileError(job.name, "--protect: is read as counts", "--encoding display")
             result = denoise_counts(pages, model, options, progress, deviations, adapter)
         else:
+            if pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):
+                report.note(job, MOSAIC)
             result = np.empty_like(pages)
             for index, page in enumerate(pages):
                 std = _std_output(deviations, index, coding)
@@ -190,6 +196,14 @@ def _pages(
                 result[index] = restored.pixels
                 facts |= _about_noise(restored, batch.request.encoding) if index == 0 else {}
     return result, facts | describe_std(deviations, job, report)
+
+
+def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:
+    """Whether a gray page (H, W, 1) is a raw mosaic, by its middle."""
+    rows, columns = (
+        slice(max(0, side // 2 - MIDDLE) // 2 * 2, side // 2 + MIDDLE) for side in page.shape[:2]
+    )
+    return is_mosaic(torch.from_numpy(coding.encode(page[rows, columns])[..., 0]))
 
 
 def _about_noise(restored: Restored, encoding: str) -> dict[str, object]:

@@ -23,6 +23,7 @@ from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import open_stack
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import ZARR, is_store, open_zarr
+from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline import counts, photo
 from mdn.pipeline.adapter import Adapter, Part
 from mdn.pipeline.counts import Calibration
@@ -37,6 +38,7 @@ from mdn.stacks.not_numbers import NotNumbers
 from mdn.stacks.planes import PlaneSelection
 
 MEASURED = "gray: if a microscope counted this light, try --encoding counts"
+MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
 Maps = Sequence[tuple[Rows, slice]]
 Channel = tuple[int, int]  # series and channel
@@ -115,6 +117,8 @@ def denoise(
         said: list[str] = []
         work = None
         if chosen:
+            if _is_mosaic(chosen[0], known):
+                report.note(job, MOSAIC)
             model, options = model_for(stack, chosen, known, models, adapter)
             work = partial(denoise_page, model, options, known, odd)
         white = Display(stack.dtype).white
@@ -248,6 +252,15 @@ def _parts(
             noise = judge_sample(torch.from_numpy(values.transpose(2, 0, 1).copy()), model)
             parts.append((values, noise))
     return parts
+
+
+def _is_mosaic(plane: Plane, known: dict[Channel, Calibration]) -> bool:
+    if plane.colour:
+        return False
+    if each := known.get((plane.series, plane.channel)):
+        return is_mosaic(each.sample[0])
+    stored = sample([(plane.shape[:2], _region(plane, plane.samples[0]))])[0]
+    return is_mosaic(torch.from_numpy(Display(plane.rows.dtype).encode(stored)))
 
 
 def _region(plane: Plane, index: int) -> Region:

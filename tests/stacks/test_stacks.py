@@ -121,6 +121,17 @@ def test_a_line_a_channel_says_what_was_done(tmp_path: Path) -> None:
     assert lines[1:] == ["channel 1: no noise found: unchanged"]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_raw_mosaic_is_named(tmp_path: Path, dtype: type) -> None:
+    page = np.random.default_rng(0).normal(60, 3, (96, 96))
+    page[::2, 1::2] *= 1.8
+    page[1::2, ::2] *= 1.8
+    tifffile.imwrite(tmp_path / "a.tif", page.astype(dtype), photometric="minisblack")
+    notes = Notes()
+    run([Job(tmp_path / "a.tif", tmp_path / "b.tif", "a")], request(model="unittest"), notes)
+    assert "raw mosaic" in str(notes.said)
+
+
 def test_a_gray_tiff_of_8_bits_names_the_option_for_counts(tmp_path: Path) -> None:
     page = np.random.default_rng(0).normal(120, 15, (64, 80)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")

@@ -19,6 +19,10 @@ LED = 4.0  # weight of a guess that another channel leads
 EVEN = 1e-4  # squared change below which directions are alike
 QUANTILE = 0.7  # of the deviations: more than half of all samples may be cut off at black or white
 NORMAL = 1.0364  # that quantile of the size of a normal number
+BLOCK = 16  # pixels a side of a place that is asked whether it is a mosaic
+PIECE = 16  # blocks a side of a window
+CHECKED = 0.005  # half the contrast of green beside the others, in the nominal range
+ALIKE = 0.75  # mean sign of the blocks
 # The four orders of a Bayer mosaic, (3, 2, 2): red in a corner, blue opposite, green in the others.
 _RED = torch.eye(4).bool().unflatten(1, (2, 2))
 BAYER = [torch.stack([r, ~(r | r.flip(0, 1)), r.flip(0, 1)]) for r in _RED]
@@ -56,6 +60,23 @@ def excess(sample: Tensor) -> Tensor:
             if not (found[~mosaic] > 0).any():
                 found[mosaic] = found[mosaic].clamp(min=FAINTEST)
     return found
+
+
+def is_mosaic(gray: Tensor) -> bool:
+    """Whether a gray picture (H, W), nominal range 0..1, is itself a raw Bayer mosaic.
+
+    Green lies on one diagonal of 2 x 2 pixels, and is brighter (or darker) than the other colours
+    nearly everywhere. Windows of an even number of pixels may have been joined.
+    """
+    height, width = (side // BLOCK * BLOCK for side in gray.shape)
+    x = gray[:height, :width]
+    checks = x[::2, ::2] + x[1::2, 1::2] - x[::2, 1::2] - x[1::2, ::2]
+    if min(checks.shape) < BLOCK:
+        return False
+    blocks = F.avg_pool2d(checks[None], BLOCK // 2)[0] / 4
+    pieces = [piece for rows in blocks.split(PIECE) for piece in rows.split(PIECE, 1)]
+    signs = torch.stack([piece.sign().mean().abs() for piece in pieces])
+    return float(blocks.abs().median()) > CHECKED and float(signs.median()) > ALIKE
 
 
 def fillable(places: Tensor) -> bool:

@@ -9,11 +9,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m benchmarks.demo demo
 
+# The tests of a file stay in one process, which has one thread: see tests/conftest.py.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .

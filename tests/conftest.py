@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Processes side by side have a core each: more threads would wait for one another. Said before
+# PyTorch is imported, which reads it once; what a test starts inherits it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Machines differ in speed, and what is tested here is never how fast an example runs.
 settings.register_profile("mdn", deadline=None, derandomize=True)
 settings.load_profile("mdn")

@@ -34,7 +34,7 @@ def noise(
             "A type that [bold]mdn noise --list[/bold] shows.",
             "-t --type",
             "TYPE",
-            autocompletion=opt.one_of(*opt.NOISE_NAMES),
+            autocompletion=opt.noise_names,
         ),
     ] = None,
     level: Annotated[

@@ -17,15 +17,6 @@ DEFAULT_MODEL = "photo"
 DEBUG_KEY = "mdn.debug"
 FORMATS = ("png", "jpeg", "tiff", "webp", "bmp", "jxl", "avif", "heic")
 
-# Known here by name only, since mdn.noise brings torch along; a test holds the two together.
-_NOISES = (
-    "gaussian gaussian-gray poisson speckle speckle-normal spatial correlated salt-pepper isp"
-    " camera poisson-gaussian banding-rows banding-columns grain gaussian-jpeg jpeg mixture"
-    " fireflies rician speckle-gamma electron laplace uniform stripes colour-blotches"
-    " impulse-blotches raw-mosaic dither"
-)
-NOISE_NAMES = tuple(_NOISES.split())
-
 
 def option(help: str, flags: str = "", metavar: str | None = None, **more: Any) -> Any:
     """An option by what help says of it, and its flags ("-o --output") where its name is not one.
@@ -119,6 +110,13 @@ def model_names(incomplete: str) -> list[str]:
     except MdnError:
         names = store.names()
     return one_of(*names)(incomplete)
+
+
+def noise_names(incomplete: str) -> list[str]:
+    """Completion of a type of noise."""
+    from mdn.noise.kinds import described
+
+    return one_of(*described())(incomplete)
 
 
 def model_name(help: str) -> Any:

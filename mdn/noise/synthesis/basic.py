@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 # --- Gaussian ---------------------------------------------------------------------------------
 
@@ -108,105 +108,3 @@ def salt_pepper(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     u = random_fields.uniform(x, generator)
     dead = torch.where(u < share / 2, torch.zeros_like(x), torch.ones_like(x))
     return torch.where(u < share, dead, x)
-
-
-GAUSSIAN = NoiseType(
-    name="gaussian",
-    title="Gaussian (white) noise",
-    levels=(15, 25, 50),
-    default=25,
-    explanation=(
-        "Adds an independent normal random number to every sample, equally strong in dark and "
-        "bright places. The standard test of denoisers. The level is the standard deviation on the "
-        "0-255 scale, whatever the picture's own depth."
-    ),
-    function=gaussian,
-)
-
-GAUSSIAN_GRAY = NoiseType(
-    name="gaussian-gray",
-    title="Gaussian noise, equal in all channels",
-    levels=(15, 25, 50),
-    default=25,
-    explanation=(
-        "Gaussian noise with the same random number in red, green and blue: it changes brightness "
-        "and leaves colour alone. A denoiser that averages across the colours gains nothing here."
-    ),
-    function=gaussian_gray,
-)
-
-POISSON = NoiseType(
-    name="poisson",
-    title="Poisson (photon) noise",
-    parameter="alpha",
-    unit="multiple of the photon noise",
-    levels=(2, 2.5, 3, 3.5),
-    default=2,
-    limits=(0, 20),
-    explanation=(
-        "The noise of counting photons: its variance grows with brightness. A white sample stands "
-        "for V photons, V being the number of distinct values in the picture rounded up to a power "
-        "of two (256 for most 8-bit photos). The level multiplies the noise, 1 being the real one."
-    ),
-    function=poisson,
-)
-
-SPECKLE = NoiseType(
-    name="speckle",
-    title="Speckle noise, uniform",
-    parameter="v",
-    unit="variance relative to the value",
-    levels=(0.018, 0.024, 0.03, 0.036, 0.04),
-    default=0.03,
-    limits=(0, 4),
-    explanation=(
-        "Multiplies every sample by a random factor near 1, as in radar and ultrasound pictures: "
-        "black stays black, white suffers most. The factor is uniform with variance v."
-    ),
-    function=speckle,
-)
-
-SPECKLE_NORMAL = NoiseType(
-    name="speckle-normal",
-    title="Speckle noise, normal",
-    parameter="v",
-    unit="variance relative to the value",
-    levels=(0.018, 0.024, 0.03, 0.036, 0.04),
-    default=0.03,
-    limits=(0, 4),
-    explanation=(
-        "Speckle whose random factor is normal instead of uniform, with variance v. It is equally "
-        "strong on average, but now and then a sample is far off."
-    ),
-    function=speckle_normal,
-)
-
-SPATIAL = NoiseType(
-    name="spatial",
-    title="Spatially correlated Gaussian noise",
-    unit="0-255 scale, before the 3x3 mean",
-    levels=(40, 45, 50, 55, 60),
-    default=50,
-    limits=(0, 765),
-    explanation=(
-        "Gaussian noise smoothed by a 3x3 mean within each channel, as demosaicing and scaling "
-        "leave behind: blotches instead of grains. The level is sigma before the mean; what "
-        "remains in the picture is a third of it."
-    ),
-    function=spatial,
-)
-
-SALT_PEPPER = NoiseType(
-    name="salt-pepper",
-    title="Salt and pepper noise",
-    parameter="d",
-    unit="share of the samples, 0 to 1",
-    levels=(0.002, 0.004, 0.008, 0.012, 0.016, 0.02),
-    default=0.01,
-    limits=(0, 1),
-    explanation=(
-        "A share d of the samples becomes black or white with equal chance, each channel on its "
-        "own, as with dead sensor cells and transmission errors. All other samples stay untouched."
-    ),
-    function=salt_pepper,
-)

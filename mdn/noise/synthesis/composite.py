@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from mdn.noise.synthesis import basic, random_fields
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 # --- Mixture ----------------------------------------------------------------------------------
 
@@ -110,68 +110,3 @@ def fireflies(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     spread = (1 - random_fields.uniform(x, generator, shape)) ** (-1 / TAIL) * ((TAIL - 1) / TAIL)
     hard = finds * spread / expected
     return x * ((1 - HARD_LIGHT) * easy + HARD_LIGHT * hard)
-
-
-MIXTURE = NoiseType(
-    name="mixture",
-    title="Mixture of five noises",
-    parameter="k",
-    unit="level 1 to 5",
-    levels=(1, 2, 3, 4, 5),
-    default=3,
-    limits=(1, 5),
-    explanation=(
-        "Speckle, Poisson, Gaussian, spatially correlated and salt-and-pepper noise on top of each "
-        "other. At level k: speckle v = 0.004 + 0.002 k, poisson alpha = 0.75 + 0.25 k, gaussian "
-        "sigma = 8 + 2 k, spatial sigma = 15 + 5 k, salt-pepper d = 0.002 k."
-    ),
-    function=mixture,
-)
-
-GAUSSIAN_JPEG = NoiseType(
-    name="gaussian-jpeg",
-    title="Gaussian noise, then JPEG",
-    unit="0-255 scale, before the JPEG",
-    levels=(5, 10, 15, 25),
-    default=10,
-    explanation=(
-        "Gaussian noise, saved as a JPEG of quality 75: what phones and web pages deliver. The "
-        "codec cuts the noise into blocks and smears its colour, which deceives denoisers that "
-        "expect independent samples."
-    ),
-    function=gaussian_jpeg,
-)
-
-JPEG = NoiseType(
-    name="jpeg",
-    title="JPEG artefacts",
-    parameter="quality",
-    unit="JPEG quality, 1 to 100",
-    levels=(90, 70, 50, 30, 10),
-    default=30,
-    limits=(1, 100),
-    explanation=(
-        "Encodes and decodes the picture as a JPEG, colours at half resolution, and adds nothing "
-        "else: use it on a picture that is noisy already. Smaller quality means stronger artefacts."
-    ),
-    example="mdn noise noisy.png -o worse.png --type jpeg --level 30",
-    function=jpeg_only,
-)
-
-FIREFLIES = NoiseType(
-    name="fireflies",
-    title="Monte Carlo noise with fireflies",
-    parameter="n",
-    unit="samples a pixel",
-    levels=(128, 64, 16, 4),
-    default=64,
-    limits=(1, 65536),
-    explanation=(
-        "Looks like a path-traced render with few samples a pixel: grain that grows with "
-        "brightness, and rare pixels that are far too bright, because 10 % of the light comes by "
-        "paths that one sample in 500 finds. On average the picture is right. Smaller levels are "
-        "noisier."
-    ),
-    example="mdn noise render.tif -o noisy.tif --type fireflies --level 16",
-    function=fireflies,
-)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mdn.noise.synthesis import demosaic, random_fields
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 # XYZ (D65) to camera RGB, as camera makers and Adobe publish them for DNG files: the four cameras
 # of the Darmstadt benchmark, which the paper mixes (Nexus 6P, Sony A7R, Olympus E-M10, Sony RX100).
@@ -135,22 +135,3 @@ def isp(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
         weights = torch.tensor(LUMA, device=change.device).view(1, 3, 1, 1)
         change = (change * weights).sum(1, keepdim=True)
     return x + change.reshape(x.shape).to(x.device)
-
-
-ISP = NoiseType(
-    name="isp",
-    title="Camera noise through the image pipeline",
-    parameter="k",
-    unit="multiple of the camera's noise",
-    levels=(1,),
-    default=1,
-    limits=(0, 10),
-    explanation=(
-        "What a real camera leaves in a photo: shot and read noise on the raw Bayer mosaic, then "
-        "white balance, demosaicing, colour matrix, gamma and tone curve, so that it is blotchy, "
-        "coloured and depends on brightness. Camera and exposure are drawn anew for each picture, "
-        "as Brooks et al. (2019) do; the level multiplies the raw noise."
-    ),
-    example="mdn noise photo.png -o noisy.png --type isp --level 1 --seed 3",
-    function=isp,
-)

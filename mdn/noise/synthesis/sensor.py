@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 # --- Poisson-Gaussian -------------------------------------------------------------------------
 
@@ -70,59 +70,3 @@ def grain(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     tone = x.clamp(0, 1)
     strength = torch.sqrt(GRAIN_FLOOR + (1 - GRAIN_FLOOR) * 4 * tone * (1 - tone))
     return x + field * strength * random_fields.sigma(level, x)
-
-
-POISSON_GAUSSIAN = NoiseType(
-    name="poisson-gaussian",
-    title="Poisson-Gaussian noise of a sensor",
-    parameter="photons",
-    unit="electrons at white",
-    levels=(1000, 300, 100, 30, 10),
-    default=100,
-    limits=(0.5, 30000),
-    explanation=(
-        "What a microscope's or camera's sensor records: photon noise, read noise of 1.6 "
-        "electrons, a gain of 2.17 units an electron, an offset of 100 and a 16-bit converter. The "
-        "level is the number of electrons at white, so smaller is noisier."
-    ),
-    example="mdn noise cells.tif -o noisy.tif --type poisson-gaussian --level 30",
-    function=poisson_gaussian,
-)
-
-BANDING_ROWS = NoiseType(
-    name="banding-rows",
-    title="Row banding",
-    levels=(5, 10, 20),
-    default=10,
-    explanation=(
-        "Shifts each row of pixels by a normal random number, the same in all its columns and "
-        "colours, as the read-out of a sensor does at high ISO. It shows as horizontal stripes."
-    ),
-    function=banding_rows,
-)
-
-BANDING_COLUMNS = NoiseType(
-    name="banding-columns",
-    title="Column banding",
-    levels=(5, 10, 20),
-    default=10,
-    explanation=(
-        "Shifts each column of pixels by a normal random number, the same in all its rows and "
-        "colours, as column amplifiers of a sensor do. It shows as vertical stripes."
-    ),
-    function=banding_columns,
-)
-
-GRAIN = NoiseType(
-    name="grain",
-    title="Film grain",
-    unit="0-255 scale, at mid-gray",
-    levels=(5, 10, 20, 30),
-    default=15,
-    explanation=(
-        "Grain of photographic film: small soft blobs, strongest in the mid-tones, weak in black "
-        "and white, and mostly the same in the three colours. The level is the standard deviation "
-        "at mid-gray."
-    ),
-    function=grain,
-)

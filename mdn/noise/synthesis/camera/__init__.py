@@ -19,7 +19,7 @@ from mdn.noise.synthesis import demosaic, isp, random_fields
 from mdn.noise.synthesis.camera import develop
 from mdn.noise.synthesis.camera.profiles import SensorNoise, draw_sensor
 from mdn.noise.synthesis.composite import jpeg
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 GRAY = 0.18  # the light that the camera's noise reduction is set by
 
@@ -175,23 +175,3 @@ def _resized(x: Tensor, size: list[int]) -> Tensor:
     if list(x.shape[2:]) == size:
         return x
     return F.interpolate(x, size, mode="bicubic", antialias=True)
-
-
-CAMERA = NoiseType(
-    name="camera",
-    title="A whole camera, by ISO",
-    parameter="iso",
-    unit="ISO setting",
-    levels=(800, 3200, 12800),
-    default=3200,
-    limits=(50, 102400),
-    explanation=(
-        "What a real camera leaves in a photograph: shot and read noise of the sensor at that ISO, "
-        "Bayer mosaic and demosaic, white balance, the camera's own noise reduction, tone curve, "
-        "sharpening, resizing and JPEG. Noise strength by ISO is that of several hundred measured "
-        "cameras; camera and development are drawn anew for each picture."
-    ),
-    example="mdn noise photo.png -o noisy.png --type camera --iso 3200",
-    function=camera,
-    pair=take_photos,
-)

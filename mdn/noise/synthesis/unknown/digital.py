@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.demosaic import bayer_masks
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 # --- Raw mosaic -------------------------------------------------------------------------------
 
@@ -49,36 +49,3 @@ def dither(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """
     steps = 2 ** random_fields.on_device(level, x) - 1
     return torch.floor(x * steps + random_fields.uniform(x, generator)) / steps
-
-
-RAW_MOSAIC = NoiseType(
-    name="raw-mosaic",
-    title="Noise of a raw mosaic, not demosaiced",
-    unit="0-255 scale, green cells at mid-gray",
-    levels=(20, 40, 60),
-    default=40,
-    explanation=(
-        "Photon and read noise of a camera's cells after white balance, without the interpolation "
-        "that follows in a camera: red cells are noisiest, green ones least, in a pattern of two "
-        "by two pixels. In colour pictures the noise of a cell is in its own colour alone."
-    ),
-    function=raw_mosaic,
-    held_out=True,
-)
-
-DITHER = NoiseType(
-    name="dither",
-    title="Few levels with random dither",
-    parameter="bits",
-    unit="bits a sample",
-    levels=(4, 3, 2),
-    default=3,
-    limits=(1, 16),
-    explanation=(
-        "Rounds every sample to one of 2^bits values, up or down at random so that the mean is "
-        "right: 8 values at 3 bits. The noise depends on how far a sample lies from the nearest "
-        "value. Smaller levels are noisier."
-    ),
-    function=dither,
-    held_out=True,
-)

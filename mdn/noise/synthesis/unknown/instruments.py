@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 # --- Magnetic resonance -----------------------------------------------------------------------
 
@@ -78,55 +78,3 @@ def _wander(steps: Tensor) -> Tensor:
     for step in steps.unbind(-2)[1:]:
         rows.append(DRIFT_MEMORY * rows[-1] + fresh * step)
     return torch.stack(rows, -2)
-
-
-RICIAN = NoiseType(
-    name="rician",
-    title="Rician noise (MRI)",
-    levels=(10, 25, 40),
-    default=25,
-    explanation=(
-        "Magnitude pictures of magnetic resonance: normal noise in the real and in the imaginary "
-        "part, of which only the length is kept. Nearly normal in bright places; in dark ones "
-        "skewed, and brighter than the truth. The level is the deviation in either part."
-    ),
-    example="mdn noise scan.png -o noisy.png --type rician --level 25",
-    function=rician,
-    held_out=True,
-)
-
-SPECKLE_GAMMA = NoiseType(
-    name="speckle-gamma",
-    title="Multiplicative gamma noise (radar, ultrasound)",
-    parameter="L",
-    unit="looks",
-    levels=(16, 8, 4, 2, 1),
-    default=4,
-    limits=(0.5, 1000),
-    explanation=(
-        "Speckle of coherent imaging: every sample is multiplied by a gamma-distributed number of "
-        "mean 1 and variance 1 / L. The level is the number of looks that were averaged, so "
-        "smaller is noisier; 1 is a single look of a radar."
-    ),
-    example="mdn noise radar.png -o noisy.png --type speckle-gamma --level 4",
-    function=speckle_gamma,
-    held_out=True,
-)
-
-ELECTRON = NoiseType(
-    name="electron",
-    title="Low-dose electron microscopy",
-    parameter="d",
-    unit="electrons a pixel at white",
-    levels=(100, 30, 10),
-    default=30,
-    limits=(1, 100000),
-    explanation=(
-        "A scanning electron microscope that spares its specimen: few electrons, so photon-like "
-        "counting noise; a detector that spreads each of them over its neighbours; and scan lines "
-        "whose brightness drifts slowly. Smaller levels are noisier."
-    ),
-    example="mdn noise specimen.png -o noisy.png --type electron --level 30",
-    function=electron,
-    held_out=True,
-)

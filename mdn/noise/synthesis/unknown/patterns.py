@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 # --- Periodic stripes -------------------------------------------------------------------------
 
@@ -72,48 +72,3 @@ def impulse_blotches(x: Tensor, level: Level, generator: torch.Generator) -> Ten
     threshold = torch.special.ndtri(1 - share / 2)  # infinite at 0: no pixel changes
     whitened = torch.where(field > threshold, torch.ones_like(x), x)
     return torch.where(field < -threshold, torch.zeros_like(x), whitened)
-
-
-STRIPES = NoiseType(
-    name="stripes",
-    title="Periodic stripes with white noise",
-    levels=(10, 25, 40),
-    default=25,
-    explanation=(
-        "Stripes of one period, 3 to 16 pixels, in any direction, as electrical interference "
-        "leaves them, and normal noise in every sample; each has half of the variance. The level "
-        "is the standard deviation of both together."
-    ),
-    function=stripes,
-    held_out=True,
-)
-
-COLOUR_BLOTCHES = NoiseType(
-    name="colour-blotches",
-    title="Large blotches of colour",
-    levels=(10, 20, 30),
-    default=20,
-    explanation=(
-        "Normal noise blurred by a Gaussian of 4 pixels, twice as coarse as any that models are "
-        "trained on, and more of colour than of brightness. The level is its standard deviation."
-    ),
-    function=colour_blotches,
-    held_out=True,
-)
-
-IMPULSE_BLOTCHES = NoiseType(
-    name="impulse-blotches",
-    title="Salt and pepper in blotches",
-    parameter="d",
-    unit="share of the pixels",
-    levels=(0.01, 0.02, 0.05),
-    default=0.02,
-    limits=(0, 1),
-    explanation=(
-        "Black and white patches a few pixels wide, as of dust, lost packets or scratched film. "
-        "Filters against single wild samples do not see them. The level is the share of the "
-        "picture that they cover."
-    ),
-    function=impulse_blotches,
-    held_out=True,
-)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
-from mdn.noise.synthesis.types import Level, NoiseType
+from mdn.noise.synthesis.types import Level
 
 
 def laplace(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
@@ -27,30 +27,3 @@ def uniform(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """x + uniform noise of standard deviation level / 255: half width sqrt(3) sigma."""
     u = 2 * random_fields.uniform(x, generator) - 1
     return x + u * (math.sqrt(3) * random_fields.on_device(level, x) / 255)
-
-
-LAPLACE = NoiseType(
-    name="laplace",
-    title="Laplace noise",
-    levels=(15, 25, 50),
-    default=25,
-    explanation=(
-        "Adds an independent random number with a Laplace distribution to every sample: mostly "
-        "small, now and then far out. The level is its standard deviation on the 0-255 scale."
-    ),
-    function=laplace,
-    held_out=True,
-)
-
-UNIFORM = NoiseType(
-    name="uniform",
-    title="Uniform noise",
-    levels=(15, 25, 50),
-    default=25,
-    explanation=(
-        "Adds an independent random number to every sample, evenly distributed over a range of "
-        "3.46 sigma and never beyond it. The level is its standard deviation on the 0-255 scale."
-    ),
-    function=uniform,
-    held_out=True,
-)

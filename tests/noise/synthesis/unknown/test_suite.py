@@ -9,16 +9,19 @@ import pytest
 from mdn import noise
 from mdn.bench import noise_cases
 from mdn.errors import UsageError
-from mdn.noise.synthesis.unknown import UNKNOWN
 from mdn.training.recipe_parse import parse
 from tests.training.conftest import RECIPE
 
+UNKNOWN = [kind for kind in noise.NOISES if kind.held_out]
 TABLE = tomllib.loads(RECIPE.replace("{name}", "adam"))
 
 
-def test_all_of_them_are_kinds_of_mdn_noise_and_marked() -> None:
-    assert [kind for kind in noise.NOISES if kind.held_out] == list(UNKNOWN)
+def test_all_of_them_are_in_the_suite_at_their_usual_strength() -> None:
+    assert len(UNKNOWN) == 10
     assert {kind for kind, _ in noise.SUITE["unknown"]} == {kind.name for kind in UNKNOWN}
+    assert ("rician", noise.get("rician").default) in noise.SUITE["unknown"]
+    looks = [level for kind, level in noise.SUITE["unknown"] if kind == "speckle-gamma"]
+    assert looks == [16, 4, 1]
 
 
 def test_bench_runs_the_suite_by_its_name() -> None:

@@ -14,8 +14,6 @@ from torch import Tensor
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.types import Level
 
-# --- Gaussian ---------------------------------------------------------------------------------
-
 
 def gaussian(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """x + N(0, (level / 255)^2), independent in every sample. Level: sigma on the 0-255 scale."""
@@ -26,9 +24,6 @@ def gaussian_gray(x: Tensor, level: Level, generator: torch.Generator) -> Tensor
     """As `gaussian`, with one noise field shared by all channels (brightness noise only)."""
     field = random_fields.normal(x, generator, (*x.shape[:-3], 1, *x.shape[-2:]))
     return x + field * random_fields.sigma(level, x)
-
-
-# --- Poisson ----------------------------------------------------------------------------------
 
 
 def distinct_values(x: Tensor) -> int:
@@ -66,9 +61,6 @@ def poisson(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     return x + random_fields.on_device(level, x) * shot
 
 
-# --- Speckle ----------------------------------------------------------------------------------
-
-
 def speckle(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """x + x u with u uniform, mean 0, variance `level` (the definition of MATLAB's imnoise)."""
     u = (random_fields.uniform(x, generator) - 0.5) * torch.sqrt(
@@ -84,9 +76,6 @@ def speckle_normal(x: Tensor, level: Level, generator: torch.Generator) -> Tenso
     )
 
 
-# --- Spatially correlated ---------------------------------------------------------------------
-
-
 def spatial(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """Gaussian noise of sigma `level` / 255 passed through a 3x3 mean, within each channel.
 
@@ -97,9 +86,6 @@ def spatial(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     field = random_fields.normal(x, generator, (*x.shape[:-2], height + 2, width + 2))
     field = F.avg_pool2d(field.reshape(-1, 1, height + 2, width + 2), 3, stride=1)
     return x + field.reshape(x.shape) * random_fields.sigma(level, x)
-
-
-# --- Salt and pepper --------------------------------------------------------------------------
 
 
 def salt_pepper(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:

@@ -15,8 +15,6 @@ from torch import Tensor
 from mdn.noise.synthesis import basic, random_fields
 from mdn.noise.synthesis.types import Level
 
-# --- Mixture ----------------------------------------------------------------------------------
-
 
 def mixture(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """Five noises one after the other. With k the level, 1 to 5, fractions allowed:
@@ -36,9 +34,6 @@ def mixture(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     y = basic.gaussian(y, 8 + 2 * k, generator)
     y = basic.spatial(y, 15 + 5 * k, generator)
     return basic.salt_pepper(y, 0.002 * k, generator)
-
-
-# --- JPEG after noise -------------------------------------------------------------------------
 
 
 def _through_jpeg(picture: np.ndarray, quality: int, halved: bool) -> np.ndarray:
@@ -84,8 +79,6 @@ def jpeg_only(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     del generator
     return jpeg(x, level)
 
-
-# --- Fireflies --------------------------------------------------------------------------------
 
 EASY_VARIANCE = 1.0  # of one sample of the easy light, relative to its squared mean
 HARD_LIGHT = 0.1  # share of the light that comes by paths which are hard to find

@@ -75,9 +75,6 @@ def draw_camera(count: int, generator: torch.Generator) -> Camera:
     return Camera(to_camera, gains[:, :, None, None], shot, read)
 
 
-# --- Picture to raw ---------------------------------------------------------------------------
-
-
 def _mix(matrix: Tensor, x: Tensor) -> Tensor:
     return torch.einsum("bij,bjhw->bihw", matrix, x)
 
@@ -105,9 +102,6 @@ def process(raw: Tensor, camera: Camera) -> Tensor:
     linear = _mix(torch.linalg.inv(camera.to_camera), balanced).clamp(0, 1)
     display = linear.clamp(min=1e-8) ** (1 / 2.2)
     return display * display * (3 - 2 * display)
-
-
-# --- Noise on the mosaic ----------------------------------------------------------------------
 
 
 def isp(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:

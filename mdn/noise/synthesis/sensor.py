@@ -13,8 +13,6 @@ from torch import Tensor
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.types import Level
 
-# --- Poisson-Gaussian -------------------------------------------------------------------------
-
 
 # A common scientific CMOS camera.
 GAIN, OFFSET = 2.17, 100.0  # digital units an electron, and at no light
@@ -35,9 +33,6 @@ def poisson_gaussian(x: Tensor, level: Level, generator: torch.Generator) -> Ten
     return (units - OFFSET) / (GAIN * peak)
 
 
-# --- Banding ----------------------------------------------------------------------------------
-
-
 def banding_rows(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """x + one N(0, (level / 255)^2) a row, shared by the row's columns and by the channels."""
     rows = random_fields.normal(x, generator, (*x.shape[:-3], 1, x.shape[-2], 1))
@@ -49,8 +44,6 @@ def banding_columns(x: Tensor, level: Level, generator: torch.Generator) -> Tens
     columns = random_fields.normal(x, generator, (*x.shape[:-3], 1, 1, x.shape[-1]))
     return x + columns * random_fields.sigma(level, x)
 
-
-# --- Film grain -------------------------------------------------------------------------------
 
 GRAIN_BLUR = 0.8  # pixels, sigma of the grain's shape
 GRAIN_SHARED = 0.8  # share of the variance that the colours have in common

@@ -12,7 +12,6 @@ from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.demosaic import bayer_masks
 from mdn.noise.synthesis.types import Level
 
-# --- Raw mosaic -------------------------------------------------------------------------------
 
 GAINS = (2.0, 1.0, 1.6)  # white balance of red, green and blue
 SHOT_SHARE = 0.8  # of the green variance at mid-gray; the rest is read noise
@@ -36,9 +35,6 @@ def raw_mosaic(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     return x + random_fields.normal(x, generator) * deviation * cells * random_fields.sigma(
         level, x
     )
-
-
-# --- Dither -----------------------------------------------------------------------------------
 
 
 def dither(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:

@@ -14,8 +14,6 @@ from torch import Tensor
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.types import Level
 
-# --- Magnetic resonance -----------------------------------------------------------------------
-
 
 def rician(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """|x + n|, n complex normal of standard deviation level / 255 in each part.
@@ -28,9 +26,6 @@ def rician(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     return torch.hypot(real, sigma * random_fields.normal(x, generator))
 
 
-# --- Radar and ultrasound ---------------------------------------------------------------------
-
-
 def speckle_gamma(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """x times Gamma(L, 1 / L): mean x, variance x^2 / L. Level: L, the looks that were averaged.
 
@@ -40,8 +35,6 @@ def speckle_gamma(x: Tensor, level: Level, generator: torch.Generator) -> Tensor
     looks = random_fields.on_device(level, x).expand(x.shape)
     return x * random_fields.gamma(looks, generator) / looks
 
-
-# --- Electron microscopes ---------------------------------------------------------------------
 
 DETECTOR_BLUR = 0.7  # pixels, sigma of the spot that one electron makes on the detector
 DRIFT = 0.25  # standard deviation of the drift, over 1 / sqrt(electrons at white)

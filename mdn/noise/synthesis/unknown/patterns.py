@@ -13,7 +13,6 @@ from torch import Tensor
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.types import Level
 
-# --- Periodic stripes -------------------------------------------------------------------------
 
 SHORTEST, LONGEST = 3.0, 16.0  # period of the stripes, pixels
 
@@ -35,8 +34,6 @@ def stripes(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     return x + both * random_fields.sigma(level, x)
 
 
-# --- Blotches of colour -----------------------------------------------------------------------
-
 COLOUR_BLUR = 4.0  # pixels, sigma of the blotches' shape; training goes to 2
 COMMON_REMOVED = 0.7  # share of the channels' mean that is taken out of the noise
 
@@ -55,8 +52,6 @@ def colour_blotches(x: Tensor, level: Level, generator: torch.Generator) -> Tens
         field = field / math.sqrt(1 - removed)
     return x + field * random_fields.sigma(level, x)
 
-
-# --- Blotches of salt and pepper --------------------------------------------------------------
 
 IMPULSE_BLUR = 1.5  # pixels, sigma of the field whose extremes become blotches
 

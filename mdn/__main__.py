@@ -1,7 +1,5 @@
 """`python -m mdn`, and the console script."""
 
-from __future__ import annotations
-
 from mdn.cli.interrupts import leave_at_once
 
 

@@ -1,7 +1,5 @@
 """What the axes of an array mean, and pictures read from files as arrays."""
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import dataclass
@@ -11,12 +9,10 @@ import numpy as np
 
 from mdn import io
 from mdn.errors import FileError, UsageError
-from mdn.io.foreign import is_raw
-from mdn.io.tiff.stack import open_stack, picture_series
+from mdn.io.tiff.stack import is_tiff, open_stack, picture_series
 
 NAME = "the array"  # what messages call an input that is no file
 COLOUR = {1: 1, 2: 1, 3: 3, 4: 3}  # colours among the samples of a pixel; one more is alpha
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndar
         raise FileError(name, "is a render, not one array", "use mdn denoise for it")
     if path.suffix.lower() in io.STORES:
         raise FileError(name, "is a Zarr store, not one array", "open it with zarr")
-    if _is_tiff(path):
+    if is_tiff(path):
         with open_stack(path, axes, name) as stack:
             if axes is not None or not stack.photo:
                 series = picture_series(stack.file)
@@ -129,13 +125,3 @@ def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndar
     if pixels.shape[-1] == 1:
         pixels, letters = pixels[..., 0], "ZYX"
     return (pixels[0], letters[1:], False) if len(pixels) == 1 else (pixels, letters, False)
-
-
-def _is_tiff(path: Path) -> bool:
-    if is_raw(path):  # many are TIFFs inside, with a thumbnail first
-        return False
-    try:
-        with path.open("rb") as file:
-            return file.read(4) in _TIFF
-    except OSError:
-        return False  # whoever reads it next says what is wrong

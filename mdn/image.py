@@ -1,7 +1,5 @@
 """The one picture of an image that every part of mdn shares."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

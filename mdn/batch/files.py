@@ -1,7 +1,5 @@
 """Reading the image of a job and writing its result, standard streams included."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path

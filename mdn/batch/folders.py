@@ -1,7 +1,5 @@
 """What lies in a folder or matches a pattern: the images, and what is left out and why."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections import Counter
@@ -12,6 +10,7 @@ from pathlib import Path
 from mdn.errors import FileError
 from mdn.io import RENDERS, STORES
 from mdn.io.foreign import by_suffix
+from mdn.io.zarr.stack import is_store
 
 Listed = tuple[Path, Path]  # a file, and where it goes below an output folder
 
@@ -40,17 +39,16 @@ class LeftOut:
 class Listing:
     """The images of one folder or pattern.
 
+    Args:
+        place: the folder or pattern, as the user named it.
+        suffixes: what counts as an image.
+
     Attributes:
         images: each with its path relative to the folder.
         problems: what should have been taken and cannot be read.
     """
 
     def __init__(self, place: str, suffixes: frozenset[str]) -> None:
-        """
-        Args:
-            place: the folder or pattern, as the user named it.
-            suffixes: what counts as an image.
-        """
         self.place, self._suffixes = place, suffixes
         self.images: list[Listed] = []
         self.problems: list[FileError] = []
@@ -144,11 +142,6 @@ def _distinct(matches: Iterable[str]) -> Iterator[str]:
         if place not in seen:
             seen.add(place)
             yield match
-
-
-def is_store(path: Path) -> bool:
-    """Whether it is a folder that is one input, for all its files."""
-    return path.suffix.lower() in STORES and path.is_dir()
 
 
 def place_of(path: Path) -> str:

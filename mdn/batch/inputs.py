@@ -1,7 +1,5 @@
 """From what the user named - files, folders, patterns, `-` - to the images meant by it."""
 
-from __future__ import annotations
-
 import glob
 import os
 import re
@@ -10,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mdn.batch.folders import LeftOut, Listing, is_store, list_folder, list_pattern, place_of
+from mdn.batch.folders import LeftOut, Listing, list_folder, list_pattern, place_of
 from mdn.errors import FileError, UsageError
 from mdn.io import SUFFIXES
 from mdn.io.foreign import is_raw
+from mdn.io.zarr.stack import is_store
 
 
 @dataclass(frozen=True)
@@ -127,9 +126,8 @@ def _why_empty(root: Path, recursive: bool) -> str:
 def is_folder(text: str) -> bool:
     """Whether a folder of that name is there, and no store, which is one input for all its files.
 
-    What may not be looked at counts as none.
-
-    So does an empty name, which a script's unset variable leaves: Path takes it for this folder.
+    No folder is one that may not be looked at, and an empty name, as a script's unset variable
+    leaves it.
     """
     try:
         return bool(text) and Path(text).is_dir() and not is_store(Path(text))

@@ -1,7 +1,5 @@
 """Ctrl-C while a result is being written: the first waits for the end of the write."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

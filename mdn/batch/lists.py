@@ -1,7 +1,5 @@
 """Inputs from a list: one name a line, or names that NUL ends, as `find -print0` writes them."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

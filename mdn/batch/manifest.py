@@ -5,8 +5,6 @@ manifest says what is done, and what was begun and must be done again. The outpu
 place before the second line is written: what is half done is never taken for done.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Folders of outputs, made when they are needed."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Iterator

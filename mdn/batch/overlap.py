@@ -32,13 +32,14 @@ class Stopped(Exception):
 class Turns:
     """Whose turn it is to compute.
 
+    computing: how many files may compute at once; more than 1 only helps a GPU.
+
     Attributes:
         files: how many are open at once, which bounds the memory.
         busy: seconds in which some file was computed.
     """
 
     def __init__(self, computing: int = 1) -> None:
-        """computing: how many files may compute at once; more than 1 only helps a GPU."""
         self.files = computing + 2  # one is read, one is written
         self.busy = 0.0
         self._first, self._last = float("inf"), 0.0

@@ -3,8 +3,6 @@
 The rules that protect the user's files are those of `safeguards`.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Writing a manifest while a batch runs, and keeping other runs out of its folder."""
 
-from __future__ import annotations
-
 import contextlib
 import getpass
 import os
@@ -11,8 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from mdn.batch import manifest
 from mdn.batch.manifest import Entry, Run
@@ -25,23 +22,21 @@ except ImportError:  # Windows has no advisory locks of this kind; runs are not 
     fcntl = None  # type: ignore[assignment]
 
 
-class Journal:
+class Journal(contextlib.AbstractContextManager["Journal"]):
     """The manifest of one run, open for appending and locked until it is closed.
 
     The lock is the operating system's own, so that it goes with the process, however that ends.
+
+    Args:
+        path: as `manifest.path_for` gives it; its folder is made where it is missing.
+        run: what to note of this run.
+
+    Raises:
+        UsageError: another run has it open; says which.
+        FileError: it cannot be written.
     """
 
     def __init__(self, path: Path, run: Run) -> None:
-        """Opens and locks; makes the folder where it is missing.
-
-        Args:
-            path: as `manifest.path_for` gives it.
-            run: what to note of this run.
-
-        Raises:
-            UsageError: another run has it open; says which.
-            FileError: it cannot be written.
-        """
         self.path, self._one_line = path, threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,15 +91,7 @@ class Journal:
         """Closes the file, and with it the lock."""
         self._stream.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -141,18 +128,14 @@ def _owner(folder: Path) -> str:
 
 
 class Recording:
-    """A report that writes the manifest and hands everything on to another report."""
+    """A report that writes the manifest and hands everything on to another report.
+
+    settings: their hash. models: SHA-256 of the weights of each model, by name.
+    """
 
     def __init__(
         self, report: Report, journal: Journal, settings: str, models: Mapping[str, str]
     ) -> None:
-        """
-        Args:
-            report: the one to hand on to.
-            journal: takes the lines.
-            settings: their hash.
-            models: SHA-256 of the weights of each model, by name.
-        """
         self._report, self._journal = report, journal
         self._settings, self._models = settings, models
         self._begun: dict[int, Entry] = {}

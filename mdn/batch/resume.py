@@ -1,14 +1,12 @@
 """What of a batch is done already, by its manifest."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mdn.batch import manifest
-from mdn.batch.manifest import Entry, Manifest
+from mdn.batch.manifest import Manifest
 from mdn.batch.running import Job
 from mdn.errors import FileError
 
@@ -47,11 +45,13 @@ def _resumed(job: Job, known: Manifest, settings: str, models: Mapping[str, str]
         return job  # whatever is there: the run that had begun it was killed after the rename
     if not there:
         return job
-    if not _is_as_written(job.target, entry):
+    written = entry.output_size, entry.output_mtime_ns, entry.output_sha256
+    if not _is_unchanged(job.target, *written):
         return _foreign(job, "it was changed after mdn wrote it")
+    read = entry.size, entry.mtime_ns, entry.sha256
     std_there = job.std_target is None or os.path.lexists(job.std_target)
     same = entry.settings == settings and models.get(entry.model, "") == entry.weights
-    if same and std_there and job.source is not None and _is_same_input(job.source, entry):
+    if same and std_there and job.source is not None and _is_unchanged(job.source, *read):
         return replace(job, skip=DONE)
     return job
 
@@ -61,21 +61,10 @@ def _foreign(job: Job, why: str) -> Job:
     return replace(job, problem=problem)
 
 
-def _is_as_written(target: Path, entry: Entry) -> bool:
+def _is_unchanged(path: Path, size: int, mtime_ns: int, sha256: str) -> bool:
+    """Whether a file is as it was recorded; its content is read only where its time differs."""
     try:
-        size, changed = manifest.stamp(target)
-        if size != entry.output_size:
-            return False
-        return changed == entry.output_mtime_ns or manifest.digest(target) == entry.output_sha256
-    except OSError:
-        return False
-
-
-def _is_same_input(source: Path, entry: Entry) -> bool:
-    try:
-        size, changed = manifest.stamp(source)
-        if size != entry.size:
-            return False
-        return changed == entry.mtime_ns or manifest.digest(source) == entry.sha256
+        now, changed = manifest.stamp(path)
+        return now == size and (changed == mtime_ns or manifest.digest(path) == sha256)
     except OSError:
         return False

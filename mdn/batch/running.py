@@ -5,8 +5,6 @@ them. A file that fails is recorded and the batch goes on, too large a picture f
 included; what would fail for every file (a damaged model) is let through and ends it.
 """
 
-from __future__ import annotations
-
 import errno
 import shutil
 import stat
@@ -100,6 +98,15 @@ class Report(Protocol):
     def finished(self, outcome: Outcome) -> None:
         """The job is over, one way or the other."""
         ...
+
+
+class Unheard:
+    """A report that nobody reads."""
+
+    def started(self, *_: object) -> None: ...
+    def progress(self, *_: object) -> None: ...
+    def note(self, *_: object) -> None: ...
+    def finished(self, *_: object) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """The rules that protect the user's files: an input is never an output, an existing file is only
 replaced when that was asked for, and no two inputs share an output."""
 
-from __future__ import annotations
-
 import os
 import stat
 import unicodedata

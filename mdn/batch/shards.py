@@ -1,7 +1,5 @@
 """One of several equal shares of a batch, chosen by the names of its files."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Maps of uncertainty: how much the passes differ at each pixel, in a file of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator

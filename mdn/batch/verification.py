@@ -1,7 +1,5 @@
 """Whether the outputs of a batch are still what its manifest says, and what it says of the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

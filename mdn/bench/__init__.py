@@ -1,7 +1,5 @@
 """`mdn bench`: models and classical methods, measured on the same noisy files with one harness."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,24 +24,10 @@ __all__ = ["Report", "Result", "Row", "Settings", "run"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What `mdn bench` was asked for.
+    """What `mdn bench` was asked for: its options, by their names.
 
-    Attributes:
-        models: names of models, peer:NAME, or peer:all.
-        data: folders, names of folders in `root`, or mitsuba: scenes rendered on the spot.
-        noise: see noise_cases.parse. Pairs come with their own.
-        protocol, metrics: names in metrics.PROTOCOLS and metrics.METRICS.
-        unclipped: methods get float pictures whose noise is neither clipped nor rounded.
-        limit: of pictures by data set, or None.
-        seed: of the noise and of models that draw at random.
-        root: where short names of data sets are looked up; MDN_TEST_DATA/test where None.
-        out: the folder of results and of scores to reuse, or None.
-        fail_below: conditions; see thresholds.
-        worst: list the pictures that lose most against their noisy input.
-        plots: draw figures and contact sheets into out/plots.
-        page: the HTML report to write, or None.
-        dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
-        command: the command line, for the report.
+    `page` is --report. Of `root`, `out`, `limit` and `dask` None is none; of `noise` see
+    noise_cases.parse, of `fail_below` thresholds. `command` is the command line, for the report.
     """
 
     models: tuple[str, ...]

@@ -4,8 +4,6 @@ A baseline takes float32 (H, W, C), C = 1 or 3, nominal 0..1, and the noise's tr
 deviation, which only those use whose title says so; it returns the same shape.
 """
 
-from __future__ import annotations
-
 import difflib
 import warnings
 from collections.abc import Callable

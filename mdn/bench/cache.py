@@ -1,7 +1,5 @@
 """The scores that an earlier run left in its folder, so that they need not be computed again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace

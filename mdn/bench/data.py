@@ -1,7 +1,5 @@
 """What a benchmark measures on: folders of clean pictures, of noisy / clean pairs, of renders."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import os

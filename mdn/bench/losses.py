@@ -1,7 +1,5 @@
 """Which pictures a method made worse than they came, or helped least: `mdn bench --worst`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """What every method of a benchmark is."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

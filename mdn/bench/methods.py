@@ -1,17 +1,13 @@
 """What a benchmark compares: the noisy picture itself, models, and classical baselines."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import torch
 
 from mdn import zeroshot
-from mdn.batch.running import Job
+from mdn.batch.running import Job, Unheard
 from mdn.bench import baselines
 from mdn.bench.method import Method
 from mdn.bench.renders import Render
@@ -107,9 +103,7 @@ class Fitted(Model):
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
         model, options = self._models.load(), self._models.options()
-        events = ("started", "progress", "note", "finished")
-        silent: Any = SimpleNamespace(**dict.fromkeys(events, lambda *_, **__: None))
-        fitting = zeroshot.Fitting(self._asked, Job(None, None, name), silent)
+        fitting = zeroshot.Fitting(self._asked, Job(None, None, name), Unheard())
         result = photo.restore(noisy, model, options, adapter=fitting).pixels
         if fitting.interrupted:
             raise KeyboardInterrupt

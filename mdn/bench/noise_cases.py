@@ -1,7 +1,5 @@
 """The noises of a benchmark: which kinds at which levels, and how they come onto a picture."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

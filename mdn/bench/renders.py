@@ -3,8 +3,6 @@
 The beauty is linear light; albedo and normal, where a file has them, guide those who can use them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

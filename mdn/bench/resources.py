@@ -1,7 +1,5 @@
 """What a piece of work took: seconds, and the most memory it held."""
 
-from __future__ import annotations
-
 import threading
 import time
 from typing import Self

@@ -1,7 +1,5 @@
 """From the scores of single pictures to the rows of a table."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The work of a benchmark: every method on every picture under every noise."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial

@@ -1,7 +1,5 @@
 """One noisy picture, cleaned by several methods and scored: what a worker of a benchmark does."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

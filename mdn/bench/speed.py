@@ -6,8 +6,6 @@ device, which computes nothing. The rates to compare with are those of one large
 of one large copy, in the precision that is chosen (the roofline model: Williams et al., CACM 2009).
 """
 
-from __future__ import annotations
-
 import copy
 import tempfile
 import time
@@ -28,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from mdn import io, nets
 from mdn.batch.overlap import Turns
-from mdn.batch.running import Job, Report, run_batch
+from mdn.batch.running import Job, Report, Unheard, run_batch
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.engine import choose_precision
@@ -150,15 +148,6 @@ def _batch(jobs: list[Job], do: Callable[[Job, Report], dict[str, object]], turn
         if outcome.status == "failed":
             raise MdnError(outcome.error)
     return time.perf_counter() - begun
-
-
-class Unheard:
-    """A report that nobody reads."""
-
-    def started(self, *_: object) -> None: ...
-    def progress(self, *_: object) -> None: ...
-    def note(self, *_: object) -> None: ...
-    def finished(self, *_: object) -> None: ...
 
 
 def pictures(folder: Path, side: int, count: int) -> list[Job]:

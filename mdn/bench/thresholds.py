@@ -1,7 +1,5 @@
 """Conditions on the figures of a benchmark: "cbsd68/gaussian25>=30.7"."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`mdn bench analyze`."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from functools import partial

@@ -1,7 +1,5 @@
 """The `mdn` command, and the one place where an error becomes a line and an exit code."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import importlib

@@ -1,7 +1,5 @@
 """KEY=VALUE options as tables."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterable
 from typing import Any

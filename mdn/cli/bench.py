@@ -1,7 +1,5 @@
 """`mdn bench`."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys

@@ -4,8 +4,6 @@ The scripts are Typer's own. They ask `mdn` itself what may follow, so they need
 option or a model is added.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is said of a failure: one line and an exit code, and with --json one document."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import typer

@@ -1,7 +1,5 @@
 """Signals before there is anything to tidy. Imports next to nothing, since that is its time."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

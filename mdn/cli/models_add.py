@@ -1,7 +1,5 @@
 """`mdn models add` and `remove`: the user's own models come and go."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

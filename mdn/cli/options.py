@@ -1,7 +1,5 @@
 """Options that several commands share, each spelled once."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Everything that is drawn with rich: tables on stdout, lines and bars on stderr."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Sequence

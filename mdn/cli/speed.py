@@ -1,7 +1,5 @@
 """`mdn bench speed`."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import asdict
 from functools import partial

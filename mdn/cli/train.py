@@ -1,7 +1,5 @@
 """`mdn train`."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`--watch DIR`: does what comes into a folder, until Ctrl-C."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress

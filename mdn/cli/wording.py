@@ -1,7 +1,5 @@
 """What Typer says of wrong options, and shows in help, in the words of those who use mdn."""
 
-from __future__ import annotations
-
 import difflib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`mdn denoise`: images in, the same images out, only clean."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """`mdn noise`: adds a known noise to images, for demonstrations, tests and training pairs."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +16,7 @@ from mdn.batch.running import BatchResult, Job, Report
 
 @dataclass(frozen=True)
 class Settings:
-    """What `mdn noise` was asked for.
-
-    Attributes:
-        kind: name of a noise type.
-        level: its level, in that type's own unit; None takes the type's default.
-        seed: where all randomness comes from.
-        jpeg_quality: 1 to 100, for JPEG and WebP.
-    """
+    """What `mdn noise` was asked for; level None takes the type's default."""
 
     kind: str
     level: float | None = None

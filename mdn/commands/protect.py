@@ -1,7 +1,5 @@
 """The mask of --protect: where a picture is to stay as it is."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What `mdn denoise` was asked to do with each of its files."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -27,18 +27,9 @@ from mdn.training.watch import Watch, load_pairs
 
 @dataclass(frozen=True)
 class Settings:
-    """What `mdn train` was asked for.
+    """What `mdn train` was asked for: its options, by their names.
 
-    Attributes:
-        recipe: a file, a folder that holds one, or the name of one that came with mdn.
-        data: the folder that the recipe's sources are in.
-        out: folder of the run; runs/<recipe's name> where None.
-        resume: go on from the folder's checkpoint if it has one.
-        stop_after: stop after that many steps of this call, the checkpoint kept.
-        save_every: seconds between checkpoints.
-        changes: laid over the recipe, as tables in tables.
-        workers: processes that draw crops ahead.
-        compile: have torch.compile make the net faster, where it can.
+    `save_every`: seconds between checkpoints. `changes`: of --set, as tables in tables.
     """
 
     recipe: str

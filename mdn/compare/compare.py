@@ -1,7 +1,5 @@
 """`mdn compare`: two pictures, and perhaps the true one, as a page to look at."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The numbers of a comparison: what changed, how much noise is left, how near to the truth."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

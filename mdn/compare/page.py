@@ -1,7 +1,5 @@
 """One HTML file that opens offline: pictures, style and script are all inside."""
 
-from __future__ import annotations
-
 import base64
 import io as streams
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The pictures of a comparison: read, checked, and brought to what a screen shows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where in a picture there is something to see: noise, fine detail, shadows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

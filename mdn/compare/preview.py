@@ -4,8 +4,6 @@ The noise is measured on the whole picture, and the crops come with as much of t
 the net looks at. So they are what `mdn denoise` would make of these places, in seconds.
 """
 
-from __future__ import annotations
-
 import io as streams
 from collections.abc import Callable, Sequence
 from dataclasses import replace

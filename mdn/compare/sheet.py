@@ -1,7 +1,5 @@
 """Rows of crops with a heading over each column, as one picture."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ of one picture, and two slices of one stack, are encoded alike. Where the noise 
 generalised Anscombe transform makes it equally strong everywhere first.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import cached_property
 

@@ -1,7 +1,5 @@
 """Photos as stored. decode(encode(x)) is x."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

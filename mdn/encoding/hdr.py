@@ -12,8 +12,6 @@ equations 1 and 2): the logarithmic mean of the luminance becomes the middle gra
 `Srgb` is the other one: what display pictures and the tables of papers know, range 0 to 1 only.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ white of paper becomes 1 (203 candelas, or 75 % of HLG's signal: BT.2408), and s
 from there, on above 1 for what is brighter. Each channel is treated alone, so that hues stay.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal

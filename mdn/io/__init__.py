@@ -4,8 +4,6 @@ What a file holds beside its pixels comes along: alpha bit for bit, depth, ICC p
 resolution, and what only its own format knows.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable

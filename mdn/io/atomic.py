@@ -1,7 +1,5 @@
 """Bytes in and bytes out: a file is read whole, and written whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

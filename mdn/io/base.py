@@ -1,7 +1,5 @@
 """What every format module shares: its description, the size limit, silence."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading

@@ -4,8 +4,6 @@ Only primaries and transfer curve are kept: matrix and range say how a file stor
 each format chooses its own.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

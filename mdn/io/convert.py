@@ -1,7 +1,5 @@
 """Fitting an image to what a format can hold, and saying what is lost on the way."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

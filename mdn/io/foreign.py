@@ -1,7 +1,5 @@
 """Files that people try and mdn does not read: what they are, and what to do with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _RAW = "name the file itself, and LibRaw reads it (pip install 'mdn[raw]')"  # see `mdn.io.raw`

@@ -5,8 +5,6 @@ Values travel as the bytes they were stored in, so that nothing is rounded or re
 (TIFF 6.0, section 2; BigTIFF; Exif 2.32, section 4.6).
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

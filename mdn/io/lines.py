@@ -1,7 +1,5 @@
 """Rows as they come, handed on in whole lines of blocks: strips, tiles or chunks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

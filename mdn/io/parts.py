@@ -4,8 +4,6 @@ What mdn writes is called .mdn-HOST-RANDOM.part until it is complete. Its writer
 a part without a lock was left behind by a run that was killed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

@@ -1,7 +1,5 @@
 """Stacks: many planes along named axes, in a file or a folder, opened and not yet read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 
-class PlaneRows(Protocol):
-    """One picture of a stack, as rows of samples.
+class PlaneRows:
+    """One picture of a stack, as rows of samples; each kind of file has a class of its own.
 
     Attributes:
         height, width, samples: of the picture, all samples of a pixel counted.
@@ -27,17 +25,25 @@ class PlaneRows(Protocol):
     samples: int
     dtype: np.dtype
     step: int
-    straight: int | None
-    cell: tuple[int, ...] | None
+    straight: int | None = None
+    cell: tuple[int, ...] | None = None
 
     @property
     def row_bytes(self) -> int:
         """Bytes of one row of the picture."""
-        ...
+        return self.width * self.samples * self.dtype.itemsize
 
     def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
-        """Rows start..stop, columns left..right, as (rows, columns, samples)."""
-        ...
+        """Rows start..stop, columns left..right, as (rows, columns, samples).
+
+        Raises:
+            FileError: the file is damaged there.
+        """
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Forget the rows that are kept for the next call: a stack has many pictures."""
+        self._cached: Any = None
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ Papers score in different ways, and the ways differ by tenths of a decibel; `Pro
 that the literature on blind denoising uses. Compare only figures of one protocol.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable
 from contextlib import suppress

@@ -3,8 +3,6 @@
 All take x and truth, (C, H, W) float64, white being 1.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

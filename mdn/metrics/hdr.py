@@ -1,7 +1,5 @@
 """Metrics of renders, on linear light: x and truth are (C, H, W) float64, unbounded above."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 import numpy as np

@@ -3,8 +3,6 @@
 mdn downloads nothing: the package would, on its first use, so that is looked at beforehand.
 """
 
-from __future__ import annotations
-
 import warnings
 from functools import cache
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """What `kinds.toml` says of every kind of noise. No torch here: the command line asks for names."""
 
-from __future__ import annotations
-
 import tomllib
 from functools import cache
 from pathlib import Path

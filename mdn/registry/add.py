@@ -4,8 +4,6 @@ Nothing is unpickled but tensors and plain containers (weights_only), so that a 
 can run no code.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Model cards: all that can be said of a model without loading it. No torch here."""
 
-from __future__ import annotations
-
 import math
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields

@@ -5,8 +5,6 @@ how strong the noise is take a map of it as a second input; nets with a judge es
 give the map beside the picture.
 """
 
-from __future__ import annotations
-
 import io
 import logging
 import os

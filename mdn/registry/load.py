@@ -1,7 +1,5 @@
 """From a card to a net, its weights verified."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from collections.abc import Mapping

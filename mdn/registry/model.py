@@ -1,7 +1,5 @@
 """A model in use: its card, its net on a device, and what it can do."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Which model `--quality` means. No torch here."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from mdn.errors import UsageError

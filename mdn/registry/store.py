@@ -1,7 +1,5 @@
 """Where models lie, and how one is found by name. No torch here."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Making a model folder of trained weights: the card is derived from the net, not typed."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

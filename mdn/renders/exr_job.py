@@ -1,7 +1,5 @@
 """The job of one EXR file, from the disk to the disk."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """One EXR file: which layers are denoised and with which guides, and the file that comes of it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -5,8 +5,6 @@ the beauty at every pixel but for rounding. Light groups do, and so do the parts
 (diffuse, specular, emission), each set for itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations

@@ -5,8 +5,6 @@ is measured: of the four senses (x and y, either sign) and of the first and the 
 components, that which takes the frame before onto this one best.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from itertools import product
 

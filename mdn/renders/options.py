@@ -1,7 +1,5 @@
 """What was asked of renders."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +12,10 @@ AUTO, NONE = "auto", "none"
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """The options of `mdn denoise` that are about renders.
+    """The options of `mdn denoise` that are about renders, by their names.
 
-    Attributes:
-        layers: names of layers to denoise, or ("auto",): the beauty and all that is light; empty:
-            the beauty alone.
-        keep: names of layers that stay as they are, whatever the rest says.
-        keep_sums: denoise the lights that add up to a beauty as well, and let them still do.
-        clamp_fireflies: times the light of its neighbours that a pixel may have; None: any.
-        tonemap: hdr, the whole range; or srgb, the protocol of papers: clipped to 0..1.
-        albedo, normal: auto, none, the name of a layer, or an EXR file that holds one.
-        motion: blend with the frame before, along motion vectors.
-        explain: list what became of each layer.
-        sequence: the files are frames of one sequence: one exposure for all.
+    `layers`: ("auto",) for the beauty and all that is light; empty: the beauty alone. `sequence`:
+    the files are frames of one sequence, with one exposure for all.
     """
 
     layers: tuple[str, ...] = ()

@@ -1,7 +1,5 @@
 """A render's beauty as a display picture: what -o beauty.png means."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mdn.encoding import Display, Srgb

@@ -1,7 +1,5 @@
 """From frame.####.exr to the jobs of a sequence, in the order of its frames."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Samples that no filter may see: NaN and infinity; and fireflies, where asked."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

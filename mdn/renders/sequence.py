@@ -4,8 +4,6 @@ Settings that were measured anew for each frame would make a sequence flicker: e
 are measured on frames spread over the sequence before the first is denoised, and hold for all.
 """
 
-from __future__ import annotations
-
 import collections.abc
 import re
 from collections.abc import Callable

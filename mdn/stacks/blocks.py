@@ -6,8 +6,6 @@ which chunks are replaced, or, of a TIFF, whose compressed tiles have no fixed p
 each block. The last step builds the pyramid and gives the output its name.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

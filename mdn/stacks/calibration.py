@@ -3,8 +3,6 @@
 Both are functions of the whole channel, all planes together, so that tiles and slices agree.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """How a large stack is cut into blocks of whole chunks."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Counts in memory: pages of an array, or of a picture that is no stack."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Samples of floats that are no numbers: they stay what they are, and are counted to say so."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which planes of a stack are meant: `--channels 0,2 --z 3-7`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

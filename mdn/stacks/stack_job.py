@@ -1,7 +1,5 @@
 """The job of one stack: plane by plane, rows by rows, into a copy of the file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,10 +15,9 @@ from mdn.batch.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.encoding import Display
 from mdn.engine import RowStream, StdOutput
 from mdn.errors import FileError
-from mdn.io.foreign import is_raw
 from mdn.io.stack import Plane, Stack, StackWriter
 from mdn.io.tiff.rewrite import rewrite
-from mdn.io.tiff.stack import open_stack
+from mdn.io.tiff.stack import is_tiff, open_stack
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import ZARR, is_store, open_zarr
 from mdn.noise.analysis.phases import is_mosaic
@@ -43,7 +40,6 @@ MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: 
 Maps = Sequence[tuple[Rows, slice]]
 Channel = tuple[int, int]  # series and channel
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # How stacks of a kind are opened, and how copies of them are written.
 KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "tiff": (open_stack, rewrite),
@@ -68,13 +64,7 @@ def kind_of(job: Job) -> str:
         raise FileError(job.name, "is a Zarr store, which can only become another", "write a .zarr")
     if wanted == ZARR:
         return ZARR
-    if is_raw(job.source):  # many are TIFFs inside, with a thumbnail first
-        return ""
-    try:
-        with job.source.open("rb") as file:
-            return "tiff" if wanted == "tiff" and file.read(4) in _TIFF else ""
-    except OSError:
-        return ""  # whoever reads it next says what is wrong
+    return "tiff" if wanted == "tiff" and is_tiff(job.source) else ""
 
 
 def denoise(

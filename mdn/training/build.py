@@ -1,7 +1,5 @@
 """The net of a recipe, and whether it can be trained as the recipe says, known before it starts."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

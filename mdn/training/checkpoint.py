@@ -1,7 +1,5 @@
 """Checkpoints that are either whole or not there, and the weights that are made of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Clean pictures in memory, and random crops of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import imageio.v3 as iio

@@ -4,8 +4,6 @@ Every random choice of a step comes from generators seeded by (seed, step, group
 therefore equals an unbroken one, and two processes that share the groups equal one that draws all.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """One process among those of a run: alone, or started by torchrun."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Weights to begin a training from, brought to the planes of the net that is to be trained."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -6,8 +6,6 @@ it is trained on what the noise is known to be: sigma at each place, how much of
 and a quarter of the resolution, and the share of impulses.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The log of a run: a CSV file that a resumed run continues without a seam."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The training loop: resumable to the bit, stoppable at any moment, on one process or many."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator

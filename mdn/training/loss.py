@@ -1,7 +1,5 @@
 """The loss of a step: the error of a net's answers to one batch of noisy crops."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 

@@ -5,8 +5,6 @@ of text, pixel art, stars, rings, brushed metal and leaves, in random colours, s
 directions. A net learns from them that what repeats, or is only in places, is no noise.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -5,8 +5,6 @@ generalised Anscombe transform brings both pictures to where the net works. What
 the photons - steps and skew, where there are few - is part of what the net learns.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

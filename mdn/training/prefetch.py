@@ -1,7 +1,5 @@
 """Batches drawn ahead in another process, in the order and with the content they would have had."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 

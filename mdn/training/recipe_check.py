@@ -1,7 +1,5 @@
 """What is wrong with a recipe: its numbers must fit together before hours are spent on them."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 from collections.abc import Iterable, Iterator

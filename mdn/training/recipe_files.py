@@ -1,7 +1,5 @@
 """Where recipes lie, and how one is laid over another."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import tomllib

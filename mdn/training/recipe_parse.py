@@ -1,7 +1,5 @@
 """From the file of a recipe to its values; all that is wrong with it in one message."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import MISSING, Field, fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Validation of a net for renders while it trains: PSNR on scenes that it does not train on."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

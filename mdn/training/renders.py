@@ -7,8 +7,6 @@ so averages out ("Noise2Noise", Lehtinen et al., ICML 2018): a reference need no
 the time goes into scenes.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from itertools import combinations

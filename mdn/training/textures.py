@@ -9,8 +9,6 @@ A photograph may also be the light itself, under noise that is skewed as path tr
 any strength: that is how the net learns to leave alone what is nearly clean.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

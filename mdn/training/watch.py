@@ -1,7 +1,5 @@
 """Validation while a net trains: PSNR on held-out pictures under fixed noise, seen and unseen."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

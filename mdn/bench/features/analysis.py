@@ -1,7 +1,5 @@
 """`mdn bench analyze`: what models make of noise inside: CKA, SRGA, histograms of deep features."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -39,17 +37,10 @@ NAME = "analysis"
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked for.
+    """What was asked for: the options of `mdn bench analyze`, by their names.
 
-    Attributes:
-        models: names of models.
-        data: one folder of clean pictures, or its short name.
-        noise: see noise_cases.parse; the first is the reference that the others are held against.
-        out: the folder for figures and numbers.
-        patches: how many, and side: of how many pixels; one by picture, then again from the first.
-        seed: of places, noise, and of models that draw.
-        root: where short names are looked up.
-        command: the command line, for the report.
+    The first of `noise` is the reference that the others are held against. `command` is the command
+    line, for the report.
     """
 
     models: tuple[str, ...]

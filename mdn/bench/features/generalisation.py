@@ -13,8 +13,6 @@ the divergences are averaged with the axes' shares of the variance; deviations a
 the reference's mean, so that a shift counts as a difference.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Deep features of any model: the outputs of named modules of its net, by forward hooks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase

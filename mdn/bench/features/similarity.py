@@ -6,8 +6,6 @@ revisited", ICML 2019) by averages over minibatches of the unbiased estimator of
 minibatch are ever held, and the mean does not depend on the size of the minibatches.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 

@@ -5,8 +5,6 @@ How strong it is at each brightness says the judge inside `photo`. What it looks
 convolved with white noise (Galerne, Gousseau, Morel, "Random phase textures", IEEE TIP 2011).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

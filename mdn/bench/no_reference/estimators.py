@@ -14,8 +14,6 @@
 - Residual whiteness: what was taken away should look like the noise: no correlation of neighbours.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

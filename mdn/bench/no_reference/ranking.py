@@ -3,8 +3,6 @@
 `check` holds the ranking against the truth where there is one: how often the best guess is best.
 """
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The figures of a benchmark as pages show them: noises by methods, the best of a line marked."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass

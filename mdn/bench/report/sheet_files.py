@@ -3,8 +3,6 @@
 A sheet is a folder of plain PNG files and an index, so that people can use them one by one.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -4,8 +4,6 @@ The picture is the one with the median score; the crop is where the methods' err
 there is something to see. Neither is picked by hand: the same run makes the same sheets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A benchmark's results as CSV, JSON and Markdown, with all that is needed to repeat it."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io as text_io

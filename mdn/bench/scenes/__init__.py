@@ -3,8 +3,6 @@
 Mitsuba is an extra, and nothing of mdn needs it. A scene is a function of its seed; see `build`.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`python -m mdn.bench.scenes`: pairs of noisy and clean renders to train on."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Annotated

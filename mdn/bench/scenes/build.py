@@ -5,8 +5,6 @@ small and coloured lights, indirect light, glossy and rough metal, glass with ca
 texture, depth of field.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

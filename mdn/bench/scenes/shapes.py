@@ -1,7 +1,5 @@
 """Meshes and textures made of numbers: what the scenes are built from beside simple solids."""
 
-from __future__ import annotations
-
 import numpy as np
 
 Mesh = tuple[np.ndarray, np.ndarray]

@@ -5,8 +5,6 @@ taken over byte for byte (`header`). What the library's Python binding cannot br
 data, mipmap levels, subsampled channels - is refused by name.
 """
 
-from __future__ import annotations
-
 import struct
 import tempfile
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The parent's end of the OpenEXR process: one while it lives, a new one after a crash."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import subprocess

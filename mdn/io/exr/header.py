@@ -7,8 +7,6 @@ attributes of any type survive, those that the library does not know included.
 Layout: "OpenEXR File Layout" (openexr.com), sections Magic Number to Chunk Offset Tables.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -14,8 +14,6 @@ Names are those that the renderers write by themselves:
     OpenEXR's Python binding, for a key such as "albedo.RGB": albedo.RGB.R
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

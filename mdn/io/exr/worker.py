@@ -7,8 +7,6 @@ Requests come as a line of JSON on standard input, then arrays as raw bytes; ans
 way. The library prints warnings: they go to the null device, never between the answers.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

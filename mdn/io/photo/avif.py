@@ -3,8 +3,6 @@
 Pixels go through libavif; its binding for Python knows no metadata and no profiles: `avif_items`.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

@@ -4,8 +4,6 @@ A picture is an item, and so is each block of metadata; properties such as colou
 listed once and associated with items by number (ISO/IEC 23008-12, HEIF; ISO 14496-12, 8.11).
 """
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Windows bitmaps: gray, RGB and RGBA of 8 bits; palettes and 16-bit pixels are expanded."""
 
-from __future__ import annotations
-
 import io
 import struct
 

@@ -4,8 +4,6 @@ A box is a 32-bit length, four letters, and its content; a "full" box begins wit
 bits of flags.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple

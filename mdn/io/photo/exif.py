@@ -1,7 +1,5 @@
 """EXIF blocks, small TIFF files that say among much else which way up a picture is (Exif 2.32)."""
 
-from __future__ import annotations
-
 import re
 import struct
 from dataclasses import replace

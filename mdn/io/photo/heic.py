@@ -4,8 +4,6 @@ Everything goes through pillow-heif, which is an extra: its codecs weigh some 10
 patented in places.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 from typing import Any

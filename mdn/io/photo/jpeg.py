@@ -5,8 +5,6 @@ Python binding passes on. So the segments are walked here first, and the decoded
 for dependence on bytes that a complete file would never reach.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import struct

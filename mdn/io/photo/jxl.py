@@ -4,8 +4,6 @@ Pixels go through libjxl. Its binding for Python knows no colours but sRGB and n
 are read and written here, from the codestream's header and the boxes of the container.
 """
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import dataclass
 from typing import Any

@@ -5,8 +5,6 @@ or linear light and knows nothing else; since it stores lossless samples as they
 true colours is a matter of these bits alone: see `recoloured`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from mdn.io.colour import BT709, BT2020, HLG, P3, PQ, SRGB, UNSPECIFIED, Cicp

@@ -5,8 +5,6 @@ standard has: one command that takes all bytes as they are, and a code that give
 A profile has some hundred bytes; what a better code would save is nothing beside the picture.
 """
 
-from __future__ import annotations
-
 _HEADER = 128
 # What the standard expects of a profile's header: only differences from it are stored.
 _EXPECTED = bytearray(_HEADER)

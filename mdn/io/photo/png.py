@@ -4,8 +4,6 @@ Pixels go through imagecodecs (libpng), since Pillow cannot read 16-bit colour; 
 walked here, so that they can be handed on as they are.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """WebP, lossy and lossless, still pictures (RFC 9649)."""
 
-from __future__ import annotations
-
 import struct
 
 import imagecodecs

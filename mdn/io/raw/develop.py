@@ -6,8 +6,6 @@ nothing, so that `dng.encode` can take every step back, and write what can be de
 were raw still.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import sys

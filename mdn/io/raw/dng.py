@@ -1,7 +1,5 @@
 """Linear DNG: the camera's colours after the mosaic, before everything else (DNG 1.6)."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

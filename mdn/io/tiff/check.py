@@ -4,8 +4,6 @@ A TIFF can state any size, sample type and position. Kinds that mdn does not hol
 name rather than converted, and claims that the file cannot keep are refused before they get memory.
 """
 
-from __future__ import annotations
-
 import math
 
 from tifffile import TIFF, TiffFrame, TiffPage

@@ -1,7 +1,5 @@
 """How a TIFF stores its pixels, and which tags are about that."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

@@ -5,8 +5,6 @@ the file is brought up to date. A file with tags that may hold positions of thei
 only their maker knows, is left as it is: then the room stays empty.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO

@@ -4,8 +4,6 @@ Every tag, description and look-up table of the source thereby stays as it is, t
 those that nobody here has heard of. Only what says where the segments lie is brought up to date.
 """
 
-from __future__ import annotations
-
 from typing import BinaryIO
 
 import numpy as np

@@ -4,8 +4,6 @@ The layout and every tag that is not about storage are kept beside the pixels, s
 written back differs from the one read in its pixels alone (TIFF 6.0; BigTIFF).
 """
 
-from __future__ import annotations
-
 import io
 import math
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A stack written back: its planes replaced, its pyramid rebuilt, everything else as it was."""
 
-from __future__ import annotations
-
 import math
 import shutil
 from collections.abc import Iterator, Sequence

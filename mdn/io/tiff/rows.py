@@ -4,8 +4,6 @@ A page's samples come in segments, strips or tiles, each compressed on its own. 
 says of them is left to tifffile to decode (TIFF 6.0, sections 3 and 15); here it is decided which.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +14,7 @@ from tifffile import TIFF, TiffFrame, TiffPage
 
 from mdn.errors import FileError
 from mdn.io.base import DAMAGE, DAMAGED
+from mdn.io.stack import PlaneRows
 from mdn.io.tiff.layout import JPEG
 
 _OWN_CODECS = frozenset({22610, 33003, 33004, 33005, 34712, 34887, 34933, 34934, 50001, 50002})
@@ -41,8 +40,8 @@ def guarded(name: str) -> Iterator[None]:
         raise FileError(name, f"is a damaged TIFF ({problem})", DAMAGED) from problem
 
 
-class Rows:
-    """One picture of a stack, as rows of samples.
+class Rows(PlaneRows):
+    """One picture of a TIFF.
 
     Args:
         page: where it is stored.
@@ -51,13 +50,8 @@ class Rows:
         name: the file, for messages.
 
     Attributes:
-        height, width, samples: of the picture, all samples of a pixel counted.
-        dtype: in the machine's byte order.
         virtual: whether its page stands for many pictures.
-        step: rows of a strip or tile; reading whole steps is cheapest.
     """
-
-    cell: tuple[int, ...] | None = None
 
     def __init__(self, page: TiffPage | TiffFrame, offset: int | None, name: str) -> None:
         assert page.keyframe is not None
@@ -73,25 +67,11 @@ class Rows:
         self.step = self.key.tilelength if tiled else min(self.key.rowsperstrip, self.height)
         self.across = self.key.tilewidth if tiled else self.width
         self.columns, self.lines = -(-self.width // self.across), -(-self.height // self.step)
-        self._cached: tuple[tuple[int, int, int], np.ndarray] | None = None
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row of the picture."""
-        return self.width * self.samples * self.dtype.itemsize
+        self.release()
 
     def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
-        """Rows start..stop, columns left..right, as (rows, columns, samples).
-
-        Raises:
-            FileError: the file is damaged there.
-        """
         with guarded(self.name):
             return self._read(start, stop, left, right)
-
-    def release(self) -> None:
-        """Forget the rows that are kept for the next call: a stack has many pictures."""
-        self._cached = None
 
     def _read(self, start: int, stop: int, left: int, right: int | None) -> np.ndarray:
         right = self.width if right is None else right

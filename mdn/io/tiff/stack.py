@@ -5,8 +5,6 @@ read in bands of rows; `rewrite` gives a copy of the file in which some planes a
 everything else is as it was, to the byte.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterator
@@ -19,14 +17,29 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGED, quiet
+from mdn.io.foreign import is_raw
 from mdn.io.stack import Plane, Stack
 from mdn.io.tiff.check import check_segments, check_stack_page
 from mdn.io.tiff.layout import MINISWHITE, PALETTE, RGB, YCBCR
 from mdn.io.tiff.rows import Rows, guarded
 
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PHOTO = (RGB, PALETTE, YCBCR)
 _ALPHA = (1, 2)
 _MANY = 2**20  # planes
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file is a TIFF by its content. Raw files are none: many are TIFFs inside, with a
+    thumbnail first. Nor is what cannot be read: whoever reads it next says what is wrong.
+    """
+    if is_raw(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in _MAGIC
+    except OSError:
+        return False
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """Writing TIFF, in the storage that the source had where there was one."""
 
-from __future__ import annotations
-
 import io
 import struct
 from typing import Any

@@ -3,8 +3,6 @@
 Attributes, labels, tables and files that nobody here has heard of stay as they are, to the byte.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import shutil

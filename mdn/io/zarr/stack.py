@@ -4,8 +4,6 @@ NGFF 0.4 (Zarr 2) and 0.5 (Zarr 3), and older ones that name no axes; zarr reads
 and codecs. A store is one input however many files it has. Label pictures are no pictures here.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ import numpy as np
 
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGE, DAMAGED, MAX_SAMPLES, check_size, quiet
-from mdn.io.stack import Plane, Stack
+from mdn.io.stack import Plane, PlaneRows, Stack
 
 ZARR = "zarr"
 SUFFIX = ".zarr"
@@ -52,17 +50,14 @@ def guarded(name: str) -> Iterator[None]:
         raise FileError(name, "is a damaged Zarr store", DAMAGED) from problem
 
 
-class ZarrRows:
-    """A picture in an array, with all its channels where one chunk holds them; see PlaneRows.
+class ZarrRows(PlaneRows):
+    """A picture in an array, with all its channels where one chunk holds them.
 
     Args:
         array: a zarr array whose last axes are y and x.
         place: where on its other axes; a slice on that of the channels if they share chunks.
         name: the store, for messages.
     """
-
-    straight: int | None = None
-    cell: tuple[int, ...] | None
 
     def __init__(self, array: Any, place: tuple[int | slice, ...], name: str) -> None:
         self.array, self.place, self.name = array, place, name
@@ -76,19 +71,9 @@ class ZarrRows:
             for where, size in zip(place, outer, strict=True)
         )
         self._line = min(array.chunks[-2], self.height)
-        self._cached: tuple[int, int, np.ndarray] | None = None
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row of the picture."""
-        return self.width * self.samples * self.dtype.itemsize
+        self.release()
 
     def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
-        """Rows start..stop, columns left..right, as (rows, columns, samples).
-
-        Raises:
-            FileError: the store is damaged there.
-        """
         right = self.width if right is None else right
         if (left, right) != (0, self.width):
             return self.part(slice(start, stop), slice(left, right))
@@ -103,10 +88,6 @@ class ZarrRows:
             known = first, last, new if keep is None else np.concatenate([keep, new])
             self._cached = known
         return known[2][start - known[0] : stop - known[0]].copy()
-
-    def release(self) -> None:
-        """Forget the rows that are kept for the next call: a stack has many pictures."""
-        self._cached = None
 
     def part(self, rows: slice, columns: slice) -> np.ndarray:
         """(rows, columns, samples), straight from the chunks."""

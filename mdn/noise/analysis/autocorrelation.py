@@ -5,8 +5,6 @@ Measured where the picture is flat: in blocks whose 16 cells have nearly the sam
 looks at coarse structure only, and so leaves the fine differences nearly unbiased.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -15,8 +15,6 @@ random from row to row, reweighted for Student's t.
 Everything here speaks of rows; for columns the picture is transposed.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ frequencies, and the noise is measured in the high frequencies of the flattest. 
 independent in the two, so choosing by the one does not bias the other.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Highlights and letters look alike, but differ from their surroundings in a way t
 do not: these come in both colours, and what surrounds black ones also surrounds white ones.
 """
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor
 

@@ -5,8 +5,6 @@ z = mu / sigma; a table of that ratio gives z, and with it mu and sigma, back. T
 Foi, "Clipped noisy images", Signal Processing 89 (2009). The cut at 1 is the mirror image.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

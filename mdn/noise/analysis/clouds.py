@@ -4,8 +4,6 @@ A picture's colours change where its brightness does, and in places only. Clouds
 hardly any brightness, and everywhere alike.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

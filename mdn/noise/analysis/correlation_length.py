@@ -1,7 +1,5 @@
 """How far noise is correlated: after how many pixels two samples no longer know of each other."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

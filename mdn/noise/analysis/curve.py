@@ -1,7 +1,5 @@
 """A curve on brightness, straight between its knots."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

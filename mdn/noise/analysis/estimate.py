@@ -1,7 +1,5 @@
 """Blind estimation: how strong a picture's noise is, and of what kind, from the picture alone."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

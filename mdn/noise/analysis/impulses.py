@@ -4,8 +4,6 @@ How far is far follows from the spread of the eight neighbours, or from their us
 is more, so that strong ordinary noise is not taken for impulses.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

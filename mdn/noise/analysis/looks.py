@@ -4,8 +4,6 @@ A file cannot hold what is brighter than its white, and speckle often is: bright
 dark on average, and so does what a net makes of them. The gamma distribution says by how much.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

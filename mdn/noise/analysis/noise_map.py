@@ -4,8 +4,6 @@ A noise-conditioned net takes a map of sigmas as well as one number (FFDNet, Zha
 IEEE TIP 2018, section III-B).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch.nn.functional as F

@@ -4,8 +4,6 @@ A picture's own detail is the same in all four places on average, so that what o
 than the quietest is noise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

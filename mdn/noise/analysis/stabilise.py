@@ -7,8 +7,6 @@ inverse is tabulated from the mean of T under the noise itself, the exact unbias
 Makitalo & Foi ("Optimal inversion of the Anscombe transformation", IEEE TIP 2011), by quadrature.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

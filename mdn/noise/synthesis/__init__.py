@@ -3,8 +3,6 @@
 An explicit list, no folder scan. All randomness comes from the generator that the caller passes.
 """
 
-from __future__ import annotations
-
 import difflib
 
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from mdn.errors import UsageError
 from mdn.noise.kinds import described
-from mdn.noise.synthesis import basic, camera, composite, correlated, isp, sensor
+from mdn.noise.synthesis import basic, camera, composite, isp, sensor
 from mdn.noise.synthesis.types import Level, NoiseFunction, NoiseType, PairFunction
 from mdn.noise.synthesis.unknown import digital, instruments, patterns, samples
 
@@ -25,7 +23,7 @@ FUNCTIONS: dict[str, NoiseFunction] = {
     "speckle": basic.speckle,
     "speckle-normal": basic.speckle_normal,
     "spatial": basic.spatial,
-    "correlated": correlated.correlated,
+    "correlated": basic.correlated,
     "salt-pepper": basic.salt_pepper,
     "isp": isp.isp,
     "camera": camera.camera,

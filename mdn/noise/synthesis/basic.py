@@ -1,9 +1,7 @@
-"""The five noises of the masked-training tests (Chen et al., CVPR 2023, section 4).
+"""The noises of the masked-training tests (Chen et al., CVPR 2023, section 4), and their kin.
 
 All take x (..., C, H, W) with a nominal range of [0, 1] and return the same shape, not clipped.
 """
-
-from __future__ import annotations
 
 import math
 
@@ -86,6 +84,25 @@ def spatial(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     field = random_fields.normal(x, generator, (*x.shape[:-2], height + 2, width + 2))
     field = F.avg_pool2d(field.reshape(-1, 1, height + 2, width + 2), 3, stride=1)
     return x + field.reshape(x.shape) * random_fields.sigma(level, x)
+
+
+FILTER_WIDTHS = 0.4, 2.0  # deviation of the filter of `correlated`, pixels
+
+
+def correlated(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+    """Gaussian noise of sigma `level` / 255 after a Gaussian filter of random width.
+
+    The width is drawn evenly by its logarithm from 0.4 to 2 pixels, for each picture; channels are
+    independent.
+    """
+    pictures = x.reshape(-1, *x.shape[-3:])
+    low, high = FILTER_WIDTHS
+    drawn = low * (high / low) ** random_fields.uniform(pictures, generator, (len(pictures),))
+    fields = [
+        random_fields.blurred_normal(picture, generator, len(picture), width)
+        for picture, width in zip(pictures, drawn.tolist(), strict=True)
+    ]
+    return x + torch.stack(fields).reshape(x.shape) * random_fields.sigma(level, x)
 
 
 def salt_pepper(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:

@@ -3,8 +3,6 @@
 All take x (..., C, H, W) with a nominal range of [0, 1] and return the same shape, not clipped.
 """
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Three ways from a Bayer mosaic to colours, from soft to crisp. All linear but the last."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

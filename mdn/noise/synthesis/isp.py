@@ -4,8 +4,6 @@ Written from Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVP
 Fields of `Camera` are drawn anew for every picture, with the distributions of that paper.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

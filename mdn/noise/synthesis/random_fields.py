@@ -1,7 +1,5 @@
 """Random fields, drawn on the generator's device: a CPU generator gives all devices the same."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterable, Sequence

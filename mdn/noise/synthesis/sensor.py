@@ -3,8 +3,6 @@
 All take x (..., C, H, W) with a nominal range of [0, 1] and return the same shape, not clipped.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -12,7 +10,6 @@ from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.types import Level
-
 
 # A common scientific CMOS camera.
 GAIN, OFFSET = 2.17, 100.0  # digital units an electron, and at no light

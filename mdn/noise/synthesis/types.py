@@ -1,7 +1,5 @@
 """What a noise type is: a frozen description with the function that adds it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

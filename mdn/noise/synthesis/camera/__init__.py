@@ -6,8 +6,6 @@ white balance, the camera's own noise reduction, colour matrix, tone, sharpening
 clean twin takes the same way without noise and without JPEG.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 All take and give (B, 3, H, W), linear or display light of 0..1.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

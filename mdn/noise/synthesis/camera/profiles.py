@@ -4,8 +4,6 @@ Quantiles over 8,048 measured profiles of darktable (green channel, raw values o
 r has noise of variance shot * r + read.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

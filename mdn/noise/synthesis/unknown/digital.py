@@ -3,15 +3,12 @@
 x (..., C, H, W) with a nominal range of [0, 1] in, the same shape out, not clipped.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.demosaic import bayer_masks
 from mdn.noise.synthesis.types import Level
-
 
 GAINS = (2.0, 1.0, 1.6)  # white balance of red, green and blue
 SHOT_SHARE = 0.8  # of the green variance at mid-gray; the rest is read noise

@@ -3,8 +3,6 @@
 x (..., C, H, W) with a nominal range of [0, 1] in, the same shape out, not clipped.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

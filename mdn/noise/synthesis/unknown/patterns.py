@@ -3,8 +3,6 @@
 x (..., C, H, W) with a nominal range of [0, 1] in, the same shape out, not clipped.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -12,7 +10,6 @@ from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
 from mdn.noise.synthesis.types import Level
-
 
 SHORTEST, LONGEST = 3.0, 16.0  # period of the stripes, pixels
 

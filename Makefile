@@ -26,7 +26,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/lint-imports
 
 completions: $(VENV)/base.stamp
-	$(BIN)/python -m mdn.cli.completions completions
+	$(BIN)/python completions/generate.py completions
 
 # models/BENCH.md. Hours on all pictures: LIMIT=2 makes a page in minutes. PICTURES: see mdn bench.
 LIMIT ?= 0

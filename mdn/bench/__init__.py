@@ -19,8 +19,6 @@ from mdn.errors import UsageError
 
 LINEAR = "renders, denoised as mdn denoise does, by classical baselines behind a gamma of 2.2"
 
-__all__ = ["Report", "Result", "Row", "Settings", "run"]
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -1,5 +1,7 @@
 """How much memory there is, and how large a tile fits into it."""
 
+from __future__ import annotations
+
 import psutil
 import torch
 

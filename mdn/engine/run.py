@@ -5,6 +5,8 @@ than one row of tiles is ever held as floats, however large the picture. `stream
 wherever it lies and hands on rows as they are done; `run` is that for a picture in memory.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext

@@ -4,6 +4,8 @@ On a GPU nothing waits for a copy: tiles leave pinned memory on a stream of thei
 is busy with those before, and answers come back on it while the net goes on.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Protocol
 

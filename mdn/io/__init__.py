@@ -21,19 +21,6 @@ from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, png, webp
 from mdn.io.raw import develop, dng
 from mdn.io.tiff import read as tiff
 
-__all__ = [
-    "FORMATS",
-    "RENDERS",
-    "STORES",
-    "SUFFIXES",
-    "format_of",
-    "losses",
-    "read_image",
-    "spoken",
-    "unreadable",
-    "write_image",
-]
-
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT for module in (png, jpeg, tiff, webp, bmp, jxl, avif, heic)
 }

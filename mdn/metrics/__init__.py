@@ -17,8 +17,6 @@ from mdn.errors import UsageError
 from mdn.metrics import hdr, lpips
 from mdn.metrics.display import TooSmallError, gmsd, ms_ssim, psnr, psnr_fit, ssim
 
-__all__ = ["TooSmallError", "gmsd", "ms_ssim", "psnr", "psnr_fit", "ssim"]
-
 
 @dataclass(frozen=True)
 class Protocol:

@@ -20,8 +20,6 @@ from mdn.io.exr import header as headers
 from mdn.io.exr.child import CHILD
 from mdn.io.exr.header import COMPRESSIONS, LOSSY, Header, Headers
 
-__all__ = ["NAME", "SUFFIX", "Exr", "is_exr", "read", "write"]
-
 NAME, SUFFIX = "exr", ".exr"
 
 

@@ -1,4 +1,4 @@
-"""Writes the shell completions: `python -m mdn.cli.completions completions/`.
+"""Writes the shell completions: `python completions/generate.py completions/`.
 
 The scripts are Typer's own. They ask `mdn` itself what may follow, so they need no change when an
 option or a model is added.
@@ -39,5 +39,5 @@ def write(folder: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m mdn.cli.completions FOLDER")
+        raise SystemExit("usage: python completions/generate.py FOLDER")
     write(Path(sys.argv[1]))

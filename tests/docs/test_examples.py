@@ -34,6 +34,7 @@ NOT_RUN = (
     "--frames",
     "--watch",
     "--dask tcp",
+    "--dask local:",  # as --dask local, with more processes to start
     "cluster.yaml",
     "--shard auto",
     ".CR3",

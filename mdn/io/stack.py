@@ -15,18 +15,19 @@ class PlaneRows:
     Attributes:
         height, width, samples: of the picture, all samples of a pixel counted.
         dtype: in the machine's byte order.
-        step: rows of a strip, tile or chunk; reading whole steps is cheapest.
-        straight: where its samples begin, if they lie in the file as they do in memory.
-        cell: pictures of a series with the same cell lie in the same chunks; None: this one alone.
+        block_height, block_width: of a strip, tile or chunk; reading whole ones is cheapest.
+        raw_offset: where its samples begin, if they lie in the file as they do in memory.
+        chunk: pictures of a series with the same one lie in the same chunks; None: this one alone.
     """
 
     height: int
     width: int
     samples: int
     dtype: np.dtype
-    step: int
-    straight: int | None = None
-    cell: tuple[int, ...] | None = None
+    block_height: int
+    block_width: int
+    raw_offset: int | None = None
+    chunk: tuple[int, ...] | None = None
 
     @property
     def row_bytes(self) -> int:

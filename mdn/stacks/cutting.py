@@ -30,14 +30,14 @@ def pages_of(chosen: Sequence[Plane]) -> list[list[Plane]]:
 
 def blocks_of(pages: Sequence[Sequence[Plane]]) -> Iterator[Block]:
     """Pages that share chunks stay together; large planes are cut across, small ones joined."""
-    cells: dict[tuple[Any, ...], list[int]] = {}
+    chunks: dict[tuple[Any, ...], list[int]] = {}
     for number, planes in enumerate(pages):
-        cell = planes[0].rows.cell
-        cells.setdefault((planes[0].series, number if cell is None else cell), []).append(number)
+        chunk = planes[0].rows.chunk
+        chunks.setdefault((planes[0].series, number if chunk is None else chunk), []).append(number)
     joined: list[int] = []
-    for numbers in cells.values():
+    for numbers in chunks.values():
         height, width, _ = pages[numbers[0]][0].shape
-        step = pages[numbers[0]][0].rows.step
+        step = pages[numbers[0]][0].rows.block_height
         rows = max(ROWS, math.ceil(PIXELS / (width * len(numbers))))
         rows = -(-rows // step) * step
         if rows < height:

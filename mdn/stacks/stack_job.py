@@ -279,7 +279,8 @@ def denoise_page(
     samples = [index for plane in planes for index in plane.samples]
     rows = first.rows
     # A line of strips or tiles is held as read, as written, and as encoded.
-    reserved = 0 if rows.straight is not None else 4 * min(rows.step, rows.height) * rows.row_bytes
+    held = 4 * min(rows.block_height, rows.height) * rows.row_bytes
+    reserved = held if rows.raw_offset is None else 0
     with out.page(planes) as writer:
         write = odd.counting(writer.write, samples, wanted[0] if wanted else 0)
         stream = RowStream(

@@ -103,8 +103,9 @@ def test_no_two_blocks_share_a_chunk(run: Run, tmp_path: Path) -> None:
                 for page in block.pages:
                     rows = pages[page][0].rows
                     covered += block.stop - block.start
-                    for line in range(block.start // rows.step, -(-block.stop // rows.step)):
-                        assert owners.setdefault((rows.cell, line), number) == number
+                    tall = rows.block_height
+                    for line in range(block.start // tall, -(-block.stop // tall)):
+                        assert owners.setdefault((rows.chunk, line), number) == number
             assert covered == sum(planes[0].rows.height for planes in pages)
 
 

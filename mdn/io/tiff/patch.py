@@ -30,20 +30,20 @@ class RowsOut:
     def __init__(self, rows: Rows, out: BinaryIO, quality: int) -> None:
         self.rows, self.out, self.quality = rows, out, quality
         self.offsets, self.counts = list(rows.offsets), list(rows.counts)
-        self._lines = Lines(rows.height, rows.step, self._line)
+        self._lines = Lines(rows.height, rows.block_height, self._line)
 
     def write(self, start: int, block: np.ndarray) -> None:
         """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
         rows = self.rows
-        if rows.straight is not None:
-            self.out.seek(rows.straight + start * rows.row_bytes)
+        if rows.raw_offset is not None:
+            self.out.seek(rows.raw_offset + start * rows.row_bytes)
             self.out.write(np.ascontiguousarray(block.astype(rows.stored)).data)
             return
         self._lines.write(start, block)
 
     def _line(self, top: int, block: np.ndarray) -> None:
         rows = self.rows
-        line = top // rows.step
+        line = top // rows.block_height
         planes = rows.key.shaped[0]
         inner = rows.samples // planes
         for plane in range(planes):
@@ -51,8 +51,8 @@ class RowsOut:
             for column in range(rows.columns):
                 index = (plane * rows.lines + line) * rows.columns + column
                 if rows.counts[index]:  # what the file left out stays out
-                    left = column * rows.across
-                    data = rows.encode(part[:, left : left + rows.across], self.quality)
+                    left = column * rows.block_width
+                    data = rows.encode(part[:, left : left + rows.block_width], self.quality)
                     self._store(index, data)
 
     def _store(self, index: int, data: bytes) -> None:
@@ -74,7 +74,7 @@ class RowsOut:
 
     def finish(self, page: TiffPage) -> None:
         """Enter where the segments are now. `page`: the page's own directory, not a summary."""
-        if self.rows.straight is not None or self.counts == list(self.rows.counts):
+        if self.rows.raw_offset is not None or self.counts == list(self.rows.counts):
             return
         for codes, values in (((324, 273), self.offsets), ((325, 279), self.counts)):
             code = next((c for c in codes if c in page.tags), None)

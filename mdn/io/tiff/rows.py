@@ -62,11 +62,12 @@ class Rows(PlaneRows):
         self.samples = self._planes * inner
         self.stored = np.dtype(self.key.dtype).newbyteorder(self.key.parent.byteorder)
         self.dtype = np.dtype(self.key.dtype)
-        self.straight = self._straight(offset)
-        tiled = self.key.is_tiled
-        self.step = self.key.tilelength if tiled else min(self.key.rowsperstrip, self.height)
-        self.across = self.key.tilewidth if tiled else self.width
-        self.columns, self.lines = -(-self.width // self.across), -(-self.height // self.step)
+        self.raw_offset = self._find_raw_offset(offset)
+        tall, wide = min(self.key.rowsperstrip, self.height), self.width
+        if self.key.is_tiled:
+            tall, wide = self.key.tilelength, self.key.tilewidth
+        self.block_height, self.block_width = tall, wide
+        self.columns, self.lines = -(-self.width // wide), -(-self.height // tall)
         self.release()
 
     def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
@@ -75,18 +76,18 @@ class Rows(PlaneRows):
 
     def _read(self, start: int, stop: int, left: int, right: int | None) -> np.ndarray:
         right = self.width if right is None else right
-        if self.straight is not None:
-            return self._read_straight(start, stop)[:, left:right]
-        first, last = left // self.across, -(-right // self.across)
+        if self.raw_offset is not None:
+            return self._read_raw(start, stop)[:, left:right]
+        first, last = left // self.block_width, -(-right // self.block_width)
         parts = []
-        for line in range(start // self.step, -(-stop // self.step)):
-            top = line * self.step
+        for line in range(start // self.block_height, -(-stop // self.block_height)):
+            top = line * self.block_height
             block = self._line(line, first, last)
             parts.append(block[max(0, start - top) : stop - top])
         joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return joined[:, left - first * self.across : right - first * self.across]
+        return joined[:, left - first * self.block_width : right - first * self.block_width]
 
-    def _straight(self, offset: int | None) -> int | None:
+    def _find_raw_offset(self, offset: int | None) -> int | None:
         """Where the samples begin, if they lie in the file as they do in memory."""
         if offset is not None:
             return offset
@@ -98,9 +99,9 @@ class Rows(PlaneRows):
         whole = sum(self.counts) == self.height * self.row_bytes and self.offsets[0] > 0
         return self.offsets[0] if whole and ends[:-1] == list(self.offsets[1:]) else None
 
-    def _read_straight(self, start: int, stop: int) -> np.ndarray:
+    def _read_raw(self, start: int, stop: int) -> np.ndarray:
         handle, count = self.key.parent.filehandle, (stop - start) * self.row_bytes
-        handle.seek((self.straight or 0) + start * self.row_bytes)
+        handle.seek((self.raw_offset or 0) + start * self.row_bytes)
         data = handle.read(count)
         if len(data) != count:
             raise FileError(self.name, "is a TIFF that ends before its pixels do", DAMAGED)
@@ -111,17 +112,17 @@ class Rows(PlaneRows):
         """One line of segments, those of columns first..last, as (rows, columns, samples)."""
         if self._cached is not None and self._cached[0] == (line, first, last):
             return self._cached[1]
-        top, left = line * self.step, first * self.across
-        height = min(self.step, self.height - top)
-        width = min(last * self.across, self.width) - left
+        top, left = line * self.block_height, first * self.block_width
+        height = min(self.block_height, self.height - top)
+        width = min(last * self.block_width, self.width) - left
         inner = self.samples // self._planes
         block = np.zeros((height, width, self.samples), self.dtype)
         for plane in range(self._planes):
             for column in range(first, last):
                 found = self.decode((plane * self.lines + line) * self.columns + column)
                 if found is not None:
-                    at = (column - first) * self.across
-                    part = block[:, at : at + self.across, plane * inner : (plane + 1) * inner]
+                    at = (column - first) * self.block_width
+                    part = block[:, at : at + self.block_width, plane * inner : (plane + 1) * inner]
                     part[...] = found[: part.shape[0], : part.shape[1]]
         self._cached = (line, first, last), block
         return block

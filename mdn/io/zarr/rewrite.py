@@ -33,7 +33,7 @@ class ZarrRowsOut:
 
     def __init__(self, rows: ZarrRows, array: Any) -> None:
         self.rows, self.array = rows, array
-        self._lines = Lines(rows.height, rows.step, self._line)
+        self._lines = Lines(rows.height, rows.block_height, self._line)
 
     def write(self, start: int, block: np.ndarray) -> None:
         """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
@@ -41,8 +41,8 @@ class ZarrRowsOut:
 
     def _line(self, top: int, block: np.ndarray) -> None:
         across = slice(top, top + len(block))
-        for left in range(0, self.rows.width, self.rows.across):
-            columns = slice(left, min(self.rows.width, left + self.rows.across))
+        for left in range(0, self.rows.width, self.rows.block_width):
+            columns = slice(left, min(self.rows.width, left + self.rows.block_width))
             # What the store left out, or is empty, stays so: there was nothing to denoise.
             if (self.rows.part(across, columns) == self.array.fill_value).all():
                 continue
@@ -121,9 +121,9 @@ class ZarrRewriter:
 
 
 def _blocks(rows: ZarrRows) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, rows.height, rows.step):
-        for left in range(0, rows.width, rows.across):
-            bottom, right = top + rows.step, left + rows.across
+    for top in range(0, rows.height, rows.block_height):
+        for left in range(0, rows.width, rows.block_width):
+            bottom, right = top + rows.block_height, left + rows.block_width
             yield slice(top, min(rows.height, bottom)), slice(left, min(rows.width, right))
 
 

@@ -65,8 +65,8 @@ class ZarrRows(PlaneRows):
         shared = [axis for axis, where in enumerate(place) if isinstance(where, slice)]
         self.samples = array.shape[shared[0]] if shared else 1
         self.dtype = np.dtype(array.dtype).newbyteorder("=")
-        *outer, self.step, self.across = _block(array)
-        self.cell = tuple(
+        *outer, self.block_height, self.block_width = _block(array)
+        self.chunk = tuple(
             0 if isinstance(where, slice) else where // size
             for where, size in zip(place, outer, strict=True)
         )

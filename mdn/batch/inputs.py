@@ -4,13 +4,14 @@ import glob
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdn.batch.folders import LeftOut, Listing, list_folder, list_pattern, place_of
 from mdn.errors import FileError, UsageError
-from mdn.io import SUFFIXES
+from mdn.io import FORMATS, SUFFIXES
 from mdn.io.foreign import is_raw
 from mdn.io.zarr.stack import is_store
 
@@ -56,7 +57,7 @@ def expand(
 
     Args:
         inputs: files, folders, patterns (`*`, `?`, `[...]`, `**`), or `-` for standard input.
-        listed: files as a list names them; see `lists.read_list`.
+        listed: files as a list names them; see `read_list`.
         recursive: look into the folders of a folder.
         former: matches the stem of a file that an earlier run wrote; such files are left out of
             folders and patterns, and a note says so.
@@ -166,3 +167,28 @@ def _once(found: list[Found]) -> Iterable[Found]:
         if place not in seen:
             seen.add(place)
             yield item
+
+
+def read_list(name: str) -> list[str]:
+    """The names that a list holds, in its order.
+
+    Args:
+        name: the list, or - for standard input. Where it holds a NUL, names end at NULs and may
+            hold line breaks; else each line is one. A name is taken as it stands: no patterns, no
+            comments.
+
+    Raises:
+        UsageError: it cannot be read, is a picture, or holds no name.
+    """
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as problem:
+        reason = (problem.strerror or "cannot be read").lower()
+        raise UsageError(f"--from-file {name}: {reason}") from None
+    if any(form.recognises(data) for form in FORMATS.values()):
+        raise UsageError(f"--from-file {name}: is a picture; name it without --from-file")
+    parts = data.split(b"\0") if b"\0" in data else data.splitlines()
+    names = [os.fsdecode(part) for part in parts if part.strip()]
+    if not names:
+        raise UsageError(f"--from-file {name}: holds no names; write one a line")
+    return names

@@ -67,8 +67,7 @@ def inputs(
     Raises:
         UsageError: there are none, a list cannot be read, or --watch has company or no folder.
     """
-    from mdn.batch.inputs import is_folder
-    from mdn.batch.lists import read_list
+    from mdn.batch.inputs import is_folder, read_list
 
     if watch is not None:
         if given or from_file is not None:

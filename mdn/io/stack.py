@@ -1,6 +1,6 @@
 """Stacks: many planes along named axes, in a file or a folder, opened and not yet read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +80,36 @@ class Plane:
     def read(self) -> np.ndarray:
         """(H, W, 1 or 3) as stored."""
         return self.rows.read(0, self.rows.height)[..., list(self.samples)]
+
+
+class Lines:
+    """Holds rows of a picture, from the top down, until a line of blocks is whole.
+
+    Args:
+        height: rows of the picture.
+        step: rows of a line; the last may have fewer.
+        take: gets the first row of each line, and its rows (rows, width, samples).
+    """
+
+    def __init__(self, height: int, step: int, take: Callable[[int, np.ndarray], None]) -> None:
+        self.height, self.step, self.take = height, step, take
+        self._held: list[np.ndarray] = []
+        self._top = 0  # the first row held
+
+    def write(self, start: int, block: np.ndarray) -> None:
+        """Rows from `start` on, (rows, width, samples). Any line may be the first, and again."""
+        if start != self._top + sum(map(len, self._held)):
+            self._held, self._top = [], start
+        self._held.append(block)
+        stop = start + len(block)
+        full = stop if stop == self.height else stop // self.step * self.step
+        if full <= self._top:
+            return
+        joined = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
+        for top in range(self._top, full, self.step):
+            self.take(top, joined[top - self._top : top - self._top + self.step])
+        self._held = [joined[full - self._top :].copy()]
+        self._top = full
 
 
 class RowsWriter(Protocol):

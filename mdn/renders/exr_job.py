@@ -9,12 +9,14 @@ import numpy as np
 
 from mdn.batch.files import content, output_format_for, save, to_stdout
 from mdn.batch.running import Job, Report
+from mdn.encoding import Display, Srgb
+from mdn.image import Image
 from mdn.io import exr
+from mdn.io.exr.layers import Layer
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.renders import frame
 from mdn.renders.options import RenderOptions
-from mdn.renders.picture import picture
 from mdn.renders.sequence import Sequence
 
 
@@ -133,3 +135,23 @@ def _explained(details: dict[str, Any]) -> list[str]:
     lines += [f"sum kept: {' + '.join(terms)}" for terms in details["sums"]]
     lines += [f"{count} {key} samples" for key, count in details["odd_samples"].items()]
     return [*lines, f"exposure {details['exposure']:.4g}"]
+
+
+def picture(file: exr.Exr, layer: Layer, format: str) -> tuple[Image, int]:
+    """A layer as a display picture, by the curve of sRGB and with straight alpha; clipped samples.
+
+    Args:
+        format: what it will be written as.
+    """
+    light = np.nan_to_num(layer.pixels(file).astype(np.float32), nan=0, posinf=1, neginf=0)
+    alpha = None
+    if layer.alpha:
+        cover = np.nan_to_num(file.parts[layer.part][layer.alpha].astype(np.float32))
+        alpha = np.clip(cover, 0, 1)
+        cover = np.where(alpha > 0, alpha, 1)[..., None]
+        light = (light / cover).astype(np.float32)  # renders premultiply
+    clipped = int(((light < 0) | (light > 1)).sum())
+    display = Display(np.dtype(np.uint16 if format in ("png", "tiff") else np.uint8))
+    shown = display.decode(Srgb().encode(light)[..., :3])
+    planes = None if alpha is None else display.decode(alpha)[None]
+    return Image(shown[None], planes, name=file.name, format=format), clipped

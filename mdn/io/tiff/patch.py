@@ -11,7 +11,7 @@ from tifffile import TiffPage
 
 from mdn.errors import FileError
 from mdn.io.base import DAMAGED
-from mdn.io.lines import Lines
+from mdn.io.stack import Lines
 from mdn.io.tiff.rows import Rows
 
 

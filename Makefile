@@ -9,9 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m benchmarks.demo demo
 
-# The tests of a file stay in one process, which has one thread: see tests/conftest.py.
+# Tests run in processes of one thread each: see tests/conftest.py. WORKERS=0 is this process alone.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test: $(VENV)/test.stamp
 	$(PYTEST)

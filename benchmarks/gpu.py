@@ -20,7 +20,7 @@ import torch
 
 from mdn.batch.overlap import Turns
 from mdn.batch.running import run_batch
-from mdn.bench.resources import Meter
+from mdn.bench.resources import Usage
 from mdn.bench.speed import Unheard, pictures
 from mdn.commands.denoise import ON_GPU
 from mdn.commands.denoise_file import Batch, denoise_file
@@ -62,13 +62,13 @@ def throughput(
     for some in (jobs[:2], jobs):  # the first time loads weights and chooses kernels
         turns = Turns(lanes)
         batch = Batch(request, models, FrameSequence(some, None), turns=turns)
-        with Meter(models.device) as meter:
+        with Usage(models.device) as usage:
             begun = time.perf_counter()
             result = run_batch(some, partial(denoise_file, batch), Unheard(), turns=turns)
             taken = time.perf_counter() - begun
         if result.exit_code:
             sys.exit(result.outcomes[0].error)
-    return side * side * count / taken / 1e6, meter.peak
+    return side * side * count / taken / 1e6, usage.peak
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ class Score:
     Attributes:
         metrics: by name; None where the picture is too small for the metric.
         seconds, pixels: time it took, height times width.
-        peak: bytes of memory; see resources.Meter.
+        peak: bytes of memory; see resources.Usage.
     """
 
     metrics: dict[str, float | None]

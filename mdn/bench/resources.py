@@ -11,7 +11,7 @@ from mdn.engine.memory import resident
 PERIOD = 0.01  # seconds between two looks at main memory
 
 
-class Meter:
+class Usage:
     """Measures the work in its `with` block.
 
     Attributes:

@@ -10,7 +10,7 @@ from mdn.bench.cache import Score
 from mdn.bench.data import Picture, read
 from mdn.bench.method import Method
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.resources import Meter
+from mdn.bench.resources import Usage
 from mdn.encoding import Display
 from mdn.errors import FileError
 from mdn.metrics import Protocol, get, score
@@ -114,7 +114,7 @@ class Scorer:
     def _events(self, method: Method, task: Task) -> Iterator[Event]:
         method.prepare()
         try:
-            with Meter(method.device) as meter:
+            with Usage(method.device) as usage:
                 result = denoise(method, task)
         except FileError as error:  # this method's failure; the picture stays for the others
             yield Event(failure=str(error))
@@ -125,7 +125,7 @@ class Scorer:
             if value is None and not (get(name).linear and task.render is None):
                 yield Event(note=f"{task.name}: too small for {name}, which is left out")
         pixels = task.truth.shape[0] * task.truth.shape[1]
-        yield Event(method.name, Score(scores, meter.seconds, pixels, meter.peak))
+        yield Event(method.name, Score(scores, usage.seconds, pixels, usage.peak))
 
 
 def on_worker(names: tuple[str, ...], device: str, precision: str, rules: Rules) -> Scorer:

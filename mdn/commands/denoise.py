@@ -107,12 +107,12 @@ def denoise_share(batch: Batch, shard: Shard, job: Job, report: Report) -> dict[
         raise FileError(job.name, "--shard shares out files, or one large stack", "leave it out")
     parts, facts = found
     own = [each for each in parts.missing if each % shard.count == shard.index - 1]
-    odd = 0
+    non_finite = 0
     for count, number in enumerate(own):
-        odd += parts.do(number, batch)
+        non_finite += parts.do(number, batch)
         report.progress(job, (count + 1) / (len(own) + 1))
-    if odd:
-        report.note(job, f"{odd} samples are NaN or infinite, and stay so")
+    if non_finite:
+        report.note(job, f"{non_finite} samples are NaN or infinite, and stay so")
     written = parts.finish_once()
     if written is None:
         left = f"{len(own)} of {len(parts.all)} blocks done here, {len(parts.missing)} are missing:"

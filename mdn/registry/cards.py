@@ -10,7 +10,7 @@ from mdn.errors import ModelError
 
 CARD = "card.toml"
 DOMAINS = ("display", "hdr", "counts")
-APART = ("", "fast", "best")  # what `--quality` chooses a model for that is not the default
+CARD_QUALITIES = ("", "fast", "best")  # of `--quality`, that a card may claim
 SIGNAL_DEPENDENT = ("poisson", "speckle")  # kinds of noise, as cards name them
 
 _SPOKEN = {
@@ -139,7 +139,7 @@ def _check_ranges(card: Card, path: Path) -> None:
         and card.channels in (1, 3),
         "bytes_per_pixel must be above 0": 0 < card.bytes_per_pixel < math.inf,
         f"domain must be one of {', '.join(DOMAINS)}": card.domain in DOMAINS,
-        "quality must be fast, best, or left out": card.quality in APART,
+        "quality must be fast, best, or left out": card.quality in CARD_QUALITIES,
         "weights must be a file name without folders": name == card.weights != "",
     }
     for problem, holds in checks.items():

@@ -31,7 +31,7 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.stacks.cutting import Block, blocks_of, pages_of
-from mdn.stacks.not_numbers import NotNumbers
+from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 from mdn.stacks.stack_job import (
     KINDS,
@@ -93,7 +93,7 @@ class Blocks:
 
     def do(self, number: int, batch: HasModels) -> int:
         """Denoises one block; how many of its samples are no numbers."""
-        block, odd = self.all[number], NotNumbers()
+        block, non_finite = self.all[number], NonFinite()
         with self._opened() as (stack, chosen):
             known = self.known
             found = self.fitted or model_for(stack, chosen, known, batch.models, None)
@@ -103,9 +103,9 @@ class Blocks:
             pages = pages_of(chosen)
             for page in block.pages:
                 wanted = (block.start, block.stop)
-                denoise_page(*found, known, odd, out, pages[page], wanted=wanted)
+                denoise_page(*found, known, non_finite, out, pages[page], wanted=wanted)
         self._mark(number).touch()
-        return odd.count
+        return non_finite.count
 
     def finish(self) -> dict[str, Any]:
         """Writes the output of all blocks; facts about it."""

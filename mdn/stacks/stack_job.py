@@ -31,7 +31,7 @@ from mdn.pipeline.options import Options
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 from mdn.stacks.calibration import Region, calibrate, sample
-from mdn.stacks.not_numbers import NotNumbers
+from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
 MEASURED = "gray: if a microscope counted this light, try --encoding counts"
@@ -99,7 +99,7 @@ def denoise(
             return None
         if masked:
             raise FileError(job.name, "--protect: is a stack, and the mask is for one picture")
-        odd, details = NotNumbers(), stack.describe() | {"planes": len(chosen)}
+        non_finite, details = NonFinite(), stack.describe() | {"planes": len(chosen)}
         if models.options().strength == 0:
             chosen = []
         known = calibrations(stack, chosen, encoding)
@@ -110,7 +110,7 @@ def denoise(
             if _is_mosaic(chosen[0], known):
                 report.note(job, MOSAIC)
             model, options = model_for(stack, chosen, known, models, adapter)
-            work = partial(denoise_page, model, options, known, odd)
+            work = partial(denoise_page, model, options, known, non_finite)
         white = Display(stack.dtype).white
         with (
             rewrite_it(stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
@@ -121,9 +121,10 @@ def denoise(
                 assert work is not None
                 planes = [plane for _, plane in group]
                 share = _share(job, report, index, len(pages))
-                said = said or work(out, planes, share, _maps(deviations, group))
-        if odd.count:
-            report.note(job, odd.in_words())
+                lines = work(out, planes, share, _maps(deviations, group))
+                said = said or lines
+        if non_finite.count:
+            report.note(job, non_finite.in_words())
         if said:
             gray = encoding == "auto" and stack.dtype.itemsize == 1 and not stack.colour
             noisy = not said[0].startswith("no noise")
@@ -264,7 +265,7 @@ def denoise_page(
     model: Model,
     options: Options,
     known: dict[Channel, Calibration],
-    odd: NotNumbers,
+    non_finite: NonFinite,
     out: StackWriter,
     planes: Sequence[Plane],
     progress: Progress = no_progress,
@@ -282,7 +283,7 @@ def denoise_page(
     held = 4 * min(rows.block_height, rows.height) * rows.row_bytes
     reserved = held if rows.raw_offset is None else 0
     with out.page(planes) as writer:
-        write = odd.counting(writer.write, samples, wanted[0] if wanted else 0)
+        write = non_finite.counting(writer.write, samples, wanted[0] if wanted else 0)
         stream = RowStream(
             rows.height, rows.width, len(samples), rows.read, write, rows.row_bytes,
             reserved, wanted=wanted,

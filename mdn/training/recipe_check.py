@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from mdn import noise
 from mdn.errors import UsageError
 from mdn.nets import ARCHITECTURES
-from mdn.registry.cards import APART
+from mdn.registry.cards import CARD_QUALITIES
 from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, Recipe
 
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
@@ -41,7 +41,7 @@ def _numbers(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     """Whether each fault is there, and what it is called."""
     yield bool(set(recipe.about) - ABOUT), f"[about] holds {', '.join(sorted(ABOUT))} only"
     quality = recipe.about.get("quality", "")
-    yield quality not in APART, "[about] quality must be fast, best, or left out"
+    yield quality not in CARD_QUALITIES, "[about] quality must be fast, best, or left out"
     yield recipe.level_error < 0, "level_error must be at least 0"
     yield not 0 <= recipe.level_map <= 1, "level_map is a share between 0 and 1"
     yield not 0 <= recipe.clip_share <= 1, "clip_share is a share between 0 and 1"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE = 11.0  # inches
-ASIDE = ((7, 4), (7, -9), (-7, 4), (-7, -9))  # points, of a name beside its mark
+LABEL_OFFSETS = ((7, 4), (7, -9), (-7, 4), (-7, -9))  # points, of a name beside its mark
 
 Document = Mapping[str, Any]
 Points = list[tuple[float, float]]
@@ -147,7 +147,7 @@ def speed_plot(document: Document) -> Figure | None:
             how = known[who] | {"linestyle": "none", "markersize": 7}
             at.plot([points[who][0]], [points[who][1]], **how)
             # Names of neighbours in quality keep out of each other's way.
-            across, down = ASIDE[index % len(ASIDE)]
+            across, down = LABEL_OFFSETS[index % len(LABEL_OFFSETS)]
             side = "left" if across > 0 else "right"
             offset: dict[str, Any] = {"xytext": (across, down), "textcoords": "offset points"}
             at.annotate(who, points[who], **offset, ha=side, fontsize=8)

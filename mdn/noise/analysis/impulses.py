@@ -27,8 +27,8 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
     """Where the impulses of a channel (H, W) are, and the share of samples that became one.
 
     An impulse shows only where it would stand out: salt not on white, nor beside another impulse.
-    The share is therefore counted among the samples where one, had it struck, would have been seen;
-    0 and 1 are taken for the ends of the range. Where only salt or only pepper could be seen, as
+    So the share is counted among the samples where an impulse would have been seen; 0 and 1 are
+    taken for the ends of the range. Where only salt or only pepper could be seen, as
     much of the other is assumed; None where neither could. Border samples are left out.
     """
     mask = torch.zeros_like(plane, dtype=torch.bool)

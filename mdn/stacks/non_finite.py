@@ -1,4 +1,4 @@
-"""Samples of floats that are no numbers: they stay what they are, and are counted to say so."""
+"""NaN and infinite samples of float stacks: they stay what they are, and are counted to say so."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import numpy as np
 Write = Callable[[int, np.ndarray], None]
 
 
-class NotNumbers:
+class NonFinite:
     """Counts them among the rows that are written. `count`: so far, in all pages."""
 
     def __init__(self) -> None:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from mdn.cli.views import BatchView
 
 # Parameters that do not change the result of a file, and so are not in the hash of the settings.
-_NOT_IN_SETTINGS = frozenset(
+_NOT_IN_SETTINGS = (
     "inputs output from_file watch shard dask recursive overwrite skip_existing resume fail_fast"
     " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
-    " list_types estimate plot".split()
+    " list_types estimate plot"
 )
 
 
@@ -64,7 +64,7 @@ class Batch:
         for parameter in self.context.command.params:
             value = self.context.params.get(parameter.name or "")
             default = parameter.get_default(self.context, call=True)
-            counts = parameter.name not in _NOT_IN_SETTINGS and value is not None
+            counts = parameter.name not in _NOT_IN_SETTINGS.split() and value is not None
             if counts and value != default:
                 words += [parameter.opts[-1], *([] if value is True else [str(value)])]
         return tuple(words)

@@ -127,8 +127,8 @@ def _why_empty(root: Path, recursive: bool) -> str:
 def is_folder(text: str) -> bool:
     """Whether a folder of that name is there, and no store, which is one input for all its files.
 
-    No folder is one that may not be looked at, and an empty name, as a script's unset variable
-    leaves it.
+    A folder that may not be looked at counts as none; so does an empty name, which a script's unset
+    variable leaves.
     """
     try:
         return bool(text) and Path(text).is_dir() and not is_store(Path(text))

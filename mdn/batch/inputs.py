@@ -24,14 +24,12 @@ class Found:
         path: the file; None is standard input.
         name: what messages call it.
         relative: where it goes below an output folder; keeps the tree of a folder that was named.
-        listed: it came out of a folder or a pattern, the user did not name it.
         problem: why it cannot be read, if that is known already.
     """
 
     path: Path | None
     name: str
     relative: Path
-    listed: bool = False
     problem: FileError | None = None
 
 
@@ -150,13 +148,13 @@ def _taken(
     kept = [pair for pair in listing.images if former is None or not former.search(pair[0].stem)]
     earlier = "written by an earlier run; name a file to take it"
     listing.leave_out("file", earlier, len(listing.images) - len(kept))
-    found = [Found(path, str(path), relative, listed=True) for path, relative in kept]
+    found = [Found(path, str(path), relative) for path, relative in kept]
     for problem in listing.problems:
         path = Path(problem.name)
-        found.append(Found(path, problem.name, Path(path.name), listed=True, problem=problem))
+        found.append(Found(path, problem.name, Path(path.name), problem=problem))
     if not found:
         why = "nothing here but what an earlier run wrote" if listing.images else empty
-        found = [Found(Path(text), text, Path(), listed=True, problem=FileError(text, why))]
+        found = [Found(Path(text), text, Path(), problem=FileError(text, why))]
     return found, listing.left_out
 
 

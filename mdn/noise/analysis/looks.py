@@ -30,12 +30,10 @@ class Looks:
     Attributes:
         looks: 1 / variance of the factors; 1 for a single look of a radar.
         curve: what a denoised brightness truly was.
-        distance: from the distribution of the samples; see NEAR.
     """
 
     looks: float
     curve: Curve
-    distance: float
 
 
 def clipped_mean(mean: Tensor, looks: float) -> Tensor:
@@ -86,4 +84,4 @@ def find(noisy: Tensor, denoised: Tensor) -> Looks | None:
     meant = np.interp(knots + offset, expected, MEANS).clip(0, WHITEST)
     meant = np.maximum.accumulate(meant)
     curve = Curve(tuple(knots.tolist()), tuple(meant.tolist()))
-    return Looks(float(looks), curve, nearest)
+    return Looks(float(looks), curve)

@@ -23,10 +23,7 @@ def analyze(
     out: Annotated[
         Path, opt.files("Folder for analysis.json, .csv, .md and the figures.", "-o --out", "DIR")
     ],
-    model: Annotated[
-        str,
-        about("Models to analyse.", "-m --model", "NAME[,NAME]", autocompletion=opt.model_names),
-    ] = opt.DEFAULT_MODEL,
+    model: Annotated[str, opt.models(about, "Models to analyse.")] = opt.DEFAULT_MODEL,
     noise: Annotated[
         str,
         about(

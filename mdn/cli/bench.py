@@ -50,13 +50,11 @@ def bench(
     ] = None,
     model: Annotated[
         str,
-        about(
+        opt.models(
+            about,
             "Models (NAME:8 averages 8 passes), zeroshot:NAME or zeroshot:NAME:PRESET (fitted to"
             " each picture), and classical methods: peer:bm3d, peer:bm3d-blind, peer:nlm, peer:tv,"
             " peer:wavelet, peer:opencv-nlm, peer:all; for renders peer:oidn, peer:oidn-colour.",
-            "-m --model",
-            "NAME[,NAME]",
-            autocompletion=opt.model_names,
         ),
     ] = opt.DEFAULT_MODEL,
     noise: Annotated[

@@ -143,6 +143,11 @@ def share(help: str) -> Any:
     return work(help, "", "SHARE", min=0.0, max=1.0, callback=_check_share)
 
 
+def models(panel: Callable[..., Any], help: str) -> Any:
+    """--model of a command that takes several, in its panel of the help."""
+    return panel(help, "-m --model", "NAME[,NAME]", autocompletion=model_names)
+
+
 def model(help: str) -> Any:
     """--model of a command for files."""
     default = "photo, or cells for counts"

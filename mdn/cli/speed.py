@@ -16,13 +16,7 @@ about = partial(opt.option, rich_help_panel="What is measured")
 @opt.command
 def speed(
     model: Annotated[
-        str,
-        about(
-            "Models to measure; all: every one that denoises.",
-            "-m --model",
-            "NAME[,NAME]",
-            autocompletion=opt.model_names,
-        ),
+        str, opt.models(about, "Models to measure; all: every one that denoises.")
     ] = MODELS,
     side: Annotated[int, about("Side of the pictures.", metavar="N", min=64, max=8192)] = 1024,
     count: Annotated[int, about("How many pictures.", metavar="N", min=2)] = 4,

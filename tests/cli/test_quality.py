@@ -43,8 +43,8 @@ def test_one_line_says_what_stands_in(run: Run, tmp_path: Path, models: Path) ->
     noisy(tmp_path / "a.png"), noisy(tmp_path / "b.png")
     files = told(run, "a.png", "b.png", "--quality", "fast")["files"]
     assert [each["model"] for each in files] == ["photo", "photo"]
-    assert "no faster model" in files[0]["warnings"][0]
-    assert files[1]["warnings"] == []
+    (line,) = (line for each in files for line in each["warnings"])  # of the first to be done
+    assert "no faster model" in line
 
 
 def test_a_fast_model_is_taken_where_there_is_one(run: Run, tmp_path: Path, models: Path) -> None:

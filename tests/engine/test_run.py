@@ -110,7 +110,7 @@ def test_tiled_equals_whole_with_the_context_on_the_card(card: Card) -> None:
     """A card may state less than the receptive field: then it must have been measured to do."""
     infer = infer_with(load(card, CPU))
     needs = NetGeometry(card.context, card.multiple, card.bytes_per_pixel)
-    picture = picture_of(96, 403, card.channels)  # tiles side by side
+    picture = picture_of(211, 403, card.channels)
     whole = go(infer, picture, needs, tile=4096)
     tiled = go(infer, picture, needs, tile=1)
     assert np.abs(whole - picture).max() > 0.05, "the net does something"

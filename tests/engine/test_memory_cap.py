@@ -42,10 +42,10 @@ def peak(*words: object) -> int:
 @pytest.mark.slow
 def test_the_cap_holds_where_it_is_needed(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
-    iio.imwrite(photo, np.random.default_rng(0).integers(0, 256, (1448, 1448, 3), dtype=np.uint8))
+    iio.imwrite(photo, np.random.default_rng(0).integers(0, 256, (1040, 1040, 3), dtype=np.uint8))
     words = ["denoise", photo, "--precision", "fp32", "--overwrite", "-q"]
-    assert peak(*words, "--tile", "1448") > CAP, "else this test shows nothing"
-    assert peak(*words, "--tile", "1448", "--max-memory", CAP) <= CAP
+    assert peak(*words, "--tile", "1040") > CAP, "else this test shows nothing"
+    assert peak(*words, "--tile", "1040", "--max-memory", CAP) <= CAP
 
 
 def counted(path: Path, side: int) -> None:

@@ -141,6 +141,14 @@ def test_a_gray_tiff_of_8_bits_names_the_option_for_counts(tmp_path: Path) -> No
     assert "--encoding counts" in lines[1]
 
 
+def test_every_plane_of_pictures_to_look_at_is_denoised(tmp_path: Path) -> None:
+    pages = np.random.default_rng(0).normal(120, 15, (3, 64, 80)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
+    denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast", encoding="display")
+    after = tifffile.imread(tmp_path / "b.tif")
+    assert all(page.std() < 7 for page in after), [page.std() for page in after]
+
+
 def test_a_stack_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path, target = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(path, cells(64, 80))

@@ -80,6 +80,8 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
     pages, channels = planes.shape[:2]
     count = pages * channels
     number = (pages // 2) * channels if plane is None else plane
+    if plane and count == 1:
+        raise FileError(path, "is a single picture", "leave --plane out")
     if not 0 <= number < count:
         raise FileError(path, f"has {count} planes, counted from 0", "choose another --plane")
     stored = planes[number // channels, number % channels, ..., : layout.colours]

@@ -74,18 +74,19 @@ class NoiseConditioning:
         """The noise of the picture as it came, nominal range 0..1."""
         return self.sigma if self.estimate is None else self.estimate.sigma
 
-    def in_words(self) -> list[str]:
+    def in_words(self, strength: float = 1.0) -> list[str]:
         """One line on what was found and done; none for a net without a judge."""
         if self.reading is None:
             return []
+        removed = removed_share(strength)
         found = self.reading.in_words()
         if self.estimate is None:
-            return [f"sigma {255 * self.sigma:.3g}, as given: removed (measured: {found})"]
+            return [f"sigma {255 * self.sigma:.3g}, as given: {removed} (measured: {found})"]
         if self.blend_weight == 0 and self.impulse_spread is None:
             if self.free is not None:
                 return ["no noise found: exactly flat, unchanged"]
             if self.reading.texture >= FAINT:
-                sigma = math.ceil(255 * self.reading.texture)
+                sigma = min(255, math.ceil(255 * self.reading.texture))
                 return [f"texture, no noise: unchanged; if it is noise, --sigma {sigma} removes it"]
             return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
         if 0 < self.blend_weight < 1:
@@ -95,8 +96,8 @@ class NoiseConditioning:
             return [f"{found}: {more}"]
         if self.free is not None and self.blend_weight > 0:
             share = max(1, round(100 * float(self.free.mean())))
-            return [f"{found}: removed, but for {share} % of the picture, which is exactly flat"]
-        return [f"{found}: removed"]
+            return [f"{found}: {removed}, but for {share} % of the picture, which is exactly flat"]
+        return [f"{found}: {removed}"]
 
     def finest(self) -> NoiseConditioning:
         """For the picture's own resolution, once its coarse noise is gone."""
@@ -109,6 +110,11 @@ class NoiseConditioning:
         rest = self.scales[1:]
         noise = white(rest[0])
         return noise if len(rest) == 1 else NoiseConditioning(noise.sigma, scales=rest)
+
+
+def removed_share(strength: float) -> str:
+    """What a strength of 0 to 1 does to the noise, in words."""
+    return "removed" if strength == 1 else f"{100 * strength:.3g} % of it removed"
 
 
 def white(sigma: float) -> NoiseConditioning:

@@ -30,11 +30,13 @@ class Restored:
         pixels: (H, W, C) in the dtype it came in.
         noise: as the model took it; None for a model that takes nothing of the kind.
         bands: the offsets of rows and columns that were taken out, or None.
+        strength: how much of the noise was removed, 0 to 1.
     """
 
     pixels: np.ndarray
     noise: NoiseConditioning | None
     bands: Banding | None
+    strength: float = 1.0
 
     def describe(self) -> dict[str, object]:
         """Facts about the noise on the 0-255 scale, JSON-able; none where it was not asked for."""
@@ -53,7 +55,7 @@ class Restored:
             }
         }
         bands = [] if self.bands is None else [self.bands.in_words() + " taken out"]
-        facts["summary"] = bands + self.noise.in_words()
+        facts["summary"] = bands + self.noise.in_words(self.strength)
         return facts
 
 
@@ -95,7 +97,7 @@ def restore(
         return blend(tiles, y, options, kept(tiles, origins, noise, protect))
 
     pixels = tiled(clean, model, options, page, coding.encode, coding.decode, progress, std_output)
-    return Restored(pixels, noise if takes_sigma else None, bands)
+    return Restored(pixels, noise if takes_sigma else None, bands, options.strength)
 
 
 def restore_rows(

@@ -171,15 +171,16 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
     squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
     sigmas = torch.stack(squares).unflatten(0, (len(planes), -1)).mean(1).sqrt()
     low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
-    half, quarter, impulses = net.judge.facts(descriptor)[0].tolist()
+    # Powers: no picture has more than all its noise left, and few have only impulses.
+    half, quarter, impulses = net.judge.facts(descriptor)[0].clamp(max=0).tolist()
     return NoiseReading(
         descriptor=descriptor,
         # Gray is shown to the net as three equal colours, each channel by itself.
         channels=tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist()),
         curve=tuple(tuple(row) for row in net.judge.sigmas(descriptor)[0].tolist()),
         span=(float(low), float(high)),
-        half=min(1.0, 2**half),
-        quarter=min(1.0, 2**quarter),
+        half=2**half,
+        quarter=2**quarter,
         impulses=max(0.0, 10**impulses - 1e-4),
         choice=tuple(logits.softmax(0).tolist()),
     )

@@ -142,11 +142,13 @@ def about(known: dict[Channel, Calibration], models: Models, name: str) -> dict[
     models.options("counts").check_counts(name)
     noise = {str(key[1]): each.describe() for key, each in known.items()}
     facts = {"encoding": "counts", "model": models.card("counts").name, "noise": noise}
-    if models.options("counts").sigma is not None:
+    options = models.options("counts")
+    if options.sigma is not None:
         return facts
-    several = len(known) > 1
-    said = {f"channel {key[1]}: " * several + each.in_words(): None for key, each in known.items()}
-    return facts | {"summary": list(said)}
+    words = {key[1]: each.in_words(options.strength) for key, each in known.items()}
+    several = len(words) > 1
+    said = [f"channel {key}: {line}" if several else line for key, line in words.items()]
+    return facts | {"summary": said}
 
 
 def model_for(
@@ -301,4 +303,4 @@ def denoise_page(
         photo.restore_rows(
             stream, rows.dtype, samples, first.colour, noise, model, options, progress
         )
-        return noise.in_words()
+        return noise.in_words(options.strength)

@@ -15,6 +15,7 @@ from mdn.commands.denoise import run
 from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
 from mdn.io.base import memory_limit
+from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.raw.mosaic import mosaic, write_dng
 
@@ -88,3 +89,12 @@ def test_files_that_overlap_come_out_as_one_by_one(
         found[way] = [job.target.read_bytes() for job in jobs if job.target and job.target.exists()]
     assert len(found["overlapping"]) == 4
     assert found["overlapping"] == found["one by one"]
+
+
+def test_floats_that_take_another_number_for_white_are_named(tmp_path: Path) -> None:
+    page = np.random.default_rng(0).normal(120, 20, (1, 32, 32, 3)).astype(np.float32)
+    io.write_image(Image(page), tmp_path / "a.tif")
+    report = Recorder()
+    job = Job(tmp_path / "a.tif", tmp_path / "b.tif", "a.tif")
+    assert run([job], request(device="cpu"), report).exit_code == 0
+    assert "but 1 is white" in str(report.events)

@@ -63,3 +63,9 @@ def test_sixteen_bits_of_one_step(model: Model) -> None:
     page[::2] += 1
     found = restored(page, model)
     assert np.abs(found.astype(int) - page).max() <= 2
+
+
+@pytest.mark.parametrize("scale", [255.0, 1e6])
+def test_floats_far_beyond_white_end_in_no_error(model: Model, scale: float) -> None:
+    page = np.random.default_rng(3).normal(0.5, 0.1, (48, 48, 3)).astype(np.float32) * scale
+    assert np.isfinite(restored(page, model)).all()

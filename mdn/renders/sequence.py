@@ -112,7 +112,7 @@ class Sequence:
         self, planned: frame.Planned, job: Job, asked: RenderOptions
     ) -> Callable[[Layer, np.ndarray], np.ndarray]:
         """What blends each denoised layer with the frame before, along the motion vectors."""
-        if not asked.motion:
+        if not asked.motion or not planned.targets:
             return lambda layer, light: light
         place = next((i for i, each in enumerate(self.jobs) if each is job), -2)
         follows, self._last = place == self._last + 1, place

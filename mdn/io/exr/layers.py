@@ -213,12 +213,13 @@ def beauty(found: Sequence[Layer]) -> list[Layer]:
 def find(found: Sequence[Layer], name: str) -> list[Layer]:
     """The layers that a user means by `name`, in any case.
 
-    The whole name; else the name without what it says of its samples (albedo for albedo.RGB); else
-    its last part.
+    The whole name; else the name without what it says of its samples (albedo for albedo.RGB, Mist
+    for Mist.Z); else the last part of that.
     """
     wanted = name.strip().lower()
-    for short in (str, _without_samples, lambda title: _without_samples(title).rpartition(".")[2]):
-        if fit := [layer for layer in found if short(layer.name).lower() == wanted]:
+    plain = lambda title: re.sub(r"\.[a-z]$", "", _without_samples(title.lower()))  # noqa: E731
+    for short in (str.lower, plain, lambda title: plain(title).rpartition(".")[2]):
+        if fit := [layer for layer in found if short(layer.name) == wanted]:
             return fit
     return []
 

@@ -212,3 +212,21 @@ def test_both_eyes_of_a_stereo_file_are_beauty(tmp_path: Path) -> None:
     eyes = [(samples.header(view=view), plain) for view in ("right", "left")]
     parts = lay.layers(exr.read(samples.write(tmp_path / "b.exr", *eyes)))
     assert len(lay.beauty(parts)) == 1  # parts called p0 and p1 say nothing: the first alone
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("mist", ["V.Mist.Z"]),
+        ("V.Mist", ["V.Mist.Z"]),
+        ("Z", ["Z"]),
+        ("V", []),
+        ("albedo", ["albedo.RGB"]),
+    ],
+)
+def test_layers_are_found_by_the_name_that_people_use(
+    tmp_path: Path, asked: str, found: list[str]
+) -> None:
+    names = ["V.Mist.Z", "Z", *of("V.Combined", "RGB"), *of("albedo.RGB", "RGB")]
+    path = samples.write(tmp_path / "a.exr", (samples.header(), dict.fromkeys(names, HALF)))
+    assert [each.name for each in lay.find(lay.layers(exr.read(path)), asked)] == found

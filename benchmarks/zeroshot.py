@@ -27,7 +27,6 @@ from benchmarks.fluorescence import middle
 from benchmarks.weak import psnr
 from mdn import noise
 from mdn.batch.running import Job
-from mdn.noise.synthesis.unknown import SUITE
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -83,7 +82,7 @@ def cases(asked: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, np.ndarr
             pair = [middle(p, asked.side) for p in (path, asked.folder / "gt" / path.name)]
             yield asked.folder.name, *(each[..., None] for each in pair)
         return
-    kinds = {"unknown": SUITE, "known": KNOWN}
+    kinds = {"unknown": noise.SUITE["unknown"], "known": KNOWN}
     chosen = [row for name in asked.noise.split(",") for row in kinds[name]]
     for kind, level in chosen:
         for number, path in enumerate(sorted(asked.folder.iterdir())[: asked.pictures]):

@@ -57,7 +57,7 @@ def _resumed(job: Job, known: Manifest, settings: str, models: Mapping[str, str]
 
 
 def _foreign(job: Job, why: str) -> Job:
-    problem = FileError(job.target, f"exists already, and {why}", "--overwrite replaces it")
+    problem = FileError(job.target, f"exists already, and {why}", "move it away to have it made anew")
     return replace(job, problem=problem)
 
 

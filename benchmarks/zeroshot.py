@@ -1,17 +1,20 @@
 """What `mdn zeroshot` gains, and whether the gain that it says is the true one.
 
     python -m benchmarks.zeroshot FOLDER [--pictures 2] [--side 256] [--noise unknown] [--mpi]
-        [--plot gains.png]
+        [--plot gains.png] [--affine]
 
 FOLDER holds clean pictures, or noisy/ and gt/ of the same names. A line for each kind of noise:
-PSNR in dB of the noisy file of 8 bits, of `mdn denoise`, of `mdn zeroshot`, with --mpi of the
-preset mpi-fast, and the seconds of each on this processor. Then the correlation of the gains said
-with the true ones, and how often one was said where there was none, or the other way round.
+PSNR in dB of the noisy file of 8 bits, of `mdn denoise` and of `mdn zeroshot`, the least that any
+picture gained by the latter, how many lost by it, with --mpi the PSNR of the preset mpi-fast, and
+the seconds of each on this processor. Then the correlation of the gains said with the true ones,
+and how often one was said where there was none, or the other way round. --affine: PSNR after the
+least-squares fit of gain and offset, for pairs that were scaled each on their own, as W2S's were.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,17 +26,17 @@ import numpy as np
 import torch
 
 from benchmarks.filling import Silent
-from benchmarks.fluorescence import middle
-from benchmarks.weak import psnr
-from mdn import noise
+from mdn import metrics, noise
 from mdn.batch.running import Job
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
-from mdn.pipeline.options import Options
-from mdn.zeroshot import FitOptions, FitRequest, Fitting
+from mdn.zeroshot import FitOptions, FitRequest, Fitting, restore
+from mdn.zeroshot.plan import FILLERS
 
 KNOWN = (("clean", 0), ("gaussian", 25), ("poisson", 2), ("speckle", 0.04), ("spatial", 30))
 SOME = 0.05  # dB: what counts as a gain
+LITTLE = 0.005  # dB: what counts as a loss
+MOST = 99.0  # dB, of a picture that comes back as it was
 
 
 class Row(NamedTuple):
@@ -55,12 +58,13 @@ def main() -> None:
     parser.add_argument("--noise", default="unknown,known")
     parser.add_argument("--mpi", action="store_true")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--affine", action="store_true")
     asked = parser.parse_args()
     rows: dict[str, list[Row]] = defaultdict(list)
-    print("| noise | noisy | denoise | zeroshot | mpi-fast | s | s | s |")
-    print("| --- |" + " ---: |" * 7)
+    print("| noise | noisy | denoise | zeroshot | worst | lost | mpi-fast | s | s | s |")
+    print("| --- |" + " ---: |" * 9)
     for kind, noisy, clean in cases(asked):
-        rows[kind].append(measured(noisy, clean, mpi=asked.mpi))
+        rows[kind].append(measured(noisy, clean, mpi=asked.mpi, affine=asked.affine))
         if len(rows[kind]) == asked.pictures:
             print(line(kind, rows[kind]), flush=True)
     every = [row for found in rows.values() for row in found]
@@ -79,17 +83,14 @@ def cases(asked: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, np.ndarr
     """(kind, noisy, clean), (H, W, C) uint8; all pictures of a kind after one another."""
     if (asked.folder / "gt").is_dir():
         for path in sorted((asked.folder / "noisy").iterdir())[: asked.pictures]:
-            pair = [middle(p, asked.side) for p in (path, asked.folder / "gt" / path.name)]
-            yield asked.folder.name, *(each[..., None] for each in pair)
+            noisy, clean = (middle(p, asked.side) for p in (path, asked.folder / "gt" / path.name))
+            yield asked.folder.name, noisy, clean
         return
-    kinds = {"unknown": noise.SUITE["unknown"], "known": KNOWN}
+    kinds = noise.SUITE | {"known": KNOWN}
     chosen = [row for name in asked.noise.split(",") for row in kinds[name]]
     for kind, level in chosen:
         for number, path in enumerate(sorted(asked.folder.iterdir())[: asked.pictures]):
-            pixels = iio.imread(path)[..., :3]
-            top, left = (max(0, n - asked.side) // 2 for n in pixels.shape[:2])
-            clean = pixels[top : top + asked.side, left : left + asked.side]
-            noisy = clean
+            noisy = clean = middle(path, asked.side)
             if kind != "clean":
                 x = torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1))) / 255
                 made = noise.add(x, kind, level, torch.Generator().manual_seed(number))
@@ -97,31 +98,53 @@ def cases(asked: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, np.ndarr
             yield f"{kind} {level:g}", noisy, clean
 
 
-def measured(noisy: np.ndarray, clean: np.ndarray, *, mpi: bool) -> Row:
+def middle(path: Path, side: int) -> np.ndarray:
+    """The middle of a picture, (H, W, C) uint8."""
+    pixels = iio.imread(path)
+    pixels = np.atleast_3d(pixels)[..., :3]
+    if (pixels[..., :1] == pixels).all():
+        pixels = pixels[..., :1]
+    top, left = (max(0, length - side) // 2 for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
+
+
+def measured(noisy: np.ndarray, clean: np.ndarray, *, mpi: bool, affine: bool) -> Row:
     """One picture, denoised in each way."""
     outputs, seconds, said = [], [], 0.0
     for preset in (None, "auto", "mpi-fast")[: 3 if mpi else 2]:
-        model = Models("mpi-synthetic" if preset == "mpi-fast" else None, may_fill=True).load()
-        fitting = None
-        if preset:
+        begun = time.process_time()
+        if preset is None:
+            model = models(None)
+            outputs.append(photo.restore(noisy, model.load(), model.options()).pixels)
+        else:
             request = FitRequest(FitOptions(preset))
             fitting = Fitting(request, Job(None, None, "picture"), Silent())  # type: ignore[arg-type]
-        begun = time.process_time()
-        outputs.append(photo.restore(noisy, model, Options(), adapter=fitting).pixels)
+            outputs.append(restore(noisy, models(FILLERS.get(preset)), fitting))
+            said = said or float(fitting.describe()["gain"])  # type: ignore[arg-type]
         seconds.append(time.process_time() - begun)
-        if preset == "auto" and fitting is not None:
-            said = float(fitting.describe()["gain"])  # type: ignore[arg-type]
     none = [float("nan")]
-    scores = [min(99.0, psnr(output, clean)) for output in (noisy, *outputs)] + none
+    truth, *pictures = (
+        torch.from_numpy(p.astype(np.float32) / 255) for p in (clean, noisy, *outputs)
+    )
+    measure = metrics.psnr_fit if affine else metrics.psnr
+    scores = [min(MOST, measure(each, truth)) for each in pictures] + none
     seconds += none
     return Row(*scores[:4], (seconds[0], seconds[1], seconds[2]), said)  # type: ignore[call-arg, arg-type]
 
 
+@functools.cache
+def models(name: str | None) -> Models:
+    return Models(name, may_fill=True)
+
+
 def line(kind: str, rows: list[Row]) -> str:
-    """A row of the table: means."""
-    figures = [float(np.mean([row[i] for row in rows])) for i in range(4)]
-    figures += [float(np.mean([row.seconds[i] for row in rows])) for i in range(3)]
-    return f"| {kind} | {' | '.join('' if np.isnan(x) else f'{x:.2f}' for x in figures)} |"
+    """A row of the table: means, the least gain, and how many lost."""
+    means = [float(np.mean([row[i] for row in rows])) for i in range(4)]
+    means += [float(np.mean([row.seconds[i] for row in rows])) for i in range(3)]
+    shown = ["" if np.isnan(x) else f"{x:.2f}" for x in means]
+    gains = [row.zeroshot - row.denoise for row in rows]
+    shown[3:3] = [f"{min(gains):+.2f}", str(sum(gain < -LITTLE for gain in gains))]
+    return f"| {kind} | {' | '.join(shown)} |"
 
 
 def plot(rows: dict[str, list[Row]], path: Path) -> None:

@@ -102,9 +102,8 @@ class Fitted(Model):
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        model, options = self._models.load(), self._models.options()
         fitting = zeroshot.Fitting(self._asked, Job(None, None, name), Unheard())
-        result = photo.restore(noisy, model, options, adapter=fitting).pixels
+        result = zeroshot.restore(noisy, self._models, fitting)
         if fitting.interrupted:
             raise KeyboardInterrupt
         return result

@@ -168,14 +168,16 @@ def _pages(
 ) -> tuple[np.ndarray, dict[str, object]]:
     """The pages of a picture in memory, denoised; facts about how."""
     pages = image.pixels
+    coding = coding_of(image)
     domain = "counts" if batch.request.encoding == "counts" else "display"
+    if adapter is not None and adapter.reads_as_counts(pages[0], coding, batch.models):
+        domain = "counts"
     model, options = batch.models.load(domain), batch.models.options(domain)
     facts: dict[str, object] = {"model": model.name}
 
     def progress(page: int, share: float) -> None:
         report.progress(job, (page + share) / len(pages))
 
-    coding = coding_of(image)
     with std_map(job.std_target, pages.shape[:3], coding.white) as deviations:
         if domain == "counts":
             options.check_counts(job.name)

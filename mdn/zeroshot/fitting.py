@@ -6,33 +6,38 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from mdn import nets
 from mdn.batch.running import Job, Report
+from mdn.encoding import Display, Rec2100
 from mdn.engine import choose_precision
 from mdn.engine.run import Encode
 from mdn.errors import UsageError
 from mdn.noise.analysis.banding import Banding
-from mdn.noise.analysis.estimate import NoiseEstimate, is_clipped
-from mdn.pipeline import destripe
+from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.pipeline import destripe, photo
 from mdn.pipeline.adapter import Part
 from mdn.pipeline.classical import estimate_noise
-from mdn.pipeline.conditioning import FAINT, NoiseConditioning
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.cards import Card
 from mdn.registry.model import Model
-from mdn.zeroshot import state
+from mdn.stacks.in_memory import denoise_counts
+from mdn.zeroshot import as_counts, state
 from mdn.zeroshot.answer import Answer
-from mdn.zeroshot.fit import Fit, Window, fit
+from mdn.zeroshot.fit import Fit, fit
+from mdn.zeroshot.hidden_samples import Window
 from mdn.zeroshot.noise_fit import NoiseFit, fit_noise
 from mdn.zeroshot.plan import CLEAN, FitOptions, Plan, Start, make_plan
+from mdn.zeroshot.windows import regions_of, shuffled, windows_of
 
 ENDED = {
     "done": "completed",
@@ -43,7 +48,6 @@ ENDED = {
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5
-SIDE, GRID = 256, 4  # layers are fitted to GRID x GRID windows of a large picture
 FITTING = 0.85  # share of a picture's progress bar
 AGAIN = 4  # a further page starts from the last one's net, with so many times fewer steps
 
@@ -81,6 +85,7 @@ class Fitting:
         self.asked, self.job, self.report = asked, job, report
         self.interrupted = False
         self._net: nn.Module | None = None  # once its layers are fitted
+        self._layers: dict[str, Any] | None = None  # of a fit that was given
         self._fits: list[Fit] = []
         self._plan = Plan()
         self._estimate: NoiseEstimate | None = None
@@ -88,6 +93,18 @@ class Fitting:
         self._shown = NoiseFit()  # of the first page
         self._seen = ""
         self._card: Card | None = None
+
+    def reads_as_counts(self, page: np.ndarray, coding: Display | Rec2100, models: Models) -> bool:
+        if page.shape[-1] != 1 or isinstance(coding, Rec2100) or not self._describes:
+            return False
+        if self.asked.use is not None:
+            self._load((models.card(), models.card("counts")))
+        elif (found := as_counts.find(page, coding, models)) is not None:
+            self._noise_fit, self._seen = found
+        if self._noise_fit is None or not self._noise_fit.counts:
+            return False
+        self._shown = self._noise_fit
+        return True
 
     def to_page(
         self,
@@ -98,7 +115,7 @@ class Fitting:
         model: Model,
     ) -> tuple[Model, NoiseConditioning, Banding | None]:
         model = self._given(model)
-        if self.asked.fit.preset == "auto" and not self.asked.fit.from_scratch:
+        if self._describes:
             known, options = self._noise_fit, self.asked.options
             found = fit_noise(page, encode, bands, noise, model, options, known)
             if not self._seen:
@@ -121,16 +138,25 @@ class Fitting:
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
         return self._fit(parts, self._given(model))
 
+    @property
+    def _describes(self) -> bool:
+        """Whether what the net is told of the noise is fitted, too."""
+        return self.asked.fit.preset == "auto" and not self.asked.fit.from_scratch
+
     def _given(self, model: Model) -> Model:
         """The model, and the fit that the user gave, if any."""
         self._card = model.card
-        if self.asked.use is None or self._noise_fit is not None:
-            return model
-        self._noise_fit, layers = state.load_fit(self.asked.use, model.card)
-        if layers is not None:
-            self._net = copy.deepcopy(model.net)
-            self._net.load_state_dict(layers)
+        if self.asked.use is not None and self._net is None:
+            self._load((model.card,))
+            if self._layers is not None:
+                self._net = copy.deepcopy(model.net)
+                self._net.load_state_dict(self._layers)
         return model
+
+    def _load(self, cards: Sequence[Card]) -> None:
+        """The fit that the user gave, once; it is of a model with one of these cards."""
+        if self._noise_fit is None and self.asked.use is not None:
+            self._noise_fit, self._layers = state.load_fit(self.asked.use, cards)
 
     def save(self) -> None:
         """Keep what was fitted, for other pictures, where that was asked for."""
@@ -229,6 +255,8 @@ class Fitting:
             "fit_seconds": round(found.seconds + sum(each.seconds for each in self._fits), 3),
         }
         gained = [f"about {found.gain:+.1f} dB, estimated, in {found.seconds:.1f} s"]
+        if found.counts and self.asked.use is not None:
+            gained = ["not measured again, the fit was given"]
         if not words:
             gained = [f"same result as mdn denoise, known after {found.seconds:.1f} s"]
         if self._fits:
@@ -258,53 +286,17 @@ class Fitting:
         return f"sigma {255 * level:.1f}" if level >= CLEAN else "no noise"
 
 
+def restore(page: np.ndarray, models: Models, fitting: Fitting) -> np.ndarray:
+    """A page (H, W, C) of a picture as it is shown, fitted and denoised."""
+    if fitting.reads_as_counts(page, Display(page.dtype), models):
+        model, options = models.load("counts"), models.options("counts")
+        return denoise_counts(page[None], model, options, adapter=fitting)[0]
+    return photo.restore(page, models.load(), models.options(), adapter=fitting).pixels
+
+
 def from_scratch(model: Model, seed: int) -> Model:
     """The model with random weights in place of what it has learnt."""
     torch.manual_seed(seed)
     net = nets.build(model.card.arch, asdict(model.net.config))  # type: ignore[call-overload]
     fresh = net.eval().to(model.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return replace(model, net=fresh)
-
-
-def regions_of(page: np.ndarray) -> list[np.ndarray]:
-    """The page (H, W, C), or windows spread over it where it is large; views."""
-    height, width = page.shape[:2]
-    if height * width <= (SIDE * GRID) ** 2:
-        return [page]
-    tops, lefts = (
-        [i * (length - SIDE) // (GRID - 1) if length > SIDE else 0 for i in range(GRID)]
-        for length in (height, width)
-    )
-    return [
-        page[y : y + SIDE, x : x + SIDE] for y in dict.fromkeys(tops) for x in dict.fromkeys(lefts)
-    ]
-
-
-def windows_of(region: np.ndarray, noise: NoiseConditioning, model: Model) -> list[Window]:
-    """A part (h, w, C) of a picture as the net will see it; each channel where it sees gray."""
-    values = torch.from_numpy(np.ascontiguousarray(region.transpose(2, 0, 1)))
-    curve = noise.estimate.curve if noise.estimate else (noise.sigma**2, 0.0, 0.0)
-    clipped = noise.estimate is not None and is_clipped(values)
-    if model.abilities.takes_sigma and noise.stabiliser:
-        values, curve = noise.stabiliser.forward(values), (noise.sigma**2, 0.0, 0.0)
-    gray = len(values) != model.card.channels
-    return [
-        Window(
-            plane.expand(model.card.channels, -1, -1).contiguous(),
-            curve,
-            max(noise.sigma, FAINT),
-            gray,
-            clipped,
-            None if noise.reading is None else noise.reading.descriptor,
-        )
-        for plane in (values.split(1) if gray else [values])
-    ]
-
-
-def shuffled(window: Window, s: int) -> list[Window]:
-    """The window, or the s * s smaller ones that it is taken apart into, colours kept together."""
-    height, width = (length // s * s for length in window.values.shape[1:])
-    if s == 1 or min(height, width) < s:
-        return [window]
-    parts = F.pixel_unshuffle(window.values[:, None, :height, :width], s)
-    return [replace(window, values=part) for part in parts.transpose(0, 1)]

@@ -17,30 +17,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.engine import choose_precision
 from mdn.engine.run import Encode
-from mdn.noise.analysis import blotches, clouds, looks, phases, waves
+from mdn.noise.analysis import blotches, clouds, dither, phases, shifts, waves
 from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.curve import Curve
-from mdn.noise.analysis.looks import Looks
+from mdn.noise.analysis.shifts import Shift
 from mdn.pipeline import destripe
-from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
-from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
 from mdn.pipeline.judge import judge_sample
-from mdn.pipeline.multiscale import denoise_multiscale, downsample2
+from mdn.pipeline.multiscale import downsample2
 from mdn.pipeline.options import Options
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
+from mdn.zeroshot.crop import CELL, Crop, middle, remaining_error
+from mdn.zeroshot.hidden_samples import generator_of
 
 WINDOW = 512  # pixels a side of what is looked at, from the middle of the picture
-CROP = 256  # of what is denoised to compare
-CELL = 16  # pixels: sides of crops are multiples of it
 MOST_WAVES = 3
+DITHERED = 0.41  # deviation of dither over its step: sqrt(1 / 6), if all fractions are as frequent
 SURE = 2.0  # standard errors that a gain must exceed
-LOOKS_ALIKE = 1.3  # ratio of the looks of two halves of the samples
-REST = 0.0075  # mean square error that a net leaves over sigma, both in the nominal range 0..1
-LEAST = 1e-5  # mean square error
+HIDDEN = 0.25  # share of the pixels that are guessed from the others
+ALIKE = 1.3  # ratio of what two halves of the samples say
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,10 @@ class NoiseFit:
         blotches: whether black and white patches are rebuilt.
         halvings: how many smaller pictures are denoised first.
         looks: of speckle; 0 for none.
+        rician: sigma of Rician noise; 0 for none.
+        dither: distance of the levels between which samples were dithered; 0 for none.
         curve: that goes with them, on the brightness of what the net makes.
+        counts: whether a gray picture as shown is read as counted light.
         gain: dB, estimated from what the fit changes; 0 where nothing was found.
         seconds: that it took.
     """
@@ -64,7 +64,10 @@ class NoiseFit:
     blotches: bool = False
     halvings: int = 0
     looks: float = 0.0
+    rician: float = 0.0
+    dither: float = 0.0
     curve: Curve | None = None
+    counts: bool = False
     gain: float = 0.0
     seconds: float = field(default=0.0, compare=False)
 
@@ -85,8 +88,14 @@ class NoiseFit:
             words.append("black and white patches rebuilt")
         if self.halvings:
             words.append(f"clouds of colour, removed first at 1/{2**self.halvings} of the size")
+        if self.counts:
+            words.append("read as counted light, as of a microscope")
         if self.looks:
             words.append(f"speckle of {self.looks:.2g} looks, brightness lost at white")
+        if self.rician:
+            words.append(f"Rician noise of sigma {255 * self.rician:.2g}, dark places darkened")
+        if self.dither:
+            words.append(f"dither in steps of {255 * self.dither:.2g}")
         return words
 
 
@@ -117,16 +126,17 @@ def fit_noise(
             differs from picture to picture is measured.
     """
     begun = time.monotonic()
-    rows, columns = (_middle(length, WINDOW) for length in page.shape[:2])
+    rows, columns = (middle(length, WINDOW) for length in page.shape[:2])
     values = destripe.without(page, encode, bands, rows, columns)
     seen = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
     if not model.abilities.takes_sigma or min(seen.shape[1:]) < 2 * CELL:
         return Fitted(NoiseFit(), model, noise, bands)
     options = replace(options, passes=1, detail=0.0, strength=1.0, with_std=False)
-    crop = _Crop(seen, model, options)
+    crop = Crop(seen, model, options)
     x, found = _without_waves(seen, noise, known)
+    step = dither.step(x) if known is None else known.dither
     fitted = replace(
-        noise,
+        judge_sample(x, model, DITHERED * step) if step else noise,
         places=_places(crop, x, noise) if known is None else _tensor(known.places),
         blotches=blotches.present(x) if known is None else known.blotches,
     )
@@ -141,15 +151,17 @@ def fit_noise(
         () if fitted.places is None else _nested(fitted.places),
         fitted.blotches,
         halvings,
+        dither=step,
     )
     if known is not None:
-        fit = replace(fit, looks=known.looks, curve=known.curve)
-    elif (speckle := _looks(crop, x, fitted)) is not None:
-        fit = replace(fit, looks=speckle.looks, curve=speckle.curve)
+        fit = replace(fit, looks=known.looks, rician=known.rician, curve=known.curve)
+    elif (found_shift := _shift(crop, x, fitted)) is not None:
+        shift, curve = found_shift
+        fit = replace(fit, **{shift.family.name: shift.amount}, curve=curve)
     fitted = replace(fitted, curve=fit.curve)
     if fit.found:
         before, after = crop.denoised(seen, noise), crop.denoised(x, fitted)
-        rest = REST * _sigma(fitted) + LEAST + crop.rebuilt(x, fitted)
+        rest = remaining_error(fitted) + crop.rebuilt(x, fitted)
         changed = float((before - after).square().mean())
         fit = replace(fit, gain=10 * math.log10(1 + changed / rest))
     offset = tuple(wave.moved(rows.start, columns.start) for wave in found)
@@ -157,49 +169,6 @@ def fit_noise(
         bands = replace(bands or Banding(), waves=offset)
     fit = replace(fit, seconds=time.monotonic() - begun)
     return Fitted(fit, specialist(model, fitted), fitted, bands)
-
-
-class _Crop:
-    """The middle of the window, denoised in one way or another."""
-
-    def __init__(self, seen: Tensor, model: Model, options: Options) -> None:
-        self.model, self.options = model, options
-        self.rows, self.columns = (
-            _middle(length, min(CROP, length // CELL * CELL)) for length in seen.shape[1:]
-        )
-
-    def of(self, x: Tensor) -> Tensor:
-        """(C, h, w)."""
-        return x[:, self.rows, self.columns]
-
-    def denoised(self, x: Tensor, noise: NoiseConditioning) -> Tensor:
-        """(C, h, w), 0..1."""
-        values = self.of(x).permute(1, 2, 0).contiguous().numpy()
-        y = denoise_multiscale(values, noise, specialist(self.model, noise), self.options)
-        return torch.from_numpy(y).permute(2, 0, 1).clamp(0, 1)
-
-    def guess(self, x: Tensor, noise: NoiseConditioning, hidden: Tensor) -> Tensor:
-        """(C, h, w) where the pixels `hidden` (1, h, w) are not seen either."""
-        model = specialist(self.model, noise)
-        part = self.of(x)[None]
-        dtype = choose_precision(self.options.precision, model.device, model.card.precisions)
-        planes, origins = to_net_channels(part.to(model.device), [(0, 0)], model.card.channels)
-        kind, marks = model.device.type, hidden[None].to(model.device)
-        with torch.inference_mode(), torch.autocast(kind, dtype, enabled=dtype is not None):
-            y = apply_net(planes, origins, noise, model, self.options, hidden=marks)
-        return from_net_channels(y.float(), part.shape)[0].cpu().clamp(0, 1)
-
-    def rebuilt(self, x: Tensor, noise: NoiseConditioning) -> float:
-        """Mean square error that rebuilding patches leaves: that of the same shapes elsewhere."""
-        if not noise.blotches:
-            return 0.0
-        black, white = blotches.marks(self.of(x)[None])
-        patches = (black | white)[0]
-        elsewhere = patches.roll((13, 17), (1, 2)) & ~patches
-        if not elsewhere.any():
-            return 0.0
-        error = (self.guess(x, noise, elsewhere) - self.of(x)).square().mean(0)[elsewhere[0]]
-        return float(patches.float().mean()) * max(0.0, float(error.mean()) - noise.sigma**2)
 
 
 def _without_waves(
@@ -220,7 +189,7 @@ def _without_waves(
     return x, found
 
 
-def _places(crop: _Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
+def _places(crop: Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
     """The places in 2 x 2 pixels that are better interpolated from the others; None for none.
 
     The others are nearly free of noise, so they show both errors: that of denoising, and, where
@@ -270,22 +239,21 @@ def _coarse(x: Tensor, model: Model, halvings: int) -> NoiseConditioning | None:
     return result
 
 
-def _looks(crop: _Crop, x: Tensor, noise: NoiseConditioning) -> Looks | None:
-    """The number of looks of speckle, if both halves of the samples give the same."""
+def _shift(crop: Crop, x: Tensor, noise: NoiseConditioning) -> tuple[Shift, Curve] | None:
+    """Noise that shifts the mean, if both halves of the samples show the same; what mends it."""
     if noise.places is not None or noise.coarse is not None:
         return None
     denoised, noisy = crop.denoised(x, noise), crop.of(x)
-    found = looks.find(noisy, denoised)
+    found = shifts.find(noisy, denoised)
     if found is None:
         return None
-    halves = [looks.find(noisy[:, i::2], denoised[:, i::2]) for i in (0, 1)]
-    known = [each.looks for each in halves if each is not None]
-    return found if len(known) == 2 and max(known) < LOOKS_ALIKE * min(known) else None
-
-
-def _sigma(noise: NoiseConditioning) -> float:
-    """Of the picture and of the smaller ones that are denoised before."""
-    return noise.sigma + (0.0 if noise.coarse is None else _sigma(noise.coarse))
+    halves = [shifts.find(noisy[:, i::2], denoised[:, i::2]) for i in (0, 1)]
+    known = [each.amount for each in halves if each and each.family is found.family]
+    if len(known) < 2 or max(known) > ALIKE * min(known):
+        return None
+    hidden = torch.rand(noisy[:1].shape, generator=generator_of(crop.options.seed)) < HIDDEN
+    guess, hidden = crop.guess(x, noise, hidden), hidden.expand_as(noisy)
+    return found, shifts.curve(found, noisy[hidden], denoised[hidden], guess[hidden])
 
 
 def _filled(x: Tensor, broken: Tensor) -> Tensor:
@@ -297,12 +265,6 @@ def _filled(x: Tensor, broken: Tensor) -> Tensor:
         near = torch.where((kept == 0) & (weight > 0), pool(x * kept) / weight.clamp(min=1e-6), x)
         x, kept = near, ((kept > 0) | (weight > 0)).float()
     return x
-
-
-def _middle(length: int, wanted: int) -> slice:
-    """So many of the middle, from an even one on."""
-    start = max(0, length - wanted) // 4 * 2
-    return slice(start, min(length, start + wanted))
 
 
 def _nested(places: Tensor) -> tuple[tuple[tuple[bool, ...], ...], ...]:

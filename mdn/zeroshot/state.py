@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def load(path: Path | None, card: Card) -> dict[str, Any] | None:
     """
     if path is None or not path.exists():
         return None
-    return dict(_read(path, card, "state", "checkpoint of a fit", "leave --resume out"))
+    return dict(_read(path, (card,), "state", "checkpoint of a fit", "leave --resume out"))
 
 
 def save_fit(path: Path | None, card: Card, found: NoiseFit, layers: dict | None) -> None:
@@ -50,25 +51,26 @@ def save_fit(path: Path | None, card: Card, found: NoiseFit, layers: dict | None
     save(path, card, {"fit": asdict(found) | {"layers": layers}})
 
 
-def load_fit(path: Path, card: Card) -> tuple[NoiseFit, dict[str, Any] | None]:
-    """What `save_fit` kept.
+def load_fit(path: Path, cards: Sequence[Card]) -> tuple[NoiseFit, dict[str, Any] | None]:
+    """What `save_fit` kept, of a model with one of these cards.
 
     Raises:
         FileError: there is no such file, or it is of another model.
     """
     if not path.exists():
         raise FileError(path, "--fit: no such file")
-    fit = dict(_read(path, card, "fit", "fit of mdn zeroshot", "make one with --save-fit"))
+    fit = dict(_read(path, cards, "fit", "fit of mdn zeroshot", "make one with --save-fit"))
     layers, curve = fit.pop("layers"), fit["curve"]
     return NoiseFit(**fit | {"curve": Curve(**curve) if curve else None}), layers
 
 
-def _read(path: Path, card: Card, part: str, kind: str, hint: str) -> Any:
+def _read(path: Path, cards: Sequence[Card], part: str, kind: str, hint: str) -> Any:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
         model, values = found["model"], found[part]
     except (OSError, pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
         raise FileError(path, f"is no {kind}", hint) from error
-    if model != card.sha256:
-        raise FileError(path, f"is of a fit of another model than {card.name}", "name it with -m")
+    if model not in [card.sha256 for card in cards]:
+        name = cards[0].name
+        raise FileError(path, f"is of a fit of another model than {name}", "name it with -m")
     return values

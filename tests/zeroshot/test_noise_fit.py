@@ -48,6 +48,7 @@ def fitting(**more) -> Fitting:
         ("impulse-blotches", 0.03, "patches", 5),
         ("speckle-gamma", 1, "1 looks", 3),
         ("colour-blotches", 20, "clouds", 0),
+        ("dither", 3, "dither", 5),
     ],
 )
 def test_strange_noise_is_found_and_taken_out(kind, level, says: str, least: float) -> None:

@@ -35,8 +35,10 @@ from mdn.training.checkpoint import save_weights
 from mdn.zeroshot import FitOptions, FitRequest, Fitting, fitting, make_plan
 from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.clipped import clipped_mean
-from mdn.zeroshot.fit import Window, fit, surely_falls
+from mdn.zeroshot.fit import fit, surely_falls
+from mdn.zeroshot.hidden_samples import Window
 from mdn.zeroshot.plan import Plan, Start
+from mdn.zeroshot.windows import regions_of
 from tests.commands.tools import request
 from tests.pipeline.tools import load
 
@@ -415,12 +417,10 @@ def test_pixel_shuffle_keeps_colours_apart() -> None:
 
 def test_large_pictures_are_fitted_through_windows() -> None:
     page = np.zeros((1500, 4000, 3), np.uint8)
-    regions = fitting.regions_of(page)
+    regions = regions_of(page)
     assert {region.shape for region in regions} == {(256, 256, 3)}
     assert len(regions) == 16
-    assert (
-        len(fitting.regions_of(page[:300])) == 8 or len(fitting.regions_of(page[:300, :300])) == 1
-    )
+    assert len(regions_of(page[:300])) == 8 or len(regions_of(page[:300, :300])) == 1
 
 
 def test_a_net_that_draws_its_own_masks_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ WIDTH = 9  # pixels: whatever holds a square of that side is no patch
 SHARE = (0.001, 0.25)  # of the pixels that are patches
 BOTH = 0.15  # least share of the patches that is black, or white
 STEP = 0.2  # between a patch and the mean of what is around it
+TOGETHER = 1.0  # of the four neighbours of a marked pixel, that are marked; 0.3 for noise cut off
 ALIKE = 0.35  # between what is around black ones and around white ones
 CROWDED = 0.1  # share of the pixels near a patch that are the other extreme: more is writing
 
@@ -39,6 +40,8 @@ def present(sample: Tensor) -> bool:
     if not SHARE[0] < sum(counts) < SHARE[1] or min(counts) < BOTH * sum(counts):
         return False
     ends = [(sample <= 0).all(0), (sample >= 1).all(0)]
+    if any(_neighbours(each) < TOGETHER for each in (black, white)):
+        return False
     for each, other in ((black, ends[1]), (white, ends[0])):
         if float(other[_grown(each, 7)[0, 0]].float().mean()) > CROWDED:
             return False
@@ -48,6 +51,13 @@ def present(sample: Tensor) -> bool:
     if min(map(len, rings)) < 4:
         return False
     return abs(float(rings[0].median() - rings[1].median())) < ALIKE
+
+
+def _neighbours(marked: Tensor) -> float:
+    """How many of the four neighbours of a marked pixel are marked, on average."""
+    pairs = (marked[..., 1:, :] & marked[..., :-1, :]).sum()
+    pairs += (marked[..., 1:] & marked[..., :-1]).sum()
+    return 2 * float(pairs) / max(1.0, float(marked.sum()))
 
 
 def _around(gray: Tensor, found: Tensor, outside: Tensor) -> Tensor:

@@ -1,0 +1,76 @@
+"""A crop of the picture, denoised in several ways, to compare them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdn.engine import choose_precision
+from mdn.noise.analysis import blotches
+from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
+from mdn.pipeline.apply_net import apply_net
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.multiscale import denoise_multiscale
+from mdn.pipeline.options import Options
+from mdn.pipeline.specialist import specialist
+from mdn.registry.model import Model
+
+SIDE = 256  # pixels, at most
+CELL = 16  # its sides are multiples of it
+REST = 0.0075  # mean square error that a net leaves over sigma, both in the nominal range 0..1
+LEAST = 1e-5  # mean square error
+
+
+class Crop:
+    """The middle of the window, denoised in one way or another."""
+
+    def __init__(self, seen: Tensor, model: Model, options: Options) -> None:
+        self.model, self.options = model, options
+        self.rows, self.columns = (
+            middle(length, min(SIDE, length // CELL * CELL)) for length in seen.shape[1:]
+        )
+
+    def of(self, x: Tensor) -> Tensor:
+        """(C, h, w)."""
+        return x[:, self.rows, self.columns]
+
+    def denoised(self, x: Tensor, noise: NoiseConditioning) -> Tensor:
+        """(C, h, w), 0..1."""
+        values = self.of(x).permute(1, 2, 0).contiguous().numpy()
+        y = denoise_multiscale(values, noise, specialist(self.model, noise), self.options)
+        return torch.from_numpy(y).permute(2, 0, 1).clamp(0, 1)
+
+    def guess(self, x: Tensor, noise: NoiseConditioning, hidden: Tensor) -> Tensor:
+        """(C, h, w) where the pixels `hidden` (1, h, w) are not seen either."""
+        model = specialist(self.model, noise)
+        part = self.of(x)[None]
+        dtype = choose_precision(self.options.precision, model.device, model.card.precisions)
+        planes, origins = to_net_channels(part.to(model.device), [(0, 0)], model.card.channels)
+        kind, marks = model.device.type, hidden[None].to(model.device)
+        with torch.inference_mode(), torch.autocast(kind, dtype, enabled=dtype is not None):
+            y = apply_net(planes, origins, noise, model, self.options, hidden=marks)
+        return from_net_channels(y.float(), part.shape)[0].cpu().clamp(0, 1)
+
+    def rebuilt(self, x: Tensor, noise: NoiseConditioning) -> float:
+        """Mean square error that rebuilding patches leaves: that of the same shapes elsewhere."""
+        if not noise.blotches:
+            return 0.0
+        black, white = blotches.marks(self.of(x)[None])
+        patches = (black | white)[0]
+        elsewhere = patches.roll((13, 17), (1, 2)) & ~patches
+        if not elsewhere.any():
+            return 0.0
+        error = (self.guess(x, noise, elsewhere) - self.of(x)).square().mean(0)[elsewhere[0]]
+        return float(patches.float().mean()) * max(0.0, float(error.mean()) - noise.sigma**2)
+
+
+def middle(length: int, wanted: int) -> slice:
+    """So many of the middle, from an even one on."""
+    start = max(0, length - wanted) // 4 * 2
+    return slice(start, min(length, start + wanted))
+
+
+def remaining_error(noise: NoiseConditioning) -> float:
+    """Mean square error that a net leaves of such noise, about; of smaller pictures' as well."""
+    coarse = 0.0 if noise.coarse is None else remaining_error(noise.coarse) - LEAST
+    return REST * noise.sigma + LEAST + coarse

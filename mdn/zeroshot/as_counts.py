@@ -19,6 +19,7 @@ from mdn.noise.analysis.correlation_length import BLOCK
 from mdn.pipeline import photo
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
+from mdn.stacks.calibration import calibrate
 from mdn.stacks.in_memory import denoise_counts
 from mdn.zeroshot.crop import Crop, remaining_error
 from mdn.zeroshot.hidden_samples import generator_of
@@ -49,11 +50,14 @@ def find(page: np.ndarray, coding: Display, models: Models) -> tuple[NoiseFit, s
     if (x <= 0).float().mean() > CUT[0] or (x >= 1).float().mean() > CUT[1]:
         return None
     noise = judge_sample(x, display)
-    reading, estimate = noise.reading, noise.estimate
-    if reading is None or estimate is None or not estimate.signal_dependent or estimate.gain <= 0:
-        return None  # counts are noisier where there are more of them
-    if reading.clean or reading.coarse:
+    reading = noise.reading
+    if reading is None or reading.clean or reading.coarse:
         return None  # where neighbours share noise, they would give it away
+    part = page[crop.rows, crop.columns, 0]
+    plane = part.shape, lambda top, bottom, left, right: part[top:bottom, left:right]
+    curve = calibrate([plane], page.dtype).coding.curve
+    if curve is None or curve.gain <= 0:
+        return None  # counts are noisier where there are more of them
     replaced = torch.rand(x.shape, generator=generator_of(options.seed)) < REPLACED
     own, guess = x[replaced], crop.guess(whole, noise, replaced)[replaced]
     order = guess.argsort()  # the next one in brightness has noise as strong

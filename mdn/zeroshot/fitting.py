@@ -45,6 +45,7 @@ ENDED = {
     "time": "stopped by the time limit",
     "interrupted": "interrupted",
 }
+NOTHING = "nothing, the model knows such noise", "nothing, its noise was measured already"
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5
@@ -92,6 +93,7 @@ class Fitting:
         self._noise_fit: NoiseFit | None = None  # for further pages and pictures
         self._shown = NoiseFit()  # of the first page
         self._seen = ""
+        self._counts = False  # whether it is measured light
         self._card: Card | None = None
 
     def reads_as_counts(self, page: np.ndarray, coding: Display | Rec2100, models: Models) -> bool:
@@ -136,6 +138,7 @@ class Fitting:
         return model, noise, bands
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
+        self._counts = True
         return self._fit(parts, self._given(model))
 
     @property
@@ -261,12 +264,13 @@ class Fitting:
             gained = [f"same result as mdn denoise, known after {found.seconds:.1f} s"]
         if self._fits:
             first, last = self._fits[0], self._fits[-1]
-            words = [*words, f"layers of the net, {facts['steps']} steps"]
             helped = last.after < first.before
+            back = "" if helped else ", and put back"
+            words = [*words, f"layers of the net, {facts['steps']} steps{back}"]
             gained = gained if found.in_words() else []
             gained += [
                 f"error on hidden samples {first.before:.4f} -> {last.after:.4f}"
-                + ("" if helped else "; fitting did not help, the layers stay"),
+                + ("" if helped else "; not surely less, so not used"),
                 f"{ENDED[last.ended]} after {facts['fit_seconds']:.0f} s",
             ]
             facts |= {
@@ -276,14 +280,15 @@ class Fitting:
             }
         facts["summary"] = [
             f"seen: {self._seen or self._level()}",
-            f"fitted: {', '.join(words) or 'nothing, the model knows such noise'}",
+            f"fitted: {', '.join(words) or NOTHING[self._counts]}",
             f"gained: {'; '.join(gained)}",
         ]
         return facts
 
     def _level(self) -> str:
         level = 0.0 if self._estimate is None else self._estimate.sigma
-        return f"sigma {255 * level:.1f}" if level >= CLEAN else "no noise"
+        words = f"sigma {255 * level:.1f}" if level >= CLEAN else "no noise"
+        return f"counted light, {words} after its own curve" if self._counts else words
 
 
 def restore(page: np.ndarray, models: Models, fitting: Fitting) -> np.ndarray:

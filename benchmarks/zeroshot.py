@@ -152,9 +152,10 @@ def plot(rows: dict[str, list[Row]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6, 5))
-    for kind, found in rows.items():
-        true = [row.zeroshot - row.denoise for row in found]
-        axes.scatter(true, [row.said for row in found], label=kind, s=18)
+    for number, (kind, found) in enumerate(rows.items()):
+        gains = [(row.zeroshot - row.denoise, row.said) for row in found]
+        colour, marker = f"C{number % 10}", "os^"[number // 10 % 3]
+        axes.scatter(*zip(*gains, strict=True), label=kind, s=18, color=colour, marker=marker)
     ends = [min(axes.get_xlim()[0], 0), max(axes.get_xlim()[1], 1)]
     axes.plot(ends, ends, color="gray", linewidth=0.8)
     axes.set(xlabel="true gain over mdn denoise, dB", ylabel="gain said, dB")

@@ -134,6 +134,8 @@ def fit_noise(
     options = replace(options, passes=1, detail=0.0, strength=1.0, with_std=False)
     crop = Crop(seen, model, options)
     x, found = _without_waves(seen, noise, known)
+    if found and known is None and _coarse_noise(judge_sample(x, model)):
+        x, found = seen, []  # a camera smooths its noise, and would have smoothed the wave: stairs
     step = dither.step(x) if known is None else known.dither
     fitted = replace(
         judge_sample(x, model, DITHERED * step) if step else noise,
@@ -244,8 +246,8 @@ def _coarse(x: Tensor, model: Model, halvings: int) -> NoiseConditioning | None:
 
 def _shift(crop: Crop, x: Tensor, noise: NoiseConditioning) -> tuple[Shift, Curve] | None:
     """Noise that shifts the mean, if both halves of the samples show the same; what mends it."""
-    if noise.places is not None or noise.coarse is not None:
-        return None
+    if noise.places is not None or noise.coarse is not None or _coarse_noise(noise):
+        return None  # the samples of a processed picture are not distributed as a sensor's
     denoised, noisy = crop.denoised(x, noise), crop.of(x)
     found = shifts.find(noisy, denoised)
     if found is None:
@@ -257,6 +259,10 @@ def _shift(crop: Crop, x: Tensor, noise: NoiseConditioning) -> tuple[Shift, Curv
     hidden = torch.rand(noisy[:1].shape, generator=generator_of(crop.options.seed)) < HIDDEN
     guess, hidden = crop.guess(x, noise, hidden), hidden.expand_as(noisy)
     return found, shifts.curve(found, noisy[hidden], denoised[hidden], guess[hidden])
+
+
+def _coarse_noise(noise: NoiseConditioning) -> bool:
+    return noise.reading is not None and noise.reading.coarse
 
 
 def _filled(x: Tensor, broken: Tensor) -> Tensor:

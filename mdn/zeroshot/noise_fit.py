@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,7 +160,8 @@ def fit_noise(
         fit = replace(fit, looks=known.looks, rician=known.rician, curve=known.curve)
     elif (found_shift := _shift(crop, x, fitted)) is not None:
         shift, curve = found_shift
-        fit = replace(fit, **{shift.family.name: shift.amount}, curve=curve)
+        amounts: dict[str, Any] = {shift.family.name: shift.amount}
+        fit = replace(fit, **amounts, curve=curve)
     fitted = replace(fitted, curve=fit.curve)
     if fit.found:
         before, after = crop.denoised(seen, noise), crop.denoised(x, fitted)

@@ -60,12 +60,10 @@ class Shift:
         family: of distributions; its parameter is looks, 1 / variance of the factors of speckle,
             or rician, the deviation in each part of a complex number.
         amount: that parameter.
-        distance: from the distribution of the samples; see NEAR.
     """
 
     family: Family
     amount: float
-    distance: float
 
 
 def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
@@ -105,7 +103,7 @@ def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
     nearest = distance(expected, telling)
     if nearest > NEAR or nearest > BETTER * distance(normal, telling):
         return None
-    return Shift(family, amount, nearest)
+    return Shift(family, amount)
 
 
 def curve(shift: Shift, noisy: Tensor, denoised: Tensor, guess: Tensor) -> Curve:

@@ -57,8 +57,8 @@ def _resumed(job: Job, known: Manifest, settings: str, models: Mapping[str, str]
 
 
 def _foreign(job: Job, why: str) -> Job:
-    problem = FileError(job.target, f"exists already, and {why}", "move it away to have it made anew")
-    return replace(job, problem=problem)
+    found, cure = f"exists already, and {why}", "move it away to have it made anew"
+    return replace(job, problem=FileError(job.target, found, cure))
 
 
 def _is_unchanged(path: Path, size: int, mtime_ns: int, sha256: str) -> bool:

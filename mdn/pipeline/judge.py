@@ -14,7 +14,7 @@ from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.exact import noise_free
 from mdn.pipeline.options import Options
-from mdn.pipeline.reading import LEAVE, SOME_IMPULSES, read_noise
+from mdn.pipeline.reading import LEAVE, SOME_IMPULSES, NoiseReading, read_noise
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.model import Model
 
@@ -77,8 +77,14 @@ def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> N
         found,
         impulse_spread=spread,
         impulses_at_ends=impulsive,
-        blend_weight=blend_weight(found) * (1.0 if noisy else best.strength),
+        blend_weight=_weight(reading, found) * (1.0 if noisy else best.strength),
         estimate=reading.estimate() if sigma is None else None,
         reading=reading,
         gain=1.0 if sigma is None else sigma / reading.sigma,
     )
+
+
+def _weight(reading: NoiseReading, sigma: float) -> float:
+    """How far the net is followed in faint noise; a gate has learnt itself where it does harm."""
+    weight = blend_weight(sigma)
+    return float(weight > 0) if reading.choice else weight

@@ -1,4 +1,4 @@
-"""Which net makes the best of a picture, and how much of it is taken; lives beside a judge.
+"""Which net makes the best of a picture, or whether it is better left alone; lives beside a judge.
 
 Nets that are good at one kind of noise each are experts, and what chooses between them is a gate
 (Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 1991). This one chooses for
@@ -7,43 +7,12 @@ the whole picture, from what the judge sees in its cells and from what the judge
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 HEADS, VALUE, HIDDEN, DROPOUT = 8, 24, 96, 0.1
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What becomes of a picture.
-
-    Attributes:
-        coarse, white: shares of the results of the nets for coarse and for white noise; the rest
-            is the picture as it came.
-    """
-
-    name: str
-    coarse: float = 0.0
-    white: float = 0.0
-
-    @property
-    def strength(self) -> float:
-        """How much of it is denoised, 0 to 1."""
-        return self.coarse + self.white
-
-
-# Where faint noise and fine texture cannot be told apart, half of either mistake is less than half
-# as bad: the mean of two pictures whose errors differ is better than both.
-CHOICES = (
-    Choice("leave"),
-    Choice("half coarse", coarse=0.5),
-    Choice("coarse", coarse=1.0),
-    Choice("half white", white=0.5),
-    Choice("white", white=1.0),
-)
+CHOICES = ("leave", "coarse", "white")  # alone, or by the net for coarse or for white noise
 
 
 class Gate(nn.Module):
@@ -70,7 +39,7 @@ class Gate(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, seen: Tensor, descriptor: Tensor) -> Tensor:
-        """seen: (B, width, n), see judge.Cells; descriptor: (B, size) -> (B, len(CHOICES))."""
+        """seen: (B, width, n), see judge.Cells; descriptor: (B, size). Returns (B, 3)."""
         weights = self.choose(seen).softmax(-1)
         values = F.relu(self.value(seen)).unflatten(1, (HEADS, VALUE))
         gathered = torch.einsum("bhn,bhvn->bhv", weights, values).flatten(1)

@@ -90,11 +90,7 @@ class NoiseConditioning:
                 return [f"texture, no noise: unchanged; if it is noise, --sigma {sigma} removes it"]
             return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
         if 0 < self.blend_weight < 1:
-            if self.sigma < FAINT:
-                more = f"faint, partly removed; --sigma {math.ceil(255 * FAINT)} removes more"
-            else:
-                sigma = math.ceil(255 * self.sigma)
-                more = f"hard to tell from texture, half removed; --sigma {sigma} removes all"
+            more = f"faint, partly removed; --sigma {math.ceil(255 * FAINT)} removes more"
             if self.impulse_spread is not None:
                 more = f"impulses removed; the rest is {more}"
             return [f"{found}: {more}"]

@@ -14,7 +14,7 @@ from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.exact import noise_free
 from mdn.pipeline.options import Options
-from mdn.pipeline.reading import LEAVE, SOME_IMPULSES, NoiseReading, read_noise
+from mdn.pipeline.reading import SOME_IMPULSES, NoiseReading, read_noise
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.model import Model
 
@@ -69,15 +69,14 @@ def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> N
     impulsive = share >= SOME_IMPULSES
     spread = classical.usual_range(sample, share)[0] if impulsive else None
     reading = replace(read_noise(model.net, sample), impulses=share if impulsive else 0.0)
-    best = reading.best_if_noisy if noisy else reading.best
-    if best is LEAVE:
+    if reading.better_left and not noisy:
         reading = replace(reading.without_noise(), texture=reading.sigma)
     found = reading.sigma if sigma is None else sigma
     return NoiseConditioning(
         found,
         impulse_spread=spread,
         impulses_at_ends=impulsive,
-        blend_weight=_weight(reading, found) * (1.0 if noisy else best.strength),
+        blend_weight=_weight(reading, found),
         estimate=reading.estimate() if sigma is None else None,
         reading=reading,
         gain=1.0 if sigma is None else sigma / reading.sigma,

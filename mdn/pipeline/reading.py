@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.nets.gate import CHOICES, Choice
+from mdn.nets.gate import CHOICES
 from mdn.nets.judge import SMALLEST, Cells
 from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
@@ -24,7 +24,6 @@ SOME_IMPULSES = 0.001  # share of the samples
 # From which probability on a picture is left alone: the gate has learnt from more clean pictures
 # than people have, and noise that stays is seen by everybody.
 SURE = 0.8
-LEAVE, ALL = CHOICES[0], Choice("all", coarse=1.0)
 
 
 @dataclass(frozen=True)
@@ -65,18 +64,14 @@ class NoiseReading:
         return 255 * self.sigma < CLEAN and self.impulses < SOME_IMPULSES
 
     @property
-    def best(self) -> Choice:
-        """What is to become of the picture: LEAVE where what there is looks like texture, which
-        any net would harm.
-        """
-        return LEAVE if self.choice and self.choice[0] > SURE else self.best_if_noisy
+    def better_left(self) -> bool:
+        """Whether what there is looks like texture, which any net would harm."""
+        return bool(self.choice) and self.choice[CHOICES.index("leave")] > SURE
 
     @property
-    def best_if_noisy(self) -> Choice:
-        """The same where it is not to be left alone."""
-        if not self.choice:
-            return ALL
-        return max(zip(self.choice[1:], CHOICES[1:], strict=True), key=lambda each: each[0])[1]
+    def white(self) -> bool:
+        """Whether a net for white noise makes more of it than one for coarse noise."""
+        return bool(self.choice) and self.choice[2] > self.choice[1]
 
     @property
     def by_brightness(self) -> bool:
@@ -149,7 +144,7 @@ class NoiseReading:
             "correlated": self.coarse,
             "impulses": round(self.impulses, 5),
             "texture_sigma": round(255 * self.texture, 2),
-            "choice": {c.name: round(p, 3) for c, p in zip(CHOICES, self.choice, strict=False)},
+            "choice": {n: round(p, 3) for n, p in zip(CHOICES, self.choice, strict=False)},
         }
 
 

@@ -29,8 +29,7 @@ def specialist(model: Model, noise: NoiseConditioning) -> Model:
     reading = noise.reading
     if reading is None or reading.clean:
         return model
-    white = reading.best_if_noisy.white > 0
-    return with_net_of(model, model.card.white if white else model.card.coarse)
+    return with_net_of(model, model.card.white if reading.white else model.card.coarse)
 
 
 def with_net_of(model: Model, name: str) -> Model:

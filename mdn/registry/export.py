@@ -22,12 +22,11 @@ from mdn import __version__
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.nets import UNet
-from mdn.nets.gate import CHOICES
 from mdn.registry.cards import Card
 from mdn.registry.load import load
 
 IMAGE, OUTPUT, HALF, CHOICE = "image", "denoised", "left_at_half_size", "choice"
-NUMBERS = {HALF: ["1"], CHOICE: [str(len(CHOICES))]}  # shapes of outputs that are no planes
+NUMBERS = {HALF: ["1"], CHOICE: ["3"]}  # shapes of outputs that are no planes
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4  # between ONNX Runtime and PyTorch, nominal range 0..1
 CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in the graph
@@ -39,7 +38,7 @@ class AnySize(nn.Module):
     image: (1, C, H, W), nominally 0..1. more: for noise-conditioned nets sigma, (1, 1, H, W), on
     the same scale; for nets with guides albedo and normals, (1, 6, H, W). Gives the denoised image;
     for nets with a judge also sigma (1, C, H, W), and the share of it left at half the size (1,);
-    with a gate how sure it is of each of nets.gate.CHOICES.
+    with a gate how sure it is of each of nets.gate.CHOICES, (3,).
     """
 
     def __init__(self, net: UNet) -> None:

@@ -2,9 +2,9 @@
 
     python -m mdn.training.gate models/photo/gate.toml -m photo --data DIR -o FOLDER
 
-Crops are drawn as for any training, and denoised by both nets. How far off the results of both
-are, and the crop as it was before, is the gate's lesson: it learns to name the mixture with the
-least error, and all the more the larger the difference is. Judge and nets stay as they are.
+Crops are drawn as for any training, and denoised by both nets. What each makes of a crop, and what
+the crop was before, is the gate's lesson: it learns to name the one with the least error, and all
+the more the larger the difference is. Judge and nets stay as they are.
 
 FOLDER gets weights.safetensors, those of the model with the new gate, gate.csv, and the lessons,
 which a second run takes from there.
@@ -15,8 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -43,27 +42,18 @@ PART = 50  # steps whose lessons are drawn and kept together
 class Lessons:
     """Crops as the judge sees them, and what became of each.
 
-    seen: (N, width, n), descriptor: (N, size), see nets.judge. products: (N, 3, 3), mean products
-    of the errors of the noisy crop and of what the nets for coarse and for white noise make of it;
-    they give the error of any mixture of the three. clean: (N,) bool, whether nothing was added.
+    seen: (N, width, n), descriptor: (N, size), see nets.judge. errors: (N, 3), dB, of CHOICES; less
+    is better. clean: (N,) bool, whether nothing was added to it.
     """
 
     seen: Tensor
     descriptor: Tensor
-    products: Tensor
+    errors: Tensor
     clean: Tensor
-
-    @cached_property
-    def errors(self) -> Tensor:
-        """(N, len(CHOICES)): mean squared errors of CHOICES in dB; less is better."""
-        shares = torch.tensor([[1 - each.strength, each.coarse, each.white] for each in CHOICES])
-        squares = torch.einsum("ci,nij,cj->nc", shares, self.products, shares)
-        return 10 * torch.log10(squares + FLOOR)
 
     def save(self, path: Path) -> None:
         """To a .safetensors file."""
-        named = {each.name: getattr(self, each.name).contiguous() for each in fields(self)}
-        save_file(named, path)
+        save_file({key: value.contiguous() for key, value in vars(self).items()}, path)
 
     @staticmethod
     def load(paths: list[Path]) -> Lessons:
@@ -73,7 +63,7 @@ class Lessons:
 
     @property
     def regret(self) -> Tensor:
-        """(N, len(CHOICES)): dB lost by each choice against the best one."""
+        """(N, 3): dB lost by each choice against the best one."""
         return self.errors - self.errors.min(1, keepdim=True).values
 
 
@@ -94,12 +84,11 @@ def draw_lessons(recipe: Recipe, crops: Crops, coarse: UNet, white: UNet, steps:
         with torch.autocast("cpu", torch.bfloat16):
             made = [noisy, *(net(noisy, noise=descriptor) for net in (coarse, white))]
         truth = clean.clamp(0, 1)
-        off = torch.stack([(x.float().clamp(0, 1) - truth).flatten(1) for x in made], 1)
-        products = off @ off.mT / off.shape[2]
-        added = sample.added[inner].flatten(1).any(1)
-        rows.append((cells.seen.half(), descriptor, products, added))
-    seen, descriptor, products, noisy = (torch.cat(part) for part in zip(*rows, strict=True))
-    return Lessons(seen, descriptor, products, ~noisy)
+        errors = [(x.float().clamp(0, 1) - truth).square().mean((1, 2, 3)) for x in made]
+        level = 10 * torch.log10(torch.stack(errors, 1) + FLOOR)
+        rows.append((cells.seen.half(), descriptor, level, sample.added[inner].flatten(1).any(1)))
+    seen, descriptor, level, noisy = (torch.cat(part) for part in zip(*rows, strict=True))
+    return Lessons(seen, descriptor, level, ~noisy)
 
 
 def fit(lessons: Lessons, seed: int) -> Gate:
@@ -193,8 +182,7 @@ def main() -> None:
     steps = recipe.optim.steps
     gate = fit(lessons(training, range(steps)), recipe.seed)
     test = lessons(held_out, range(steps, steps + math.ceil(steps / 9)))
-    count = len(test.clean)
-    ways = {f"always {each.name}": torch.full((count,), n) for n, each in enumerate(CHOICES)}
+    ways = {f"always {name}": torch.full((len(test.clean),), n) for n, name in enumerate(CHOICES)}
     ways |= {"the gate": choices(gate, test), "who knows": test.errors.argmin(1)}
     rows = table(test, ways)
     with (options.out / "gate.csv").open("w", newline="") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -197,7 +198,8 @@ def test_watch_takes_what_has_stopped_growing(
         if looks == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch.time, "sleep", look_again)
+    # Not time.sleep itself, by which threads of other tests' clusters wait.
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=look_again))
     result = run("denoise", "--watch", "in", "-o", "out/", *MODEL)
     assert result.exit_code == 0, result.stderr
     assert result.stderr.count(" -> ") == 3

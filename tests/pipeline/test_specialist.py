@@ -21,9 +21,7 @@ def model() -> Model:
     return replace(found, card=replace(found.card, white="photo-fine", coarse=""))
 
 
-# How sure the gate is of each of nets.gate.CHOICES.
-WHITE, COARSE = (0.1, 0.1, 0.2, 0.2, 0.4), (0.1, 0.2, 0.4, 0.1, 0.2)
-HALF_WHITE = (0.1, 0.1, 0.3, 0.4, 0.1)
+WHITE, COARSE = (0.1, 0.3, 0.6), (0.1, 0.6, 0.3)  # how sure the gate is: leave, coarse, white
 
 
 def noise(choice: tuple[float, ...], sigma: float = 0.1) -> NoiseConditioning:
@@ -33,9 +31,7 @@ def noise(choice: tuple[float, ...], sigma: float = 0.1) -> NoiseConditioning:
     return NoiseConditioning(sigma, reading=reading)
 
 
-@pytest.mark.parametrize(
-    ("choice", "other"), [(WHITE, True), (HALF_WHITE, True), (COARSE, False), ((), False)]
-)
+@pytest.mark.parametrize(("choice", "other"), [(WHITE, True), (COARSE, False), ((), False)])
 def test_the_gate_decides(model: Model, choice: tuple[float, ...], other: bool) -> None:
     assert (specialist(model, noise(choice)).net is not model.net) is other
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -22,42 +21,28 @@ SMALL = UNetConfig(widths=(8, 12), blocks=(1, 1), per_channel_mask=True, judge=T
 def lessons(count: int = 256) -> gate.Lessons:
     """The first number of the descriptor tells which choice is best, the others nothing."""
     generator = torch.Generator().manual_seed(0)
-    best = torch.arange(count) % 3  # of the noisy crop and the results of the two nets
+    best = torch.arange(count) % 3
     descriptor = torch.randn(count, 5, generator=generator)
     descriptor[:, 0] = best - 1.0
-    products = torch.full((count, 3, 3), 1e-3)  # their errors are the same..
-    row = torch.arange(count)
-    products[row, best, :] = products[row, :, best] = 1e-5  # .. but for that of the best
+    errors = torch.full((count, 3), -30.0)
+    errors[torch.arange(count), best] = -35
     seen = torch.randn(count, 6, 9, generator=generator).half()
-    return gate.Lessons(seen, descriptor, products, best == 0)
-
-
-NAMED = [[each.name for each in CHOICES].index(name) for name in ("leave", "coarse", "white")]
+    return gate.Lessons(seen, descriptor, errors, best == 0)
 
 
 def test_it_learns_to_name_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "EPOCHS", 80)
+    monkeypatch.setattr(gate, "EPOCHS", 20)
     found = gate.choices(gate.fit(lessons(), seed=0), lessons())
-    best = torch.tensor(NAMED)[torch.arange(256) % 3]
-    assert (found == best).float().mean() > 0.95
-
-
-def test_half_of_two_errors_that_differ_is_better_than_both() -> None:
-    products = torch.diag_embed(torch.tensor([[1e-3, 1e-3, 1.0]]))
-    given = gate.Lessons(torch.zeros(1, 6, 9), torch.zeros(1, 5), products, torch.tensor([False]))
-    named = dict(zip((each.name for each in CHOICES), given.errors[0].tolist(), strict=True))
-    assert named["leave"] == pytest.approx(named["coarse"], abs=0.01)
-    assert named["half coarse"] == pytest.approx(named["coarse"] - 3, abs=0.1)
+    assert (found == torch.arange(256) % 3).float().mean() > 0.95
 
 
 def test_the_table_counts_what_was_lost_and_harmed() -> None:
     given = lessons(6)
-    rows = gate.table(given, {"always white": torch.full((6,), NAMED[2])})
+    rows = gate.table(given, {"always white": torch.full((6,), 2)})
     assert [row["of"] for row in rows] == [2, 4]
-    lost = 10 * math.log10((1e-3 + gate.FLOOR) / (1e-5 + gate.FLOOR))
-    assert rows[0]["lost"] == pytest.approx(lost, abs=0.01)
+    assert rows[0]["lost"] == 5.0
     assert rows[0]["harmed"] == 2
-    assert rows[1]["lost"] == pytest.approx(lost / 2, abs=0.01)
+    assert rows[1]["lost"] == 2.5
     assert rows[1]["harmed"] == 0
 
 
@@ -71,7 +56,7 @@ def test_what_nothing_was_done_to_is_best_left_alone(tmp_path: Path) -> None:
     clean = recipe(("clean", 0, 0), clip_share=0.0)
     drawn = gate.draw_lessons(clean, crops, net, net, range(2))
     assert drawn.clean.all()
-    assert (drawn.regret[:, NAMED[0]] == 0).all()
+    assert (drawn.regret[:, CHOICES.index("leave")] == 0).all()
     drawn.save(tmp_path / "a")
     again = gate.Lessons.load([tmp_path / "a", tmp_path / "a"])
     assert torch.equal(again.errors[: len(drawn.errors)], drawn.errors)

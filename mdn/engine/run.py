@@ -21,9 +21,9 @@ from mdn.engine.tiles import Span, padded, reflected, smallest_tile, spans
 from mdn.engine.transfer import Arrival, Carrier, carrier_to
 from mdn.errors import OutOfMemoryError
 
-TILE = 640  # pixels a side of most nets' tiles at most, unless the user says otherwise
-HALOS = 16  # ... and of those that look far: by halos, or most is computed twice
-ROOM = 2**30  # bytes of work above which no tile is made larger for that
+TILE = 640  # pixels: the side of a tile at most, unless the user says otherwise, or..
+HALOS = 16  # ..the net looks far: then so many halos, or the overlap costs more than the picture
+ROOM = 2**30  # bytes that the work on such a larger tile may take, in float32
 CHUNK = 2**19  # samples decoded at once: more would take as much as the band itself
 SLACK = 48 * 2**20  # bytes that libraries take on first use, and fragments of freed memory
 BATCH_PIXELS = {"cpu": TILE * TILE, "mps": 2**21, "cuda": 2**21}  # of one call of the net
@@ -210,9 +210,7 @@ def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> t
 
 
 def _usual_tile(geometry: NetGeometry) -> int:
-    """Pixels a side: with 16 halos a third more than the picture is computed, in float32 at most
-    in ROOM.
-    """
+    """The side of a tile in pixels, where the user names none: see TILE, HALOS and ROOM."""
     fits = int((ROOM / geometry.bytes_per_pixel) ** 0.5)
     return max(TILE, min(HALOS * geometry.halo, fits))
 

@@ -86,4 +86,5 @@ def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> N
 def _weight(reading: NoiseReading, sigma: float) -> float:
     """How far the net is followed in faint noise; a gate has learnt itself where it does harm."""
     weight = blend_weight(sigma)
-    return float(weight > 0) if reading.choice else weight
+    # What is left beside impulses is often nothing, and a gate knows little of such pictures.
+    return float(weight > 0) if reading.choice and not reading.impulses else weight

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,33 +10,20 @@ import typer
 from mdn import plots
 from mdn.cli import options as opt
 
-about = partial(opt.option, rich_help_panel="What is looked at")
-
 
 @opt.command
 def analyze(
-    data: Annotated[
-        str,
-        about("A folder of clean pictures; short names are looked up in --root.", metavar="DIR"),
-    ],
-    out: Annotated[
-        Path, opt.files("Folder for analysis.json, .csv, .md and the figures.", "-o --out", "DIR")
-    ],
-    model: Annotated[str, opt.models(about, "Models to analyse.")] = opt.DEFAULT_MODEL,
-    noise: Annotated[
-        str,
-        about(
-            "Types of noise, as for mdn bench. The others are compared with the first.",
-            metavar="NOISE,NOISE",
-        ),
-    ] = "gaussian:15,gaussian:50,poisson:3,speckle:0.04,spatial:50,salt-pepper:0.02",
-    patches: Annotated[int, about("Number of patches.", metavar="N", min=4)] = 32,
-    side: Annotated[int, about("Their side in pixels.", metavar="N", min=16, max=512)] = 64,
-    seed: Annotated[int, about("Random seed.", metavar="N", min=0)] = 0,
-    root: Annotated[Path | None, opt.root(about)] = None,
+    data: str,
+    out: Path,
+    model: opt.AnyModel = opt.DEFAULT_MODEL,
+    noise: str = "gaussian:15,gaussian:50,poisson:3,speckle:0.04,spatial:50,salt-pepper:0.02",
+    patches: Annotated[int, opt.rules(min=4)] = 32,
+    side: Annotated[int, opt.rules(min=16, max=512)] = 64,
+    seed: opt.Natural = 0,
+    root: Path | None = None,
     device: opt.Device = "auto",
-    quiet: opt.Quiet = False,
-    as_json: opt.AsJson = False,
+    quiet: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Analyses what noise does to the features inside a model.
 

@@ -163,14 +163,9 @@ app = typer.Typer(
 
 
 @app.callback()
+@options.command
 def mdn(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", metavar="", callback=_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
-    debug: options.Debug = False,
+    version: Annotated[bool, options.rules(callback=_version, is_eager=True)] = False,
 ) -> None:
     """Removes noise from images, and leaves everything else about them alone.
 

@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,6 @@ import typer
 
 from mdn.cli import options as opt
 from mdn.errors import UsageError
-
-about = partial(opt.option, rich_help_panel="What is measured")
 
 
 def _split(text: str | None) -> tuple[str, ...]:
@@ -29,137 +26,29 @@ def _second_word(ctx: typer.Context, incomplete: str) -> list[str]:
 @opt.command
 def bench(
     context: typer.Context,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="IMAGES",
-            show_default=False,
-            autocompletion=_second_word,
-            help="Your own noisy pictures, without clean versions. The models are ranked on each "
-            "by self-supervised scores.",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        about(
-            "Folders of clean pictures, of pairs (with noisy/ and gt/ inside), or of renders"
-            " (SCENE_SPP.exr and a reference). Short names are looked up in --root. mitsuba: three"
-            " scenes, rendered once.",
-            metavar="DIR[,DIR]",
-        ),
-    ] = None,
-    model: Annotated[
-        str,
-        opt.models(
-            about,
-            "Models (NAME:8 averages 8 passes), zeroshot:NAME or zeroshot:NAME:PRESET (fitted to"
-            " each picture), and classical methods: peer:bm3d, peer:bm3d-blind, peer:nlm, peer:tv,"
-            " peer:wavelet, peer:opencv-nlm, peer:all; for renders peer:oidn, peer:oidn-colour.",
-        ),
-    ] = opt.DEFAULT_MODEL,
-    noise: Annotated[
-        str,
-        about(
-            "suite, unknown (noises that no model was trained on), all, none, a type at its"
-            " published levels, or TYPE:LEVEL.",
-            metavar="NOISE[,NOISE]",
-        ),
-    ] = "suite",
-    protocol: Annotated[
-        str,
-        about(
-            "paper: input and output rounded to 8 bits, SSIM with an 11x11 Gaussian window. float:"
-            " no rounding, SSIM with a 7x7 window.",
-            metavar="paper|float",
-        ),
-    ] = "paper",
-    unclipped: Annotated[
-        bool,
-        about(
-            "Neither clip nor round the noisy pictures, as in most published figures for Gaussian"
-            " noise.",
-            "--unclipped",
-        ),
-    ] = False,
-    metrics: Annotated[
-        str,
-        about(
-            "psnr, ssim, ms-ssim, gmsd, lpips, and psnr-fit (after the best gain and offset); on"
-            " the linear light of renders relmse, smape, flip.",
-            metavar="NAME[,NAME]",
-        ),
-    ] = "psnr,ssim",
-    limit: Annotated[
-        int | None,
-        about("Take only the first N pictures of each folder.", metavar="N", min=1),
-    ] = None,
-    seed: Annotated[int, about("Random seed of the noise.", metavar="N", min=0)] = 0,
-    root: Annotated[Path | None, opt.root(about)] = None,
-    out: Annotated[
-        Path | None,
-        opt.files(
-            "Folder for results.csv, .json and .md, pictures.csv and every single score. The same"
-            " command then continues where it stopped.",
-            "-o --out",
-            "DIR",
-        ),
-    ] = None,
-    check_ranking: Annotated[
-        bool,
-        about(
-            "With --data: compare the ranking made without clean versions with the true one, and"
-            " print how often it is right.",
-            "--check-ranking",
-        ),
-    ] = False,
-    fail_below: Annotated[
-        list[str] | None,
-        opt.files(
-            "Exit with code 7 if this is not reached: [MODEL@]DATA/NOISE[:METRIC]>=NUMBER. Can be"
-            " given several times.",
-            metavar="CONDITION",
-        ),
-    ] = None,
-    worst: Annotated[
-        bool,
-        opt.files(
-            "List the pictures that lose most, or gain least, against their noisy input.",
-            "--worst",
-        ),
-    ] = False,
-    report: Annotated[
-        Path | None,
-        opt.files(
-            "Write one HTML page that opens offline: tables, plots, pictures, and how to repeat it"
-            " all.",
-            metavar="FILE.html",
-        ),
-    ] = None,
-    plots: Annotated[
-        bool, opt.files("Draw plots and contact sheets into plots/ in --out.", "--plots")
-    ] = False,
-    finished: Annotated[
-        Path | None,
-        opt.files(
-            "Make --report and --plots from the results in this folder, without measuring again.",
-            "--from",
-            "DIR",
-        ),
-    ] = None,
-    dask: Annotated[
-        str | None,
-        opt.files(
-            "Share the pictures of --data among the workers of a Dask cluster, as mdn denoise"
-            " --dask does. Scores stay the same; times are those of workers side by side.",
-            "--dask",
-            "WHERE",
-        ),
-    ] = None,
+    inputs: Annotated[list[str] | None, opt.rules(autocompletion=_second_word)] = None,
+    data: str | None = None,
+    model: opt.AnyModel = opt.DEFAULT_MODEL,
+    noise: str = "suite",
+    protocol: str = "paper",
+    unclipped: bool = False,
+    metrics: str = "psnr,ssim",
+    limit: opt.Limit = None,
+    seed: opt.Natural = 0,
+    root: Path | None = None,
+    out: Path | None = None,
+    check_ranking: bool = False,
+    fail_below: list[str] | None = None,
+    worst: bool = False,
+    report: Path | None = None,
+    plots: bool = False,
+    finished: Path | None = None,
+    dask: str | None = None,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
-    threads: opt.Threads = None,
-    quiet: opt.Quiet = False,
-    as_json: opt.AsJson = False,
+    threads: opt.Limit = None,
+    quiet: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Measures models and classical methods on the same noisy pictures.
 

@@ -1,6 +1,5 @@
 """`mdn compare`."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,42 +8,18 @@ import typer
 from mdn.cli import options as opt
 from mdn.errors import UsageError
 
-shown = partial(opt.option, rich_help_panel="What is shown")
-
 
 @opt.command
 def compare(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help="The noisy picture.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="The denoised picture.")],
-    truth: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TRUTH", show_default=False, help="The true picture, where there is one."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        opt.files("The page.", "-o --output", "FILE.html", show_default="AFTER_compare.html"),
-    ] = None,
-    overwrite: opt.Overwrite = False,
-    plane: Annotated[
-        int | None,
-        shown(
-            "Which picture of a stack, counted from 0.",
-            metavar="N",
-            min=0,
-            show_default="the middle one",
-        ),
-    ] = None,
-    crop: Annotated[
-        str | None,
-        shown(
-            "The part to show: its left and top edge, width and height in pixels.",
-            metavar="X,Y,W,H",
-        ),
-    ] = None,
-    quiet: opt.Quiet = False,
-    as_json: opt.AsJson = False,
+    before: str,
+    after: str,
+    truth: str | None = None,
+    output: Annotated[Path | None, opt.rules(show_default="AFTER_compare.html")] = None,
+    overwrite: bool = False,
+    plane: Annotated[int | None, opt.rules(min=0, show_default="the middle one")] = None,
+    crop: str | None = None,
+    quiet: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Shows two pictures as one page: a slider, zoom, their difference, and numbers.
 

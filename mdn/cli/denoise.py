@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from mdn.cli import exr_options as exr
 from mdn.cli import options as opt
 from mdn.errors import UsageError
 
@@ -13,84 +12,29 @@ from mdn.errors import UsageError
 @opt.command
 def denoise(
     context: typer.Context,
-    inputs: opt.Inputs = None,
-    output: opt.Output = None,
-    model: Annotated[
-        str | None,
-        opt.model("A name that [bold]mdn models list[/bold] shows, or a model's folder."),
-    ] = None,
+    inputs: list[str] | None = None,
+    output: str | None = None,
+    model: opt.Model = None,
     quality: opt.Quality = None,
-    strength: opt.Strength = 1.0,
-    luma: Annotated[
-        float, opt.share("How much of the noise in brightness to remove. Multiplies --strength.")
-    ] = 1.0,
-    chroma: Annotated[
-        float, opt.share("How much of the noise in colour to remove. Multiplies --strength.")
-    ] = 1.0,
-    protect: Annotated[
-        Path | None,
-        opt.work(
-            "A picture of the same size: where it is white, the original stays.", metavar="FILE"
-        ),
-    ] = None,
-    detail: Annotated[
-        float, opt.share("Share of the fine, colourless grain to give back, 0 to 1.")
-    ] = 0.0,
-    sigma: Annotated[
-        float | None,
-        opt.work(
-            "Noise strength, if you know it (0-255). Estimated otherwise.",
-            metavar="S",
-            min=0.0,
-            max=255.0,
-        ),
-    ] = None,
-    seed: Annotated[
-        int, opt.work("Random seed, for models that draw masks.", metavar="N", min=0)
-    ] = 0,
-    passes: Annotated[
-        int | None,
-        opt.work(
-            "Number of results to average: of the picture flipped and rotated (8 at most), or with"
-            " other masks for models that draw masks. Better, and as many times slower.",
-            metavar="N",
-            min=1,
-            show_default="1",
-        ),
-    ] = None,
-    preview: Annotated[
-        bool,
-        opt.files(
-            "Only write photo_preview.png: a few crops, before and after at three strengths.",
-            "--preview",
-        ),
-    ] = False,
-    save_std: Annotated[
-        str | None,
-        opt.files(
-            "Also write how much the passes differ at each pixel. A .tif holds numbers in the"
-            " picture's own unit, other formats a picture to look at. For several inputs, name a"
-            " folder or a template.",
-            "--save-std",
-            "FILE",
-        ),
-    ] = None,
+    strength: opt.Share = 1.0,
+    luma: opt.Share = 1.0,
+    chroma: opt.Share = 1.0,
+    protect: Path | None = None,
+    detail: opt.Share = 0.0,
+    sigma: Annotated[float | None, opt.rules(min=0.0, max=255.0)] = None,
+    seed: opt.Natural = 0,
+    passes: Annotated[int | None, opt.rules(min=1, show_default="1")] = None,
+    preview: bool = False,
+    save_std: str | None = None,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
-    max_memory: opt.MaxMemory = None,
-    tile: Annotated[
-        int | None,
-        opt.work(
-            "Largest side of a tile in pixels; chosen by the memory otherwise.",
-            metavar="N",
-            min=1,
-        ),
-    ] = None,
+    max_memory: str | None = None,
+    tile: opt.Limit = None,
     *,
     stacks: opt.Stacks,
-    renders: exr.Renders,
-    resume: opt.Resume = False,
-    watch: opt.Watch = None,
+    renders: opt.Renders,
+    resume: bool = False,
+    watch: str | None = None,
     files: opt.Files,
 ) -> None:
     """Removes the noise from images; size, depth, alpha and metadata stay.

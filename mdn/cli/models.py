@@ -24,7 +24,7 @@ app = typer.Typer(
 
 @app.command("list", cls=wording.Command)
 @opt.command
-def list_models(as_json: opt.AsJson = False) -> None:
+def list_models(as_json: bool = False) -> None:
     """Lists the models that came with mdn, and your own."""
     from mdn.cli import render
 
@@ -44,7 +44,7 @@ def list_models(as_json: opt.AsJson = False) -> None:
 
 @app.command(cls=wording.Command)
 @opt.command
-def show(name: opt.ModelName, as_json: opt.AsJson = False) -> None:
+def show(name: opt.AnyModel, as_json: bool = False) -> None:
     """Shows a model's card: licence, training data, noise it has seen, measured scores."""
     from mdn.cli import render
     from mdn.registry import store
@@ -59,11 +59,8 @@ def show(name: opt.ModelName, as_json: opt.AsJson = False) -> None:
 @app.command(cls=wording.Command)
 @opt.command
 def path(
-    name: Annotated[
-        str | None,
-        opt.model_name("A model's name. Without it, the folder for your own models is printed."),
-    ] = None,
-    as_json: opt.AsJson = False,
+    name: Annotated[str | None, opt.rules(autocompletion=opt.model_names)] = None,
+    as_json: bool = False,
 ) -> None:
     """Prints the folder of a model, or the one for your own models."""
     from mdn.cli import render
@@ -80,8 +77,8 @@ def path(
 @opt.command
 def verify(
     context: typer.Context,
-    name: Annotated[str | None, opt.model_name("A model's name; all models by default.")] = None,
-    as_json: opt.AsJson = False,
+    name: Annotated[str | None, opt.rules(autocompletion=opt.model_names)] = None,
+    as_json: bool = False,
 ) -> None:
     """Checks that weights are the ones their card was written for; exit code 6 if not."""
     from mdn.cli import failures, render

@@ -14,41 +14,14 @@ ARCHITECTURES = ("swinir-masked", "unet", "mpi-skip")  # a test holds this to th
 
 @opt.command
 def add(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            show_default=False,
-            help="A checkpoint (.pth), a .safetensors file, or the folder of a model or a run.",
-        ),
-    ],
-    name: Annotated[
-        str | None,
-        opt.option("Its name; by default that of the file or folder.", "--as", "NAME"),
-    ] = None,
-    arch: Annotated[
-        str | None,
-        opt.option(
-            "swinir-masked, unet or mpi-skip; recognised by its keys otherwise.",
-            metavar="ARCH",
-            autocompletion=opt.one_of(*ARCHITECTURES),
-        ),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        opt.option(
-            "How a swinir-masked was trained: input_mask, input_ratio, attention_ratio; its"
-            " release's values otherwise.",
-            "--set",
-            "KEY=VALUE",
-        ),
-    ] = None,
-    title: Annotated[str | None, opt.option("For the card.", metavar="TEXT")] = None,
-    licence: Annotated[str | None, opt.option("For the card.", metavar="TEXT")] = None,
-    force: Annotated[
-        bool, opt.option("Replace a model of that name, or hide it.", "--force")
-    ] = False,
-    as_json: opt.AsJson = False,
+    source: Path,
+    name: str | None = None,
+    arch: Annotated[str | None, opt.rules(autocompletion=opt.one_of(*ARCHITECTURES))] = None,
+    changes: list[str] | None = None,
+    title: str | None = None,
+    licence: str | None = None,
+    force: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Adds a model of your own: official weights, or what mdn train made.
 
@@ -83,10 +56,7 @@ def add(
 
 
 @opt.command
-def remove(
-    name: opt.ModelName,
-    yes: Annotated[bool, opt.option("Do not ask whether it is meant.", "-y --yes")] = False,
-) -> None:
+def remove(name: opt.AnyModel, yes: bool = False) -> None:
     """Deletes one of your own models; those that came with mdn stay."""
     from mdn.registry import store
 

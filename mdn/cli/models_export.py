@@ -10,13 +10,10 @@ from mdn.cli import options as opt
 
 @opt.command
 def export(
-    name: opt.ModelName,
-    output: Annotated[
-        Path | None,
-        opt.option("The file to write.", "-o --output", "FILE.onnx", show_default="NAME.onnx"),
-    ] = None,
-    overwrite: opt.Overwrite = False,
-    as_json: opt.AsJson = False,
+    name: opt.AnyModel,
+    output: Annotated[Path | None, opt.rules(show_default="NAME.onnx")] = None,
+    overwrite: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Writes a model as an ONNX file, for programs without PyTorch.
 

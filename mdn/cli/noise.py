@@ -1,6 +1,5 @@
 """`mdn noise`."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,70 +8,22 @@ import typer
 from mdn.cli import options as opt
 from mdn.errors import UsageError
 
-about = partial(opt.option, rich_help_panel="Noise")
-looking = partial(opt.option, rich_help_panel="Looking at noise")
-
 
 @opt.command
 def noise(
     context: typer.Context,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="INPUTS",
-            show_default=False,
-            help="Images, folders, quoted patterns, or - for standard input. With none, "
-            "[bold]--type[/bold] explains that noise.",
-        ),
-    ] = None,
-    output: opt.Output = None,
-    kind: Annotated[
-        str | None,
-        about(
-            "A type that [bold]mdn noise --list[/bold] shows.",
-            "-t --type",
-            "TYPE",
-            autocompletion=opt.noise_names,
-        ),
-    ] = None,
-    level: Annotated[
-        float | None,
-        about("Strength, in the unit of the type. Each type has a default.", "-l --level", "L"),
-    ] = None,
-    seed: Annotated[
-        int,
-        about(
-            "Random seed. The same seed, file name and count give the same noise.",
-            metavar="S",
-            min=0,
-        ),
-    ] = 0,
-    iso: Annotated[
-        int | None,
-        about("With --type camera, the ISO setting: its --level by the usual name.", metavar="N"),
-    ] = None,
-    count: Annotated[
-        int,
-        about(
-            "Noisy versions of each picture, named _001, _002 ... or by {draw} in a template.",
-            metavar="N",
-            min=1,
-            max=1_000_000,  # all are planned before the first is written
-        ),
-    ] = 1,
-    list_types: Annotated[bool, about("List the types of noise.", "--list")] = False,
-    estimate: Annotated[
-        bool,
-        looking(
-            "Add nothing: measure how strong the noise of the inputs is, and of what kind.",
-            "--estimate",
-        ),
-    ] = False,
-    plot: Annotated[
-        Path | None,
-        looking("With --estimate, draw noise variance against brightness.", metavar="FILE.png"),
-    ] = None,
-    resume: opt.Resume = False,
+    inputs: list[str] | None = None,
+    output: str | None = None,
+    kind: Annotated[str | None, opt.rules(autocompletion=opt.noise_names)] = None,
+    level: float | None = None,
+    seed: opt.Natural = 0,
+    iso: int | None = None,
+    # All are planned before the first is written.
+    count: Annotated[int, opt.rules(min=1, max=1_000_000)] = 1,
+    list_types: bool = False,
+    estimate: bool = False,
+    plot: Path | None = None,
+    resume: bool = False,
     *,
     files: opt.Files,
 ) -> None:

@@ -1,49 +1,34 @@
-"""Options that several commands share, each spelled once."""
+"""Options as commands declare them, those that several share among them.
+
+A parameter has a type and a default in the code; its words are in help.toml.
+"""
+
+from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial, wraps
-from typing import Annotated, Any, Literal, get_type_hints
+from functools import cache, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
 from mdn.errors import MdnError, UsageError
+
+if TYPE_CHECKING:
+    from mdn.renders import RenderOptions
 
 DEFAULT_MODEL = "photo"
 DEBUG_KEY = "mdn.debug"
 FORMATS = ("png", "jpeg", "tiff", "webp", "bmp", "jxl", "avif", "heic")
 
 
-def option(help: str, flags: str = "", metavar: str | None = None, **more: Any) -> Any:
-    """An option by what help says of it, and its flags ("-o --output") where its name is not one.
-
-    more: what typer.Option takes.
-    """
-    return typer.Option(*flags.split(), metavar=metavar, help=help, **more)
-
-
-files = partial(option, rich_help_panel="Files")
-stacks = partial(option, rich_help_panel="Stacks")
-work = partial(option, rich_help_panel="Computation")
-talk = partial(option, rich_help_panel="Messages")
-
-
-def _remember_debug(context: typer.Context, value: bool) -> None:
-    if value:
-        context.meta[DEBUG_KEY] = True
-
-
-def debugging(context: typer.Context) -> bool:
-    """Whether --debug was given."""
-    return bool(context.meta.get(DEBUG_KEY))
-
-
-Debug = Annotated[
-    bool,
-    talk("Show the traceback of an error.", "--debug", is_eager=True, callback=_remember_debug),
-]
+def rules(**named: Any) -> dict[str, Any]:
+    """What typer.Option takes beside words: in the annotation of a parameter."""
+    return named
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,9 +38,12 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    words = _words(function.__name__)
     shown: list[inspect.Parameter] = []
 
     def show(name: str, default: Any, annotation: Any) -> None:
+        if name in words:
+            annotation = _described(name, annotation, *words[name])
         kind = inspect.Parameter.KEYWORD_ONLY
         shown.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
 
@@ -79,7 +67,46 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _words(name: str) -> dict[str, tuple[str, str]]:
+    """Panel and words of the parameters of a command."""
+    tables = [_help().get(each, {}) for each in ("shared", name)]
+    return {
+        key: (panel, text)
+        for table in tables
+        for panel, entries in table.items()
+        for key, text in entries.items()
+    }
+
+
+@cache
+def _help() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("help.toml").read_text(encoding="utf-8"))
+
+
+def _described(name: str, annotation: Any, panel: str, text: str) -> Any:
+    """An annotation as Typer reads it: type and rules of the code, words of help.toml."""
+    kind, more = get_args(annotation) if hasattr(annotation, "__metadata__") else (annotation, {})
+    head, _, help = text.rpartition(" | ")
+    flags = [word for word in head.split() if word.startswith("-")]
+    shown = {"metavar": head.removeprefix(" ".join(flags)).strip() or None, "help": help}
+    if panel == "Arguments":
+        return Annotated[kind, typer.Argument(**shown | {"show_default": False} | more)]
+    if not any(flag.startswith("--") for flag in flags):
+        flags.append(f"--{name.replace('_', '-')}")
+    return Annotated[kind, typer.Option(*flags, rich_help_panel=panel, **shown | more)]
+
+
 # --- values --------------------------------------------------------------------------------------
+
+
+def _remember_debug(context: typer.Context, value: bool) -> None:
+    if value:
+        context.meta[DEBUG_KEY] = True
+
+
+def debugging(context: typer.Context) -> bool:
+    """Whether --debug was given."""
+    return bool(context.meta.get(DEBUG_KEY))
 
 
 def _check_device(value: str) -> str:
@@ -117,11 +144,6 @@ def noise_names(incomplete: str) -> list[str]:
     return one_of(*described())(incomplete)
 
 
-def model_name(help: str) -> Any:
-    """An argument that names a model."""
-    return typer.Argument(metavar="NAME", autocompletion=model_names, show_default=False, help=help)
-
-
 def chosen_quality(quality: str | None, model: str | None) -> str:
     """What --quality asks for. Raises UsageError where --model asks for something else."""
     if quality is not None and model is not None:
@@ -132,179 +154,82 @@ def chosen_quality(quality: str | None, model: str | None) -> str:
     return quality or "balanced"
 
 
-def root(panel: Callable[..., Any]) -> Any:
-    """--root of a command that looks data up, in its panel of the help."""
-    where = "by default test/ in $MDN_TEST_DATA"
-    return panel(f"Folder where short names of data are looked up; {where}.", metavar="DIR")
+def names(text: str | None) -> tuple[str, ...]:
+    """The parts of "diffuse, mist"; empty ones are left out."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def share(help: str) -> Any:
-    """An option that takes 0 to 1."""
-    return work(help, "", "SHARE", min=0.0, max=1.0, callback=_check_share)
+# --- types ---------------------------------------------------------------------------------------
 
-
-def models(panel: Callable[..., Any], help: str) -> Any:
-    """--model of a command that takes several, in its panel of the help."""
-    return panel(help, "-m --model", "NAME[,NAME]", autocompletion=model_names)
-
-
-def model(help: str) -> Any:
-    """--model of a command for files."""
-    default = "photo, or cells for counts"
-    return work(help, "-m --model", "NAME", autocompletion=model_names, show_default=default)
-
-
-# --- options -------------------------------------------------------------------------------------
-
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="INPUTS",
-        show_default=False,
-        help="Images, folders, quoted patterns such as 'photos/**/*.jpg', or - for standard input.",
-    ),
-]
-Output = Annotated[
+Natural = Annotated[int, rules(min=0)]
+Limit = Annotated[int | None, rules(min=1)]
+Share = Annotated[float, rules(min=0.0, max=1.0, callback=_check_share)]
+AnyModel = Annotated[str, rules(autocompletion=model_names)]
+Model = Annotated[
     str | None,
-    files(
-        "A file, a folder (existing, or ending in /), a template with {stem} {suffix} {name}"
-        " {parent}, or - for standard output.",
-        "-o --output",
-        "OUT",
-    ),
+    rules(autocompletion=model_names, show_default="photo, or cells for counts"),
 ]
-ModelName = Annotated[str, model_name("A model's name.")]
-Overwrite = Annotated[bool, files("Replace existing outputs.", "--overwrite")]
-Quiet = Annotated[bool, talk("Print errors only.", "-q --quiet")]
-AsJson = Annotated[bool, talk("One JSON document on standard output.", "--json")]
+Quality = Annotated[Literal["fast", "balanced", "best"] | None, rules(show_default="balanced")]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Device = Annotated[
+    str,
+    rules(callback=_check_device, autocompletion=one_of("auto", "cpu", "cuda", "mps")),
+]
+Debug = Annotated[bool, rules(is_eager=True, callback=_remember_debug)]
+
+
+# --- options that go together --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Files:
     """The options of all commands that make files of files."""
 
-    recursive: Annotated[bool, files("Include subfolders.", "-r --recursive")] = False
-    overwrite: Overwrite = False
-    skip_existing: Annotated[bool, files("Skip inputs whose output exists.", "--skip-existing")] = (
-        False
-    )
-    from_file: Annotated[
-        str | None,
-        files(
-            "Take the inputs from a file: one name a line, or ended by NUL; - for standard input.",
-            "--from-file",
-            "LIST",
-        ),
-    ] = None
-    shard: Annotated[
-        str | None,
-        files(
-            "Do one of several shares of the files, such as 3/16; auto inside a job array.",
-            "--shard",
-            "N/OF",
-        ),
-    ] = None
-    dask: Annotated[
-        str | None,
-        files(
-            "Share the work among the workers of a Dask cluster: local, tcp://SCHEDULER:8786, or a"
-            " YAML file that describes one (docs/clusters.md).",
-            "--dask",
-            "WHERE",
-        ),
-    ] = None
-    format: Annotated[
-        str | None,
-        files(
-            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}, whatever the name of the output says.",
-            metavar="FORMAT",
-            autocompletion=one_of(*FORMATS),
-        ),
-    ] = None
-    jpeg_quality: Annotated[
-        int,
-        files(
-            "Quality of JPEG, and of lossy WebP, AVIF, HEIC and JPEG XL.",
-            metavar="N",
-            min=1,
-            max=100,
-        ),
-    ] = 95
-    max_pixels: Annotated[
-        int | None,
-        work("Refuse pictures of more pixels before they are decoded.", "", "N", min=1),
-    ] = None
-    fail_fast: Annotated[bool, work("Stop at the first file that fails.", "--fail-fast")] = False
-    dry_run: Annotated[bool, work("Only print what would be done.", "--dry-run")] = False
-    quiet: Quiet = False
-    as_json: AsJson = False
-
-
-Resume = Annotated[
-    bool,
-    files("Skip what an earlier run did with the same input, options and weights.", "--resume"),
-]
-Watch = Annotated[
-    str | None, files("Denoise what comes into this folder until Ctrl-C.", "--watch", "DIR")
-]
-Quality = Annotated[
-    Literal["fast", "balanced", "best"] | None,
-    work(
-        "fast: a smaller model. balanced: the usual one. best: the largest model, averaged over 8"
-        " flips and rotations, about 15 times slower. Not together with --model.",
-        show_default="balanced",
-    ),
-]
-Strength = Annotated[
-    float, share("1 removes all noise, 0 none. In between, the result is mixed with the original.")
-]
-MaxMemory = Annotated[
-    str | None,
-    work(
-        "Memory limit, such as 512M or 2G. Large pictures are then denoised in smaller tiles.",
-        metavar="SIZE",
-    ),
-]
-Device = Annotated[
-    str,
-    work(
-        "auto (a GPU if there is one), cpu, cuda, cuda:N or mps.",
-        metavar="DEVICE",
-        callback=_check_device,
-        autocompletion=one_of("auto", "cpu", "cuda", "mps"),
-    ),
-]
-Precision = Annotated[
-    Literal["auto", "fp32", "bf16", "fp16"],
-    work("Number format to compute in. auto takes the fastest that keeps the quality."),
-]
-Threads = Annotated[int | None, work("Processor threads to use; all by default.", "", "N", min=1)]
-planes = partial(stacks, metavar="NUMBERS")
+    recursive: bool = False
+    overwrite: bool = False
+    skip_existing: bool = False
+    from_file: str | None = None
+    shard: str | None = None
+    dask: str | None = None
+    format: Annotated[str | None, rules(autocompletion=one_of(*FORMATS))] = None
+    jpeg_quality: Annotated[int, rules(min=1, max=100)] = 95
+    max_pixels: Limit = None
+    fail_fast: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    as_json: bool = False
 
 
 @dataclass(frozen=True)
 class Stacks:
     """The options of `mdn denoise` for stacks."""
 
-    encoding: Annotated[
-        Literal["auto", "display", "counts"],
-        stacks(
-            "display: pictures to look at. counts: measured light, as from a microscope. auto:"
-            " counts for gray TIFF of 16 bits, of floats, or from a microscope."
-        ),
-    ] = "auto"
-    axes: Annotated[
-        str | None,
-        stacks(
-            "Axes of a TIFF stack, such as TZCYX, if the file names them wrongly.",
-            metavar="LETTERS",
-        ),
-    ] = None
-    channels: Annotated[
-        str | None,
-        planes("Channels to denoise, counted from 0, such as 0,2. The others are copied."),
-    ] = None
-    z: Annotated[str | None, planes("Slices to denoise, such as 3-7. The others are copied.")] = (
-        None
-    )
-    t: Annotated[str | None, planes("Times to denoise, such as 0-9. The others are copied.")] = None
+    encoding: Literal["auto", "display", "counts"] = "auto"
+    axes: str | None = None
+    channels: str | None = None
+    z: str | None = None
+    t: str | None = None
+
+
+@dataclass(frozen=True)
+class Renders:
+    """The options of `mdn denoise` for OpenEXR files."""
+
+    layer: str | None = None
+    keep: str | None = None
+    keep_sums: bool = False
+    albedo: str = "auto"
+    normal: str = "auto"
+    clamp_fireflies: Annotated[float | None, rules(min=1.0)] = None
+    tonemap: Literal["hdr", "srgb"] = "hdr"
+    frames: str | None = None
+    motion: bool = False
+    explain: bool = False
+
+    def request(self, *, sequence: bool) -> RenderOptions:
+        """The same as the pipeline takes them. sequence: the files are frames of one sequence."""
+        from mdn.renders import RenderOptions
+
+        same = {key: value for key, value in vars(self).items() if key not in ("layer", "frames")}
+        same |= {"layers": names(self.layer), "keep": names(self.keep)}
+        return RenderOptions(**same, sequence=sequence)

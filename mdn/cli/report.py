@@ -2,18 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from mdn.cli import options as opt
 from mdn.errors import FileError
 
-Folder = Annotated[Path, typer.Argument(metavar="OUT", help="The output folder of a batch.")]
-
 
 @opt.command
-def report(folder: Folder, as_json: opt.AsJson = False) -> None:
+def report(folder: Path, as_json: bool = False) -> None:
     """Says how far a batch is, from its manifests; those of all shards are merged.
 
     Exit code 3 where a file failed or was left unfinished, or a shard is missing.

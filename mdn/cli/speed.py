@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import asdict
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,20 +9,17 @@ import typer
 from mdn.cli import options as opt
 
 MODELS = "photo-fast,photo,photo-fine,generalist-s15"
-about = partial(opt.option, rich_help_panel="What is measured")
 
 
 @opt.command
 def speed(
-    model: Annotated[
-        str, opt.models(about, "Models to measure; all: every one that denoises.")
-    ] = MODELS,
-    side: Annotated[int, about("Side of the pictures.", metavar="N", min=64, max=8192)] = 1024,
-    count: Annotated[int, about("How many pictures.", metavar="N", min=2)] = 4,
+    model: opt.AnyModel = MODELS,
+    side: Annotated[int, opt.rules(min=64, max=8192)] = 1024,
+    count: Annotated[int, opt.rules(min=2)] = 4,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
-    threads: opt.Threads = None,
-    as_json: opt.AsJson = False,
+    threads: opt.Limit = None,
+    as_json: bool = False,
 ) -> None:
     """Measures how fast models are, beside what this machine could do.
 

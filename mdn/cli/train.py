@@ -2,7 +2,6 @@
 
 import signal
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -11,63 +10,21 @@ from mdn.cli import options as opt
 
 @opt.command
 def train(
-    recipe: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="RECIPE",
-            show_default=False,
-            help="What to train, on what, and how: a .toml file, or a name of [bold]mdn train "
-            "--list[/bold]. With [bold]--plot[/bold], folders of runs.",
-        ),
-    ] = None,
-    data: Annotated[
-        Path, opt.option("The folder that the recipe's picture folders are in.", metavar="DIR")
-    ] = Path(),
-    out: Annotated[
-        Path | None,
-        opt.option(
-            "Folder of the run; by default runs/ and the recipe's name. With --plot, the picture"
-            " to write.",
-            "-o --out",
-            "DIR",
-        ),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        opt.option(
-            "Change a key of the recipe, such as optim.steps=2000. Can be given several times.",
-            "--set",
-            "KEY=VALUE",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        opt.option("Continue from the checkpoint in the folder.", "--resume/--no-resume"),
-    ] = True,
-    stop_after: Annotated[
-        int | None,
-        opt.option(
-            "Stop after that many steps; the same command continues.", metavar="STEPS", min=1
-        ),
-    ] = None,
-    plot: Annotated[
-        bool, opt.option("Draw the curves of runs as one picture, without training.", "--plot")
-    ] = False,
-    list_recipes: Annotated[
-        bool, opt.option("List the recipes that came with mdn.", "--list")
-    ] = False,
+    recipe: list[str] | None = None,
+    data: Path = Path(),
+    out: Path | None = None,
+    changes: list[str] | None = None,
+    resume: bool = True,
+    stop_after: opt.Limit = None,
+    plot: bool = False,
+    list_recipes: bool = False,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
-    compile: Annotated[
-        bool,
-        opt.work("Compile the net with torch.compile first, if that is possible.", "--compile"),
-    ] = False,
-    workers: Annotated[
-        int, opt.work("Processes that draw the noisy crops ahead.", metavar="N", min=0)
-    ] = 0,
-    threads: opt.Threads = None,
-    quiet: opt.Quiet = False,
-    as_json: opt.AsJson = False,
+    compile: bool = False,
+    workers: opt.Natural = 0,
+    threads: opt.Limit = None,
+    quiet: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Trains a model by a recipe; weights, log and recipe end in one folder.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from mdn.cli import options as opt
-from mdn.cli.report import Folder
 from mdn.errors import FileError
 
 if TYPE_CHECKING:
@@ -19,15 +18,7 @@ if TYPE_CHECKING:
 
 @opt.command
 def verify(
-    folder: Folder,
-    recompute: Annotated[
-        bool,
-        opt.option(
-            "Denoise every input again, too, and compare the results byte for byte.", "--recompute"
-        ),
-    ] = False,
-    quiet: opt.Quiet = False,
-    as_json: opt.AsJson = False,
+    folder: Path, recompute: bool = False, quiet: bool = False, as_json: bool = False
 ) -> None:
     """Checks the outputs of a batch against its manifest.
 

@@ -1,6 +1,5 @@
 """`mdn zeroshot`."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,84 +7,32 @@ import typer
 
 from mdn.cli import options as opt
 
-fit_option = partial(opt.option, rich_help_panel="The fit")
-
 
 @opt.command
 def zeroshot(
     context: typer.Context,
-    inputs: opt.Inputs = None,
-    output: opt.Output = None,
-    preset: Annotated[
-        str,
-        fit_option(
-            "auto describes the noise to the model. mpi: MPI's own net and schedule;"
-            " takes long. mpi-real: the same for blotchy noise. mpi-fast: fewer steps.",
-            metavar="NAME",
-        ),
-    ] = "auto",
-    iters: Annotated[
-        int | None,
-        fit_option("Fit layers of the model too, in so many steps at most.", metavar="N", min=0),
-    ] = None,
-    lr: Annotated[float | None, fit_option("Peak learning rate.", metavar="RATE")] = None,
-    mask_ratio: Annotated[
-        float | None,
-        fit_option("Share of the samples that are hidden in each step.", metavar="SHARE"),
-    ] = None,
-    ema: Annotated[
-        float | None, fit_option("Decay of the averaged weights.", metavar="DECAY")
-    ] = None,
-    pixel_shuffle: Annotated[
-        int | None,
-        fit_option(
-            "Split the picture into N x N smaller ones: for blotchy noise.",
-            metavar="N",
-            min=1,
-            max=4,
-        ),
-    ] = None,
-    from_scratch: Annotated[
-        bool, fit_option("Start with random weights.", "--from-scratch")
-    ] = False,
-    time_limit: Annotated[
-        float | None,
-        fit_option(
-            "Fit layers of the model too, for so many seconds at most.", metavar="SECONDS", min=0.0
-        ),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        fit_option("Keep the fit of layers in this file while it runs.", metavar="FILE"),
-    ] = None,
-    save_fit: Annotated[
-        Path | None,
-        fit_option(
-            "Save what was fitted in this file, for other images of the same kind.",
-            "--save-fit",
-            metavar="FILE",
-        ),
-    ] = None,
-    use_fit: Annotated[
-        Path | None,
-        fit_option("Use the fit in this file, made by --save-fit.", "--fit", metavar="FILE"),
-    ] = None,
-    resume: Annotated[
-        bool,
-        fit_option(
-            "Continue from the checkpoint; without one, skip what an earlier run did with the same"
-            " input, options and weights.",
-            "--resume",
-        ),
-    ] = False,
-    seed: Annotated[int, fit_option("Random seed.", metavar="N", min=0)] = 0,
-    model: Annotated[str | None, opt.model("The model to start from.")] = None,
+    inputs: list[str] | None = None,
+    output: str | None = None,
+    preset: str = "auto",
+    iters: Annotated[int | None, opt.rules(min=0)] = None,
+    lr: float | None = None,
+    mask_ratio: float | None = None,
+    ema: float | None = None,
+    pixel_shuffle: Annotated[int | None, opt.rules(min=1, max=4)] = None,
+    from_scratch: bool = False,
+    time_limit: Annotated[float | None, opt.rules(min=0.0)] = None,
+    checkpoint: Path | None = None,
+    save_fit: Path | None = None,
+    use_fit: Path | None = None,
+    resume: bool = False,
+    seed: opt.Natural = 0,
+    model: opt.Model = None,
     quality: opt.Quality = None,
-    strength: opt.Strength = 1.0,
+    strength: opt.Share = 1.0,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
-    max_memory: opt.MaxMemory = None,
-    watch: opt.Watch = None,
+    max_memory: str | None = None,
+    watch: str | None = None,
     *,
     files: opt.Files,
 ) -> None:

@@ -50,23 +50,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it.
+    """What came of it."""
 
-    Attributes:
-        rows: the table. metrics: its figures.
-        failures: what was skipped, one line each.
-        broken: conditions that do not hold, one line each.
-        worst: the pictures that lose most, the worst first; none unless asked for.
-        document: everything, JSON-able. markdown: the same for people.
-    """
-
-    rows: tuple[Row, ...]
-    metrics: tuple[metrics.Metric, ...]
-    failures: tuple[str, ...]
-    broken: tuple[str, ...]
+    rows: tuple[Row, ...]  # the table
+    metrics: tuple[metrics.Metric, ...]  # its figures
+    failures: tuple[str, ...]  # what was skipped, one line each
+    broken: tuple[str, ...]  # conditions that do not hold, one line each
+    # the pictures that lose most, the worst first; none unless asked for
     worst: tuple[losses.Loss, ...]
-    document: dict[str, Any]
-    markdown: str
+    document: dict[str, Any]  # everything, JSON-able
+    markdown: str  # the same for people
 
     @property
     def exit_code(self) -> int:

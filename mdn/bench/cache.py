@@ -12,18 +12,13 @@ FILE = "scores.jsonl"
 
 @dataclass(frozen=True)
 class Score:
-    """What one method did on one picture.
+    """What one method did on one picture."""
 
-    Attributes:
-        metrics: by name; None where the picture is too small for the metric.
-        seconds, pixels: time it took, height times width.
-        peak: bytes of memory; see resources.Usage.
-    """
-
-    metrics: dict[str, float | None]
+    metrics: dict[str, float | None]  # by name; None where the picture is too small for the metric
+    # seconds, pixels: time it took, height times width
     seconds: float
     pixels: int
-    peak: int
+    peak: int  # bytes of memory; see resources.Usage
 
 
 def key_of(*parts: object) -> str:

@@ -19,38 +19,23 @@ PAIR_FOLDERS = ("noisy", "gt")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a data set.
+    """One picture of a data set."""
 
-    Attributes:
-        name: what messages call it: data set / file.
-        truth: the clean file.
-        noisy: the noisy file of a pair; None where noise is to be added.
-        spp: samples per pixel of a noisy render; None for other pictures.
-    """
-
-    name: str
-    truth: Path
-    noisy: Path | None = None
-    spp: int | None = None
+    name: str  # what messages call it: data set / file
+    truth: Path  # the clean file
+    noisy: Path | None = None  # the noisy file of a pair; None where noise is to be added
+    spp: int | None = None  # samples per pixel of a noisy render; None for other pictures
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A folder's pictures.
+    """A folder's pictures."""
 
-    Attributes:
-        name: of the folder; what rows call the set.
-        pictures: sorted by file name.
-        pairs: the noise is in the files.
-        renders: the files hold linear light; pairs, too.
-        failures: files that are no half of a pair, one line each.
-    """
-
-    name: str
-    pictures: tuple[Picture, ...]
-    pairs: bool
-    failures: tuple[str, ...] = ()
-    renders: bool = False
+    name: str  # of the folder; what rows call the set
+    pictures: tuple[Picture, ...]  # sorted by file name
+    pairs: bool  # the noise is in the files
+    failures: tuple[str, ...] = ()  # files that are no half of a pair, one line each
+    renders: bool = False  # the files hold linear light; pairs, too
 
     @property
     def spp(self) -> tuple[int, ...]:
@@ -204,17 +189,12 @@ def _files(folder: Path, suffixes: Collection[str] = io.SUFFIXES) -> list[Path]:
 
 @dataclass(frozen=True)
 class Pages:
-    """What is on a picture's files.
+    """What is on a picture's files."""
 
-    Attributes:
-        truth: the clean page, (H, W, C) as stored.
-        noisy: the noisy one; None where noise is to be added.
-        render: the noisy render with its guides; None for other pictures. With it, the pages hold
-            linear light.
-    """
-
-    truth: np.ndarray
-    noisy: np.ndarray | None
+    truth: np.ndarray  # the clean page, (H, W, C) as stored
+    noisy: np.ndarray | None  # the noisy one; None where noise is to be added
+    # the noisy render with its guides; None for other pictures. With it, the pages hold linear
+    # light.
     render: renders.Render | None = None
 
 

@@ -15,22 +15,18 @@ CEILING = 60.0  # dB: a picture equal to the truth counts as this much, so that 
 
 @dataclass(frozen=True)
 class Loss:
-    """One picture, before and after a method.
+    """One picture, before and after a method."""
 
-    Attributes:
-        data, noise, picture, method: names.
-        before, after: the metric of the noisy input and of the result; infinite where equal to the
-            truth.
-        gain: after less before, the other way round where lower is better; negative is a loss.
-    """
-
+    # data, noise, picture, method: names
     data: str
     noise: str
     picture: str
     method: str
+    # before, after: the metric of the noisy input and of the result; infinite where equal to the
+    # truth
     before: float
     after: float
-    gain: float
+    gain: float  # after less before, the other way round where lower is better; negative is a loss
 
 
 def find(rows: Sequence[Row], metric: Metric) -> list[Loss]:

@@ -20,18 +20,13 @@ _REFERENCE = re.compile(r"(?P<scene>.+?)[_-](?:ref|reference|gt)")
 
 @dataclass(frozen=True)
 class Render:
-    """One render.
+    """One render."""
 
-    Attributes:
-        beauty: (H, W, 3) float32, linear light.
-        albedo, normal: (H, W, 3) float32, or None.
-        file: what it was read from, or None.
-    """
-
-    beauty: np.ndarray
+    beauty: np.ndarray  # (H, W, 3) float32, linear light
+    # albedo, normal: (H, W, 3) float32, or None
     albedo: np.ndarray | None = None
     normal: np.ndarray | None = None
-    file: exr.Exr | None = None
+    file: exr.Exr | None = None  # what it was read from, or None
 
 
 @dataclass(frozen=True)

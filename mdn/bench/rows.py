@@ -18,22 +18,17 @@ class Stat:
 
 @dataclass
 class Row:
-    """One method on one data set under one noise; grows picture by picture.
+    """One method on one data set under one noise; grows picture by picture."""
 
-    Attributes:
-        data, noise, method: names; noise is the label of its case.
-        kind: input, model or baseline.
-        scores, pictures: what was scored so far, and the pictures' names.
-        reused: how many of them an earlier run had computed.
-    """
-
+    # data, noise, method: names; noise is the label of its case
     data: str
     noise: str
     method: str
-    kind: str
+    kind: str  # input, model or baseline
+    # scores, pictures: what was scored so far, and the pictures' names
     scores: list[Score] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
-    reused: int = 0
+    reused: int = 0  # how many of them an earlier run had computed
 
     def add(self, picture: str, score: Score) -> None:
         """One picture more."""

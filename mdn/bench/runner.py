@@ -43,23 +43,16 @@ class Report(Protocol):
 
 @dataclass
 class Runner:
-    """Measures; a picture that fails is reported once, and left out from then on.
-
-    Attributes:
-        spread: has the scorer answer questions, here or on a cluster.
-        failures: what was skipped, one line each.
-        rows: in the order of data, noise, methods.
-        digests: sha256 of the files read so far.
-        measured: data set and noise of the rows.
-    """
+    """Measures; a picture that fails is reported once, and left out from then on."""
 
     scorer: Scorer
     cache: Cache
     report: Report
-    spread: Spread
-    failures: list[str] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    digests: dict[Path, str] = field(default_factory=dict)
+    spread: Spread  # has the scorer answer questions, here or on a cluster
+    failures: list[str] = field(default_factory=list)  # what was skipped, one line each
+    rows: list[Row] = field(default_factory=list)  # in the order of data, noise, methods
+    digests: dict[Path, str] = field(default_factory=dict)  # sha256 of the files read so far
+    # data set and noise of the rows
     measured: list[tuple[str, NoiseCase]] = field(default_factory=list)
     _bad: set[Path] = field(default_factory=set)
     _done: int = 0

@@ -28,20 +28,14 @@ class Rules:
 
 @dataclass(frozen=True)
 class Task:
-    """One noisy picture to be cleaned.
+    """One noisy picture to be cleaned."""
 
-    Attributes:
-        name: what messages call it.
-        truth, noisy: (H, W, C), as stored; linear light where there is a render.
-        sigma: the noise's standard deviation, white being 1, as methods see the page.
-        render: the noisy render with its guides, or None.
-    """
-
-    name: str
+    name: str  # what messages call it
+    # truth, noisy: (H, W, C), as stored; linear light where there is a render
     truth: np.ndarray
     noisy: np.ndarray
-    sigma: float
-    render: renders.Render | None = None
+    sigma: float  # the noise's standard deviation, white being 1, as methods see the page
+    render: renders.Render | None = None  # the noisy render with its guides, or None
 
 
 @dataclass(frozen=True)
@@ -59,20 +53,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that came of a question.
+    """Something that came of a question."""
 
-    Attributes:
-        method: whose score it is, or empty.
-        score: or None.
-        failure, note: a line each, or empty.
-        unusable: the picture itself cannot be used.
-    """
-
-    method: str = ""
-    score: Score | None = None
+    method: str = ""  # whose score it is, or empty
+    score: Score | None = None  # or None
+    # failure, note: a line each, or empty
     failure: str = ""
     note: str = ""
-    unusable: bool = False
+    unusable: bool = False  # the picture itself cannot be used
 
 
 @dataclass(frozen=True)

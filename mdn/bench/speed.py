@@ -52,25 +52,17 @@ class Rates:
 
 @dataclass(frozen=True)
 class Speed:
-    """One model.
+    """One model."""
 
-    Attributes:
-        model: its name.
-        flop, bytes: that the net's products take for a pixel it is given; each tensor read and
-            written once.
-        net: seconds in the net for a pixel of the pictures, the overlap of tiles included.
-        share: of the machine's rate that the net reaches.
-        rest: seconds outside the net, as a share of those in it: files, noise, tiles.
-        idle: share of the time in which no file computed: the processor waited for files.
-    """
-
-    model: str
+    model: str  # its name
+    # flop, bytes: that the net's products take for a pixel it is given; each tensor read and
+    # written once
     flop: float
     bytes: float
-    net: float
-    share: float
-    rest: float
-    idle: float
+    net: float  # seconds in the net for a pixel of the pictures, the overlap of tiles included
+    share: float  # of the machine's rate that the net reaches
+    rest: float  # seconds outside the net, as a share of those in it: files, noise, tiles
+    idle: float  # share of the time in which no file computed: the processor waited for files
 
 
 class NetClock:

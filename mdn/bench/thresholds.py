@@ -17,21 +17,14 @@ HELP = "write [MODEL@]DATA/NOISE[:METRIC]>=NUMBER, such as cbsd68/gaussian25>=30
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition.
+    """One condition."""
 
-    Attributes:
-        text: as it was given.
-        label: the row, data/noise.
-        who: the methods it holds for.
-        metric: the figure. sign: >= or <=. bound: the number.
-    """
-
-    text: str
-    label: str
-    who: tuple[str, ...]
-    metric: str
-    sign: str
-    bound: float
+    text: str  # as it was given
+    label: str  # the row, data/noise
+    who: tuple[str, ...]  # the methods it holds for
+    metric: str  # the figure
+    sign: str  # >= or <=
+    bound: float  # the number
 
     def holds(self, value: float) -> bool:
         """Whether a figure meets the bound."""

@@ -30,27 +30,18 @@ _NOT_IN_SETTINGS = (
 
 @dataclass(frozen=True)
 class Batch:
-    """One run of a command over many files.
+    """One run of a command over many files."""
 
-    Attributes:
-        context: of the command; its parameters are read.
-        files: the options that all such commands share.
-        plan: names the jobs, anew each time.
-        task: (jobs, report, fail_fast=, dry_run=, dask=) -> what became of the jobs.
-        models: SHA-256 of the weights that may be used, by the model's name.
-        watch: the folder of --watch, or None.
-        resume: what the manifest says is done is left out.
-        in_blocks: one file can be shared among shards; the task takes `shard` then.
-    """
-
-    context: typer.Context
-    files: Files
-    plan: Callable[[], Plan]
+    context: typer.Context  # of the command; its parameters are read
+    files: Files  # the options that all such commands share
+    plan: Callable[[], Plan]  # names the jobs, anew each time
+    # (jobs, report, fail_fast=, dry_run=, dask=) -> what became of the jobs
     task: Callable[..., BatchResult]
+    # SHA-256 of the weights that may be used, by the model's name
     models: Mapping[str, str] = field(default_factory=dict)
-    watch: str | None = None
-    resume: bool = False
-    in_blocks: bool = False
+    watch: str | None = None  # the folder of --watch, or None
+    resume: bool = False  # what the manifest says is done is left out
+    in_blocks: bool = False  # one file can be shared among shards; the task takes `shard` then
 
     @property
     def command(self) -> str:

@@ -38,21 +38,14 @@ MIDDLE = 512  # pixels to each side of the middle
 
 @dataclass(frozen=True)
 class Batch:
-    """What the files of one run share.
+    """What the files of one run share."""
 
-    Attributes:
-        request: what is to be done with each.
-        models: loaded when the first file needs them.
-        sequence: of the frames of a sequence.
-        mask: (H, W), 0..1: where pictures stay as they are; see commands.protect.
-        turns: whose turn it is to compute.
-    """
-
-    request: Request
-    models: Models
-    sequence: FrameSequence
+    request: Request  # what is to be done with each
+    models: Models  # loaded when the first file needs them
+    sequence: FrameSequence  # of the frames of a sequence
+    # (H, W), 0..1: where pictures stay as they are; see commands.protect
     mask: np.ndarray | None = None
-    turns: Turns = field(default_factory=Turns)
+    turns: Turns = field(default_factory=Turns)  # whose turn it is to compute
 
     def __call__(self, job: Job, report: Report) -> dict[str, object]:
         """See `denoise_file`."""

@@ -12,32 +12,23 @@ from mdn.stacks.planes import PlaneSelection
 
 @dataclass(frozen=True)
 class Request:
-    """What `mdn denoise` was asked to do with each of its files.
+    """What `mdn denoise` was asked to do with each of its files."""
 
-    Attributes:
-        model: a model's name, or the path of a model folder; None for the one of that quality for
-            what a file holds: pictures as shown, counts, or renders.
-        quality: fast, balanced or best, where no model is named; see registry.selection.
-        device: auto, or as `engine.choose_device` names them.
-        passes: how many to average; None for one, or as many as the quality needs.
-        options: of the pipeline; its `passes` are overruled by these.
-        protect: an image file: where it is white a picture stays as it is; or None.
-        jpeg_quality: 1 to 100, for JPEG and WebP.
-        encoding: display, counts, or auto: counts for what a microscope measured.
-        planes: which planes of a stack, and how its axes are called.
-        renders: what was asked of EXR files.
-    """
-
+    # a model's name, or the path of a model folder; None for the one of that quality for what a
+    # file holds: pictures as shown, counts, or renders
     model: str | None = None
-    quality: str = USUAL
-    device: str = "auto"
-    passes: int | None = None
+    quality: str = USUAL  # fast, balanced or best, where no model is named; see registry.selection
+    device: str = "auto"  # auto, or as `engine.choose_device` names them
+    passes: int | None = None  # how many to average; None for one, or as many as the quality needs
+    # of the pipeline; its `passes` are overruled by these
     options: Options = field(default_factory=Options)
+    # an image file: where it is white a picture stays as it is; or None
     protect: Path | None = None
-    jpeg_quality: int = 95
-    encoding: str = "auto"
+    jpeg_quality: int = 95  # 1 to 100, for JPEG and WebP
+    encoding: str = "auto"  # display, counts, or auto: counts for what a microscope measured
+    # which planes of a stack, and how its axes are called
     planes: PlaneSelection = field(default_factory=PlaneSelection)
-    renders: RenderOptions = field(default_factory=RenderOptions)
+    renders: RenderOptions = field(default_factory=RenderOptions)  # what was asked of EXR files
 
     def models(self, *, with_std: bool = False, may_fill: bool = False) -> Models:
         """The models that it needs; nothing is loaded yet.

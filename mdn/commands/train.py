@@ -55,19 +55,13 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Result:
-    """Where the run stands.
+    """Where the run stands."""
 
-    Attributes:
-        folder: of the run. step: steps done. seconds: of all its parts.
-        finished: whether the last step of the recipe is done.
-        signal: the number of the signal that ended it, or 0.
-    """
-
-    folder: Path
-    step: int
-    seconds: float
-    finished: bool
-    signal: int = 0
+    folder: Path  # of the run
+    step: int  # steps done
+    seconds: float  # of all its parts
+    finished: bool  # whether the last step of the recipe is done
+    signal: int = 0  # the number of the signal that ended it, or 0
 
 
 def run(settings: Settings, report: Report) -> Result:

@@ -23,26 +23,21 @@ MIDDLE = 0.5  # contrast is lowered and raised about mid-gray
 
 @dataclass(frozen=True)
 class Sample:
-    """A group of crops.
+    """A group of crops."""
 
-    Attributes:
-        noisy, clean: (B, C, H, W).
-        visible: (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1
-            where the net may look, or None: no mask.
-        level: (B, 1, 1, 1), the noise's standard deviation as a noise-conditioned net takes it,
-            or (B, 1, H, W), that of each pixel.
-        seeds: (B,) int64, for nets that draw masks of their own.
-        guide: (B, G, H, W) for a guided net, or None.
-        added: (B, C, H, W), for nets with a judge, what the noise changed: against the clean crop
-            as it would have been stored, so that a codec's own errors are no noise.
-    """
-
+    # noisy, clean: (B, C, H, W)
     noisy: Tensor
     clean: Tensor
+    # (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1 where the net may look,
+    # or None: no mask
     visible: Tensor | None
+    # (B, 1, 1, 1), the noise's standard deviation as a noise-conditioned net takes it, or (B, 1, H,
+    # W), that of each pixel
     level: Tensor
-    seeds: Tensor
-    guide: Tensor | None = None
+    seeds: Tensor  # (B,) int64, for nets that draw masks of their own
+    guide: Tensor | None = None  # (B, G, H, W) for a guided net, or None
+    # (B, C, H, W), for nets with a judge, what the noise changed: against the clean crop as it
+    # would have been stored, so that a codec's own errors are no noise
     added: Tensor | None = None
 
 

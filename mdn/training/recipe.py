@@ -20,31 +20,22 @@ GUIDES = 6  # their guides: albedo and normal
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """Which pictures, and how crops are taken from them.
+    """Which pictures, and how crops are taken from them."""
 
-    Attributes:
-        sources: image folders or packed shards (.safetensors), relative to --data.
-        crop: side of the square crops, pixels.
-        growth: pairs of [step, side]: from that step on crops have that side. Short ones first make
-            the early steps of a slow net cheap.
-        context: side of the larger crop around it that a judge reads; 0 for the crop itself.
-        gray: share of the batch turned to gray, with one noise for all channels.
-        hold_out: every n-th picture of the sorted names is kept for validation.
-        scales: smallest and largest factor of the pictures' size at which crops are taken; none: at
-            their own.
-        patterns: share of the noisy crops of a net with a judge that are drawn patterns; of the
-            clean ones it is half.
-        textures: where the sources are renders, image folders or shards to take detail from.
-    """
-
-    sources: tuple[str, ...]
-    crop: int = 96
+    sources: tuple[str, ...]  # image folders or packed shards (.safetensors), relative to --data
+    crop: int = 96  # side of the square crops, pixels
+    # pairs of [step, side]: from that step on crops have that side. Short ones first make the early
+    # steps of a slow net cheap.
     growth: tuple[tuple[int, int], ...] = ()
-    context: int = 0
-    gray: float = 0.0
-    hold_out: int = 25
+    context: int = 0  # side of the larger crop around it that a judge reads; 0 for the crop itself
+    gray: float = 0.0  # share of the batch turned to gray, with one noise for all channels
+    hold_out: int = 25  # every n-th picture of the sorted names is kept for validation
+    # smallest and largest factor of the pictures' size at which crops are taken; none: at their own
     scales: tuple[float, ...] = ()
+    # share of the noisy crops of a net with a judge that are drawn patterns; of the clean ones it
+    # is half
     patterns: float = 0.04
+    # where the sources are renders, image folders or shards to take detail from
     textures: tuple[str, ...] = ()
 
 
@@ -98,34 +89,28 @@ class JpegRecipe:
 
 @dataclass(frozen=True)
 class OptimRecipe:
-    """Optimiser, schedule and budget.
+    """Optimiser, schedule and budget."""
 
-    Attributes:
-        name: adam, adamw or muon (matrices by Muon, the rest by Adam).
-        lr: peak learning rate; for muon that of the matrices, with `adam_lr` for the rest.
-        schedule: trapezoid (warm up, hold, fall linearly over the last `cooldown` steps), cosine,
-            or halving (warm up, then half the rate from each step of `halvings` on).
-        warmup, cooldown: steps; where left out, 200 but at most a tenth of all, and a quarter.
-        batch, groups: crops a step, drawn in `groups` that share one kind of noise. Processes of a
-            distributed run each take a part of the groups.
-        clip: largest norm of the gradient; 0 for none.
-        ema: decay of the averaged weights, which are what is shipped; 0 for none.
-    """
-
-    name: str = "muon"
+    name: str = "muon"  # adam, adamw or muon (matrices by Muon, the rest by Adam)
+    # peak learning rate; for muon that of the matrices, with `adam_lr` for the rest
     lr: float = 0.02
     adam_lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
+    # trapezoid (warm up, hold, fall linearly over the last `cooldown` steps), cosine, or halving
+    # (warm up, then half the rate from each step of `halvings` on)
     schedule: str = "trapezoid"
     steps: int = 20000
+    # warmup, cooldown: steps; where left out, 200 but at most a tenth of all, and a quarter
     warmup: int = BY_STEPS
     cooldown: int = BY_STEPS
     halvings: tuple[int, ...] = ()
+    # batch, groups: crops a step, drawn in `groups` that share one kind of noise. Processes of a
+    # distributed run each take a part of the groups.
     batch: int = 16
     groups: int = 4
-    clip: float = 0.0
-    ema: float = 0.999
+    clip: float = 0.0  # largest norm of the gradient; 0 for none
+    ema: float = 0.999  # decay of the averaged weights, which are what is shipped; 0 for none
 
     def __post_init__(self) -> None:
         if self.warmup == BY_STEPS:
@@ -154,22 +139,9 @@ class WatchRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All of it.
+    """All of it."""
 
-    Attributes:
-        name, arch, net: the model's name, its architecture and that one's config.
-        about: title, summary, licence, training_data and quality for the model's card.
-        loss: l1 or l2, over all pixels.
-        clip_share: share of the groups whose noisy crops are clipped, and rounded to 8 bits too
-            where `rounded` is true.
-        level_error: deviation of the logarithm of the level that a noise-conditioned net is given.
-        level_map: share of the groups with noise that depends on brightness for which a
-            noise-conditioned net is given the level of each pixel, and not one for all.
-        seed: of every random choice.
-        init_weights: weights (.safetensors) to begin from, relative to the recipe; empty for none.
-        text: the recipe file as it stood.
-    """
-
+    # name, arch, net: the model's name, its architecture and that one's config
     name: str
     arch: str
     data: DataRecipe
@@ -180,15 +152,22 @@ class Recipe:
     jpeg: JpegRecipe = JpegRecipe()
     optim: OptimRecipe = OptimRecipe()
     watch: WatchRecipe = WatchRecipe()
+    # title, summary, licence, training_data and quality for the model's card
     about: dict[str, str] = field(default_factory=dict)
-    loss: str = "l1"
+    loss: str = "l1"  # l1 or l2, over all pixels
+    # share of the groups whose noisy crops are clipped, and rounded to 8 bits too where `rounded`
+    # is true
     clip_share: float = 0.5
+    # deviation of the logarithm of the level that a noise-conditioned net is given
     level_error: float = 0.0
+    # share of the groups with noise that depends on brightness for which a noise-conditioned net is
+    # given the level of each pixel, and not one for all
     level_map: float = 0.0
-    seed: int = 0
+    seed: int = 0  # of every random choice
     rounded: bool = True
+    # weights (.safetensors) to begin from, relative to the recipe; empty for none
     init_weights: str = ""
-    text: str = ""
+    text: str = ""  # the recipe file as it stood
 
     @property
     def rendered(self) -> bool:

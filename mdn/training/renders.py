@@ -35,15 +35,11 @@ ONE_GUIDE = 0.15  # ..and with the albedo, or the normal, alone
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene.
+    """One scene."""
 
-    Attributes:
-        spp: samples per pixel of each of its files, ascending; the reference is one of them.
-        planes: (F, 9, H, W) of the files: linear light about middle gray, albedo, normal.
-    """
-
+    # samples per pixel of each of its files, ascending; the reference is one of them
     spp: tuple[int, ...]
-    planes: Tensor
+    planes: Tensor  # (F, 9, H, W) of the files: linear light about middle gray, albedo, normal
 
     def mean(self, files: tuple[int, ...]) -> Tensor:
         """(9, H, W) float32: what these files are together, each sample counting alike."""

@@ -24,15 +24,10 @@ LARGER = 1.4  # than the judge reads: it reads real cameras' noise too low (chos
 
 @dataclass(frozen=True)
 class CoarseNoise:
-    """What the noise of one picture is like.
+    """What the noise of one picture is like."""
 
-    Attributes:
-        deviation: (H, W, C), at each sample, nominal range 0..1.
-        parts: (n, PART, PART, C), of such noise, fading out towards their edges.
-    """
-
-    deviation: np.ndarray
-    parts: np.ndarray
+    deviation: np.ndarray  # (H, W, C), at each sample, nominal range 0..1
+    parts: np.ndarray  # (n, PART, PART, C), of such noise, fading out towards their edges
 
     def draw(self, random: np.random.Generator) -> np.ndarray:
         """(H, W, C) of other noise of the kind."""

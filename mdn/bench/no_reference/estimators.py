@@ -44,28 +44,24 @@ Denoise = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one denoiser on one picture without its clean version.
+    """The scores of one denoiser on one picture without its clean version."""
 
-    Attributes:
-        sure: estimated mean squared error, white being 1; None where the noise is impulsive or too
-            weak, or cannot be made anew. Below 0 is possible: it is an estimate.
-        masked: the masked-pixel error less the noise's variance; None where neighbours share noise.
-        whiteness: root mean square correlation of the residual with itself, 0 for white; None
-            where neighbours share noise or nothing was taken away.
-        taken: standard deviation of the residual, in those of the noise; 1 is all of it.
-        blocks: (scores that rank, blocks of the picture), their mean squared errors.
-        renoised: the renoised error; None as `sure`, and for noise that neighbours share.
-        margin: for coarse noise, how far apart two errors must lie to tell which is smaller; None
-            for other noise. `sure` then ranks, but is no error: noise made anew is easier to remove
-            than that of a camera.
-    """
-
+    # estimated mean squared error, white being 1; None where the noise is impulsive or too weak, or
+    # cannot be made anew. Below 0 is possible: it is an estimate.
     sure: float | None
+    # the masked-pixel error less the noise's variance; None where neighbours share noise
     masked: float | None
+    # root mean square correlation of the residual with itself, 0 for white; None where neighbours
+    # share noise or nothing was taken away
     whiteness: float | None
-    taken: float
+    taken: float  # standard deviation of the residual, in those of the noise; 1 is all of it
+    # (scores that rank, blocks of the picture), their mean squared errors
     blocks: np.ndarray | None = None
+    # the renoised error; None as `sure`, and for noise that neighbours share
     renoised: float | None = None
+    # for coarse noise, how far apart two errors must lie to tell which is smaller; None for other
+    # noise. `sure` then ranks, but is no error: noise made anew is easier to remove than that of a
+    # camera.
     margin: float | None = None
 
     @property

@@ -58,19 +58,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Hits:
-    """How often a score ranks as the truth does.
+    """How often a score ranks as the truth does."""
 
-    Attributes:
-        pictures: on which it could be had for all.
-        best: share of them on which its first is the true first.
-        pairs: share of all pairs of methods that it puts in the true order.
-        regret: mean decibels lost by following it to its first.
-    """
-
-    pictures: int
-    best: float
-    pairs: float
-    regret: float
+    pictures: int  # on which it could be had for all
+    best: float  # share of them on which its first is the true first
+    pairs: float  # share of all pairs of methods that it puts in the true order
+    regret: float  # mean decibels lost by following it to its first
 
     def in_words(self, asked: int) -> str:
         """How far to trust the ranking, of `asked` pictures, with Wilson's interval of 95 %."""

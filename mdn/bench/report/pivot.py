@@ -12,33 +12,23 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """One cell.
+    """One cell."""
 
-    Attributes:
-        text, spread: mean and standard deviation over the pictures, with the metric's digits;
-            empty where there is none.
-        value: the mean.
-        kind: "input" for the noisy picture itself, "best" for the best of its line, or "".
-    """
-
+    # text, spread: mean and standard deviation over the pictures, with the metric's digits; empty
+    # where there is none
     text: str = ""
     spread: str = ""
-    value: float | None = None
-    kind: str = ""
+    value: float | None = None  # the mean
+    kind: str = ""  # "input" for the noisy picture itself, "best" for the best of its line, or ""
 
 
 @dataclass(frozen=True)
 class Pivot:
-    """A metric on one data set.
+    """A metric on one data set."""
 
-    Attributes:
-        metric: what is shown.
-        names: of the methods, the columns.
-        lines: the noises, each with a figure for every method.
-    """
-
-    metric: Metric
-    names: tuple[str, ...]
+    metric: Metric  # what is shown
+    names: tuple[str, ...]  # of the methods, the columns
+    # the noises, each with a figure for every method
     lines: tuple[tuple[str, tuple[Figure, ...]], ...]
 
 

@@ -18,43 +18,30 @@ FOLDER, INDEX = "sheets", "sheet.json"
 
 @dataclass(frozen=True)
 class Tile:
-    """What one method made of the crop.
+    """What one method made of the crop."""
 
-    Attributes:
-        name: the method, or "truth".
-        kind: input, model, baseline or truth.
-        image, error: PNG; the error map is empty for the truth.
-        value: the first metric on the whole picture, or None.
-    """
-
-    name: str
-    kind: str
+    name: str  # the method, or "truth"
+    kind: str  # input, model, baseline or truth
+    # image, error: PNG; the error map is empty for the truth
     image: bytes
     error: bytes
-    value: float | None
+    value: float | None  # the first metric on the whole picture, or None
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One noise on one picture.
+    """One noise on one picture."""
 
-    Attributes:
-        data, noise, picture: names.
-        metric: title of the figure under each tile; digits: how many of its decimals are shown.
-        size: width and height of the picture. box: left, top and side of the crop, pixels.
-        overview: the true picture, reduced; PNG.
-        tiles: the truth, the input, then the methods.
-    """
-
+    # data, noise, picture: names
     data: str
     noise: str
     picture: str
-    metric: str
-    digits: int
-    size: tuple[int, int]
-    box: tuple[int, int, int]
-    overview: bytes
-    tiles: tuple[Tile, ...]
+    metric: str  # title of the figure under each tile
+    digits: int  # how many of its decimals are shown
+    size: tuple[int, int]  # width and height of the picture
+    box: tuple[int, int, int]  # left, top and side of the crop, pixels
+    overview: bytes  # the true picture, reduced; PNG
+    tiles: tuple[Tile, ...]  # the truth, the input, then the methods
 
     @property
     def slug(self) -> str:

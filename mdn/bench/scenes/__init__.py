@@ -29,24 +29,18 @@ PASS = 256  # samples per pixel at once: memory, and a sign of life between two
 
 @dataclass(frozen=True)
 class Settings:
-    """Scenes to render.
+    """Scenes to render."""
 
-    Attributes:
-        out: the folder; SCENE_SPP.exr and SCENE_reference.exr go there.
-        count, first: so many scenes, from that seed.
-        width, height: pixels.
-        spp: samples per pixel of the noisy renders.
-        reference: samples per pixel of the reference.
-        variant: of Mitsuba. scalar_rgb runs everywhere; llvm_ad_rgb is faster where LLVM is.
-    """
-
-    out: Path
+    out: Path  # the folder; SCENE_SPP.exr and SCENE_reference.exr go there
+    # count, first: so many scenes, from that seed
     count: int = 3
     first: int = 0
+    # width, height: pixels
     width: int = 128
     height: int = 128
-    spp: tuple[int, ...] = (16, 64, 128)
-    reference: int = 1024
+    spp: tuple[int, ...] = (16, 64, 128)  # samples per pixel of the noisy renders
+    reference: int = 1024  # samples per pixel of the reference
+    # of Mitsuba. scalar_rgb runs everywhere; llvm_ad_rgb is faster where LLVM is.
     variant: str = "scalar_rgb"
 
 

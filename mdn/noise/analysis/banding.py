@@ -46,16 +46,12 @@ ROUNDING = 0.3 / 255  # what rounding to 8 bits leaves in a median
 
 @dataclass(frozen=True)
 class Banding:
-    """What a picture repeats along lines, nominal range [0, 1].
+    """What a picture repeats along lines, nominal range [0, 1]."""
 
-    Attributes:
-        rows, columns: offsets, (C, H) and (C, W); None where there are none.
-        waves: sine waves over the whole picture.
-    """
-
+    # rows, columns: offsets, (C, H) and (C, W); None where there are none
     rows: Tensor | None = None
     columns: Tensor | None = None
-    waves: tuple[Wave, ...] = ()
+    waves: tuple[Wave, ...] = ()  # sine waves over the whole picture
 
     @property
     def sigma(self) -> tuple[float, float]:

@@ -14,15 +14,11 @@ ALIKE = 0.12  # correlation below which samples count as independent
 
 @dataclass(frozen=True)
 class CorrelationLength:
-    """Of the noise of a picture, in its flattest blocks.
+    """Of the noise of a picture, in its flattest blocks."""
 
-    Attributes:
-        lags: mean correlation of samples 1, 2 .. FARTHEST pixels apart, along rows and columns.
-        deviation: standard deviation of the noise.
-    """
-
+    # mean correlation of samples 1, 2 .. FARTHEST pixels apart, along rows and columns.
     lags: tuple[float, ...]
-    deviation: float
+    deviation: float  # standard deviation of the noise
 
     @property
     def pixels(self) -> int:

@@ -28,21 +28,14 @@ WHITEST = 1.0  # clean pictures go no further
 
 
 class Family(NamedTuple):
-    """Distributions with one parameter, besides what the picture truly was.
+    """Distributions with one parameter, besides what the picture truly was."""
 
-    Attributes:
-        name: of the parameter.
-        tried: its values.
-        mean: of the samples where the picture was x.
-        below: the share of the samples below each limit.
-        dark: bins of a mean below so many times the parameter tell it from normal noise, and only
-            there what is made of samples is not their mean; 0 where all bins do.
-    """
-
-    name: str
-    tried: np.ndarray
-    mean: Callable[[Tensor, float], Tensor]
-    below: Callable[[Tensor, Tensor, float], Tensor]
+    name: str  # of the parameter
+    tried: np.ndarray  # its values
+    mean: Callable[[Tensor, float], Tensor]  # of the samples where the picture was x
+    below: Callable[[Tensor, Tensor, float], Tensor]  # the share of the samples below each limit
+    # bins of a mean below so many times the parameter tell it from normal noise, and only there
+    # what is made of samples is not their mean; 0 where all bins do
     dark: float
 
 
@@ -54,16 +47,12 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class Shift:
-    """Noise whose mean is not what the picture was.
+    """Noise whose mean is not what the picture was."""
 
-    Attributes:
-        family: of distributions; its parameter is looks, 1 / variance of the factors of speckle,
-            or rician, the deviation in each part of a complex number.
-        amount: that parameter.
-    """
-
+    # of distributions; its parameter is looks, 1 / variance of the factors of speckle, or rician,
+    # the deviation in each part of a complex number
     family: Family
-    amount: float
+    amount: float  # that parameter
 
 
 def find(noisy: Tensor, denoised: Tensor) -> Shift | None:

@@ -29,15 +29,12 @@ CUT = 0.3  # share of a block's samples at 0 or 1 from which it is not asked
 
 @dataclass(frozen=True)
 class Wave:
-    """The sum of cosine * cos(phase) + sine * sin(phase), nominal range 0..1.
+    """The sum of cosine * cos(phase) + sine * sin(phase), nominal range 0..1."""
 
-    Attributes:
-        frequency: along rows and along columns, cycles a pixel: the phase at (row, column) is
-            2 pi (frequency[0] row + frequency[1] column).
-        cosine, sine: of each channel.
-    """
-
+    # along rows and along columns, cycles a pixel: the phase at (row, column) is 2 pi (frequency[0]
+    # row + frequency[1] column)
     frequency: tuple[float, float]
+    # cosine, sine: of each channel
     cosine: tuple[float, ...]
     sine: tuple[float, ...]
 

@@ -24,36 +24,25 @@ GRAY = 0.18  # the light that the camera's noise reduction is set by
 
 @dataclass(frozen=True)
 class Settings:
-    """What one picture was taken and developed with.
+    """What one picture was taken and developed with."""
 
-    Attributes:
-        colours: of Brooks et al.: colour matrix and white balance, for one picture.
-        sensor: its noise at the chosen ISO.
-        exposure: share of the light that fell on the sensor; made up for by digital gain.
-        lens: deviation of the lens's and the sensor filter's blur, sensor pixels.
-        method: index of the demosaic.
-        chroma, luma: strength of the noise reduction, in deviations of the noise at mid-gray.
-        radius: of the noise reduction, pixels.
-        gamma, contrast, sharp_sigma, sharp_amount: of the development.
-        resize: size of the finished picture over that of the sensor's.
-        quality: of the JPEG, 0 for none; halved: colours at half resolution.
-    """
-
-    colours: isp.Camera
-    sensor: SensorNoise
-    exposure: float
-    lens: float
-    method: int
+    colours: isp.Camera  # of Brooks et al.: colour matrix and white balance, for one picture
+    sensor: SensorNoise  # its noise at the chosen ISO
+    exposure: float  # share of the light that fell on the sensor; made up for by digital gain
+    lens: float  # deviation of the lens's and the sensor filter's blur, sensor pixels
+    method: int  # index of the demosaic
+    # chroma, luma: strength of the noise reduction, in deviations of the noise at mid-gray
     chroma: float
     luma: float
-    radius: int
+    radius: int  # of the noise reduction, pixels
+    # gamma, contrast, sharp_sigma, sharp_amount: of the development
     gamma: float
     contrast: float
     sharp_sigma: float
     sharp_amount: float
-    resize: float
-    quality: int
-    halved: bool
+    resize: float  # size of the finished picture over that of the sensor's
+    quality: int  # of the JPEG, 0 for none
+    halved: bool  # colours at half resolution
 
 
 def draw_settings(iso: float, generator: torch.Generator) -> Settings:

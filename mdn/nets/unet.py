@@ -141,6 +141,13 @@ class _Head(nn.Conv2d):
         return F.conv2d(x, kernel, padding=1)
 
 
+def _smoothed(x: Tensor) -> Tensor:
+    """(B, C, H, W), each sample the mean of 3 x 3; the border is repeated."""
+    x = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    x = x[..., :-2] + x[..., 1:-1] + x[..., 2:]
+    return (x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]) / 9
+
+
 def _lowered(x: Tensor) -> Tensor:
     """x in the precision that autocast would bring it to, for less to move."""
     kind = x.device.type
@@ -280,6 +287,6 @@ class UNet(nn.Module):
         count = self.config.channels
         colours = unshuffled[:, : 4 * count]
         mean = colours.float().unflatten(1, (count, 4)).mean(2) + MIDDLE
-        mean = F.avg_pool2d(F.pad(mean, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        mean = _smoothed(mean)
         factor = 2 ** self.local(colours, noise)
         return self.judge.sigma_map(noise, mean) * factor

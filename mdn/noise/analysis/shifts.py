@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis import gamma, rice
 from mdn.noise.analysis.curve import Curve
+from mdn.noise.analysis.distributions import gamma_below, gamma_mean, rician_below, rician_mean
 
 BINS = 24  # of brightness
 FEWEST = 400  # samples of a bin, and bins
@@ -40,8 +40,8 @@ class Family(NamedTuple):
 
 
 FAMILIES = (
-    Family("looks", np.geomspace(0.5, 45.0, 27), gamma.mean, gamma.below, 0.0),
-    Family("rician", np.geomspace(6.0, 60.0, 24) / 255, rice.mean, rice.below, 3.0),
+    Family("looks", np.geomspace(0.5, 45.0, 27), gamma_mean, gamma_below, 0.0),
+    Family("rician", np.geomspace(6.0, 60.0, 24) / 255, rician_mean, rician_below, 3.0),
 )
 
 

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from mdn.errors import UsageError
 from mdn.noise.kinds import described
-from mdn.noise.synthesis import basic, camera, composite, isp, sensor
+from mdn.noise.synthesis import basic, camera, composite, isp, sensor, unknown
 from mdn.noise.synthesis.types import Level, NoiseFunction, NoiseType, PairFunction
-from mdn.noise.synthesis.unknown import digital, instruments, patterns, samples
 
 __all__ = ["NOISES", "SUITE", "Level", "NoiseFunction", "NoiseType", "add", "get"]
 
@@ -35,16 +34,16 @@ FUNCTIONS: dict[str, NoiseFunction] = {
     "jpeg": composite.jpeg_only,
     "mixture": composite.mixture,
     "fireflies": composite.fireflies,
-    "rician": instruments.rician,
-    "speckle-gamma": instruments.speckle_gamma,
-    "electron": instruments.electron,
-    "laplace": samples.laplace,
-    "uniform": samples.uniform,
-    "stripes": patterns.stripes,
-    "colour-blotches": patterns.colour_blotches,
-    "impulse-blotches": patterns.impulse_blotches,
-    "raw-mosaic": digital.raw_mosaic,
-    "dither": digital.dither,
+    "rician": unknown.rician,
+    "speckle-gamma": unknown.speckle_gamma,
+    "electron": unknown.electron,
+    "laplace": unknown.laplace,
+    "uniform": unknown.uniform,
+    "stripes": unknown.stripes,
+    "colour-blotches": unknown.colour_blotches,
+    "impulse-blotches": unknown.impulse_blotches,
+    "raw-mosaic": unknown.raw_mosaic,
+    "dither": unknown.dither,
 }
 PAIRS: dict[str, PairFunction] = {"camera": camera.take_photos}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mdn import noise
-from mdn.noise.analysis import gamma, rice, shifts
+from mdn.noise.analysis import distributions, shifts
 
 
 def steps() -> Tensor:
@@ -18,7 +18,7 @@ def steps() -> Tensor:
 def test_looks_are_counted_and_the_mean_given_back(level: float) -> None:
     clean = steps()
     noisy = noise.add(clean, "speckle-gamma", level, torch.Generator().manual_seed(0)).clamp(0, 1)
-    seen = gamma.mean(clean, level)  # what a perfect denoiser makes of it
+    seen = distributions.gamma_mean(clean, level)  # what a perfect denoiser makes of it
     found = shifts.find(noisy, seen)
     assert found is not None
     assert found.amount == pytest.approx(level, rel=0.25)
@@ -40,14 +40,14 @@ def test_the_mean_of_cut_samples() -> None:
         drawn = noise.add(
             torch.full((1, 400, 400), mean), "speckle-gamma", 2.0, torch.Generator().manual_seed(0)
         )
-        made = float(gamma.mean(torch.tensor(mean), 2.0))
+        made = float(distributions.gamma_mean(torch.tensor(mean), 2.0))
         assert made == pytest.approx(float(drawn.clamp(max=1).mean()), abs=3e-3)
 
 
 def test_rician_noise_is_found_and_its_brightness_taken_back() -> None:
     clean = torch.linspace(0.0, 0.9, 192).expand(3, 192, -1)
     noisy = noise.add(clean, "rician", 25.0, torch.Generator().manual_seed(0)).clamp(0, 1)
-    seen = rice.mean(clean, 25 / 255)
+    seen = distributions.rician_mean(clean, 25 / 255)
     found = shifts.find(noisy, seen)
     assert found is not None
     assert found.family.name == "rician"
@@ -61,7 +61,14 @@ def test_rician_noise_is_found_and_its_brightness_taken_back() -> None:
 def test_rician_distribution_and_mean(x: float, sigma: float) -> None:
     parts = sigma * torch.randn(2, 100_000, generator=torch.Generator().manual_seed(0))
     drawn = torch.hypot(x + parts[0], parts[1])
-    assert float(rice.mean(torch.tensor(x), sigma)) == pytest.approx(float(drawn.mean()), abs=2e-3)
+    assert float(distributions.rician_mean(torch.tensor(x), sigma)) == pytest.approx(
+        float(drawn.mean()), abs=2e-3
+    )
     limits = torch.linspace(0.04, 0.96, 24)
     shares = (drawn[:, None] < limits).float().mean(0)
-    assert float((rice.below(limits, torch.tensor([[x]]), sigma)[0] - shares).abs().max()) < 0.01
+    assert (
+        float(
+            (distributions.rician_below(limits, torch.tensor([[x]]), sigma)[0] - shares).abs().max()
+        )
+        < 0.01
+    )

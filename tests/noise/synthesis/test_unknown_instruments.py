@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.noise.synthesis import random_fields
-from mdn.noise.synthesis.unknown import instruments
+from mdn.noise.synthesis import random_fields, unknown
 from tests.noise.synthesis.moments import COUNT, SIDE, assert_moments, flat, generator
 
 
@@ -40,7 +39,7 @@ def test_one_look_is_exponentially_distributed() -> None:
 def test_electrons_are_counted_then_blurred_and_lines_drift(value: float) -> None:
     dose = 30.0
     change = noise.add(flat(value), "electron", dose, generator()) - value
-    spot = sum(tap * tap for tap in random_fields.gaussian_taps(instruments.DETECTOR_BLUR)) ** 2
+    spot = sum(tap * tap for tap in random_fields.gaussian_taps(unknown.DETECTOR_BLUR)) ** 2
     # Each line's own mean holds its drift (and hardly any shot noise): without it shot is left.
     lines = change.mean((0, 2), keepdim=True)
     shot = value / dose * spot
@@ -55,9 +54,9 @@ def test_the_drift_wanders_slowly_with_its_stated_deviation() -> None:
     drift = noise.add(x, "electron", 100, generator())
     assert torch.equal(drift, drift[:1, :, :1].expand_as(drift))
     line = drift[0, :, 0]
-    assert_moments(line, instruments.DRIFT**2 / 100, independent=20)
+    assert_moments(line, unknown.DRIFT**2 / 100, independent=20)
     next_line = torch.corrcoef(torch.stack([line[1:], line[:-1]]))[0, 1]
-    assert float(next_line) == pytest.approx(instruments.DRIFT_MEMORY, abs=0.02)
+    assert float(next_line) == pytest.approx(unknown.DRIFT_MEMORY, abs=0.02)
 
 
 def test_the_border_is_as_noisy_as_the_middle() -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mdn import noise
+from mdn.noise.synthesis import unknown
 from mdn.noise.synthesis.demosaic import bayer_masks
-from mdn.noise.synthesis.unknown import digital
 from tests.noise.synthesis.moments import SIDE, assert_moments, flat, generator
 
 
@@ -17,7 +17,7 @@ def test_mosaic_noise_is_in_the_cells_of_each_colour(value: float, channel: int)
     change = (noise.add(flat(value), "raw-mosaic", 40, generator()) - value)[channel]
     cells = bayer_masks(SIDE, SIDE)[channel].bool()
     assert not change[~cells].any()
-    gain = digital.GAINS[channel]
+    gain = unknown.GAINS[channel]
     assert_moments(change[cells], (40 / 255) ** 2 * (1.6 * gain * value + 0.2 * gain**2))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.noise.synthesis.unknown import patterns
+from mdn.noise.synthesis import unknown
 from tests.noise.synthesis.moments import SIDE, assert_moments, flat, generator
 
 
@@ -23,7 +23,7 @@ def test_stripes_are_one_wave_and_white_noise_of_equal_variance() -> None:
     power = torch.fft.rfft2(wave * window[:, None] * window).abs().square()
     row, column = divmod(int(power.argmax()), power.shape[1])
     period = SIDE / math.hypot(min(row, SIDE - row), column)
-    assert patterns.SHORTEST * 0.95 <= period <= patterns.LONGEST * 1.05
+    assert unknown.SHORTEST * 0.95 <= period <= unknown.LONGEST * 1.05
     near = power.roll((-row + 2, -column + 2), (0, 1))[:5, :5].sum()
     assert float(near / power.sum()) > 0.9
 
@@ -36,18 +36,18 @@ def test_every_picture_has_stripes_of_its_own() -> None:
 
 def test_colour_blotches_are_coarse_and_coloured() -> None:
     change = noise.add(torch.full((3, 768, 768), 0.5), "colour-blotches", 20, generator()) - 0.5
-    assert_moments(change, (20 / 255) ** 2, independent=4 * math.pi * patterns.COLOUR_BLUR**2)
-    removed = patterns.COMMON_REMOVED * (2 - patterns.COMMON_REMOVED) / 3
+    assert_moments(change, (20 / 255) ** 2, independent=4 * math.pi * unknown.COLOUR_BLUR**2)
+    removed = unknown.COMMON_REMOVED * (2 - unknown.COMMON_REMOVED) / 3
     between = float(torch.corrcoef(change.flatten(1))[0, 1])
     assert between == pytest.approx(-removed / (1 - removed), abs=0.05)
     beside = torch.stack([change[..., 4:].flatten(), change[..., :-4].flatten()])
-    expected = math.exp(-(4**2) / (4 * patterns.COLOUR_BLUR**2))
+    expected = math.exp(-(4**2) / (4 * unknown.COLOUR_BLUR**2))
     assert float(torch.corrcoef(beside)[0, 1]) == pytest.approx(expected, abs=0.03)
 
 
 def test_gray_pictures_get_blotches_of_full_strength() -> None:
     change = noise.add(torch.full((1, 768, 768), 0.5), "colour-blotches", 20, generator()) - 0.5
-    assert_moments(change, (20 / 255) ** 2, independent=4 * math.pi * patterns.COLOUR_BLUR**2)
+    assert_moments(change, (20 / 255) ** 2, independent=4 * math.pi * unknown.COLOUR_BLUR**2)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05])

@@ -35,7 +35,8 @@ def batch_loss(
     """
     takes = nets.abilities(net)
     if takes.judges_noise:
-        return _judged_loss(recipe, net, forward, sample, step, autocast)
+        generator = generator_for(recipe.seed, step, recipe.optim.groups)
+        return _judged_loss(net, forward, sample, recipe.data.crop, generator, autocast)
     noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
     taken = {
         "seed": (takes.takes_seed, sample.seeds),
@@ -56,16 +57,15 @@ def batch_loss(
 
 
 def _judged_loss(
-    recipe: Recipe,
     net: nn.Module,
     forward: nn.Module,
     sample: Sample,
-    step: int,
+    crop: int,
+    generator: torch.Generator,
     autocast: Autocast,
 ) -> Tensor:
     """The judge sees whole crops; of each, the inner part is denoised by what it says."""
-    generator = generator_for(recipe.seed, step, recipe.optim.groups)
-    part = (..., *judged.inner(sample, recipe.data.crop, generator))
+    part = (..., *judged.inner(sample, crop, generator))
     visible = None if sample.visible is None else sample.visible[part]
     with autocast():
         noise = net.judge(sample.noisy)  # type: ignore[operator]

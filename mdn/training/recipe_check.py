@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
 
 from mdn import noise
 from mdn.errors import UsageError
@@ -11,6 +12,19 @@ from mdn.registry.cards import CARD_QUALITIES
 from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, Recipe
 
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
+SHARES = (
+    "level_map clip_share data.gray data.patterns mask.share mask.samples contrast.share"
+    " jpeg.share jpeg.halved"
+)
+# Keys, what is to be said of them, and whether a value is good.
+RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
+    (SHARES, "is a share between 0 and 1", lambda value: 0 <= value <= 1),
+    ("optim.lr optim.adam_lr", "must be above 0", lambda value: value > 0),
+    ("level_error optim.weight_decay optim.clip", "must be at least 0", lambda value: value >= 0),
+    ("optim.warmup optim.cooldown", "must be at least 0", lambda value: value >= 0),
+    ("optim.steps optim.batch optim.groups", "must be at least 1", lambda value: value >= 1),
+    ("watch.every watch.pictures", "must be at least 1", lambda value: value >= 1),
+)
 
 
 def faults_of(recipe: Recipe) -> list[str]:
@@ -42,78 +56,59 @@ def _numbers(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield bool(set(recipe.about) - ABOUT), f"[about] holds {', '.join(sorted(ABOUT))} only"
     quality = recipe.about.get("quality", "")
     yield quality not in CARD_QUALITIES, "[about] quality must be fast, best, or left out"
-    yield recipe.level_error < 0, "level_error must be at least 0"
-    yield not 0 <= recipe.level_map <= 1, "level_map is a share between 0 and 1"
-    yield not 0 <= recipe.clip_share <= 1, "clip_share is a share between 0 and 1"
+    for keys, wanted, good in RANGES:
+        for key in keys.split():
+            section, _, name = key.rpartition(".")
+            value = operator.attrgetter(key)(recipe)
+            yield not good(value), f"{f'[{section}] ' if section else ''}{name} {wanted}"
     yield from _data(recipe)
     yield from _optim(recipe)
     yield from _parts(recipe)
 
 
 def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
-    data, jpeg = recipe.data, recipe.jpeg
+    data = recipe.data
     low, high = data.scales if len(data.scales) == 2 else (1.0, 1.0 if not data.scales else 0.0)
     yield not data.sources, "[data] sources is empty"
     sides = [data.crop, *(pair[-1] for pair in data.growth)]
     yield min(sides) < 8, "[data] crop must be at least 8 pixels, and every side of growth"
     steps = [pair[0] for pair in data.growth]
-    yield (
-        any(len(pair) != 2 for pair in data.growth) or steps != sorted(steps),
-        "[data] growth is of pairs [step, side], the earliest step first",
-    )
+    pairs = all(len(pair) == 2 for pair in data.growth) and steps == sorted(steps)
+    yield not pairs, "[data] growth is of pairs [step, side], the earliest step first"
     yield bool(data.growth) and recipe.judged, "[data] growth is not for a net with a judge"
     yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
-    yield not 0 <= data.gray <= 1, "[data] gray is a share between 0 and 1"
-    yield not 0 <= data.patterns <= 1, "[data] patterns is a share between 0 and 1"
     yield not 0 < low <= high, "[data] scales = [low, high], 0 < low <= high"
-    yield (
-        bool(data.context) and (not recipe.judged or (data.context - data.crop) % 16 != 0),
-        "[data] context is for a net with a judge, and crop plus a multiple of 16",
-    )
-    yield bool(jpeg.share) and not recipe.judged, "[jpeg] is for a net with a judge"
-    yield (
-        bool(data.textures) and not recipe.rendered,
-        f"[data] textures are for renders: [[noise]] {SAMPLES}",
-    )
+    usable = recipe.judged and (data.context - data.crop) % 16 == 0
+    wanted = "[data] context is for a net with a judge, and crop plus a multiple of 16"
+    yield bool(data.context) and not usable, wanted
+    yield bool(recipe.jpeg.share) and not recipe.judged, "[jpeg] is for a net with a judge"
+    wanted = f"[data] textures are for renders: [[noise]] {SAMPLES}"
+    yield bool(data.textures) and not recipe.rendered, wanted
 
 
 def _optim(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     optim = recipe.optim
-    yield optim.steps < 1, "[optim] steps must be at least 1"
-    yield min(optim.groups, optim.batch) < 1, "[optim] batch and groups must be at least 1"
     yield optim.groups >= 1 and optim.batch % optim.groups != 0, "[optim] groups must divide batch"
-    yield min(optim.warmup, optim.cooldown) < 0, "[optim] warmup and cooldown must be at least 0"
     falls = optim.cooldown if optim.schedule == "trapezoid" else 0
+    both = f"warmup ({optim.warmup})" + (f" + cooldown ({optim.cooldown})" if falls else "")
     yield (
         optim.steps >= 1 and optim.warmup + falls > optim.steps,
-        f"[optim] warmup ({optim.warmup})"
-        + (f" + cooldown ({optim.cooldown})" if falls else "")
-        + f" exceed steps ({optim.steps}); left out, they follow from the steps",
+        f"[optim] {both} exceed steps ({optim.steps}); left out, they follow from the steps",
     )
-    yield not optim.lr > 0, "[optim] lr must be above 0"
-    yield not optim.adam_lr > 0, "[optim] adam_lr must be above 0"
     betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
     yield not betas, "[optim] betas are two numbers in [0, 1)"
-    yield optim.weight_decay < 0, "[optim] weight_decay must be at least 0"
-    yield optim.clip < 0, "[optim] clip must be at least 0"
     yield not 0 <= optim.ema < 1, "[optim] ema is a decay in [0, 1)"
 
 
 def _parts(recipe: Recipe) -> Iterator[tuple[bool, str]]:
-    mask, contrast, jpeg, watch = recipe.mask, recipe.contrast, recipe.jpeg, recipe.watch
-    yield not 0 <= mask.share <= 1, "[mask] share is between 0 and 1"
+    mask, contrast, jpeg = recipe.mask, recipe.contrast, recipe.jpeg
     yield not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"
-    yield not 0 <= mask.samples <= 1, "[mask] samples is a share between 0 and 1"
     alone = mask.alone and (mask.share < 1 or mask.low <= 0)
     yield alone, "[mask] alone needs share 1 and low > 0"
-    yield not 0 <= contrast.share <= 1, "[contrast] share is between 0 and 1"
     yield not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"
-    yield not 0 <= jpeg.share <= 1, "[jpeg] share is between 0 and 1"
-    yield not 0 <= jpeg.halved <= 1, "[jpeg] halved is a share between 0 and 1"
     yield not 1 <= jpeg.low <= jpeg.high <= 100, "[jpeg] needs 1 <= low <= high <= 100"
-    yield watch.every < 1, "[watch] every must be at least 1"
-    yield watch.pictures < 1, "[watch] pictures must be at least 1"
-    yield any(len(row) != 2 for row in watch.rows), "[watch] rows are of [kind, level] each"
+    rows = recipe.watch.rows
+    yield any(len(row) != 2 for row in rows), "[watch] rows are of [kind, level] each"
     yield not recipe.noise, "at least one [[noise]] table is needed"
     yield any(row.low > row.high for row in recipe.noise), "[[noise]] low is above high"
     yield any(not row.weight > 0 for row in recipe.noise), "[[noise]] weight must be above 0"
@@ -149,13 +144,8 @@ def _rendered(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     """Of renders the noise is in the files: what adds to a clean picture has no place here."""
     kinds = {row.kind for row in recipe.noise} | {row[0] for row in recipe.watch.rows}
     added = recipe.data.gray or recipe.mask.share or recipe.contrast.share or recipe.data.hold_out
-    yield (
-        kinds != {SAMPLES},
-        f"[[noise]] and [watch] rows must all be of kind {SAMPLES}, or none",
-    )
-    yield bool(added), f"[[noise]] {SAMPLES} goes with no gray, hold_out, masks or contrast"
-    yield any(row.low < 1 for row in recipe.noise), f"[[noise]] {SAMPLES}: low is at least 1"
-    yield (
-        recipe.net.get("guides") != GUIDES,
-        f"[[noise]] {SAMPLES} needs [net] guides = {GUIDES}",
-    )
+    about = f"[[noise]] {SAMPLES}"
+    yield kinds != {SAMPLES}, f"[[noise]] and [watch] rows must all be of kind {SAMPLES}, or none"
+    yield bool(added), f"{about} goes with no gray, hold_out, masks or contrast"
+    yield any(row.low < 1 for row in recipe.noise), f"{about}: low is at least 1"
+    yield recipe.net.get("guides") != GUIDES, f"{about} needs [net] guides = {GUIDES}"

@@ -20,7 +20,7 @@ import torch
 
 from mdn.batch.overlap import Turns
 from mdn.batch.running import run_batch
-from mdn.bench.resources import Usage
+from mdn.bench.scoring import Usage
 from mdn.bench.speed import Unheard, pictures
 from mdn.commands.denoise import ON_GPU
 from mdn.commands.denoise_file import Batch, denoise_file

@@ -115,13 +115,12 @@ def run(settings: Settings, report: Report) -> Result:
         "rows": tables.row_table(runner.rows, rules.metrics),
         "sheets": [sheet.slug for sheet in drawn],
     }
-    markdown = tables.markdown(facts, runner.rows, shown)
     worst: tuple[losses.Loss, ...] = ()
     if settings.worst:
         every = losses.find(runner.rows, shown[0])
         worst, summary = tuple(every[: losses.LISTED]), losses.summary(every, shown[0])
         document |= {"worst": losses.table(worst), "worse_than_input": summary}
-        markdown += tables.worst(worst, shown[0], summary)
+    markdown = tables.markdown(document, runner.rows, shown, worst)
     if settings.out is not None:
         each = tables.picture_table(runner.rows, rules.metrics)
         tables.write(settings.out, document, markdown, each)

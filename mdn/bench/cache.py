@@ -18,7 +18,7 @@ class Score:
     # seconds, pixels: time it took, height times width
     seconds: float
     pixels: int
-    peak: int  # bytes of memory; see resources.Usage
+    peak: int  # bytes of memory; see scoring.Usage
 
 
 def key_of(*parts: object) -> str:

@@ -1,19 +1,62 @@
 """One noisy picture, cleaned by several methods and scored: what a worker of a benchmark does."""
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import torch
 
 from mdn.bench import methods, noise_cases, renders
 from mdn.bench.cache import Score
 from mdn.bench.data import Picture, read
 from mdn.bench.method import Method
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.resources import Usage
 from mdn.encoding import Display
+from mdn.engine.memory import resident
 from mdn.errors import FileError
 from mdn.metrics import Protocol, get, score
+
+PERIOD = 0.01  # seconds between two looks at main memory
+
+
+class Usage:
+    """Measures the work in its `with` block.
+
+    Attributes:
+        seconds: wall-clock time.
+        peak: bytes. On a GPU what PyTorch had allocated there; else what the whole process held in
+            main memory, looked at every 10 ms, since the system's own high-water mark never falls.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds, self.peak = 0.0, 0
+        self._gpu = device if device.type == "cuda" else None
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._gpu is not None:
+            torch.cuda.reset_peak_memory_stats(self._gpu)
+        else:
+            self.peak = resident()
+            self._watcher.start()
+        self._begun = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._begun
+        if self._gpu is not None:
+            self.peak = torch.cuda.max_memory_allocated(self._gpu)
+        else:
+            self._over.set()
+            self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(PERIOD):
+            self.peak = max(self.peak, resident())
 
 
 @dataclass(frozen=True)

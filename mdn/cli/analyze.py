@@ -29,10 +29,6 @@ def analyze(
 
     CKA compares stages within and across models and noises; SRGA says how
     differently a model treats two noises; histograms show its deepest features.
-
-    [bold]Example[/bold]
-
-      mdn bench analyze --model photo,swinir-masked-s15 --data cbsd68 -o inside/
     """
     from mdn.bench.features import analysis
     from mdn.cli.render import Lines, print_json

@@ -170,12 +170,6 @@ def mdn(
     """Removes noise from images, and leaves everything else about them alone.
 
     [bold]mdn COMMAND -h[/bold] explains a command and gives examples.
-
-    [bold]Examples[/bold]
-
-      mdn denoise photo.png
-      mdn noise photo.png --type gaussian --level 25
-      mdn models list
     """
 
 

@@ -55,17 +55,6 @@ def bench(
     The table goes to standard output, as Markdown unless that is a terminal.
     The noise is the one that mdn noise adds with the same --seed. Exit codes
     are those of every command, and 7 where a --fail-below does not hold.
-
-    [bold]Examples[/bold]
-
-      mdn bench --data photos/ --noise gaussian:25,poisson:3.5
-      mdn bench --model photo,peer:bm3d --data cbsd68,kodak24 -o results/
-      mdn bench --data cbsd68 --fail-below 'cbsd68/gaussian25>=30'
-      mdn bench --data photos/ -o results/ --plots --report results.html
-      mdn bench --data val/cameras --worst
-      mdn bench --from results/ --report results.html
-      mdn bench photo.png --model photo,peer:nlm
-      mdn bench --check-ranking --data cbsd68 --noise gaussian:25 --limit 4
     """
     if finished is not None and not (inputs or check_ranking):
         if data is not None:

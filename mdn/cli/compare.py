@@ -25,13 +25,6 @@ def compare(
 
     The page is one file that opens in any browser, offline. With the true
     picture it also says how near each of the two is to it.
-
-    [bold]Examples[/bold]
-
-      mdn compare photo.jpg photo_denoised.jpg
-      mdn compare noisy.png clean.png truth.png -o page.html
-      mdn compare cells.tif cells_denoised.tif --plane 12
-      mdn compare render.exr clean.exr --crop 400,300,640,480
     """
     from mdn.cli.render import print_json, print_table
     from mdn.compare import compare as task

@@ -41,19 +41,6 @@ def denoise(
 
     Without -o the result lies beside the input: photo.png becomes
     photo_denoised.png. The input is never touched.
-
-    [bold]Examples[/bold]
-
-      mdn denoise photo.png
-      mdn denoise *.jpg -o clean/
-      mdn denoise scans -r -o clean/ --resume
-      mdn denoise photo.png --quality best
-      mdn denoise photo.png --luma 0.6 --protect mask.png
-      mdn denoise photo.png --preview
-      mdn denoise 'raw/**/*.tif' -o '{parent}/{stem}_clean{suffix}'
-      mdn denoise - < noisy.png > clean.png
-      mdn denoise shot.####.exr --frames 1-240 -o clean.####.exr
-      mdn denoise photo.png --passes 8 --save-std doubt.tif
     """
     from mdn.cli import batch, sources
     from mdn.commands.request import Request

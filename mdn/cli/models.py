@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mdn.cli import models_add, models_export, wording
+from mdn.cli import models_add, wording
 from mdn.cli import options as opt
 from mdn.errors import ModelError
 
@@ -73,9 +73,9 @@ def path(
         typer.echo(folder)
 
 
-@app.command(cls=wording.Command)
+@app.command("verify", cls=wording.Command)
 @opt.command
-def verify(
+def verify_weights(
     context: typer.Context,
     name: Annotated[str | None, opt.rules(autocompletion=opt.model_names)] = None,
     as_json: bool = False,
@@ -103,7 +103,7 @@ def verify(
 
 app.command("add", cls=wording.Command)(models_add.add)
 app.command("remove", cls=wording.Command)(models_add.remove)
-app.command("export", cls=wording.Command)(models_export.export)
+app.command("export", cls=wording.Command)(models_add.export)
 
 
 def _all_cards() -> tuple[list[Card], list[str]]:

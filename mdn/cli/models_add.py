@@ -1,4 +1,4 @@
-"""`mdn models add` and `remove`: the user's own models come and go."""
+"""`mdn models add`, `remove` and `export`: models come, go, and leave for other programs."""
 
 import sys
 from pathlib import Path
@@ -28,13 +28,6 @@ def add(
     Checkpoints are read for their weights alone, so that a file from a
     stranger runs no code, and are converted from the names of the papers'
     releases. What does not fit is named, and nothing is added.
-
-    [bold]Examples[/bold]
-
-      mdn models add masked_denoising.pth --as masked --arch swinir-masked
-      mdn models add baseline.pth --set input_mask=none --set attention_ratio=[0,0]
-      mdn models add runs/mine --as mine
-      mdn denoise photo.png --model masked
     """
     from mdn.cli import assign, render
     from mdn.registry import add as registry
@@ -68,3 +61,28 @@ def remove(name: opt.AnyModel, yes: bool = False) -> None:
     from mdn.registry import add as registry
 
     typer.echo(f"{name}: removed from {registry.remove(name).parent}")
+
+
+@opt.command
+def export(
+    name: opt.AnyModel,
+    output: Annotated[Path | None, opt.rules(show_default="NAME.onnx")] = None,
+    overwrite: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Writes a model as an ONNX file, for programs without PyTorch.
+
+    Pictures of any size; the file is checked with ONNX Runtime before it is
+    written. Needs: pip install mdn\\[onnx]
+    """
+    from mdn.cli import render
+    from mdn.registry import export as registry
+    from mdn.registry import store
+
+    target = output or Path(f"{Path(name).name}.onnx")
+    facts = registry.export(store.find(name), target, overwrite=overwrite)
+    if as_json:
+        render.print_json({"name": name, "file": str(target), **facts})
+        return
+    shapes = ", ".join(f"{each} {'x'.join(shape)}" for each, shape in facts["inputs"].items())
+    typer.echo(f"{target}: takes {shapes}; equal to PyTorch within {facts['difference']:.1g}")

@@ -1,12 +1,20 @@
 """`mdn noise`."""
 
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mdn.cli import options as opt
 from mdn.errors import UsageError
+
+if TYPE_CHECKING:
+    from mdn.noise import NoiseType
 
 
 @opt.command
@@ -32,20 +40,13 @@ def noise(
     Without -o the result lies beside the input: photo.png becomes
     photo_gaussian25.png. Every file of a batch gets noise of its own, drawn
     from --seed and the file's name.
-
-    [bold]Examples[/bold]
-
-      mdn noise --type poisson
-      mdn noise photo.png --type gaussian --level 25
-      mdn noise photos -o noisy/ --type speckle --level 0.03 --seed 7 --count 3
-      mdn noise --estimate photo.png --plot curve.png
     """
-    from mdn.cli import batch, explain, sources
+    from mdn.cli import batch, sources
     from mdn.commands import noise as task
     from mdn.noise import NOISES, get
 
     if list_types:
-        explain.types(NOISES, files.as_json)
+        _list(NOISES, files.as_json)
         return
     if estimate:
         if (kind, level, iso, output) != (None,) * 4 or count != 1 or files.dry_run:
@@ -65,7 +66,7 @@ def noise(
             raise UsageError("--iso is the level of --type camera; for others use --level")
         level = float(iso)
     if not inputs and files.from_file is None:
-        explain.one(chosen, files.as_json)
+        _explain(chosen, files.as_json)
         return
     strength = chosen.default if level is None else level
     chosen.check(strength)
@@ -81,3 +82,46 @@ def noise(
             resume=resume,
         )
     )
+
+
+def _list(noises: Sequence[NoiseType], as_json: bool) -> None:
+    """A table of all types of noise."""
+    from mdn.cli import render
+
+    if as_json:
+        render.print_json([_facts(noise) for noise in noises])
+        return
+    rows = [
+        (noise.name, noise.parameter, _numbers(noise), f"{noise.default:g}", noise.title)
+        for noise in noises
+    ]
+    render.print_table(("TYPE", "LEVEL IS", "PUBLISHED", "DEFAULT", "WHAT"), rows)
+
+
+def _explain(noise: NoiseType, as_json: bool) -> None:
+    """What one noise is, its levels, and how to add it."""
+    from mdn.cli import render
+
+    if as_json:
+        render.print_json(_facts(noise))
+        return
+    typer.echo(f"{noise.title}\n\n{textwrap.fill(noise.explanation, 80)}\n")
+    render.print_facts(
+        [
+            ("level", f"{noise.parameter}, {noise.unit}"),
+            ("published", _numbers(noise)),
+            ("default", f"{noise.default:g}"),
+            ("limits", "{:g} to {:g}".format(*noise.limits)),
+            ("example", noise.example),
+        ]
+    )
+
+
+def _numbers(noise: NoiseType) -> str:
+    return " ".join(f"{level:g}" for level in noise.levels)
+
+
+def _facts(noise: NoiseType) -> dict[str, object]:
+    """All but the functions."""
+    functions = ("function", "pair")
+    return {f.name: getattr(noise, f.name) for f in fields(noise) if f.name not in functions}

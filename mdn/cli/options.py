@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
@@ -62,6 +63,9 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
             values[name] = kind(**{each.name: values.pop(each.name) for each in fields(kind)})
         return function(**values)
 
+    if examples := _help()["examples"].get(function.__name__):
+        shown_as = textwrap.indent(examples, "  ")
+        call.__doc__ = f"{inspect.getdoc(function)}\n\n[bold]Examples[/bold]\n\n{shown_as}"
     call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in shown}
     return call

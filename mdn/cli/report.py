@@ -14,11 +14,6 @@ def report(folder: Path, as_json: bool = False) -> None:
     """Says how far a batch is, from its manifests; those of all shards are merged.
 
     Exit code 3 where a file failed or was left unfinished, or a shard is missing.
-
-    [bold]Examples[/bold]
-
-      mdn report clean/
-      mdn report clean/ --json
     """
     from mdn.batch import verification
     from mdn.cli import render

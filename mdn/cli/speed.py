@@ -28,11 +28,6 @@ def speed(
     reaches, the time outside the net as a share of that in it, and the share
     of the time in which the processor waited for files. The table is
     Markdown unless it goes to a terminal.
-
-    [bold]Examples[/bold]
-
-      mdn bench speed -m photo --side 2048
-      mdn bench speed -m all
     """
     import torch
 

@@ -31,13 +31,6 @@ def train(
     Ctrl-C, a kill or --stop-after stop the run after the current step; the
     same command continues it. The log is training.csv in that folder,
     drawn in curves.png where matplotlib is installed.
-
-    [bold]Examples[/bold]
-
-      mdn train photo --data pictures/
-      mdn train my.toml --data pictures/ -o runs/mine --stop-after 1000
-      mdn train my.toml --set optim.lr=1e-4 --set name=slower
-      mdn train --plot runs/mine runs/slower -o both.png
     """
     import torch
 

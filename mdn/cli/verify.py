@@ -24,11 +24,6 @@ def verify(
 
     Every input and output is read and its hash compared. Exit code 3 where one
     is gone or was changed, or was never finished.
-
-    [bold]Examples[/bold]
-
-      mdn verify clean/
-      mdn verify clean/ --recompute
     """
     from mdn.batch import verification
     from mdn.cli import render

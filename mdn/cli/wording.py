@@ -35,18 +35,13 @@ class Group(PlainHelp, TyperGroup):
 def reword(error: Any) -> None:
     """Puts a usage error of Typer into plain words, in place; other exceptions stay."""
     if (unknown := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
-        near = _meant(unknown, error.possibilities or [])
+        bare = {name.lstrip("-"): name for name in error.possibilities or ()}
+        near = difflib.get_close_matches(unknown.lstrip("-"), bare, n=1, cutoff=SIMILAR)
         error.possibilities = None
-        error.message = f"No such option: {unknown}." + (f" Did you mean {near}?" if near else "")
+        hint = f" Did you mean {bare[near[0]]}?" if near else ""
+        error.message = f"No such option: {unknown}.{hint}"
     elif isinstance(error, typer.BadParameter) and (plain := _plain(error)):
         error.message = plain
-
-
-def _meant(unknown: str, known: list[str]) -> str:
-    """The option whose name is most like an unknown one, but for its dashes; or nothing."""
-    bare = {name.lstrip("-"): name for name in known}
-    close = difflib.get_close_matches(unknown.lstrip("-"), bare, n=1, cutoff=SIMILAR)
-    return bare[close[0]] if close else ""
 
 
 def _plain(error: typer.BadParameter) -> str:

@@ -44,12 +44,6 @@ def zeroshot(
     nothing is found the result is that of mdn denoise, and a line says so.
     --iters fits layers of the model too. Ctrl-C ends that and writes the best
     result so far.
-
-    [bold]Examples[/bold]
-
-      mdn zeroshot cells.tif
-      mdn zeroshot one.png --save-fit radar.fit; mdn zeroshot radar/ --fit radar.fit
-      mdn zeroshot cells.tif --iters 1000 --checkpoint cells.state
     """
     from mdn import zeroshot as command
     from mdn.cli import batch, sources

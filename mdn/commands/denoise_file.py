@@ -1,7 +1,7 @@
 """What `mdn denoise` does to one file."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -142,13 +142,10 @@ def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) ->
 
 
 def _load(batch: Batch, job: Job) -> Image:
-    with _capped(batch.models.options().max_memory):
+    """The picture; one that --max-memory cannot hold is refused before it is decoded."""
+    cap = batch.models.options().max_memory
+    with nullcontext() if cap is None else memory_limit(cap - resident() - SLACK, cap):
         return load(job)
-
-
-def _capped(cap: int | None) -> AbstractContextManager[None]:
-    """Pictures that --max-memory cannot hold are refused before they are decoded."""
-    return nullcontext() if cap is None else memory_limit(cap - resident() - SLACK, cap)
 
 
 def about(batch: Batch) -> dict[str, object]:

@@ -19,10 +19,9 @@ from mdn.training.data import Crops, load_pictures, split
 from mdn.training.distributed import Processes, join, leave
 from mdn.training.loop import Trainer
 from mdn.training.recipe import Recipe
-from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes, load_scenes
 from mdn.training.textures import Textures
-from mdn.training.watch import Watch, load_pairs
+from mdn.training.watch import RenderWatch, Watch, load_pairs
 
 
 @dataclass(frozen=True)

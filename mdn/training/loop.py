@@ -24,9 +24,8 @@ from mdn.training.log import LOG, Log
 from mdn.training.loss import batch_loss
 from mdn.training.optim import Average, lr_scale, make_optimisers, restore
 from mdn.training.recipe import Recipe
-from mdn.training.render_watch import RenderWatch
 from mdn.training.renders import Scenes
-from mdn.training.watch import Watch
+from mdn.training.watch import Validation
 
 LOG_EVERY = 50  # steps between rows of the log that carry the loss alone
 
@@ -48,7 +47,7 @@ class Trainer:
         recipe: Recipe,
         folder: Path,
         crops: Crops | Scenes,
-        watch: Watch | RenderWatch,
+        watch: Validation,
         processes: Processes,
         precision: torch.dtype | None,
         workers: int = 0,

@@ -39,8 +39,9 @@ def _one(
     shown = GLOW * glow + (1 - GLOW * glow) * shown / shown.max().clamp(min=0.05)
     read = READ * read**2  # mostly little
     curve = Anscombe(1.0, read**2)
-    white = _photons(255 / max(sigma, 0.5), read)
-    photons = white * shown
+    # Photons at white, where that lies 255 / sigma deviations of the noise above none.
+    root = 127.5 / max(sigma, 0.5) + (3 / 8 + read**2) ** 0.5
+    photons = (root**2 - 3 / 8 - read**2) * shown
     counted = torch.poisson(photons, generator)
     counted = counted + read * torch.randn(photons.shape, generator=generator)
     noisy, target = curve.forward(counted), curve.mean(photons)
@@ -48,9 +49,3 @@ def _one(
     edges = torch.quantile(noisy, torch.tensor([0.001, 0.999]))
     span = (edges[1] - edges[0]).clamp(min=1.0)
     return (noisy - edges[0]) / span, (target - edges[0]) / span, 1 / span
-
-
-def _photons(span: float, read: float) -> float:
-    """Photons at white where white lies `span` deviations of the noise above none."""
-    root = span / 2 + (3 / 8 + read**2) ** 0.5
-    return root**2 - 3 / 8 - read**2

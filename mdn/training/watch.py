@@ -1,4 +1,4 @@
-"""Validation while a net trains: PSNR on held-out pictures under fixed noise, seen and unseen."""
+"""Validation while a net trains: PSNR on pictures, or renders, that it does not train on."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,10 @@ from mdn import nets, noise
 from mdn.errors import UsageError
 from mdn.training.data import load_pictures, middle
 from mdn.training.degrade import IMPULSIVE, generator_for
-from mdn.training.recipe import MaskRecipe, Recipe
+from mdn.training.recipe import MaskRecipe, Recipe, WatchRecipe
+from mdn.training.renders import Scene, decode, encode
+
+GAMMA = 2.2  # that renders are compared behind
 
 Pairs = list[tuple[Tensor, Tensor]]
 """Noisy pictures and what they should be: (3, H, W) uint8 each."""
@@ -37,15 +40,36 @@ def _score(net: nn.Module, noisy: Tensor, clean: Tensor) -> float:
     return -10 * math.log10(float((error / 255).square().mean()) + 1e-12)
 
 
-class Watch:
+class Validation:
+    """Mean PSNR in dB of a net, a figure for each row of a recipe."""
+
+    title = "held-out training pictures, PSNR"
+    rows: tuple[tuple[str, float], ...]
+
+    def names(self) -> list[str]:
+        """Column names of the log."""
+        return [f"{kind}-{level:g}" for kind, level in self.rows]
+
+    @torch.no_grad()
+    def measure(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
+        """{row: mean PSNR}. Leaves the net in the mode it was in."""
+        training = net.training
+        net.eval()
+        scores = self._scores(net, autocast)
+        net.train(training)
+        return scores
+
+    def _scores(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
+        raise NotImplementedError
+
+
+class Watch(Validation):
     """PSNR in dB of a net on held-out pictures, one figure a row of the recipe.
 
     Noisy inputs are clipped and rounded to 8 bits, as files are; the output is clipped. The same
     noise is drawn each time, so that figures compare within and across runs. For a net that learns
     to fill masks alone, the figures are those of the samples that such a mask hides.
     """
-
-    title = "held-out training pictures, PSNR"
 
     def __init__(
         self,
@@ -64,14 +88,9 @@ class Watch:
         self.rows = watch.rows if self.clean else ()
 
     def names(self) -> list[str]:
-        """Column names of the log."""
-        return [f"{kind}-{level:g}" for kind, level in self.rows] + list(self.pairs)
+        return super().names() + list(self.pairs)
 
-    @torch.no_grad()
-    def measure(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
-        """{row: mean PSNR}. Leaves the net in the mode it was in."""
-        training = net.training
-        net.eval()
+    def _scores(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
         takes = nets.abilities(net)
         scores = {}
         for name, (kind, level) in zip(self.names(), self.rows, strict=False):
@@ -99,7 +118,6 @@ class Watch:
             with autocast:
                 found = [_score(net, noisy.to(self.device), clean) for noisy, clean in pairs]
             scores[name] = sum(found) / len(found)
-        net.train(training)
         return scores
 
 
@@ -108,3 +126,48 @@ def _mask(mask: MaskRecipe, clean: Tensor, generator: torch.Generator) -> Tensor
     planes = clean.shape[0] if mask.samples > 0 else 1
     drawn = torch.rand(1, planes, *clean.shape[1:], generator=generator)
     return (drawn >= (mask.low + mask.high) / 2).float()
+
+
+class RenderWatch(Validation):
+    """Mean PSNR in dB after clipping and gamma 2.2, one figure for each number of samples.
+
+    A scene's render is compared with the mean of its other files, whose noise bounds the figure:
+    compare it within one set of scenes only.
+
+    Raises:
+        UsageError: a scene lacks a render of the wanted number of samples.
+    """
+
+    def __init__(self, scenes: dict[str, Scene], recipe: WatchRecipe, device: torch.device) -> None:
+        self.device, self.rows = device, recipe.rows
+        self.clean = [_middle(scene, recipe.crop) for scene in list(scenes.values())]
+        self.clean = self.clean[: recipe.pictures]
+        for name, scene in scenes.items():
+            if missing := {level for _, level in self.rows} - {float(n) for n in scene.spp[:-1]}:
+                raise UsageError(f"{name}: has no render of {min(missing):g} samples per pixel")
+
+    def _scores(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for name, (_, level) in zip(self.names(), self.rows, strict=True):
+            total = 0.0
+            for scene in self.clean:
+                files = (scene.spp.index(int(level)),)
+                shown = scene.mean(files)[None].to(self.device)
+                with autocast:
+                    output = net(encode(shown[:, :3]), guide=shown[:, 3:]).float()
+                wanted = scene.mean(scene.others(files))[:3].to(self.device)
+                error = _tone(decode(output[0])) - _tone(wanted)
+                total += -10 * torch.log10(error.square().mean()).item()
+            scores[name] = total / len(self.clean)
+        return scores
+
+
+def _tone(light: Tensor) -> Tensor:
+    return light.clamp(0, 1) ** (1 / GAMMA)
+
+
+def _middle(scene: Scene, size: int) -> Scene:
+    """(F, 9, size, size) of it, or less where it is smaller."""
+    height, width = scene.planes.shape[2:]
+    top, left = max(0, (height - size) // 2), max(0, (width - size) // 2)
+    return Scene(scene.spp, scene.planes[..., top : top + size, left : left + size])

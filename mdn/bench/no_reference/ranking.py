@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -45,13 +46,10 @@ class Candidate:
     def document(self, rank: int) -> dict[str, Any]:
         """JSON-able, errors as decibels, where they are errors and no mere order."""
         scores = self.scores
-        errors = {"score": scores.error, "renoised": scores.renoised, "sure": scores.sure}
-        errors |= {"masked": scores.masked}
-        if scores.margin is not None:
-            errors = dict.fromkeys(errors)
-        known = scores.error is not None
-        shown: dict[str, Any] = {"name": self.name, "rank": rank if known else None}
-        shown |= {name: psnr(error) for name, error in errors.items()}
+        shown: dict[str, Any] = {"name": self.name}
+        shown["rank"] = None if scores.error is None else rank
+        for name in ("score", "renoised", "sure", "masked"):
+            shown[name] = psnr(_SCORES[name](scores)) if scores.margin is None else None
         shown |= {"whiteness": scores.whiteness, "taken": scores.taken, "seconds": self.seconds}
         return shown if self.truth is None else shown | {"truth": psnr(self.truth)}
 
@@ -291,11 +289,8 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 _SCORES: dict[str, Callable[[Scores], float | None]] = {
-    "score": lambda scores: scores.error,
-    "renoised": lambda scores: scores.renoised,
-    "sure": lambda scores: scores.sure,
-    "masked": lambda scores: scores.masked,
-    "whiteness": lambda scores: scores.whiteness,
+    "score": attrgetter("error"),
+    **{name: attrgetter(name) for name in ("renoised", "sure", "masked", "whiteness")},
 }
 
 

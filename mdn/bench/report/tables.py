@@ -17,6 +17,7 @@ import mdn
 from mdn.bench import losses
 from mdn.bench.data import DataSet
 from mdn.bench.noise_cases import NoiseCase
+from mdn.bench.report import pages
 from mdn.bench.rows import Row
 from mdn.bench.runner import Runner
 from mdn.io.atomic import write_bytes
@@ -117,24 +118,22 @@ def header(metrics: Sequence[Metric]) -> list[str]:
     return ["model", "pictures", *(metric.title for metric in metrics), "µs/pixel", "peak MiB"]
 
 
-def markdown(about: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Metric]) -> str:
-    """The page for people: how it was made, a table by data set, what was not measured."""
-    lines = ["# Benchmark", "", *_preface(about), ""]
-    for data in about["data"]:
-        mine = [[row.noise, *cells(row, metrics)] for row in rows if row.data == data["name"]]
-        lines += [f"## {data['name']}", "", *table(["noise", *header(metrics)], mine, 2), ""]
-    for title, entries in (("Notes", about["notes"]), ("Skipped", about["failures"])):
-        if entries:
-            lines += [f"## {title}", "", *(f"- {_plain(entry)}" for entry in entries), ""]
-    return "\n".join(lines)
-
-
-def worst(found: Sequence[losses.Loss], metric: Metric, summary: Sequence[str]) -> str:
-    """The section of the pictures that lose most. summary: of losses.summary."""
-    lines = ["", f"## Pictures that lose most, {metric.title}", ""]
-    lines += [*(f"- {line}" for line in summary), ""]
-    lines += table(losses.TITLES, [losses.cells(loss, metric) for loss in found], 3)
-    return "\n".join([*lines, ""])
+def markdown(
+    about: Mapping[str, Any],
+    rows: Sequence[Row],
+    metrics: Sequence[Metric],
+    worst: Sequence[losses.Loss] = (),
+) -> str:
+    """The page for people: how it was made, a table by data set, what was not measured, losses."""
+    titles = ["noise", *header(metrics)]
+    tables = {
+        each["name"]: table(
+            titles, ([r.noise, *cells(r, metrics)] for r in rows if r.data == each["name"]), 2
+        )
+        for each in about["data"]
+    }
+    losers = table(losses.TITLES, [losses.cells(loss, metrics[0]) for loss in worst], 3)
+    return pages.render("results.md.j2", about, tables=tables, metric=metrics[0], losers=losers)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> list[str]:
@@ -142,27 +141,6 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> l
     rule = ["---"] * texts + ["---:"] * (len(titles) - texts)
     lines = ([_plain(cell).replace("|", "\\|") for cell in row] for row in (titles, rule, *rows))
     return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _preface(about: Mapping[str, Any]) -> list[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    lines = [
-        f"- command: `{about['command']}`",
-        f"- protocol: {about['protocol']}; noisy input: {about['noisy_input']};"
-        f" seed {about['seed']}; {about['threads']} threads",
-        f"- versions: {versions}",
-        "- figures: mean ± standard deviation over pictures; µs/pixel is the median picture's;"
-        " peak MiB is the whole process's memory, on a GPU the memory allocated there",
-    ]
-    for each in about["methods"]:
-        facts = [each["title"]]
-        if "sha256" in each:
-            facts.append(f"weights {each['sha256'][:16]}, {each['precision']} on {each['device']}")
-        facts += [f"{name} {version}" for name, version in each.get("versions", {}).items()]
-        lines.append(f"- {each['name']}: {'; '.join(facts)}")
-    for data in about["data"]:
-        lines.append(f"- {data['name']}: {data['pictures']} pictures, {data['sha256'][:16]}")
-    return lines
 
 
 def _plain(text: str) -> str:

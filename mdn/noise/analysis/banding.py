@@ -166,7 +166,8 @@ def _stripes(found: np.ndarray, faintest: float) -> float | None:
 def _slopes(found: np.ndarray) -> list[float]:
     """Of the steps of each strip of (S, n), on those of all others together."""
     rest = (found.sum(0) - found) / (len(found) - 1)
-    return [_slope(_calmed(own), _calmed(other)) for own, other in zip(found, rest, strict=True)]
+    pairs = [(_calmed(own), _calmed(other)) for own, other in zip(found, rest, strict=True)]
+    return [float((y * x).sum()) / max(1e-12, float((x * x).sum())) for y, x in pairs]
 
 
 def _shared(found: np.ndarray) -> float:
@@ -181,10 +182,6 @@ def _shared(found: np.ndarray) -> float:
     quarter = max(1, count // 4)
     near = covariance[(apart > 0) & (apart <= quarter)].mean() if count > 1 else 0.0
     return float(covariance[apart >= count - quarter].mean() / near) if near > 0 else 0.0
-
-
-def _slope(values: np.ndarray, on: np.ndarray) -> float:
-    return float((values * on).sum()) / max(1e-12, float((on * on).sum()))
 
 
 def _calmed(steps_: np.ndarray) -> np.ndarray:

@@ -26,18 +26,13 @@ MOST_CLIPPED = 0.6  # share of a block's samples at 0 or 1
 
 @dataclass(frozen=True)
 class Curve:
-    """One entry for each of n bins of brightness that hold enough flat blocks; all (n,) float64.
+    """One entry for each of n bins of brightness that hold enough flat blocks; all (n,) float64."""
 
-    brightness: mean of the chosen blocks; variance: of the noise, before clipping; texture: low
-    over high frequency energy in the chosen blocks, 1 or less in truly flat ones; count: blocks in
-    the bin; kept: share of the variance that clipping left.
-    """
-
-    brightness: Tensor
-    variance: Tensor
-    texture: Tensor
-    count: Tensor
-    kept: Tensor
+    brightness: Tensor  # mean of the chosen blocks
+    variance: Tensor  # of the noise, before clipping
+    texture: Tensor  # low over high frequency energy in the chosen blocks, 1 or less in flat ones
+    count: Tensor  # blocks in the bin
+    kept: Tensor  # share of the variance that clipping left
 
     @property
     def flattest_texture(self) -> float:
@@ -61,12 +56,6 @@ def _cosines() -> Tensor:
     basis = torch.cos(math.pi * k[:, None] * (2 * k[None] + 1) / (2 * SIDE)) * math.sqrt(2 / SIDE)
     basis[0] /= math.sqrt(2)
     return torch.kron(basis, basis).float()
-
-
-def _order() -> Tensor:
-    """Row plus column frequency of each of the 64 coefficients."""
-    k = torch.arange(SIDE)
-    return (k[:, None] + k[None]).flatten()
 
 
 def cut(plane: Tensor) -> Tensor:
@@ -94,12 +83,15 @@ def measure(plane: Tensor, clipped: bool) -> Curve:
     if clipped:
         inside = ((blocks <= 0) | (blocks >= 1)).float().mean(1) <= MOST_CLIPPED
         blocks = blocks[inside]
-    order = _order()
+    k = torch.arange(SIDE)
+    order = (k[:, None] + k).flatten()  # row plus column frequency of each of the 64 coefficients
     energy = (blocks @ _cosines().T).square_()
     low = energy[:, (order > 0) & (order <= LOWEST)].mean(1)
     high = energy[:, order > HIGHEST]
     mean = blocks.mean(1)
-    rows = [_bin(mean[chosen], low[chosen], high[chosen]) for chosen in _bins(mean)]
+    place = (mean * BINS).floor().clamp(0, BINS - 1)
+    bins = [(place == number).nonzero().flatten() for number in range(BINS)]
+    rows = [_bin(mean[chosen], low[chosen], high[chosen]) for chosen in bins]
     if not any(rows):  # a tiny picture: all its blocks are one bin
         rows = [_bin(mean, low, high)]
     table = torch.tensor([row for row in rows if row], dtype=torch.float64).reshape(-1, 4)
@@ -107,11 +99,6 @@ def measure(plane: Tensor, clipped: bool) -> Curve:
     before = unclipped_variance(brightness, variance) if clipped else variance
     kept = variance / before.clamp(min=1e-12)
     return Curve(brightness, before, texture, count, kept)
-
-
-def _bins(mean: Tensor) -> list[Tensor]:
-    place = (mean * BINS).floor().clamp(0, BINS - 1)
-    return [(place == number).nonzero().flatten() for number in range(BINS)]
 
 
 def _bin(mean: Tensor, low: Tensor, high: Tensor) -> tuple[float, ...] | None:

@@ -27,39 +27,29 @@ IMPULSIVE = 1e-3  # share of the samples
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    """What the noise of a picture looks like.
+    """What the noise of a picture looks like; all of it in the nominal range [0, 1]."""
 
-    All of it in the nominal range [0, 1].
-
-    channel_sigmas: standard deviation of each channel, without the impulses; for noise that
-    depends on brightness the root of the mean variance over the picture.
-    brightness, variance: noise variance against brightness, one entry for each bin of brightness
-    with flat blocks, channels together.
-    gain, offset: the line variance = gain * brightness + offset through it.
-    curve: (a, b, c), none below 0, of variance = a + b * brightness + c * brightness^2 through it:
-    what is added, what comes of counting, what multiplies.
-    signal_dependent: whether that line, and not a constant, describes the curve.
-    neighbours: correlation of vertical and of horizontal neighbours; correlated: whether the noise
-    is smoothed, striped or compressed, not white.
-    low_frequency_sigma: standard deviation of the white noise that has as much power at low
-    frequencies, root mean square of the channels: the sigma of white noise, and up to three times
-    the sigma of noise that went through a 3x3 mean. What smoothing cannot remove.
-    impulses: share of the samples that became isolated extremes; impulsive: whether that is more
-    than a photo's own sparkle.
-    """
-
+    # Standard deviation of each channel, without the impulses; for noise that depends on brightness
+    # the root of the mean variance over the picture.
     channel_sigmas: tuple[float, ...]
+    # Noise variance against brightness, channels together: one entry for each bin of brightness
+    # that has flat blocks.
     brightness: tuple[float, ...]
     variance: tuple[float, ...]
-    gain: float
+    gain: float  # of the line variance = gain * brightness + offset through them
     offset: float
+    # (a, b, c), none below 0, of variance = a + b * brightness + c * brightness^2 through them:
+    # what is added, what comes of counting, what multiplies.
     curve: tuple[float, float, float]
-    signal_dependent: bool
-    neighbours: tuple[float, float]
-    correlated: bool
+    signal_dependent: bool  # whether that line, and not a constant, describes the variance
+    neighbours: tuple[float, float]  # correlation of vertical and of horizontal ones
+    correlated: bool  # whether the noise is smoothed, striped or compressed, not white
+    # Standard deviation of the white noise that has as much power at low frequencies, root mean
+    # square of the channels: the sigma of white noise, and up to three times the sigma of noise
+    # that went through a 3x3 mean. What smoothing cannot remove.
     low_frequency_sigma: float
-    impulses: float
-    impulsive: bool
+    impulses: float  # share of the samples that became isolated extremes
+    impulsive: bool  # whether that is more than a photo's own sparkle
 
     @property
     def sigma(self) -> float:

@@ -20,30 +20,22 @@ PairFunction = Callable[[Tensor, Level, torch.Generator], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseType:
-    """A kind of noise, as a user meets it.
-
-    parameter: the symbol of its level in the literature; unit: what the level is counted in.
-    levels: those that papers report, from weak to strong; default: the level when none is given.
-    limits: the smallest and the largest level that make sense; `check` refuses others.
-    explanation: two or three sentences, and one more for noise that is held out.
-    example: one command line; if left out, one with the default level.
-    pair: for noise that comes with a look of its own (a camera's softness and tone): the picture
-        with that look, noisy and clean; None where the clean picture is x itself.
-    held_out: kept for tests on noise that no model has seen; training refuses it.
-    """
+    """A kind of noise, as a user meets it."""
 
     name: str
     title: str
-    parameter: str = "sigma"
-    unit: str = "0-255 scale"
-    levels: tuple[float, ...]
-    default: float
-    limits: tuple[float, float] = (0, 255)
-    explanation: str
-    example: str = ""
+    parameter: str = "sigma"  # the symbol of its level in the literature
+    unit: str = "0-255 scale"  # that the level is counted in
+    levels: tuple[float, ...]  # those that papers report, from weak to strong
+    default: float  # the level when none is given
+    limits: tuple[float, float] = (0, 255)  # of levels that make sense; `check` refuses others
+    explanation: str  # two or three sentences, and one more for noise that is held out
+    example: str = ""  # one command line; if left out, one with the default level
     function: NoiseFunction
+    # For noise that comes with a look of its own (a camera's softness and tone): the picture with
+    # that look, noisy and clean; None where the clean picture is x itself.
     pair: PairFunction | None = None
-    held_out: bool = False
+    held_out: bool = False  # kept for tests on noise that no model has seen; training refuses it
 
     def __post_init__(self) -> None:
         if self.held_out:

@@ -56,8 +56,7 @@ class Result:
     metrics: tuple[metrics.Metric, ...]  # its figures
     failures: tuple[str, ...]  # what was skipped, one line each
     broken: tuple[str, ...]  # conditions that do not hold, one line each
-    # the pictures that lose most, the worst first; none unless asked for
-    worst: tuple[losses.Loss, ...]
+    worst: tuple[losses.Loss, ...]  # pictures that lose most, the worst first; none unless asked
     document: dict[str, Any]  # everything, JSON-able
     markdown: str  # the same for people
 

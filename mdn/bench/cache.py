@@ -15,9 +15,8 @@ class Score:
     """What one method did on one picture."""
 
     metrics: dict[str, float | None]  # by name; None where the picture is too small for the metric
-    # seconds, pixels: time it took, height times width
     seconds: float
-    pixels: int
+    pixels: int  # height times width
     peak: int  # bytes of memory; see scoring.Usage
 
 

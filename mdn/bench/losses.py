@@ -17,15 +17,12 @@ CEILING = 60.0  # dB: a picture equal to the truth counts as this much, so that 
 class Loss:
     """One picture, before and after a method."""
 
-    # data, noise, picture, method: names
     data: str
     noise: str
     picture: str
     method: str
-    # before, after: the metric of the noisy input and of the result; infinite where equal to the
-    # truth
-    before: float
-    after: float
+    before: float  # the metric of the noisy input; infinite where equal to the truth
+    after: float  # that of the result, likewise
     gain: float  # after less before, the other way round where lower is better; negative is a loss
 
 

@@ -23,8 +23,7 @@ class Render:
     """One render."""
 
     beauty: np.ndarray  # (H, W, 3) float32, linear light
-    # albedo, normal: (H, W, 3) float32, or None
-    albedo: np.ndarray | None = None
+    albedo: np.ndarray | None = None  # the same shape
     normal: np.ndarray | None = None
     file: exr.Exr | None = None  # what it was read from, or None
 

@@ -20,14 +20,12 @@ class Stat:
 class Row:
     """One method on one data set under one noise; grows picture by picture."""
 
-    # data, noise, method: names; noise is the label of its case
     data: str
-    noise: str
+    noise: str  # the label of its case
     method: str
     kind: str  # input, model or baseline
-    # scores, pictures: what was scored so far, and the pictures' names
     scores: list[Score] = field(default_factory=list)
-    pictures: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)  # names of those scored so far
     reused: int = 0  # how many of them an earlier run had computed
 
     def add(self, picture: str, score: Score) -> None:

@@ -74,8 +74,7 @@ class Task:
     """One noisy picture to be cleaned."""
 
     name: str  # what messages call it
-    # truth, noisy: (H, W, C), as stored; linear light where there is a render
-    truth: np.ndarray
+    truth: np.ndarray  # (H, W, C), as stored; linear light where there is a render
     noisy: np.ndarray
     sigma: float  # the noise's standard deviation, white being 1, as methods see the page
     render: renders.Render | None = None  # the noisy render with its guides, or None
@@ -100,8 +99,7 @@ class Event:
 
     method: str = ""  # whose score it is, or empty
     score: Score | None = None  # or None
-    # failure, note: a line each, or empty
-    failure: str = ""
+    failure: str = ""  # a line, or empty
     note: str = ""
     unusable: bool = False  # the picture itself cannot be used
 

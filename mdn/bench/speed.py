@@ -55,10 +55,8 @@ class Speed:
     """One model."""
 
     model: str  # its name
-    # flop, bytes: that the net's products take for a pixel it is given; each tensor read and
-    # written once
-    flop: float
-    bytes: float
+    flop: float  # that the net's products take for a pixel it is given
+    bytes: float  # likewise, each tensor read and written once
     net: float  # seconds in the net for a pixel of the pictures, the overlap of tiles included
     share: float  # of the machine's rate that the net reaches
     rest: float  # seconds outside the net, as a share of those in it: files, noise, tiles

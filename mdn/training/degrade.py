@@ -25,8 +25,7 @@ MIDDLE = 0.5  # contrast is lowered and raised about mid-gray
 class Sample:
     """A group of crops."""
 
-    # noisy, clean: (B, C, H, W)
-    noisy: Tensor
+    noisy: Tensor  # (B, C, H, W)
     clean: Tensor
     # (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1 where the net may look,
     # or None: no mask

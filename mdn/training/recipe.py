@@ -141,12 +141,11 @@ class WatchRecipe:
 class Recipe:
     """All of it."""
 
-    # name, arch, net: the model's name, its architecture and that one's config
     name: str
     arch: str
     data: DataRecipe
     noise: tuple[NoiseRecipe, ...]
-    net: dict[str, Any] = field(default_factory=dict)
+    net: dict[str, Any] = field(default_factory=dict)  # the architecture's config
     mask: MaskRecipe = MaskRecipe()
     contrast: ContrastRecipe = ContrastRecipe()
     jpeg: JpegRecipe = JpegRecipe()

@@ -14,10 +14,10 @@ Document = Mapping[str, Any]
 class Figure:
     """One cell."""
 
-    # text, spread: mean and standard deviation over the pictures, with the metric's digits; empty
-    # where there is none
-    text: str = ""
-    spread: str = ""
+    text: str = (
+        ""  # the mean over the pictures, with the metric's digits; empty where there is none
+    )
+    spread: str = ""  # their standard deviation, likewise
     value: float | None = None  # the mean
     kind: str = ""  # "input" for the noisy picture itself, "best" for the best of its line, or ""
 

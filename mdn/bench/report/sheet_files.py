@@ -22,9 +22,8 @@ class Tile:
 
     name: str  # the method, or "truth"
     kind: str  # input, model, baseline or truth
-    # image, error: PNG; the error map is empty for the truth
-    image: bytes
-    error: bytes
+    image: bytes  # PNG
+    error: bytes  # a map of the error, likewise; empty for the truth
     value: float | None  # the first metric on the whole picture, or None
 
 
@@ -32,7 +31,6 @@ class Tile:
 class Sheet:
     """One noise on one picture."""
 
-    # data, noise, picture: names
     data: str
     noise: str
     picture: str

@@ -32,10 +32,8 @@ class Settings:
     """Scenes to render."""
 
     out: Path  # the folder; SCENE_SPP.exr and SCENE_reference.exr go there
-    # count, first: so many scenes, from that seed
     count: int = 3
-    first: int = 0
-    # width, height: pixels
+    first: int = 0  # seed of the first; the next count up
     width: int = 128
     height: int = 128
     spp: tuple[int, ...] = (16, 64, 128)  # samples per pixel of the noisy renders

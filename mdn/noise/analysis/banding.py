@@ -48,9 +48,8 @@ ROUNDING = 0.3 / 255  # what rounding to 8 bits leaves in a median
 class Banding:
     """What a picture repeats along lines, nominal range [0, 1]."""
 
-    # rows, columns: offsets, (C, H) and (C, W); None where there are none
-    rows: Tensor | None = None
-    columns: Tensor | None = None
+    rows: Tensor | None = None  # offsets (C, H); None where there are none
+    columns: Tensor | None = None  # (C, W), likewise
     waves: tuple[Wave, ...] = ()  # sine waves over the whole picture
 
     @property

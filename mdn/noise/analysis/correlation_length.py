@@ -16,7 +16,7 @@ ALIKE = 0.12  # correlation below which samples count as independent
 class CorrelationLength:
     """Of the noise of a picture, in its flattest blocks."""
 
-    # mean correlation of samples 1, 2 .. FARTHEST pixels apart, along rows and columns.
+    # mean correlation of samples 1, 2 .. FARTHEST pixels apart, along rows and columns
     lags: tuple[float, ...]
     deviation: float  # standard deviation of the noise
 

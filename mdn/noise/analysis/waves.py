@@ -34,8 +34,7 @@ class Wave:
     # along rows and along columns, cycles a pixel: the phase at (row, column) is 2 pi (frequency[0]
     # row + frequency[1] column)
     frequency: tuple[float, float]
-    # cosine, sine: of each channel
-    cosine: tuple[float, ...]
+    cosine: tuple[float, ...]  # of each channel
     sine: tuple[float, ...]
 
     @property

@@ -31,12 +31,10 @@ class Settings:
     exposure: float  # share of the light that fell on the sensor; made up for by digital gain
     lens: float  # deviation of the lens's and the sensor filter's blur, sensor pixels
     method: int  # index of the demosaic
-    # chroma, luma: strength of the noise reduction, in deviations of the noise at mid-gray
-    chroma: float
+    chroma: float  # strength of the noise reduction, in deviations of the noise at mid-gray
     luma: float
     radius: int  # of the noise reduction, pixels
-    # gamma, contrast, sharp_sigma, sharp_amount: of the development
-    gamma: float
+    gamma: float  # this and the next three: of the development
     contrast: float
     sharp_sigma: float
     sharp_amount: float

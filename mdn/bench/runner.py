@@ -24,21 +24,13 @@ Spread = Callable[[Iterable[Question]], Iterator[tuple[Question, Iterable[Event]
 class Report(Protocol):
     """Who listens to a benchmark. The command line draws it; tests record it."""
 
-    def begin(self, total: int, metric: Metric) -> None:
-        """`total` scores are to be had; `metric` is the first of those asked for."""
-        ...
-
-    def scored(self, row: Row, done: int) -> None:
-        """A row has one score more; `done` scores are dealt with."""
-        ...
-
-    def failed(self, line: str) -> None:
-        """A file was skipped, and why."""
-        ...
-
-    def note(self, line: str) -> None:
-        """A remark."""
-        ...
+    # `total` scores are to be had; `metric` is the first of those asked for.
+    def begin(self, total: int, metric: Metric) -> None: ...
+    # A row has one score more; `done` scores are dealt with.
+    def scored(self, row: Row, done: int) -> None: ...
+    # A file was skipped, and why.
+    def failed(self, line: str) -> None: ...
+    def note(self, line: str) -> None: ...
 
 
 @dataclass

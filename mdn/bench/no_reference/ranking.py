@@ -17,11 +17,12 @@ from mdn.batch.files import load
 from mdn.batch.inputs import expand
 from mdn.batch.running import Job, Report, run_batch
 from mdn.bench import Settings, noise_cases
-from mdn.bench.data import default_root, open_sets, read
+from mdn.bench.data import default_root, open_sets
 from mdn.bench.method import Method
 from mdn.bench.methods import resolve
 from mdn.bench.no_reference import coarse_noise, estimators
 from mdn.bench.no_reference.estimators import Scores, psnr
+from mdn.bench.scoring import Rules, Scorer
 from mdn.encoding import Display
 from mdn.errors import FileError
 from mdn.metrics import PROTOCOLS
@@ -238,33 +239,29 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
     sets = open_sets(settings.data, settings.root or default_root(), settings.limit, say)
     wanted = noise_cases.parse(settings.noise)
-    found: list[tuple[str, list[Candidate]]] = []
+    scorer = Scorer(methods.found, Rules((), PROTOCOLS["paper"], False, settings.seed))
+    found: list[tuple[str, list[Candidate]]] = []  # data and noise, and the methods, best first
     certain: list[tuple[str, list[Candidate]]] = []
     among: list[tuple[bool, int]] = []  # of coarse noise: whether the best leads, and how many do
     failures = [line for data in sets for line in data.failures]
     for data in (each for each in sets if not each.renders):
         for case, picture in itertools.product(noise_cases.plan(data, wanted), data.pictures):
             try:
-                pages = read(picture)
+                task = scorer.task(picture, case)
             except FileError as error:
                 failures.append(str(error))
                 say(f"mdn: error: {error}")
                 continue
-            truth, noisy = pages.truth, pages.noisy
-            if noisy is None:
-                paper = PROTOCOLS["paper"]
-                noisy, truth = noise_cases.add(truth, case, picture, settings.seed, paper, False)
-            clean = middle(Display(truth.dtype).encode(truth))
-            lines = score_methods(middle(noisy), picture.name, methods.found, settings.seed, clean)
-            found.append((f"{data.name}/{case.label}", lines))
-            best_first = ranked(lines)
-            first, sureness = best_first[0], confidence(best_first, settings.seed)
-            if sureness is not None and sureness >= SURE:
-                certain.append(found[-1])
+            clean, noisy = middle(Display(task.truth.dtype).encode(task.truth)), middle(task.noisy)
+            lines = score_methods(noisy, task.name, methods.found, settings.seed, clean)
             best = min(lines, key=lambda line: line.truth or 0.0).name
-            guess = "none" if first.scores.error is None else first.name
-            if first.scores.margin is not None:
-                names = [line.name for line in leading(best_first)]
+            lines = ranked(lines)
+            found.append((f"{data.name}/{case.label}", lines))
+            if (confidence(lines, settings.seed) or 0.0) >= SURE:
+                certain.append(found[-1])
+            guess = "none" if lines[0].scores.error is None else lines[0].name
+            if lines[0].scores.margin is not None:
+                names = [line.name for line in leading(lines)]
                 among.append((best in names, len(names)))
                 guess = " or ".join(names)
             say(f"{picture.name} {case.label}: {guess} chosen, {best} is best")
@@ -279,10 +276,7 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
         "coarse": {"pictures": len(among), "best_leads": best_leads, "leading": leaders},
         "hits": {score: asdict(rate) for score, rate in hits.items() if rate},
         "pictures": [
-            {
-                "group": group,
-                "lines": [line.document(rank) for rank, line in enumerate(ranked(lines), 1)],
-            }
+            {"group": group, "lines": [line.document(n) for n, line in enumerate(lines, 1)]}
             for group, lines in found
         ],
     }

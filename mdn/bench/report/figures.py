@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mdn import metrics, noise, plots
@@ -45,6 +46,15 @@ def styles(document: Document) -> dict[str, dict[str, Any]]:
             "linestyle": "-" if each["kind"] == "model" else "--",
         }
     return found
+
+
+def drawings(document: Document) -> dict[str, Callable[[], Figure | None]]:
+    """All figures of a benchmark by name; each is drawn when it is called."""
+    found: dict[str, Callable[[], Figure | None]] = {
+        f"levels-{each['name']}": partial(levels, document, each["name"])
+        for each in document["data"]
+    }
+    return found | {"speed": partial(speed_plot, document), "training": partial(training, document)}
 
 
 def _panels(count: int, most: int, width: float, height: float) -> tuple[Figure, list[Any]]:

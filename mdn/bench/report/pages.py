@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mdn import metrics, plots
@@ -23,8 +22,10 @@ Document = Mapping[str, Any]
 
 def html(document: Document, sheets: Sequence[Sheet]) -> str:
     """The whole file. Where matplotlib is missing the page says so instead of its plots."""
-    drawn = {} if plots.missing() else _plots(document)
-    text = render("report.html.j2", document, sheets=sheets, **drawn, no_plots=plots.missing())
+    drawings = {} if plots.missing() else figures.drawings(document)
+    # Their ids differ, since all are in one page.
+    drawn = {name: plots.as_svg(each, f"p{n}") for n, (name, each) in enumerate(drawings.items())}
+    text = render("report.html.j2", document, sheets=sheets, svg=drawn, no_plots=plots.missing())
     return text.lstrip()
 
 
@@ -57,16 +58,3 @@ def _environment() -> Environment:
 
 def _inline(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _plots(document: Document) -> dict[str, Any]:
-    """SVGs by section; ids differ, since all are in one page."""
-    levels = {
-        data["name"]: plots.as_svg(partial(figures.levels, document, data["name"]), f"l{index}")
-        for index, data in enumerate(document["data"])
-    }
-    return {
-        "levels": {name: svg for name, svg in levels.items() if svg},
-        "speed": plots.as_svg(partial(figures.speed_plot, document), "p"),
-        "training": plots.as_svg(partial(figures.training, document), "t"),
-    }

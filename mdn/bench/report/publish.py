@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io as bytes_io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,13 +86,10 @@ def publish(
 
 def all_drawn(document: dict[str, Any], sheets: Sequence[Sheet]) -> list[tuple[str, bytes]]:
     """Names and PNGs of all that can be drawn."""
-    drawings: dict[str, Callable[[], Figure | None]] = {}
+    drawings = figures.drawings(document)
     for data in (each["name"] for each in document["data"]):
-        drawings[f"levels-{data}"] = partial(figures.levels, document, data)
         mine = [sheet for sheet in sheets if sheet.data == data]
         drawings[f"pictures-{data}"] = partial(contact, mine)
-    drawings["speed"] = partial(figures.speed_plot, document)
-    drawings["training"] = partial(figures.training, document)
     drawn = [(name, plots.as_png(draw)) for name, draw in drawings.items()]
     return [(name.replace("/", "_"), png) for name, png in drawn if png is not None]
 

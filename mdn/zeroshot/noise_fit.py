@@ -24,7 +24,7 @@ from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.curve import Curve
 from mdn.noise.analysis.shifts import Shift
 from mdn.pipeline import destripe
-from mdn.pipeline.conditioning import FAINT, NoiseConditioning
+from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.multiscale import downsample2
 from mdn.pipeline.options import Options
@@ -36,7 +36,7 @@ from mdn.zeroshot.hidden_samples import generator_of
 WINDOW = 512  # pixels a side of what is looked at, from the middle of the picture
 MOST_WAVES = 3
 DITHERED = 0.41  # deviation of dither over its step: sqrt(1 / 6), if all fractions are as frequent
-SURE = 2.0  # standard errors that a gain must exceed
+TEXTURE = 4.0 / 255  # sigma below which what is read beside interpolated samples is no noise
 HIDDEN = 0.25  # share of the pixels that are guessed from the others
 ALIKE = 1.3  # ratio of what two halves of the samples say
 
@@ -199,24 +199,19 @@ def _without_waves(
 def _places(crop: Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
     """The places in 2 x 2 pixels that are better interpolated from the others; None for none.
 
-    The others are nearly free of noise, so they show both errors: that of denoising, and, where
-    they are hidden and interpolated, that of the interpolation.
+    The others are nearly free of noise, and show the error of denoising.
     """
+    if len(x) != 3 or (noise.reading is not None and noise.reading.clean):
+        return None  # a raw file's one plane, or a halftone
     places = phases.excess(x) > 0
-    if len(x) not in (1, 3) or not places.any() or not phases.fillable(places):
+    if not places.any() or not phases.fillable(places):
         return None
-    tested = places.roll((1, 1), (1, 2)) & ~places  # diagonal neighbours, as far from the others
-    tested &= torch.tensor([phases.fillable(p[None]) for p in places | tested])[:, None, None]
-    if not tested.any():
+    error, seen = phases.fill_error(x, places), crop.of(x)
+    if error is None:
         return None
-    truth = crop.of(x)[None]
-    anew = phases.filled(truth, places | tested, [(0, 0)])
-    at, broken = (phases.spread(p, [(0, 0)], truth.shape[2:]) for p in (tested, places))
-    before = (crop.denoised(x, noise)[None] - truth).square()[~broken]
-    after = (anew - truth).square()[at] * float(broken.float().mean())
-    gain = float(before.mean() - after.mean())
-    spread = math.sqrt(float(before.var()) / len(before) + float(after.var()) / len(after))
-    return places if gain > SURE * spread else None
+    good = ~phases.spread(places, [(0, 0)], seen.shape[1:])[0]
+    denoised = (crop.denoised(x, noise) - seen).square()[good]
+    return places if error < float(denoised.mean()) else None
 
 
 def _read_again(x: Tensor, noise: NoiseConditioning, model: Model) -> NoiseConditioning:
@@ -228,8 +223,8 @@ def _read_again(x: Tensor, noise: NoiseConditioning, model: Model) -> NoiseCondi
         x = _filled(x, (black | white)[0].expand_as(x))
     found = judge_sample(x, model)
     weight = found.blend_weight
-    if noise.places is not None and found.sigma < FAINT:
-        weight = 0.0  # interpolated samples are smooth, and look like a faint coarse noise
+    if noise.places is not None and found.sigma < TEXTURE:
+        weight = 0.0  # the picture's own texture, and interpolated samples, which are smooth
     return replace(found, places=noise.places, blotches=noise.blotches, blend_weight=weight)
 
 

@@ -30,8 +30,7 @@ class Cache:
 
     A line that is not whole, as a killed run leaves it, counts as never written.
 
-    Raises:
-        FileError: the folder cannot be made, or its file not be read or written.
+    Raises FileError: the folder cannot be made, or its file not be read or written.
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -201,8 +201,7 @@ class Pages:
 def read(picture: Picture) -> Pages:
     """A picture's pages.
 
-    Raises:
-        FileError: unreadable, more than one page, floats outside 0..1, or halves that differ.
+    Raises FileError: unreadable, more than one page, floats outside 0..1, or halves that differ.
     """
     if picture.noisy is None:
         return Pages(_page(picture.truth, picture.name), None)

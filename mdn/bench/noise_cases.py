@@ -50,8 +50,8 @@ def pictures(data: DataSet, case: NoiseCase) -> tuple[Picture, ...]:
 def parse(text: str) -> tuple[NoiseCase, ...]:
     """What --noise asks for: suite, all, none, KIND (its published levels) or KIND:LEVEL, by comma.
 
-    Raises:
-        UsageError: an unknown kind, offers the nearest; a level that is no number or out of range.
+    Raises UsageError: an unknown kind, offers the nearest; a level that is no number or out of
+    range.
     """
     cases: list[NoiseCase] = []
     for part in text.split(","):

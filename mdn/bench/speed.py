@@ -105,8 +105,7 @@ class NetClock:
 def measure(request: Request, side: int, count: int, rates: Rates) -> Speed:
     """One model on `count` pictures of `side` x `side` pixels.
 
-    Raises:
-        MdnError: the model is not there, or cannot denoise.
+    Raises MdnError: the model is not there, or cannot denoise.
     """
     models = request.models()
     with tempfile.TemporaryDirectory() as folder:

@@ -44,8 +44,7 @@ def parse(
         kinds: input, model or baseline, of each method by name.
         measured: names of the metrics.
 
-    Raises:
-        UsageError: it is malformed, or its row, model or metric is not part of the benchmark.
+    Raises UsageError: it is malformed, or its row, model or metric is not part of the benchmark.
     """
     match = _FORM.fullmatch(text.strip())
     if match is None:

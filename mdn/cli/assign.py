@@ -13,8 +13,7 @@ def table(assignments: Iterable[str], option: str = "--set") -> dict[str, Any]:
     A value is read as TOML writes it: a number, true, [1, 2], "text"; what is none of these is
     text as it stands, so that no quotes need protection from the shell.
 
-    Raises:
-        UsageError: one has no key, or no =.
+    Raises UsageError: one has no key, or no =.
     """
     made: dict[str, Any] = {}
     for text in assignments:

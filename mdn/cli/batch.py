@@ -124,9 +124,7 @@ def open_journal(batch: Batch, plan: Plan, shard: str) -> Journal | None:
 
     A shard writes one even if it has no file, so that `mdn report` does not miss it.
 
-    Raises:
-        UsageError: another run has it.
-        FileError: it cannot be written.
+    Raises UsageError: another run has it; FileError: it cannot be written.
     """
     from mdn import __version__
     from mdn.batch import manifest, recording
@@ -220,8 +218,7 @@ def weights(model: str | None, quality: str) -> dict[str, str]:
         model: the one that the user named, or None.
         quality: what --quality asks for otherwise.
 
-    Raises:
-        ModelError: there is no such model, or a card is damaged.
+    Raises ModelError: there is no such model, or a card is damaged.
     """
     from mdn.registry import selection, store
     from mdn.registry.cards import DOMAINS

@@ -64,8 +64,7 @@ def inputs(
         from_file: the list of --from-file, or None.
         watch: the folder of --watch, or None: the one input then.
 
-    Raises:
-        UsageError: there are none, a list cannot be read, or --watch has company or no folder.
+    Raises UsageError: there are none, a list cannot be read, or --watch has company or no folder.
     """
     from mdn.batch.inputs import is_folder, read_list
 

@@ -86,8 +86,7 @@ def run(
 def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, object]]:
     """The noise of a page (H, W, C) as stored: the estimate, and `facts` of it.
 
-    Raises:
-        FileError: it holds samples that are not finite; `name` is what the message calls it.
+    Raises FileError: it holds samples that are not finite; `name` is what the message calls it.
     """
     if not np.isfinite(stored).all():
         raise FileError(name, "holds NaN or infinite samples", "repair it first")

@@ -37,8 +37,7 @@ def run(
 
     dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
 
-    Raises:
-        UsageError: no such noise, or a level outside its limits; nothing was written.
+    Raises UsageError: no such noise, or a level outside its limits; nothing was written.
     """
     kind = noise.get(settings.kind)
     level = kind.default if settings.level is None else settings.level

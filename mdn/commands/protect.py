@@ -14,8 +14,7 @@ def read_mask(path: Path) -> np.ndarray:
 
     Colours count by their mean, and a transparent mask by its opacity as well.
 
-    Raises:
-        FileError: it cannot be read, or has several pages.
+    Raises FileError: it cannot be read, or has several pages.
     """
     image = io.read_image(path, name=f"--protect {path}")
     if len(image.pixels) > 1:

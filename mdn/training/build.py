@@ -15,9 +15,8 @@ from mdn.training.recipe import Recipe
 def build(recipe: Recipe) -> nn.Module:
     """The recipe's net with the weights that it starts from, on the CPU.
 
-    Raises:
-        UsageError: a [net] table that makes no net, a crop that it cannot take, or
-            `init_weights` of another net.
+    Raises UsageError: a [net] table that makes no net, a crop that it cannot take, or
+    `init_weights` of another net.
     """
     torch.manual_seed(recipe.seed)
     try:
@@ -41,8 +40,7 @@ def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes
     Training keeps more than a call without gradients needs at its peak, so that this lets through
     what may yet fail, and refuses nothing that would not.
 
-    Raises:
-        OutOfMemoryError: it says what to lower.
+    Raises OutOfMemoryError: it says what to lower.
     """
     pixels = recipe.optim.batch // processes * recipe.largest_crop**2
     need = pixels * float(net.bytes_per_pixel)  # type: ignore[arg-type]

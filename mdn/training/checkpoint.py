@@ -18,8 +18,7 @@ WEIGHTS = "weights.safetensors"
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Everything a run needs to go on: weights, average, optimisers, step, seconds, recipe.
 
-    Raises:
-        FileError: it cannot be written; the former checkpoint stays.
+    Raises FileError: it cannot be written; the former checkpoint stays.
     """
     path = folder / CHECKPOINT
     with replacing(path) as stream:

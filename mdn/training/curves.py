@@ -41,8 +41,7 @@ def missing() -> str:
 def read_runs(folders: Sequence[Path]) -> dict[str, Columns]:
     """The logs of runs by the runs' names; by their paths where names repeat.
 
-    Raises:
-        UsageError: a folder has no log, or an empty one.
+    Raises UsageError: a folder has no log, or an empty one.
     """
     runs: dict[str, Columns] = {}
     names = [folder.resolve().name for folder in folders]

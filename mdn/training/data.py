@@ -24,8 +24,7 @@ def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
     Returns:
         name -> uint8 (3, H, W), sorted by name.
 
-    Raises:
-        UsageError: a source is missing, empty or holds an unreadable picture.
+    Raises UsageError: a source is missing, empty or holds an unreadable picture.
     """
     pictures: dict[str, Tensor] = {}
     for source in sources:
@@ -67,8 +66,7 @@ class Crops:
         scales: the smallest and largest factor of the picture's size at which a crop may be taken,
             drawn evenly by its logarithm; none: at its own.
 
-    Raises:
-        UsageError: no picture is large enough.
+    Raises UsageError: no picture is large enough.
     """
 
     def __init__(

@@ -41,8 +41,7 @@ class Processes:
 def join(device: torch.device) -> Processes:
     """Meet the other processes that torchrun started, if any.
 
-    Raises:
-        UsageError: the processes cannot find each other.
+    Raises UsageError: the processes cannot find each other.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:

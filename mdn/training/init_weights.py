@@ -24,8 +24,7 @@ def init_weights(net: nn.Module, path: Path) -> None:
     A U-Net also takes those of one in colour, without guides, with fewer blocks, or that learns of
     the noise in another way.
 
-    Raises:
-        UsageError: they cannot be read, or are another net's.
+    Raises UsageError: they cannot be read, or are another net's.
     """
     try:
         with safe_open(path, "pt") as file:

@@ -73,8 +73,7 @@ def _is_inner(name: str, parameter: nn.Parameter) -> bool:
 def restore(optimiser: torch.optim.Optimizer, saved: dict) -> None:
     """Take up the moments of a checkpoint; rates, betas and decay stay those of the recipe.
 
-    Raises:
-        ValueError, KeyError: it is the state of another optimiser.
+    Raises ValueError, KeyError: it is the state of another optimiser.
     """
     inner = getattr(optimiser, "inner", optimiser)
     wanted = [{k: v for k, v in g.items() if k != "params"} for g in inner.param_groups]

@@ -31,8 +31,7 @@ def names() -> dict[str, Path]:
 def find(wish: str) -> Path:
     """The recipe file that a user means: a file, a folder of a run or model, or a shipped name.
 
-    Raises:
-        UsageError: there is none; offers the nearest names.
+    Raises UsageError: there is none; offers the nearest names.
     """
     path = Path(wish)
     if path.is_dir():
@@ -59,8 +58,7 @@ def read(path: Path, changes: Table | None = None) -> tuple[Table, str]:
         The table, and the file as it stands or, where anything was laid over anything, one
         that stands alone.
 
-    Raises:
-        UsageError: a file cannot be read, or the bases go in a circle.
+    Raises UsageError: a file cannot be read, or the bases go in a circle.
     """
     layers = list(_layers(path, []))
     table: Table = {}
@@ -126,8 +124,7 @@ def overlay(under: Table, over: Table) -> Table:
 def differences(former: str, now: str) -> list[str]:
     """What changed between two recipes, one "key old -> new" each; comments do not count.
 
-    Args:
-        former, now: their texts, the former one perhaps of an older mdn.
+    former, now: their texts, the former one perhaps of an older mdn.
     """
     try:
         tables = (_current_names(tomllib.loads(text)) for text in (former, now))

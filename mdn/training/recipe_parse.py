@@ -40,8 +40,7 @@ PLACEHOLDERS = {"sources": ("?",), "kind": CLEAN, "low": 0.0, "high": 0.0, "name
 def load(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     """Read a recipe, over its base where it has one, with `changes` laid over it.
 
-    Raises:
-        UsageError: it cannot be read, or says something that makes no sense; names every fault.
+    Raises UsageError: it cannot be read, or says something that makes no sense; names every fault.
     """
     table, text = recipe_files.read(path, changes)
     return parse(table, str(path), text)

@@ -61,11 +61,8 @@ class Scene:
 def load_scenes(sources: tuple[str, ...], root: Path) -> dict[str, Scene]:
     """Every scene of the folders, by name.
 
-    Args:
-        sources: folders of renders, relative to `root`.
-
-    Raises:
-        UsageError: a folder is missing or holds no pair, or a file cannot be used.
+    sources: folders of renders, relative to `root`.
+    Raises UsageError: a folder is missing or holds no pair, or a file cannot be used.
     """
     scenes: dict[str, Scene] = {}
     for source in sources:
@@ -111,11 +108,8 @@ def _read(path: Path) -> tuple[int, np.ndarray]:
 class Scenes:
     """Random crops of scenes in memory: flipped and turned, in other light, with fewer guides.
 
-    Args:
-        textures: for detail that the scenes lack, or None.
-
-    Raises:
-        UsageError: no scene is large enough.
+    textures: for detail that the scenes lack, or None.
+    Raises UsageError: no scene is large enough.
     """
 
     def __init__(

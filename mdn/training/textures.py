@@ -31,11 +31,7 @@ COLOURED = 0.3  # of it the part that differs between colours
 
 
 class Textures:
-    """Crops of photographs, and what is made of them.
-
-    Args:
-        crops: of photographs.
-    """
+    """Crops of photographs, and what is made of them."""
 
     def __init__(self, crops: Crops) -> None:
         self.crops = crops

@@ -22,8 +22,7 @@ Pairs = list[tuple[Tensor, Tensor]]
 def load_pairs(folder: Path) -> Pairs:
     """Of a folder with noisy/ and gt/, whose files have the same names.
 
-    Raises:
-        UsageError: one of the two is missing, or their names differ.
+    Raises UsageError: one of the two is missing, or their names differ.
     """
     noisy, clean = (load_pictures((part,), folder) for part in ("noisy", "gt"))
     names = [[Path(name).stem for name in part] for part in (noisy, clean)]
@@ -134,8 +133,7 @@ class RenderWatch(Validation):
     A scene's render is compared with the mean of its other files, whose noise bounds the figure:
     compare it within one set of scenes only.
 
-    Raises:
-        UsageError: a scene lacks a render of the wanted number of samples.
+    Raises UsageError: a scene lacks a render of the wanted number of samples.
     """
 
     def __init__(self, scenes: dict[str, Scene], recipe: WatchRecipe, device: torch.device) -> None:

@@ -84,8 +84,7 @@ def run(inputs: Sequence[str], settings: Settings, report: Report) -> tuple[dict
         inputs: pictures, folders or patterns.
         settings: the models, seed, device and precision count.
 
-    Raises:
-        UsageError: an unknown baseline. ModelError: an unknown or damaged model.
+    Raises UsageError: an unknown baseline. ModelError: an unknown or damaged model.
     """
     methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
     expansion = expand(inputs)
@@ -132,8 +131,7 @@ def score_methods(
 ) -> list[Candidate]:
     """The scores of each method that takes ordinary pictures and does not fail on this one.
 
-    Args:
-        page: noisy, (H, W, C) as stored. truth: the clean one, float 0..1, for `check`.
+    page: noisy, (H, W, C) as stored. truth: the clean one, float 0..1, for `check`.
     """
     coding = Display(page.dtype)
     noisy = coding.encode(page)

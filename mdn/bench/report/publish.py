@@ -25,9 +25,8 @@ MARK = b"<title>Denoising benchmark"  # a file of ours may be replaced, another'
 def check(report: Path | None, with_plots: bool, folder: Path | None) -> None:
     """Refuses what cannot be written, before an hour of work and not after it.
 
-    Raises:
-        UsageError: plots without a folder or without matplotlib; a report that would replace a
-            file that is none, or whose folder does not exist.
+    Raises UsageError: plots without a folder or without matplotlib; a report that would replace a
+    file that is none, or whose folder does not exist.
     """
     if with_plots and folder is None:
         raise UsageError("--plots needs a folder: -o DIR")

@@ -58,8 +58,7 @@ class Shift:
 def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
     """Such noise of a picture; None where there is none.
 
-    Args:
-        noisy, denoised: samples of the same places, any shape, nominal range 0..1.
+    noisy, denoised: samples of the same places, any shape, nominal range 0..1.
     """
     noisy, denoised = noisy.flatten(), denoised.flatten().clamp(0, 1)
     place = (denoised * BINS).long().clamp(max=BINS - 1)

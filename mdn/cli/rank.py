@@ -13,21 +13,10 @@ from mdn.cli.views import BatchView
 from mdn.errors import UsageError
 
 if TYPE_CHECKING:
-    from mdn.batch.running import Outcome
     from mdn.bench import Settings
 
 TITLES = ("RANK", "MODEL", "SCORE dB", "SURE dB", "MASKED dB", "RESIDUAL", "CORRELATION", "SECONDS")
 HITS = ("SCORE", "PICTURES", "BEST IS BEST", "PAIRS RIGHT", "LOST dB")
-
-
-class RankingView(BatchView):
-    """Bars as every batch has, and a table for each picture that is done."""
-
-    def _print(self, outcome: Outcome) -> None:
-        if outcome.status != "ok":
-            super()._print(outcome)
-        elif not self.as_json:
-            show(outcome.job.name, outcome.details)
 
 
 def run(
@@ -46,7 +35,7 @@ def run(
     if not inputs:
         raise UsageError("--check-ranking needs clean pictures: --data DIR")
     check_stdin(each == "-" for each in inputs)
-    with RankingView(len(inputs), quiet=quiet, as_json=as_json, debug=debug) as view:
+    with BatchView(len(inputs), quiet=quiet, as_json=as_json, debug=debug, show=show) as view:
         document, code = ranking.run(inputs, settings, view)
         for name, why in document["missing"].items():
             view.say(f"mdn: note: {name}: {why}", "yellow")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -14,21 +14,8 @@ from mdn.cli.render import printable
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 
-if TYPE_CHECKING:
-    from mdn.batch.running import Outcome
-
 BAR = 40  # characters of the longest bar
 GAP = " " * 12  # of the names beside the values
-
-
-class SurveyView(BatchView):
-    """Draws the estimates on standard output as they come; failures as every batch does."""
-
-    def _print(self, outcome: Outcome) -> None:
-        if outcome.status != "ok":
-            super()._print(outcome)
-        elif not self.as_json:
-            typer.echo("\n".join(lines(outcome.job.name, outcome.details)))
 
 
 def run(inputs: Sequence[str], plot: Path | None, files: Files, *, debug: bool) -> NoReturn:
@@ -47,7 +34,8 @@ def run(inputs: Sequence[str], plot: Path | None, files: Files, *, debug: bool) 
         raise UsageError("--estimate needs an image: mdn noise --estimate photo.png")
     jobs, expansion = estimate.jobs_of(inputs, files.recursive)
     check_stdin(job.source is None for job in jobs)
-    with SurveyView(len(jobs), quiet=files.quiet, as_json=files.as_json, debug=debug) as view:
+    how = {"quiet": files.quiet, "as_json": files.as_json, "debug": debug}
+    with BatchView(len(jobs), **how, show=show) as view:
         for each in expansion.left_out:
             view.remark(str(each))
         if not jobs:
@@ -63,6 +51,11 @@ def run(inputs: Sequence[str], plot: Path | None, files: Files, *, debug: bool) 
         plan = Plan(tuple(jobs), notes, left_out=expansion.left_out)
         print_json(document("noise --estimate", plan, result, view.notes))
     raise typer.Exit(result.exit_code)
+
+
+def show(name: str, found: Mapping[str, Any]) -> None:
+    """One picture's estimate, on standard output."""
+    typer.echo("\n".join(lines(name, found)))
 
 
 def lines(name: str, found: Mapping[str, Any]) -> list[str]:

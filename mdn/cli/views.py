@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -21,6 +22,7 @@ class BatchView(Lines):
     Attributes:
         notes: the warnings of each job, by its id().
         outcomes: of the jobs that are over.
+        show: prints the name and details of a job that is done, in place of a line about it.
     """
 
     def __init__(
@@ -31,9 +33,10 @@ class BatchView(Lines):
         dry_run: bool = False,
         as_json: bool = False,
         debug: bool = False,
+        show: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
         super().__init__(quiet=quiet, bars=as_json or not dry_run)
-        self.total, self.as_json, self.debug = total, as_json, debug
+        self.total, self.as_json, self.debug, self.show = total, as_json, debug, show
         self.outcomes: list[Outcome] = []
         self.notes: dict[int, list[str]] = {}
         self._begun = time.perf_counter()
@@ -83,6 +86,9 @@ class BatchView(Lines):
             self.insist(f"mdn: error: {outcome.error}", "red")
         elif outcome.status == "skipped":
             self.say(f"{job.name}: skipped, {outcome.error}", "dim")
+        elif outcome.status == "ok" and self.show is not None:
+            if not self.as_json:
+                self.show(job.name, outcome.details)
         elif outcome.status == "ok":
             copied = outcome.details.get("changed") is False
             facts = [megapixels(outcome.details.get("megapixels")), duration(outcome.seconds)]

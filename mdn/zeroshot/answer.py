@@ -22,22 +22,15 @@ BLIND_PASSES = 32  # where there is none: each sample must be hidden, and severa
 
 @dataclass(frozen=True)
 class Answer:
-    """Stands in place of `pipeline.apply_net` for a model that was fitted to a picture.
+    """Stands in place of `pipeline.apply_net` for a model that was fitted to a picture."""
 
-    Attributes:
-        plan: of the fit.
-        fills: the model only fills masks, and says nothing of what it sees.
-        seeing: 0 to 1: weight of its answer to what it sees.
-        blind_error: root mean square error of its guesses of hidden samples, noise included; None
-            where it was not fitted.
-        estimate: of the picture's noise; None where it is not known.
-    """
-
-    plan: Plan
-    fills: bool
-    seeing: float
+    plan: Plan  # of the fit
+    fills: bool  # the model only fills masks, and says nothing of what it sees
+    seeing: float  # 0 to 1: weight of its answer to what it sees
+    # root mean square error of its guesses of hidden samples, noise included; None where it was not
+    # fitted
     blind_error: float | None
-    estimate: NoiseEstimate | None
+    estimate: NoiseEstimate | None  # of the picture's noise; None where it is not known
 
     def __call__(
         self,

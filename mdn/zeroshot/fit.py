@@ -33,23 +33,16 @@ CLIP = 1.0  # largest norm of a gradient
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fit went.
+    """How a fit went."""
 
-    Attributes:
-        before, after: root mean square error on held-out samples, noise included.
-        steps, seconds: that it took.
-        mean: the error of the mean of MASKS guesses, likewise; 0 for a net that denoises.
-        ended: done, settled (the score stopped improving), time or interrupted.
-        sure: whether the error fell by more than its own spread; if not, after is before.
-    """
-
+    # before, after: root mean square error on held-out samples, noise included
     before: float
     after: float
     steps: int
     seconds: float
-    ended: str
-    mean: float = 0.0
-    sure: bool = True
+    ended: str  # done, settled (the score stopped improving), time or interrupted
+    mean: float = 0.0  # the error of the mean of MASKS guesses, likewise; 0 for a net that denoises
+    sure: bool = True  # whether the error fell by more than its own spread; if not, after is before
 
 
 def fit(

@@ -55,22 +55,16 @@ AGAIN = 4  # a further page starts from the last one's net, with so many times f
 
 @dataclass(frozen=True)
 class FitRequest:
-    """What was asked of the fit of each picture.
+    """What was asked of the fit of each picture."""
 
-    Attributes:
-        fit: the options of the fit.
-        options: of the pipeline; its seed and precision hold for the fit as well.
-        time_limit: seconds that the fit of layers may take for one picture, or None.
-        checkpoint: file that the fit of layers is kept in while it runs, or None.
-        resume: whether to go on from it.
-        save, use: files: where the finished fit goes, and where one comes from; or None.
-    """
-
-    fit: FitOptions = field(default_factory=FitOptions)
+    fit: FitOptions = field(default_factory=FitOptions)  # the options of the fit
+    # of the pipeline; its seed and precision hold for the fit as well
     options: Options = field(default_factory=Options)
+    # seconds that the fit of layers may take for one picture, or None
     time_limit: float | None = None
-    checkpoint: Path | None = None
-    resume: bool = False
+    checkpoint: Path | None = None  # file that the fit of layers is kept in while it runs, or None
+    resume: bool = False  # whether to go on from it
+    # save, use: files: where the finished fit goes, and where one comes from; or None
     save: Path | None = None
     use: Path | None = None
 

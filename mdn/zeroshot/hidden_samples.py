@@ -26,22 +26,15 @@ STREAM = 0x6D646E2066697400
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the picture as the net will see it.
+    """A part of the picture as the net will see it."""
 
-    Attributes:
-        values: (C, H, W), C as the net takes them.
-        sigma: (a, b, c) of the noise's variance a + b x + c x^2 at brightness x.
-        level: standard deviation of the noise, for a net that takes it.
-        gray: equal channels, whose masks must be equal too.
-        clipped: whether what lay beyond 0 and 1 was cut off.
-        descriptor: (1, n) what the judge of a net that judges the noise read in the picture.
-    """
-
-    values: Tensor
+    values: Tensor  # (C, H, W), C as the net takes them
+    # (a, b, c) of the noise's variance a + b x + c x^2 at brightness x
     sigma: tuple[float, float, float]
-    level: float
-    gray: bool = False
-    clipped: bool = False
+    level: float  # standard deviation of the noise, for a net that takes it
+    gray: bool = False  # equal channels, whose masks must be equal too
+    clipped: bool = False  # whether what lay beyond 0 and 1 was cut off
+    # (1, n) what the judge of a net that judges the noise read in the picture
     descriptor: Tensor | None = None
 
 

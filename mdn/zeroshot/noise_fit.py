@@ -43,34 +43,21 @@ ALIKE = 1.3  # ratio of what two halves of the samples say
 
 @dataclass(frozen=True)
 class NoiseFit:
-    """What was found, to be used for the picture itself or for others of its kind.
+    """What was found, to be used for the picture itself or for others of its kind."""
 
-    Attributes:
-        frequencies: of waves; their strength and phase are each picture's own.
-        places: for each channel the places in 2 x 2 pixels that are interpolated, nested; empty
-            for none.
-        blotches: whether black and white patches are rebuilt.
-        halvings: how many smaller pictures are denoised first.
-        looks: of speckle; 0 for none.
-        rician: sigma of Rician noise; 0 for none.
-        dither: distance of the levels between which samples were dithered; 0 for none.
-        curve: that goes with them, on the brightness of what the net makes.
-        counts: whether a gray picture as shown is read as counted light.
-        gain: dB, estimated from what the fit changes; 0 where nothing was found.
-        seconds: that it took.
-    """
-
+    # of waves; their strength and phase are each picture's own
     frequencies: tuple[tuple[float, float], ...] = ()
+    # for each channel the places in 2 x 2 pixels that are interpolated, nested; empty for none
     places: tuple[tuple[tuple[bool, ...], ...], ...] = ()
-    blotches: bool = False
-    halvings: int = 0
-    looks: float = 0.0
-    rician: float = 0.0
-    dither: float = 0.0
-    curve: Curve | None = None
-    counts: bool = False
-    gain: float = 0.0
-    seconds: float = field(default=0.0, compare=False)
+    blotches: bool = False  # whether black and white patches are rebuilt
+    halvings: int = 0  # how many smaller pictures are denoised first
+    looks: float = 0.0  # of speckle; 0 for none
+    rician: float = 0.0  # sigma of Rician noise; 0 for none
+    dither: float = 0.0  # distance of the levels between which samples were dithered; 0 for none
+    curve: Curve | None = None  # that goes with them, on the brightness of what the net makes
+    counts: bool = False  # whether a gray picture as shown is read as counted light
+    gain: float = 0.0  # dB, estimated from what the fit changes; 0 where nothing was found
+    seconds: float = field(default=0.0, compare=False)  # that it took
 
     @property
     def found(self) -> bool:

@@ -18,52 +18,38 @@ class Start(Enum):
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a fit needs to know.
+    """All that a fit needs to know."""
 
-    Attributes:
-        iters: steps at most; 0 leaves the net as it is.
-        lr: peak learning rate of Adam, falling as a cosine.
-        ratio: share of the samples that a step hides.
-        ema: decay of the averaged weights, which are what is used.
-        shuffle: the picture is taken apart into shuffle^2 smaller ones, each colour for itself, so
-            that neighbours which share noise come to lie in different ones.
-        seeing: 0 to 1: weight of the net's answer to what it sees against its guess of what is
-            hidden from it.
-        crop, batch: side and number of the crops of a step.
-        settles: it ends early once the error on held-out samples no longer falls.
-    """
-
-    iters: int = 150
-    lr: float = 1e-4
-    ratio: float = 0.3
-    ema: float = 0.95
+    iters: int = 150  # steps at most; 0 leaves the net as it is
+    lr: float = 1e-4  # peak learning rate of Adam, falling as a cosine
+    ratio: float = 0.3  # share of the samples that a step hides
+    ema: float = 0.95  # decay of the averaged weights, which are what is used
+    # the picture is taken apart into shuffle^2 smaller ones, each colour for itself, so that
+    # neighbours which share noise come to lie in different ones
     shuffle: int = 1
+    # 0 to 1: weight of the net's answer to what it sees against its guess of what is hidden from it
     seeing: float = 1.0
+    # crop, batch: side and number of the crops of a step
     crop: int = 96
     batch: int = 4
-    settles: bool = True
+    settles: bool = True  # it ends early once the error on held-out samples no longer falls
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What the user asked for; None where it is left to mdn. As Plan, and:
+    """What the user asked for, in the words of Plan; None where it is left to mdn."""
 
-    Attributes:
-        preset: auto: the description of the noise, and layers only if asked for; mpi,
-            mpi-real, mpi-fast: MPI's own nets and schedule, for noise that is independent from
-            pixel to pixel, for noise that is not, and with fewer steps (NeurIPS 2024, section 4.1).
-        from_scratch: forget what the net has learnt.
-        layers: fit layers too.
-    """
-
+    # auto: the description of the noise, and layers only if asked for; mpi, mpi-real, mpi-fast:
+    # MPI's own nets and schedule, for noise that is independent from pixel to pixel, for noise that
+    # is not, and with fewer steps (NeurIPS 2024, section 4.1)
     preset: str = "auto"
     iters: int | None = None
     lr: float | None = None
     ratio: float | None = None
     ema: float | None = None
     shuffle: int | None = None
-    from_scratch: bool = False
-    layers: bool = False
+    from_scratch: bool = False  # forget what the net has learnt
+    layers: bool = False  # fit layers too
 
 
 PRESETS: dict[str, Plan] = {

@@ -17,19 +17,12 @@ Listed = tuple[Path, Path]  # a file, and where it goes below an output folder
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Things of one kind in one place that are not taken.
+    """Things of one kind in one place that are not taken."""
 
-    Attributes:
-        place: the folder or pattern, as the user named it.
-        count: how many.
-        kind: "file" or "folder".
-        reason: why, and what to do.
-    """
-
-    place: str
-    count: int
-    kind: str
-    reason: str
+    place: str  # the folder or pattern, as the user named it
+    count: int  # how many
+    kind: str  # "file" or "folder"
+    reason: str  # why, and what to do
 
     def __str__(self) -> str:
         things = self.kind if self.count == 1 else f"{self.kind}s"

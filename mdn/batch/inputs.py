@@ -18,19 +18,13 @@ from mdn.io.zarr.stack import is_store
 
 @dataclass(frozen=True)
 class Found:
-    """One input.
+    """One input."""
 
-    Attributes:
-        path: the file; None is standard input.
-        name: what messages call it.
-        relative: where it goes below an output folder; keeps the tree of a folder that was named.
-        problem: why it cannot be read, if that is known already.
-    """
-
-    path: Path | None
-    name: str
+    path: Path | None  # the file; None is standard input
+    name: str  # what messages call it
+    # where it goes below an output folder; keeps the tree of a folder that was named
     relative: Path
-    problem: FileError | None = None
+    problem: FileError | None = None  # why it cannot be read, if that is known already
 
 
 @dataclass(frozen=True)

@@ -22,84 +22,56 @@ Status = Literal["started", "ok", "failed"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: an input, what was asked for, and what came of it.
+    """One line: an input, what was asked for, and what came of it."""
 
-    Attributes:
-        output: the file written, as `place_in` spells it: the key.
-        status: started, ok or failed.
-        input: absolute path of the file read.
-        size, mtime_ns, sha256: of the input before it was read; bytes, nanoseconds, hexadecimal.
-        settings: hash of the options that change the result.
-        model, weights: name and SHA-256 of the model used, where there was one.
-        output_size, output_mtime_ns, output_sha256: of the file written.
-        std_output: a second file written, spelled as `output`.
-        draw: which of several outputs of the input, from 1.
-        reason: why it failed.
-        seconds: how long it took.
-        at: when the line was written, in seconds since 1970.
-    """
-
-    output: str
-    status: Status
-    input: str | None = None
+    output: str  # the file written, as `place_in` spells it: the key
+    status: Status  # started, ok or failed
+    input: str | None = None  # absolute path of the file read
+    # size, mtime_ns, sha256: of the input before it was read; bytes, nanoseconds, hexadecimal
     size: int = -1
     mtime_ns: int = -1
     sha256: str = ""
-    settings: str = ""
+    settings: str = ""  # hash of the options that change the result
+    # model, weights: name and SHA-256 of the model used, where there was one
     model: str = ""
     weights: str = ""
+    # output_size, output_mtime_ns, output_sha256: of the file written
     output_size: int = -1
     output_mtime_ns: int = -1
     output_sha256: str = ""
-    std_output: str | None = None
-    draw: int = 1
-    reason: str = ""
-    seconds: float = 0.0
-    at: float = 0.0
+    std_output: str | None = None  # a second file written, spelled as `output`
+    draw: int = 1  # which of several outputs of the input, from 1
+    reason: str = ""  # why it failed
+    seconds: float = 0.0  # how long it took
+    at: float = 0.0  # when the line was written, in seconds since 1970
 
 
 @dataclass(frozen=True)
 class Run:
-    """The line that begins a run: who wrote the lines below it, and with which command.
+    """The line that begins a run: who wrote the lines below it, and with which command."""
 
-    Attributes:
-        command: denoise, zeroshot or noise.
-        arguments: its options that change the result, as on a command line.
-        settings: their hash.
-        version: of mdn.
-        shard: "3/16", or empty.
-        host, pid, user: whose process it is.
-        at: when it began, in seconds since 1970.
-    """
-
-    command: str
-    arguments: tuple[str, ...]
-    settings: str
-    version: str
-    shard: str = ""
+    command: str  # denoise, zeroshot or noise
+    arguments: tuple[str, ...]  # its options that change the result, as on a command line
+    settings: str  # their hash
+    version: str  # of mdn
+    shard: str = ""  # "3/16", or empty
+    # host, pid, user: whose process it is
     host: str = ""
     pid: int = 0
     user: str = ""
-    at: float = 0.0
+    at: float = 0.0  # when it began, in seconds since 1970
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a folder of outputs.
+    """What is known of a folder of outputs."""
 
-    Attributes:
-        folder: where the manifests lie.
-        entries: the latest line of each output, by output.
-        runs: those that wrote here, by the hash of their settings; the latest of each.
-        shards: names of the shards that wrote here, such as "3/16".
-        files: the manifests read.
-    """
-
-    folder: Path
-    entries: Mapping[str, Entry]
+    folder: Path  # where the manifests lie
+    entries: Mapping[str, Entry]  # the latest line of each output, by output
+    # those that wrote here, by the hash of their settings; the latest of each
     runs: Mapping[str, Run]
-    shards: tuple[str, ...]
-    files: tuple[Path, ...]
+    shards: tuple[str, ...]  # names of the shards that wrote here, such as "3/16"
+    files: tuple[Path, ...]  # the manifests read
 
     def of(self, target: Path) -> Entry | None:
         """The latest line about an output, or None."""

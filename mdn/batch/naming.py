@@ -22,21 +22,13 @@ Kind = Literal["beside", "stdout", "file", "folder", "template"]
 
 @dataclass(frozen=True)
 class Naming:
-    """The rule that names outputs.
+    """The rule that names outputs."""
 
-    Attributes:
-        kind: which of the rules.
-        output: what the user gave with -o, or empty.
-        ending: put behind the stem beside an input.
-        format: the format to force, or None.
-        draws: outputs for each input; more than one are numbered.
-    """
-
-    kind: Kind
-    output: str
-    ending: str
-    format: str | None
-    draws: int
+    kind: Kind  # which of the rules
+    output: str  # what the user gave with -o, or empty
+    ending: str  # put behind the stem beside an input
+    format: str | None  # the format to force, or None
+    draws: int  # outputs for each input; more than one are numbered
 
     @classmethod
     def choose(

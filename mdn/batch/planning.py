@@ -30,21 +30,15 @@ from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a batch, and remarks for the user on how they came about.
+    """The jobs of a batch, and remarks for the user on how they came about."""
 
-    Attributes:
-        jobs: in the order of the inputs.
-        notes: one line each.
-        left_out: what of folders and patterns is not taken; a note says so of each.
-        folder: where its manifest goes: the output folder, or the one that holds all outputs. None
-            where there is no batch, but one named file.
-        whole: how many jobs all shards have together.
-    """
-
-    jobs: tuple[Job, ...]
-    notes: tuple[str, ...] = ()
+    jobs: tuple[Job, ...]  # in the order of the inputs
+    notes: tuple[str, ...] = ()  # one line each
+    # where its manifest goes: the output folder, or the one that holds all outputs. None where
+    # there is no batch, but one named file.
     folder: Path | None = None
-    whole: int = 0
+    whole: int = 0  # how many jobs all shards have together
+    # what of folders and patterns is not taken; a note says so of each
     left_out: tuple[LeftOut, ...] = ()
 
 

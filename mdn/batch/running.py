@@ -25,30 +25,22 @@ Status = Literal["ok", "skipped", "failed", "planned"]
 
 @dataclass(frozen=True)
 class Job:
-    """One image to read and one to write.
+    """One image to read and one to write."""
 
-    Attributes:
-        source: the file to read; None reads standard input.
-        target: the file to write; None writes to standard output.
-        name: what messages call the input.
-        format: the output format asked for; None follows the target's suffix, or, on standard
-            output, the format of the input.
-        std_target: a second file to write, or None: the map of deviations of `mdn denoise`.
-        draw: which of several outputs of one input this is, from 1.
-        skip: why there is nothing to do, or empty.
-        overwrite: whether what is at the target then may be replaced, however it came there.
-        problem: what planning found to be wrong with this file, if anything; raised when its turn
-            comes, so that a batch reports it in its place and goes on.
-    """
-
-    source: Path | None
-    target: Path | None
-    name: str
+    source: Path | None  # the file to read; None reads standard input
+    target: Path | None  # the file to write; None writes to standard output
+    name: str  # what messages call the input
+    # the output format asked for; None follows the target's suffix, or, on standard output, the
+    # format of the input
     format: str | None = None
-    draw: int = 1
-    skip: str = ""
+    draw: int = 1  # which of several outputs of one input this is, from 1
+    skip: str = ""  # why there is nothing to do, or empty
+    # what planning found to be wrong with this file, if anything; raised when its turn comes, so
+    # that a batch reports it in its place and goes on
     problem: FileError | None = None
+    # a second file to write, or None: the map of deviations of `mdn denoise`
     std_target: Path | None = None
+    # whether what is at the target then may be replaced, however it came there
     overwrite: bool = False
 
     @property
@@ -59,24 +51,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job.
-
-    Attributes:
-        status: ok, skipped (the output was there), failed, or planned (a dry run).
-        seconds: wall-clock time it took.
-        error: one line for a failed job, the reason for a skipped one, else empty.
-        details: facts about the work for people and for --json; JSON-able.
-        starved: whether it failed for want of memory.
-        trace: the traceback of a failed job, for --debug. As text: the exception itself would keep
-            every array alive that was in use where it was raised.
-    """
+    """What became of one job."""
 
     job: Job
-    status: Status
-    seconds: float = 0.0
-    error: str = ""
+    status: Status  # ok, skipped (the output was there), failed, or planned (a dry run)
+    seconds: float = 0.0  # wall-clock time it took
+    error: str = ""  # one line for a failed job, the reason for a skipped one, else empty
+    # facts about the work for people and for --json; JSON-able
     details: dict[str, object] = field(default_factory=dict)
-    starved: bool = False
+    starved: bool = False  # whether it failed for want of memory
+    # the traceback of a failed job, for --debug. As text: the exception itself would keep every
+    # array alive that was in use where it was raised.
     trace: str = ""
 
 
@@ -111,15 +96,10 @@ class Unheard:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """The outcomes of a batch, in the order of its jobs.
+    """The outcomes of a batch, in the order of its jobs."""
 
-    Attributes:
-        outcomes: one for each job that was tried.
-        untried: how many jobs --fail-fast left alone.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    untried: int = 0
+    outcomes: tuple[Outcome, ...]  # one for each job that was tried
+    untried: int = 0  # how many jobs --fail-fast left alone
 
     def count(self, status: Status) -> int:
         """How many jobs ended with `status`."""

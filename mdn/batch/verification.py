@@ -13,15 +13,10 @@ SAME = "same"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one output.
+    """What was found of one output."""
 
-    Attributes:
-        entry: its line of the manifest.
-        verdict: "same", or what is wrong in a few words.
-    """
-
-    entry: Entry
-    verdict: str
+    entry: Entry  # its line of the manifest
+    verdict: str  # "same", or what is wrong in a few words
 
     @property
     def good(self) -> bool:
@@ -31,23 +26,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Summary:
-    """All manifests of a folder in figures.
+    """All manifests of a folder in figures."""
 
-    Attributes:
-        ok, failed, unfinished: numbers of outputs; unfinished ones were begun by a run that was
-            killed.
-        seconds: that the finished ones took, over all shards.
-        shards: those that wrote here; missing: those that should have and did not.
-        problems: the entries that are not ok.
-    """
-
+    # ok, failed, unfinished: numbers of outputs; unfinished ones were begun by a run that was
+    # killed
     ok: int
     failed: int
     unfinished: int
-    seconds: float
-    shards: tuple[str, ...]
-    missing: tuple[str, ...]
-    problems: tuple[Entry, ...]
+    seconds: float  # that the finished ones took, over all shards
+    shards: tuple[str, ...]  # those that wrote here
+    missing: tuple[str, ...]  # those that should have and did not
+    problems: tuple[Entry, ...]  # the entries that are not ok
 
     @property
     def whole(self) -> bool:

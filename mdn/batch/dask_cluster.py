@@ -29,13 +29,10 @@ CLOSE = 60.0  # seconds for workers to leave
 def connect(where: str) -> Iterator[Client]:
     """A client, and the cluster that was started for it, until the context ends.
 
-    Args:
-        where: "local" or "local:4", workers of one thread here; "tcp://scheduler:8786" or the
-            scheduler's JSON file; or a YAML file with `module`, `class` and `kwargs` of a Dask
-            cluster, as dask-ctl has it, and perhaps `adapt`, the arguments of its adapt().
-
-    Raises:
-        UsageError: Dask is missing, or there is no such cluster.
+    where: "local" or "local:4", workers of one thread here; "tcp://scheduler:8786" or the
+    scheduler's JSON file; or a YAML file with `module`, `class` and `kwargs` of a Dask cluster, as
+    dask-ctl has it, and perhaps `adapt`, the arguments of its adapt().
+    Raises UsageError: Dask is missing, or there is no such cluster.
     """
     try:
         from distributed import Client

@@ -288,9 +288,7 @@ def _threads(client: Client) -> int:
 def _result(future: Any, name: str) -> Any:
     """What the task called `name` gave.
 
-    Raises:
-        ClusterError: there is nobody left to ask.
-        FileError: the task has killed its workers.
+    Raises ClusterError: there is nobody left to ask; FileError: the task has killed its workers.
     """
     from distributed import CancelledError, KilledWorker
     from distributed.scheduler import NoValidWorkerError, NoWorkerError

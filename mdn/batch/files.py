@@ -21,9 +21,8 @@ USUAL_QUALITY = 95  # of JPEG, where the user names none
 def load(job: Job) -> Image:
     """The image that `job` is about.
 
-    Raises:
-        FileError: the file, or what came on standard input, is no image that mdn can read, or one
-            that the output's format cannot hold at all: better known now than after the work.
+    Raises FileError: the file, or what came on standard input, is no image that mdn can read, or
+    one that the output's format cannot hold at all: better known now than after the work.
     """
     before = None if job.source is None else file_stamp(job.source)
     source = content(job) if job.source is None else job.source
@@ -95,8 +94,7 @@ def save(
     Returns:
         Whether the file is another than the input: false for a copy.
 
-    Raises:
-        FileError: the target cannot be written; nothing is left of it.
+    Raises FileError: the target cannot be written; nothing is left of it.
     """
     chosen = output_format(job, image)
     same = original is not None and np.array_equal(image.pixels, original, equal_nan=True)

@@ -56,8 +56,7 @@ def expand(
         output_folder: where results go; when it lies below an input folder it is left out too.
         suffixes: what counts as an image in folders and patterns.
 
-    Raises:
-        UsageError: `-` is given twice.
+    Raises UsageError: `-` is given twice.
     """
     found: list[Found] = []
     left_out: list[LeftOut] = []
@@ -164,13 +163,9 @@ def _once(found: list[Found]) -> Iterable[Found]:
 def read_list(name: str) -> list[str]:
     """The names that a list holds, in its order.
 
-    Args:
-        name: the list, or - for standard input. Where it holds a NUL, names end at NULs and may
-            hold line breaks; else each line is one. A name is taken as it stands: no patterns, no
-            comments.
-
-    Raises:
-        UsageError: it cannot be read, is a picture, or holds no name.
+    name: the list, or - for standard input. Where it holds a NUL, names end at NULs and may hold
+    line breaks; else each line is one. A name is taken as it stands: no patterns, no comments.
+    Raises UsageError: it cannot be read, is a picture, or holds no name.
     """
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()

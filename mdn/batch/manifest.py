@@ -87,8 +87,7 @@ def read(folder: Path) -> Manifest:
 
     Lines that are no JSON, as the last one of a process that was killed, are passed over.
 
-    Raises:
-        OSError: a manifest cannot be read.
+    Raises OSError: a manifest cannot be read.
     """
     entries: dict[str, Entry] = {}
     runs: dict[str, Run] = {}
@@ -152,8 +151,7 @@ def settings_hash(command: str, arguments: Iterable[str]) -> str:
 def stamp(path: Path) -> tuple[int, int]:
     """Size in bytes and time of change in ns; of a folder: their sum and maximum over its files.
 
-    Raises:
-        OSError: it cannot be looked at.
+    Raises OSError: it cannot be looked at.
     """
     files = [file.stat() for file in _files(path)]
     return sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)
@@ -162,8 +160,7 @@ def stamp(path: Path) -> tuple[int, int]:
 def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder, over the names and digests of its files.
 
-    Raises:
-        OSError: it cannot be read.
+    Raises OSError: it cannot be read.
     """
     if not path.is_dir():
         with path.open("rb") as stream:

@@ -41,8 +41,7 @@ class Naming:
             ending, format, draws: see the class.
             several: whether there may be more than one input.
 
-        Raises:
-            UsageError: one file for several inputs, or a template with an unknown field.
+        Raises UsageError: one file for several inputs, or a template with an unknown field.
         """
         kind = _kind(output, several)
         if kind == "file" and format is None and output and not Path(output).suffix:

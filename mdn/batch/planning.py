@@ -79,9 +79,8 @@ def plan(
         renders: take EXR files out of folders and patterns, too.
         stores: likewise Zarr stores.
 
-    Raises:
-        UsageError: the request cannot be carried out as a whole. What is wrong with one file only
-            is kept as the `problem` of its job.
+    Raises UsageError: the request cannot be carried out as a whole. What is wrong with one file
+    only is kept as the `problem` of its job.
     """
     if overwrite + skip_existing + resume > 1:
         raise UsageError(

@@ -76,8 +76,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
     def add(self, entry: Entry) -> None:
         """Appends a line.
 
-        Raises:
-            OSError: it could not be written; the next line begins anew all the same.
+        Raises OSError: it could not be written; the next line begins anew all the same.
         """
         self._append(manifest.entry_line(entry))
 

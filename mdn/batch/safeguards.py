@@ -67,8 +67,8 @@ def _status(path: Path) -> os.stat_result | None:
 def settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> list[Job]:
     """The jobs; those whose output is there are skipped, or have a problem, unless it may go.
 
-    Raises:
-        UsageError: an output is no regular file, or all of them are there: nothing would be done.
+    Raises UsageError: an output is no regular file, or all of them are there: nothing would be
+    done.
     """
     existing = [(job, target) for job, target in _pending(jobs) if os.path.lexists(target)]
     for _, target in existing:

@@ -51,8 +51,7 @@ def parse(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
             does not tell its size.
         environment: the variables of the process.
 
-    Raises:
-        UsageError: no such share, or no job array.
+    Raises UsageError: no such share, or no job array.
     """
     given = re.fullmatch(r"(auto|\d+)(?:/(\d+))?", text)
     if not given or (given[1] != "auto" and given[2] is None):

@@ -57,8 +57,7 @@ def std_map(target: Path | None, shape: tuple[int, int, int], white: float) -> I
         target: the file, or None for no map (and None is given).
         shape: pages, height, width. white: the stored value of white in the picture.
 
-    Raises:
-        FileError: it cannot be written.
+    Raises FileError: it cannot be written.
     """
     if target is None:
         yield None

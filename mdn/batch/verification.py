@@ -45,11 +45,7 @@ class Summary:
 
 
 def load(folder: Path) -> Manifest:
-    """The manifests of a folder.
-
-    Raises:
-        NothingDoneError: there is none.
-    """
+    """The manifests of a folder. Raises NothingDoneError: there is none."""
     found = manifest.read(folder)
     if not found.files:
         raise NothingDoneError(

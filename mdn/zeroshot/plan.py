@@ -67,8 +67,7 @@ CLEAN = 1 / 255  # sigma: below it there is nothing to gain
 def make_plan(asked: FitOptions, seen: NoiseEstimate | None, start: Start = Start.DENOISES) -> Plan:
     """The plan for the layers of a net, and a picture whose noise was estimated as `seen`.
 
-    Raises:
-        UsageError: a wish that makes no sense; names the option.
+    Raises UsageError: a wish that makes no sense; names the option.
     """
     if asked.preset not in PRESETS:
         raise UsageError(f"--preset {asked.preset}: choose one of {', '.join(PRESETS)}")

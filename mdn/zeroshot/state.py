@@ -21,8 +21,7 @@ from mdn.zeroshot.noise_fit import NoiseFit
 def save(path: Path | None, card: Card, parts: dict[str, Any]) -> None:
     """Keep them, all or nothing, with the model they belong to; no path, no file.
 
-    Raises:
-        FileError: it cannot be written.
+    Raises FileError: it cannot be written.
     """
     if path is None:
         return
@@ -38,8 +37,7 @@ def save(path: Path | None, card: Card, parts: dict[str, Any]) -> None:
 def load(path: Path | None, card: Card) -> dict[str, Any] | None:
     """The state of a fit of layers that is under way; None where there is nothing yet.
 
-    Raises:
-        FileError: it is no such file, or of a fit that began from another model.
+    Raises FileError: it is no such file, or of a fit that began from another model.
     """
     if path is None or not path.exists():
         return None
@@ -54,8 +52,7 @@ def save_fit(path: Path | None, card: Card, found: NoiseFit, layers: dict | None
 def load_fit(path: Path, cards: Sequence[Card]) -> tuple[NoiseFit, dict[str, Any] | None]:
     """What `save_fit` kept, of a model with one of these cards.
 
-    Raises:
-        FileError: there is no such file, or it is of another model.
+    Raises FileError: there is no such file, or it is of another model.
     """
     if not path.exists():
         raise FileError(path, "--fit: no such file")

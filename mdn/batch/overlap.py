@@ -1,7 +1,7 @@
 """Files of a batch that overlap: one is computed, the next one is read, the one before is written.
 
-Each file has its own thread from reading to writing. A file waits for its turn to compute: one does
-at a time, on a GPU a few.
+Each file has its own thread from reading to writing. It waits for its turn to be computed: one file
+at a time is, on a GPU a few.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mdn.io.base import memory_limit
 
 if TYPE_CHECKING:
     from mdn.batch.running import Job, Outcome, Report
+
+Result = TypeVar("Result")
 
 LISTEN = 0.2  # seconds: on some systems a wait must end before Ctrl-C is noticed
 SHARE = 8  # a picture that is read ahead may take one part in SHARE of the free memory
@@ -47,12 +49,15 @@ class Turns:
         self._change = threading.Condition()
         self._next, self._ahead = 1, set[int]()  # first file that had no turn yet; later ones
         self._stopped = self._given_up = False
-        self._overlapping = False
+        self._computers: ThreadPoolExecutor | None = None  # there while files overlap
         self._mine = threading.local()
 
-    @contextmanager
-    def compute(self, *, alone: bool = False) -> Iterator[None]:
-        """Waits until the files before have had their turn; then the caller may compute.
+    def compute(self, work: Callable[[], Result], *, alone: bool = False) -> Result:
+        """What `work` gives, which is done after the files before have had their turn.
+
+        While files overlap, another thread does it: OpenMP keeps a team of threads for each thread
+        that computes, and as soon as there are more of them than cores they no longer wait for one
+        another awake. A small picture was put to sleep and woken 300 times.
 
         alone: no other file computes meanwhile.
 
@@ -72,7 +77,9 @@ class Turns:
         begun = time.perf_counter()
         self._mine.waited = self.waited + begun - asked
         try:
-            yield
+            if self._computers is None:
+                return work()
+            return self._computers.submit(copy_context().run, work).result()
         finally:
             ended = time.perf_counter()
             with self._change:
@@ -108,7 +115,7 @@ class Turns:
         Raises:
             OutOfMemoryError: this one is too large; read it when it has its turn.
         """
-        if not self._overlapping:
+        if self._computers is None:
             yield
             return
         import psutil
@@ -162,9 +169,12 @@ class Turns:
             outcomes.append(outcome)
             report.finished(outcome)
 
-        self._overlapping, self._next = True, 1
+        self._next = 1
         threads = torch.get_num_threads()  # other threads would take as many as there are cores
-        with ThreadPoolExecutor(self.files, "mdn", torch.set_num_threads, (threads,)) as pool:
+        computers = ThreadPoolExecutor(
+            self._computing, "compute", torch.set_num_threads, (threads,)
+        )
+        with computers as self._computers, ThreadPoolExecutor(self.files, "file") as pool:
             try:
                 for index, job in enumerate(jobs, start=1):
                     waiting.append(pool.submit(copy_context().run, one, index, job))

@@ -1,7 +1,7 @@
 """What `mdn denoise` does to one file."""
 
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -72,10 +72,9 @@ def _streamed(
     render = exr_job.is_render(job)
     if not (render or stack_job.kind_of(job) or batch.request.planes.given):
         return None
-    with batch.turns.compute(alone=True):
-        if render:
-            return _render(batch, job, report)
-        return _stack(batch, job, report, adapter)
+    if render:
+        return batch.turns.compute(partial(_render, batch, job, report), alone=True)
+    return batch.turns.compute(partial(_stack, batch, job, report, adapter), alone=True)
 
 
 def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
@@ -117,27 +116,44 @@ def _stack(
 
 
 def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:
-    facts = about(batch)
     try:
         with batch.turns.beside_others():
             early = _load(batch, job)
-    except OutOfMemoryError:
-        early = None
-    with ExitStack() as turn:
-        turn.enter_context(batch.turns.compute(alone=early is None))
-        image = early or _load(batch, job)
-        original = image.pixels
-        if batch.mask is not None:
-            check_size(batch.mask, original.shape[1:3], job.name)
-        if batch.models.options().strength > 0:
-            pixels, more = _pages(batch, image, job, report, adapter)
-            image, facts = replace(image, pixels=pixels), facts | more
-        if early is not None:
-            turn.close()  # the next one computes while this one is written
-        quality, wanted = batch.request.jpeg_quality, batch.turns.check_write
-        changed = save(
-            job, image, report, jpeg_quality=quality, original=original, still_wanted=wanted
+    except OutOfMemoryError:  # it is read and written when no other file is in hand
+        return batch.turns.compute(
+            lambda: _saved(batch, job, report, *_denoised(batch, job, report, adapter)), alone=True
         )
+    results = batch.turns.compute(partial(_denoised, batch, job, report, adapter, early))
+    return _saved(batch, job, report, *results)
+
+
+Results = tuple[Image, np.ndarray, dict[str, object]]  # the result, the pixels as read, facts
+
+
+def _denoised(
+    batch: Batch, job: Job, report: Report, adapter: Adapter | None, image: Image | None = None
+) -> Results:
+    """image: read already, or None."""
+    image, facts = image or _load(batch, job), about(batch)
+    original = image.pixels
+    if batch.mask is not None:
+        check_size(batch.mask, original.shape[1:3], job.name)
+    if batch.models.options().strength > 0:
+        pixels, more = _pages(batch, image, job, report, adapter)
+        image, facts = replace(image, pixels=pixels), facts | more
+    return image, original, facts
+
+
+def _saved(
+    batch: Batch,
+    job: Job,
+    report: Report,
+    image: Image,
+    original: np.ndarray,
+    facts: dict[str, object],
+) -> dict[str, object]:
+    quality, wanted = batch.request.jpeg_quality, batch.turns.check_write
+    changed = save(job, image, report, jpeg_quality=quality, original=original, still_wanted=wanted)
     return describe(image) | facts | {"changed": changed}
 
 

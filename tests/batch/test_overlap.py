@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mdn.batch import overlap
 from mdn.batch.overlap import Turns
@@ -39,10 +40,13 @@ def test_the_next_is_read_and_the_last_is_written_while_one_computes(tmp_path: P
 
     def work(job: Job, report: Report) -> dict[str, object]:
         read[job.name].set()
-        with turns.compute():
+
+        def compute() -> None:
             computing[job.name].set()
             if job.name == "a":
                 reached(read["b"])
+
+        turns.compute(compute)
         if job.name == "a":
             reached(computing["b"])
         return {}
@@ -67,12 +71,15 @@ def test_no_more_than_allowed_compute_or_are_in_hand(lanes: int) -> None:
     def work(job: Job, report: Report) -> dict[str, object]:
         alone = job.name in "dg"
         count("hand", 1)
-        with turns.compute(alone=alone):
+
+        def compute() -> None:
             count("compute", 1)
             count("alone", alone)
             threading.Event().wait(0.01)
             count("alone", -alone)
             count("compute", -1)
+
+        turns.compute(compute, alone=alone)
         count("hand", -1)
         return {}
 
@@ -88,9 +95,12 @@ def test_a_fault_is_told_in_its_place_whenever_it_was_found() -> None:
         if job.name == "b":
             found.set()
             raise FileError("b", "is damaged")
-        with turns.compute():
+
+        def compute() -> None:
             if job.name == "a":
                 reached(found)
+
+        turns.compute(compute)
         return {}
 
     report = Recorder()
@@ -105,12 +115,13 @@ def test_what_would_befall_every_file_ends_the_batch_but_not_a_write() -> None:
     turns, broken = Turns(), threading.Event()
 
     def work(job: Job, report: Report) -> dict[str, object]:
-        if job.name == "b":
-            with turns.compute():
+        def compute() -> None:
+            if job.name == "b":
                 broken.set()
                 raise ModelError("damaged")
-        with turns.compute():
             assert job.name == "a", "c was begun after all"
+
+        turns.compute(compute)
         reached(broken)
         turns.check_write()
         return {}
@@ -139,10 +150,12 @@ def test_an_interrupt_stops_computing_at_once_and_writing_at_the_second(
         return waits(*arguments)
 
     def work(job: Job, report: Report) -> dict[str, object]:
-        with turns.compute():
+        def compute() -> None:
             while job.name == "c":  # a long computation, which asks whether it is still wanted
                 computing.set()
                 report.progress(job, 0.5)
+
+        turns.compute(compute)
         if job.name == "a":  # written, but not reported, when Ctrl-C comes
             reached(writing)
             reached(computing)
@@ -192,10 +205,13 @@ def test_waiting_is_no_part_of_a_files_seconds() -> None:
     def work(job: Job, report: Report) -> dict[str, object]:
         if job.name == "b":
             started.set()
-        with turns.compute():
+
+        def compute() -> None:
             if job.name == "a":
                 reached(started)
                 threading.Event().wait(0.2)
+
+        turns.compute(compute)
         return {"waited": turns.waited}
 
     begun = time.perf_counter()
@@ -204,6 +220,27 @@ def test_waiting_is_no_part_of_a_files_seconds() -> None:
     assert isinstance(waited, float)
     assert waited > 0.1
     assert second.seconds + waited <= time.perf_counter() - begun
+
+
+def test_one_thread_computes_though_each_file_has_its_own() -> None:
+    """Each thread that computes gets a team of OpenMP's: more of them than cores is slow."""
+    turns = Turns()
+    files, computers = set[int](), set[int]()
+
+    def work(job: Job, report: Report) -> dict[str, object]:
+        files.add(threading.get_ident())
+        computers.add(turns.compute(threading.get_ident))
+        return {"threads": turns.compute(torch.get_num_threads)}
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        outcomes = run(work, turns, "abcdef").outcomes
+    finally:
+        torch.set_num_threads(usual)
+    assert len(computers) == 1
+    assert not computers & files
+    assert {each.details.get("threads") for each in outcomes} == {3}
 
 
 def test_a_folder_stays_as_long_as_another_file_wants_it(tmp_path: Path) -> None:

@@ -201,3 +201,23 @@ def test_the_shipped_script_is_this_main() -> None:
     pyproject = Path(__file__).resolve().parents[2] / "pyproject.toml"
     scripts = tomllib.loads(pyproject.read_text())["project"]["scripts"]
     assert scripts == {"mdn": "mdn.__main__:main"}
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "x"}, "")],
+)
+def test_threads_do_not_wait_awake_for_long_unless_the_user_says_so(
+    given: dict[str, str], spins: str
+) -> None:
+    script = (
+        "import os, sys\nfrom mdn.__main__ import main\nsys.argv = ['mdn', '--version']\n"
+        "try: main()\nfinally: print(os.environ.get('GOMP_SPINCOUNT', ''))"
+    )
+    usual = child_environment()
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        usual.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=usual | given, capture_output=True, check=False
+    )
+    assert done.stdout.decode().splitlines()[-1] == spins

@@ -25,7 +25,7 @@ from mdn.bench.speed import Unheard, pictures
 from mdn.commands.denoise import ON_GPU
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
-from mdn.engine import choose_device
+from mdn.engine.device import choose_device
 from mdn.errors import UsageError
 from mdn.io import read_image
 from mdn.pipeline import photo

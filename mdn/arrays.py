@@ -17,17 +17,13 @@ COLOUR = {1: 1, 2: 1, 3: 3, 4: 3}  # colours among the samples of a pixel; one m
 
 @dataclass(frozen=True)
 class Layout:
-    """The axes of an array, one letter each, and the way to (pages, channels, H, W, samples).
+    """The axes of an array, one letter each, and the way to (pages, channels, H, W, samples)."""
 
-    Attributes:
-        axes: Y and X are the rows and columns of a picture, S the colours of a pixel (last: gray,
-            gray and alpha, RGB, RGB and alpha), C channels that were measured one by one. All
-            other letters count pictures, such as Z and T.
-        shape: of the array.
-    """
-
+    # Y and X are the rows and columns of a picture, S the colours of a pixel (last: gray, gray and
+    # alpha, RGB, RGB and alpha), C channels that were measured one by one. All other letters count
+    # pictures, such as Z and T.
     axes: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # of the array
 
     @property
     def colours(self) -> int:

@@ -11,7 +11,7 @@ from mdn.batch.running import Job, Unheard
 from mdn.bench import baselines
 from mdn.bench.method import Method
 from mdn.bench.renders import Render
-from mdn.engine import choose_device, choose_precision
+from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
 from mdn.pipeline import photo
 from mdn.pipeline.denoise_tiles import no_progress

@@ -29,7 +29,7 @@ from mdn.batch.overlap import Turns
 from mdn.batch.running import Job, Report, Unheard, run_batch
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
-from mdn.engine import choose_precision
+from mdn.engine.device import choose_precision
 from mdn.errors import MdnError
 from mdn.image import Image
 from mdn.pipeline.options import Options

@@ -44,7 +44,7 @@ def denoise(
     """
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
-    from mdn.engine import parse_size
+    from mdn.engine.memory import parse_size
     from mdn.pipeline.options import Options
     from mdn.renders.planning import plan_sequence
     from mdn.stacks.planes import PlaneSelection

@@ -34,7 +34,7 @@ def speed(
     from mdn.bench import speed as task
     from mdn.bench.report.tables import table
     from mdn.cli.render import print_json, print_table
-    from mdn.engine import choose_device
+    from mdn.engine.device import choose_device
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -48,7 +48,7 @@ def zeroshot(
     from mdn import zeroshot as command
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
-    from mdn.engine import parse_size
+    from mdn.engine.memory import parse_size
     from mdn.pipeline.options import Options
 
     from_checkpoint = resume and checkpoint is not None

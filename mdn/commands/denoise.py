@@ -12,7 +12,7 @@ from mdn.batch.shards import Shard
 from mdn.commands.denoise_file import Batch, about
 from mdn.commands.protect import read_mask
 from mdn.commands.request import Request
-from mdn.engine import choose_device
+from mdn.engine.device import choose_device
 from mdn.errors import FileError, UsageError
 from mdn.pipeline.adapter import Adapter
 from mdn.renders.sequence import Sequence as FrameSequence

@@ -15,9 +15,8 @@ from mdn.batch.uncertainty import StdMap, describe_std, std_map
 from mdn.commands.protect import check_size
 from mdn.commands.request import Request
 from mdn.encoding import Display, Rec2100, coding_of
-from mdn.engine import StdOutput
 from mdn.engine.memory import resident
-from mdn.engine.run import SLACK
+from mdn.engine.run import SLACK, StdOutput
 from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
 from mdn.io.base import memory_limit

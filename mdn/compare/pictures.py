@@ -20,23 +20,14 @@ ENDS = 0.1, 99.9  # percentiles that become black and white then
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a comparison.
+    """One picture of a comparison."""
 
-    Attributes:
-        role: before, after or truth.
-        name: as the user named the file.
-        stored: (H, W, 1 or 3) as in the file, without alpha.
-        linear: whether it holds linear light.
-        plane: which picture of a stack it is, and how many there are.
-        measured: whether its samples are counts rather than a picture to look at.
-    """
-
-    role: str
-    name: str
-    stored: np.ndarray
-    linear: bool = False
-    plane: tuple[int, int] = (0, 1)
-    measured: bool = False
+    role: str  # before, after or truth
+    name: str  # as the user named the file
+    stored: np.ndarray  # (H, W, 1 or 3) as in the file, without alpha
+    linear: bool = False  # whether it holds linear light
+    plane: tuple[int, int] = (0, 1)  # which picture of a stack it is, and how many there are
+    measured: bool = False  # whether its samples are counts rather than a picture to look at
 
 
 @dataclass(frozen=True)

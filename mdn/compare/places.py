@@ -22,20 +22,13 @@ class Place:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What is measured at a place, in units of white.
-
-    Attributes:
-        texture: how much pixels differ within a block, in the middle one: texture and noise.
-        contrast: how much the means of blocks differ.
-        brightness: the mean.
-        clipped: share of the samples that are black or white.
-    """
+    """What is measured at a place, in units of white."""
 
     place: Place
-    texture: float
-    contrast: float
-    brightness: float
-    clipped: float
+    texture: float  # how much pixels differ within a block, in the middle one: texture and noise
+    contrast: float  # how much the means of blocks differ
+    brightness: float  # the mean
+    clipped: float  # share of the samples that are black or white
 
 
 def side_for(height: int, width: int) -> int:

@@ -20,7 +20,7 @@ from mdn.compare.pictures import Picture
 from mdn.compare.places import Place, choose, side_for
 from mdn.compare.sheet import sheet
 from mdn.encoding import Display
-from mdn.engine import rows_of
+from mdn.engine.run import rows_of
 from mdn.errors import FileError
 from mdn.io.atomic import write_bytes
 from mdn.pipeline import counts, destripe

@@ -33,16 +33,12 @@ _ROOT = 1.5**0.5  # sqrt(3/2)
 class Anscombe:
     """The transform for noise of variance gain * x + offset, for x in any unit.
 
-    Attributes:
-        gain: x by photon, at least 0; 0 means noise that does not depend on brightness.
-        offset: variance at x = 0, in squares of x. Negative where a pedestal lies under x.
-
     Raises:
         ValueError: a negative gain, or a variance that is nowhere above 0.
     """
 
-    gain: float
-    offset: float
+    gain: float  # x by photon, at least 0; 0 means noise that does not depend on brightness
+    offset: float  # variance at x = 0, in squares of x. Negative where a pedestal lies under x.
 
     def __post_init__(self) -> None:
         if not (self.gain >= 0 and (self.gain > 0 or self.offset > 0)):

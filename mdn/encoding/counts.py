@@ -17,17 +17,13 @@ LOW, HIGH = 0.1, 99.9  # percentiles of the stack that become 0 and 1
 
 @dataclass(frozen=True)
 class Counts:
-    """One channel of a stack.
+    """One channel of a stack."""
 
-    Attributes:
-        dtype: of the stored samples.
-        low, high: what becomes 0 and 1, in the unit of the file; high is above low.
-        curve: the transform that stabilises the noise, in that unit, or None where there is none.
-    """
-
-    dtype: np.dtype
+    dtype: np.dtype  # of the stored samples
+    # low, high: what becomes 0 and 1, in the unit of the file; high is above low
     low: float
     high: float
+    # the transform that stabilises the noise, in that unit, or None where there is none
     curve: Anscombe | None = field(default=None)
 
     @property

@@ -7,12 +7,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Display:
-    """Photos as stored: the full scale of the dtype becomes 0..1; floats are taken as they are.
+    """Photos as stored: the full scale of the dtype becomes 0..1; floats are taken as they are."""
 
-    Attributes:
-        dtype: of the stored samples. It alone sets the depth; the largest value plays no part.
-    """
-
+    # of the stored samples. It alone sets the depth; the largest value plays no part.
     dtype: np.dtype
 
     @property

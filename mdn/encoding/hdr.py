@@ -38,15 +38,10 @@ def exposure(picture: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Hdr:
-    """The whole range of linear light.
+    """The whole range of linear light."""
 
-    Attributes:
-        exposure: factor before the curve; one for a whole picture, or a whole sequence.
-        mu: how strongly dark is opened up.
-    """
-
-    exposure: float = 1.0
-    mu: float = MU
+    exposure: float = 1.0  # factor before the curve; one for a whole picture, or a whole sequence
+    mu: float = MU  # how strongly dark is opened up
 
     def encode(self, linear: np.ndarray) -> np.ndarray:
         """Linear light, finite -> float32; 0 stays 0, the exposed 1 stays 1."""

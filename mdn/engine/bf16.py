@@ -4,8 +4,6 @@ Names of processors do not tell: with matrix units (AMX) bf16 is many times fast
 with AVX512-BF16 alone two to four times, with neither it is emulated and slower.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

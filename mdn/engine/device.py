@@ -1,7 +1,5 @@
 """Where to compute, and in what precision."""
 
-from __future__ import annotations
-
 import torch
 
 from mdn.engine import bf16

@@ -1,7 +1,5 @@
 """How much memory there is, and how large a tile fits into it."""
 
-from __future__ import annotations
-
 import psutil
 import torch
 

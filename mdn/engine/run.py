@@ -5,8 +5,6 @@ than one row of tiles is ever held as floats, however large the picture. `stream
 wherever it lies and hands on rows as they are done; `run` is that for a picture in memory.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -18,7 +16,7 @@ from torch import Tensor
 
 from mdn.engine import memory
 from mdn.engine.tiles import Span, padded, reflected, smallest_tile, spans
-from mdn.engine.transfer import Arrival, Carrier, carrier_to
+from mdn.engine.transfer import Arrival, Direct, carrier_to
 from mdn.errors import OutOfMemoryError
 
 TILE = 640  # pixels: the side of a tile at most, unless the user says otherwise, or..
@@ -39,61 +37,45 @@ Decode = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class NetGeometry:
-    """What the engine must know of a net.
+    """What the engine must know of a net."""
 
-    Attributes:
-        halo: pixels from a tile's edge that its result is not to be trusted.
-        multiple: H and W must be multiples of it.
-        bytes_per_pixel: peak working memory of a call, in float32, by pixel of its input.
-    """
-
-    halo: int
-    multiple: int
-    bytes_per_pixel: float
+    halo: int  # pixels from a tile's edge that its result is not to be trusted
+    multiple: int  # H and W must be multiples of it
+    bytes_per_pixel: float  # peak working memory of a call, in float32, by pixel of its input
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """How to compute.
+    """How to compute."""
 
-    Attributes:
-        device, dtype: where, and in what precision (None: float32).
-        max_memory: bytes that the process may hold in all, or None for what the machine has.
-        tile: largest side of a tile in pixels, or None to choose.
-    """
-
+    # device, dtype: where, and in what precision (None: float32)
     device: torch.device
     dtype: torch.dtype | None = None
+    # bytes that the process may hold in all, or None for what the machine has
     max_memory: int | None = None
-    tile: int | None = None
+    tile: int | None = None  # largest side of a tile in pixels, or None to choose
 
 
 @dataclass(frozen=True)
 class RowStream:
-    """A picture that is read and written in bands of whole rows.
+    """A picture that is read and written in bands of whole rows."""
 
-    Attributes:
-        height, width: in pixels.
-        channels: that the encoding makes of it.
-        read: (start, stop) -> rows start..stop as stored, (stop - start, width, samples). Asked for
-            from the top down, each row once in a pass.
-        write: takes (start, rows), from the top down; again from 0 where a pass is begun anew.
-        row_bytes: of one row as stored.
-        reserved: bytes that will be held for it elsewhere.
-        std_output: where it is given, the net answers with twice the channels, the second half
-            being the deviation of the first; it is called before the rows are written.
-        wanted: (start, stop): only these rows are computed and written, as they come out where all
-            are; None: all.
-    """
-
+    # height, width: in pixels
     height: int
     width: int
-    channels: int
+    channels: int  # that the encoding makes of it
+    # (start, stop) -> rows start..stop as stored, (stop - start, width, samples). Asked for from
+    # the top down, each row once in a pass.
     read: Callable[[int, int], np.ndarray]
+    # takes (start, rows), from the top down; again from 0 where a pass is begun anew
     write: Callable[[int, np.ndarray], None]
-    row_bytes: int
-    reserved: int = 0
+    row_bytes: int  # of one row as stored
+    reserved: int = 0  # bytes that will be held for it elsewhere
+    # where it is given, the net answers with twice the channels, the second half being the
+    # deviation of the first; it is called before the rows are written
     std_output: StdOutput | None = None
+    # (start, stop): only these rows are computed and written, as they come out where all are; None:
+    # all
     wanted: tuple[int, int] | None = None
 
     @property
@@ -191,7 +173,8 @@ def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> t
     Both are the same on every machine that has the room.
     """
     least = smallest_tile(geometry.halo, geometry.multiple)
-    wanted = max(runtime.tile or _usual_tile(geometry), least)
+    fits = int((ROOM / geometry.bytes_per_pixel) ** 0.5)
+    wanted = max(runtime.tile or max(TILE, min(HALOS * geometry.halo, fits)), least)
     reserved = source.reserved
     room = memory.available(runtime.device)
     if runtime.device.type == "cpu":
@@ -207,12 +190,6 @@ def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> t
     tile = max(least, memory.largest_tile(room, cost, side, small, runtime.max_memory))
     call = 1 if runtime.max_memory is not None else int(room / cost)
     return tile, min(call, BATCH_PIXELS[runtime.device.type])
-
-
-def _usual_tile(geometry: NetGeometry) -> int:
-    """The side of a tile in pixels, where the user names none: see TILE, HALOS and ROOM."""
-    fits = int((ROOM / geometry.bytes_per_pixel) ** 0.5)
-    return max(TILE, min(HALOS * geometry.halo, fits))
 
 
 def _pass(
@@ -294,11 +271,7 @@ def _read(band: np.ndarray, row: Span, columns: list[Span], height: int, encode:
 
 
 def _infer(
-    infer: Infer,
-    tiles: Tensor,
-    origins: list[tuple[int, int]],
-    runtime: Runtime,
-    carrier: Carrier,
+    infer: Infer, tiles: Tensor, origins: list[tuple[int, int]], runtime: Runtime, carrier: Direct
 ) -> Arrival:
     """The net on one batch; the answer may still be on its way."""
     kind = runtime.device.type

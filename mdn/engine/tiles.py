@@ -13,8 +13,6 @@ Weights are then divided by their sum, which is cheap to know: a grid of tiles i
 its two axes.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,10 +4,8 @@ On a GPU nothing waits for a copy: tiles leave pinned memory on a stream of thei
 is busy with those before, and answers come back on it while the net goes on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,49 +14,35 @@ from torch import Tensor
 Arrival = Callable[[], np.ndarray]  # waits for an answer: (B, H, W, C) float32 in main memory
 
 
-class Carrier(Protocol):
-    """Carries tiles. `ahead`: batches that are sent before the answer to the first is asked for."""
-
-    ahead: int
-
-    def send(self, tiles: Tensor) -> Tensor:
-        """(B, C, H, W) float32 in main memory -> the same on the device."""
-        ...
-
-    def fetch(self, answer: Tensor) -> Arrival:
-        """(B, C, H, W) float32 on the device -> what waits for it."""
-        ...
-
-
 class Direct:
     """Of a processor, or a GPU that shares its memory: nothing to gain by copying ahead."""
 
-    ahead = 0
+    ahead = 0  # batches that are sent before the answer to the first is asked for
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
     def send(self, tiles: Tensor) -> Tensor:
-        """See Carrier."""
+        """(B, C, H, W) float32 in main memory -> the same on the device."""
         return tiles.to(self._device)
 
     def fetch(self, answer: Tensor) -> Arrival:
-        """See Carrier."""
+        """(B, C, H, W) float32 on the device -> what waits for it."""
         return answer.cpu().permute(0, 2, 3, 1).numpy
 
 
-class Streamed:
+class Streamed(Direct):
     """Of a CUDA device."""
 
     ahead = 1
 
     def __init__(self, device: torch.device, cuda: Any = torch.cuda) -> None:
         """cuda: torch.cuda, or what stands for it in a test."""
-        self._device, self._cuda = device, cuda
+        super().__init__(device)
+        self._cuda = cuda
         self._copies = cuda.Stream(device)
 
     def send(self, tiles: Tensor) -> Tensor:
-        """See Carrier. Channels last, in which convolutions are fastest there."""
         here = pinned(tiles.shape).copy_(tiles)
         net = self._cuda.current_stream(self._device)
         with self._cuda.stream(self._copies):
@@ -68,7 +52,6 @@ class Streamed:
         return there
 
     def fetch(self, answer: Tensor) -> Arrival:
-        """See Carrier."""
         here = pinned(answer.shape)
         self._copies.wait_stream(self._cuda.current_stream(self._device))
         with self._cuda.stream(self._copies):
@@ -84,8 +67,8 @@ class Streamed:
         return arrive
 
 
-def carrier_to(device: torch.device) -> Carrier:
-    """The carrier for a device."""
+def carrier_to(device: torch.device) -> Direct:
+    """What carries tiles to a device and answers back."""
     return Streamed(device) if device.type == "cuda" else Direct(device)
 
 

@@ -34,37 +34,26 @@ DAMAGED = "it may be damaged or cut short: copy or export it again"
 
 @dataclass(frozen=True)
 class Format:
-    """One file format: how to know, read and write it, and what it can hold.
+    """One file format: how to know, read and write it, and what it can hold."""
 
-    Attributes:
-        name: as in `Image.format`.
-        suffixes: lower case, with the dot, the usual one first.
-        recognises: whether a file's content is of this format.
-        decode: (content, name for messages) -> Image as stored, not yet upright.
-        encode: (Image already fitted to this format, quality 1..100) -> content.
-        holds: which of "icc", "exif", "xmp", "dpi", "cicp" it stores.
-        max_side: most pixels along one side.
-        depths: the dtypes it stores.
-        alpha, pages: whether it stores an alpha plane, several pages.
-        gray, gray_alpha: whether it stores one channel, and one channel beside an alpha plane.
-        max_block: most bytes in one metadata block, or None.
-        max_bits: most bits of an integer sample.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    recognises: Callable[[bytes], bool]
+    name: str  # as in `Image.format`
+    suffixes: tuple[str, ...]  # lower case, with the dot, the usual one first
+    recognises: Callable[[bytes], bool]  # whether a file's content is of this format
+    # (content, name for messages) -> Image as stored, not yet upright
     decode: Callable[[bytes, str], Image]
+    # (Image already fitted to this format, quality 1..100) -> content
     encode: Callable[[Image, int], bytes]
-    holds: frozenset[str]
-    max_side: int
-    depths: tuple[str, ...] = ("uint8", "uint16")
+    holds: frozenset[str]  # which of "icc", "exif", "xmp", "dpi", "cicp" it stores
+    max_side: int  # most pixels along one side
+    depths: tuple[str, ...] = ("uint8", "uint16")  # the dtypes it stores
+    # alpha, pages: whether it stores an alpha plane, several pages
     alpha: bool = True
+    # gray, gray_alpha: whether it stores one channel, and one channel beside an alpha plane
     gray: bool = True
     gray_alpha: bool = True
     pages: bool = False
-    max_block: int | None = None
-    max_bits: int = 16
+    max_block: int | None = None  # most bytes in one metadata block, or None
+    max_bits: int = 16  # most bits of an integer sample
 
     @property
     def spoken(self) -> str:

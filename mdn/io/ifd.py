@@ -61,19 +61,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Place:
-    """Where one tag of a directory lies.
+    """Where one tag of a directory lies."""
 
-    Attributes:
-        tag, type, count: as stored.
-        at: where its value begins.
-        link: where the pointer to the value lies; None where the entry itself holds it.
-    """
-
+    # tag, type, count: as stored
     tag: int
     type: int
     count: int
-    at: int
-    link: int | None
+    at: int  # where its value begins
+    link: int | None  # where the pointer to the value lies; None where the entry itself holds it
 
 
 def directory_length(read: Read, offset: int, layout: Layout) -> int | None:

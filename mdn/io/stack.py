@@ -10,23 +10,19 @@ import numpy as np
 
 
 class PlaneRows:
-    """One picture of a stack, as rows of samples; each kind of file has a class of its own.
+    """One picture of a stack, as rows of samples; each kind of file has a class of its own."""
 
-    Attributes:
-        height, width, samples: of the picture, all samples of a pixel counted.
-        dtype: in the machine's byte order.
-        block_height, block_width: of a strip, tile or chunk; reading whole ones is cheapest.
-        raw_offset: where its samples begin, if they lie in the file as they do in memory.
-        chunk: pictures of a series with the same one lie in the same chunks; None: this one alone.
-    """
-
+    # height, width, samples: of the picture, all samples of a pixel counted
     height: int
     width: int
     samples: int
-    dtype: np.dtype
+    dtype: np.dtype  # in the machine's byte order
+    # block_height, block_width: of a strip, tile or chunk; reading whole ones is cheapest
     block_height: int
     block_width: int
+    # where its samples begin, if they lie in the file as they do in memory
     raw_offset: int | None = None
+    # pictures of a series with the same one lie in the same chunks; None: this one alone
     chunk: tuple[int, ...] | None = None
 
     @property
@@ -49,22 +45,15 @@ class PlaneRows:
 
 @dataclass(frozen=True)
 class Plane:
-    """One picture of a stack, unread.
+    """One picture of a stack, unread."""
 
-    Attributes:
-        series: which series of the file it is in.
-        number: which of that series' pages it is.
-        where: its place along the axes that count pages, by their letters: {"Z": 3, "C": 0}.
-        samples: which samples of a pixel it is made of: three for colour, else one.
-        channel: the channel it belongs to, for what is to be known of each on its own.
-        rows: its pixels, together with the samples that share them.
-    """
-
-    series: int
-    number: int
+    series: int  # which series of the file it is in
+    number: int  # which of that series' pages it is
+    # its place along the axes that count pages, by their letters: {"Z": 3, "C": 0}
     where: dict[str, int] = field(hash=False)
-    samples: tuple[int, ...]
-    channel: int
+    samples: tuple[int, ...]  # which samples of a pixel it is made of: three for colour, else one
+    channel: int  # the channel it belongs to, for what is to be known of each on its own
+    # its pixels, together with the samples that share them
     rows: PlaneRows = field(hash=False, compare=False)
 
     @property
@@ -130,23 +119,14 @@ class StackWriter(Protocol):
 
 @dataclass
 class Stack:
-    """The planes of a file, or of a folder that is one.
+    """The planes of a file, or of a folder that is one."""
 
-    Attributes:
-        name: what messages call it.
-        path: where it lies.
-        axes: letters of the first series' axes, as TZCYX.
-        shape: its sizes along them.
-        dtype: of its samples.
-        planes: all of them, in the order of the file.
-    """
-
-    name: str
-    path: Path
-    axes: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    planes: list[Plane]
+    name: str  # what messages call it
+    path: Path  # where it lies
+    axes: str  # letters of the first series' axes, as TZCYX
+    shape: tuple[int, ...]  # its sizes along them
+    dtype: np.dtype  # of its samples
+    planes: list[Plane]  # all of them, in the order of the file
 
     @property
     def photo(self) -> bool:

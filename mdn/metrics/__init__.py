@@ -20,18 +20,12 @@ from mdn.metrics.display import TooSmallError, gmsd, ms_ssim, psnr, psnr_fit, ss
 
 @dataclass(frozen=True)
 class Protocol:
-    """How two pictures are made comparable before they are compared.
-
-    Attributes:
-        rounded: values become multiples of 1/255 first, as an 8-bit file holds them.
-        gaussian: SSIM's window is 11x11, Gaussian, sigma 1.5; else 7x7, all weights equal.
-        border: pixels cut off at each edge.
-    """
+    """How two pictures are made comparable before they are compared."""
 
     name: str
-    rounded: bool
-    gaussian: bool
-    border: int
+    rounded: bool  # values become multiples of 1/255 first, as an 8-bit file holds them
+    gaussian: bool  # SSIM's window is 11x11, Gaussian, sigma 1.5; else 7x7, all weights equal
+    border: int  # pixels cut off at each edge
 
 
 PROTOCOLS = {
@@ -44,21 +38,16 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure: its name on the command line, its title, and how it is shown.
-
-    Attributes:
-        function: (picture, truth) -> the figure; of `ssim` with the window of the protocol.
-        lower: whether lower is better.
-        linear: whether it compares linear light, as renders hold it, and nothing else.
-        missing: why it cannot be measured here, in one line, or nothing.
-    """
+    """One figure: its name on the command line, its title, and how it is shown."""
 
     name: str
     title: str
     digits: int
+    # (picture, truth) -> the figure; of `ssim` with the window of the protocol
     function: Callable[..., float]
-    lower: bool = False
-    linear: bool = False
+    lower: bool = False  # whether lower is better
+    linear: bool = False  # whether it compares linear light, as renders hold it, and nothing else
+    # why it cannot be measured here, in one line, or nothing
     missing: Callable[[], str] = lambda: ""
 
 

@@ -1,7 +1,5 @@
 """The nets. One net is one file, a frozen config and a module, and knows nothing else of mdn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,18 +12,13 @@ from mdn.nets.unet import UNet, UNetConfig
 
 
 class Architecture(NamedTuple):
-    """A kind of net.
+    """A kind of net."""
 
-    Attributes:
-        config, net: its two classes.
-        abilities: what a net of such a config can do.
-        purpose: what all of its kind are for; see Abilities.
-    """
-
+    # config, net: its two classes
     config: type
     net: type[nn.Module]
-    abilities: Callable[[Any], Abilities]
-    purpose: Purpose = "denoise"
+    abilities: Callable[[Any], Abilities]  # what a net of such a config can do
+    purpose: Purpose = "denoise"  # what all of its kind are for; see Abilities
 
 
 def _unet(config: UNetConfig) -> Abilities:

@@ -7,8 +7,6 @@ that they are tried once, and done without where they are missing or answer othe
 gradients.
 """
 
-from __future__ import annotations
-
 import functools
 
 import torch

@@ -5,8 +5,6 @@ Nets that are good at one kind of noise each are experts, and what chooses betwe
 the whole picture, from what the judge sees in its cells and from what the judge says of its noise.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

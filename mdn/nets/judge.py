@@ -32,27 +32,19 @@ WHITE = (-0.7, -1.4, -4.0)  # what the facts are counted from
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """Shape of a Judge.
+    """Shape of a Judge."""
 
-    Attributes:
-        filters, side: of the filter bank, and of one filter in pixels.
-        coarse: filters of the bank that look at half the resolution too.
-        width: channels that describe a cell.
-        heads, value: free ways of choosing cells, and numbers that each gathers.
-        hidden: numbers of the descriptor besides the sigmas and the facts.
-        knots: brightnesses, evenly spread over 0..1, at which each channel has a sigma.
-        channels: colour channels of the picture.
-    """
-
+    # filters, side: of the filter bank, and of one filter in pixels
     filters: int = 64
     side: int = 7
-    coarse: int = 32
-    width: int = 96
+    coarse: int = 32  # filters of the bank that look at half the resolution too
+    width: int = 96  # channels that describe a cell
+    # heads, value: free ways of choosing cells, and numbers that each gathers
     heads: int = 6
     value: int = 24
-    hidden: int = 64
-    knots: int = 7
-    channels: int = 3
+    hidden: int = 64  # numbers of the descriptor besides the sigmas and the facts
+    knots: int = 7  # brightnesses, evenly spread over 0..1, at which each channel has a sigma
+    channels: int = 3  # colour channels of the picture
 
     @property
     def size(self) -> int:

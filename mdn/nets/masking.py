@@ -10,8 +10,6 @@ The mixing function is the two-round 32-bit finaliser found by C. Wellons' hash 
 ("lowbias32", public domain).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -26,17 +24,12 @@ _RATIO_STREAM, _CHANCE_STREAM = 0x52A71000, 0x0C4A9CE0
 
 @dataclass(frozen=True)
 class MaskKey:
-    """What a mask depends on, besides the layer and the pixel.
+    """What a mask depends on, besides the layer and the pixel."""
 
-    Attributes:
-        seed: the user's seed, or one int64 seed per sample, shape (B,).
-        pass_index: which of several masked passes, or one per sample, shape (B,).
-        origin: (row, column) in the whole picture of this input's first pixel, or one per sample,
-            shape (B, 2). May be negative where the input was padded.
-    """
-
-    seed: int | Tensor = 0
-    pass_index: int | Tensor = 0
+    seed: int | Tensor = 0  # the user's seed, or one int64 seed per sample, shape (B,)
+    pass_index: int | Tensor = 0  # which of several masked passes, or one per sample, shape (B,)
+    # (row, column) in the whole picture of this input's first pixel, or one per sample, shape (B,
+    # 2). May be negative where the input was padded.
     origin: tuple[int, int] | Tensor = (0, 0)
 
 

@@ -4,8 +4,6 @@ Each converter returns the config that the shapes imply and a state dict that lo
 raises ValueError with one line that says what does not fit.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from math import isqrt

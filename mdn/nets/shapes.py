@@ -1,7 +1,5 @@
 """Configs of mdn's own nets, read off the shapes of weights that came without theirs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -5,8 +5,6 @@ The net sees the picture times the mask, and the mask; batch normalisation takes
 its input, at test as in training, so that a net in `eval` computes what it was fitted with.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -18,19 +16,12 @@ _SLOPE = 0.2
 
 @dataclass(frozen=True)
 class SkipConfig:
-    """Shape of one hourglass; the defaults are the paper's net for synthetic noise.
+    """Shape of one hourglass; the defaults are the paper's net for synthetic noise."""
 
-    Attributes:
-        channels: of the picture.
-        mask_per_channel: a mask plane for each channel, or one shared by all.
-        scales: how many times the resolution is halved.
-        width: channels down, up and in the skips.
-    """
-
-    channels: int = 3
-    mask_per_channel: bool = True
-    scales: int = 5
-    width: int = 64
+    channels: int = 3  # of the picture
+    mask_per_channel: bool = True  # a mask plane for each channel, or one shared by all
+    scales: int = 5  # how many times the resolution is halved
+    width: int = 64  # channels down, up and in the skips
 
     def __post_init__(self) -> None:
         if min(self.channels, self.scales, self.width) < 1:

@@ -14,8 +14,6 @@ a window from the cache through all its layers. Where there is no compiler PyTor
 layer by layer, at test in place, in strips that stay in the cache.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,36 +35,25 @@ _STRIP_TOKENS = 4096
 
 @dataclass(frozen=True)
 class SwinIRConfig:
-    """Shape and masks of one network; the defaults are the paper's.
+    """Shape and masks of one network; the defaults are the paper's."""
 
-    Attributes:
-        channels: of the picture.
-        depths: attention blocks in each residual group.
-        dim: channels of a token.
-        heads: attention heads.
-        window: side of an attention window, in pixels.
-        mlp_ratio: hidden channels of the MLP over `dim`.
-        residual: convolution that ends a group: "3conv" is the bottleneck of three, "1conv" a
-            single 3x3.
-        drop_path: stochastic depth of the last block, growing linearly from 0.
-        input_mask: "none"; "token": masked tokens become a learnt one; "zero": they become 0;
-            "pixel": masked pixels become -0.1.
-        input_ratio: smallest and largest share of masked pixels, drawn per patch (paper: .75 to
-            .85, release: .80 to .90).
-        attention_ratio: smallest and largest share of masked tokens, drawn per patch and block
-            (paper: .75); (0, 0) turns the attention mask off.
-    """
-
-    channels: int = 3
-    depths: tuple[int, ...] = (6, 6, 6, 6)
-    dim: int = 60
-    heads: int = 6
-    window: int = 8
-    mlp_ratio: float = 2.0
+    channels: int = 3  # of the picture
+    depths: tuple[int, ...] = (6, 6, 6, 6)  # attention blocks in each residual group
+    dim: int = 60  # channels of a token
+    heads: int = 6  # attention heads
+    window: int = 8  # side of an attention window, in pixels
+    mlp_ratio: float = 2.0  # hidden channels of the MLP over `dim`
+    # convolution that ends a group: "3conv" is the bottleneck of three, "1conv" a single 3x3
     residual: Literal["3conv", "1conv"] = "3conv"
-    drop_path: float = 0.1
+    drop_path: float = 0.1  # stochastic depth of the last block, growing linearly from 0
+    # "none"; "token": masked tokens become a learnt one; "zero": they become 0; "pixel": masked
+    # pixels become -0.1
     input_mask: Literal["none", "token", "zero", "pixel"] = "zero"
+    # smallest and largest share of masked pixels, drawn per patch (paper: .75 to .85, release: .80
+    # to .90)
     input_ratio: tuple[float, float] = (0.75, 0.85)
+    # smallest and largest share of masked tokens, drawn per patch and block (paper: .75); (0, 0)
+    # turns the attention mask off
     attention_ratio: tuple[float, float] = (0.75, 0.75)
 
     def __post_init__(self) -> None:

@@ -23,8 +23,6 @@ A net for renders takes guides, planes that show the surfaces and not the light:
 normals. They have a range of their own, so that such a net no longer scales with its input.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,26 +39,18 @@ MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutr
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """Shape of a UNet.
+    """Shape of a UNet."""
 
-    Attributes:
-        widths: channels at 1/2, 1/4, 1/8 ... of the input's resolution.
-        blocks: residual blocks at each of those, down and again up; the last only once.
-        channels: colour channels in and out.
-        noise_conditioned: whether it takes the standard deviation of the noise.
-        per_channel_mask: whether masks may hide single samples, not only whole pixels.
-        guides: planes of guides; 0 for none.
-        judge: whether it judges the noise itself; such a net is not noise-conditioned.
-        gate: whether its judge has a gate, which says which net, if any, is to denoise a picture.
-    """
-
+    # channels at 1/2, 1/4, 1/8 ... of the input's resolution.
     widths: tuple[int, ...] = (64, 128, 192)
+    # residual blocks at each of those, down and again up; the last only once
     blocks: tuple[int, ...] = (3, 2, 1)
-    channels: int = 3
-    noise_conditioned: bool = False
-    per_channel_mask: bool = False
-    guides: int = 0
-    judge: bool = False
+    channels: int = 3  # colour channels in and out
+    noise_conditioned: bool = False  # whether it takes the standard deviation of the noise
+    per_channel_mask: bool = False  # whether masks may hide single samples, not only whole pixels
+    guides: int = 0  # planes of guides; 0 for none
+    judge: bool = False  # whether it judges the noise itself; such a net is not noise-conditioned
+    # whether its judge has a gate, which says which net, if any, is to denoise a picture
     gate: bool = False
 
     @property

@@ -9,8 +9,6 @@ Three exact rewritings of the published layer:
       of a token, never leave the cache.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

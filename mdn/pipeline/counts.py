@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdn.encoding import Counts
-from mdn.engine import RowStream, StdOutput, stream
+from mdn.engine.run import RowStream, StdOutput, stream
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.impulses import fix_hot_pixels
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight, removed_share

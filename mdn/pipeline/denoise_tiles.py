@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
-from mdn.engine import StdOutput, run
+from mdn.engine.run import StdOutput, run
 from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
 from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import NoiseConditioning

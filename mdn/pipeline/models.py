@@ -6,7 +6,7 @@ from dataclasses import replace
 from threading import Lock
 
 from mdn import nets
-from mdn.engine import choose_device, choose_precision
+from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
 from mdn.pipeline.options import Options
 from mdn.registry import selection, store

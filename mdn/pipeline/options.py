@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mdn.engine import NetGeometry, Runtime, choose_precision
+from mdn.engine.device import choose_precision
+from mdn.engine.run import NetGeometry, Runtime
 from mdn.errors import FileError, UsageError
 from mdn.pipeline.restore_grain import RADIUS
 from mdn.pipeline.self_ensemble import AUGMENTATIONS

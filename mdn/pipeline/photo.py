@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from mdn.encoding import Display, Rec2100
-from mdn.engine import RowStream, StdOutput, stream
+from mdn.engine.run import RowStream, StdOutput, stream
 from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Adapter

@@ -25,56 +25,41 @@ _SPOKEN = {
 
 @dataclass(frozen=True)
 class Card:
-    """One model's card, as its card.toml says it.
+    """One model's card, as its card.toml says it."""
 
-    Attributes:
-        name: what the user types after --model: the folder's name, for a model that is found by it.
-        title, summary: one line each.
-        arch: a name in nets.ARCHITECTURES.
-        weights: file name inside the folder; .safetensors, or .pth read with weights_only.
-        sha256: of that file, checked on every load.
-        domain: the values it was trained on: display, hdr or counts.
-        quality: fast or best, where `--quality` is to choose it for its domain; else empty.
-        channels: colour channels the net takes; gray pictures are shown to it as equal channels.
-        multiple: height and width must be multiples of it.
-        context: pixels from a tile's edge that its result is not to be trusted. The receptive
-            field's radius, or less where tiles are measured to agree with the whole to 1/1000.
-        bytes_per_pixel: peak working memory of a float32 call by pixel of its input, measured.
-        precisions: in which the net keeps its quality, besides fp32.
-        parameters: their number.
-        noise_seen: kinds of noise in training, with their levels.
-        licence, training_data: what may be done with the weights, and what they come from.
-        scores: measured figures, by data set and noise, with the command that gives them.
-        white, coarse: the models that denoise in its place where its judge finds white noise, or
-            noise that neighbours share; empty where it does so itself.
-        hidden: left out of lists: for tests, or for another model to call.
-        folder: where the model lies. origin: "shipped", "user" or "folder".
-    """
-
+    # what the user types after --model: the folder's name, for a model that is found by it
     name: str
+    # title, summary: one line each
     title: str
     summary: str
-    arch: str
-    sha256: str
+    arch: str  # a name in nets.ARCHITECTURES
+    sha256: str  # of the weights, checked on every load
+    # licence, training_data: what may be done with the weights, and what they come from
     licence: str
     training_data: str
-    channels: int
-    multiple: int
+    channels: int  # colour channels the net takes; gray pictures are shown to it as equal channels
+    multiple: int  # height and width must be multiples of it
+    # pixels from a tile's edge that its result is not to be trusted. The receptive field's radius,
+    # or less where tiles are measured to agree with the whole to 1/1000.
     context: int
-    bytes_per_pixel: float
-    parameters: int
+    bytes_per_pixel: float  # peak working memory of a float32 call by pixel of its input, measured
+    parameters: int  # their number
+    # file name inside the folder; .safetensors, or .pth read with weights_only
     weights: str = "weights.safetensors"
-    domain: str = "display"
-    quality: str = ""
-    precisions: tuple[str, ...] = ("fp32",)
-    noise_seen: tuple[str, ...] = ()
+    domain: str = "display"  # the values it was trained on: display, hdr or counts
+    quality: str = ""  # fast or best, where `--quality` is to choose it for its domain; else empty
+    precisions: tuple[str, ...] = ("fp32",)  # in which the net keeps its quality, besides fp32
+    noise_seen: tuple[str, ...] = ()  # kinds of noise in training, with their levels
+    # measured figures, by data set and noise, with the command that gives them
     scores: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    # white, coarse: the models that denoise in its place where its judge finds white noise, or
+    # noise that neighbours share; empty where it does so itself
     white: str = ""
     coarse: str = ""
-    hidden: bool = False
-    folder: Path = Path()
-    origin: str = "shipped"
+    hidden: bool = False  # left out of lists: for tests, or for another model to call
+    folder: Path = Path()  # where the model lies
+    origin: str = "shipped"  # "shipped", "user" or "folder"
 
     @property
     def knows_brightness(self) -> bool:

@@ -17,26 +17,17 @@ Origins = list[tuple[int, int]]  # (row, column) in the picture of each tile of 
 
 @dataclass(frozen=True)
 class Model:
-    """A model, loaded. All that its users must know of it is here as data.
+    """A model, loaded. All that its users must know of it is here as data."""
 
-    Attributes:
-        card: what can be said of it without loading it; scores, licence, noise seen.
-        net: in evaluation mode, float32, on the device.
-        abilities: what the net takes besides the picture.
-        halo: pixels from a tile's edge that its result is not to be trusted.
-        multiple: height and width of what it is given must be multiples of it.
-        answer: of a model that was fitted to a picture, stands in place of
-            `pipeline.apply_net.apply_net`, and is called as that is; None: the plain net.
-        fitted: whether it was; it then knows how far the noise reaches.
-    """
-
-    card: Card
-    net: nn.Module
-    abilities: Abilities
-    halo: int
-    multiple: int
+    card: Card  # what can be said of it without loading it; scores, licence, noise seen
+    net: nn.Module  # in evaluation mode, float32, on the device
+    abilities: Abilities  # what the net takes besides the picture
+    halo: int  # pixels from a tile's edge that its result is not to be trusted
+    multiple: int  # height and width of what it is given must be multiples of it
+    # of a model that was fitted to a picture, stands in place of `pipeline.apply_net.apply_net`,
+    # and is called as that is; None: the plain net
     answer: Callable[..., Tensor] | None = None
-    fitted: bool = False
+    fitted: bool = False  # whether it was; it then knows how far the noise reaches
 
     @property
     def name(self) -> str:

@@ -86,12 +86,7 @@ def _save_exr(
 
 
 def _save_picture(
-    job: Job,
-    report: Report,
-    result: exr.Exr,
-    planned: frame.Planned,
-    form: str,
-    jpeg_quality: int,
+    job: Job, report: Report, result: exr.Exr, planned: frame.Planned, form: str, jpeg_quality: int
 ) -> None:
     layer = planned.targets[0]
     image, clipped = picture(result, layer, form)

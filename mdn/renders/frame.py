@@ -29,20 +29,13 @@ class Constants:
 
 @dataclass(frozen=True)
 class Planned:
-    """What is to be done to one file.
-
-    Attributes:
-        found: all its layers.
-        targets: those to denoise.
-        guides: by target, where its guides are.
-        sums: lights that are to add up.
-    """
+    """What is to be done to one file."""
 
     file: Exr
-    found: list[Layer]
-    targets: list[Layer]
-    guides: dict[Layer, list[Source]]
-    sums: list[light_sums.Sum] = field(default_factory=list)
+    found: list[Layer]  # all its layers
+    targets: list[Layer]  # those to denoise
+    guides: dict[Layer, list[Source]]  # by target, where its guides are
+    sums: list[light_sums.Sum] = field(default_factory=list)  # lights that are to add up
 
 
 def plan(file: Exr, asked: RenderOptions, *, needed: bool = True) -> Planned:

@@ -73,14 +73,10 @@ def on_disk(pattern: str) -> list[int]:
 
 @dataclass
 class Sequence:
-    """What the frames of a sequence share. Of files that are no sequence it keeps nothing.
+    """What the frames of a sequence share. Of files that are no sequence it keeps nothing."""
 
-    Attributes:
-        jobs: the frames, in order.
-        noise: of the first frame's layers, by name; None for files that are no sequence.
-    """
-
-    jobs: collections.abc.Sequence[Job] = ()
+    jobs: collections.abc.Sequence[Job] = ()  # the frames, in order
+    # of the first frame's layers, by name; None for files that are no sequence
     noise: dict[str, Known] | None = None
     _constants: frame.Constants | None = None
     _previous: motion.PreviousFrame = field(default_factory=motion.PreviousFrame)

@@ -56,24 +56,15 @@ class HasModels(Protocol):
 
 @dataclass(frozen=True)
 class Blocks:
-    """A stack that was cut.
+    """A stack that was cut."""
 
-    Attributes:
-        job: what is read and written.
-        selection: its planes.
-        known: of its channels, where they are counts.
-        jpeg_quality: of JPEG inside of TIFF.
-        folder: what is done.
-        all: the blocks.
-        fitted: the model and its options, where it was fitted to the stack.
-    """
-
-    job: Job
-    selection: PlaneSelection
-    known: dict[Channel, Calibration]
-    jpeg_quality: int
-    folder: Path
-    all: tuple[Block, ...]
+    job: Job  # what is read and written
+    selection: PlaneSelection  # its planes
+    known: dict[Channel, Calibration]  # of its channels, where they are counts
+    jpeg_quality: int  # of JPEG inside of TIFF
+    folder: Path  # what is done
+    all: tuple[Block, ...]  # the blocks
+    # the model and its options, where it was fitted to the stack
     fitted: tuple[Model, Options] | None = None
 
     @property

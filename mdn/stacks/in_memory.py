@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from mdn.batch.uncertainty import StdMap
-from mdn.engine import rows_of
+from mdn.engine.run import rows_of
 from mdn.pipeline import counts
 from mdn.pipeline.adapter import Adapter, Part
 from mdn.pipeline.counts import Calibration

@@ -10,14 +10,10 @@ from mdn.io.stack import Plane, Stack
 
 @dataclass(frozen=True)
 class PlaneSelection:
-    """Some planes of a stack.
+    """Some planes of a stack."""
 
-    Attributes:
-        axes: what the stack's axes are called, as TZCYX; None: as the file says.
-        channels, z, t: numbers from 0 and ranges, as 0,2-4; None means all.
-    """
-
-    axes: str | None = None
+    axes: str | None = None  # what the stack's axes are called, as TZCYX; None: as the file says
+    # channels, z, t: numbers from 0 and ranges, as 0,2-4; None means all
     channels: str | None = None
     z: str | None = None
     t: str | None = None

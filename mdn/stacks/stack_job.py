@@ -13,7 +13,7 @@ from mdn import io
 from mdn.batch.running import Job, Report
 from mdn.batch.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.encoding import Display
-from mdn.engine import RowStream, StdOutput
+from mdn.engine.run import RowStream, StdOutput
 from mdn.errors import FileError
 from mdn.io.stack import Plane, Stack, StackWriter
 from mdn.io.tiff.rewrite import rewrite

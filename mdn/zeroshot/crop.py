@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdn.engine import choose_precision
+from mdn.engine.device import choose_precision
 from mdn.noise.analysis import blotches
 from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
 from mdn.pipeline.apply_net import apply_net

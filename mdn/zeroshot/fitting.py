@@ -15,7 +15,7 @@ from torch import nn
 from mdn import nets
 from mdn.batch.running import Job, Report
 from mdn.encoding import Display, Rec2100
-from mdn.engine import choose_precision
+from mdn.engine.device import choose_precision
 from mdn.engine.run import Encode
 from mdn.errors import UsageError
 from mdn.noise.analysis.banding import Banding

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdn.engine import choose_device, choose_precision, parse_size
+from mdn.engine.device import choose_device, choose_precision
+from mdn.engine.memory import parse_size
 from mdn.errors import UsageError
 
 

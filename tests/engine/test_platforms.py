@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mdn.engine import bf16, choose_device, choose_precision
+from mdn.engine import bf16
+from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
 
 ARM = "processor : 0\nCPU implementer : 0x41\nCPU part : {part}\n"

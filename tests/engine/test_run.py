@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mdn import nets
 from mdn.encoding import Display
-from mdn.engine import Infer, NetGeometry, Runtime, rows_of, run, stream
+from mdn.engine.run import Infer, NetGeometry, Runtime, rows_of, run, stream
 from mdn.errors import OutOfMemoryError
 from mdn.registry import store
 from mdn.registry.cards import Card

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.engine import NetGeometry, Runtime, run
-from mdn.engine.run import _arrivals, _infer
+from mdn.engine.run import NetGeometry, Runtime, _arrivals, _infer, run
 from mdn.engine.tiles import Span
 from mdn.engine.transfer import Direct, Streamed
 
 CPU = torch.device("cpu")
-ENGINE = sys.modules["mdn.engine.run"]  # `mdn.engine.run` is the function in it
+ENGINE = sys.modules["mdn.engine.run"]
 
 
 class FakeCuda:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mdn.engine import StdOutput
+from mdn.engine.run import StdOutput
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

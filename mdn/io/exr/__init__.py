@@ -25,17 +25,12 @@ NAME, SUFFIX = "exr", ".exr"
 
 @dataclass(frozen=True)
 class Exr:
-    """An OpenEXR file.
+    """An OpenEXR file."""
 
-    Attributes:
-        parts: of each part, channel name -> (H, W) float16, float32 or uint32: its data window.
-        headers: of each part, as stored.
-        name: how messages call it.
-    """
-
+    # of each part, channel name -> (H, W) float16, float32 or uint32: its data window
     parts: tuple[dict[str, np.ndarray], ...]
-    headers: Headers
-    name: str = "render"
+    headers: Headers  # of each part, as stored
+    name: str = "render"  # how messages call it
 
     @property
     def nbytes(self) -> int:

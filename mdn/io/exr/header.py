@@ -40,22 +40,15 @@ class Channel:
 
 @dataclass(frozen=True)
 class Header:
-    """One part.
+    """One part."""
 
-    Attributes:
-        attributes: name -> (type, bytes), in the file's order.
-        channels: name -> channel, in the file's order.
-        data_window, display_window: x and y of the first pixel, x and y of the last.
-        compression: one of `COMPRESSIONS`.
-        tiled: stored as tiles, not scan lines.
-    """
-
-    attributes: Mapping[str, tuple[str, bytes]]
-    channels: Mapping[str, Channel]
+    attributes: Mapping[str, tuple[str, bytes]]  # name -> (type, bytes), in the file's order
+    channels: Mapping[str, Channel]  # name -> channel, in the file's order
+    # data_window, display_window: x and y of the first pixel, x and y of the last
     data_window: tuple[int, int, int, int]
     display_window: tuple[int, int, int, int]
-    compression: str
-    tiled: bool
+    compression: str  # one of `COMPRESSIONS`
+    tiled: bool  # stored as tiles, not scan lines
 
     @property
     def name(self) -> str:

@@ -83,22 +83,15 @@ _PARTIAL = re.compile(r"coat|sheen|spec|trans|sss|subsurf|volume|hair")
 
 @dataclass(frozen=True)
 class Layer:
-    """Channels of one part that belong together.
+    """Channels of one part that belong together."""
 
-    Attributes:
-        part: which part of the file.
-        name: as a user writes it: the channels' names without their last part; the part's name
-            where the channels have no other; "rgb" for the beauty that has no name at all.
-        channels: the channels, colours in the order R G B (X Y Z), or a single one.
-        role: what it is for.
-        alpha: the channel of its alpha, or nothing.
-    """
-
-    part: int
+    part: int  # which part of the file
+    # as a user writes it: the channels' names without their last part; the part's name where the
+    # channels have no other; "rgb" for the beauty that has no name at all
     name: str
-    channels: tuple[str, ...]
-    role: Role
-    alpha: str = ""
+    channels: tuple[str, ...]  # the channels, colours in the order R G B (X Y Z), or a single one
+    role: Role  # what it is for
+    alpha: str = ""  # the channel of its alpha, or nothing
 
     def pixels(self, exr: Exr) -> np.ndarray:
         """(H, W, C) as stored."""

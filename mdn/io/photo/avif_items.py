@@ -16,18 +16,14 @@ _TRANSFORMS, _ESSENTIAL = (b"clap", b"irot", b"imir"), 0x80  # readers must know
 
 @dataclass
 class Items:
-    """The primary picture of a file, and what belongs to it.
+    """The primary picture of a file, and what belongs to it."""
 
-    Attributes:
-        properties: of the primary picture, as (letters, content), in the order of association.
-        exif, xmp: metadata, or None.
-        others: pictures that are no part of the primary one and are not hidden.
-    """
-
+    # of the primary picture, as (letters, content), in the order of association
     properties: list[tuple[bytes, bytes]] = field(default_factory=list)
+    # exif, xmp: metadata, or None
     exif: bytes | None = None
     xmp: bytes | None = None
-    others: int = 0
+    others: int = 0  # pictures that are no part of the primary one and are not hidden
 
     def last(self, kind: bytes) -> bytes | None:
         """The content of the last property of a kind, or None."""

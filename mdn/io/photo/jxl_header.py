@@ -26,30 +26,20 @@ _PEAK = {PQ: 0x70E2, HLG: 0x63D0}  # candelas that full signal stands for, as ha
 
 @dataclass
 class JxlHeader:
-    """What the header says.
+    """What the header says."""
 
-    Attributes:
-        height, width: pixels as shown, unturned.
-        bits: of a sample; floating: whether it is a floating-point number.
-        colours: 1 or 3 channels.
-        extra: types of the further channels.
-        orientation: 1 to 8, as in EXIF.
-        animated: whether there may be several frames.
-        xyb: whether colours are stored as perceived, which only lossy coding does.
-        icc: whether an ICC profile says what the colours are.
-        colour: what they are otherwise, or None where no number stands for it.
-    """
-
+    # height, width: pixels as shown, unturned
     height: int = 0
     width: int = 0
-    bits: int = 8
-    floating: bool = False
-    colours: int = 3
-    extra: tuple[int, ...] = ()
-    orientation: int = 1
-    animated: bool = False
-    xyb: bool = True
-    icc: bool = False
+    bits: int = 8  # of a sample
+    floating: bool = False  # whether it is a floating-point number
+    colours: int = 3  # 1 or 3 channels
+    extra: tuple[int, ...] = ()  # types of the further channels
+    orientation: int = 1  # 1 to 8, as in EXIF
+    animated: bool = False  # whether there may be several frames
+    xyb: bool = True  # whether colours are stored as perceived, which only lossy coding does
+    icc: bool = False  # whether an ICC profile says what the colours are
+    # what they are otherwise, or None where no number stands for it
     colour: Cicp | None = field(default_factory=lambda: Cicp(BT709, SRGB))
 
 

@@ -41,24 +41,16 @@ _COLOUR_TAGS = frozenset({50708, *range(50721, 50731), 50778, 50779, 50964, 5096
 
 @dataclass(frozen=True)
 class Sensor:
-    """What a linear DNG must say of the camera, kept as `Metadata.private["raw"]`.
+    """What a linear DNG must say of the camera, kept as `Metadata.private["raw"]`."""
 
-    Attributes:
-        balance: (3,) the factors of white balance that the samples have been multiplied with, the
-            smallest being 1.
-        matrix: (3, 3) from XYZ to the camera's colours under daylight (D65).
-        model: the camera.
-        orientation: 1 to 8, which the samples have not been turned by.
-        colour_tags: of a source that was a DNG, in place of the matrix.
-        order: their byte order.
-    """
-
+    # (3,) the factors of white balance that the samples have been multiplied with, the smallest
+    # being 1
     balance: tuple[float, float, float]
-    matrix: np.ndarray
-    model: str
-    orientation: int
-    colour_tags: dict[int, ifd.Entry]
-    order: str
+    matrix: np.ndarray  # (3, 3) from XYZ to the camera's colours under daylight (D65)
+    model: str  # the camera
+    orientation: int  # 1 to 8, which the samples have not been turned by
+    colour_tags: dict[int, ifd.Entry]  # of a source that was a DNG, in place of the matrix
+    order: str  # their byte order
 
     @property
     def from_srgb(self) -> np.ndarray:

@@ -42,30 +42,20 @@ def is_structural(tag: int) -> bool:
 
 @dataclass(frozen=True)
 class TiffLayout:
-    """The storage of a TIFF, kept as `Metadata.private["tiff"]`.
+    """The storage of a TIFF, kept as `Metadata.private["tiff"]`."""
 
-    Attributes:
-        compression: TIFF's code for it, or None for this module's own choice.
-        predictor: whether samples are stored as differences.
-        tile: height and width of tiles, or None for strips.
-        planar: whether each channel is stored on its own.
-        inverted: whether 0 is white.
-        colormap: (3, 2**bits) a palette that tints measured samples, or None.
-        extrasample: what the samples beside the colours are: unspecified, associated, unassociated.
-        big: whether it is a BigTIFF.
-        order: byte order, "<" or ">".
-        resolution: across and down as (numerator, denominator), and the unit; or None.
-        tags: for every page its further tags, as (tag, type, count, value).
-    """
-
-    compression: int | None = None
-    predictor: bool = True
-    tile: tuple[int, int] | None = None
-    planar: bool = False
-    inverted: bool = False
+    compression: int | None = None  # TIFF's code for it, or None for this module's own choice
+    predictor: bool = True  # whether samples are stored as differences
+    tile: tuple[int, int] | None = None  # height and width of tiles, or None for strips
+    planar: bool = False  # whether each channel is stored on its own
+    inverted: bool = False  # whether 0 is white
+    # (3, 2**bits) a palette that tints measured samples, or None
     colormap: np.ndarray | None = None
+    # what the samples beside the colours are: unspecified, associated, unassociated
     extrasample: int = UNASSOCIATED
-    big: bool = False
-    order: Literal["<", ">"] | None = None
+    big: bool = False  # whether it is a BigTIFF
+    order: Literal["<", ">"] | None = None  # byte order, "<" or ">"
+    # across and down as (numerator, denominator), and the unit; or None
     resolution: tuple[Any, Any, int] | None = None
+    # for every page its further tags, as (tag, type, count, value)
     tags: tuple[tuple[tuple[int, int, int, bytes], ...], ...] = ()

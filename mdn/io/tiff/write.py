@@ -76,8 +76,7 @@ def _resolution(image: Image, layout: TiffLayout) -> dict[str, Any]:
     if layout.resolution is not None:
         across, down, unit = layout.resolution
         turned = image.meta.dpi is not None and not np.isclose(
-            image.meta.dpi[0] / image.meta.dpi[1],
-            across[0] * down[1] / max(across[1] * down[0], 1),
+            image.meta.dpi[0] / image.meta.dpi[1], across[0] * down[1] / max(across[1] * down[0], 1)
         )
         return {"resolution": (down, across) if turned else (across, down), "resolutionunit": unit}
     if image.meta.dpi is not None:

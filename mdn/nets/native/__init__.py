@@ -6,8 +6,6 @@ once (a few seconds) into the user's cache. Where there is none, or MDN_NATIVE=o
 back to PyTorch: slower, the same output up to rounding.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import hashlib

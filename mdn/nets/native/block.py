@@ -5,8 +5,6 @@ the factors of products with the weights are rounded to it, where the processor 
 (Intel AMX, or AVX512-BF16).
 """
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,17 +21,11 @@ _MAX_AREA, _SIZES = 64, (4, 8, 10, 16, 30, 32)
 
 @dataclass(frozen=True)
 class Layout:
-    """How a block divides its tokens.
+    """How a block divides its tokens."""
 
-    Attributes:
-        heads: attention heads.
-        window: side of a window.
-        shift: with a shift, the windows at either end are clipped to it.
-    """
-
-    heads: int
-    window: int
-    shift: int
+    heads: int  # attention heads
+    window: int  # side of a window
+    shift: int  # with a shift, the windows at either end are clipped to it
 
 
 def serves(x: Tensor, parameters: Sequence[Tensor], layout: Layout) -> bool:

@@ -28,7 +28,7 @@ def compare(
     """
     from mdn.cli.render import print_json, print_table
     from mdn.compare import compare as task
-    from mdn.compare.page import rows
+    from mdn.compare.compare import rows
     from mdn.compare.pictures import ROLES
 
     shown: dict[str, Any] = {"plane": plane, "crop": _crop(crop), "overwrite": overwrite}

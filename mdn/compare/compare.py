@@ -1,12 +1,29 @@
-"""`mdn compare`: two pictures, and perhaps the true one, as a page to look at."""
+"""`mdn compare`: two pictures, and perhaps the true one, measured and as a page to look at.
 
+The page is one HTML file that opens offline: pictures, style and script are all inside.
+"""
+
+import base64
+import io as streams
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mdn.compare import numbers, pictures
-from mdn.compare.page import page
+import numpy as np
+from PIL import Image
+
+from mdn import metrics
+from mdn.commands import estimate
+from mdn.compare import pictures
+from mdn.compare.pictures import Picture, Range
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
+
+TEMPLATE = "page.html.j2"
+TO_TRUTH = ("psnr", "ssim")
+# How far the page stretches a difference at first: until it is so strong on the 0-255 scale.
+VISIBLE, MOST_GAIN = 64, 64
 
 
 def run(
@@ -22,7 +39,6 @@ def run(
     """Write the page; all its numbers, JSON-able.
 
     Args:
-        before, after, truth: the files.
         output: the page; None for one beside `after`.
         plane: which picture of a stack, counted from 0; None for the middle one.
         crop: left, top, width and height of the part that is shown, in pixels.
@@ -37,20 +53,18 @@ def run(
         raise UsageError(f"-o {target}: name a file that ends in .html")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already: give --overwrite or another name with -o")
-    files = [before, after, *([truth] if truth else [])]
-    found = [
-        pictures.read(file, role, plane) for file, role in zip(files, pictures.ROLES, strict=False)
-    ]
+    names = [before, after, *([truth] if truth else [])]
+    found = [pictures.read(f, role, plane) for f, role in zip(names, pictures.ROLES, strict=False)]
     pictures.check(found)
     span = pictures.range_of(found)
     shown, said = pictures.cropped(found, crop)
     sentences = [*_how(found[0], span), *([said] if said else [])]
-    measured = numbers.measure(found, span)
+    measured = measure(found, span)
     write_bytes(target, page(shown, span, measured, sentences).encode())
     return measured | {"output": str(target), "notes": sentences}
 
 
-def _how(picture: pictures.Picture, span: pictures.Range) -> list[str]:
+def _how(picture: Picture, span: Range) -> list[str]:
     """How the pictures are shown, in sentences."""
     said = []
     if picture.plane[1] > 1:
@@ -65,3 +79,109 @@ def _how(picture: pictures.Picture, span: pictures.Range) -> list[str]:
     elif picture.stored.dtype != "uint8":
         said.append("The page shows 8 bits of each sample; the numbers are of the whole depth.")
     return said
+
+
+def measure(compared: Sequence[Picture], span: Range) -> dict[str, Any]:
+    """All numbers, JSON-able.
+
+    Values are on the 0-255 scale of what is shown. The noise is an estimate from each picture
+    alone. Scores compare with the truth, all pixels, without rounding.
+
+    Args:
+        compared: before, after and, where it is known, the truth.
+    """
+    values = [span.encode(picture) for picture in compared]
+    found: dict[str, Any] = {
+        picture.role: _alone(picture, shown)
+        for picture, shown in zip(compared, values, strict=True)
+    }
+    change = 255 * (values[1] - values[0])
+    found["change"] = {
+        "rms": round(float(np.sqrt(np.mean(change**2))), 3),
+        "largest": round(float(np.abs(change).max()), 2),
+        "pixels": round(float(np.any(change != 0, -1).mean()), 6),
+        "mean": [round(float(each), 3) for each in change.mean((0, 1))],
+    }
+    if len(compared) > 2:
+        for picture, shown in zip(compared[:2], values, strict=False):
+            found[picture.role] |= _scores(picture, shown, compared[2], values[2])
+    return found
+
+
+def _alone(picture: Picture, shown: np.ndarray) -> dict[str, Any]:
+    noise, _ = estimate.of_page(shown, picture.name)
+    height, width = shown.shape[:2]
+    return {
+        "file": picture.name,
+        "width": width,
+        "height": height,
+        "dtype": str(picture.stored.dtype),
+        "plane": picture.plane[0] if picture.plane[1] > 1 else None,
+        "noise": round(255 * noise.sigma, 2),
+        "brightness": round(255 * float(shown.mean()), 2),
+    }
+
+
+def _scores(
+    picture: Picture, shown: np.ndarray, truth: Picture, wanted: np.ndarray
+) -> dict[str, float | None]:
+    protocol = metrics.PROTOCOLS["float"]
+    scores = metrics.score(shown, wanted, TO_TRUTH, protocol)
+    if picture.linear:
+        light = [each.stored.astype(np.float32) for each in (picture, truth)]
+        scores |= metrics.score(light[0], light[1], ("relmse",), protocol, linear=True)
+    return {name: None if x is None else round(x, 4) for name, x in scores.items()}
+
+
+def page(
+    shown: Sequence[Picture], span: Range, numbers: Mapping[str, Any], said: Sequence[str]
+) -> str:
+    """The page.
+
+    Args:
+        shown: before, after and perhaps the truth, cut to what is shown.
+        said: sentences on how the pictures are shown.
+    """
+    from jinja2 import Environment
+
+    template = (files("mdn.compare") / TEMPLATE).read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    height, width = shown[0].stored.shape[:2]
+    return environment.from_string(template).render(
+        pictures=[
+            {"role": each.role, "name": Path(each.name).name, "data": data_url(span.encode(each))}
+            for each in shown
+        ],
+        width=width,
+        height=height,
+        rows=rows([each.role for each in shown], numbers),
+        change=numbers["change"],
+        gain=round(min(MOST_GAIN, max(1, VISIBLE / max(numbers["change"]["rms"], 1e-6)))),
+        said=said,
+    )
+
+
+def rows(roles: Sequence[str], numbers: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """The table: a title, and one cell for each picture."""
+    each = [numbers[role] for role in roles]
+    table = [
+        ("size", [f"{n['width']} x {n['height']}, {n['dtype']}" for n in each]),
+        ("noise, estimated (0-255)", [f"{n['noise']:.1f}" for n in each]),
+        ("mean brightness (0-255)", [f"{n['brightness']:.1f}" for n in each]),
+    ]
+    if len(roles) > 2:
+        for name in (key for key in each[0] if key in metrics.METRICS):
+            metric = metrics.get(name)
+            better = "lower" if metric.lower else "higher"
+            found = [n.get(name) for n in each[:2]]
+            cells = ["too small" if x is None else f"{x:.{metric.digits}f}" for x in found]
+            table.append((f"{metric.title} against the truth ({better} is better)", [*cells, ""]))
+    return table
+
+
+def data_url(values: np.ndarray) -> str:
+    """(H, W, 1 or 3), 0..1 -> a PNG of 8 bits as a data: address."""
+    shown = np.rint(255 * values).astype(np.uint8)
+    stream = streams.BytesIO()
+    Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).save(stream, "PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -50,12 +50,9 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
     """A picture from a file of any format that mdn reads.
 
     Args:
-        path: the file.
-        role: of it.
         plane: which picture of a stack, counted from 0; by default the middle one.
 
-    Raises:
-        FileError: it cannot be read, or has no such plane.
+    Raises FileError: it cannot be read, or has no such plane.
     """
     if Path(path).suffix.lower() in io.RENDERS:
         file = exr.read(Path(path), name=path)
@@ -122,8 +119,7 @@ def cropped(
         pictures: all of one size.
         crop: left, top, width and height; None for all or, of very large ones, the middle.
 
-    Raises:
-        UsageError: the crop does not lie in the pictures.
+    Raises UsageError: the crop does not lie in the pictures.
     """
     height, width = pictures[0].stored.shape[:2]
     said = ""

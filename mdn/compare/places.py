@@ -45,7 +45,6 @@ def choose(
     A picture is measured in small windows, so that 100 megapixels take no longer than one.
 
     Args:
-        height, width: of the picture.
         side: of the places, in pixels; less where the picture is smaller.
         read: (top, left, side) -> (side, side, C) of the picture, encoded, nominal range 0..1.
     """

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from mdn.batch.dask_run import Work, distribute
 from mdn.batch.files import to_stdout
@@ -18,7 +19,6 @@ from mdn.commands.request import Request
 from mdn.compare import pictures
 from mdn.compare.pictures import Picture
 from mdn.compare.places import Place, choose, side_for
-from mdn.compare.sheet import sheet
 from mdn.encoding import Display
 from mdn.engine.run import rows_of
 from mdn.errors import FileError
@@ -31,8 +31,11 @@ from mdn.pipeline.multiscale import denoise_multiscale
 from mdn.pipeline.options import Options
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
-from mdn.stacks.calibration import calibrate
+from mdn.stacks.calibration import calibrate, region_of
 
+GAP = 6  # pixels between crops
+HEAD = 26  # pixels of the line of headings
+PAPER, INK = (27, 27, 27), (221, 221, 221)
 SHARES = (0.5, 0.75, 1.0)  # of the strength that was asked for
 
 # Denoises a part of a picture, which the two slices cut out: (h, w, C) in the unit of the file, at
@@ -64,8 +67,7 @@ def prepare(request: Request) -> Work:
 def preview(request: Request, models: Models, job: Job, report: Report) -> dict[str, object]:
     """Write one preview; facts about it.
 
-    Raises:
-        FileError: the file cannot be read, or has no preview.
+    Raises FileError: the file cannot be read, or has no preview.
     """
     if job.source is None:
         raise FileError(job.name, "a preview is made of a file", "name it")
@@ -157,7 +159,7 @@ def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
 def _counts(page: np.ndarray, model: Model, options: Options) -> Restore:
     channels = range(page.shape[-1])
     known = [
-        calibrate([(page.shape[:2], partial(_region, page[..., channel]))], page.dtype)
+        calibrate([(page.shape[:2], region_of(page[..., channel]))], page.dtype)
         for channel in channels
     ]
     scale = max(each.spacing for each in known)
@@ -169,10 +171,6 @@ def _counts(page: np.ndarray, model: Model, options: Options) -> Restore:
         return clean
 
     return _with_surroundings(restore, page.shape, model.halo * scale, model.multiple * scale)
-
-
-def _region(plane: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-    return plane[top:bottom, left:right]
 
 
 def _with_surroundings(
@@ -196,3 +194,18 @@ def _with_surroundings(
         return values[: rows.stop - rows.start, : columns.stop - columns.start]
 
     return part
+
+
+def sheet(headings: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> Image.Image:
+    """Crops (h, w, 1 or 3) uint8 of one size, row by row, under the headings of their columns."""
+    height, width = rows[0][0].shape[:2]
+    across = len(headings) * (width + GAP) - GAP
+    made = Image.new("RGB", (across, HEAD + len(rows) * (height + GAP) - GAP), PAPER)
+    draw, font = ImageDraw.Draw(made), ImageFont.load_default(15)
+    for column, text in enumerate(headings):
+        draw.text((column * (width + GAP) + 4, 4), text, INK, font)
+    for number, row in enumerate(rows):
+        for column, crop in enumerate(row):
+            shown = Image.fromarray(crop[..., 0] if crop.shape[-1] == 1 else crop)
+            made.paste(shown, (column * (width + GAP), HEAD + number * (height + GAP)))
+    return made

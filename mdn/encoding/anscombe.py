@@ -33,8 +33,7 @@ _ROOT = 1.5**0.5  # sqrt(3/2)
 class Anscombe:
     """The transform for noise of variance gain * x + offset, for x in any unit.
 
-    Raises:
-        ValueError: a negative gain, or a variance that is nowhere above 0.
+    Raises ValueError: a negative gain, or a variance that is nowhere above 0.
     """
 
     gain: float  # x by photon, at least 0; 0 means noise that does not depend on brightness

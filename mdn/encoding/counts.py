@@ -47,7 +47,6 @@ class Counts:
 
         Args:
             values: float32; of the mean of the encoding, as a denoiser gives it.
-            stored: the samples before.
             strength: 1 gives the values, 0 the stored samples, between the two are mixed.
         """
         y = values * np.float32(self._span) + np.float32(self._black)

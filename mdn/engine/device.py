@@ -11,8 +11,7 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 def choose_device(wish: str = "auto") -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:N` or `mps` as a device that is really there.
 
-    Raises:
-        UsageError: no such device on this machine.
+    Raises UsageError: no such device on this machine.
     """
     if wish == "auto":
         if torch.cuda.is_available():
@@ -41,8 +40,7 @@ def choose_precision(
         wish: auto, fp32, bf16 or fp16. `auto` takes the fastest that is safe for the net.
         safe: precisions in which the net is known to keep its quality.
 
-    Raises:
-        UsageError: unknown name.
+    Raises UsageError: unknown name.
     """
     if wish in PRECISIONS:
         return PRECISIONS[wish]

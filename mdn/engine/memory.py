@@ -42,12 +42,10 @@ def largest_tile(
 
     Args:
         budget: bytes that are left for tiles.
-        bytes_per_pixel: of a tile's work.
         wanted, least: sides in pixels.
         cap: bytes of --max-memory, of which `budget` is left; or None.
 
-    Raises:
-        OutOfMemoryError: not even the least tile fits; says how much would do.
+    Raises OutOfMemoryError: not even the least tile fits; says how much would do.
     """
     side = int(max(0, budget / bytes_per_pixel) ** 0.5)
     if side < least:

@@ -118,13 +118,11 @@ def run(
         picture: (H, W, C) as stored, H and W at least 1. Never written to.
         encode, decode: stored samples to float32 and back.
         progress: takes the share done, 0..1, after each batch of tiles.
-        std_output: see RowStream.
 
     Returns:
         (H, W, C) of the picture's dtype.
 
-    Raises:
-        OutOfMemoryError: the smallest tile does not fit either.
+    Raises OutOfMemoryError: the smallest tile does not fit either.
     """
     result = np.empty_like(picture)
     source = replace(rows_of(picture, result), std_output=std_output)
@@ -143,8 +141,7 @@ def stream(
 ) -> None:
     """Denoise one picture, a band of rows at a time; see `run`.
 
-    Raises:
-        OutOfMemoryError: the smallest tile does not fit either.
+    Raises OutOfMemoryError: the smallest tile does not fit either.
     """
     tile, call = _first_tile(geometry, runtime, source)
     least = smallest_tile(geometry.halo, geometry.multiple)

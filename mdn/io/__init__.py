@@ -45,9 +45,8 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
     Returns:
         Pixels of uint8, uint16 (full range) or float32 (finite), alpha and metadata.
 
-    Raises:
-        FileError: it is missing, unreadable, damaged, cut short, too large, holds NaN or infinity,
-            or is of a kind that mdn does not hold.
+    Raises FileError: it is missing, unreadable, damaged, cut short, too large, holds NaN or
+    infinity, or is of a kind that mdn does not hold.
     """
     name = name or ("standard input" if isinstance(source, bytes) else str(source))
     if isinstance(source, Path) and is_raw(source):
@@ -126,8 +125,7 @@ def losses(image: Image, format: str) -> list[str]:
 def format_of(path: str | os.PathLike[str]) -> str:
     """The format that a path's suffix stands for.
 
-    Raises:
-        UsageError: an unknown suffix; the message lists the known ones.
+    Raises UsageError: an unknown suffix; the message lists the known ones.
     """
     suffix = Path(path).suffix.lower()
     if suffix in RENDERS:

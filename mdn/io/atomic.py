@@ -21,8 +21,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 def read_bytes(path: Path, name: str) -> bytes:
     """The content of a regular file.
 
-    Raises:
-        FileError: it is missing, unreadable, empty, too large, a directory or a device.
+    Raises FileError: it is missing, unreadable, empty, too large, a directory or a device.
     """
     try:
         status = path.stat()
@@ -50,12 +49,9 @@ def write_bytes(target: Path, data: bytes, *, overwrite: bool = True) -> None:
     gone. A symbolic link is followed: the file it names is replaced.
 
     Args:
-        target: the file.
-        data: its content.
         overwrite: replace a file that is there, or appears meanwhile; else that is an error.
 
-    Raises:
-        FileError: it cannot be written; the message says why.
+    Raises FileError: it cannot be written; the message says why.
     """
     with replacing(target, overwrite=overwrite) as stream:
         stream.write(data)
@@ -64,8 +60,7 @@ def write_bytes(target: Path, data: bytes, *, overwrite: bool = True) -> None:
 def copy_file(source: Path, target: Path, *, overwrite: bool = True) -> None:
     """`target` becomes what `source` is, byte for byte; promises as those of `write_bytes`.
 
-    Raises:
-        FileError: it cannot be read or written.
+    Raises FileError: it cannot be read or written.
     """
     with source.open("rb") as content, replacing(target, overwrite=overwrite) as stream:
         shutil.copyfileobj(content, stream, 2**20)
@@ -135,8 +130,7 @@ def _put(temporary: Path, place: Path) -> None:
 def swap_folder(staging: Path, place: Path) -> None:
     """Two renames of neighbours: never half a folder under its name.
 
-    Raises:
-        OSError: it cannot be done; what was there is there again.
+    Raises OSError: it cannot be done; what was there is there again.
     """
     former = staging.with_suffix(".old")
     if place.exists():
@@ -157,8 +151,7 @@ def replacing_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     Whatever happens on the way, `target` is either as it was or complete. Without `overwrite` a
     folder that is there, or appears meanwhile, is an error.
 
-    Raises:
-        FileError: it cannot be written; the message says why.
+    Raises FileError: it cannot be written; the message says why.
     """
     place = Path(os.path.realpath(target))
     if not overwrite and os.path.lexists(place):

@@ -108,8 +108,6 @@ def check_size(
     """Refuse a picture without pixels, or with more samples than `limit`, if there is one.
 
     Args:
-        name: the file, for the message.
-        height, width: pixels.
         samples: channels, alpha included, times pages.
         sample_bytes: of one, decoded; at least, where it is not known yet.
 

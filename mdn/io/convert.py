@@ -22,8 +22,7 @@ _PREFIX = {"exif": len(b"Exif\0\0"), "xmp": len(b"http://ns.adobe.com/xap/1.0/\0
 def losses(image: Image, form: Format) -> list[str]:
     """What `form` cannot hold of this image, one short phrase each.
 
-    Raises:
-        FileError: it cannot hold the picture at all: several pages, or a side too long.
+    Raises FileError: it cannot hold the picture at all: several pages, or a side too long.
     """
     check_fits(image, form)
     lost = []

@@ -127,7 +127,6 @@ def write_directory(directory: Directory, layout: Layout, base: int) -> bytes:
 
     Args:
         directory: what to write; values must be in the byte order of `layout`.
-        layout: byte order and width of offsets.
         base: even position in the file at which the result will start.
     """
     step, room = struct.calcsize(layout.entry), struct.calcsize(layout.offset)

@@ -33,8 +33,7 @@ class PlaneRows:
     def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
         """Rows start..stop, columns left..right, as (rows, columns, samples).
 
-        Raises:
-            FileError: the file is damaged there.
+        Raises FileError: the file is damaged there.
         """
         raise NotImplementedError
 

@@ -1,14 +1,36 @@
 """The nets. One net is one file, a frozen config and a module, and knows nothing else of mdn."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
-from mdn.nets.abilities import Abilities, Purpose
 from mdn.nets.skip import Skip, SkipConfig
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.nets.unet import UNet, UNetConfig
+
+Purpose = Literal["denoise", "fill"]
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a net can do, as data: those who call it ask this, and never the net itself."""
+
+    # denoise; fill: it rebuilds masked samples, and says nothing of those it sees
+    purpose: Purpose = "denoise"
+    # its forward needs `level`, the noise's standard deviation, a number or a map; unless it judges
+    # the noise
+    takes_sigma: bool = False
+    # it has a judge, which reads the noise of a whole picture; its forward takes what that found as
+    # `noise`, and as `gain` a factor on the sigma
+    judges_noise: bool = False
+    takes_masks: bool = False  # its forward takes `visible`, which marks the samples to rebuild
+    per_channel_mask: bool = False  # that mask may differ from channel to channel
+    takes_seed: bool = False  # it draws masks of its own while it is trained, from `seed`
+    # at test as well, from `seed`, `pass_index` and `origin`: its passes differ
+    stochastic: bool = False
+    guides: int = 0  # planes of `guide` (albedo, normals) that its forward takes; 0 for none
 
 
 class Architecture(NamedTuple):
@@ -31,21 +53,22 @@ def _unet(config: UNetConfig) -> Abilities:
     )
 
 
-def _swinir(config: SwinIRConfig) -> Abilities:
-    return Abilities(takes_seed=True, stochastic=config.attention_ratio[1] > 0)
-
-
-def _skip(config: SkipConfig) -> Abilities:
-    return Abilities("fill", takes_masks=True, per_channel_mask=config.mask_per_channel)
-
-
 # Of fields of the configs: recipes and weights of release 0.1 have them.
 FORMER_NAMES = {"levelled": "noise_conditioned", "sampled": "per_channel_mask"}
 
 # An explicit list: what is not named here does not exist.
 ARCHITECTURES: dict[str, Architecture] = {
-    "mpi-skip": Architecture(SkipConfig, Skip, _skip, "fill"),
-    "swinir-masked": Architecture(SwinIRConfig, SwinIR, _swinir),
+    "mpi-skip": Architecture(
+        SkipConfig,
+        Skip,
+        lambda c: Abilities("fill", takes_masks=True, per_channel_mask=c.mask_per_channel),
+        "fill",
+    ),
+    "swinir-masked": Architecture(
+        SwinIRConfig,
+        SwinIR,
+        lambda c: Abilities(takes_seed=True, stochastic=c.attention_ratio[1] > 0),
+    ),
     "unet": Architecture(UNetConfig, UNet, _unet),
 }
 
@@ -67,7 +90,6 @@ def config(arch: str, table: dict[str, Any]) -> Any:
     """The config of a net, as a recipe or a checkpoint has it.
 
     Args:
-        arch: a name in ARCHITECTURES.
         table: fields of its config class, by today's or former names; lists stand for tuples, as
             TOML and JSON write them.
 

@@ -11,9 +11,12 @@ The mixing function is the two-round 32-bit finaliser found by C. Wellons' hash 
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+Word = TypeVar("Word", int, Tensor)
 
 _WORD = 0xFFFFFFFF
 # Multipliers above 2^31 are written as their negative twin modulo 2^32, so that a product stays
@@ -42,13 +45,7 @@ def draw_seeds(batch: int, generator: torch.Generator) -> Tensor:
 
 
 class MaskField:
-    """All the random draws of one forward pass.
-
-    Args:
-        key: seed, pass and position.
-        batch, height, width: of the input, in pixels.
-        device: where the masks are computed.
-    """
+    """All the random draws of one forward pass."""
 
     def __init__(
         self, key: MaskKey, batch: int, height: int, width: int, device: torch.device | str = "cpu"
@@ -88,7 +85,7 @@ class MaskField:
 
     @staticmethod
     def _draw(base: Tensor, stream: int) -> Tensor:
-        return _mix(base ^ _mix_int(stream & _WORD))
+        return _mix(base ^ _mix(stream & _WORD))
 
 
 def channel_keep(
@@ -101,7 +98,6 @@ def channel_keep(
     """Keep mask of masked pre-training and iterative filling (MPI, section 3): 1 keeps, 0 hides.
 
     Args:
-        key: seed, pass (the iteration) and position.
         shape: (B, C, H, W) of the picture.
         ratio: smallest and largest share of hidden pixels; one value per picture is drawn between
             them, shared by its channels.
@@ -121,11 +117,7 @@ def channel_keep(
 
 
 def check_ratio(ratio: tuple[float, float], name: str) -> tuple[float, float]:
-    """`ratio` as a pair of floats.
-
-    Raises:
-        ValueError: not 0 <= low <= high <= 1.
-    """
+    """`ratio` as a pair of floats. Raises ValueError: not 0 <= low <= high <= 1."""
     low, high = (float(bound) for bound in ratio)
     if not 0.0 <= low <= high <= 1.0:
         raise ValueError(f"{name} must be two numbers with 0 <= low <= high <= 1, not {ratio!r}")
@@ -140,14 +132,8 @@ def _per_sample(value: int | Tensor, batch: int, device: torch.device | str) -> 
     return torch.full((batch,), folded, dtype=torch.int64, device=device)
 
 
-def _mix(h: Tensor) -> Tensor:
+def _mix(h: Word) -> Word:
     """Bijection of 32-bit words held in int64, each output bit depending on each input bit."""
-    h = ((h ^ (h >> 16)) * _FIRST) & _WORD
-    h = ((h ^ (h >> 15)) * _SECOND) & _WORD
-    return h ^ (h >> 16)
-
-
-def _mix_int(h: int) -> int:
     h = ((h ^ (h >> 16)) * _FIRST) & _WORD
     h = ((h ^ (h >> 15)) * _SECOND) & _WORD
     return h ^ (h >> 16)

@@ -53,8 +53,7 @@ def convert_swinir(
         input_mask, input_ratio, attention_ratio: how it was trained, which no shape tells; the
             defaults are the release's. A mask token in the checkpoint means "token".
 
-    Raises:
-        ValueError: a key is unknown or missing, a shape is wrong, or this is plain SwinIR.
+    Raises ValueError: a key is unknown or missing, a shape is wrong, or this is plain SwinIR.
     """
     official = unwrap(checkpoint, "conv_first.weight")
     config = _swinir_config(official, input_mask, input_ratio, attention_ratio)
@@ -82,11 +81,7 @@ def convert_skip(checkpoint: Mapping[str, Any]) -> tuple[SkipConfig, dict[str, T
     stands, not what it is. What is matched is the order and the shape of the parameters; running
     statistics of batch normalisation are dropped, since the net never uses them.
 
-    Args:
-        checkpoint: the state dict, bare or nested as for `convert_swinir`.
-
-    Raises:
-        ValueError: the parameters are not those of a skip net, in its order.
+    Raises ValueError: the parameters are not those of a skip net, in its order.
     """
     official = unwrap(checkpoint, None)
     dropped = ("running_mean", "running_var", "num_batches_tracked")

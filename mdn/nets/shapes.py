@@ -13,8 +13,7 @@ from mdn.nets.unet import UNet, UNetConfig
 def convert_unet(checkpoint: Mapping[str, Any]) -> tuple[UNetConfig, dict[str, Tensor]]:
     """A UNet's config and its state dict, which may be nested as the trainers nest them.
 
-    Raises:
-        ValueError: the keys or the shapes are not those of a UNet.
+    Raises ValueError: the keys or the shapes are not those of a UNet.
     """
     state = unwrap(checkpoint, "head.weight")
     if "tail.weight" not in state or "body.0.first.weight" not in state:

@@ -1,12 +1,10 @@
 """Window attention of Swin (Liu et al., ICCV 2021), laid out for speed.
 
-Three exact rewritings of the published layer:
+Two exact rewritings of the published layer:
     - the cyclic shift and its region mask become windows that start half a window off the corner
       and are clipped at the edge;
     - a token hidden by the attention mask is 0 before q, k and v, so its q, k and v are their
-      biases: only kept tokens are multiplied;
-    - the gradient of the attention is taken a few windows at a time: the scores, 64 times the size
-      of a token, never leave the cache.
+      biases: only kept tokens are multiplied.
 """
 
 from collections.abc import Iterator
@@ -14,21 +12,10 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
-
-# Windows whose scores are held at once in the backward pass: for 6 heads and 64 tokens 1.5 MB, one
-# core's cache.
-_BACKWARD_WINDOWS = 16
 
 
 class WindowAttention(nn.Module):
-    """Multi-head attention inside windows, with a learnt bias for each relative position.
-
-    Args:
-        dim: channels of a token.
-        heads: attention heads.
-        window: side of a whole window.
-    """
+    """Multi-head attention inside windows, with a learnt bias for each relative position."""
 
     index: Tensor
 
@@ -98,68 +85,9 @@ def attend(qkv: Tensor, bias: Tensor) -> Tensor:
     Returns:
         (windows, tokens, heads * d).
     """
-    if qkv.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        return _Attend.apply(qkv, bias)
-    return _attend(qkv, bias)
-
-
-def _attend(qkv: Tensor, bias: Tensor) -> Tensor:
     query, key, value = qkv.permute(2, 0, 3, 1, 4)
     out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
     return out.transpose(1, 2).flatten(2)
-
-
-class _Attend(torch.autograd.Function):
-    """`_attend` with a gradient that holds the scores of a few windows only.
-
-    The stock one keeps them all, and leaves its fast path as soon as the bias wants a gradient.
-    """
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, qkv: Tensor, bias: Tensor) -> Tensor:
-        # A bias that wants a gradient sends the stock attention down its slow path, even in here.
-        out = _attend(qkv.detach(), bias.detach())
-        ctx.save_for_backward(qkv, bias, out)
-        return out
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        qkv, bias, out = ctx.saved_tensors  # type: ignore[attr-defined]
-        grad_qkv, grad_bias = torch.empty_like(qkv), torch.zeros_like(bias, dtype=torch.float32)
-        parts = (tensor.split(_BACKWARD_WINDOWS) for tensor in (qkv, out, grads[0], grad_qkv))
-        with torch.autocast(qkv.device.type, enabled=False):
-            for part, part_out, part_grad, target in zip(*parts, strict=True):
-                _gradient(part, bias.float(), part_out, part_grad, target, grad_bias)
-        return grad_qkv, grad_bias.to(bias.dtype)
-
-
-def _gradient(
-    qkv: Tensor, bias: Tensor, out: Tensor, grad: Tensor, target: Tensor, grad_bias: Tensor
-) -> None:
-    """Write the gradient of some windows to `target`, and add theirs to `grad_bias`; in float32."""
-    windows, area, _, heads, size = qkv.shape
-    query, key, value = qkv.permute(2, 0, 3, 1, 4).to(torch.float32).reshape(3, -1, area, size)
-    grad = (
-        grad.view(windows, area, heads, size)
-        .transpose(1, 2)
-        .to(torch.float32)
-        .reshape(-1, area, size)
-    )
-    out = out.view(windows, area, heads, size).transpose(1, 2).reshape(-1, area, size)
-    scale = size**-0.5
-    query = query * scale
-    scores = torch.bmm(query, key.transpose(1, 2)).view(windows, heads, area, area).add_(bias)
-    weights = torch.softmax(scores, -1).view(-1, area, area)
-    slope = torch.bmm(grad, value.transpose(1, 2))
-    slope = slope.sub_((grad * out).sum(-1, keepdim=True)).mul_(weights)
-    grad_bias.add_(slope.view(windows, heads, area, area).sum(0))
-    pieces = (
-        torch.bmm(slope, key).mul_(scale),
-        torch.bmm(slope.transpose(1, 2), query),
-        torch.bmm(weights.transpose(1, 2), grad),
-    )
-    for place, piece in enumerate(pieces):
-        target[:, :, place] = piece.view(windows, heads, area, size).transpose(1, 2)
 
 
 def relative_index(window: int) -> Tensor:

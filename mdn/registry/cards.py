@@ -75,8 +75,7 @@ class Card:
 def read_card(folder: Path, origin: str) -> Card:
     """The card of a model folder.
 
-    Raises:
-        ModelError: no card, or one that is not whole; names the file and the key.
+    Raises ModelError: no card, or one that is not whole; names the file and the key.
     """
     path = folder / CARD
     try:

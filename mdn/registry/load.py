@@ -23,8 +23,7 @@ def load(card: Card, device: torch.device) -> nn.Module:
     The net is rebuilt from the config that the weights carry, never from a file's name. A .pth is
     unpickled with weights_only, so that it can run no code; its config is then on the card.
 
-    Raises:
-        ModelError: weights missing, damaged, changed, or not of the net they claim to be.
+    Raises ModelError: weights missing, damaged, changed, or not of the net they claim to be.
     """
     verify(card)
     try:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mdn import nets
-from mdn.nets.abilities import Abilities
+from mdn.nets import Abilities
 from mdn.registry.cards import Card
 from mdn.registry.load import load
 
@@ -47,8 +47,7 @@ class Model:
 def load_model(card: Card, device: torch.device) -> Model:
     """The model of a card, its weights verified.
 
-    Raises:
-        ModelError: weights missing, damaged, changed, or not of the net they claim to be.
+    Raises ModelError: weights missing, damaged, changed, or not of the net they claim to be.
     """
     net = load(card, device)
     return Model(card, net, nets.abilities(net), card.context, card.multiple)

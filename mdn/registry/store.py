@@ -47,8 +47,7 @@ def list_cards() -> list[Card]:
 def find(name: str) -> Card:
     """The card of a model by its name, or of a model folder by its path.
 
-    Raises:
-        ModelError: there is none; offers the nearest names.
+    Raises ModelError: there is none; offers the nearest names.
     """
     folders = _folders()
     if name in folders:

@@ -25,8 +25,7 @@ def write_card(
         about: what only people know: name, title, summary, licence, training_data, noise_seen,
             scores, precisions; a `context` in it replaces the net's receptive field.
 
-    Raises:
-        FileError: the card cannot be written.
+    Raises FileError: the card cannot be written.
     """
     derived = {
         "arch": arch,

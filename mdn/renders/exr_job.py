@@ -47,8 +47,7 @@ def denoise(
         sequence: what the frames of a sequence share; of single files nothing is kept.
         jpeg_quality: where the output is a JPEG or a WebP.
 
-    Raises:
-        FileError: as `exr.read` and `frame.plan`.
+    Raises FileError: as `exr.read` and `frame.plan`.
     """
     form = output_format_for(job, "exr")
     file = exr.read(content(job) if job.source is None else job.source, name=job.name)
@@ -133,11 +132,7 @@ def _explained(details: dict[str, Any]) -> list[str]:
 
 
 def picture(file: exr.Exr, layer: Layer, format: str) -> tuple[Image, int]:
-    """A layer as a display picture, by the curve of sRGB and with straight alpha; clipped samples.
-
-    Args:
-        format: what it will be written as.
-    """
+    """A layer as a display picture, by the curve of sRGB and with straight alpha; clipped samples."""
     light = np.nan_to_num(layer.pixels(file).astype(np.float32), nan=0, posinf=1, neginf=0)
     alpha = None
     if layer.alpha:

@@ -35,8 +35,7 @@ class PreviousFrame:
 
         follows: whether it is the next one of the sequence; otherwise nothing is blended.
 
-        Raises:
-            FileError: it has no motion vectors.
+        Raises FileError: it has no motion vectors.
         """
         vectors = [layer for layer in planned.found if layer.role == "motion"]
         pair = _motion_vectors(planned, vectors)

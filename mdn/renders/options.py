@@ -42,8 +42,7 @@ class RenderOptions:
 def chosen(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Layer]:
     """The layers to denoise, in the file's order.
 
-    Raises:
-        FileError: no beauty, no such layer, one that holds no light, or all are kept.
+    Raises FileError: no beauty, no such layer, one that holds no light, or all are kept.
     """
     keep = kept(file, found, asked)
     if not asked.layers:
@@ -89,8 +88,7 @@ def guides_for(
 ) -> list[Source]:
     """Albedo, normal and depth for one layer: those that there are, of its size.
 
-    Raises:
-        FileError: one that was named is not there, or covers other pixels.
+    Raises FileError: one that was named is not there, or covers other pixels.
     """
     window = file.headers.parts[beside.part].data_window
     sources: list[Source] = []

@@ -24,8 +24,8 @@ def plan_sequence(
         frames: as for `sequence.numbers`; None: all that are on the disk.
         options: what else `batch.planning.plan` takes.
 
-    Raises:
-        UsageError: --frames without a pattern, several inputs, no frames, one output for many.
+    Raises UsageError: --frames without a pattern, several inputs, no frames, one output for
+    many.
     """
     if not any(is_pattern(text) for text in inputs):
         if frames is not None:

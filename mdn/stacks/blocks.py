@@ -153,8 +153,7 @@ def cut(
         mark: settings that change the result, weights included: blocks that were done with the
             same, of the same input, are not done again.
 
-    Raises:
-        FileError: it cannot be read, or has no such planes.
+    Raises FileError: it cannot be read, or has no such planes.
     """
     kind = kind_of(job)
     if not kind or job.std_target is not None or models.options().strength == 0:

@@ -24,12 +24,16 @@ SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white: h
 Region = Callable[[int, int, int, int], np.ndarray]  # (top, bottom, left, right) -> (h, w)
 
 
+def region_of(plane: np.ndarray) -> Region:
+    """Reads parts of a plane (H, W) in memory."""
+    return lambda top, bottom, left, right: plane[top:bottom, left:right]
+
+
 def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -> Calibration:
     """Look at a channel.
 
     Args:
         planes: for each of its planes the size (H, W) and a way to read a part of it; all equal.
-        dtype: of its samples.
     """
     stored = sample(planes)
     finite = stored[np.isfinite(stored)] if dtype.kind == "f" else stored.ravel()

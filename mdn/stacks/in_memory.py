@@ -12,7 +12,7 @@ from mdn.pipeline.adapter import Adapter, Part
 from mdn.pipeline.counts import Calibration
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
-from mdn.stacks.calibration import Region, calibrate, sample
+from mdn.stacks.calibration import Region, calibrate, region_of, sample
 
 
 def denoise_counts(
@@ -30,8 +30,7 @@ def denoise_counts(
         deviations: takes those of the passes; only with options.with_std.
         adapter: fits the model to the pages first.
 
-    Raises:
-        OutOfMemoryError: the smallest tile does not fit.
+    Raises OutOfMemoryError: the smallest tile does not fit.
     """
     channels = range(pages.shape[-1])
     known = [calibrate(_regions(pages, c), pages.dtype) for c in channels]
@@ -59,8 +58,4 @@ def _parts(pages: np.ndarray, known: list[Calibration], model: Model) -> list[Pa
 
 def _regions(pages: np.ndarray, channel: int) -> list[tuple[tuple[int, int], Region]]:
     """The planes of one channel, each with a way to read a part of it."""
-
-    def region(plane: np.ndarray) -> Region:
-        return lambda top, bottom, left, right: plane[top:bottom, left:right]
-
-    return [(page.shape[:2], region(page[..., channel])) for page in pages]
+    return [(page.shape[:2], region_of(page[..., channel])) for page in pages]

@@ -35,8 +35,7 @@ class PlaneSelection:
     def of(self, stack: Stack) -> list[Plane]:
         """The planes meant, in the order of the file.
 
-        Raises:
-            FileError: the stack has no such axis, or no such place on it.
+        Raises FileError: the stack has no such axis, or no such place on it.
         """
         chosen: Sequence[Plane] = stack.planes
         for option, letter, text in self._given():

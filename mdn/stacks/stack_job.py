@@ -50,8 +50,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 def kind_of(job: Job) -> str:
     """What kind of stack a job is about, from file to file; empty where it is none.
 
-    Raises:
-        FileError: it would turn a Zarr store into something else, or the other way round.
+    Raises FileError: it would turn a Zarr store into something else, or the other way round.
     """
     if job.source is None or job.target is None:
         return ""
@@ -81,14 +80,10 @@ def denoise(
     """Denoise a stack from file to file; None where it is better read as a photo.
 
     Args:
-        selection: which planes.
         encoding: display, counts or auto: counts for what a microscope measured.
-        jpeg_quality: of JPEG inside of TIFF.
-        adapter: fits the model to the planes first.
         masked: whether --protect was given, which is for pictures only.
 
-    Raises:
-        FileError: it cannot be read or written, or has no such planes.
+    Raises FileError: it cannot be read or written, or has no such planes.
     """
     assert job.source is not None
     assert job.target is not None

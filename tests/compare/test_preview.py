@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from mdn.compare.places import Place, choose, side_for
-from mdn.compare.sheet import GAP, HEAD, sheet
+from mdn.compare.preview import GAP, HEAD, sheet
 from tests.cli.cli_tools import MODEL, Run
 from tests.cli.conftest import run as run
 from tests.renders import scenes

@@ -15,7 +15,7 @@ from mdn.commands import denoise
 from mdn.commands.request import Request
 from mdn.encoding import Display
 from mdn.errors import UsageError
-from mdn.nets.abilities import Abilities
+from mdn.nets import Abilities
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.classical import condition

@@ -18,7 +18,7 @@ from mdn import nets, noise, zeroshot
 from mdn.batch.planning import plan as plan_jobs
 from mdn.batch.running import Job
 from mdn.errors import UsageError
-from mdn.nets.abilities import Abilities
+from mdn.nets import Abilities
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.analysis.estimate import estimate
 from mdn.pipeline import photo

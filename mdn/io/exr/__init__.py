@@ -50,8 +50,7 @@ def read(source: Path | bytes, *, name: str | None = None) -> Exr:
         source: a file, or its content.
         name: how messages call it; by default the path.
 
-    Raises:
-        FileError: it is missing, damaged, too large, or of a kind that would not survive.
+    Raises FileError: it is missing, damaged, too large, or of a kind that would not survive.
     """
     name = name or ("standard input" if isinstance(source, bytes) else str(source))
     data = source if isinstance(source, bytes) else read_bytes(source, name)
@@ -100,8 +99,7 @@ def write(
     Returns:
         The content, and notes on what is stored otherwise than it came.
 
-    Raises:
-        FileError: the library refuses, or the target cannot be written.
+    Raises FileError: the library refuses, or the target cannot be written.
     """
     kinds = [part.compression for part in exr.headers.parts]
     data = _encoded(exr, kinds)

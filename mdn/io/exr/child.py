@@ -36,12 +36,9 @@ class Child:
         """One request and its answer.
 
         Args:
-            name: the file, for messages.
-            request, arrays: see `worker`.
             nbytes: size of the pixels; it bounds time and memory.
 
-        Raises:
-            FileError: the library refuses the file, crashes on it, or takes too long.
+        Raises FileError: the library refuses the file, crashes on it, or takes too long.
         """
         with self._lock:
             process = self._running()

@@ -85,8 +85,8 @@ class Headers:
 def parse(data: bytes, name: str) -> Headers:
     """The headers of an OpenEXR file. All of it is checked before it is used.
 
-    Raises:
-        FileError: damaged or cut short; or deep, mipmapped, subsampled or too large, by name.
+    Raises FileError: damaged or cut short; or deep, mipmapped, subsampled or too large, by
+    name.
     """
     try:
         return _parse(data, name)
@@ -195,7 +195,6 @@ def transplant(
 
     Args:
         written: what the library wrote from the same parts; its chunks follow its tables.
-        source: the headers to take over.
         replaced: by part, attributes that must say otherwise (compression).
 
     Returns:

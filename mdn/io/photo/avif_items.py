@@ -180,8 +180,6 @@ def add_items(
 
     Args:
         data: the file; its lists are of version 0 with 32-bit offsets and no base offsets.
-        properties: letters and content of each.
-        exif, xmp: metadata, or None.
     """
     meta = _Meta(data)
     blocks = [(b"Exif", b"", exif_body(exif))] if exif else []

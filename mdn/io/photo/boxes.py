@@ -22,8 +22,7 @@ class Box(NamedTuple):
 def walk(data: bytes, start: int = 0, stop: int | None = None) -> Iterator[Box]:
     """The boxes that lie one behind the other between two positions.
 
-    Raises:
-        ValueError: one is cut short, or longer than what holds it.
+    Raises ValueError: one is cut short, or longer than what holds it.
     """
     stop = len(data) if stop is None else stop
     while start < stop:

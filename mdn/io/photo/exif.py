@@ -56,7 +56,6 @@ def set_upright(
     that must not be followed a second time.
 
     Args:
-        block, xmp: each may be None.
         turn: the orientation that the pixels were stored under, 1 to 8.
     """
     if block and orientation(block) != 1:

@@ -33,8 +33,7 @@ _LIGHT = (
 def decode(data: bytes, name: str) -> Image:
     """Read a still HEIC. The picture comes upright, since its own header says how.
 
-    Raises:
-        FileError: pillow-heif is not installed; several pictures, or a film.
+    Raises FileError: pillow-heif is not installed; several pictures, or a film.
     """
     heif = _library(name)
     if boxes.find(data, b"moov") is not None:

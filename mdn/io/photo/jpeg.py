@@ -92,8 +92,7 @@ def encode(image: Image, quality: int) -> bytes:
 def walk(data: bytes, name: str) -> Segments:
     """Follow the segments of a JPEG from its start to its end-of-image marker.
 
-    Raises:
-        FileError: there is no end, or no frame header before the first scan.
+    Raises FileError: there is no end, or no frame header before the first scan.
     """
     outline, at = Segments(), 2
     while (found := _MARKER.search(data, at)) is not None:

@@ -83,7 +83,6 @@ def recoloured(codestream: bytes, colour: Cicp | None, icc: bytes | None) -> byt
     Args:
         codestream: from an encoder, with a header of its own, not yet with a profile.
         colour: what the samples are where no profile says it; None for sRGB.
-        icc: a profile, which goes before.
     """
     bits = Bits(codestream[:_LONGEST])
     header, places = _read(bits)

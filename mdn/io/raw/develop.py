@@ -62,8 +62,7 @@ class Sensor:
 def develop(source: Path, name: str) -> Image:
     """A raw file as an upright picture: 16 bits, sRGB, as exposed by the camera.
 
-    Raises:
-        FileError: rawpy is not installed, or LibRaw does not know the file.
+    Raises FileError: rawpy is not installed, or LibRaw does not know the file.
     """
     with _opened(source, name) as (raw, rawpy, data):
         turn = _FLIPS.get(raw.sizes.flip, 1)
@@ -82,8 +81,8 @@ def develop(source: Path, name: str) -> Image:
 def read_linear(source: Path, name: str) -> Image:
     """A raw file as float32 to be written as DNG: as `develop`, but not clipped, and not turned.
 
-    Raises:
-        FileError: rawpy is not installed, LibRaw does not know the file, or there are four colours.
+    Raises FileError: rawpy is not installed, LibRaw does not know the file, or there are four
+    colours.
     """
     with _opened(source, name) as (raw, rawpy, data):
         if raw.num_colors != 3:

@@ -32,10 +32,8 @@ def check_page(page: TiffPage, first: TiffPage, pages: int, size: int, name: str
     """Raise FileError unless the page can be read and is of the same kind as the first.
 
     Args:
-        page, first: the page to check and the page it must match.
         pages: number of pages, for the limit on samples.
         size: bytes in the file.
-        name: the file, for the message.
     """
     samples, sample_bytes = page.samplesperpixel * pages, max(1, page.bitspersample // 8)
     check_size(name, page.imagelength, page.imagewidth, samples, sample_bytes=sample_bytes)
@@ -139,9 +137,7 @@ def check_stack_page(page: TiffPage, size: int, name: str) -> None:
     """Raise FileError unless mdn can read the page of a stack and write it back in its own kind.
 
     Args:
-        page: the first of its series, which says what all are like.
         size: bytes in the file.
-        name: the file, for the message.
     """
     check_size(name, page.imagelength, page.imagewidth, 0 if 0 in page.shaped else 1, limit=None)
     photometric, code = int(page.photometric), int(page.compression)

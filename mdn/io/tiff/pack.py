@@ -48,7 +48,6 @@ def pack(file: BinaryIO, holes: Sequence[Hole]) -> None:
 
     Args:
         file: a whole TIFF, open for reading and writing; nobody else may know of it yet.
-        holes: parts that nothing uses any more.
     """
     size = file.seek(0, 2)
     spans = sorted((a + a % 2, b - b % 2) for a, b in holes)  # words stay at even places
@@ -83,12 +82,7 @@ def _slide(file: BinaryIO, starts: np.ndarray, ends: np.ndarray, size: int) -> N
 
 
 class _Walk:
-    """Finds everything in a file that is a position in it.
-
-    Args:
-        file: the TIFF.
-        starts, ends: of the holes.
-    """
+    """Finds everything in a file that is a position in it."""
 
     def __init__(self, file: BinaryIO, starts: np.ndarray, ends: np.ndarray) -> None:
         self.file, self.starts, self.ends = file, starts, ends

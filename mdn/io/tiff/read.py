@@ -46,8 +46,7 @@ class _Page:
 def decode(data: bytes, name: str) -> Image:
     """Read all pages of a TIFF as (pages, H, W, C).
 
-    Raises:
-        FileError: the samples are of a kind that mdn does not hold, or pages differ.
+    Raises FileError: the samples are of a kind that mdn does not hold, or pages differ.
     """
     # _multifile: an OME description could make tifffile open other files.
     with TiffFile(io.BytesIO(data), _multifile=False) as file:

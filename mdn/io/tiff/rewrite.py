@@ -25,8 +25,6 @@ class Rewriter:
     """A copy of a stack in the making.
 
     Args:
-        stack: the source, open.
-        out: a copy of its file.
         quality: 1 to 100, for pages compressed as JPEG.
     """
 
@@ -91,8 +89,7 @@ def rewrite(
         quality: 1 to 100, for pages that are stored as JPEG.
         overwrite: replace what is there, or appears meanwhile; else that is an error.
 
-    Raises:
-        FileError: it cannot be written.
+    Raises FileError: it cannot be written.
     """
     with replacing(target, overwrite=overwrite) as out:
         with stack.path.open("rb") as source:

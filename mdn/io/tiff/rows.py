@@ -44,10 +44,8 @@ class Rows(PlaneRows):
     """One picture of a TIFF.
 
     Args:
-        page: where it is stored.
         offset: where its samples begin if the page stands for many pictures, one behind the other
             and not compressed; else None.
-        name: the file, for messages.
 
     Attributes:
         virtual: whether its page stands for many pictures.

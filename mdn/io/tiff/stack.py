@@ -77,9 +77,7 @@ def open_stack(path: Path, axes: str | None = None, name: str | None = None) -> 
     """The planes of a TIFF, for as long as the context lasts.
 
     Args:
-        path: the file.
         axes: what its axes are called, in place of what the file says, as TZCYX; for one series.
-        name: how messages call it.
 
     Raises:
         FileError: it is damaged, or of a kind that mdn does not hold.

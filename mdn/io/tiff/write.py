@@ -101,7 +101,6 @@ def extratag(tag: int, kind: int, count: int, value: Any, *, order: str) -> tupl
     """A tag for tifffile, which counts fractions twice where they come as bytes.
 
     Args:
-        tag, kind, count: as stored.
         value: its bytes in byte order `order`, or numbers.
     """
     if isinstance(value, bytes) and kind in _FRACTIONS:

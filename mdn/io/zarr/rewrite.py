@@ -26,7 +26,6 @@ class ZarrRowsOut:
     """Writes rows of a picture from the top down, chunks or shards as soon as they are whole.
 
     Args:
-        rows: the picture in the source.
         array: the same array in the copy, open for writing.
     """
 
@@ -57,12 +56,7 @@ def put(rows: ZarrRows, array: Any, across: slice, columns: slice, block: np.nda
 
 
 class ZarrRewriter:
-    """A copy of a store in the making.
-
-    Args:
-        stack: the source, open.
-        folder: the copy.
-    """
+    """A copy of a store in the making."""
 
     def __init__(self, stack: ZarrStack, folder: Path) -> None:
         self.stack = stack
@@ -146,8 +140,7 @@ def rewrite_zarr(
         quality: ignored: a store is written by its own codecs.
         overwrite: replace what is there, or appears meanwhile; else that is an error.
 
-    Raises:
-        FileError: it cannot be written, or lies in its own source.
+    Raises FileError: it cannot be written, or lies in its own source.
     """
     check_target(stack, target)
     with replacing_folder(target, overwrite=overwrite) as folder:

@@ -56,7 +56,6 @@ class ZarrRows(PlaneRows):
     Args:
         array: a zarr array whose last axes are y and x.
         place: where on its other axes; a slice on that of the channels if they share chunks.
-        name: the store, for messages.
     """
 
     def __init__(self, array: Any, place: tuple[int | slice, ...], name: str) -> None:

@@ -50,7 +50,6 @@ def run(
         x: (B, H, W, dim), float32, contiguous, H and W multiples of the window's side.
         keep: attention mask, bool (B, H, W), True where a token is kept.
         scales: (2, B), float32: what the two branches are multiplied by; None is 1.
-        layout: of the windows.
         parameters: LayerNorm (weight, bias), qkv (weight, bias), relative bias (heads, window,
             window, window, window), projection, LayerNorm and both layers of the MLP (weight, bias
             each); float32.
@@ -78,9 +77,7 @@ def _forward(
     out: Tensor,
 ) -> Tensor:
     # Held until the call is over: a copy made contiguous has no other owner.
-    held = [parameter.contiguous() for parameter in parameters]
-    keep = None if keep is None else keep.contiguous()
-    scales = None if scales is None else scales.contiguous()
+    held, keep, scales = _contiguous(parameters, keep, scales)
     _library().mdn_block(
         _shape(x, held, layout, half),
         _pointers(held),
@@ -111,9 +108,7 @@ class _Block(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, keep, scales, *parameters = ctx.saved_tensors  # type: ignore[attr-defined]
-        held = [parameter.contiguous() for parameter in parameters]
-        keep = None if keep is None else keep.contiguous()
-        scales = None if scales is None else scales.contiguous()
+        held, keep, scales = _contiguous(parameters, keep, scales)
         grad, grad_x = grad.float().contiguous(), torch.empty_like(x)
         sums = [torch.zeros_like(parameter) for parameter in held]
         _library().mdn_block_gradient(
@@ -124,6 +119,13 @@ class _Block(torch.autograd.Function):
             torch.get_num_threads(),
         )
         return grad_x, None, None, None, None, *sums
+
+
+def _contiguous(
+    parameters: Sequence[Tensor], *masks: Tensor | None
+) -> tuple[list[Tensor], Tensor | None, Tensor | None]:
+    keep, scales = (mask if mask is None else mask.contiguous() for mask in masks)
+    return [parameter.contiguous() for parameter in parameters], keep, scales
 
 
 def _library() -> ctypes.CDLL:

@@ -69,32 +69,31 @@ def max_pixels() -> int | None:
     return _max_pixels.get()
 
 
-@contextlib.contextmanager
-def pixel_limit(most: int | None) -> Iterator[None]:
+def pixel_limit(most: int | None) -> contextlib.AbstractContextManager[None]:
     """Within it, pictures of more than `most` pixels a page are refused before they are decoded."""
-    token = _max_pixels.set(most)
-    try:
-        yield
-    finally:
-        _max_pixels.reset(token)
+    return _within(_max_pixels, most)
 
 
 # Bytes that may still be taken, and bytes of the whole limit.
 _room: ContextVar[tuple[int, int] | None] = ContextVar("room", default=None)
 
 
-@contextlib.contextmanager
-def memory_limit(room: int, cap: int) -> Iterator[None]:
+def memory_limit(room: int, cap: int) -> contextlib.AbstractContextManager[None]:
     """Refuses, before they are decoded, pictures that a limit of memory could not hold.
 
     Args:
         room: bytes that may still be taken. cap: bytes of the limit, for the message.
     """
-    token = _room.set((room, cap))
+    return _within(_room, (room, cap))
+
+
+@contextlib.contextmanager
+def _within(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _room.reset(token)
+        variable.reset(token)
 
 
 def check_size(
@@ -190,8 +189,9 @@ def quiet() -> Iterator[None]:
     with _quiet_lock:
         _inside += 1
         if _inside == 1:
-            for name in _TALKATIVE:
-                _loud.enter_context(_silent(logging.getLogger(name)))
+            for logger in map(logging.getLogger, _TALKATIVE):
+                _loud.callback(setattr, logger, "disabled", logger.disabled)
+                logger.disabled = True
             _loud.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
     try:
@@ -205,12 +205,3 @@ def quiet() -> Iterator[None]:
 
 _TALKATIVE = ("tifffile", "imagecodecs")
 _quiet_lock, _loud, _inside = threading.Lock(), contextlib.ExitStack(), 0
-
-
-@contextlib.contextmanager
-def _silent(logger: logging.Logger) -> Iterator[None]:
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before

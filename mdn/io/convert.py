@@ -46,7 +46,9 @@ def fit(image: Image, form: Format) -> Image:
     """The image with the depth, channels and metadata that `form` stores."""
     check_fits(image, form)
     pixels, alpha, meta = image.pixels, image.alpha, image.meta
-    if _is_premultiplied(image) and form.name != "tiff" and alpha is not None:
+    layout = meta.private.get("tiff")
+    premultiplied = isinstance(layout, TiffLayout) and layout.extrasample == ASSOCIATED
+    if premultiplied and form.name != "tiff" and alpha is not None:
         pixels = _divided(pixels, alpha)
     if str(pixels.dtype) not in form.depths:
         depth = np.dtype(np.uint16 if "uint16" in form.depths else np.uint8)
@@ -101,11 +103,6 @@ def _divided(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     if pixels.dtype.kind == "f":
         return plain.astype(pixels.dtype)
     return np.rint(np.minimum(plain, top)).astype(pixels.dtype)
-
-
-def _is_premultiplied(image: Image) -> bool:
-    layout = image.meta.private.get("tiff")
-    return isinstance(layout, TiffLayout) and layout.extrasample == ASSOCIATED
 
 
 def _must_expand(image: Image, form: Format) -> bool:

@@ -32,7 +32,11 @@ def load(card: Card, device: torch.device) -> nn.Module:
             net = build(about["arch"], json.loads(about["config"]), state)
         else:
             net = build(card.arch, card.config, _read_pickle(card))
-        _compare(card, net)
+        if card.channels != net.config.channels:
+            takes = net.config.channels
+            raise ValueError(f"they take {takes} channels, the card says {card.channels}")
+        if card.multiple % net.multiple:
+            raise ValueError(f"they need sizes of {net.multiple}, the card says {card.multiple}")
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise ModelError(f"model {card.name!r}: its weights do not load: {line(error)}") from error
     return net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -53,7 +57,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return {key: stream.get_tensor(key) for key in stream.keys()}, stream.metadata() or {}  # noqa: SIM118
 
 
-def build(arch: str, config: dict[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
+def build(arch: str, config: dict[str, Any], state: Mapping[str, Tensor]) -> Any:
     """The net of that architecture and config with these weights, in single precision.
 
     Raises KeyError, TypeError, ValueError or RuntimeError: they are of no such net.
@@ -67,15 +71,6 @@ def build(arch: str, config: dict[str, Any], state: Mapping[str, Tensor]) -> nn.
 def line(error: BaseException) -> str:
     """What a library's exception says, in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _compare(card: Card, net: Any) -> None:
-    """Raises ValueError where the card promises the engine what the net does not keep."""
-    channels, multiple = net.config.channels, net.multiple
-    if card.channels != channels:
-        raise ValueError(f"they take {channels} channels, the card says {card.channels}")
-    if card.multiple % multiple:
-        raise ValueError(f"they need sizes of {multiple}, the card says {card.multiple}")
 
 
 def _read_pickle(card: Card) -> dict[str, Tensor]:

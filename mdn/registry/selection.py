@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from mdn.errors import UsageError
 from mdn.registry import store
-from mdn.registry.cards import Card
 
 QUALITIES = ("fast", "balanced", "best")
 USUAL = "balanced"
@@ -34,7 +33,7 @@ def choose(quality: str, domain: str = "display") -> ModelSelection:
         return ModelSelection(usual)
     # Where the domain has no model of its own, that of pictures does its work at any quality.
     wanted = domain if usual != store.DEFAULT else "display"
-    found = [card for card in store.list_cards() if _fits(card, quality, wanted)]
+    found = [c for c in store.list_cards() if (c.quality, c.domain) == (quality, wanted)]
     if found:
         name = min(found, key=lambda card: (card.origin != "user", card.name)).name
         return ModelSelection(name, PASSES if quality == "best" else 1)
@@ -43,7 +42,3 @@ def choose(quality: str, domain: str = "display") -> ModelSelection:
         return ModelSelection(usual, PASSES, note)
     note = f"--quality fast: there is no faster model, so {usual} is used"
     return ModelSelection(usual, note=note)
-
-
-def _fits(card: Card, quality: str, domain: str) -> bool:
-    return card.quality == quality and card.domain == domain

@@ -40,14 +40,10 @@ def write_card(
     table = {"title": about["name"], "summary": "", "licence": "unknown"} | derived | about
     tables = {key: table.pop(key) for key in list(table) if isinstance(table[key], dict)}
     try:
-        text = tomli_w.dumps({key: _plain(value) for key, value in (table | tables).items()})
+        text = tomli_w.dumps(table | tables)
         (folder / CARD).write_text(text, encoding="utf-8")
     except OSError as error:
         raise FileError(folder / CARD, f"cannot be written: {error.strerror}") from error
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def pack(net: nn.Module, arch: str, values: dict[str, Tensor]) -> bytes:

@@ -66,22 +66,16 @@ def denoise(
     if asked.keep_sums and not planned.sums:
         report.note(job, "--keep-sums: no layers were found that add up to the beauty")
     if form == "exr":
-        _save_exr(job, report, result, changed)
+        data, notes = exr.write(result, job.target, changed, overwrite=job.overwrite)
+        for line in notes:
+            report.note(job, line)
+        if job.target is None:
+            to_stdout(data)
     else:
         _save_picture(job, report, result, planned, form, jpeg_quality)
     details = _details(planned, changed, odd, constants)
     details |= {"model": model.name, "strength": options.strength}
     return details | ({"summary": _explained(details)} if asked.explain else {})
-
-
-def _save_exr(
-    job: Job, report: Report, result: exr.Exr, changed: frozenset[tuple[int, str]]
-) -> None:
-    data, notes = exr.write(result, job.target, changed, overwrite=job.overwrite)
-    for line in notes:
-        report.note(job, line)
-    if job.target is None:
-        to_stdout(data)
 
 
 def _save_picture(
@@ -132,7 +126,7 @@ def _explained(details: dict[str, Any]) -> list[str]:
 
 
 def picture(file: exr.Exr, layer: Layer, format: str) -> tuple[Image, int]:
-    """A layer as a display picture, by the curve of sRGB and with straight alpha; clipped samples."""
+    """A layer as a display picture, sRGB and straight alpha, and how many samples were clipped."""
     light = np.nan_to_num(layer.pixels(file).astype(np.float32), nan=0, posinf=1, neginf=0)
     alpha = None
     if layer.alpha:

@@ -71,8 +71,8 @@ def _read(path: Path, found: Headers, name: str) -> Exr:
     parts = [{key: next(pixels) for key, _, _ in channels} for channels in answer["parts"]]
     for index, part in enumerate(found.parts):  # the binding skips what it cannot read
         got = parts[index] if index < len(parts) else {}
-        for key, channel in part.channels.items():
-            if key not in got or got[key].shape != part.shape or got[key].dtype != channel.dtype:
+        for key, dtype in part.channels.items():
+            if key not in got or got[key].shape != part.shape or got[key].dtype != dtype:
                 where = f"channel {key}" + (f" of part {part.name}" if part.name else "")
                 raise FileError(name, f"is a damaged OpenEXR file: {where} cannot be read", DAMAGED)
     return Exr(tuple(parts), found, name)

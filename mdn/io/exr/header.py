@@ -30,20 +30,11 @@ _NEEDED = ("channels", "compression", "dataWindow", "displayWindow", "lineOrder"
 
 
 @dataclass(frozen=True)
-class Channel:
-    """One channel as the header describes it: dtype, and every how many pixels it has a sample."""
-
-    dtype: str
-    x_sampling: int
-    y_sampling: int
-
-
-@dataclass(frozen=True)
 class Header:
     """One part."""
 
     attributes: Mapping[str, tuple[str, bytes]]  # name -> (type, bytes), in the file's order
-    channels: Mapping[str, Channel]  # name -> channel, in the file's order
+    channels: Mapping[str, str]  # name -> dtype, in the file's order
     # data_window, display_window: x and y of the first pixel, x and y of the last
     data_window: tuple[int, int, int, int]
     display_window: tuple[int, int, int, int]
@@ -65,7 +56,7 @@ class Header:
     def nbytes(self) -> int:
         """All samples of the part, unpacked."""
         height, width = self.shape
-        return height * width * sum(_BYTES[each.dtype] for each in self.channels.values())
+        return height * width * sum(_BYTES[each] for each in self.channels.values())
 
     @property
     def tile(self) -> tuple[int, int, int]:
@@ -146,9 +137,9 @@ def _header(attributes: dict[str, tuple[str, bytes]], version: int, name: str) -
         raise FileError(name, "holds deep data", "flatten it first: mdn denoises flat pictures")
     tiled = kind == b"tiledimage" if version & MULTI_PART else bool(version & TILED)
     left, top, right, bottom = struct.unpack("<4i", attributes["dataWindow"][1])
-    channels = _channels(attributes["channels"][1])
+    channels, subsampled = _channels(attributes["channels"][1])
     check_size(name, bottom - top + 1, right - left + 1, len(channels))
-    if any(each.x_sampling != 1 or each.y_sampling != 1 for each in channels.values()):
+    if subsampled:
         raise FileError(
             name, "has subsampled channels (luminance/chroma)", "save it with R, G and B channels"
         )
@@ -161,17 +152,19 @@ def _header(attributes: dict[str, tuple[str, bytes]], version: int, name: str) -
     return header
 
 
-def _channels(block: bytes) -> dict[str, Channel]:
-    found: dict[str, Channel] = {}
-    at = 0
+def _channels(block: bytes) -> tuple[dict[str, str], bool]:
+    """dtypes by name, and whether any has less than one sample a pixel."""
+    found: dict[str, str] = {}
+    at, subsampled = 0, False
     while block[at]:
         key, at = _text(block, at)
         kind, _, x, y = struct.unpack_from("<i4sii", block, at)
         at += 16
         if kind < 0 or x < 1 or y < 1 or key in found or len(found) > MAX_CHANNELS:
             raise ValueError("channel")
-        found[key] = Channel(DTYPES[kind], x, y)
-    return found
+        found[key] = DTYPES[kind]
+        subsampled |= (x, y) != (1, 1)
+    return found, subsampled
 
 
 def _check_tables(data: bytes, at: int, parts: list[Header]) -> None:

@@ -38,7 +38,8 @@ def decode(data: bytes, name: str) -> Image:
     bits = _bits(items)
     if array.dtype == np.uint16:
         array = from_bits(array, bits)
-    turn = _orientation(items)
+    rotation, mirror = items.last(b"irot"), items.last(b"imir")
+    turn = _TURNS[mirror[0] & 1 if mirror else None, rotation[0] & 3 if rotation else 0]
     pixels, alpha = split_alpha(turned(_cropped(array, items, name)[None], turn))
     exif, xmp = set_upright(items.exif, items.xmp, turn)
     icc, colour, lossless = _colours(items)
@@ -116,13 +117,6 @@ def _colours(items: Items) -> tuple[bytes | None, tuple[int, int] | None, bool]:
             unsaid = (primaries, transfer) == (UNSPECIFIED, UNSPECIFIED)
             colour = None if unsaid else (primaries, transfer)
     return icc, colour, identity
-
-
-def _orientation(items: Items) -> int:
-    rotation, mirror = items.last(b"irot"), items.last(b"imir")
-    quarter = rotation[0] & 3 if rotation else 0
-    axis = mirror[0] & 1 if mirror else None
-    return _TURNS[axis, quarter]
 
 
 def _cropped(array: np.ndarray, items: Items, name: str) -> np.ndarray:

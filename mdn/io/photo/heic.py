@@ -57,8 +57,10 @@ def decode(data: bytes, name: str) -> Image:
     if array.dtype == np.uint16:
         array = from_bits(array, bits)
     pixels, alpha = split_alpha(array[None])
-    # Its own header has turned the pixels, whatever EXIF says.
-    exif, xmp = set_upright(_exif(info.get("exif")), info.get("xmp"), _turn(picture))
+    # Its own header has turned the pixels, whatever EXIF says: 5 where that exchanged the sides.
+    quarters = [each[1] for each in picture._c_image.transformations if each[0] == "irot"]
+    block = (info.get("exif") or b"").removeprefix(b"Exif\0\0") or None
+    exif, xmp = set_upright(block, info.get("xmp"), 5 if sum(quarters) // 90 % 2 else 1)
     colour, lossless = _colours(info.get("nclx_profile"))
     private: dict[str, Any] = {
         "heic": {"lossless": lossless, "light": {k: info[k] for k in _LIGHT if k in info}}
@@ -123,16 +125,6 @@ def _largest(data: bytes) -> tuple[int, int]:
             width, height = struct.unpack_from(">II", data, each.start + 4)
             found.append((height, width))
     return max(found, key=lambda size: size[0] * size[1])
-
-
-def _exif(block: bytes | None) -> bytes | None:
-    return block.removeprefix(b"Exif\0\0") if block else None
-
-
-def _turn(picture: Any) -> int:
-    """5, an orientation that exchanges the sides, where the library has done so; else 1."""
-    quarters = [each[1] for each in picture._c_image.transformations if each[0] == "irot"]
-    return 5 if sum(quarters) // 90 % 2 else 1
 
 
 def _colours(nclx: dict[str, Any] | None) -> tuple[tuple[int, int] | None, bool]:

@@ -68,7 +68,9 @@ def decode(data: bytes, name: str) -> Image:
     if dropped:
         private["dropped"] = tuple(dropped)
     bits = header.bits if 8 < header.bits < 16 else None
-    meta = Metadata(icc, exif, xmp, None, private, _colour(header), bits)
+    colour = header.colour
+    cicp = None if colour in (None, _usual(header.floating)) else colour
+    meta = Metadata(icc, exif, xmp, None, private, cicp, bits)
     return Image(pixels, alpha, meta, name, "jxl")
 
 
@@ -81,8 +83,9 @@ def encode(image: Image, quality: int) -> bytes:
     depth = array.dtype.itemsize * 8
     if array.dtype == np.uint16 and meta.bits:
         array, depth = to_bits(array, meta.bits), meta.bits
-    colour = Cicp(*meta.cicp) if meta.cicp else _usual(array.dtype)
-    colour = colour if can_name(colour) else _usual(array.dtype)
+    usual = _usual(array.dtype.kind == "f")
+    colour = Cicp(*meta.cicp) if meta.cicp else usual
+    colour = colour if can_name(colour) else usual
     plain = colour.plain and not meta.icc and array.dtype == np.uint8
     if plain and meta.private.get("jxl") != "lossless" and quality < 100:
         distance = max(0.1, (100 - quality) * _LOSSY_SRGB + 0.1)
@@ -155,14 +158,8 @@ def _check(header: JxlHeader, size: int, name: str) -> None:
         raise FileError(name, f"holds too little data for {shape} pixels", DAMAGED)
 
 
-def _colour(header: JxlHeader) -> tuple[int, int] | None:
-    usual = (BT709, LINEAR) if header.floating else (BT709, SRGB)
-    colour = header.colour
-    return None if colour is None or colour == usual else (colour.primaries, colour.transfer)
-
-
-def _usual(dtype: np.dtype) -> Cicp:
-    return Cicp(BT709, LINEAR if dtype.kind == "f" else SRGB)
+def _usual(floating: bool) -> Cicp:
+    return Cicp(BT709, LINEAR if floating else SRGB)
 
 
 def _profile(data: bytes) -> bytes | None:

@@ -8,7 +8,7 @@ true colours is a matter of these bits alone: see `recoloured`.
 from dataclasses import dataclass, field
 
 from mdn.io.colour import BT709, BT2020, HLG, P3, PQ, SRGB, UNSPECIFIED, Cicp
-from mdn.io.photo.jxl_icc import icc_bits
+from mdn.io.photo.jxl_icc import Pairs, icc_bits
 
 MAGIC = b"\xff\x0a"
 GRAY = 1
@@ -64,9 +64,9 @@ class Bits:
         offset, count = kinds[self.take(2)]
         return offset + self.take(count)
 
-    def between(self, start: int, stop: int) -> int:
-        """The bits of a stretch that was read already."""
-        return self._value >> start & (1 << stop - start) - 1
+    def between(self, start: int, stop: int) -> tuple[int, int]:
+        """A stretch that was read already, and how many bits it has."""
+        return self._value >> start & (1 << stop - start) - 1, stop - start
 
 
 def read_header(codestream: bytes) -> JxlHeader:
@@ -89,27 +89,26 @@ def recoloured(codestream: bytes, colour: Cicp | None, icc: bytes | None) -> byt
     if header.xyb or header.icc:
         raise ValueError("only lossless samples without a profile can be given other colours")
     peak = None if icc or colour is None else _PEAK.get(colour.transfer)
-    out = _Out()
-    out.copy(bits, 16, places.metadata)
-    out.put(0, 1)  # not all as usual
-    out.put(1 if peak or places.extra_fields else 0, 1)
+    out = [bits.between(16, places.metadata), (0, 1)]  # not all as usual
+    out.append((1 if peak or places.extra_fields else 0, 1))
     if places.extra_fields:
-        out.copy(bits, places.extra_fields, places.depth)
+        out.append(bits.between(places.extra_fields, places.depth))
     elif peak:
-        out.put(0, 6)  # upright, no intrinsic size, no preview, no animation
-    out.copy(bits, places.depth, places.colour)
-    _put_colour(out, header.colours, colour or Cicp(BT709, SRGB), icc)
+        out.append((0, 6))  # upright, no intrinsic size, no preview, no animation
+    out.append(bits.between(places.depth, places.colour))
+    out += _colour_bits(header.colours, colour or Cicp(BT709, SRGB), icc)
     if peak:
-        out.put(0, 1)
-        out.put(peak, 16)
-        out.put(0, 16 + 1 + 16)
+        out += [(0, 1), (peak, 16), (0, 16 + 1 + 16)]
     elif places.extra_fields:
-        out.put(1, 1)  # tone mapping as usual
-    out.put(0, 2)  # no extensions
-    out.put(1, 1)  # colour transforms as usual
-    if icc:
-        out.extend(icc_bits(icc))
-    return MAGIC + out.bytes() + codestream[(places.end + 7) // 8 :]
+        out.append((1, 1))  # tone mapping as usual
+    out += [(0, 2), (1, 1)]  # no extensions, colour transforms as usual
+    out += icc_bits(icc) if icc else []
+    value = length = 0
+    for number, count in out:
+        value |= number << length
+        length += count
+    head = value.to_bytes((length + 7) // 8, "little")
+    return MAGIC + head + codestream[(places.end + 7) // 8 :]
 
 
 @dataclass
@@ -121,27 +120,6 @@ class _Places:
     depth: int = 0
     colour: int = 0
     end: int = 0
-
-
-class _Out:
-    """Collects bits, the lowest first."""
-
-    def __init__(self) -> None:
-        self._value, self._length = 0, 0
-
-    def put(self, value: int, count: int) -> None:
-        self._value |= value << self._length
-        self._length += count
-
-    def copy(self, bits: Bits, start: int, stop: int) -> None:
-        self.put(bits.between(start, stop), stop - start)
-
-    def extend(self, pairs: list[tuple[int, int]]) -> None:
-        for value, count in pairs:
-            self.put(value, count)
-
-    def bytes(self) -> bytes:
-        return self._value.to_bytes((self._length + 7) // 8, "little")
 
 
 def _read(bits: Bits) -> tuple[JxlHeader, _Places]:
@@ -242,29 +220,22 @@ def _read_colour(bits: Bits, header: JxlHeader) -> None:
         header.colour = Cicp(_PRIMARIES[primaries], _TRANSFERS[transfer])
 
 
-def _put_colour(out: _Out, colours: int, colour: Cicp, icc: bytes | None) -> None:
-    out.put(0, 1)  # not sRGB as usual
-    out.put(1 if icc else 0, 1)
-    _put_enum(out, GRAY if colours == 1 else 0)
+def _colour_bits(colours: int, colour: Cicp, icc: bytes | None) -> Pairs:
+    out = [(0, 1), (1 if icc else 0, 1), *_enum(GRAY if colours == 1 else 0)]  # not all as usual
     if icc:
-        return
-    _put_enum(out, _D65)
+        return out
+    out += _enum(_D65)
     if colours != 1:
-        _put_enum(out, {number: kind for kind, number in _PRIMARIES.items()}[colour.primaries])
-    out.put(0, 1)  # a named curve, not a power
-    _put_enum(out, {number: kind for kind, number in _TRANSFERS.items()}[colour.transfer])
-    _put_enum(out, 0)  # perceptual
+        out += _enum({number: kind for kind, number in _PRIMARIES.items()}[colour.primaries])
+    out.append((0, 1))  # a named curve, not a power
+    out += _enum({number: kind for kind, number in _TRANSFERS.items()}[colour.transfer])
+    return out + _enum(0)  # perceptual
 
 
-def _put_enum(out: _Out, value: int) -> None:
+def _enum(value: int) -> Pairs:
     if value < 2:
-        out.put(value, 2)
-    elif value < 18:
-        out.put(2, 2)
-        out.put(value - 2, 4)
-    else:
-        out.put(3, 2)
-        out.put(value - 18, 6)
+        return [(value, 2)]
+    return [(2, 2), (value - 2, 4)] if value < 18 else [(3, 2), (value - 18, 6)]
 
 
 def can_name(colour: Cicp) -> bool:

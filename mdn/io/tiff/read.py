@@ -136,16 +136,12 @@ def _layout(pages: list[_Page], layout: ifd.Layout, is_imagej: bool) -> TiffLayo
         planar=int(page.planarconfig) == 2 and page.samplesperpixel > 1,
         inverted=page.photometric == MINISWHITE,
         colormap=colormap,
-        extrasample=_extrasample(page),
+        extrasample=int(page.extrasamples[0]) if page.extrasamples else 0,
         big=layout.big,
         order=layout.order,
         resolution=_resolution(tags, layout.order),
         tags=tuple(private),
     )
-
-
-def _extrasample(page: TiffPage) -> int:
-    return int(page.extrasamples[0]) if page.extrasamples else 0
 
 
 def _resolution(tags: ifd.Directory, order: str) -> tuple[Any, Any, int] | None:

@@ -106,10 +106,13 @@ class ZarrRewriter:
             sources = [ZarrRows(large, each, name) for each in itertools.product(*spans)]
             target = ZarrRows(small, place, name)
             for across, columns in _blocks(target):
-                block = _mean(sources, edges[-2], edges[-1], across, columns)
-                kind = target.dtype.kind
-                block = (np.rint(block) if kind in "iu" else block).astype(target.dtype)
-                put(target, small, across, columns, block)
+                y = edges[-2][across.start : across.stop + 1]
+                x = edges[-1][columns.start : columns.stop + 1]
+                where = slice(int(y[0]), int(y[-1])), slice(int(x[0]), int(x[-1]))
+                whole = np.mean([rows.part(*where).astype(np.float64) for rows in sources], axis=0)
+                block = shrunk(whole, y[:-1] - y[0], x[:-1] - x[0])
+                block = np.rint(block) if target.dtype.kind in "iu" else block
+                put(target, small, across, columns, block.astype(target.dtype))
         return found
 
 
@@ -118,16 +121,6 @@ def _blocks(rows: ZarrRows) -> Iterator[tuple[slice, slice]]:
         for left in range(0, rows.width, rows.block_width):
             bottom, right = top + rows.block_height, left + rows.block_width
             yield slice(top, min(rows.height, bottom)), slice(left, min(rows.width, right))
-
-
-def _mean(
-    sources: Sequence[ZarrRows], down: np.ndarray, right: np.ndarray, across: slice, columns: slice
-) -> np.ndarray:
-    """A block of a smaller level, float64."""
-    y, x = down[across.start : across.stop + 1], right[columns.start : columns.stop + 1]
-    where = slice(int(y[0]), int(y[-1])), slice(int(x[0]), int(x[-1]))
-    whole = np.mean([rows.part(*where).astype(np.float64) for rows in sources], axis=0)
-    return shrunk(whole, y[:-1] - y[0], x[:-1] - x[0])
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def guides_for(
         if asked_for == NONE or (role == "depth" and NONE == asked.albedo == asked.normal):
             continue
         if asked_for == AUTO:
-            layer = guide(found, role, beside)  # type: ignore[arg-type]
+            layer = guide(found, role, beside)
             source = None if layer is None else Source(file, layer, role)
         else:
             source = _asked(file, found, role, asked_for)

@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from mdn.batch.manifest import settings_hash, stamp
 from mdn.batch.running import Job
@@ -43,15 +42,6 @@ from mdn.stacks.stack_job import (
     kind_of,
     model_for,
 )
-
-
-class HasModels(Protocol):
-    """What a worker keeps from block to block."""
-
-    @property
-    def models(self) -> Models:
-        """Those of the run, loaded when they are needed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -82,8 +72,8 @@ class Blocks:
         with open_it(self.job.source, self.selection.axes, self.job.name) as stack:
             yield stack, self.selection.of(stack)
 
-    def do(self, number: int, batch: HasModels) -> int:
-        """Denoises one block; how many of its samples are no numbers."""
+    def do(self, number: int, batch: Any) -> int:
+        """Denoises one block by `batch.models`; how many of its samples are no numbers."""
         block, non_finite = self.all[number], NonFinite()
         with self._opened() as (stack, chosen):
             known = self.known
@@ -170,7 +160,9 @@ def cut(
         known = calibrations(stack, chosen, encoding)
         details = about(known, models, job.name)
         fitted = None if adapter is None else model_for(stack, chosen, known, models, adapter)
-        prints = [_print(each) for each in fitted[0].net.parameters()] if fitted else []
+        weights = fitted[0].net.parameters() if fitted else []
+        arrays = [each.detach().cpu().numpy() for each in weights]
+        prints = [hashlib.sha256(each.tobytes()).hexdigest() for each in arrays]
         key = settings_hash("blocks", map(repr, (found, stamp(job.source), *mark, prints)))
         folder = job.target.parent / f".{job.target.name}.mdn-{key}.blocks"
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,10 +170,6 @@ def cut(
             check_target(stack, job.target)
             _stage(stack, folder)
     return Blocks(job, selection, known, jpeg_quality, folder, found, fitted), details
-
-
-def _print(weights: Tensor) -> str:
-    return hashlib.sha256(weights.detach().cpu().numpy().tobytes()).hexdigest()
 
 
 def _stage(stack: Any, folder: Path) -> None:

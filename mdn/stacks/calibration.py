@@ -97,7 +97,9 @@ def _curve(seen: NoiseEstimate, black: float, white: float, low: float) -> Ansco
     gain = max(0.0, seen.gain) if seen.signal_dependent else 0.0
     flat = seen.sigma**2
     offset = seen.offset if gain else flat
-    mean = _mean(seen, gain, offset)
+    # The variance that the line gives at the brightnesses that were measured.
+    found = [max(0.0, gain * b + offset) for b in seen.brightness]
+    mean = sum(found) / len(found) if found else 0.0
     if seen.correlated and mean > 0:
         # Smoothed noise shows little of itself in the differences that the line was measured by.
         gain, offset = gain * flat / mean, offset * flat / mean
@@ -106,9 +108,3 @@ def _curve(seen: NoiseEstimate, black: float, white: float, low: float) -> Ansco
     # No line is exact: noise must not vanish before the darkest samples are reached.
     offset = max(offset, -gain * low)
     return Anscombe(gain, offset) if gain > 0 or offset > 0 else None
-
-
-def _mean(seen: NoiseEstimate, gain: float, offset: float) -> float:
-    """The mean variance that the line gives over the brightnesses that were measured."""
-    found = [max(0.0, gain * b + offset) for b in seen.brightness]
-    return sum(found) / len(found) if found else 0.0

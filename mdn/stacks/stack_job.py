@@ -100,23 +100,21 @@ def denoise(
         known = calibrations(stack, chosen, encoding)
         details |= about(known, models, job.name)
         said: list[str] = []
-        work = None
         if chosen:
             if _is_mosaic(chosen[0], known):
                 report.note(job, MOSAIC)
-            model, options = model_for(stack, chosen, known, models, adapter)
-            work = partial(denoise_page, model, options, known, non_finite)
+            loaded = model_for(stack, chosen, known, models, adapter)
         white = Display(stack.dtype).white
         with (
             rewrite_it(stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
             std_map(job.std_target, _one_size(stack, chosen, job), white) as deviations,
         ):
-            pages = [list(group) for _, group in groupby(enumerate(chosen), key=_page)]
-            for index, group in enumerate(pages):
-                assert work is not None
-                planes = [plane for _, plane in group]
-                share = _share(job, report, index, len(pages))
-                lines = work(out, planes, share, _maps(deviations, group))
+            groups = groupby(enumerate(chosen), key=lambda each: (each[1].series, each[1].number))
+            pages = [list(group) for _, group in groups]
+            for index, page in enumerate(pages):
+                planes, maps = [plane for _, plane in page], _maps(deviations, page)
+                share = lambda done, index=index: report.progress(job, (index + done) / len(pages))  # noqa: E731
+                lines = denoise_page(*loaded, known, non_finite, out, planes, share, maps)
                 said = said or lines
         if non_finite.count:
             report.note(job, non_finite.in_words())
@@ -161,10 +159,6 @@ def model_for(
     return model, options
 
 
-def _page(counted: tuple[int, Plane]) -> tuple[int, int]:
-    return counted[1].series, counted[1].number
-
-
 def _one_size(stack: Stack, chosen: Sequence[Plane], job: Job) -> tuple[int, int, int]:
     """Planes, height and width of the map of deviations, which has a page for each plane."""
     sizes = {plane.shape[:2] for plane in chosen}
@@ -195,10 +189,6 @@ def _std_output(maps: Maps, unit: float = 1.0) -> StdOutput | None:
             rows(start, deviation[..., columns] * np.float32(unit))
 
     return output if maps else None
-
-
-def _share(job: Job, report: Report, index: int, pages: int) -> Callable[[float], None]:
-    return lambda share: report.progress(job, (index + share) / pages)
 
 
 def calibrations(

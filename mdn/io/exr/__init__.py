@@ -20,7 +20,7 @@ from mdn.io.exr import header as headers
 from mdn.io.exr.child import CHILD
 from mdn.io.exr.header import COMPRESSIONS, LOSSY, Header, Headers
 
-NAME, SUFFIX = "exr", ".exr"
+NAME = "exr"
 
 
 @dataclass(frozen=True)

@@ -17,26 +17,13 @@ Names are those that the renderers write by themselves:
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from mdn.io.exr import Exr
 
-Role = Literal[
-    "beauty",
-    "light",
-    "albedo",
-    "normal",
-    "depth",
-    "motion",
-    "alpha",
-    "cryptomatte",
-    "id",
-    "position",
-    "variance",
-    "data",
-]
+# beauty, light, albedo, normal, depth, motion, alpha, cryptomatte, id, position, variance or data
+Role = str
 
 _SPELLED = {"red": "r", "green": "g", "blue": "b", "alpha": "a"}  # as Nuke does
 _COLOURS = ("rgb", "xyz", "uvw")  # the last part of the names of a layer's channels, lower case
@@ -142,7 +129,7 @@ def _split(
             keys = tuple(rest.pop(letter) for letter in letters)
             role = role_of(said, keys)
             alpha = floats.get("a", "") if letters == "rgb" else ""
-            if role == "cryptomatte" or role == "motion":
+            if role in ("cryptomatte", "motion"):
                 keys += tuple(rest.pop(k) for k in ("a", "w") if k in rest)
                 alpha = ""
             elif alpha:

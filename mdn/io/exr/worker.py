@@ -3,12 +3,12 @@
 A damaged file can crash the C library or make it allocate without end. Here it takes down no more
 than this process, which has a limit to its memory; who started it limits its time.
 
-Requests come as a line of JSON on standard input, then arrays as raw bytes; answers leave the same
-way. The library prints warnings: they go to the null device, never between the answers.
+Requests come pickled on standard input, and answers leave the same way. The library prints
+warnings: they go to the null device, never between the answers.
 """
 
-import json
 import os
+import pickle
 import sys
 from typing import Any, BinaryIO
 
@@ -68,29 +68,15 @@ def _header(part: dict[str, Any]) -> dict[str, Any]:
 
 def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[np.ndarray]] | None:
     """One message; None at the end of the stream."""
-    line = stream.readline()
-    if not line.endswith(b"\n"):
+    try:
+        return pickle.load(stream)
+    except (EOFError, pickle.UnpicklingError):
         return None
-    message = json.loads(line)
-    arrays = []
-    for dtype, shape in message.pop("arrays"):
-        array = np.empty(shape, dtype)
-        view, at = array.reshape(-1).view(np.uint8).data, 0
-        while at < len(view):
-            got = stream.readinto(view[at:])  # type: ignore[attr-defined]
-            if not got:
-                return None
-            at += got
-        arrays.append(array)
-    return message, arrays
 
 
 def send(stream: BinaryIO, message: dict[str, Any], arrays: list[np.ndarray]) -> None:
     """One message."""
-    described = [[str(array.dtype), list(array.shape)] for array in arrays]
-    stream.write(json.dumps(message | {"arrays": described}).encode() + b"\n")
-    for array in arrays:
-        stream.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    pickle.dump((message, arrays), stream, protocol=5)
     stream.flush()
 
 

@@ -37,7 +37,12 @@ def check_page(page: TiffPage, first: TiffPage, pages: int, size: int, name: str
     """
     samples, sample_bytes = page.samplesperpixel * pages, max(1, page.bitspersample // 8)
     check_size(name, page.imagelength, page.imagewidth, samples, sample_bytes=sample_bytes)
-    _check_kind(page, name)
+    photometric, compression = int(page.photometric), int(page.compression)
+    _check_colours(photometric, name)
+    if compression != JPEG and (compression not in LOSSLESS or photometric == YCBCR):
+        kind = f"compression {compression}" if photometric != YCBCR else "YCbCr without JPEG"
+        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
+    _check_flat(page, page.imagedepth, name)
     _check_samples(page, name)
     if _kind(page) != _kind(first):
         raise FileError(name, "has pages of different sizes or kinds", "split it into one each")
@@ -47,15 +52,6 @@ def check_page(page: TiffPage, first: TiffPage, pages: int, size: int, name: str
 def _kind(page: TiffPage) -> tuple[object, ...]:
     extra = tuple(map(int, page.extrasamples))
     return page.shape, page.dtype, int(page.photometric), int(page.planarconfig), extra
-
-
-def _check_kind(page: TiffPage, name: str) -> None:
-    photometric, compression = int(page.photometric), int(page.compression)
-    _check_colours(photometric, name)
-    if compression != JPEG and (compression not in LOSSLESS or photometric == YCBCR):
-        kind = f"compression {compression}" if photometric != YCBCR else "YCbCr without JPEG"
-        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
-    _check_flat(page, page.imagedepth, name)
 
 
 def _check_colours(photometric: int, name: str) -> None:
@@ -105,18 +101,23 @@ def _check_depth(page: TiffPage, name: str, depths: frozenset[str]) -> None:
     )
 
 
-def _check_storage(page: TiffPage, size: int, name: str) -> None:
-    """Every strip or tile must lie in the file, and be no larger than the picture needs."""
+def _check_storage(page: TiffPage, size: int, name: str, sparse: bool = False) -> None:
+    """Strips or tiles must lie in the file, and be no larger than the picture needs.
+
+    sparse: some may be left out; of JPEGs the first is looked at alone.
+    """
+    check_segments(page, size, name)
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    wanted = 1 if page.is_contiguous else math.prod(page.chunked)
-    inside = all(start > 0 and length > 0 and start + length <= size for start, length in segments)
-    if len(segments) < wanted or not inside:
+    there = sum(length > 0 for _, length in segments)
+    whole = len(segments) >= math.prod(page.chunked) or page.is_contiguous
+    if not whole or not there or (there < len(segments) and not sparse):
         raise _ends_early(name)
-    area = page.imagelength * page.imagewidth
-    if page.is_tiled and page.tilelength * page.tilewidth > max(_MAX_TILE, 4 * area):
-        raise FileError(name, f"has tiles of {page.tilewidth} x {page.tilelength}", DAMAGED)
+    chunk = math.prod(page.chunks)
+    area = page.imagelength * page.imagewidth * page.samplesperpixel
+    if chunk > MAX_SAMPLES or (page.is_tiled and chunk > max(_MAX_TILE, 4 * area)):
+        raise FileError(name, f"has segments of {chunk} samples, more than mdn reads", DAMAGED)
     if int(page.compression) == JPEG:
-        _check_frames(page, segments, name)
+        _check_frames(page, segments[:1] if sparse else segments, name)
 
 
 def _check_frames(page: TiffPage, segments: list[tuple[int, int]], name: str) -> None:
@@ -150,7 +151,7 @@ def check_stack_page(page: TiffPage, size: int, name: str) -> None:
         )
     _check_flat(page, page.shaped[1], name)
     _check_depth(page, name, _STACK_DEPTHS)
-    _check_stack_storage(page, size, name)
+    _check_storage(page, size, name, sparse=True)
 
 
 def _is_writable(compression: int) -> bool:
@@ -165,18 +166,3 @@ def check_segments(page: TiffPage | TiffFrame, size: int, name: str) -> None:
     for start, length in zip(page.dataoffsets, page.databytecounts, strict=False):
         if length and (start <= 0 or start + length > size):
             raise _ends_early(name)
-
-
-def _check_stack_storage(page: TiffPage, size: int, name: str) -> None:
-    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    wanted = math.prod(page.chunked)
-    check_segments(page, size, name)
-    whole = len(segments) == wanted or page.is_contiguous
-    if not whole or not any(length for _, length in segments):
-        raise _ends_early(name)
-    chunk = math.prod(page.chunks)
-    area = page.imagelength * page.imagewidth * page.samplesperpixel
-    if chunk > MAX_SAMPLES or (page.is_tiled and chunk > max(_MAX_TILE, 4 * area)):
-        raise FileError(name, f"has segments of {chunk} samples, more than mdn reads", DAMAGED)
-    if int(page.compression) == JPEG:
-        _check_frames(page, segments[:1], name)

@@ -280,9 +280,8 @@ def _opened(picture: Picture, axes: str | None) -> tuple[np.ndarray, arrays.Layo
         return native, arrays.layout(array.shape, letters), measured
     array = np.asarray(picture)
     if array.dtype.name not in _AS_COUNTS:
-        raise UsageError(
-            f"{arrays.NAME} holds {array.dtype.name}: convert it to uint8, uint16 or float32"
-        )
+        problem = f"{arrays.NAME} holds {array.dtype.name}: convert it to uint8, uint16 or float32"
+        raise UsageError(problem)
     return array, arrays.layout(array.shape, axes), None
 
 

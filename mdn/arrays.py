@@ -108,9 +108,8 @@ def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndar
             if axes is not None or not stack.photo:
                 series = picture_series(stack.file)
                 if len(series) > 1:
-                    raise FileError(
-                        name, "holds pictures of several sizes", "open it with tifffile"
-                    )
+                    problem = "holds pictures of several sizes"
+                    raise FileError(name, problem, "open it with tifffile")
                 letters = stack.axes if stack.colour else stack.axes.replace("S", "C")
                 return series[0].asarray(), letters, stack.measured
     image = io.read_image(path, name=name)

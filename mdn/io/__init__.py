@@ -193,9 +193,8 @@ def _recognise(data: bytes, name: str) -> Format:
         if form.recognises(data):
             return form
     if data[:4] == EXR_MAGIC:
-        raise FileError(
-            name, "is an OpenEXR picture, which only mdn denoise reads", "convert it to TIFF"
-        )
+        problem = "is an OpenEXR picture, which only mdn denoise reads"
+        raise FileError(name, problem, "convert it to TIFF")
     raise FileError(name, "is not a picture that mdn reads", _what_is_read())
 
 
@@ -211,8 +210,5 @@ def _check_finite(image: Image) -> None:
     bad = sum(plane.size - np.count_nonzero(np.isfinite(plane)) for plane in planes)
     if bad:
         total = sum(plane.size for plane in planes)
-        raise FileError(
-            image.name,
-            f"has {bad} of {total} samples that are NaN or infinite",
-            "replace them with finite values first",
-        )
+        problem = f"has {bad} of {total} samples that are NaN or infinite"
+        raise FileError(image.name, problem, "replace them with finite values first")

@@ -118,18 +118,14 @@ def check_size(
         raise FileError(name, f"has no pixels ({width} x {height})", DAMAGED)
     most = _max_pixels.get()
     if most is not None and height * width > most:
-        raise FileError(
-            name,
-            f"claims {width} x {height} pixels, more than --max-pixels {most}",
-            "raise it if the file is genuine",
-        )
+        problem = f"claims {width} x {height} pixels, more than --max-pixels {most}"
+        raise FileError(name, problem, "raise it if the file is genuine")
     if limit is not None and height * width * samples > limit:
-        raise FileError(
-            name,
+        problem = (
             f"claims {width} x {height} pixels of {samples} samples, more than mdn reads"
-            f" ({limit} samples)",
-            "cut it into parts if it is genuine",
+            f" ({limit} samples)"
         )
+        raise FileError(name, problem, "cut it into parts if it is genuine")
     room = _room.get()
     need = int(COPIES * height * width * samples * sample_bytes)
     if limit is not None and room is not None and need > room[0]:

@@ -73,11 +73,8 @@ def check_fits(image: Image, form: Format) -> None:
         problem = f"has {pages} pages and {form.spoken} holds one"
         raise FileError(image.name, problem, "write a .tif")
     if max(height, width) > form.max_side:
-        raise FileError(
-            image.name,
-            f"has {width} x {height} pixels and {form.spoken} holds {form.max_side} a side",
-            "write a .tif",
-        )
+        problem = f"has {width} x {height} pixels and {form.spoken} holds {form.max_side} a side"
+        raise FileError(image.name, problem, "write a .tif")
 
 
 def to_depth(array: np.ndarray, depth: np.dtype) -> np.ndarray:

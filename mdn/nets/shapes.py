@@ -17,9 +17,8 @@ def convert_unet(checkpoint: Mapping[str, Any]) -> tuple[UNetConfig, dict[str, T
     """
     state = unwrap(checkpoint, "head.weight")
     if "tail.weight" not in state or "body.0.first.weight" not in state:
-        raise ValueError(
-            "the keys do not fit a UNet: tail.weight or body.0.first.weight is missing"
-        )
+        problem = "the keys do not fit a UNet: tail.weight or body.0.first.weight is missing"
+        raise ValueError(problem)
     downs = [state[f"downs.{level}.weight"] for level in range(_count(state, r"downs\.(\d+)\."))]
     widths = (state["head.weight"].shape[0], *(down.shape[0] for down in downs))
     blocks = [_count(state, rf"encoders\.{level}\.(\d+)\.") for level in range(len(downs))]

@@ -64,15 +64,13 @@ class SwinIRConfig:
             self, "attention_ratio", check_ratio(self.attention_ratio, "attention_ratio")
         )
         if self.input_mask not in ("none", "token", "zero", "pixel"):
-            raise ValueError(
-                f"input_mask must be none, token, zero or pixel, not {self.input_mask!r}"
-            )
+            problem = f"input_mask must be none, token, zero or pixel, not {self.input_mask!r}"
+            raise ValueError(problem)
         if self.residual not in ("3conv", "1conv"):
             raise ValueError(f"residual must be 3conv or 1conv, not {self.residual!r}")
         if self.dim % self.heads or self.dim % 4:
-            raise ValueError(
-                f"dim ({self.dim}) must be a multiple of heads ({self.heads}) and of 4"
-            )
+            problem = f"dim ({self.dim}) must be a multiple of heads ({self.heads}) and of 4"
+            raise ValueError(problem)
         if self.window % 2 or min(self.depths, default=0) < 1:
             raise ValueError("window must be even, and depths at least 1 each")
 

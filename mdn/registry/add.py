@@ -98,9 +98,8 @@ def remove(name: str) -> Path:
     """
     card = store.find(name)
     if card.origin != "user":
-        raise UsageError(
-            f"{name} is none of your own models; mdn models path shows where those are"
-        )
+        problem = f"{name} is none of your own models; mdn models path shows where those are"
+        raise UsageError(problem)
     try:
         shutil.rmtree(card.folder)
     except OSError as error:
@@ -150,14 +149,12 @@ def _take_file(
     elif source.suffix.lower() in PICKLED:
         state = _unpickle(source)
     else:
-        raise FileError(
-            source, "holds no weights", f"give {' '.join(PICKLED)} .safetensors or a model's folder"
-        )
+        remedy = f"give {' '.join(PICKLED)} .safetensors or a model's folder"
+        raise FileError(source, "holds no weights", remedy)
     if "arch" in metadata and "config" in metadata:
         if options or arch not in (None, metadata["arch"]):
-            raise UsageError(
-                f"{source} is of architecture {metadata['arch']}: leave out --arch and --set"
-            )
+            problem = f"{source} is of architecture {metadata['arch']}: leave out --arch and --set"
+            raise UsageError(problem)
         try:
             arch = metadata["arch"]
             net = build(arch, json.loads(metadata["config"]), state)

@@ -57,9 +57,8 @@ def kind_of(job: Job) -> str:
     wanted = job.format or io.format_of(job.target)
     if is_store(job.source) != (wanted == ZARR):
         if wanted == ZARR:
-            raise FileError(
-                job.name, "is not a Zarr store, so it cannot become one", "write a .tif"
-            )
+            problem = "is not a Zarr store, so it cannot become one"
+            raise FileError(job.name, problem, "write a .tif")
         raise FileError(job.name, "is a Zarr store, which can only become another", "write a .zarr")
     if wanted == ZARR:
         return ZARR
@@ -163,9 +162,8 @@ def _one_size(stack: Stack, chosen: Sequence[Plane], job: Job) -> tuple[int, int
     """Planes, height and width of the map of deviations, which has a page for each plane."""
     sizes = {plane.shape[:2] for plane in chosen}
     if job.std_target is not None and len(sizes) > 1:
-        raise FileError(
-            stack.name, "--save-std: its planes differ in size", "choose planes of one size"
-        )
+        problem = "--save-std: its planes differ in size"
+        raise FileError(stack.name, problem, "choose planes of one size")
     return (len(chosen), *(sizes.pop() if sizes else (0, 0)))
 
 

@@ -140,9 +140,8 @@ def _header(attributes: dict[str, tuple[str, bytes]], version: int, name: str) -
     channels, subsampled = _channels(attributes["channels"][1])
     check_size(name, bottom - top + 1, right - left + 1, len(channels))
     if subsampled:
-        raise FileError(
-            name, "has subsampled channels (luminance/chroma)", "save it with R, G and B channels"
-        )
+        problem = "has subsampled channels (luminance/chroma)"
+        raise FileError(name, problem, "save it with R, G and B channels")
     compression = COMPRESSIONS[attributes["compression"][1][0]]
     display = struct.unpack("<4i", attributes["displayWindow"][1])
     header = Header(attributes, channels, (left, top, right, bottom), display, compression, tiled)

@@ -45,9 +45,8 @@ def decode(data: bytes, name: str) -> Image:
     # Samples come as stored, 0 to 1023 for 10 bits: the library's own way to 16 only shifts them.
     file = heif.HeifFile(io.BytesIO(data), convert_hdr_to_8bit=False, hdr_to_16bit=False)
     if len(file) > 1:
-        raise FileError(
-            name, f"is a HEIC of {len(file)} pictures", "save the one you want on its own"
-        )
+        problem = f"is a HEIC of {len(file)} pictures"
+        raise FileError(name, problem, "save the one you want on its own")
     picture = file[0]
     info = picture.info
     check_size(name, picture.size[1], picture.size[0], 4)

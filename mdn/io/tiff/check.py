@@ -94,11 +94,8 @@ def _check_depth(page: TiffPage, name: str, depths: frozenset[str]) -> None:
     if full and str(dtype) in depths:
         return
     kind = str(dtype) if full else f"{bits}-bit" if isinstance(bits, int) else "mixed"
-    raise FileError(
-        name,
-        f"has {kind} samples, which mdn does not read",
-        "convert it to 8 or 16-bit unsigned integers or 32-bit floats",
-    )
+    remedy = "convert it to 8 or 16-bit unsigned integers or 32-bit floats"
+    raise FileError(name, f"has {kind} samples, which mdn does not read", remedy)
 
 
 def _check_storage(page: TiffPage, size: int, name: str, sparse: bool = False) -> None:
@@ -146,9 +143,8 @@ def check_stack_page(page: TiffPage, size: int, name: str) -> None:
     if photometric == YCBCR and code != JPEG:
         raise FileError(name, "has YCbCr without JPEG, which mdn does not read", "convert it")
     if not _is_writable(code):
-        raise FileError(
-            name, f"has compression {code}, which mdn cannot write", "save it with LZW or none"
-        )
+        problem = f"has compression {code}, which mdn cannot write"
+        raise FileError(name, problem, "save it with LZW or none")
     _check_flat(page, page.shaped[1], name)
     _check_depth(page, name, _STACK_DEPTHS)
     _check_storage(page, size, name, sparse=True)

@@ -87,8 +87,7 @@ def measure(compared: Sequence[Picture], span: Range) -> dict[str, Any]:
     Values are on the 0-255 scale of what is shown. The noise is an estimate from each picture
     alone. Scores compare with the truth, all pixels, without rounding.
 
-    Args:
-        compared: before, after and, where it is known, the truth.
+    compared: before, after and, where it is known, the truth.
     """
     values = [span.encode(picture) for picture in compared]
     found: dict[str, Any] = {

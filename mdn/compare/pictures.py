@@ -49,9 +49,7 @@ class Range:
 def read(path: str, role: str, plane: int | None = None) -> Picture:
     """A picture from a file of any format that mdn reads.
 
-    Args:
-        plane: which picture of a stack, counted from 0; by default the middle one.
-
+    plane: which picture of a stack, counted from 0; by default the middle one.
     Raises FileError: it cannot be read, or has no such plane.
     """
     if Path(path).suffix.lower() in io.RENDERS:

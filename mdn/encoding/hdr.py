@@ -24,11 +24,8 @@ _DARK = 1e-8  # less than this is no light: a render's empty background says not
 def exposure(picture: np.ndarray) -> float:
     """What to multiply a whole picture with so that its middle becomes middle gray.
 
-    Args:
-        picture: (..., C), linear light, any float dtype; samples that are not finite play no part.
-
-    Returns:
-        A positive factor; 1 for a picture without light.
+    picture: (..., C), linear light, any float dtype; samples that are not finite play no part.
+    Returns a positive factor; 1 for a picture without light.
     """
     with np.errstate(invalid="ignore"):  # infinity less infinity, left out below
         light = picture.astype(np.float64).mean(-1)

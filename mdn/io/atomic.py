@@ -48,9 +48,7 @@ def write_bytes(target: Path, data: bytes, *, overwrite: bool = True) -> None:
     Whatever happens on the way, `target` is either as it was or complete, and the temporary file is
     gone. A symbolic link is followed: the file it names is replaced.
 
-    Args:
-        overwrite: replace a file that is there, or appears meanwhile; else that is an error.
-
+    overwrite: replace a file that is there, or appears meanwhile; else that is an error.
     Raises FileError: it cannot be written; the message says why.
     """
     with replacing(target, overwrite=overwrite) as stream:

@@ -81,8 +81,7 @@ _room: ContextVar[tuple[int, int] | None] = ContextVar("room", default=None)
 def memory_limit(room: int, cap: int) -> contextlib.AbstractContextManager[None]:
     """Refuses, before they are decoded, pictures that a limit of memory could not hold.
 
-    Args:
-        room: bytes that may still be taken. cap: bytes of the limit, for the message.
+    room: bytes that may still be taken. cap: bytes of the limit, for the message.
     """
     return _within(_room, (room, cap))
 

@@ -32,8 +32,7 @@ def region_of(plane: np.ndarray) -> Region:
 def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype) -> Calibration:
     """Look at a channel.
 
-    Args:
-        planes: for each of its planes the size (H, W) and a way to read a part of it; all equal.
+    planes: for each of its planes the size (H, W) and a way to read a part of it; all equal.
     """
     stored = sample(planes)
     finite = stored[np.isfinite(stored)] if dtype.kind == "f" else stored.ravel()

@@ -35,9 +35,7 @@ class Child:
     ) -> tuple[dict[str, Any], list[np.ndarray]]:
         """One request and its answer.
 
-        Args:
-            nbytes: size of the pixels; it bounds time and memory.
-
+        nbytes: size of the pixels; it bounds time and memory.
         Raises FileError: the library refuses the file, crashes on it, or takes too long.
         """
         with self._lock:

@@ -76,8 +76,7 @@ class Headers:
 def parse(data: bytes, name: str) -> Headers:
     """The headers of an OpenEXR file. All of it is checked before it is used.
 
-    Raises FileError: damaged or cut short; or deep, mipmapped, subsampled or too large, by
-    name.
+    Raises FileError: damaged or cut short; or deep, mipmapped, subsampled or too large, by name.
     """
     try:
         return _parse(data, name)

@@ -178,8 +178,7 @@ def add_items(
 ) -> bytes:
     """A file as libavif writes it, with more properties of its primary picture, and metadata.
 
-    Args:
-        data: the file; its lists are of version 0 with 32-bit offsets and no base offsets.
+    data: the file; its lists are of version 0 with 32-bit offsets and no base offsets.
     """
     meta = _Meta(data)
     blocks = [(b"Exif", b"", exif_body(exif))] if exif else []

@@ -55,8 +55,7 @@ def set_upright(
     Formats whose own header turns the picture (JPEG XL, AVIF, HEIC) leave an orientation in EXIF
     that must not be followed a second time.
 
-    Args:
-        turn: the orientation that the pixels were stored under, 1 to 8.
+    turn: the orientation that the pixels were stored under, 1 to 8.
     """
     if block and orientation(block) != 1:
         block = _set_upright(block, turn >= 5)

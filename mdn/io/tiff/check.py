@@ -134,8 +134,7 @@ _STACK_DEPTHS = _DEPTHS | {"int8", "int16", "uint32", "int32", "float16", "float
 def check_stack_page(page: TiffPage, size: int, name: str) -> None:
     """Raise FileError unless mdn can read the page of a stack and write it back in its own kind.
 
-    Args:
-        size: bytes in the file.
+    size: bytes in the file.
     """
     check_size(name, page.imagelength, page.imagewidth, 0 if 0 in page.shaped else 1, limit=None)
     photometric, code = int(page.photometric), int(page.compression)

@@ -46,8 +46,7 @@ class _UnknownError(Exception):
 def pack(file: BinaryIO, holes: Sequence[Hole]) -> None:
     """Move up what follows each hole, if that is worth it, and cut the file off behind it.
 
-    Args:
-        file: a whole TIFF, open for reading and writing; nobody else may know of it yet.
+    file: a whole TIFF, open for reading and writing; nobody else may know of it yet.
     """
     size = file.seek(0, 2)
     spans = sorted((a + a % 2, b - b % 2) for a, b in holes)  # words stay at even places

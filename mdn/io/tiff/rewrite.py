@@ -24,8 +24,7 @@ CHUNK = 128  # rows read at once to make a smaller level
 class Rewriter:
     """A copy of a stack in the making.
 
-    Args:
-        quality: 1 to 100, for pages compressed as JPEG.
+    quality: 1 to 100, for pages compressed as JPEG.
     """
 
     def __init__(self, stack: TiffStack, out: BinaryIO, quality: int) -> None:

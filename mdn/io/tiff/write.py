@@ -100,8 +100,7 @@ def _tags(
 def extratag(tag: int, kind: int, count: int, value: Any, *, order: str) -> tuple[Any, ...]:
     """A tag for tifffile, which counts fractions twice where they come as bytes.
 
-    Args:
-        value: its bytes in byte order `order`, or numbers.
+    value: its bytes in byte order `order`, or numbers.
     """
     if isinstance(value, bytes) and kind in _FRACTIONS:
         value = struct.unpack(f"{order}{2 * count}{_FRACTIONS[kind]}", value)

@@ -25,8 +25,7 @@ _MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 class ZarrRowsOut:
     """Writes rows of a picture from the top down, chunks or shards as soon as they are whole.
 
-    Args:
-        array: the same array in the copy, open for writing.
+    array: the same array in the copy, open for writing.
     """
 
     def __init__(self, rows: ZarrRows, array: Any) -> None:

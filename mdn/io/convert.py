@@ -37,7 +37,7 @@ def losses(image: Image, form: Format) -> list[str]:
     if _must_expand(image, form):
         lost.append("single gray channel (stored as RGB)")
     lost += [_SPOKEN[field] for field in _SPOKEN if _is_lost(image.meta, field, form)]
-    if _colours_lost(image, form):
+    if _colours(image, form)[0]:
         lost.append(f"colour space {Cicp(*(image.meta.cicp or ()))}")
     return lost + _private_losses(image, form)
 
@@ -59,8 +59,8 @@ def fit(image: Image, form: Format) -> Image:
     if _must_expand(image, form):
         pixels = np.repeat(pixels, 3, axis=-1)
     lost: dict[str, Any] = {field: None for field in _SPOKEN if _is_lost(meta, field, form)}
-    if _needs_profile(image, form):
-        lost["icc"] = _profile_for(image)
+    if made := _colours(image, form)[1]:
+        lost["icc"] = made
     return replace(image, pixels=pixels, alpha=alpha, meta=replace(meta, **lost))
 
 
@@ -117,29 +117,18 @@ def _is_lost(meta: Metadata, field: str, form: Format) -> bool:
     return small and len(value) + _PREFIX[field] > MAX_BLOCK
 
 
-def _needs_profile(image: Image, form: Format) -> bool:
-    """Whether the colours are given by number, which a format cannot store, and are not sRGB's."""
-    meta = image.meta
-    if meta.icc or meta.cicp is None or "cicp" in form.holds or "icc" not in form.holds:
-        return False
-    return not Cicp(*meta.cicp).plain
-
-
-def _profile_for(image: Image) -> bytes | None:
-    if image.meta.cicp is None or image.pixels.shape[-1] == 1:
-        return None
-    return profile(Cicp(*image.meta.cicp))
-
-
-def _colours_lost(image: Image, form: Format) -> bool:
+def _colours(image: Image, form: Format) -> tuple[bool, bytes | None]:
+    """Whether a format cannot say colours that are given by number; the profile that says them."""
     meta = image.meta
     if meta.icc or meta.cicp is None or Cicp(*meta.cicp).plain:
-        return False
+        return False, None
     if form.name == "jxl":
-        return not can_name(Cicp(*meta.cicp))
+        return not can_name(Cicp(*meta.cicp)), None
     if "cicp" in form.holds:
-        return False
-    return not _needs_profile(image, form) or _profile_for(image) is None
+        return False, None
+    coloured = image.pixels.shape[-1] > 1
+    made = profile(Cicp(*meta.cicp)) if "icc" in form.holds and coloured else None
+    return made is None, made
 
 
 def _float_loss(image: Image, form: Format) -> str:

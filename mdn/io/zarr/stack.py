@@ -40,8 +40,6 @@ def guarded(name: str) -> Iterator[None]:
     """What zarr and its codecs raise over damaged stores, as one FileError."""
     try:
         yield
-    except (FileError, UsageError, MemoryError):
-        raise
     except DAMAGE as problem:
         raise FileError(name, "is a damaged Zarr store", DAMAGED) from problem
     except OSError as problem:

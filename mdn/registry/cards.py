@@ -44,15 +44,13 @@ class Card:
     context: int
     bytes_per_pixel: float  # peak working memory of a float32 call by pixel of its input, measured
     parameters: int  # their number
-    # file name inside the folder; .safetensors, or .pth read with weights_only
-    weights: str = "weights.safetensors"
+    weights: str = "weights.safetensors"  # file name inside the folder
     domain: str = "display"  # the values it was trained on: display, hdr or counts
     quality: str = ""  # fast or best, where `--quality` is to choose it for its domain; else empty
     precisions: tuple[str, ...] = ("fp32",)  # in which the net keeps its quality, besides fp32
     noise_seen: tuple[str, ...] = ()  # kinds of noise in training, with their levels
     # measured figures, by data set and noise, with the command that gives them
     scores: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
     # white, coarse: the models that denoise in its place where its judge finds white noise, or
     # noise that neighbours share; empty where it does so itself
     white: str = ""

@@ -1,7 +1,6 @@
 """From a card to a net, its weights verified."""
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,15 @@ from mdn.registry.store import verify
 def load(card: Card, device: torch.device) -> nn.Module:
     """The model's net with its weights, in evaluation mode, float32, on the device.
 
-    The net is rebuilt from the config that the weights carry, never from a file's name. A .pth is
-    unpickled with weights_only, so that it can run no code; its config is then on the card.
+    The net is rebuilt from the config that the weights carry, never from a file's name. They are a
+    .safetensors, which can run no code: `add.add` makes one of any other checkpoint.
 
     Raises ModelError: weights missing, damaged, changed, or not of the net they claim to be.
     """
     verify(card)
     try:
-        if card.weights.endswith(".safetensors"):
-            state, about = read_safetensors(card.weights_path)
-            net = build(about["arch"], json.loads(about["config"]), state)
-        else:
-            net = build(card.arch, card.config, _read_pickle(card))
+        state, about = read_safetensors(card.weights_path)
+        net = build(about["arch"], json.loads(about["config"]), state)
         if card.channels != net.config.channels:
             takes = net.config.channels
             raise ValueError(f"they take {takes} channels, the card says {card.channels}")
@@ -64,27 +60,12 @@ def build(arch: str, config: dict[str, Any], state: Mapping[str, Tensor]) -> Any
     """
     with _Unset():
         net = nets.build(arch, config)
-    net.load_state_dict({key: _single(value) for key, value in state.items()})
+    # Weights are stored in half precision and computed with in single.
+    single = {key: v.float() if v.is_floating_point() else v for key, v in state.items()}
+    net.load_state_dict(single)
     return net
 
 
 def line(error: BaseException) -> str:
     """What a library's exception says, in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _read_pickle(card: Card) -> dict[str, Tensor]:
-    try:
-        state = torch.load(card.weights_path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"it holds more than weights: {error}") from error
-    for key in ("params_ema", "params", "state_dict"):
-        state = state.get(key, state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError("it holds no table of weights")
-    return {key: _single(value) for key, value in state.items()}
-
-
-def _single(value: Tensor) -> Tensor:
-    """Weights are stored in half precision and computed with in single."""
-    return value.float() if value.is_floating_point() else value

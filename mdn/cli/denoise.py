@@ -46,7 +46,7 @@ def denoise(
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
     from mdn.pipeline.options import Options
-    from mdn.renders.planning import plan_sequence
+    from mdn.renders.sequence import plan_sequence
     from mdn.stacks.planes import PlaneSelection
 
     if renders.motion and (files.shard or resume or files.dask):

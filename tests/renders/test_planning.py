@@ -8,7 +8,7 @@ import pytest
 
 from mdn.batch.shards import Shard
 from mdn.errors import UsageError
-from mdn.renders.planning import plan_sequence
+from mdn.renders.sequence import plan_sequence
 
 
 @pytest.fixture

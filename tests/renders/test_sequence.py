@@ -13,8 +13,7 @@ from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
 from mdn.renders import RenderOptions
-from mdn.renders.planning import plan_sequence
-from mdn.renders.sequence import numbered, numbers, on_disk
+from mdn.renders.sequence import numbered, numbers, on_disk, plan_sequence
 from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.exr import samples

@@ -9,6 +9,7 @@ import numpy as np
 
 from mdn import io
 from mdn.errors import FileError, UsageError
+from mdn.image import Image
 from mdn.io.tiff.stack import is_tiff, open_stack, picture_series
 
 NAME = "the array"  # what messages call an input that is no file
@@ -112,11 +113,15 @@ def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndar
                     raise FileError(name, problem, "open it with tifffile")
                 letters = stack.axes if stack.colour else stack.axes.replace("S", "C")
                 return series[0].asarray(), letters, stack.measured
-    image = io.read_image(path, name=name)
+    return *of_image(io.read_image(path, name=name)), False
+
+
+def of_image(image: Image) -> tuple[np.ndarray, str]:
+    """The pixels of an image with its alpha, and the letters of their axes."""
     pixels = image.pixels
     if image.alpha is not None:
         pixels = np.concatenate([pixels, image.alpha[..., None]], -1)
     letters = "ZYXS"
     if pixels.shape[-1] == 1:
         pixels, letters = pixels[..., 0], "ZYX"
-    return (pixels[0], letters[1:], False) if len(pixels) == 1 else (pixels, letters, False)
+    return (pixels[0], letters[1:]) if len(pixels) == 1 else (pixels, letters)

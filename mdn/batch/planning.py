@@ -123,9 +123,7 @@ def plan(
     jobs = settle_existing(jobs, **there)
     # What is there now and was not refused may be replaced; what appears later only if asked for.
     jobs = [replace(job, overwrite=overwrite or is_there(job.target)) for job in jobs]
-    return Plan(
-        tuple(writable(job) for job in jobs), tuple(notes), place, whole, expansion.left_out
-    )
+    return Plan(tuple(writable(jobs)), tuple(notes), place, whole, expansion.left_out)
 
 
 def common_folder(jobs: Sequence[Job], naming: Naming | None = None) -> Path | None:

@@ -105,16 +105,27 @@ def is_there(path: Path | None) -> bool:
     return path is not None and os.path.lexists(path)
 
 
-def writable(job: Job) -> Job:
-    """Marks a job whose folder cannot be written to, so that nobody waits for it in vain."""
-    if job.target is None or job.problem is not None or job.skip:
-        return job
-    folder = job.target.parent
+def writable(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs; those whose folder cannot be written to have a problem, and need not be waited for.
+
+    Raises UsageError where that is the same for several, and none is left.
+    """
+    barred = {id(job): _barred(target.parent) for job, target in _pending(jobs) if not job.skip}
+    reasons = set(barred.values())
+    if len(barred) > 1 and len(reasons) == 1 and "" not in reasons:
+        raise UsageError(f"{reasons.pop()}; write elsewhere with -o")
+    return [
+        replace(job, problem=FileError(str(job.target), why, "write elsewhere with -o"))
+        if (why := barred.get(id(job), ""))
+        else job
+        for job in jobs
+    ]
+
+
+def _barred(folder: Path) -> str:
+    """Why nothing can be written to a folder, which need not be there yet; or empty."""
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
-    problem = None
     if not folder.is_dir():
-        problem = FileError(job.target, f"{folder} is not a folder", "choose another with -o")
-    elif not os.access(folder, os.W_OK | os.X_OK):
-        problem = FileError(job.target, f"{folder} is read-only", "write elsewhere with -o")
-    return replace(job, problem=problem)
+        return f"{folder} is not a folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is read-only"

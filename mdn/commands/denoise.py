@@ -40,9 +40,8 @@ def run(
 
     Raises:
         ModelError: no such model, or its weights are damaged; nothing was written.
-        UsageError: a strength or detail outside 0..1, a device that is not there, or a level of
-            noise for a model that takes none.
-        FileError: the mask of --protect cannot be read.
+        UsageError: a strength or detail outside 0..1, a device that is not there, a level of
+            noise for a model that takes none, or a mask of --protect that cannot be read.
         OutOfMemoryError: the smallest tile does not fit.
     """
     request.renders.check()

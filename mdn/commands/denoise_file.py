@@ -32,6 +32,7 @@ from mdn.stacks.in_memory import denoise_counts
 from mdn.stacks.stack_job import MEASURED, MOSAIC
 
 BEYOND = 2.0  # times white: floats that go further are hardly meant to be seen with white at 1
+WHITES = (2**10 - 1, 2**12 - 1, 2**14 - 1)
 MIDDLE = 512  # pixels to each side of the middle
 
 
@@ -126,6 +127,12 @@ def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) ->
     return _saved(batch, job, report, *results)
 
 
+def _within_depth(pixels: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Not brighter than white, where that is of 10, 12 or 14 bits in samples of 16."""
+    top = original.max()
+    return np.minimum(pixels, top) if pixels.dtype == np.uint16 and top in WHITES else pixels
+
+
 Results = tuple[Image, np.ndarray, dict[str, object]]  # the result, the pixels as read, facts
 
 
@@ -139,7 +146,7 @@ def _denoised(
         check_size(batch.mask, original.shape[1:3], job.name)
     if batch.models.options().strength > 0:
         pixels, more = _pages(batch, image, job, report, adapter)
-        image, facts = replace(image, pixels=pixels), facts | more
+        image, facts = replace(image, pixels=_within_depth(pixels, original)), facts | more
     return image, original, facts
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mdn import io
 from mdn.encoding import Display
-from mdn.errors import FileError
+from mdn.errors import FileError, UsageError
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -14,11 +14,14 @@ def read_mask(path: Path) -> np.ndarray:
 
     Colours count by their mean, and a transparent mask by its opacity as well.
 
-    Raises FileError: it cannot be read, or has several pages.
+    Raises UsageError: it cannot be read, or has several pages.
     """
-    image = io.read_image(path, name=f"--protect {path}")
+    try:
+        image = io.read_image(path, name=f"--protect {path}")
+    except FileError as error:  # no file of the batch is at fault
+        raise UsageError(str(error)) from error
     if len(image.pixels) > 1:
-        raise FileError(f"--protect {path}", f"has {len(image.pixels)} pages", "give a mask of one")
+        raise UsageError(f"--protect {path}: has {len(image.pixels)} pages; give a mask of one")
     coding = Display(image.pixels.dtype)
     mask = coding.encode(image.pixels[0]).mean(-1)
     if image.alpha is not None:

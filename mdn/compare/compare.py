@@ -71,12 +71,14 @@ def _how(picture: Picture, span: Range) -> list[str]:
         said.append(f"Plane {picture.plane[0]} of {picture.plane[1]} is shown, counted from 0.")
     if picture.linear:
         said.append("Linear light is shown clipped to 0..1 and with gamma 2.2.")
+    if picture.hdr:
+        said.append("HDR is shown as on a usual screen, and so are its numbers.")
     if span.stretched:
         said.append(
             f"The contrast is stretched: {span.black:.6g} is black and {span.white:.6g} is white,"
             " in all pictures and for all numbers."
         )
-    elif picture.stored.dtype != "uint8":
+    elif picture.stored.dtype != "uint8" and not picture.hdr:
         said.append("The page shows 8 bits of each sample; the numbers are of the whole depth.")
     return said
 

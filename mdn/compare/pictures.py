@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mdn import arrays, io
+from mdn.compare.hdr import on_screen
+from mdn.encoding import Rec2100, coding_of
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.io.exr import layers
+from mdn.io.tiff.stack import is_tiff
 from mdn.metrics import tone_map
 
 ROLES = ("before", "after", "truth")
@@ -24,10 +27,11 @@ class Picture:
 
     role: str  # before, after or truth
     name: str  # as the user named the file
-    stored: np.ndarray  # (H, W, 1 or 3) as in the file, without alpha
+    stored: np.ndarray  # (H, W, 1 or 3) as in the file, without alpha; HDR as Rec2100 encodes it
     linear: bool = False  # whether it holds linear light
     plane: tuple[int, int] = (0, 1)  # which picture of a stack it is, and how many there are
     measured: bool = False  # whether its samples are counts rather than a picture to look at
+    hdr: int = 0  # the number of the primaries of an HDR photo (H.273); 0 for other pictures
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Range:
         """Stored -> float32 (H, W, C), 0..1 and clipped; linear light after gamma 2.2."""
         if picture.linear:
             return tone_map(picture.stored)
+        if picture.hdr:
+            return on_screen(picture.stored, picture.hdr)
         values = (picture.stored.astype(np.float32) - self.black) / (self.white - self.black)
         return np.clip(np.nan_to_num(values), 0, 1)
 
@@ -60,7 +66,15 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
         pixels = found[0].pixels(file)
         shown = pixels if pixels.shape[-1] in (1, 3) else pixels[..., :1]
         return Picture(role, path, shown, linear=True)
-    array, letters, measured = arrays.read(path)
+    hdr = 0
+    if is_tiff(Path(path)) or Path(path).suffix.lower() in io.STORES:
+        array, letters, measured = arrays.read(path)
+    else:
+        image, measured = io.read_image(Path(path), name=path), False
+        array, letters = arrays.of_image(image)
+        coding = coding_of(image)
+        if isinstance(coding, Rec2100) and image.meta.cicp is not None:
+            array, hdr = coding.encode(array), image.meta.cicp[0]
     layout = arrays.layout(array.shape, letters)
     planes = layout.split(array)
     pages, channels = planes.shape[:2]
@@ -72,7 +86,7 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
         raise FileError(path, f"has {count} planes, counted from 0", "choose another --plane")
     stored = planes[number // channels, number % channels, ..., : layout.colours]
     stored = np.ascontiguousarray(stored)
-    return Picture(role, path, stored, plane=(number, count), measured=measured)
+    return Picture(role, path, stored, plane=(number, count), measured=measured, hdr=hdr)
 
 
 def check(pictures: Sequence[Picture]) -> None:
@@ -99,7 +113,7 @@ def range_of(pictures: Sequence[Picture]) -> Range:
     """
     first = pictures[0].stored
     white = float(np.iinfo(first.dtype).max) if first.dtype.kind in "ui" else 1.0
-    if first.dtype == np.uint8 or pictures[0].linear:
+    if first.dtype == np.uint8 or pictures[0].linear or pictures[0].hdr:
         return Range(0.0, white)
     finite = first[np.isfinite(first)]
     low, high = np.percentile(finite, ENDS) if finite.size else (0.0, white)

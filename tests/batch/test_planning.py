@@ -354,6 +354,14 @@ def test_a_read_only_folder_is_found_out_beforehand(
     monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder).name != "locked")
     assert "locked is read-only" in problem(plan(["a.png"], "locked/deep/out.png").jobs[0])
     assert plan(["a.png"], "free/out.png").jobs[0].problem is None
+    touch("b.png", "free/c.png")
+    with pytest.raises(UsageError, match="locked is read-only"):
+        plan(["a.png", "b.png"], "locked/")
+    found = plan(["a.png", "b.png", "free/c.png"], "{parent}/{stem}_x{suffix}").jobs
+    assert [each.problem for each in found] == [None] * 3
+    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder).name != "free")
+    found = plan(["a.png", "b.png", "free/c.png"], "{parent}/{stem}_x{suffix}").jobs
+    assert [each.problem is None for each in found] == [True, True, False]
 
 
 def test_a_file_in_the_place_of_a_folder_is_found_out_beforehand(touch: Touch) -> None:

@@ -34,7 +34,7 @@ def test_a_mask_of_another_size_is_refused(run: Run, make: Make, tmp_path: Path)
     assert result.exit_code == 4
     assert "the mask has 23 x 20 pixels, the picture 43 x 40" in result.stderr
     missing = run("denoise", "a.png", "--protect", "none.png", *MODEL)
-    assert missing.exit_code == 3
+    assert missing.exit_code == 2
     assert "--protect none.png" in missing.stderr
     assert not (tmp_path / "b.png").exists()
 

@@ -9,6 +9,7 @@ import typer
 
 from mdn import plots
 from mdn.cli import options as opt
+from mdn.cli.render import Lines, print_json
 
 
 @opt.command
@@ -31,7 +32,6 @@ def analyze(
     differently a model treats two noises; histograms show its deepest features.
     """
     from mdn.bench.features import analysis
-    from mdn.cli.render import Lines, print_json
 
     settings = analysis.Settings(
         models=tuple(part.strip() for part in model.split(",")),

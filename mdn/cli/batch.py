@@ -1,24 +1,26 @@
 """What commands that turn files into files have in common."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import typer
 
+from mdn import __version__
+from mdn.batch import manifest, shards
+from mdn.batch.planning import Plan
+from mdn.batch.recording import Journal, Recording, this_run
+from mdn.batch.resume import resume
+from mdn.batch.running import BatchResult, Report
 from mdn.cli import failures
 from mdn.cli.options import Files, debugging
+from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
-
-if TYPE_CHECKING:
-    from mdn.batch.planning import Plan
-    from mdn.batch.recording import Journal
-    from mdn.batch.running import BatchResult, Report
-    from mdn.cli.views import BatchView
+from mdn.io.base import pixel_limit
+from mdn.registry import selection, store
+from mdn.registry.cards import DOMAINS
 
 # Parameters that do not change the result of a file, and so are not in the hash of the settings.
 _NOT_IN_SETTINGS = (
@@ -63,14 +65,10 @@ class Batch:
     @property
     def shard(self) -> str:
         """The share of the batch that is asked for, such as "3/16"; or empty."""
-        from mdn.batch import shards
-
         return "" if self.files.shard is None else str(shards.parse(self.files.shard))
 
     def view(self, total: int) -> BatchView:
         """What draws a batch of `total` files; 0 where their number is not known."""
-        from mdn.cli.views import BatchView
-
         files = self.files
         return BatchView(
             total,
@@ -126,21 +124,15 @@ def open_journal(batch: Batch, plan: Plan, shard: str) -> Journal | None:
 
     Raises UsageError: another run has it; FileError: it cannot be written.
     """
-    from mdn import __version__
-    from mdn.batch import manifest, recording
-
     pending = any(not job.skip and job.problem is None for job in plan.jobs)
     if plan.folder is None or batch.files.dry_run or not (pending or shard):
         return None
-    run = recording.this_run(batch.command, batch.arguments, __version__, shard)
-    return recording.Journal(manifest.path_for(plan.folder, shard), run)
+    run = this_run(batch.command, batch.arguments, __version__, shard)
+    return Journal(manifest.path_for(plan.folder, shard), run)
 
 
 def resumed(batch: Batch, plan: Plan) -> Plan:
     """The plan without what is done already, if --resume was given."""
-    from mdn.batch import manifest
-    from mdn.batch.resume import resume
-
     if plan.folder is None or not (batch.resume or batch.watch is not None):
         return plan
     settings = manifest.settings_hash(batch.command, batch.arguments)
@@ -150,11 +142,6 @@ def resumed(batch: Batch, plan: Plan) -> Plan:
 
 def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> BatchResult:
     """Does the jobs of a plan; if it is cut short, prints in JSON how far it came."""
-    from mdn.batch import manifest, shards
-    from mdn.batch.recording import Recording
-    from mdn.batch.running import BatchResult
-    from mdn.io.base import pixel_limit
-
     files = batch.files
     report: Report = view
     if journal is not None:
@@ -220,9 +207,6 @@ def weights(model: str | None, quality: str) -> dict[str, str]:
 
     Raises ModelError: there is no such model, or a card is damaged.
     """
-    from mdn.registry import selection, store
-    from mdn.registry.cards import DOMAINS
-
     names = [model] if model else [selection.choose(quality, domain).model for domain in DOMAINS]
     cards = [store.find(name) for name in names]
     return {card.name: card.sha256 for card in cards}

@@ -1,9 +1,7 @@
 """`mdn bench` as it goes, and its table at the end."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import typer
 from rich.console import Group
@@ -11,11 +9,10 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
+from mdn.bench import Result, Row, losses
+from mdn.bench.report import tables
 from mdn.cli.render import Lines, print_json, print_table, printable
-
-if TYPE_CHECKING:
-    from mdn.bench import Result, Row
-    from mdn.metrics import Metric
+from mdn.metrics import Metric
 
 ROOM = 6  # lines of the terminal that the table leaves free
 
@@ -77,9 +74,6 @@ class BenchView(Lines):
 
 def show(result: Result, *, as_json: bool) -> None:
     """The result on standard output: JSON if wanted, a table on a terminal, else Markdown."""
-    from mdn.bench import losses
-    from mdn.bench.report import tables
-
     if as_json:
         print_json(result.document | {"broken": result.broken, "exit_code": result.exit_code})
     elif sys.stdout.isatty():

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli.render import print_json, print_table
 from mdn.errors import UsageError
 
 
@@ -26,7 +27,6 @@ def compare(
     The page is one file that opens in any browser, offline. With the true
     picture it also says how near each of the two is to it.
     """
-    from mdn.cli.render import print_json, print_table
     from mdn.compare import compare as task
     from mdn.compare.compare import rows
     from mdn.compare.pictures import ROLES

@@ -1,19 +1,16 @@
 """`mdn models`: what is there, what its card says, where it lies, whether it is whole."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from mdn.cli import models_add, wording
+from mdn.cli import failures, models_add, render, wording
 from mdn.cli import options as opt
 from mdn.errors import ModelError
-
-if TYPE_CHECKING:
-    from mdn.registry.cards import Card
+from mdn.registry import store
+from mdn.registry.cards import Card
 
 app = typer.Typer(
     cls=wording.Group,
@@ -26,8 +23,6 @@ app = typer.Typer(
 @opt.command
 def list_models(as_json: bool = False) -> None:
     """Lists the models that came with mdn, and your own."""
-    from mdn.cli import render
-
     cards, damaged = _all_cards()
     if as_json:
         render.print_json([_facts(card) for card in cards])
@@ -46,9 +41,6 @@ def list_models(as_json: bool = False) -> None:
 @opt.command
 def show(name: opt.AnyModel, as_json: bool = False) -> None:
     """Shows a model's card: licence, training data, noise it has seen, measured scores."""
-    from mdn.cli import render
-    from mdn.registry import store
-
     card = store.find(name)
     if as_json:
         render.print_json(_facts(card))
@@ -63,9 +55,6 @@ def path(
     as_json: bool = False,
 ) -> None:
     """Prints the folder of a model, or the one for your own models."""
-    from mdn.cli import render
-    from mdn.registry import store
-
     folder = str(store.user_folder() if name is None else store.find(name).folder)
     if as_json:
         render.print_json({"name": name, "path": folder})
@@ -81,9 +70,6 @@ def verify_weights(
     as_json: bool = False,
 ) -> None:
     """Checks that weights are the ones their card was written for; exit code 6 if not."""
-    from mdn.cli import failures, render
-    from mdn.registry import store
-
     cards, damaged = _all_cards() if name is None else ([store.find(name)], [])
     whole: list[str] = []
     for card in cards:
@@ -108,8 +94,6 @@ app.command("export", cls=wording.Command)(models_add.export)
 
 def _all_cards() -> tuple[list[Card], list[str]]:
     """Every model's card, and what is wrong with those that cannot be read."""
-    from mdn.registry import store
-
     cards: list[Card] = []
     damaged: list[str] = []
     for name in store.names():

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from mdn.cli import assign, render
 from mdn.cli import options as opt
 from mdn.errors import UsageError
+from mdn.registry import store
 
 ARCHITECTURES = ("swinir-masked", "unet", "mpi-skip")  # a test holds this to the registry's list
 
@@ -29,7 +31,6 @@ def add(
     stranger runs no code, and are converted from the names of the papers'
     releases. What does not fit is named, and nothing is added.
     """
-    from mdn.cli import assign, render
     from mdn.registry import add as registry
 
     about = {"title": title, "licence": licence}
@@ -51,8 +52,6 @@ def add(
 @opt.command
 def remove(name: opt.AnyModel, yes: bool = False) -> None:
     """Deletes one of your own models; those that came with mdn stay."""
-    from mdn.registry import store
-
     card = store.find(name)
     if card.origin == "user" and not yes:
         if not sys.stdin.isatty():
@@ -75,9 +74,7 @@ def export(
     Pictures of any size; the file is checked with ONNX Runtime before it is
     written. Needs: pip install mdn\\[onnx]
     """
-    from mdn.cli import render
     from mdn.registry import export as registry
-    from mdn.registry import store
 
     target = output or Path(f"{Path(name).name}.onnx")
     facts = registry.export(store.find(name), target, overwrite=overwrite)

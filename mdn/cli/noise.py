@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli import render
 from mdn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,8 +87,6 @@ def noise(
 
 def _list(noises: Sequence[NoiseType], as_json: bool) -> None:
     """A table of all types of noise."""
-    from mdn.cli import render
-
     if as_json:
         render.print_json([_facts(noise) for noise in noises])
         return
@@ -100,8 +99,6 @@ def _list(noises: Sequence[NoiseType], as_json: bool) -> None:
 
 def _explain(noise: NoiseType, as_json: bool) -> None:
     """What one noise is, its levels, and how to add it."""
-    from mdn.cli import render
-
     if as_json:
         render.print_json(_facts(noise))
         return

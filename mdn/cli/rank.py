@@ -1,19 +1,16 @@
 """`mdn bench photo.png` and `mdn bench --check-ranking`: rankings without clean pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
+from mdn.bench import Settings
+from mdn.bench.no_reference import ranking
 from mdn.cli.batch import check_stdin
 from mdn.cli.render import Lines, print_json, print_table, printable
 from mdn.cli.views import BatchView
 from mdn.errors import UsageError
-
-if TYPE_CHECKING:
-    from mdn.bench import Settings
 
 TITLES = ("RANK", "MODEL", "SCORE dB", "SURE dB", "MASKED dB", "RESIDUAL", "CORRELATION", "SECONDS")
 HITS = ("SCORE", "PICTURES", "BEST IS BEST", "PAIRS RIGHT", "LOST dB")
@@ -28,8 +25,6 @@ def run(
         UsageError: neither inputs nor data; an unknown name.
         typer.Exit: always, with the exit code.
     """
-    from mdn.bench.no_reference import ranking
-
     if settings.data:
         _check(settings, quiet=quiet, as_json=as_json)
     if not inputs:
@@ -72,8 +67,6 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _check(settings: Settings, *, quiet: bool, as_json: bool) -> NoReturn:
-    from mdn.bench.no_reference import ranking
-
     view = Lines(quiet=quiet, bars=False)
     document = ranking.check(settings, view.say)
     for name, why in document["missing"].items():

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli import render
 from mdn.errors import FileError
 
 
@@ -16,7 +17,6 @@ def report(folder: Path, as_json: bool = False) -> None:
     Exit code 3 where a file failed or was left unfinished, or a shard is missing.
     """
     from mdn.batch import verification
-    from mdn.cli import render
 
     summary = verification.summarize(verification.load(folder))
     code = 0 if summary.whole else FileError.exit_code

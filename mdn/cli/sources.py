@@ -1,15 +1,13 @@
 """Where the inputs of a command come from: its arguments, a list, or a folder to watch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mdn.batch import shards
+from mdn.batch.inputs import is_folder, read_list
+from mdn.batch.planning import Plan, plan
+from mdn.cli.options import Files
 from mdn.errors import UsageError
-
-if TYPE_CHECKING:
-    from mdn.batch.planning import Plan
-    from mdn.cli.options import Files
 
 
 class Plans:
@@ -33,8 +31,6 @@ class Plans:
         resume: bool,
         **more: Any,
     ) -> None:
-        from mdn.batch import shards
-
         self.inputs, self._listed = inputs(given, files.from_file, watch)
         self._output = output
         self.options: dict[str, Any] = {
@@ -49,8 +45,6 @@ class Plans:
 
     def __call__(self, **more: Any) -> Plan:
         """What is read and what is written. more: options of `batch.planning.plan` for this one."""
-        from mdn.batch.planning import plan
-
         return plan(self.inputs, self._output, listed=self._listed, **self.options | more)
 
 
@@ -66,8 +60,6 @@ def inputs(
 
     Raises UsageError: there are none, a list cannot be read, or --watch has company or no folder.
     """
-    from mdn.batch.inputs import is_folder, read_list
-
     if watch is not None:
         if given or from_file is not None:
             raise UsageError("--watch DIR names the input: leave the others out")

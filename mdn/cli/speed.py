@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli.render import print_json, print_table
 
 MODELS = "photo-fast,photo,photo-fine,generalist-s15"
 
@@ -33,7 +34,6 @@ def speed(
 
     from mdn.bench import speed as task
     from mdn.bench.report.tables import table
-    from mdn.cli.render import print_json, print_table
     from mdn.engine.device import choose_device
 
     if threads is not None:

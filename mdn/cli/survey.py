@@ -1,17 +1,17 @@
 """What `mdn noise --estimate` prints."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 
+from mdn.batch.planning import Plan
 from mdn.cli.batch import check_stdin, document
 from mdn.cli.options import Files
-from mdn.cli.render import printable
+from mdn.cli.render import print_json, printable
 from mdn.cli.views import BatchView
+from mdn.commands import estimate
 from mdn.errors import NothingDoneError, UsageError
 
 BAR = 40  # characters of the longest bar
@@ -26,10 +26,6 @@ def run(inputs: Sequence[str], plot: Path | None, files: Files, *, debug: bool) 
         NothingDoneError: no image is left.
         typer.Exit: always, with the batch's exit code.
     """
-    from mdn.batch.planning import Plan
-    from mdn.cli.render import print_json
-    from mdn.commands import estimate
-
     if not inputs:
         raise UsageError("--estimate needs an image: mdn noise --estimate photo.png")
     jobs, expansion = estimate.jobs_of(inputs, files.recursive)

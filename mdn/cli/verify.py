@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli import render
 from mdn.errors import FileError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def verify(
     is gone or was changed, or was never finished.
     """
     from mdn.batch import verification
-    from mdn.cli import render
 
     found = verification.load(folder)
     findings = []

@@ -1,17 +1,13 @@
 """What the commands report, as lines and bars: a batch of files, a training run."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from mdn.batch.running import BatchResult, Job, Outcome
 from mdn.cli.render import Lines, duration, megapixels, printable
-
-if TYPE_CHECKING:
-    from mdn.batch.running import BatchResult, Job, Outcome
 
 MOST_BARS = 4  # of files that are worked on at the same time
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mdn
-from mdn.batch.running import BatchResult, Job, Outcome, Report, attempt, run_batch
+from mdn.batch.running import BatchResult, Job, Outcome, Report, Unheard, attempt, run_batch
 from mdn.errors import ClusterError, FileError, UsageError
 from mdn.io import base
 
@@ -173,7 +173,7 @@ def _work(prepare: bytes) -> Any:
     return pickle.loads(prepare)()
 
 
-class _Notes:
+class _Notes(Unheard):
     """The report of a worker: notes go back with the outcome, the client tells the rest."""
 
     def __init__(self) -> None:
@@ -181,15 +181,6 @@ class _Notes:
 
     def note(self, job: Job, line: str) -> None:
         self.lines.append(line)
-
-    def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """See Report."""
-
-    def started(self, job: Job, index: int, total: int) -> None:
-        """See Report."""
-
-    def finished(self, outcome: Outcome) -> None:
-        """See Report."""
 
 
 @dataclass

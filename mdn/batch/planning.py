@@ -15,7 +15,6 @@ from mdn.batch.manifest import absolute
 from mdn.batch.naming import Naming
 from mdn.batch.running import Job
 from mdn.batch.safeguards import (
-    is_there,
     refuse_collisions,
     refuse_inputs_as_outputs,
     refuse_shared_stdout,
@@ -122,7 +121,7 @@ def plan(
     there = {"overwrite": overwrite or (resume and not alone), "skip": skip_existing or resume}
     jobs = settle_existing(jobs, **there)
     # What is there now and was not refused may be replaced; what appears later only if asked for.
-    jobs = [replace(job, overwrite=overwrite or is_there(job.target)) for job in jobs]
+    jobs = [replace(job, overwrite=overwrite or os.path.lexists(job.target or "")) for job in jobs]
     return Plan(tuple(writable(jobs)), tuple(notes), place, whole, expansion.left_out)
 
 

@@ -100,11 +100,6 @@ def _existing(job: Job, skip: bool) -> Job:
     return replace(job, problem=FileError(job.target, "exists already", _EXISTS))
 
 
-def is_there(path: Path | None) -> bool:
-    """Whether the name is taken, be it by a link to nothing."""
-    return path is not None and os.path.lexists(path)
-
-
 def writable(jobs: Sequence[Job]) -> list[Job]:
     """The jobs; those whose folder cannot be written to have a problem, and need not be waited for.
 

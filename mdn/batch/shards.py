@@ -12,13 +12,7 @@ from mdn.errors import UsageError
 # Job arrays, by the variables that their tasks see: index, first index, step, number of tasks,
 # last index. PBS and Torque do not tell how many tasks there are.
 _ARRAYS = (
-    (
-        "SLURM_ARRAY_TASK_ID",
-        "SLURM_ARRAY_TASK_MIN",
-        "SLURM_ARRAY_TASK_STEP",
-        "SLURM_ARRAY_TASK_COUNT",
-        "",
-    ),
+    (*(f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "STEP", "COUNT")), ""),
     ("PBS_ARRAY_INDEX", "", "", "", ""),
     ("PBS_ARRAYID", "", "", "", ""),
     ("SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_STEPSIZE", "", "SGE_TASK_LAST"),

@@ -1,12 +1,12 @@
 """What `mdn zeroshot` gains, and whether the gain that it says is the true one.
 
-    python -m benchmarks.zeroshot FOLDER [--pictures 2] [--side 256] [--noise unknown] [--mpi]
-        [--plot gains.png] [--affine]
+    python -m benchmarks.zeroshot FOLDER [--pictures 2] [--side 256] [--noise unknown,jpeg:50]
+        [--presets mpi-fast,mpi,mpi-real] [--plot gains.png] [--affine]
 
 FOLDER holds clean pictures, or noisy/ and gt/ of the same names. A line for each kind of noise:
 PSNR in dB of the noisy file of 8 bits, of `mdn denoise` and of `mdn zeroshot`, the least that any
-picture gained by the latter, how many lost by it, with --mpi the PSNR of the preset mpi-fast, and
-the seconds of each on this processor. Then the correlation of the gains said with the true ones,
+picture gained by the latter, how many lost by it, the PSNR of further presets, and the seconds of
+each on this processor. Then the correlation of the gains said with the true ones,
 and how often one was said where there was none, or the other way round. --affine: PSNR after the
 least-squares fit of gain and offset, for pairs that were scaled each on their own, as W2S's were.
 """
@@ -45,8 +45,8 @@ class Row(NamedTuple):
     noisy: float
     denoise: float
     zeroshot: float
-    mpi: float
-    seconds: tuple[float, float, float]
+    presets: tuple[float, ...]
+    seconds: tuple[float, ...]
     said: float
 
 
@@ -56,15 +56,18 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2)
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--noise", default="unknown,known")
-    parser.add_argument("--mpi", action="store_true")
+    parser.add_argument("--presets", default="")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--affine", action="store_true")
     asked = parser.parse_args()
     rows: dict[str, list[Row]] = defaultdict(list)
-    print("| noise | noisy | denoise | zeroshot | worst | lost | mpi-fast | s | s | s |")
-    print("| --- |" + " ---: |" * 9)
+    presets = tuple(asked.presets.split(",")) if asked.presets else ()
+    columns = ["noise", "noisy", "denoise", "zeroshot", "worst", "lost", *presets]
+    columns += ["s"] * (2 + len(presets))
+    print(f"| {' | '.join(columns)} |")
+    print("| --- |" + " ---: |" * (len(columns) - 1))
     for kind, noisy, clean in cases(asked):
-        rows[kind].append(measured(noisy, clean, mpi=asked.mpi, affine=asked.affine))
+        rows[kind].append(measured(noisy, clean, presets, affine=asked.affine))
         if len(rows[kind]) == asked.pictures:
             print(line(kind, rows[kind]), flush=True)
     every = [row for found in rows.values() for row in found]
@@ -87,7 +90,10 @@ def cases(asked: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, np.ndarr
             yield asked.folder.name, noisy, clean
         return
     kinds = noise.SUITE | {"known": KNOWN}
-    chosen = [row for name in asked.noise.split(",") for row in kinds[name]]
+    chosen = []
+    for name in asked.noise.split(","):
+        kind, _, level = name.partition(":")
+        chosen += [(kind, float(level))] if level else kinds[name]
     for kind, level in chosen:
         for number, path in enumerate(sorted(asked.folder.iterdir())[: asked.pictures]):
             noisy = clean = middle(path, asked.side)
@@ -108,10 +114,12 @@ def middle(path: Path, side: int) -> np.ndarray:
     return pixels[top : top + side, left : left + side]
 
 
-def measured(noisy: np.ndarray, clean: np.ndarray, *, mpi: bool, affine: bool) -> Row:
+def measured(
+    noisy: np.ndarray, clean: np.ndarray, presets: tuple[str, ...] = (), *, affine: bool = False
+) -> Row:
     """One picture, denoised in each way."""
     outputs, seconds, said = [], [], 0.0
-    for preset in (None, "auto", "mpi-fast")[: 3 if mpi else 2]:
+    for preset in (None, "auto", *presets):
         begun = time.process_time()
         if preset is None:
             model = models(None)
@@ -122,14 +130,12 @@ def measured(noisy: np.ndarray, clean: np.ndarray, *, mpi: bool, affine: bool) -
             outputs.append(restore(noisy, models(FILLERS.get(preset)), fitting))
             said = said or float(fitting.describe()["gain"])  # type: ignore[arg-type]
         seconds.append(time.process_time() - begun)
-    none = [float("nan")]
     truth, *pictures = (
         torch.from_numpy(p.astype(np.float32) / 255) for p in (clean, noisy, *outputs)
     )
     measure = metrics.psnr_fit if affine else metrics.psnr
-    scores = [min(MOST, measure(each, truth)) for each in pictures] + none
-    seconds += none
-    return Row(*scores[:4], (seconds[0], seconds[1], seconds[2]), said)  # type: ignore[call-arg, arg-type]
+    before, plain, fitted, *others = (min(MOST, measure(each, truth)) for each in pictures)
+    return Row(before, plain, fitted, tuple(others), tuple(seconds), said)
 
 
 @functools.cache
@@ -139,9 +145,8 @@ def models(name: str | None) -> Models:
 
 def line(kind: str, rows: list[Row]) -> str:
     """A row of the table: means, the least gain, and how many lost."""
-    means = [float(np.mean([row[i] for row in rows])) for i in range(4)]
-    means += [float(np.mean([row.seconds[i] for row in rows])) for i in range(3)]
-    shown = ["" if np.isnan(x) else f"{x:.2f}" for x in means]
+    values = [(*row[:3], *row.presets, *row.seconds) for row in rows]
+    shown = [f"{mean:.2f}" for mean in np.mean(values, 0)]
     gains = [row.zeroshot - row.denoise for row in rows]
     shown[3:3] = [f"{min(gains):+.2f}", str(sum(gain < -LITTLE for gain in gains))]
     return f"| {kind} | {' | '.join(shown)} |"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mdn.engine.run import Encode
 from mdn.engine.tiles import reflected
+from mdn.noise.analysis import drift
 from mdn.noise.analysis.banding import (
     FEWEST_ROWS,
     FEWEST_STRIPS,
@@ -30,27 +31,38 @@ def find(page: np.ndarray, encode: Encode) -> Banding | None:
     return None if rows is None and columns is None else Banding(rows, columns)
 
 
+def add_drift(
+    page: np.ndarray, encode: Encode, bands: Banding | None, *, known: bool = False
+) -> Banding | None:
+    """What was found by `find`, and the drift of the lines, if any; known: see `drift.offsets`."""
+    strips = _strips(page, encode)
+    if (bands is not None and bands.rows is not None) or not strips:
+        return bands
+    found = drift.offsets(torch.stack([steps(s, apart=False)[0] for s in strips]), known=known)
+    if found is None:
+        return bands
+    return replace(bands or Banding(), rows=found.expand(page.shape[2], -1))
+
+
 def _offsets(page: np.ndarray, encode: Encode) -> Tensor | None:
-    height, width = page.shape[:2]
-    if height < FEWEST_ROWS or width < FEWEST_STRIPS * STRIP // 2:
-        return None
-    strips = [
-        torch.from_numpy(np.ascontiguousarray(encode(strip).transpose(2, 0, 1)))
-        for strip in _strips(page)
-    ]
+    strips = _strips(page, encode)
     # Most pictures have none, and the medians of each channel take as long as all the rest.
-    if not is_banded(torch.stack([steps(strip, apart=False) for strip in strips])):
+    if not strips or not is_banded(torch.stack([steps(strip, apart=False) for strip in strips])):
         return None
     return offsets(torch.stack([steps(strip) for strip in strips]))
 
 
-def _strips(page: np.ndarray) -> Iterator[np.ndarray]:
-    """Strips of whole columns, evenly spread; side by side where there are few."""
-    width = page.shape[1]
+def _strips(page: np.ndarray, encode: Encode) -> list[Tensor]:
+    """Strips (C, H, w) of whole columns, evenly spread; side by side where there are few."""
+    height, width = page.shape[:2]
     wide = min(STRIP, width // FEWEST_STRIPS)
+    if height < FEWEST_ROWS or width < FEWEST_STRIPS * STRIP // 2:
+        return []
     count = min(MOST_STRIPS, width // wide)
-    for left in np.linspace(0, width - wide, count).round().astype(int):
-        yield page[:, left : left + wide]
+    return [
+        torch.from_numpy(np.ascontiguousarray(encode(page[:, x : x + wide]).transpose(2, 0, 1)))
+        for x in np.linspace(0, width - wide, count).round().astype(int)
+    ]
 
 
 def without(

@@ -45,7 +45,9 @@ ENDED = {
     "time": "stopped by the time limit",
     "interrupted": "interrupted",
 }
-NOTHING = "nothing, the model knows such noise", "nothing, its noise was measured already"
+NO_NOISE = "no noise"
+KNOWN = "nothing: mdn denoise knows such noise"
+CLEAN_ALREADY = "nothing: the picture is clean"
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5
@@ -120,7 +122,7 @@ class Fitting:
             model, noise, bands = found.model, found.noise, found.bands
             words = [bands.in_words()] if bands is not None else []
             words += [noise.reading.in_words()] if noise.reading is not None else []
-            self._seen = self._seen or ", ".join(words) or "no noise"
+            self._seen = self._seen or ", ".join(filter(None, words)) or NO_NOISE
         if noise.estimate is None:  # the model does not ask for it, but the plan does
             sample = sample_for_estimation(page, encode, bands)
             noise = replace(noise, estimate=estimate_noise(sample))
@@ -255,7 +257,8 @@ class Fitting:
         if found.counts and self.asked.use is not None:
             gained = ["not measured again, the fit was given"]
         if not words:
-            gained = [f"same result as mdn denoise, known after {found.seconds:.1f} s"]
+            took = f", known after {found.seconds:.1f} s" if found.seconds else ""
+            gained = [f"same result as mdn denoise{took}"]
         if self._fits:
             first, last = self._fits[0], self._fits[-1]
             helped = last.after < first.before
@@ -272,16 +275,17 @@ class Fitting:
                 "error_before": round(first.before, 6),
                 "error_after": round(last.after, 6),
             }
+        seen = self._seen or self._level()
         facts["summary"] = [
-            f"seen: {self._seen or self._level()}",
-            f"fitted: {', '.join(words) or NOTHING[self._counts]}",
+            f"seen: {seen}",
+            f"fitted: {', '.join(words) or (CLEAN_ALREADY if seen == NO_NOISE else KNOWN)}",
             f"gained: {'; '.join(gained)}",
         ]
         return facts
 
     def _level(self) -> str:
         level = 0.0 if self._estimate is None else self._estimate.sigma
-        words = f"sigma {255 * level:.1f}" if level >= CLEAN else "no noise"
+        words = f"sigma {255 * level:.1f}" if level >= CLEAN else NO_NOISE
         return f"counted light, {words} after its own curve" if self._counts else words
 
 

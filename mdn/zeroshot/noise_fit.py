@@ -1,9 +1,10 @@
 """Noise of one picture that the net was not trained on, described by a few numbers each.
 
-Sought are sine waves over the picture, places in 2 x 2 pixels and patches whose samples hold no
-picture, noise so coarse that only smaller pictures show it, and the brightness that speckle loses
-at white. Each counts only where what one part of the picture says of it holds in another: in other
-blocks, in samples that were hidden, in the other half of the samples. The net itself is frozen.
+Sought are drift of the lines, sine waves over the picture, places in 2 x 2 pixels and patches whose
+samples hold no picture, noise so coarse that only smaller pictures show it, and the brightness that
+speckle loses at white. Each counts only where what one part of the picture says of it holds in
+another: in other blocks, in samples that were hidden, in the other half of the samples. The net
+itself is frozen.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ ALIKE = 1.3  # ratio of what two halves of the samples say
 class NoiseFit:
     """What was found, to be used for the picture itself or for others of its kind."""
 
+    drift: bool = False  # whether the brightness of the lines drifts
     # of waves; their strength and phase are each picture's own
     frequencies: tuple[tuple[float, float], ...] = ()
     # for each channel the places in 2 x 2 pixels that are interpolated, nested; empty for none
@@ -66,7 +68,7 @@ class NoiseFit:
 
     def in_words(self) -> list[str]:
         """What is fitted."""
-        words = []
+        words = ["lines whose brightness drifts"] if self.drift else []
         for frequency in self.frequencies:
             words.append(f"stripes every {1 / math.hypot(*frequency):.3g} pixels")
         if self.places:
@@ -115,28 +117,41 @@ def fit_noise(
     """
     begun = time.monotonic()
     rows, columns = (middle(length, WINDOW) for length in page.shape[:2])
-    values = destripe.without(page, encode, bands, rows, columns)
-    seen = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+
+    def window(bands: Banding | None) -> Tensor:
+        values = destripe.without(page, encode, bands, rows, columns)
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+
+    seen = window(bands)
     if not model.abilities.takes_sigma or min(seen.shape[1:]) < 2 * CELL:
         return Fitted(NoiseFit(), model, noise, bands)
     options = replace(options, passes=1, detail=0.0, strength=1.0, with_std=False)
     crop = Crop(seen, model, options)
-    x, found = _without_waves(seen, noise, known)
+    plain, clean = bands, noise.reading is not None and noise.reading.clean
+    if known.drift if known is not None else not clean:
+        bands = destripe.add_drift(page, encode, bands, known=known is not None)
+    drifts = bands is not plain
+    steady = window(bands) if drifts else seen
+    x, found = _without_waves(steady, noise, known)
     if found and known is None and _coarse_noise(judge_sample(x, model)):
-        x, found = seen, []  # a camera smooths its noise, and would have smoothed the wave: stairs
+        x, found = (
+            steady,
+            [],
+        )  # a camera smooths its noise, and would have smoothed the wave: stairs
     step = dither.step(x) if known is None else known.dither
     fitted = replace(
         judge_sample(x, model, DITHERED * step) if step else noise,
         places=_places(crop, x, noise) if known is None else _tensor(known.places),
         blotches=blotches.present(x) if known is None else known.blotches,
     )
-    if found or fitted.places is not None or fitted.blotches:
-        fitted = _read_again(x, fitted, model)
+    if drifts or found or fitted.places is not None or fitted.blotches:
+        fitted = _read_again(x, fitted, model, noisy=drifts)
     halvings = clouds.halvings(x) if known is None else known.halvings
     if fitted.places is not None or noise.scales:
         halvings = 0
     fitted = replace(fitted, coarse=_coarse(x, model, halvings))
     fit = NoiseFit(
+        drifts,
         tuple(wave.frequency for wave in found),
         () if fitted.places is None else _nested(fitted.places),
         fitted.blotches,
@@ -156,6 +171,8 @@ def fit_noise(
             stays = torch.from_numpy(noise.free[rows, columns])[crop.rows, crop.columns]
             before = torch.where(stays, crop.of(seen), before)
         rest = remaining_error(fitted) + crop.rebuilt(x, fitted)
+        if drifts:  # as much again is too slow to be told from the picture
+            rest += float((steady - seen).square().mean())
         changed = float((before - after).square().mean())
         fit = replace(fit, gain=10 * math.log10(1 + changed / rest))
     offset = tuple(wave.moved(rows.start, columns.start) for wave in found)
@@ -201,14 +218,16 @@ def _places(crop: Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
     return places if error < float(denoised.mean()) else None
 
 
-def _read_again(x: Tensor, noise: NoiseConditioning, model: Model) -> NoiseConditioning:
-    """The noise of a picture without its broken places and patches."""
+def _read_again(
+    x: Tensor, noise: NoiseConditioning, model: Model, *, noisy: bool = False
+) -> NoiseConditioning:
+    """The noise of a picture without its broken places and patches; noisy: that it surely has."""
     if noise.places is not None:
         x = phases.filled(x[None], noise.places, [(0, 0)])[0]
     if noise.blotches:
         black, white = blotches.marks(x[None])
         x = _filled(x, (black | white)[0].expand_as(x))
-    found = judge_sample(x, model)
+    found = judge_sample(x, model, noisy=noisy)
     weight = found.blend_weight
     if noise.places is not None and found.sigma < TEXTURE:
         weight = 0.0  # the picture's own texture, and interpolated samples, which are smooth

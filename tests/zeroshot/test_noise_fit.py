@@ -49,6 +49,7 @@ def fitting(**more) -> Fitting:
         ("speckle-gamma", 1, "1 looks", 3),
         ("colour-blotches", 20, "clouds", 0),
         ("dither", 3, "dither", 5),
+        ("electron", 30, "brightness drifts", 0.5),
     ],
 )
 def test_strange_noise_is_found_and_taken_out(kind, level, says: str, least: float) -> None:

@@ -128,12 +128,12 @@ def offsets(found: Tensor) -> Tensor | None:
     deviation = _stripes(together, FAINTEST)
     if deviation is None:
         return None
-    shared = _solved(together, deviation)
+    shared = solved(together, deviation)
     result = np.tile(shared, (len(channels), 1))
     for own, steps_ in zip(result, channels, strict=True):
         rest = steps_ - np.diff(shared)
         if (extra := _stripes(rest, FAINTEST_COLOUR)) is not None:
-            own += _solved(rest, extra)
+            own += solved(rest, extra)
     return torch.from_numpy(result.astype(np.float32))
 
 
@@ -143,8 +143,8 @@ def _stripes(found: np.ndarray, faintest: float) -> float | None:
     usual, large = np.quantile(np.abs(middle), (0.5, 0.9))
     if not SIZES[0] * large < usual < SIZES[1] * large:
         return None
-    middle = _calmed(middle)
-    halves = [_calmed(found[start::2].mean(0)) for start in (0, 1)]
+    middle = calmed(middle)
+    halves = [calmed(found[start::2].mean(0)) for start in (0, 1)]
     power = [float((each**2).mean()) for each in (middle, *halves)]
     if min(power) <= 0:
         return None
@@ -156,25 +156,25 @@ def _stripes(found: np.ndarray, faintest: float) -> float | None:
         variance > faintest**2
         and lags[0] < TURNS
         and max(abs(value) for value in lags[1:]) < PATTERN
-        and _shared(found) > SHARED
-        and float(np.quantile(_slopes(found), 0.1)) > EVERYWHERE
+        and shared(found) > SHARED
+        and float(np.quantile(slopes(found), 0.1)) > EVERYWHERE
     )
     return variance**0.5 if banded else None
 
 
-def _slopes(found: np.ndarray) -> list[float]:
+def slopes(found: np.ndarray) -> list[float]:
     """Of the steps of each strip of (S, n), on those of all others together."""
     rest = (found.sum(0) - found) / (len(found) - 1)
-    pairs = [(_calmed(own), _calmed(other)) for own, other in zip(found, rest, strict=True)]
+    pairs = [(calmed(own), calmed(other)) for own, other in zip(found, rest, strict=True)]
     return [float((y * x).sum()) / max(1e-12, float((x * x).sum())) for y, x in pairs]
 
 
-def _shared(found: np.ndarray) -> float:
+def shared(found: np.ndarray) -> float:
     """How much of what neighbouring strips of (S, n) share is shared by those at both ends too.
 
     An offset is that of the whole row. Streaks of brushed metal or rain are long, but end.
     """
-    calm = np.stack([_calmed(each) for each in found if each.any()])  # others are black or white
+    calm = np.stack([calmed(each) for each in found if each.any()])  # others are black or white
     count = len(calm)
     covariance = calm @ calm.T
     apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
@@ -183,18 +183,30 @@ def _shared(found: np.ndarray) -> float:
     return float(covariance[apart >= count - quarter].mean() / near) if near > 0 else 0.0
 
 
-def _calmed(steps_: np.ndarray) -> np.ndarray:
+def calmed(steps_: np.ndarray) -> np.ndarray:
     """Steps cut off at three deviations: a horizon is one step, and would outweigh all stripes."""
     usual = 3 * 1.4826 * float(np.median(np.abs(steps_)))
     return np.clip(steps_, -usual, usual)
 
 
-def _solved(found: np.ndarray, deviation: float) -> np.ndarray:
+def solved(found: np.ndarray, deviation: float) -> np.ndarray:
     """The offsets (n + 1) behind the steps (S, n), of that deviation."""
-    middle = np.median(found, 0)
     # Over FAR rows the steps of stripes cancel, and those of a picture that walks add up.
-    walked = np.convolve(_calmed(middle), np.ones(FAR), "valid")
+    walked = np.convolve(calmed(np.median(found, 0)), np.ones(FAR), "valid")
     common = (float((walked**2).mean()) - 2 * deviation**2) / FAR
+    return least_squares(found, common, deviation**2)
+
+
+def least_squares(
+    found: np.ndarray, common: float, variance: float, memory: float = 0.0
+) -> np.ndarray:
+    """The offsets (n + 1) behind the steps (S, n).
+
+    Args:
+        common: variance of what the picture itself adds to a step of all strips.
+        variance, memory: of offsets o, o[r + 1] - memory o[r] has that variance.
+    """
+    middle = np.median(found, 0)
     # And what it adds to some of the strips: a median of S has pi/2 times the mean's variance.
     apart = 1.4826 * np.median(np.abs(found - middle), 0)
     own = float((apart**2).mean()) * np.pi / 2 / len(found)
@@ -202,21 +214,26 @@ def _solved(found: np.ndarray, deviation: float) -> np.ndarray:
     weight = np.full(len(middle), 1 / spread)
     result = np.zeros(len(middle) + 1)
     for _ in range(ROUNDS):
-        result = _tridiagonal(middle, weight, 1 / deviation**2)
+        result = _tridiagonal(middle, weight, 1 / variance, memory)
         left = middle - np.diff(result)
         weight = (FREEDOM + 1) / (FREEDOM + left**2 / spread) / spread
     return result
 
 
-def _tridiagonal(found: np.ndarray, weight: np.ndarray, prior: float) -> np.ndarray:
-    """Minimises sum weight (o[r + 1] - o[r] - found[r])^2 + prior sum o^2 (Thomas's algorithm)."""
+def _tridiagonal(found: np.ndarray, weight: np.ndarray, prior: float, memory: float) -> np.ndarray:
+    """Minimises sum weight (o[r + 1] - o[r] - found[r])^2 + prior (o[r + 1] - memory o[r])^2.
+
+    Thomas's algorithm; the first offset has the variance of all others.
+    """
     diagonal = np.full(len(found) + 1, prior)
+    diagonal[0] -= prior * memory**2
+    diagonal[:-1] += weight + prior * memory**2
     diagonal[1:] += weight
-    diagonal[:-1] += weight
     right = np.zeros(len(found) + 1)
     right[1:] += weight * found
     right[:-1] -= weight * found
-    main, side, value = diagonal.tolist(), (-weight).tolist(), right.tolist()
+    side = (-weight - prior * memory).tolist()
+    main, value = diagonal.tolist(), right.tolist()
     for r in range(1, len(main)):
         factor = side[r - 1] / main[r - 1]
         main[r] -= factor * side[r - 1]

@@ -46,8 +46,8 @@ ENDED = {
     "interrupted": "interrupted",
 }
 NO_NOISE = "no noise"
-KNOWN = "nothing: mdn denoise knows such noise"
-CLEAN_ALREADY = "nothing: the picture is clean"
+KNOWN = "nothing, mdn denoise knows such noise"
+CLEAN_ALREADY = "nothing, the picture is clean"
 # A fit that learns so much (share of the squared error) says that the noise was strange to the net,
 # which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
 STRANGE, STRANGE_SEEING = 0.08, 0.5

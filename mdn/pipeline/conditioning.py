@@ -19,47 +19,40 @@ FAINT = 2.0 / 255  # ..where the net is followed all the way
 
 @dataclass(frozen=True)
 class NoiseConditioning:
-    """The noise of a picture as a net takes it: of the whole, so that tiles agree.
+    """The noise of a picture as a net takes it: of the whole, so that tiles agree."""
 
-    Attributes:
-        sigma: standard deviation of the noise, nominal range 0..1, after the stabiliser.
-        variance_curve: (a, b, c) where it depends on brightness: at brightness x the deviation is
-            sigma times the root of a + b x + c x^2. None where it is the same everywhere.
-        stabiliser: a curve on brightness that makes it the same everywhere, or None.
-        impulse_spread: how far apart neighbours usually lie, to find impulses by; None where there
-            are no impulses.
-        impulses_at_ends: whether every lonely black or white sample is an impulse as well.
-        scales: for noise that neighbours share, sigma at each scale instead, the finest first.
-        blend_weight: how far to follow the net: 0 for a clean picture, 1 from a faint noise on.
-        estimate: what all this was derived from; None if the user gave sigma.
-        reading: for a net that judges the noise, what its judge read; such a net takes this and
-            `gain`, and no sigma.
-        free: (H, W) bool, where the page is exactly flat, and therefore stays as it is but for
-            impulses; None where it is so nowhere. See `exact`.
-        gain: factor on the sigmas of the reading, for a sigma that the user gave.
-        coarse: the noise of the picture at half its resolution, which is denoised first; None
-            where the noise at full resolution is all there is.
-        places: (C, 2, 2) bool: places in 2 x 2 pixels whose samples are interpolated from their
-            neighbours; see noise.analysis.phases. None for none.
-        blotches: whether black and white patches are rebuilt by the net, too; see
-            noise.analysis.blotches.
-        curve: corrects the brightness of the result, for speckle whose peaks were cut off at white.
-    """
-
-    sigma: float = 0.0
+    sigma: float = 0.0  # standard deviation of the noise, nominal range 0..1, after the stabiliser
+    # (a, b, c) where it depends on brightness: at brightness x the deviation is sigma times the
+    # root of a + b x + c x^2. None where it is the same everywhere.
     variance_curve: tuple[float, ...] | None = None
+    # a curve on brightness that makes it the same everywhere, or None
     stabiliser: Stabiliser | None = None
+    # how far apart neighbours usually lie, to find impulses by; None where there are no impulses
     impulse_spread: float | None = None
+    # whether every lonely black or white sample is an impulse as well
     impulses_at_ends: bool = False
+    # for noise that neighbours share, sigma at each scale instead, the finest first
     scales: tuple[float, ...] = ()
+    # how far to follow the net: 0 for a clean picture, 1 from a faint noise on
     blend_weight: float = 1.0
+    # what all this was derived from; None if the user gave sigma
     estimate: NoiseEstimate | None = None
+    # for a net that judges the noise, what its judge read; such a net takes this and `gain`, and no
+    # sigma
     reading: NoiseReading | None = None
+    # (H, W) bool, where the page is exactly flat, and therefore stays as it is but for impulses;
+    # None where it is so nowhere. See `exact`.
     free: np.ndarray | None = field(default=None, compare=False, repr=False)
-    gain: float = 1.0
+    gain: float = 1.0  # factor on the sigmas of the reading, for a sigma that the user gave
+    # the noise of the picture at half its resolution, which is denoised first; None where the noise
+    # at full resolution is all there is
     coarse: NoiseConditioning | None = None
+    # (C, 2, 2) bool: places in 2 x 2 pixels whose samples are interpolated from their neighbours;
+    # see noise.analysis.phases. None for none.
     places: Tensor | None = None
+    # whether black and white patches are rebuilt by the net, too; see noise.analysis.blotches
     blotches: bool = False
+    # corrects the brightness of the result, for speckle whose peaks were cut off at white
     curve: Curve | None = None
 
     @property

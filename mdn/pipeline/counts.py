@@ -23,21 +23,13 @@ from mdn.registry.model import Model, Origins
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of one channel of a stack: a function of all its planes together.
+    """What is known of one channel of a stack: a function of all its planes together."""
 
-    Attributes:
-        coding: its samples to the net's values and back.
-        estimate: of the noise, on the scale that it was made on.
-        sigma: standard deviation of the noise of encoded values.
-        spacing: how far apart samples must be for their noise to be independent.
-        sample: (1, h, w) encoded windows of the channel, for a model that judges the noise.
-    """
-
-    coding: Counts
-    estimate: NoiseEstimate
-    sigma: float
-    spacing: int
-    sample: Tensor
+    coding: Counts  # its samples to the net's values and back
+    estimate: NoiseEstimate  # of the noise, on the scale that it was made on
+    sigma: float  # standard deviation of the noise of encoded values
+    spacing: int  # how far apart samples must be for their noise to be independent
+    sample: Tensor  # (1, h, w) encoded windows of the channel, for a model that judges the noise
 
     @property
     def noise(self) -> NoiseConditioning:

@@ -14,35 +14,26 @@ from mdn.registry.model import Model
 
 @dataclass(frozen=True)
 class Options:
-    """How one array is to be denoised.
+    """How one array is to be denoised."""
 
-    Attributes:
-        strength: 0 (the input, bit for bit) to 1 (all that the model does).
-        luma, chroma: 0 to 1: the share of the noise in brightness, and in colour, that goes; both
-            under the strength.
-        detail: 0 to 1: the share of the fine grain that is given back.
-        sigma: standard deviation of the noise, nominal range 0..1, for models that take one; None
-            to estimate it.
-        passes: looks to average: with other masks, or, where the model draws none, of the picture
-            flipped and rotated.
-        seed: of the masks that a stochastic model draws; others ignore it.
-        with_std: whether the standard deviation of the passes is wanted beside their mean.
-        precision: auto, or as `engine.choose_precision` names them.
-        max_memory: bytes the process may hold, or None.
-        tile: largest side of a tile in pixels, or None to choose.
-    """
-
-    strength: float = 1.0
+    strength: float = 1.0  # 0 (the input, bit for bit) to 1 (all that the model does)
+    # luma, chroma: 0 to 1: the share of the noise in brightness, and in colour, that goes; both
+    # under the strength
     luma: float = 1.0
     chroma: float = 1.0
-    detail: float = 0.0
+    detail: float = 0.0  # 0 to 1: the share of the fine grain that is given back
+    # standard deviation of the noise, nominal range 0..1, for models that take one; None to
+    # estimate it
     sigma: float | None = None
+    # looks to average: with other masks, or, where the model draws none, of the picture flipped and
+    # rotated
     passes: int = 1
-    seed: int = 0
+    seed: int = 0  # of the masks that a stochastic model draws; others ignore it
+    # whether the standard deviation of the passes is wanted beside their mean
     with_std: bool = False
-    precision: str = "auto"
-    max_memory: int | None = None
-    tile: int | None = None
+    precision: str = "auto"  # auto, or as `engine.choose_precision` names them
+    max_memory: int | None = None  # bytes the process may hold, or None
+    tile: int | None = None  # largest side of a tile in pixels, or None to choose
 
     def __post_init__(self) -> None:
         for name in ("strength", "luma", "chroma", "detail"):

@@ -24,19 +24,13 @@ from mdn.registry.model import Model, Origins
 
 @dataclass(frozen=True)
 class Restored:
-    """A page, denoised, and what was known of its noise.
+    """A page, denoised, and what was known of its noise."""
 
-    Attributes:
-        pixels: (H, W, C) in the dtype it came in.
-        noise: as the model took it; None for a model that takes nothing of the kind.
-        bands: the offsets of rows and columns that were taken out, or None.
-        strength: how much of the noise was removed, 0 to 1.
-    """
-
-    pixels: np.ndarray
+    pixels: np.ndarray  # (H, W, C) in the dtype it came in
+    # as the model took it; None for a model that takes nothing of the kind
     noise: NoiseConditioning | None
-    bands: Banding | None
-    strength: float = 1.0
+    bands: Banding | None  # the offsets of rows and columns that were taken out, or None
+    strength: float = 1.0  # how much of the noise was removed, 0 to 1
 
     def describe(self) -> dict[str, object]:
         """Facts about the noise on the 0-255 scale, JSON-able; none where it was not asked for."""

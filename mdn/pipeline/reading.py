@@ -28,30 +28,24 @@ SURE = 0.8
 
 @dataclass(frozen=True)
 class NoiseReading:
-    """The noise of one picture. Sigmas are in the nominal range 0..1.
+    """The noise of one picture. Sigmas are in the nominal range 0..1."""
 
-    Attributes:
-        descriptor: (1, size), the net's input; see nets.judge.
-        channels: root mean square of the sigma map of each channel, over what was looked at.
-        curve: (C, knots) sigma of each channel at evenly spread brightnesses, 0 to 1.
-        span: the darkest and the brightest of the picture, all but some; what the curve says beyond
-            is a guess.
-        half, quarter: shares of sigma left when 2 x 2 and 4 x 4 pixels are averaged; 0.5 and 0.25
-            for white noise, more for coarse noise.
-        impulses: share of the samples that impulses replaced.
-        choice: how sure the net's gate is of each of nets.gate.CHOICES; empty where it has none.
-        texture: sigma of what would be noise if the gate had not taken it for texture.
-    """
-
-    descriptor: Tensor
+    descriptor: Tensor  # (1, size), the net's input; see nets.judge
+    # root mean square of the sigma map of each channel, over what was looked at
     channels: tuple[float, ...]
+    # (C, knots) sigma of each channel at evenly spread brightnesses, 0 to 1
     curve: tuple[tuple[float, ...], ...]
+    # the darkest and the brightest of the picture, all but some; what the curve says beyond is a
+    # guess
     span: tuple[float, float]
+    # half, quarter: shares of sigma left when 2 x 2 and 4 x 4 pixels are averaged; 0.5 and 0.25 for
+    # white noise, more for coarse noise
     half: float
     quarter: float
-    impulses: float
+    impulses: float  # share of the samples that impulses replaced
+    # how sure the net's gate is of each of nets.gate.CHOICES; empty where it has none
     choice: tuple[float, ...] = ()
-    texture: float = 0.0
+    texture: float = 0.0  # sigma of what would be noise if the gate had not taken it for texture
 
     @property
     def sigma(self) -> float:

@@ -61,10 +61,15 @@ class Phases:
         setattr(owner, name, counted)
 
 
-def phases(pictures: list[Path], options: list[str], clock: Callable[[], float]) -> None:
-    """Prints the phases of each picture; imports and weights are part of the first alone."""
+def phases(
+    pictures: list[Path], options: list[str], clock: Callable[[], float], start: float
+) -> None:
+    """Prints the phases of each picture; imports and weights are part of the first alone.
+
+    start: seconds that Python's own start took, one of the imports.
+    """
     found = Phases(clock)
-    found.seconds["imports"] = time.process_time()  # Python's own start, of one thread
+    found.seconds["imports"] = start
     before = found.enter("imports")
     from typer.testing import CliRunner
 
@@ -135,12 +140,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--options", default="", help="of mdn denoise, in one word")
     asked = parser.parse_args()
+    start = time.process_time()  # of one thread; what follows may make a picture
     with tempfile.TemporaryDirectory() as folder:
         pictures = [picture.resolve() for picture in asked.pictures]
         pictures += [made(Path(folder), asked.make)] if asked.make else []
         if asked.against is None:
             clock = time.perf_counter if asked.wall else time.process_time
-            phases(pictures, asked.options.split(), clock)
+            phases(pictures, asked.options.split(), clock, start)
         else:
             against(asked.against, pictures, asked.options.split(), asked.rounds)
 

@@ -205,7 +205,7 @@ def test_the_shipped_script_is_this_main() -> None:
 
 @pytest.mark.parametrize(
     ("given", "spins"),
-    [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "x"}, "")],
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "x"}, "")],
 )
 def test_threads_do_not_wait_awake_for_long_unless_the_user_says_so(
     given: dict[str, str], spins: str

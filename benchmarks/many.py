@@ -49,7 +49,7 @@ class Run:
     def line(self, way: str, files: int) -> str:
         """A row of the table."""
         curve = " ".join(map(str, self.memory))
-        each = f"{files / self.seconds:.1f} | {1e3 * self.processor / files:.1f}"
+        each = f"{files / self.seconds:.3g} | {1e3 * self.processor / files:.1f}"
         return f"| {way} | {each} | {curve} |"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mdn import arrays
 from mdn.commands import estimate
+from mdn.encoding import Display, Rec2100
 from mdn.errors import UsageError
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
@@ -180,7 +181,7 @@ class Model:
         detail: float = 0.0,
     ) -> np.ndarray:
         """Remove the noise of a picture; parameters and errors as `mdn.denoise`."""
-        array, layout, measured = _opened(picture, axes)
+        array, layout, measured, coding = _opened(picture, axes)
         counts = _is_counted(array.dtype, layout, measured, encoding)
         if not counts and not np.isfinite(array).all():
             raise UsageError(f"{arrays.NAME} has NaN or infinite samples: replace them first")
@@ -206,7 +207,8 @@ class Model:
         else:
             for place in np.ndindex(parts.shape[:2]):
                 page = np.ascontiguousarray(parts[place][..., colours])
-                result[place][..., colours] = photo.restore(page, model, options).pixels
+                restored = photo.restore(page, model, options, coding=coding)
+                result[place][..., colours] = restored.pixels
         return layout.join(result)
 
 
@@ -258,7 +260,7 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     --------
     >>> mdn.estimate_noise(noisy).sigma
     """
-    array, layout, _ = _opened(picture, axes)
+    array, layout, _, _ = _opened(picture, axes)
     page = layout.split(array)[0, 0][..., : layout.colours]
     found: dict[str, Any] = estimate.of_page(page, arrays.NAME)[1]
     return Noise(
@@ -272,17 +274,19 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     )
 
 
-def _opened(picture: Picture, axes: str | None) -> tuple[np.ndarray, arrays.Layout, bool | None]:
-    """The pixels, what their axes are, and whether they were measured where a file tells."""
+def _opened(
+    picture: Picture, axes: str | None
+) -> tuple[np.ndarray, arrays.Layout, bool | None, Display | Rec2100 | None]:
+    """The pixels, what their axes are, and, where a file tells, whether and how they are shown."""
     if isinstance(picture, str | os.PathLike):
-        array, letters, measured = arrays.read(picture, axes)
+        array, letters, measured, coding = arrays.read(picture, axes)
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
-        return native, arrays.layout(array.shape, letters), measured
+        return native, arrays.layout(array.shape, letters), measured, coding
     array = np.asarray(picture)
     if array.dtype.name not in _AS_COUNTS:
         problem = f"{arrays.NAME} holds {array.dtype.name}: convert it to uint8, uint16 or float32"
         raise UsageError(problem)
-    return array, arrays.layout(array.shape, axes), None
+    return array, arrays.layout(array.shape, axes), None, None
 
 
 def _is_counted(

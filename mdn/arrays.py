@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mdn import io
+from mdn.encoding import Display, Rec2100, coding_of
 from mdn.errors import FileError, UsageError
 from mdn.image import Image
 from mdn.io.tiff.stack import is_tiff, open_stack, picture_series
@@ -92,8 +93,12 @@ def _usual_axes(shape: tuple[int, ...]) -> str | None:
     return "ZYXS" if len(shape) == 4 and shape[-1] in (3, 4) else None
 
 
-def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndarray, str, bool]:
-    """The pixels of a file, the letters of their axes, and whether they were measured as counts.
+def read(
+    path: str | os.PathLike[str], axes: str | None = None
+) -> tuple[np.ndarray, str, bool, Display | Rec2100 | None]:
+    """The pixels of a file, the letters of their axes, and what the samples mean.
+
+    That is whether they were measured as counts, and how a photo is encoded, None for TIFF.
 
     Raises:
         FileError: it cannot be read as one array.
@@ -112,8 +117,9 @@ def read(path: str | os.PathLike[str], axes: str | None = None) -> tuple[np.ndar
                     problem = "holds pictures of several sizes"
                     raise FileError(name, problem, "open it with tifffile")
                 letters = stack.axes if stack.colour else stack.axes.replace("S", "C")
-                return series[0].asarray(), letters, stack.measured
-    return *of_image(io.read_image(path, name=name)), False
+                return series[0].asarray(), letters, stack.measured, None
+    image = io.read_image(path, name=name)
+    return *of_image(image), False, coding_of(image)
 
 
 def of_image(image: Image) -> tuple[np.ndarray, str]:

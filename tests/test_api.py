@@ -13,7 +13,7 @@ import tifffile
 import mdn
 from mdn import io
 from mdn.errors import FileError, MdnError, ModelError, UsageError
-from mdn.image import Image
+from mdn.image import Image, Metadata
 from tests.cli.cli_tools import MODEL, Run, child_environment
 from tests.cli.conftest import run as run
 
@@ -59,6 +59,16 @@ def test_noise_is_removed() -> None:
     errors = [np.std(each.astype(float) - clean) for each in (before, after)]
     assert errors[1] < 0.3 * errors[0]
     assert mdn.estimate_noise(before).sigma == pytest.approx(20, rel=0.1)
+
+
+def test_an_hdr_photo_of_a_file_is_denoised_as_light(tmp_path: Path, run: Run) -> None:
+    path, out = tmp_path / "a.jxl", tmp_path / "b.jxl"
+    meta = Metadata(cicp=(9, 16), bits=16)
+    io.write_image(Image(noisy((1, 48, 48, 3), "uint16"), None, meta), path)
+    assert run("denoise", str(path), "-o", str(out), *MODEL).exit_code == 0
+    assert (mdn.denoise(path, **FAST) == io.read_image(out).pixels[0]).all()
+    signal = io.read_image(path).pixels[0]  # of the same samples no tag tells that they are HDR
+    assert (mdn.denoise(signal, **FAST) != mdn.denoise(path, **FAST)).any()
 
 
 def test_alpha_stays() -> None:

@@ -68,7 +68,7 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
         return Picture(role, path, shown, linear=True)
     hdr = 0
     if is_tiff(Path(path)) or Path(path).suffix.lower() in io.STORES:
-        array, letters, measured = arrays.read(path)
+        array, letters, measured, _ = arrays.read(path)
     else:
         image, measured = io.read_image(Path(path), name=path), False
         array, letters = arrays.of_image(image)

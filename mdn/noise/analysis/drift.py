@@ -59,6 +59,11 @@ def _across(one: np.ndarray, two: np.ndarray, lag: int) -> float:
 def _drifts(
     steps: np.ndarray, one: np.ndarray, two: np.ndarray, variance: float, follows: list[float]
 ) -> bool:
+    """Whether the steps are those of a drift, and neither banding's nor a picture's.
+
+    one, two: mean steps of two halves of the strips. variance: what both share. follows: their
+        covariance with the next step, the second and the third.
+    """
     middle = np.median(steps, 0)
     usual, large = np.quantile(np.abs(middle), (0.5, 0.9))
     middle = calmed(middle)

@@ -15,8 +15,9 @@ from mdn.errors import FileError, UsageError
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks.blocks import Blocks
-from mdn.zeroshot.fitting import FITTING, FitRequest, Fitting, restore
-from mdn.zeroshot.plan import FILLERS, FitOptions, Plan, make_plan
+from mdn.zeroshot.fitting import Fitting, restore
+from mdn.zeroshot.layers import FITTING
+from mdn.zeroshot.plan import FILLERS, FitOptions, FitRequest, Plan, make_plan
 
 __all__ = ["FitOptions", "FitRequest", "Fitting", "Plan", "make_plan", "restore", "run"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from pathlib import Path
 
 from mdn.errors import UsageError
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.pipeline.options import Options
 
 
 class Start(Enum):
@@ -50,6 +52,22 @@ class FitOptions:
     shuffle: int | None = None
     from_scratch: bool = False  # forget what the net has learnt
     layers: bool = False  # fit layers too
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What was asked of the fit of each picture."""
+
+    fit: FitOptions = field(default_factory=FitOptions)  # the options of the fit
+    # of the pipeline; its seed and precision hold for the fit as well
+    options: Options = field(default_factory=Options)
+    # seconds that the fit of layers may take for one picture, or None
+    time_limit: float | None = None
+    checkpoint: Path | None = None  # file that the fit of layers is kept in while it runs, or None
+    resume: bool = False  # whether to go on from it
+    # save, use: files: where the finished fit goes, and where one comes from; or None
+    save: Path | None = None
+    use: Path | None = None
 
 
 PRESETS: dict[str, Plan] = {

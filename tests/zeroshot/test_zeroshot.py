@@ -32,7 +32,7 @@ from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_
 from mdn.registry.model import Model
 from mdn.registry.write import write_card
 from mdn.training.checkpoint import save_weights
-from mdn.zeroshot import FitOptions, FitRequest, Fitting, fitting, make_plan
+from mdn.zeroshot import FitOptions, FitRequest, Fitting, layers, make_plan
 from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.fit import fit, surely_falls
@@ -181,7 +181,7 @@ def test_interrupted_it_writes_the_best_so_far_and_then_leaves(
         calls.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting.state, "save", interrupt)
+    monkeypatch.setattr(layers.state, "save", interrupt)
     with pytest.raises(KeyboardInterrupt):
         go(model, tmp_path / "in.png", tmp_path / "out.png")
     assert calls

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from mdn.training.optim import Average
-from mdn.zeroshot.hidden_samples import HiddenSamples, Window, copied, crop_side, generator_of
+from mdn.zeroshot.crops import Window, crop_side
+from mdn.zeroshot.hidden_samples import HiddenSamples, copied, generator_of
 from mdn.zeroshot.plan import Plan
 
 SCORE_EVERY = 15  # steps between scores on them

@@ -10,32 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from mdn.nets import abilities
 from mdn.zeroshot.clipped import clipped_mean
+from mdn.zeroshot.crops import Window, grid_error, grown, spread, turned, twice
 from mdn.zeroshot.plan import Plan
 
 HELD_OUT = 0.05  # share of the samples that no step learns from
-SCORED = 16  # crops that are scored, at most
+# Weight of the squared difference between a net's two answers to the same pixels, seen at two
+# places of its grid: it holds no noise, so that it tells much smaller errors than samples do.
+GRID = 30.0
 STREAM = 0x6D646E2066697400
-
-
-@dataclass(frozen=True)
-class Window:
-    """A part of the picture as the net will see it."""
-
-    values: Tensor  # (C, H, W), C as the net takes them
-    # (a, b, c) of the noise's variance a + b x + c x^2 at brightness x
-    sigma: tuple[float, float, float]
-    level: float  # standard deviation of the noise, for a net that takes it
-    gray: bool = False  # equal channels, whose masks must be equal too
-    clipped: bool = False  # whether what lay beyond 0 and 1 was cut off
-    # (1, n) what the judge of a net that judges the noise read in the picture
-    descriptor: Tensor | None = None
 
 
 class HiddenSamples:
@@ -54,12 +42,17 @@ class HiddenSamples:
     ) -> None:
         self.net, self.side, self.plan, self.generator = net, side, plan, generator
         self.precision, self.device, self.fills = precision, device, fills
-        self.windows = [_grown(window, side) for window in windows]
+        self.windows = [grown(window, side) for window in windows]
         self.abilities = abilities(net)
+        # By how many pixels a crop may be moved against the grid of a net that works at half its
+        # resolution and less; 0 for one that fills, or where there is no room.
+        smallest = min(min(window.values.shape[1:]) for window in self.windows)
+        multiple: int = net.multiple  # type: ignore[assignment]
+        self.moves = 0 if fills else min(multiple - 1, smallest - side, side // 4)
         gray = any(window.gray for window in windows)
         self.by_sample = self.abilities.per_channel_mask and not gray
         self.learnt = [self._mask(window.values[None], HELD_OUT)[0] for window in self.windows]
-        self.scored = _spread(self.windows, side)
+        self.scored = spread(self.windows, side)
         # Held-out samples are guessed as later on: with as many others hidden beside them.
         self.beside = [self._mask(self._crops([place])[0], plan.ratio) for place in self.scored]
         self.seen = [] if fills else [self._with_other_noise(place) for place in self.scored]
@@ -70,17 +63,22 @@ class HiddenSamples:
         shape = (len(values), planes, *values.shape[2:])
         return (torch.rand(shape, generator=self.generator) >= ratio).float()
 
-    def _place(self) -> tuple[int, int, int]:
+    def _dice(self, count: int) -> list[float]:
+        return torch.rand(count, generator=self.generator).tolist()
+
+    def _place(self, side: int) -> tuple[int, int, int]:
         """A window, and where in it a crop lies."""
-        dice = torch.rand(3, generator=self.generator).tolist()
+        dice = self._dice(3)
         number = int(dice[0] * len(self.windows))
         height, width = self.windows[number].values.shape[1:]
-        top = int(dice[1] * (height - self.side + 1))
-        return number, top, int(dice[2] * (width - self.side + 1))
+        top = int(dice[1] * (height - side + 1))
+        return number, top, int(dice[2] * (width - side + 1))
 
-    def _crops(self, places: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    def _crops(
+        self, places: Sequence[tuple[int, int, int]], side: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, C, s, s) values, (B, C or 1, s, s) 1 where samples may be learnt from, levels."""
-        side = self.side
+        side = side or self.side
         values, learnt = (
             torch.stack([parts[n][:, y : y + side, x : x + side] for n, y, x in places])
             for parts in ([window.values for window in self.windows], self.learnt)
@@ -89,14 +87,28 @@ class HiddenSamples:
         return values.to(self.device), learnt.to(self.device), level.to(self.device)
 
     def loss(self) -> Tensor:
-        """Mean squared error on hidden samples, of what clipping would have made of the guess."""
-        places = [self._place() for _ in range(self.plan.batch)]
-        values, learnt, level = self._crops(places)
-        values, learnt = _turned(values, learnt, self.generator)
+        """Mean squared error on hidden samples, of what clipping would have made of the guess.
+
+        Half of the crops are the others again, moved by some pixels, where the net has a grid. What
+        it then makes otherwise of the same pixels is error, and counts as well: noisy samples alone
+        would leave a pattern of squares in flat places, too faint for them to show.
+        """
+        moved = [1 + int(each * self.moves) for each in self._dice(2)] if self.moves else []
+        side, count = self.side + self.moves, self.plan.batch
+        places = [self._place(side) for _ in range(max(1, count // 2) if moved else count)]
+        values, learnt, level = self._crops(places, side)
+        values, learnt = turned(values, learnt, self.generator)
         visible = self._mask(values, self.plan.ratio).to(self.device)
-        error = self._error(self._guess(values, visible, level), values, places)
+        if moved:
+            places, level = places * 2, torch.cat([level, level])
+            values, learnt, visible = (
+                twice(x, self.side, moved) for x in (values, learnt, visible)
+            )
+        guess = self._guess(values, visible, level)
+        error = self._error(guess, values, places)
         weight = ((1 - visible) * learnt).expand_as(error)
-        return (error * weight).sum() / weight.sum().clamp(min=1)
+        found = (error * weight).sum() / weight.sum().clamp(min=1)
+        return found + GRID * grid_error(guess, moved) if moved else found
 
     @torch.no_grad()
     def errors(self, weights: dict[str, Tensor] | None = None, masks: int = 1) -> Tensor:
@@ -156,42 +168,6 @@ class HiddenSamples:
             for each, (n, *_) in zip(guess, places, strict=True)
         ]
         return (torch.stack(made) - values).square()
-
-
-def _spread(windows: Sequence[Window], side: int) -> list[tuple[int, int, int]]:
-    """Crops side by side, all or SCORED of them evenly: (window, top, left)."""
-    places = [
-        (number, top, left)
-        for number, window in enumerate(windows)
-        for top in range(0, window.values.shape[1] - side + 1, side)
-        for left in range(0, window.values.shape[2] - side + 1, side)
-    ]
-    return places[:: -(-len(places) // SCORED)]
-
-
-def _grown(window: Window, side: int) -> Window:
-    """A window of at least one crop, mirrored at its end where it is smaller."""
-    values = window.values
-    for axis in (1, 2):
-        while values.shape[axis] < side:
-            values = torch.cat([values, values.flip(axis)], axis)
-    return replace(window, values=values)
-
-
-def _turned(values: Tensor, learnt: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Both, turned and flipped alike at random."""
-    flip, turn = torch.rand(2, generator=generator).tolist()
-    turned = [torch.rot90(part, int(turn * 4), (2, 3)) for part in (values, learnt)]
-    if flip < 0.5:
-        turned = [part.flip(3) for part in turned]
-    return turned[0], turned[1]
-
-
-def crop_side(net: nn.Module, windows: Sequence[Window], wanted: int) -> int:
-    """Side of the crops: what was wanted or what the smallest window gives, mirrored if tiny."""
-    multiple: int = net.multiple  # type: ignore[assignment]
-    smallest = min(min(window.values.shape[1:]) for window in windows)
-    return max(multiple, min(wanted, smallest) // multiple * multiple)
 
 
 def copied(net: nn.Module) -> dict[str, Tensor]:

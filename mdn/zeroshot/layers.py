@@ -18,8 +18,8 @@ from mdn.pipeline.adapter import Part
 from mdn.registry.model import Model
 from mdn.zeroshot import state
 from mdn.zeroshot.answer import Answer
+from mdn.zeroshot.crops import Window
 from mdn.zeroshot.fit import Fit, fit
-from mdn.zeroshot.hidden_samples import Window
 from mdn.zeroshot.plan import FitRequest, Plan, Start, make_plan
 from mdn.zeroshot.windows import shuffled, windows_of
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from mdn.noise.analysis.estimate import is_clipped
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
 from mdn.registry.model import Model
-from mdn.zeroshot.hidden_samples import Window
+from mdn.zeroshot.crops import Window
 
 SIDE, GRID = 256, 4  # GRID x GRID windows, of a large picture
 

@@ -32,11 +32,11 @@ from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_
 from mdn.registry.model import Model
 from mdn.registry.write import write_card
 from mdn.training.checkpoint import save_weights
-from mdn.zeroshot import FitOptions, FitRequest, Fitting, layers, make_plan
+from mdn.zeroshot import FitOptions, FitRequest, Fitting, hidden_samples, layers, make_plan
 from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.clipped import clipped_mean
+from mdn.zeroshot.crops import Window
 from mdn.zeroshot.fit import fit, surely_falls
-from mdn.zeroshot.hidden_samples import Window
 from mdn.zeroshot.plan import Plan, Start
 from mdn.zeroshot.windows import regions_of
 from tests.commands.tools import request
@@ -438,3 +438,22 @@ def test_a_net_that_draws_its_own_masks_is_refused(tmp_path: Path) -> None:
 def test_denoise_refuses_a_net_that_must_be_fitted_first(filler: Path) -> None:
     with pytest.raises(UsageError, match="mdn zeroshot"):
         load(filler)
+
+
+def test_a_fit_leaves_no_pattern_of_the_nets_grid_in_flat_places(monkeypatch) -> None:
+    """Compared with a fit to hidden samples alone; what is left of the noise is not looked at."""
+    noisy = 0.3 + 0.1 * torch.randn((3, 64, 64), generator=torch.Generator().manual_seed(1))
+    flat, window = torch.full((1, 3, 64, 64), 0.3), Window(noisy, (0.01, 0, 0), 0.1)
+    monkeypatch.setattr("mdn.zeroshot.fit.SURE", -1e9)  # whatever came of it is kept
+    left = []
+    for weight in (0.0, hidden_samples.GRID):
+        monkeypatch.setattr(hidden_samples, "GRID", weight)
+        torch.manual_seed(0)
+        net = UNet(UNetConfig(widths=(8, 8), blocks=(1, 1)))
+        plan = Plan(60, 2e-3, crop=32, batch=4, settles=False)
+        fit(net, [window], plan, 0, None, lambda *_: None)
+        with torch.no_grad():
+            inside = net(flat)[0, :, 16:-16, 16:-16]
+        phases = inside.unflatten(1, (-1, 4)).unflatten(3, (-1, 4)).mean((1, 3))
+        left.append(float(phases.std((1, 2)).mean()))
+    assert left[1] < 0.5 * left[0]

@@ -164,8 +164,9 @@ def kind(seen: NoiseEstimate) -> list[str]:
     """What the noise is like, in one sentence for each question."""
     words = ["equally strong at every brightness"]
     if seen.signal_dependent:
+        where = "brighter" if seen.gain > 0 else "darker"
         words = [
-            "stronger where the picture is brighter: variance = "
+            f"stronger where the picture is {where}: variance = "
             f"{seen.gain:.3g} x brightness {'-' if seen.offset < 0 else '+'} {abs(seen.offset):.2g}"
         ]
         if seen.gain > 0:
@@ -178,8 +179,9 @@ def kind(seen: NoiseEstimate) -> list[str]:
         words.append(f"correlated along {across} ({max(seen.neighbours):.2f}): stripes")
     else:
         words.append(
-            f"correlated: neighbouring pixels share it ({vertical:.2f} down, {horizontal:.2f}"
-            f" across), like white noise, smoothed, of sigma {255 * seen.low_frequency_sigma:.3g}"
+            f"coarse: neighbouring pixels share it (correlation {vertical:.2f} down,"
+            f" {horizontal:.2f} across), as if white noise of sigma"
+            f" {255 * seen.low_frequency_sigma:.3g} had been smoothed"
         )
     share = f"{100 * seen.impulses:.2g} % of the samples"
     words.append(f"impulses: {share} are isolated extremes" if seen.impulsive else "no impulses")

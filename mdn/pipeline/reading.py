@@ -33,7 +33,8 @@ class NoiseReading:
     descriptor: Tensor  # (1, size), the net's input; see nets.judge
     # root mean square of the sigma map of each channel, over what was looked at
     channels: tuple[float, ...]
-    # (C, knots) sigma of each channel at evenly spread brightnesses, 0 to 1
+    # (C, knots) sigma of each channel at evenly spread brightnesses, 0 to 1; over the picture its
+    # root mean square is `sigma`
     curve: tuple[tuple[float, ...], ...]
     # the darkest and the brightest of the picture, all but some; what the curve says beyond is a
     # guess
@@ -165,19 +166,34 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
     squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
     sigmas = torch.stack(squares).unflatten(0, (len(planes), -1)).mean(1).sqrt()
     low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
+    # Gray is shown to the net as three equal colours, each channel by itself.
+    channels = tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist())
     # Powers: no picture has more than all its noise left, and few have only impulses.
     half, quarter, impulses = net.judge.facts(descriptor)[0].clamp(max=0).tolist()
     return NoiseReading(
         descriptor=descriptor,
-        # Gray is shown to the net as three equal colours, each channel by itself.
-        channels=tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist()),
-        curve=tuple(tuple(row) for row in net.judge.sigmas(descriptor)[0].tolist()),
+        channels=channels,
+        curve=_scaled(net.judge.sigmas(descriptor)[0].cpu().numpy(), sample.numpy(), channels),
         span=(float(low), float(high)),
         half=2**half,
         quarter=2**quarter,
         impulses=max(0.0, 10**impulses - 1e-4),
         choice=tuple(logits.softmax(0).tolist()),
     )
+
+
+def _scaled(
+    curve: np.ndarray, sample: np.ndarray, channels: tuple[float, ...]
+) -> tuple[tuple[float, ...], ...]:
+    """The curve (C, knots) as strong as the noise of the channels; its shape is the judge's.
+
+    The net multiplies the judge's curve by a factor for each place, 1/8 to 8 (nets.LocalSigma), so
+    the curve alone has no scale.
+    """
+    shown, knots = sample[..., ::8, ::8].ravel(), np.linspace(0, 1, curve.shape[1])
+    power = np.mean([np.interp(shown, knots, row) ** 2 for row in curve])
+    factor = np.sqrt(np.mean(np.square(channels)) / max(power, 1e-12))
+    return tuple(map(tuple, (factor * curve).tolist()))
 
 
 def _windows(plane: Tensor) -> list[Tensor]:

@@ -45,6 +45,15 @@ def test_the_sigma_is_the_mean_square_of_the_map(net: UNet) -> None:
     assert min(sigmas) <= found.sigma <= max(sigmas)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_curve_is_as_strong_as_the_noise(net: UNet, channels: int) -> None:
+    torch.nn.init.constant_(net.local.say.bias, 2.0)  # the net finds more than the judge's curve
+    found = read_noise(net, torch.full((channels, 64, 64), 0.5))
+    middle = [row[len(row) // 2] for row in found.curve]
+    assert np.sqrt(np.mean(np.square(middle))) == pytest.approx(found.sigma, rel=0.01)
+    assert found.sigma > 2 * float(net.judge.sigmas(found.descriptor)[0, 0, 3])
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

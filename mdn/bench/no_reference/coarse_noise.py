@@ -13,7 +13,7 @@ from mdn.encoding import Display
 from mdn.nets.unet import UNet
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
-from mdn.pipeline.reading import NoiseReading, read_noise
+from mdn.pipeline.reading import read_noise
 from mdn.pipeline.sample import sample_for_estimation
 
 PART = 32  # pixels a side of the parts that are compared
@@ -55,14 +55,14 @@ def read(page: np.ndarray, device: str = "auto") -> CoarseNoise | None:
     if reading.clean or not reading.coarse:
         return None
     answer = photo.restore(noisy, model, models.options()).pixels
-    deviation = LARGER * _deviation(reading, answer)
+    curve = model.net.judge.sigmas(reading.descriptor)[0].cpu().numpy()
+    deviation = LARGER * _deviation(curve, answer)
     parts = _calm_parts((noisy - answer) / deviation)
     return CoarseNoise(deviation, parts) if len(parts) >= FEWEST else None
 
 
-def _deviation(reading: NoiseReading, answer: np.ndarray) -> np.ndarray:
-    """(H, W, C): what was read for the brightness of each sample."""
-    curve = np.array(reading.curve)
+def _deviation(curve: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """(H, W, C): what the curve (C, knots) says for the brightness of each sample."""
     knots = np.linspace(0, 1, curve.shape[1])
     curve = curve if answer.shape[2] == len(curve) else curve.mean(0, keepdims=True)
     planes = np.moveaxis(answer.astype(np.float64).clip(0, 1), 2, 0)

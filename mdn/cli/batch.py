@@ -93,7 +93,7 @@ def run(batch: Batch) -> NoReturn:
         watch.run(batch)
     plan, shard, files = batch.plan(), batch.shard, batch.files
     if shard and plan.folder is None and not batch.in_blocks:
-        raise UsageError("--shard: is for folders, patterns and lists, not for one file")
+        raise UsageError("--shard is for folders, patterns and lists, not for one file")
     check_streams(plan, as_json=files.as_json, dry_run=files.dry_run)
     with ExitStack() as stack:
         journal = open_journal(batch, plan, shard)

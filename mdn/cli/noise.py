@@ -53,7 +53,7 @@ def noise(
         if (kind, level, iso, output) != (None,) * 4 or count != 1 or files.dry_run:
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         if files.shard or files.dask:
-            raise UsageError("--estimate: is one table of all inputs; leave --shard and --dask out")
+            raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
         from mdn.cli import survey
 
         survey.run(inputs or [], plot, files, debug=opt.debugging(context))

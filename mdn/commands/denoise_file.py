@@ -79,9 +79,9 @@ def _streamed(
 
 def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
     if batch.mask is not None:
-        raise FileError(job.name, "--protect: is a render", "its layers are mixed elsewhere")
+        raise FileError(job.name, "is a render, and --protect is for pictures", "leave it out")
     if job.std_target is not None:
-        raise FileError(job.name, "--save-std: has layers of its own, not one picture")
+        raise FileError(job.name, "is a render, and --save-std is for pictures", "leave it out")
     request, models = batch.request, batch.models
     # The papers' protocol makes pictures as shown of renders.
     domain = "display" if request.renders.tonemap == "srgb" else "hdr"
@@ -194,7 +194,8 @@ def _pages(
         if domain == "counts":
             options.check_counts(job.name)
             if batch.mask is not None:
-                raise FileError(job.name, "--protect: is read as counts", "--encoding display")
+                problem = "is read as counts, and --protect is for pictures to look at"
+                raise FileError(job.name, problem, "give --encoding display")
             result = denoise_counts(pages, model, options, progress, deviations, adapter)
         else:
             if pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):

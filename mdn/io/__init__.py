@@ -138,8 +138,8 @@ def format_of(path: str | os.PathLike[str]) -> str:
         if suffix in form.suffixes:
             return form.name
     known = " ".join(sorted(SUFFIXES | RENDERS | STORES))
-    said = f"ends in {suffix}" if suffix else "has no suffix"
-    raise UsageError(f"{path}: {said}, and the format follows it; use one of {known}")
+    said = f"mdn does not write {suffix}" if suffix else "has no suffix, which says the format"
+    raise UsageError(f"{path}: {said}; use one of {known}")
 
 
 def spoken(format: str) -> str:

@@ -38,7 +38,8 @@ def choose(quality: str, domain: str = "display") -> ModelSelection:
         name = min(found, key=lambda card: (card.origin != "user", card.name)).name
         return ModelSelection(name, PASSES if quality == "best" else 1)
     if quality == "best":
-        note = f"--quality best: there is no finer model, so {usual} makes {PASSES} passes"
+        how = f"{usual}, averaged over {PASSES} flips and rotations"
+        note = f"--quality best: there is no finer model, so it is {how}"
         return ModelSelection(usual, PASSES, note)
-    note = f"--quality fast: there is no faster model, so {usual} is used"
+    note = f"--quality fast: there is no faster model than {usual}"
     return ModelSelection(usual, note=note)

@@ -53,7 +53,7 @@ def chosen(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Laye
         picked = [layer for name in asked.layers for layer in _present(file, found, name)]
     if not picked:
         known = ", ".join(layer.name for layer in found)
-        raise FileError(file.name, "has no beauty", f"name a layer with --layer: {known}")
+        raise FileError(file.name, "has no beauty layer", f"name a layer with --layer: {known}")
     if ids := [layer.name for layer in picked if layer.role in ("id", "cryptomatte")]:
         problem = f"layer {ids[0]} holds ids, which cannot be denoised"
         raise FileError(file.name, problem, "name another layer")

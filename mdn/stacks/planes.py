@@ -47,7 +47,7 @@ class PlaneSelection:
                 )  # fmt: skip
             wanted = numbers(text, option)
             if wrong := sorted(wanted - known):
-                problem = f"{option} {wrong[0]}: it has {len(known)}, counted from 0"
+                problem = f"{option} {wrong[0]}: choose numbers from 0 to {max(known)}"
                 raise FileError(stack.name, problem)
             chosen = [plane for plane in chosen if plane.where.get(letter) in wanted]
         return list(chosen)

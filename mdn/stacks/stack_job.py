@@ -92,7 +92,9 @@ def denoise(
         if not selection.given and stack.photo:
             return None
         if masked:
-            raise FileError(job.name, "--protect: is a stack, and the mask is for one picture")
+            raise FileError(
+                job.name, "is a stack, and --protect is for single pictures", "leave it out"
+            )
         non_finite, details = NonFinite(), stack.describe() | {"planes": len(chosen)}
         if models.options().strength == 0:
             chosen = []

@@ -42,7 +42,7 @@ def find(wish: str) -> Path:
     if wish in shipped:
         return shipped[wish]
     near = difflib.get_close_matches(path.stem, shipped, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"mdn has {', '.join(shipped)}"
+    hint = f"did you mean {' or '.join(near)}?" if near else "mdn train --list shows mdn's own"
     kind = "recipe file" if path.suffix == ".toml" or os.sep in wish else "recipe"
     raise UsageError(f"{wish}: there is no such {kind}; {hint}")
 

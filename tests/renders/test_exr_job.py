@@ -259,7 +259,7 @@ def test_a_file_without_beauty(tmp_path: Path) -> None:
     planes = {key: plane for key, plane in samples.channels().items() if key in ("id", "depth.Z")}
     path = samples.write(tmp_path / "in.exr", (samples.header(), planes))
     result = denoise(path, tmp_path / "out.exr")
-    assert "has no beauty; name a layer with --layer: depth.Z, id" in result.outcomes[0].error
+    assert "has no beauty layer; name a layer with --layer: depth.Z, id" in result.outcomes[0].error
     assert denoise(path, tmp_path / "out.exr", strength=0.0).exit_code == 0
     assert changed(path, tmp_path / "out.exr") == set()
 

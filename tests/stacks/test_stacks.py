@@ -210,7 +210,7 @@ def test_measured_or_shown_follows_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        (PlaneSelection(z="7"), "--z 7: it has 3, counted from 0"),
+        (PlaneSelection(z="7"), "--z 7: choose numbers from 0 to 2"),
         (PlaneSelection(axes="QZCYX", t="0"), "no axis T among its QZCYX"),
     ],
 )

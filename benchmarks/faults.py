@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,8 +78,11 @@ class Command:
 
     def __init__(self, said: Path, *words: str | Path) -> None:
         self.said = said
+        # Ctrl-C waits until `mdn` minds it: what comes before is not part of it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.pid = os.fork()
         if self.pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             return
         try:
             os.setsid()
@@ -86,10 +90,12 @@ class Command:
             os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
             sys.argv = ["mdn", *map(str, words)]
             leave_at_once()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             mdn_main()
         except SystemExit as left:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over
             os._exit(left.code if isinstance(left.code, int) else 1)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
 
@@ -188,8 +194,9 @@ class Bench:
             for _ in range(presses):
                 os.kill(run.pid, signal.SIGINT)
                 time.sleep(0.02)
-            if (code := run.code(row)) not in (0, 130):
-                row.notes.append(f"exit {code}: {run.said.read_text()[-200:]}")
+            code, said = run.code(row), run.said.read_text()
+            if code != 0 and not (code == 130 and "mdn: interrupted\n" in said):
+                row.notes.append(f"exit {code}: {said[-200:]}")
 
         row = Row(f"Ctrl-C, {('once', 'twice')[presses - 1]}")
         return self.killed(number, strike, row)

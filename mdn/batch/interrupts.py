@@ -9,27 +9,29 @@ from types import FrameType
 _asked = False
 
 
-def _wait(number: int, frame: FrameType | None) -> None:
-    global _asked
-    leave()  # a second one does not wait
-    _asked = True
-
-
 @contextmanager
 def held() -> Iterator[None]:
     """Within it, the first Ctrl-C is only remembered, for `leave`; a second one interrupts.
 
-    Where Ctrl-C does something else than raise KeyboardInterrupt, it goes on doing so.
+    Where Ctrl-C is ignored, it stays so.
     """
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not usual or threading.current_thread() is not threading.main_thread():
+    usual = signal.getsignal(signal.SIGINT)
+    if not callable(usual) or threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, _wait)
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        global _asked
+        if _asked:  # a second one does not wait
+            signal.signal(signal.SIGINT, usual)  # `finally` below may be interrupted before it has
+            leave()
+        _asked = True
+
+    signal.signal(signal.SIGINT, wait)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, usual)
 
 
 def leave() -> None:

@@ -93,12 +93,23 @@ class Boundary(wording.Group):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command named on the command line."""
         words = [*ctx._protected_args, *ctx.args]
+        interrupts.phase = "working"
         try:
-            interrupts.unwind()
+            return self._run(ctx, words)
+        except KeyboardInterrupt as error:  # when the command had ended
+            interrupts.phase = "over"
+            raise _failed(ctx, words, error) from None
+        finally:
+            interrupts.phase = "over"
+
+    def _run(self, ctx: Any, words: list[str]) -> Any:
+        try:
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
         except TYPERS_OWN as error:
+            if isinstance(error, typer.Abort) and isinstance(error.__context__, KeyboardInterrupt):
+                raise _failed(ctx, words, error.__context__) from None  # Ctrl-C at a question
             wording.reword(error)
             _document(ctx, words, error)
             _drop_what_cannot_be_written()
@@ -110,15 +121,20 @@ class Boundary(wording.Group):
             _document(ctx, words, error)
             raise
         except (Exception, KeyboardInterrupt) as error:
-            if options.debugging(ctx):
-                traceback.print_exc()
-            message, code = failures.explain(error)
-            from mdn.cli.render import printable
+            raise _failed(ctx, words, error) from None
 
-            typer.echo(f"mdn: {printable(message)}", err=True)
-            _document(ctx, words, error)
-            _drop_what_cannot_be_written()
-            raise typer.Exit(code) from None
+
+def _failed(ctx: Any, words: list[str], error: BaseException) -> typer.Exit:
+    """Says in one line why a command ended; the exit that follows."""
+    if options.debugging(ctx):
+        traceback.print_exc()
+    message, code = failures.explain(error)
+    from mdn.cli.render import printable
+
+    typer.echo(f"mdn: {printable(message)}", err=True)
+    _document(ctx, words, error)
+    _drop_what_cannot_be_written()
+    return typer.Exit(code)
 
 
 def _document(ctx: Any, words: list[str], error: BaseException) -> None:

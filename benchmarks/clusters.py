@@ -1,99 +1,127 @@
-"""Throughput of two workers against one: Dask workers, and shards side by side.
+"""One large OME-Zarr: one process, Dask workers, two shards; their speed, memory and bytes.
 
-    python -m benchmarks.clusters [--photos 100] [--side 32768] [--work DIR] [--model photo]
+    python -m benchmarks.clusters [--side 32768] [--dtype uint16] [--model photo-fast] [--work DIR]
 
-Needs two quiet cores. Every worker has one thread. 100 photos of 2 megapixels, then one Zarr store
-of --side x --side pixels of 16 bits; times are of the whole command, starts of workers included.
+Needs two quiet cores; every process has one thread. The store is one gray plane, noisy, in chunks
+of 1024 x 1024 that are made one after the other, and one smaller level. Whole commands are
+measured, starts of workers included. Memory is that of all processes of a command, in MiB, at most;
+the results of all ways must be the same bytes. Two stores lie on the disk at a time.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
+import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import zarr
-from PIL import Image
 
+from benchmarks.many import LOOK, held
+
+WAYS = {
+    "one process": [[]],
+    "--dask local:1": [["--dask", "local:1"]],
+    "--dask local:2": [["--dask", "local:2"]],
+    "two shards": [["--shard", "1/2"], ["--shard", "2/2"]],
+}
 AXES = [{"name": name, "type": "space"} for name in "yx"]
+CHUNK = 1024
 
 
-def photos(folder: Path, count: int) -> Path:
-    """Noisy pictures of 2 megapixels, all different."""
-    folder.mkdir(parents=True)
-    y, x = np.mgrid[:1224, :1632]
-    for index in range(count):
-        random = np.random.default_rng(index)
-        waves = 128 + 80 * np.sin(x / random.uniform(5, 50) + y / random.uniform(5, 50))
-        noisy = waves[..., None] + random.normal(0, 20, (*x.shape, 3))
-        picture = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
-        picture.save(folder / f"{index:03}.jpg", quality=95)
-    return folder
+@dataclass(frozen=True)
+class Run:
+    """One way: seconds by the clock and of the processor, MiB at most, SHA-256 of the result."""
+
+    seconds: float
+    processor: float
+    memory: int
+    digest: str
 
 
-def store(path: Path, side: int) -> Path:
-    """An OME-Zarr of one plane of noisy counts, in chunks of 1024 x 1024, and a smaller level."""
-    root, random = zarr.open_group(path, mode="w", zarr_format=2), np.random.default_rng(0)
+def store(path: Path, side: int, dtype: str) -> Path:
+    """An OME-Zarr of waves with noise: counts of light with 16 bits, sigma 15 with 8."""
+    root = zarr.open_group(path, mode="w", zarr_format=2)
     large, small = (
-        root.create_array(
-            str(level), shape=(side >> level,) * 2, chunks=(1024,) * 2, dtype="uint16"
-        )
+        root.create_array(str(level), shape=(side >> level,) * 2, chunks=(CHUNK,) * 2, dtype=dtype)
         for level in (0, 1)
     )
-    columns = np.arange(side)
-    for top in range(0, side, 1024):
-        light = 1000 + 500 * np.sin(columns / 40 + top / 300)[None]
-        rows = random.poisson(np.broadcast_to(light, (min(1024, side - top), side)))
-        large[top : top + 1024] = rows.astype(np.uint16)
-        small[top // 2 : (top + 1024) // 2] = rows[::2, ::2].astype(np.uint16)
+    for top in range(0, side, CHUNK):
+        for left in range(0, side, CHUNK):
+            y, x = np.mgrid[top : min(top + CHUNK, side), left : min(left + CHUNK, side)]
+            waves, random = np.sin(x / 40 + y / 300), np.random.default_rng((top, left))
+            if dtype == "uint16":
+                noisy = random.poisson(1000 + 500 * waves)
+            else:
+                noisy = (128 + 60 * waves + random.normal(0, 15, x.shape)).clip(0, 255)
+            piece = noisy.astype(dtype)
+            large[top : top + CHUNK, left : left + CHUNK] = piece
+            half = np.s_[top // 2 : (top + CHUNK) // 2, left // 2 : (left + CHUNK) // 2]
+            small[half] = piece[: piece.shape[0] & ~1 : 2, : piece.shape[1] & ~1 : 2]
     root.attrs["multiscales"] = [{"axes": AXES, "datasets": [{"path": "0"}, {"path": "1"}]}]
     return path
 
 
-def seconds(*commands: list[str]) -> float:
-    """Wall-clock time of commands that run side by side, one thread each."""
+def run(source: Path, out: Path, parts: list[list[str]], options: list[str]) -> Run:
+    """Runs `mdn denoise`, once for each list of options, side by side."""
+    words = [sys.executable, "-m", "mdn", "denoise", str(source), "-o", str(out), "-q", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    begin = time.monotonic()
-    running = [
-        subprocess.Popen([sys.executable, "-m", "mdn", *words, "-q"], env=environment)
-        for words in commands
-    ]
-    if any(each.wait() for each in running):
-        raise SystemExit("a command failed")
-    return time.monotonic() - begin
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    running = [psutil.Popen([*words, *part], env=environment) for part in parts]
+    memory = 0
+    while any(each.poll() is None for each in running):
+        memory = max(memory, sum(map(held, running)) >> 20)
+        time.sleep(LOOK)
+    seconds = time.monotonic() - begin
+    if any(each.returncode for each in running):
+        sys.exit(f"a command failed: {words} {parts}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(seconds, processor, memory, digest(out))
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of all files of a store, their names included."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        whole.update(f"{path.relative_to(folder)}\n".encode())
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--side", type=int, default=32768)
-    parser.add_argument("--work", type=Path)
-    parser.add_argument("--model")
+    parser.add_argument("--dtype", choices=("uint8", "uint16"), default="uint16")
+    parser.add_argument("--model", help="of mdn denoise")
+    parser.add_argument("--ways", default=",".join(WAYS), help=f"of {', '.join(WAYS)}")
+    parser.add_argument("--work", type=Path, help="where the stores lie meanwhile")
     asked = parser.parse_args()
+    options = ["-m", asked.model] if asked.model else []
+    digests = set()
     with tempfile.TemporaryDirectory(dir=asked.work) as place:
-        work = Path(place)
-        sources = [photos(work / "photos", asked.photos), store(work / "large.zarr", asked.side)]
-        print(
-            f"{'':<12} {'1 process':>10} {'1 worker':>10} {'2 workers':>10} {'2 shards':>10}  gain"
-        )
-        for source in sources:
-            out = work / f"out{source.suffix}"
-            model = ["-m", asked.model] if asked.model else []
-            command = ["denoise", str(source), "-o", f"{out}{'' if source.suffix else '/'}", *model]
-            times = []
-            for parts in ([[]], [["--dask", "local:1"]], [["--dask", "local:2"]],
-                          [["--shard", "1/2"], ["--shard", "2/2"]]):  # fmt: skip
-                times.append(seconds(*([*command, *part] for part in parts)))
-                shutil.rmtree(out)
-            gains = f"{times[1] / times[2]:.2f}, shards {times[0] / times[3]:.2f}"
-            print(f"{source.name:<12} " + " ".join(f"{t:8.1f} s" for t in times) + f"  {gains}")
+        out = Path(place) / "out.zarr"
+        source = store(Path(place) / "in.zarr", asked.side, asked.dtype)
+        print(f"{sum(p.stat().st_size for p in source.rglob('*')) / 1e9:.2f} GB on the disk")
+        print("| way | seconds | megapixels a second | processor us a pixel | MiB |")
+        print("| --- | ---: | ---: | ---: | ---: |", flush=True)
+        for way in asked.ways.split(","):
+            found, pixels = run(source, out, WAYS[way], options), asked.side**2
+            speed = f"{pixels / 1e6 / found.seconds:.3g} | {1e6 * found.processor / pixels:.2f}"
+            print(f"| {way} | {found.seconds:.1f} | {speed} | {found.memory} |", flush=True)
+            digests.add(found.digest)
+            shutil.rmtree(out)
+    print(f"results: {'the same bytes' if len(digests) == 1 else 'NOT THE SAME'}")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
     python -m benchmarks.faults [--kills 50] [--dask-kills 4] [--seed 0]
 
-"Lost": files without a result in the end. "Half": results that at any moment differ from those of
-an unbroken run. "Hangs": runs that had to be ended after LIMIT seconds. Every run is a fork of this
-process, which has all imports behind it, so that kills meet the work. POSIX only.
+Strikes come at random moments between the first file that a run begins and its end. "Lost": files
+without a result in the end. "Half": results that at any moment differ from those of an unbroken
+run. "Hangs": runs that had to be ended after LIMIT seconds. Every run is a fork of this process,
+which has all imports behind it, so that kills meet the work. POSIX only.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import os
 import random
 import signal
@@ -30,6 +32,7 @@ from PIL import Image
 from mdn.cli.app import main as mdn_main
 from mdn.cli.interrupts import leave_at_once
 
+MANIFEST = "mdn-manifest.jsonl"
 LIMIT = 900.0  # seconds for one run
 MODEL = ["-m", "unittest", "--device", "cpu", "--precision", "fp32"]
 
@@ -114,6 +117,20 @@ class Command:
         os.kill(self.pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
+    @property
+    def alive(self) -> bool:
+        """False as soon as it has ended."""
+        return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+
+    def at_work(self, manifest: Path, known: int) -> bool:
+        """Waits until a file is begun, after the `known` bytes of the manifest; False: none is."""
+        end = time.monotonic() + LIMIT
+        while not (manifest.exists() and b'"started"' in manifest.read_bytes()[known:]):
+            if time.monotonic() > end or not self.alive:
+                return False
+            time.sleep(0.005)
+        return True
+
     def workers(self) -> list[psutil.Process]:
         """Processes of Dask workers: grandchildren count, those that only watch do not."""
         found = psutil.Process(self.pid).children(recursive=True)
@@ -125,9 +142,11 @@ class Bench:
 
     def __init__(self, work: Path, seed: int) -> None:
         self.work, self.dice = work, random.Random(seed)
-        pictures(work / "in", 12, 96)
-        begin, row = time.monotonic(), Row("")
-        assert self.denoise("whole").code(row) == 0, (work / "said").read_text()
+        pictures(work / "in", 24, 96)
+        run = self.denoise("whole")
+        assert run.at_work(work / "whole" / MANIFEST, 0), run.said.read_text()
+        begin = time.monotonic()
+        assert run.code(Row("")) == 0, run.said.read_text()
         self.whole, self.length = digests(work / "whole"), time.monotonic() - begin
 
     def denoise(self, out: str, *words: str, source: str = "in") -> Command:
@@ -137,21 +156,29 @@ class Bench:
             self.work / "said", "denoise", self.work / source, "-o", place, *MODEL, *words
         )
 
-    def killed(self, number: int, strike: Callable[[Command], None], row: Row, *words: str) -> Row:
-        """Strikes at `number` random moments, up to four in a batch, which is then resumed."""
-        while row.runs < number:
-            out = f"out-{hashlib.sha256(row.what.encode()).hexdigest()[:8]}-{row.runs}"
-            for _ in range(min(4, number - row.runs)):
+    def moment(self) -> None:
+        """Waits as long as a part of an unbroken run's work."""
+        time.sleep(self.dice.uniform(0, 0.9) * self.length)
+
+    def killed(self, number: int, strike: Callable[[Command], int], row: Row, *words: str) -> Row:
+        """Strikes at `number` random moments of the work, up to four in a batch, then resumes it.
+
+        strike: how often it struck; blows at a run that had ended do not count.
+        """
+        for batch in itertools.count():
+            if row.runs >= number:
+                break
+            out = f"out-{hashlib.sha256(row.what.encode()).hexdigest()[:8]}-{batch}"
+            manifest = self.work / out / MANIFEST
+            for _ in range(4):
+                known = manifest.stat().st_size if manifest.exists() else 0
                 run = self.denoise(out, "--resume", *words)
-                manifest = self.work / out / "mdn-manifest.jsonl"
-                end = time.monotonic() + LIMIT
-                while not (manifest.exists() and b"started" in manifest.read_bytes()):
-                    if time.monotonic() > end or os.waitpid(run.pid, os.WNOHANG)[0]:
-                        raise AssertionError(run.said.read_text())
-                    time.sleep(0.005)
-                time.sleep(self.dice.uniform(0, 0.9) * self.length)
-                strike(run)
-                row.runs += 1
+                if not run.at_work(manifest, known):
+                    if (code := run.code(row)) != 0:
+                        row.notes.append(f"exit {code}: {run.said.read_text()[-200:]}")
+                    break
+                self.moment()
+                row.runs += strike(run)
                 row.check(self.work / out, self.whole, ended=False)
             if (code := self.denoise(out, "--resume", *words).code(row)) != 0:
                 row.notes.append(f"resumed: exit {code}")
@@ -162,43 +189,52 @@ class Bench:
 
     def process(self, number: int) -> Row:
         """SIGKILL of the one process."""
-        return self.killed(number, lambda run: run.kill(), Row("SIGKILL of the process"))
+        return self.killed(
+            number, lambda run: run.kill() == -signal.SIGKILL, Row("SIGKILL of the process")
+        )
 
     def dask_client(self, number: int) -> Row:
         """SIGKILL of the client; its workers must go by themselves."""
         row = Row("SIGKILL of the client, --dask local:2")
 
-        def strike(run: Command) -> None:
-            workers = run.workers()
-            run.kill()
+        def strike(run: Command) -> int:
+            workers, code = run.workers(), run.kill()
             row.notes += ["workers stayed"] * bool(psutil.wait_procs(workers, timeout=120)[1])
+            return code == -signal.SIGKILL
 
         return self.killed(number, strike, row, "--dask", "local:2")
 
     def dask_worker(self, number: int) -> Row:
-        """SIGKILL of a worker: the run itself must finish."""
+        """SIGKILL of a worker, up to twice in a run, which must finish itself."""
         row = Row("SIGKILL of a worker, --dask local:2")
 
-        def strike(run: Command) -> None:
-            if workers := run.workers():
-                self.dice.choice(workers).kill()
+        def strike(run: Command) -> int:
+            struck = 0
+            for _ in range(2):
+                if workers := run.workers():
+                    self.dice.choice(workers).kill()
+                    struck += 1
+                self.moment()
             if (code := run.code(row)) != 0:
                 row.notes.append(f"exit {code}: {run.said.read_text().strip()}")
+            return struck
 
         return self.killed(number, strike, row, "--dask", "local:2")
 
     def interrupts(self, number: int, presses: int) -> Row:
         """Ctrl-C: once finishes the current write, twice leaves at once."""
+        row = Row(f"Ctrl-C, {('once', 'twice')[presses - 1]}")
 
-        def strike(run: Command) -> None:
+        def strike(run: Command) -> int:
+            alive = run.alive
             for _ in range(presses):
                 os.kill(run.pid, signal.SIGINT)
                 time.sleep(0.02)
             code, said = run.code(row), run.said.read_text()
-            if code != 0 and not (code == 130 and "mdn: interrupted\n" in said):
+            if alive and not (code == 130 and "mdn: interrupted\n" in said):
                 row.notes.append(f"exit {code}: {said[-200:]}")
+            return alive
 
-        row = Row(f"Ctrl-C, {('once', 'twice')[presses - 1]}")
         return self.killed(number, strike, row)
 
     def race(self) -> Row:
@@ -246,7 +282,7 @@ class Bench:
             source.mkdir()
             for path in (self.work / "in").iterdir():
                 (source / path.name).write_bytes(path.read_bytes())
-            run, last = self.denoise(out, source=source.name), source / "00011.png"
+            run, last = self.denoise(out, source=source.name), source / "00023.png"
             time.sleep(self.dice.uniform(0, 1) * self.length)
             last.write_bytes(last.read_bytes() + b"and more")  # PNG readers pass over it
             code = run.code(row)

@@ -2,11 +2,14 @@
 
     python -m benchmarks.many                                     # 10,000 files of 64 x 64
     python -m benchmarks.many --files 200 --size 1632x1224 --suffix jpg
+    python -m benchmarks.many --files 200 --size 1632x1224 --suffix jpg --ways "one process" \\
+        --against ../release-0.1 --rounds 2
 
 The same folder goes through whole commands, starts included: file after file without any overlap
 (--fail-fast), as usual, in two shards side by side, and on two Dask workers. Memory is that of all
 processes of a command, in MiB, the most in each tenth of the files. The results of all ways must be
-the same bytes where each has as many threads: `--threads 1`.
+the same bytes where each has as many threads: `--threads 1`. With --against another checkout of mdn
+does the same in turn with this one.
 """
 
 from __future__ import annotations
@@ -20,13 +23,16 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import psutil
 from PIL import Image
 
+HERE = Path(__file__).parent.parent
 WAYS = {
     "one by one": [["--fail-fast"]],
     "one process": [[]],
@@ -65,13 +71,16 @@ def pictures(folder: Path, count: int, width: int, height: int, suffix: str) -> 
         picture.save(folder / f"{index:06}.{suffix}")
 
 
-def run(source: Path, out: Path, files: int, parts: list[list[str]], threads: int | None) -> Run:
-    """Runs `mdn denoise`, once for each list of options, side by side."""
+def run(
+    checkout: Path, source: Path, out: Path, files: int, parts: list[list[str]], threads: int | None
+) -> Run:
+    """Runs `mdn denoise` of a checkout, once for each list of options, side by side."""
     suffix = next(source.iterdir()).suffix
-    environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    environment = os.environ | {"PYTHONPATH": str(checkout.resolve())}
+    environment |= {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     words = [sys.executable, "-m", "mdn", "denoise", str(source), "-o", f"{out}/", "-q"]
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    running = [psutil.Popen([*words, *options], env=environment) for options in parts]
+    running = [psutil.Popen([*words, *more], env=environment, cwd=source) for more in parts]
     memory = [0] * PARTS
     while any(each.poll() is None for each in running):
         done = sum(path.endswith(suffix) for path in os.listdir(out)) if out.exists() else 0
@@ -110,22 +119,31 @@ def main() -> None:
     parser.add_argument("--ways", default=",".join(WAYS), help=f"of {', '.join(WAYS)}")
     parser.add_argument("--options", default="", help="of mdn denoise, in one word")
     parser.add_argument("--work", type=Path, help="where files lie meanwhile")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="of another mdn")
+    parser.add_argument("--rounds", type=int, default=1)
     asked = parser.parse_args()
     width, height = map(int, asked.size.split("x"))
-    digests = set()
+    checkouts = [HERE] if asked.against is None else [asked.against, HERE]
+    digests, best = defaultdict[Path, set[str]](set), defaultdict[tuple[Path, str], float](float)
     print("| way | files a second | processor ms a file | MiB, by tenths of the files |")
     print("| --- | ---: | ---: | --- |", flush=True)
     with tempfile.TemporaryDirectory(dir=asked.work) as place:
-        source, out = Path(place) / "in", Path(place) / "out"
+        source, out = Path(place).resolve() / "in", Path(place).resolve() / "out"
         pictures(source, asked.files, width, height, asked.suffix)
-        for way in asked.ways.split(","):
+        for _, way, checkout in product(range(asked.rounds), asked.ways.split(","), checkouts):
             parts = [[*each, *asked.options.split()] for each in WAYS[way]]
             threads = 1 if len(parts) > 1 else asked.threads
-            found = run(source, out, asked.files, parts, threads)
-            digests.add(found.digest)
-            print(found.line(way, asked.files), flush=True)
+            found = run(checkout, source, out, asked.files, parts, threads)
+            digests[checkout].add(found.digest)
+            best[checkout, way] = max(best[checkout, way], asked.files / found.seconds)
+            name = way if asked.against is None else f"{way}, {checkout.resolve().name}"
+            print(found.line(name, asked.files), flush=True)
             shutil.rmtree(out)
-    print(f"results: {'the same bytes' if len(digests) == 1 else 'NOT THE SAME'}")
+    same = all(len(each) == 1 for each in digests.values())
+    print(f"results: {'the same bytes' if same else 'NOT THE SAME'}")
+    for way in asked.ways.split(",") if asked.against is not None else []:
+        gain = best[HERE, way] / best[asked.against, way]
+        print(f"{way}: {gain:.2f} times as many files a second as {asked.against}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from mdn.pipeline.conditioning import FAINT
 
 LAG = 8  # pixels apart: a block of JPEG, and farther than the noise of cameras is shared
 WINDOW = 32  # pixels a side of a place
-STEP = 8  # of so many rows one is looked at
+STEP = LAG  # of so many rows one is looked at
+TOGETHER = 32  # rows of windows
 
 
 def noise_free(page: np.ndarray, sigma: float) -> np.ndarray:
@@ -36,18 +37,18 @@ def noise_free(page: np.ndarray, sigma: float) -> np.ndarray:
     white = float(np.iinfo(page.dtype).max) if page.dtype.kind in "ui" else 1.0
     near = 2**0.5 * max(sigma, FAINT) * white
     tops, lefts = (_starts(length) for length in page.shape[:2])
+    depth = np.int16 if page.dtype == np.uint8 else np.float64
     free = np.empty((len(tops), len(lefts)), bool)
-    for number, (top, end) in enumerate(zip(tops, [*tops[1:], page.shape[0]], strict=True)):
-        band: np.ndarray = page[top : end + LAG].astype(
-            np.int16 if page.dtype == np.uint8 else np.float64
-        )
-        rows, below = band[: end - top : STEP], band[LAG::STEP]
-        pairs = ((rows[:, :-LAG], rows[:, LAG:]), (rows[: len(below)], below[: len(rows)]))
-        across, down = (_counts(*pair, near, white, lefts) for pair in pairs)
-        equal, little, large = across + down
-        inside = ((rows > 0) & (rows < white)).any((0, 2))
-        free[number] = (little < equal) & (little <= large)
-        free[number] |= ~np.logical_or.reduceat(inside, lefts)
+    for first in range(0, len(tops), TOGETHER):
+        here = tops[first : first + TOGETHER]
+        end = tops[first + TOGETHER] if first + TOGETHER < len(tops) else page.shape[0]
+        band: np.ndarray = page[here[0] : end + LAG : STEP].astype(depth)
+        rows = band[: -(-(end - here[0]) // STEP)]
+        starts = [(top - here[0]) // STEP for top in here]
+        across = _counts(rows[:, :-LAG], rows[:, LAG:], near, white, starts, lefts)
+        equal, little, large = across + _counts(band[:-1], band[1:], near, white, starts, lefts)
+        inside = _counted(np.logical_or, (rows > 0) & (rows < white), starts, lefts)
+        free[first : first + TOGETHER] = ((little < equal) & (little <= large)) | ~inside
     heights, widths = (
         np.diff([*starts, length])
         for starts, length in zip((tops, lefts), page.shape[:2], strict=True)
@@ -61,11 +62,25 @@ def _starts(length: int) -> list[int]:
 
 
 def _counts(
-    first: np.ndarray, second: np.ndarray, near: float, white: float, lefts: list[int]
+    first: np.ndarray,
+    second: np.ndarray,
+    near: float,
+    white: float,
+    tops: list[int],
+    lefts: list[int],
 ) -> np.ndarray:
     """How many pairs (h, w, C) are equal, a little apart and far apart: (3, windows)."""
+    if not first.size:
+        return np.zeros((3, len(tops), len(lefts)), int)
     apart = np.abs(second - first)
-    cut = ((first <= 0) | (first >= white)) & ((second <= 0) | (second >= white))
+    kept = ~(((first <= 0) | (first >= white)) & ((second <= 0) | (second >= white)))
     kinds = (apart == 0, (apart > 0) & (apart <= near), apart > near)
-    columns = np.stack([(kind & ~cut).sum((0, 2)) for kind in kinds])
-    return np.add.reduceat(np.pad(columns, ((0, 0), (0, LAG))), lefts, 1)
+    return np.stack([_counted(np.add, kind & kept, tops, lefts) for kind in kinds])
+
+
+def _counted(join: np.ufunc, marks: np.ndarray, tops: list[int], lefts: list[int]) -> np.ndarray:
+    """Marks (h, w, C), bool, joined in each window; windows may reach beyond them on the right."""
+    dtype = bool if join is np.logical_or else int
+    rows = join.reduceat(marks.reshape(len(marks), -1), tops, 0, dtype)
+    columns = join.reduce(rows.reshape(len(tops), *marks.shape[1:]), 2)
+    return join.reduceat(np.pad(columns, ((0, 0), (0, LAG))), lefts, 1)

@@ -90,7 +90,8 @@ def steps(strip: Tensor, *, apart: bool = True) -> Tensor:
     """
     cut = (strip <= 0) | (strip >= 1)
     change = strip[:, 1:] - strip[:, :-1]
-    change = change.masked_fill(cut[:, 1:] | cut[:, :-1], torch.nan)
+    if cut.any():
+        change = change.masked_fill(cut[:, 1:] | cut[:, :-1], torch.nan)
     found = _median(change.transpose(0, 1).flatten(1))[None]
     if apart:
         found = torch.cat([found, _median(change)])
@@ -103,6 +104,8 @@ def _median(values: Tensor) -> Tensor:
     numpy's sort of short rows is several times faster than torch's.
     """
     ordered = np.sort(values.numpy(), -1)  # NaNs come last
+    if not np.isnan(ordered[..., -1]).any():
+        return torch.from_numpy(ordered[..., (ordered.shape[-1] - 1) // 2].copy())
     count = (~np.isnan(ordered)).sum(-1, keepdims=True)
     middle = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, -1)
     middle[count < SEEN * ordered.shape[-1]] = np.nan

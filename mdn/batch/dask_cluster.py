@@ -88,6 +88,9 @@ def _local(count: int) -> Iterator[Any]:
                 dashboard_address=":0",
                 silence_logs=logging.CRITICAL,
             )
+        except RuntimeError as error:  # a worker that died, or took too long
+            why = " ".join(str(error).split()).rstrip(".")
+            raise UsageError(f"--dask local:{count}: its workers do not start ({why})") from error
         finally:
             signal.signal(signal.SIGINT, usual)
         ended = threading.Event()

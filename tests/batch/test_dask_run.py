@@ -227,6 +227,18 @@ def test_no_scheduler_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+def test_workers_that_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**_: object) -> None:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fails)
+    before = signal.getsignal(signal.SIGINT)
+    message = r"--dask local:1: its workers do not start \(Nanny failed to start\)"
+    with pytest.raises(UsageError, match=message), connect("local:1"):
+        pass
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_without_dask_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install mdn\[dask\]"), connect("local"):

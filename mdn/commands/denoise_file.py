@@ -69,12 +69,18 @@ def _streamed(
     batch: Batch, job: Job, report: Report, adapter: Adapter | None
 ) -> dict[str, object] | None:
     """Renders and stacks, which are read and written while they are computed; None for others."""
-    render = exr_job.is_render(job)
-    if not (render or stack_job.kind_of(job) or batch.request.planes.given):
-        return None
+    render, asked = exr_job.is_render(job), batch.request
+    stack = "" if render else stack_job.kind_of(job)
+    if asked.planes.given and not stack:
+        kinds = "from TIFF to TIFF or Zarr to Zarr"
+        raise FileError(job.name, f"{asked.planes.given} is for stacks, {kinds}")
+    if asked.renders.given and not render:
+        report.note(job, f"{asked.renders.given} is for EXR files and does nothing here")
     if render:
         return batch.turns.compute(partial(_render, batch, job, report), alone=True)
-    return batch.turns.compute(partial(_stack, batch, job, report, adapter), alone=True)
+    if stack:
+        return batch.turns.compute(partial(_stack, batch, job, report, adapter), alone=True)
+    return None
 
 
 def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
@@ -94,25 +100,19 @@ def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
 def _stack(
     batch: Batch, job: Job, report: Report, adapter: Adapter | None
 ) -> dict[str, object] | None:
-    """None where it is no stack, or better read as a picture."""
+    """None where it is better read as a picture."""
     request = batch.request
-    if stack_job.kind_of(job):
-        details = stack_job.denoise(
-            job,
-            report,
-            batch.models,
-            selection=request.planes,
-            encoding=request.encoding,
-            jpeg_quality=request.jpeg_quality,
-            adapter=adapter,
-            masked=batch.mask is not None,
-        )
-        if details is not None:
-            return about(batch) | details
-    if request.planes.given:
-        kinds = "from TIFF to TIFF or Zarr to Zarr"
-        raise FileError(job.name, f"{request.planes.given} is for stacks, {kinds}")
-    return None
+    details = stack_job.denoise(
+        job,
+        report,
+        batch.models,
+        selection=request.planes,
+        encoding=request.encoding,
+        jpeg_quality=request.jpeg_quality,
+        adapter=adapter,
+        masked=batch.mask is not None,
+    )
+    return None if details is None else about(batch) | details
 
 
 def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:

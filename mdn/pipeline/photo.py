@@ -43,7 +43,7 @@ class Restored:
                 "sigma": round(255 * self.noise.level, 3),
                 "by_brightness": found is not None and found.signal_dependent,
                 "correlated": bool(self.noise.scales),
-                "impulses": self.noise.impulse_spread is not None,
+                "impulses": round(found.impulses, 5) if found and found.impulsive else 0.0,
                 "banding": {"rows": round(255 * rows, 3), "columns": round(255 * columns, 3)},
                 **({} if self.noise.reading is None else self.noise.reading.describe()),
             }

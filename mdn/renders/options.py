@@ -1,6 +1,6 @@
 """What was asked of renders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
@@ -28,6 +28,13 @@ class RenderOptions:
     motion: bool = False
     explain: bool = False
     sequence: bool = False
+
+    @property
+    def given(self) -> str:
+        """The first of its options that was given, or nothing."""
+        given = (f.name for f in fields(self) if getattr(self, f.name) != f.default)
+        name = next((name for name in given if name != "sequence"), "")
+        return name and f"--{name.replace('_', '-')}"
 
     def check(self) -> None:
         """Raises UsageError for a value that no file could satisfy."""

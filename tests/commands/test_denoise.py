@@ -15,6 +15,7 @@ from mdn.commands.denoise import run
 from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
 from mdn.io.base import memory_limit
+from mdn.renders import RenderOptions
 from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.raw.mosaic import mosaic, write_dng
@@ -53,6 +54,14 @@ def test_strength_0_copies_the_file(tmp_path: Path) -> None:
     result = run([job], request(device="cpu", strength=0.0), Silent())
     assert result.outcomes[0].details["changed"] is False
     assert (tmp_path / "b.jpg").read_bytes() == path.read_bytes()
+
+
+def test_an_option_for_renders_does_nothing_to_a_photo_and_says_so(tmp_path: Path) -> None:
+    io.write_image(Image(np.full((1, 32, 32, 3), 90, np.uint8)), tmp_path / "a.png")
+    job, report = Job(tmp_path / "a.png", tmp_path / "b.png", "a.png"), Recorder()
+    asked = request(strength=0.0, renders=RenderOptions(keep_sums=True))
+    assert run([job], asked, report).exit_code == 0
+    assert ("note", "--keep-sums is for EXR files and does nothing here") in report.events
 
 
 def test_a_raw_file_is_copied_only_as_a_dng(tmp_path: Path) -> None:

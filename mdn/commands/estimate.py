@@ -194,7 +194,7 @@ def _drawn(seen: dict[str, NoiseEstimate]) -> Figure:
     axes = figure.add_subplot(
         title="Noise variance against brightness",
         xlabel="brightness (0 black, 255 white)",
-        ylabel="variance of the finest detail (0-255 scale, squared)",
+        ylabel="variance of the noise (0-255 scale, squared)",
     )
     for number, (name, each) in enumerate(seen.items()):
         colour = plots.COLOURS[number % MOST_NAMED]

@@ -54,27 +54,6 @@ def turned(values: Tensor, learnt: Tensor, generator: torch.Generator) -> tuple[
     return parts[0], parts[1]
 
 
-def twice(x: Tensor, side: int, moved: Sequence[int]) -> Tensor:
-    """(B, C, S, S) -> (2 B, C, side, side): its first pixels, and those from `moved` on."""
-    down, across = moved
-    return torch.cat(
-        [x[..., :side, :side], x[..., down : down + side, across : across + side]]
-    ).contiguous()
-
-
-def grid_error(guess: Tensor, moved: Sequence[int]) -> Tensor:
-    """Mean squared difference of two guesses (2 B, C, s, s) of the same pixels, see `twice`.
-
-    Without a margin, in which the end of a crop shows.
-    """
-    one, two = guess.chunk(2)
-    side, (down, across) = guess.shape[-1], moved
-    apart = one[..., down:, across:] - two[..., : side - down, : side - across]
-    margin = side // 8
-    inside = apart[..., margin : side - down - margin, margin : side - across - margin]
-    return inside.square().mean()
-
-
 def crop_side(net: nn.Module, windows: Sequence[Window], wanted: int) -> int:
     """Side of the crops: what was wanted or what the smallest window gives, mirrored if tiny."""
     multiple: int = net.multiple  # type: ignore[assignment]

@@ -16,13 +16,10 @@ from torch import Tensor, nn
 
 from mdn.nets import abilities
 from mdn.zeroshot.clipped import clipped_mean
-from mdn.zeroshot.crops import Window, grid_error, grown, spread, turned, twice
+from mdn.zeroshot.crops import Window, grown, spread, turned
 from mdn.zeroshot.plan import Plan
 
 HELD_OUT = 0.05  # share of the samples that no step learns from
-# Weight of the squared difference between a net's two answers to the same pixels, seen at two
-# places of its grid: it holds no noise, so that it tells much smaller errors than samples do.
-GRID = 30.0
 STREAM = 0x6D646E2066697400
 
 
@@ -44,11 +41,6 @@ class HiddenSamples:
         self.precision, self.device, self.fills = precision, device, fills
         self.windows = [grown(window, side) for window in windows]
         self.abilities = abilities(net)
-        # By how many pixels a crop may be moved against the grid of a net that works at half its
-        # resolution and less; 0 for one that fills, or where there is no room.
-        smallest = min(min(window.values.shape[1:]) for window in self.windows)
-        multiple: int = net.multiple  # type: ignore[assignment]
-        self.moves = 0 if fills else min(multiple - 1, smallest - side, side // 4)
         gray = any(window.gray for window in windows)
         self.by_sample = self.abilities.per_channel_mask and not gray
         self.learnt = [self._mask(window.values[None], HELD_OUT)[0] for window in self.windows]
@@ -63,22 +55,17 @@ class HiddenSamples:
         shape = (len(values), planes, *values.shape[2:])
         return (torch.rand(shape, generator=self.generator) >= ratio).float()
 
-    def _dice(self, count: int) -> list[float]:
-        return torch.rand(count, generator=self.generator).tolist()
-
-    def _place(self, side: int) -> tuple[int, int, int]:
+    def _place(self) -> tuple[int, int, int]:
         """A window, and where in it a crop lies."""
-        dice = self._dice(3)
+        dice = torch.rand(3, generator=self.generator).tolist()
         number = int(dice[0] * len(self.windows))
         height, width = self.windows[number].values.shape[1:]
-        top = int(dice[1] * (height - side + 1))
-        return number, top, int(dice[2] * (width - side + 1))
+        top = int(dice[1] * (height - self.side + 1))
+        return number, top, int(dice[2] * (width - self.side + 1))
 
-    def _crops(
-        self, places: Sequence[tuple[int, int, int]], side: int = 0
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _crops(self, places: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
         """(B, C, s, s) values, (B, C or 1, s, s) 1 where samples may be learnt from, levels."""
-        side = side or self.side
+        side = self.side
         values, learnt = (
             torch.stack([parts[n][:, y : y + side, x : x + side] for n, y, x in places])
             for parts in ([window.values for window in self.windows], self.learnt)
@@ -87,28 +74,14 @@ class HiddenSamples:
         return values.to(self.device), learnt.to(self.device), level.to(self.device)
 
     def loss(self) -> Tensor:
-        """Mean squared error on hidden samples, of what clipping would have made of the guess.
-
-        Half of the crops are the others again, moved by some pixels, where the net has a grid. What
-        it then makes otherwise of the same pixels is error, and counts as well: noisy samples alone
-        would leave a pattern of squares in flat places, too faint for them to show.
-        """
-        moved = [1 + int(each * self.moves) for each in self._dice(2)] if self.moves else []
-        side, count = self.side + self.moves, self.plan.batch
-        places = [self._place(side) for _ in range(max(1, count // 2) if moved else count)]
-        values, learnt, level = self._crops(places, side)
+        """Mean squared error on hidden samples, of what clipping would have made of the guess."""
+        places = [self._place() for _ in range(self.plan.batch)]
+        values, learnt, level = self._crops(places)
         values, learnt = turned(values, learnt, self.generator)
         visible = self._mask(values, self.plan.ratio).to(self.device)
-        if moved:
-            places, level = places * 2, torch.cat([level, level])
-            values, learnt, visible = (
-                twice(x, self.side, moved) for x in (values, learnt, visible)
-            )
-        guess = self._guess(values, visible, level)
-        error = self._error(guess, values, places)
+        error = self._error(self._guess(values, visible, level), values, places)
         weight = ((1 - visible) * learnt).expand_as(error)
-        found = (error * weight).sum() / weight.sum().clamp(min=1)
-        return found + GRID * grid_error(guess, moved) if moved else found
+        return (error * weight).sum() / weight.sum().clamp(min=1)
 
     @torch.no_grad()
     def errors(self, weights: dict[str, Tensor] | None = None, masks: int = 1) -> Tensor:

@@ -22,6 +22,7 @@ from mdn.nets import Abilities
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.analysis.estimate import estimate
 from mdn.pipeline import photo
+from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.blend import blend
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import denoise_tiles, tiled
@@ -32,7 +33,7 @@ from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_
 from mdn.registry.model import Model
 from mdn.registry.write import write_card
 from mdn.training.checkpoint import save_weights
-from mdn.zeroshot import FitOptions, FitRequest, Fitting, hidden_samples, layers, make_plan
+from mdn.zeroshot import FitOptions, FitRequest, Fitting, layers, make_plan
 from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.crops import Window
@@ -440,20 +441,18 @@ def test_denoise_refuses_a_net_that_must_be_fitted_first(filler: Path) -> None:
         load(filler)
 
 
-def test_a_fit_leaves_no_pattern_of_the_nets_grid_in_flat_places(monkeypatch) -> None:
-    """Compared with a fit to hidden samples alone; what is left of the noise is not looked at."""
-    noisy = 0.3 + 0.1 * torch.randn((3, 64, 64), generator=torch.Generator().manual_seed(1))
-    flat, window = torch.full((1, 3, 64, 64), 0.3), Window(noisy, (0.01, 0, 0), 0.1)
-    monkeypatch.setattr("mdn.zeroshot.fit.SURE", -1e9)  # whatever came of it is kept
-    left = []
-    for weight in (0.0, hidden_samples.GRID):
-        monkeypatch.setattr(hidden_samples, "GRID", weight)
-        torch.manual_seed(0)
-        net = UNet(UNetConfig(widths=(8, 8), blocks=(1, 1)))
-        plan = Plan(60, 2e-3, crop=32, batch=4, settles=False)
-        fit(net, [window], plan, 0, None, lambda *_: None)
-        with torch.no_grad():
-            inside = net(flat)[0, :, 16:-16, 16:-16]
-        phases = inside.unflatten(1, (-1, 4)).unflatten(3, (-1, 4)).mean((1, 3))
-        left.append(float(phases.std((1, 2)).mean()))
-    assert left[1] < 0.5 * left[0]
+def test_a_fitted_net_leaves_no_pattern_of_its_grid_in_flat_places(model: Path) -> None:
+    torch.manual_seed(0)
+    tiny = load(model)
+    net = copy.deepcopy(tiny.net)
+    torch.nn.init.normal_(net.tail.weight, std=0.1)  # each place in 2 x 2 pixels by itself
+    fitted = replace(tiny, net=net, fitted=True)
+    flat, where, noise_ = torch.full((1, 3, 96, 96), 0.2), [(0, 0)], NoiseConditioning()
+
+    def pattern(answer: Answer | None) -> float:
+        with torch.inference_mode():
+            y = apply_net(flat, where, noise_, replace(fitted, answer=answer), Options())
+        return float(y[0, :, 32:-32, 32:-32].std((1, 2)).max())
+
+    assert pattern(None) > 0.01
+    assert pattern(Answer(Plan(), False, 1.0, None, None)) < 1e-5

@@ -86,9 +86,4 @@ def _check(settings: Settings, *, quiet: bool, as_json: bool) -> NoReturn:
         ]
         print_table(HITS, rows, right=HITS[1:])
         typer.echo(f"\n{document['verdict']}")
-        if (coarse := document["coarse"])["pictures"]:
-            typer.echo(
-                f"Where neighbours share the noise ({coarse['pictures']} pictures), the best was "
-                f"among the {coarse['leading']:.1f} named on {coarse['best_leads']:.0%}."
-            )
     raise typer.Exit(4 if not document["hits"] else 3 if document["failures"] else 0)

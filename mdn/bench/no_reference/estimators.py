@@ -5,13 +5,13 @@
   bootstrap, Efron 1979). All are scored on one noise, which is known exactly.
 - SURE: an unbiased estimate of the mean squared error for white Gaussian noise (Stein 1981), its
   divergence from one random probe (Ramani, Blu & Unser, "Monte-Carlo SURE", IEEE TIP 2008). With a
-  variance for each pixel it serves noise that depends on brightness, to first order. Where
-  neighbours share the noise the probe is such noise, made anew (Eldar, "Generalized SURE for
-  exponential families", IEEE TSP 2009); then it ranks alone.
+  variance for each pixel it serves noise that depends on brightness, to first order.
 - Masked-pixel error: some pixels are replaced from their neighbours, and the result there is
   compared with the pixel as it was. The denoiser has not seen its noise, so the error is the true
   one plus the noise's variance (Noise2Self, Batson & Royer 2019, section 3).
 - Residual whiteness: what was taken away should look like the noise: no correlation of neighbours.
+- Where neighbours share the noise none of these serves; there the distance to the result of `photo`
+  ranks, see `nearness`.
 """
 
 import math
@@ -22,16 +22,14 @@ from itertools import product
 import numpy as np
 import torch
 
-from mdn.bench.no_reference.coarse_noise import CoarseNoise
+from mdn.bench.no_reference import nearness
 from mdn.noise.analysis import impulses
 from mdn.noise.analysis.clipping import clipped_variance
 from mdn.noise.analysis.estimate import NoiseEstimate, is_clipped
 
 STRIDE, RUNS = 4, 2  # one pixel in 4 x 4 is replaced at a time, in two runs
 PROBE = 0.2  # length of the probe in standard deviations of the noise: denoisers are not smooth
-COARSE_PROBE = 0.5
 SHORTEST = 1.5 / 255  # for those that round to 8 bits
-MARGIN = 0.2  # of a variance: nearer errors under coarse noise are not told apart
 FARTHEST = 2  # pixels up to which neighbours of the residual are compared
 BLUR = 5  # pixels a side over which brightness is averaged before the variance is read off it
 BLOCK = 16  # pixels a side of the parts of a picture that confidence is counted over
@@ -54,25 +52,30 @@ class Scores:
     # root mean square correlation of the residual with itself, 0 for white; None where neighbours
     # share noise or nothing was taken away
     whiteness: float | None
-    taken: float  # standard deviation of the residual, in those of the noise; 1 is all of it
+    # standard deviation of the residual, in those of the noise, or of what the reference took away
+    taken: float
     # (scores that rank, blocks of the picture), their mean squared errors
     blocks: np.ndarray | None = None
     # the renoised error; None as `sure`, and for noise that neighbours share
     renoised: float | None = None
-    # for coarse noise, how far apart two errors must lie to tell which is smaller; None for other
-    # noise. `sure` then ranks, but is no error: noise made anew is easier to remove than that of a
-    # camera.
-    margin: float | None = None
+    # where neighbours share the noise: the result less the reference, (H, W, C); see `nearness`
+    away: np.ndarray | None = None
+
+    @property
+    def distance(self) -> float | None:
+        """Mean squared distance to the reference, where there is one. No error, but ranks."""
+        return None if self.away is None else float((self.away**2).mean())
 
     @property
     def error(self) -> float | None:
-        """What ranks: the renoised error, or the mean decibels of the two others without it.
+        """What ranks: the distance, the renoised error, or else the mean decibels of the others.
 
         Those err in different ways: SURE by its estimate of the variance, the masked error by what
         a denoiser loses that cannot see the pixel. One alone where there is no other.
         """
-        if self.renoised is not None:
-            return self.renoised
+        for found in (self.distance, self.renoised):
+            if found is not None:
+                return found
         known = [each for each in (self.sure, self.masked) if each is not None]
         return float(_combined(np.array(known))) if known else None
 
@@ -85,11 +88,14 @@ def _combined(errors: np.ndarray) -> np.ndarray:
 def confidence(first: Scores, others: Sequence[Scores], seed: int = 0) -> float | None:
     """How sure it is that the first has the smallest error of all: 0 to 1.
 
+    Where distances rank it is that of the least sure pair, see `nearness.sureness`. Elsewhere:
     The picture's blocks are drawn anew with repetition, the same for all, and the share of draws is
     counted in which the first stays first (bootstrap, Efron 1979). It knows how much the picture's
-    places disagree, and nothing of a wrong estimate of the noise. None where a score is missing,
-    and for coarse noise.
+    places disagree, and nothing of a wrong estimate of the noise. None where a score is missing.
     """
+    if first.away is not None:
+        rivals = [each.away for each in others if each.away is not None]
+        return min(nearness.sureness(first.away, each) for each in rivals)
     blocks = [each.blocks for each in (first, *others)]
     if any(each is None or each.shape != blocks[0].shape for each in blocks):  # type: ignore[union-attr]
         return None
@@ -113,7 +119,7 @@ def estimate_scores(
     noisy: np.ndarray,
     noise: NoiseEstimate,
     seed: int = 0,
-    coarse: CoarseNoise | None = None,
+    reference: np.ndarray | None = None,
 ) -> Scores:
     """Scores of one denoiser on one picture.
 
@@ -122,11 +128,14 @@ def estimate_scores(
         noisy: such a picture, at least 16 pixels a side.
         noise: the estimate of its noise.
         seed: of the probe and the places of the masks; the same for all that are compared.
-        coarse: the noise, where neighbours share it, in place of the estimate.
+        reference: where neighbours share the noise, see `nearness`; then nothing else is scored.
     """
     random = np.random.default_rng(seed)
-    if coarse is not None:
-        return _coarse_scores(denoise, noisy, coarse, random)
+    if reference is not None:
+        answer = denoise(noisy)
+        removed = max(float((noisy - reference).std()), 1e-6)
+        taken = float((noisy - answer).std()) / removed
+        return Scores(None, None, None, taken, away=answer - reference)
     variance = variance_map(noisy, noise)
     strength = float(np.sqrt(variance.mean()))
     answer = denoise(noisy).astype(np.float64)
@@ -137,8 +146,9 @@ def estimate_scores(
         if not noise.impulsive:
             made = np.sqrt(variance) * random.choice(np.array([-1.0, 1.0]), noisy.shape)
             step = max(SHORTEST / strength, PROBE)
-            response = _response(denoise, noisy, answer, made, step)
-            maps.append(residual**2 - variance + response)
+            moved = denoise((noisy + step * made).astype(np.float32)).astype(np.float64)
+            # Twice the covariance of noise and result: 0 where all of the noise is removed.
+            maps.append(residual**2 - variance + 2 * made * (moved - answer) / step)
             sure = float(maps[-1].mean())
         errors = _masked(denoise, noisy, _no_impulse(noisy, noise), random)
         masked = float(np.nanmean(errors)) - float(variance.mean())
@@ -181,30 +191,6 @@ def variance_map(noisy: np.ndarray, noise: NoiseEstimate) -> np.ndarray:
         pair = (torch.from_numpy(each.ravel().copy()) for each in (bright, variance))
         variance = clipped_variance(*pair).numpy().reshape(noisy.shape)
     return variance.clip(min=1e-12)
-
-
-def _response(
-    denoise: Denoise, noisy: np.ndarray, answer: np.ndarray, made: np.ndarray, step: float
-) -> np.ndarray:
-    """Each sample's share of twice the covariance of noise and answer, by `step` of noise `made`.
-
-    It is 0 where all noise is removed, and twice the variance of the noise where all of it stays.
-    """
-    moved = denoise((noisy + step * made).astype(np.float32)).astype(np.float64)
-    return 2 * made * (moved - answer) / step
-
-
-def _coarse_scores(
-    denoise: Denoise, noisy: np.ndarray, coarse: CoarseNoise, random: np.random.Generator
-) -> Scores:
-    """Stein's estimate alone: what masks hide, neighbours would tell."""
-    answer = denoise(noisy).astype(np.float64)
-    response = _response(denoise, noisy, answer, coarse.draw(random), COARSE_PROBE)
-    variance = coarse.deviation**2
-    power = float(variance.mean())
-    sure = float(((answer - noisy) ** 2 + response).mean()) - power
-    taken = float((noisy - answer).std()) / power**0.5
-    return Scores(sure, None, None, taken, margin=MARGIN * power)
 
 
 def _masked(

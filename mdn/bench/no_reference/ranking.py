@@ -20,7 +20,7 @@ from mdn.bench import Settings, noise_cases
 from mdn.bench.data import default_root, open_sets
 from mdn.bench.method import Method
 from mdn.bench.methods import resolve
-from mdn.bench.no_reference import coarse_noise, estimators
+from mdn.bench.no_reference import estimators, nearness
 from mdn.bench.no_reference.estimators import Scores, psnr
 from mdn.bench.scoring import Rules, Scorer
 from mdn.encoding import Display
@@ -50,7 +50,7 @@ class Candidate:
         shown: dict[str, Any] = {"name": self.name}
         shown["rank"] = None if scores.error is None else rank
         for name in ("score", "renoised", "sure", "masked"):
-            shown[name] = psnr(_SCORES[name](scores)) if scores.margin is None else None
+            shown[name] = psnr(_SCORES[name](scores)) if scores.away is None else None
         shown |= {"whiteness": scores.whiteness, "taken": scores.taken, "seconds": self.seconds}
         return shown if self.truth is None else shown | {"truth": psnr(self.truth)}
 
@@ -103,7 +103,6 @@ def run(inputs: Sequence[str], settings: Settings, report: Report) -> tuple[dict
             "noise": asdict(noise) | {"sigma": [255 * each for each in noise.channel_sigmas]},
             "ranking": [line.document(rank) for rank, line in enumerate(lines, 1)],
             "confidence": sureness,
-            "leading": [line.name for line in leading(lines)],
             "verdict": verdict(lines, sureness),
         }
 
@@ -136,7 +135,7 @@ def score_methods(
     coding = Display(page.dtype)
     noisy = coding.encode(page)
     noise = estimate_noise(sample_for_estimation(page, coding.encode))
-    coarse = coarse_noise.read(page)
+    reference = nearness.reference(page)
     methods = [each for each in methods if not each.renders_only]
     found: list[Candidate] = []
     answers: list[np.ndarray] = []
@@ -150,14 +149,14 @@ def score_methods(
             timed.append((time.perf_counter() - begun, answer))
             return answer
 
-        scores = estimators.estimate_scores(denoise, noisy, noise, seed, coarse)
+        scores = estimators.estimate_scores(denoise, noisy, noise, seed, reference)
         seconds, answer = timed[0]
         answers.append(answer)
         error = None if truth is None else float(((answer.clip(0, 1) - truth) ** 2).mean())
         found.append(Candidate(method.name, scores, seconds, error))
         progress(0.8 * number / len(methods))
-    if coarse is not None or any(each.scores.sure is None for each in found) or len(found) < 2:
-        return found  # Stein's estimate ranks, or nothing
+    if any(each.scores.sure is None for each in found) or len(found) < 2:
+        return found  # the distance ranks, the masked error, or nothing
     denoised = [each for each, by in zip(answers, methods, strict=True) if by.kind != "input"]
     consensus = np.median(denoised, 0)
     again = estimators.renoise(consensus, noisy, noise, seed)
@@ -187,41 +186,16 @@ def verdict(best_first: Sequence[Candidate], sureness: float | None) -> str:
     first = "leaving it as it is" if known[0].name == "noisy" else known[0].name
     if len(known) == 1:
         return f"only {first} could be judged"
-    if known[0].scores.margin is not None:
-        return _coarse_verdict(known)
     if sureness is None:
         return f"{first} comes first; the picture is too small to say how sure that is"
-    gain = (psnr(known[0].scores.error) or 0.0) - (psnr(known[1].scores.error) or 0.0)
     second = "the untouched picture" if known[1].name == "noisy" else known[1].name
-    if sureness >= SURE:
-        return f"{first} is best, about {gain:.1f} dB better than {second}"
-    if sureness >= LIKELY:
-        return (
-            f"{first} is probably best ({sureness:.0%}), about {gain:.1f} dB better than {second}"
-        )
-    return f"{first} and {second} are too close to tell apart: take the faster one"
-
-
-def leading(best_first: Sequence[Candidate]) -> list[Candidate]:
-    """The first, and those that cannot be told from it by more than the margin of coarse noise."""
-    known = [line for line in best_first if line.scores.error is not None]
-    if not known:
-        return []
-    farthest = (known[0].scores.error or 0.0) + (known[0].scores.margin or 0.0)
-    return [line for line in known if (line.scores.error or 0.0) <= farthest]
-
-
-def _coarse_verdict(known: Sequence[Candidate]) -> str:
-    first = leading(known)
-    names = ["the untouched picture" if line.name == "noisy" else line.name for line in first]
-    if len(first) == len(known):
-        return "none of them is clearly better or worse than the others"
-    if len(first) == 1:
-        return (
-            f"{names[0]} is probably best; by how much cannot be told: neighbours share the noise"
-        )
-    listed = f"{', '.join(names[:-1])} or {names[-1]}"
-    return f"{listed} is probably best; which of them cannot be told: neighbours share the noise"
+    if sureness < LIKELY:
+        return f"{first} and {second} are too close to tell apart: take the faster one"
+    sure = "best" if sureness >= SURE else f"probably best ({sureness:.0%})"
+    if known[0].scores.away is not None:
+        return f"{first} is {sure}; by how much cannot be told, since neighbours share the noise"
+    gain = (psnr(known[0].scores.error) or 0.0) - (psnr(known[1].scores.error) or 0.0)
+    return f"{first} is {sure}, about {gain:.1f} dB better than {second}"
 
 
 def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
@@ -239,8 +213,7 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
     wanted = noise_cases.parse(settings.noise)
     scorer = Scorer(methods.found, Rules((), PROTOCOLS["paper"], False, settings.seed))
     found: list[tuple[str, list[Candidate]]] = []  # data and noise, and the methods, best first
-    certain: list[tuple[str, list[Candidate]]] = []
-    among: list[tuple[bool, int]] = []  # of coarse noise: whether the best leads, and how many do
+    certain: dict[float, list[tuple[str, list[Candidate]]]] = {SURE: [], LIKELY: []}
     failures = [line for data in sets for line in data.failures]
     for data in (each for each in sets if not each.renders):
         for case, picture in itertools.product(noise_cases.plan(data, wanted), data.pictures):
@@ -255,23 +228,18 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
             best = min(lines, key=lambda line: line.truth or 0.0).name
             lines = ranked(lines)
             found.append((f"{data.name}/{case.label}", lines))
-            if (confidence(lines, settings.seed) or 0.0) >= SURE:
-                certain.append(found[-1])
+            sureness = confidence(lines, settings.seed) or 0.0
+            for least, pictures in certain.items():
+                pictures += [found[-1]] if sureness >= least else []
             guess = "none" if lines[0].scores.error is None else lines[0].name
-            if lines[0].scores.margin is not None:
-                names = [line.name for line in leading(lines)]
-                among.append((best in names, len(names)))
-                guess = " or ".join(names)
             say(f"{picture.name} {case.label}: {guess} chosen, {best} is best")
     hits = {score: hit_rate(found, score) for score in _SCORES}
-    hits["score, where sure"] = hit_rate(certain, "score")
-    best_leads, leaders = np.mean(among, 0).tolist() if among else (None, None)
+    hits |= {f"score, {p:.0%} sure": hit_rate(pictures, "score") for p, pictures in certain.items()}
     return {
         "missing": methods.missing,
         "failures": failures,
         "methods": [each.name for each in methods.found if not each.renders_only],
         "verdict": hits["score"].in_words(len(found)) if hits["score"] else NOTHING,
-        "coarse": {"pictures": len(among), "best_leads": best_leads, "leading": leaders},
         "hits": {score: asdict(rate) for score, rate in hits.items() if rate},
         "pictures": [
             {"group": group, "lines": [line.document(n) for n, line in enumerate(lines, 1)]}
@@ -282,7 +250,7 @@ def check(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
 
 _SCORES: dict[str, Callable[[Scores], float | None]] = {
     "score": attrgetter("error"),
-    **{name: attrgetter(name) for name in ("renoised", "sure", "masked", "whiteness")},
+    **{name: attrgetter(name) for name in ("renoised", "distance", "sure", "masked", "whiteness")},
 }
 
 

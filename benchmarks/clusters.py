@@ -5,7 +5,8 @@
 Needs two quiet cores; every process has one thread. The store is one gray plane, noisy, in chunks
 of 1024 x 1024 that are made one after the other, and one smaller level. Whole commands are
 measured, starts of workers included. Memory is that of all processes of a command, in MiB, at most;
-the results of all ways must be the same bytes. Two stores lie on the disk at a time.
+the results of all ways must be the same bytes. Two stores lie on the disk at a time. Sides of 6144
+and more make several blocks; there is nothing to share out in smaller ones.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,8 +134,12 @@ class Command:
 
     def workers(self) -> list[psutil.Process]:
         """Processes of Dask workers: grandchildren count, those that only watch do not."""
-        found = psutil.Process(self.pid).children(recursive=True)
-        return [each for each in found if "resource_tracker" not in " ".join(each.cmdline())]
+        found = []
+        for each in psutil.Process(self.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                if "resource_tracker" not in " ".join(each.cmdline()):
+                    found.append(each)
+        return found
 
 
 class Bench:
@@ -211,9 +216,11 @@ class Bench:
         def strike(run: Command) -> int:
             struck = 0
             for _ in range(2):
-                if workers := run.workers():
-                    self.dice.choice(workers).kill()
-                    struck += 1
+                workers = run.workers()
+                with suppress(psutil.NoSuchProcess):
+                    if workers:
+                        self.dice.choice(workers).kill()
+                        struck += 1
                 self.moment()
             if (code := run.code(row)) != 0:
                 row.notes.append(f"exit {code}: {run.said.read_text().strip()}")

@@ -21,19 +21,23 @@ from torch import Tensor
 
 from mdn.noise.synthesis.camera import take_photos
 
-LAGS = ((0, 1), (1, 0), (0, 2), (1, 1), (0, 4))  # rows, columns
+LAGS = ((0, 1), (1, 0), (0, 2), (1, 1), (0, 4), (0, 12))  # rows, columns
+BLOCK = 8  # pixels a side, of a JPEG and of the places that are compared
 COLOURS = (("R", 0), ("G", 1), ("B", 2))
 QUANTILES = (0.1, 0.5, 0.9)
 CROP, ZOOM = 128, 2  # of the sheet: pixels a side, enlargement
 
 
-def statistics(residual: Tensor) -> dict[str, float]:
-    """What there is to say of a residual (3, H, W), nominal range 0..1.
+def statistics(noisy: Tensor, clean: Tensor) -> dict[str, float]:
+    """What there is to say of the noise of a picture (3, H, W), 0..1, whose clean twin is known.
 
     sigma (0-255) of each channel and at a half and a quarter of the size, where pixels are means of
-    2x2 and 4x4; autocorrelation at LAGS, mean of the channels; correlation between channels.
+    2x2 and 4x4; autocorrelation at LAGS, mean of the channels; correlation between channels; how
+    the noise of dark places compares with that of bright ones, and of busy ones with calm ones; how
+    much more neighbours differ across the borders of 8 x 8 blocks than elsewhere (mean squares).
     """
-    noise = residual - residual.mean((1, 2), keepdim=True)
+    noise = noisy - clean
+    noise = noise - noise.mean((1, 2), keepdim=True)
     found = {f"sigma {name}": 255 * float(noise[at].std()) for name, at in COLOURS}
     sigma = float(noise.square().mean().sqrt())
     found |= {"sigma": 255 * sigma}
@@ -46,7 +50,32 @@ def statistics(residual: Tensor) -> dict[str, float]:
     for first, second in ((0, 1), (1, 2), (0, 2)):
         name = COLOURS[first][0] + COLOURS[second][0]
         found[f"correlation {name}"] = float(between[first, second])
-    return found
+    return found | by_place(noise, clean) | {"steps at 8 x 8 blocks": steps_at_blocks(noise)}
+
+
+def by_place(noise: Tensor, clean: Tensor) -> dict[str, float]:
+    """Ratios of the fine noise of places: the darkest and brightest third of the calmer half; the
+    busiest and the calmest quarter."""
+    fine = noise - F.avg_pool2d(noise, 3, 1, 1, count_include_pad=False)
+    sigma = F.avg_pool2d(fine.square().mean(0, keepdim=True), BLOCK).sqrt().flatten()
+    brightness = F.avg_pool2d(clean.mean(0, keepdim=True), BLOCK).flatten()
+    slope = clean.mean(0) - F.avg_pool2d(clean.mean(0)[None], 3, 1, 1, count_include_pad=False)[0]
+    detail = F.avg_pool2d(slope.abs()[None], BLOCK).flatten()
+
+    def share(of: Tensor, low: float, high: float) -> Tensor:
+        return (of >= of.quantile(low)) & (of <= of.quantile(high))
+
+    calm = share(detail, 0, 0.5)
+    lights, sigmas = brightness[calm], sigma[calm]
+    dark, bright = (sigmas[share(lights, *ends)].mean() for ends in ((0, 0.3), (0.7, 1)))
+    busy, still = (sigma[share(detail, *ends)].mean() for ends in ((0.75, 1), (0, 0.25)))
+    return {"dark over bright": float(dark / bright), "busy over calm": float(busy / still)}
+
+
+def steps_at_blocks(noise: Tensor) -> float:
+    steps = noise.diff(dim=2).square().mean((0, 1))
+    border = torch.arange(len(steps)) % BLOCK == BLOCK - 1
+    return float(steps[border].mean() / steps[~border].mean())
 
 
 def autocorrelation(noise: Tensor, down: int, across: int) -> float:
@@ -118,8 +147,8 @@ def main() -> None:
     options = parser.parse_args()
     real, simulated, rows = [], [], []
     for _, (noisy, clean), drawn in pairs(options.folder, options.draws):
-        real.append(statistics(noisy - clean))
-        simulated += [statistics(photo - twin) for photo, twin in drawn]
+        real.append(statistics(noisy, clean))
+        simulated += [statistics(photo, twin) for photo, twin in drawn]
         rows.append((noisy, drawn[0][0]))
     print(f"{len(real)} real pictures, {len(simulated)} simulated ones of the same scenes\n")
     print(table(real, simulated))

@@ -14,19 +14,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import resource
 import shutil
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 import zarr
 
-from benchmarks.many import LOOK, held
+from benchmarks.many import HERE, side_by_side
 
 WAYS = {
     "one process": [[]],
@@ -75,18 +72,10 @@ def run(source: Path, out: Path, parts: list[list[str]], options: list[str]) -> 
     """Runs `mdn denoise`, once for each list of options, side by side."""
     words = [sys.executable, "-m", "mdn", "denoise", str(source), "-o", str(out), "-q", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    running = [psutil.Popen([*words, *part], env=environment) for part in parts]
-    memory = 0
-    while any(each.poll() is None for each in running):
-        memory = max(memory, sum(map(held, running)) >> 20)
-        time.sleep(LOOK)
-    seconds = time.monotonic() - begin
-    if any(each.returncode for each in running):
-        sys.exit(f"a command failed: {words} {parts}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(seconds, processor, memory, digest(out))
+    looks: list[int] = []
+    commands = [[*words, *part] for part in parts]
+    seconds, processor = side_by_side(commands, environment, HERE, looks.append)
+    return Run(seconds, processor, max(looks), digest(out))
 
 
 def digest(folder: Path) -> str:

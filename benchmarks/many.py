@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -79,23 +80,42 @@ def run(
     environment = os.environ | {"PYTHONPATH": str(checkout.resolve())}
     environment |= {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     words = [sys.executable, "-m", "mdn", "denoise", str(source), "-o", f"{out}/", "-q"]
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    running = [psutil.Popen([*words, *more], env=environment, cwd=source) for more in parts]
     memory = [0] * PARTS
-    while any(each.poll() is None for each in running):
+
+    def look(held: int) -> None:
         done = sum(path.endswith(suffix) for path in os.listdir(out)) if out.exists() else 0
         part = min(PARTS - 1, PARTS * done // files)
-        memory[part] = max(memory[part], sum(map(held, running)) >> 20)
-        time.sleep(LOOK)
-    seconds = time.monotonic() - begin
-    if any(each.returncode for each in running):
-        sys.exit(f"a command failed: {shlex.join(words)}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        memory[part] = max(memory[part], held)
+
+    seconds, processor = side_by_side(
+        [[*words, *more] for more in parts], environment, source, look
+    )
     found = sorted(out.glob(f"*{suffix}"))
     assert len(found) == files, f"{files - len(found)} files are missing"
     whole = hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in found))
     return Run(seconds, processor, memory, whole.hexdigest())
+
+
+def side_by_side(
+    commands: list[list[str]],
+    environment: dict[str, str],
+    folder: Path,
+    look: Callable[[int], None],
+) -> tuple[float, float]:
+    """Runs commands in a folder until all have ended: seconds by the clock and of the processor.
+
+    look: is told every LOOK seconds how many MiB they hold together.
+    """
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    running = [psutil.Popen(words, env=environment, cwd=folder) for words in commands]
+    while any(each.poll() is None for each in running):
+        look(sum(map(held, running)) >> 20)
+        time.sleep(LOOK)
+    seconds = time.monotonic() - begin
+    if failed := [words for words, each in zip(commands, running, strict=True) if each.returncode]:
+        sys.exit(f"a command failed: {shlex.join(failed[0])}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def held(process: psutil.Process) -> int:
@@ -140,7 +160,8 @@ def main() -> None:
             print(found.line(name, asked.files), flush=True)
             shutil.rmtree(out)
     same = all(len(each) == 1 for each in digests.values())
-    print(f"results: {'the same bytes' if same else 'NOT THE SAME'}")
+    whose = "results" if asked.against is None else "results of each checkout"
+    print(f"{whose}: {'the same bytes' if same else 'NOT THE SAME'}")
     for way in asked.ways.split(",") if asked.against is not None else []:
         gain = best[HERE, way] / best[asked.against, way]
         print(f"{way}: {gain:.2f} times as many files a second as {asked.against}")

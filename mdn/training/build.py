@@ -10,13 +10,14 @@ from mdn.engine import memory
 from mdn.errors import OutOfMemoryError, UsageError
 from mdn.training.init_weights import init_weights
 from mdn.training.recipe import Recipe
+from mdn.training.recipe_check import nearest
 
 
 def build(recipe: Recipe) -> nn.Module:
     """The recipe's net with the weights that it starts from, on the CPU.
 
-    Raises UsageError: a [net] table that makes no net, a crop that it cannot take, or
-    `init_weights` of another net.
+    Raises UsageError: a [net] table that makes no net, a crop that it cannot take, `init_weights`
+    of another net, or `frozen` parts that the net has not.
     """
     torch.manual_seed(recipe.seed)
     try:
@@ -31,6 +32,12 @@ def build(recipe: Recipe) -> nn.Module:
     _check_sizes(recipe, net)
     if recipe.init_weights:
         init_weights(net, Path(recipe.init_weights))
+    parts = dict(net.named_children())
+    for name in recipe.frozen:
+        if name not in parts:
+            hint = nearest(name, parts)
+            raise UsageError(f"recipe {recipe.name}: frozen: no part {name!r}{hint}")
+        parts[name].requires_grad_(False)
     return net
 
 

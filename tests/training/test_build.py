@@ -28,6 +28,7 @@ Recipes = Callable[..., Path]
         ({"data": {"crop": 18}}, r"\[data\] crop = 18 is no multiple of 4"),
         ({"watch": {"crop": 30}}, r"\[watch\] crop = 30 is no multiple of 4"),
         ({"init_weights": "gone.safetensors"}, r"gone\.safetensors: cannot start"),
+        ({"frozen": ["boddy"]}, "frozen: no part 'boddy'; did you mean 'body'"),
     ],
 )
 def test_nonsense_is_named(changes: dict, complaint: str, write_recipe: Recipes) -> None:
@@ -50,3 +51,10 @@ def test_swinir_says_what_its_numbers_must_be(write_recipe: Recipes) -> None:
 def test_start_is_looked_for_beside_the_recipe(write_recipe: Recipes, tmp_path: Path) -> None:
     path = write_recipe(seed='3\ninit_weights = "first.safetensors"')
     assert load(path).init_weights == str(tmp_path / "first.safetensors")
+
+
+def test_frozen_parts_learn_nothing(write_recipe: Recipes) -> None:
+    net = build(load(write_recipe(), {"frozen": ["body"]}))
+    learning = {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad}
+    assert "body" not in learning
+    assert {"head", "tail"} <= learning

@@ -37,9 +37,11 @@ def duration(seconds: float) -> str:
 
 
 def megapixels(value: object) -> str:
-    """24.0 MP; small images keep two significant digits."""
+    """24.0 MP; small images keep two significant digits, tiny ones count pixels."""
     if not isinstance(value, float | int):
         return ""
+    if value < 0.001:
+        return f"{value * 1e6:.0f} px"
     return f"{value:.1f} MP" if value >= 1 else f"{value:.2g} MP"
 
 

@@ -29,7 +29,7 @@ DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, EOFError, IndexError, KeyError, RuntimeError,
     TypeError, ValueError,
 )  # fmt: skip
-DAMAGED = "it may be damaged or cut short: copy or export it again"
+DAMAGED = "copy or export it again"
 
 
 @dataclass(frozen=True)

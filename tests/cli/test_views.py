@@ -99,7 +99,8 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(24.04, "24.0 MP"), (0.06, "0.06 MP"), (1.0, "1.0 MP"), (None, "")]
+    ("value", "text"),
+    [(24.04, "24.0 MP"), (0.06, "0.06 MP"), (1.0, "1.0 MP"), (64e-6, "64 px"), (None, "")],
 )
 def test_megapixels(value: object, text: str) -> None:
     assert megapixels(value) == text

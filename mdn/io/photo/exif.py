@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mdn.image import Image
-from mdn.io.ifd import EXIF_IFD, Entry, number, parse
+from mdn.io.ifd import EXIF_IFD, Entry, directory_length, next_link, number, parse
 
 ORIENTATION = 0x0112
 PIXEL_X, PIXEL_Y = 0xA002, 0xA003
@@ -35,7 +35,8 @@ def upright(image: Image) -> Image:
     """Turn the pixels as the EXIF orientation says, and set that orientation to 1.
 
     Both the EXIF block and the XMP packet are edited in place: every other byte, maker notes and
-    their internal offsets included, stays as it was.
+    their internal offsets included, stays as it was. A thumbnail, which lies on its side, is cut
+    off.
     """
     turn = orientation(image.meta.exif)
     if turn == 1:
@@ -85,4 +86,8 @@ def _set_upright(block: bytes, sideways: bool) -> bytes:
         if isinstance(wide, Entry) and isinstance(high, Entry) and wide.type == high.type:
             edited[wide.position : wide.position + len(wide.value)] = high.value
             edited[high.position : high.position + len(high.value)] = wide.value
+    (first,) = struct.unpack_from(layout.offset, block, 4)
+    claimed = directory_length(lambda at, count: block[at : at + count], first, layout)
+    link = next_link(first, claimed or 0, layout)
+    edited[link : link + 4] = bytes(len(edited[link : link + 4]))
     return bytes(edited)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import io as streams
+import struct
 
 import numpy as np
 import pytest
+from PIL import ExifTags, ImageOps
 from PIL import Image as Pillow
-from PIL import ImageOps
 
 from mdn import io
 from mdn.image import Metadata
@@ -75,6 +76,21 @@ def test_only_the_orientation_and_the_sides_change_in_the_block() -> None:
     assert (block.get_ifd(0x8769)[0xA002], block.get_ifd(0x8769)[0xA003]) == (24, 40)
     assert image.meta.xmp == XMP.replace(b'Orientation="6"', b'Orientation="1"')
     assert image.meta.dpi == (100, 300)
+
+
+@pytest.mark.parametrize(("turn", "kept"), [(1, True), (6, False)])
+def test_a_thumbnail_that_would_lie_on_its_side_goes(turn: int, kept: bool) -> None:
+    block = bytearray(exif(turn))
+    count = struct.unpack(">H", block[8:10])[0]
+    struct.pack_into(">I", block, 10 + 12 * count, len(block))  # the directory of the thumbnail
+    block += struct.pack(">HHHIII", 1, 0x0201, 4, 1, 999, 0)
+    data = encoded(PHOTO, "JPEG", exif=b"Exif\0\0" + bytes(block))
+    assert opened(data).getexif().get_ifd(ExifTags.IFD.IFD1)
+    written = io.write_image(io.read_image(data), None, format="jpeg")
+    assert written is not None
+    after = opened(written).getexif()
+    assert bool(after.get_ifd(ExifTags.IFD.IFD1)) == kept
+    assert after[0x010F] == "A camera maker"
 
 
 def test_big_endian_and_long_orientation() -> None:

@@ -218,6 +218,14 @@ def test_metadata_is_kept() -> None:
     assert io.losses(image, "png") == ["TIFF tags"]
 
 
+def test_of_two_descriptions_the_first_is_kept() -> None:
+    """tifffile writes its own, as JSON, behind the one of the picture."""
+    stream = streams.BytesIO()
+    tifffile.imwrite(stream, picture(5, 6, 3), photometric="rgb", description="a photograph")
+    image = io.read_image(stream.getvalue())
+    assert first(rewritten(image)).tags[270].value == "a photograph"
+
+
 def test_resolution_turns_with_the_picture() -> None:
     options = {"resolution": ((300, 1), (151, 1)), "resolutionunit": 2}
     turned = [(274, 3, 1, 6, True)]

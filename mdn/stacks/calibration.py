@@ -13,13 +13,15 @@ from mdn.encoding import Anscombe, Counts
 from mdn.encoding.counts import HIGH, LOW
 from mdn.noise.analysis.correlation_length import BLOCK, correlation_length
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.impulses import median_of_neighbours
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.counts import Calibration
 
 PLANES = 16  # looked at, at most, evenly spread over the channel
 WINDOW, WINDOWS = 256, 32  # pixels a side; how many of them, planes together
 CLIPPED = 1e-4  # share of the samples at an end of the dtype, from which on they count as cut off
-SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white: hot pixels lie beyond
+SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white
+FAR = 4.0  # ranges of all else; the estimate of the noise stands hot pixels that are nearer
 
 Region = Callable[[int, int, int, int], np.ndarray]  # (top, bottom, left, right) -> (h, w)
 
@@ -38,6 +40,7 @@ def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype)
     finite = stored[np.isfinite(stored)] if dtype.kind == "f" else stored.ravel()
     if not finite.size:
         finite = np.zeros(1, np.float32)
+    stored, finite = without_hot_pixels(stored, finite)
     black, white = ends(finite, dtype)
     scaled = (stored.astype(np.float64) - black) / (white - black)
     scaled = np.nan_to_num(scaled, nan=0, posinf=1, neginf=0)
@@ -74,6 +77,24 @@ def _starts(length: int, most: int) -> list[int]:
     count = min(most, -(-length // WINDOW))
     last = max(0, length - WINDOW)
     return [round(i * last / max(1, count - 1)) for i in range(count)] if count > 1 else [last // 2]
+
+
+def without_hot_pixels(stored: np.ndarray, finite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Planes (P, H, W) and their finite samples, both without hot pixels that stretch the range.
+
+    Beside the range of saturated pixels the noise of all others would seem to be nothing.
+    """
+    darkest, dark, bright, brightest = np.percentile(finite, [SURE[0], 1, 99, SURE[1]])
+    if brightest - darkest <= FAR * (bright - dark) or min(stored.shape[1:]) < 3:
+        return stored, finite
+    planes = np.where(np.isfinite(stored), stored, dark).astype(np.float32)
+    around = np.stack([median_of_neighbours(torch.from_numpy(each)).numpy() for each in planes])
+    reach = FAR * np.ptp(np.percentile(around, SURE))
+    hot = np.abs(planes - around) > reach
+    if not reach or not hot.any():
+        return stored, finite
+    calm = np.where(hot, around, planes)
+    return calm, calm.ravel()
 
 
 def ends(finite: np.ndarray, dtype: np.dtype) -> tuple[float, float]:

@@ -80,6 +80,16 @@ def test_hot_and_dead_pixels_are_mended_and_points_of_light_are_not() -> None:
     assert float((clean != values[0, 0]).float().mean()) < 2e-3
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_hot_pixels_hide_no_noise(dtype: type) -> None:
+    clean = np.rint(camera((256, 256), 5, 200, 8)).astype(dtype)
+    hot = np.random.default_rng(2).random(clean.shape) < 0.005
+    found, wanted = look(np.where(hot, dtype(65535), clean)), look(clean)
+    assert found.noise.blend_weight == 1
+    assert found.sigma == pytest.approx(wanted.sigma, rel=0.1)
+    assert found.coding.high == pytest.approx(wanted.coding.high, rel=0.1)
+
+
 def test_the_range_is_that_of_the_whole_stack() -> None:
     dark, bright = (np.full((64, 64), value, np.uint16) for value in (100, 900))
     planes = [

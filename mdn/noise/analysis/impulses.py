@@ -162,6 +162,10 @@ def fix_hot_pixels(planes: Tensor, sigma: float) -> Tensor:
     mask = hot_pixel_mask(planes, sigma) if sigma else None
     if mask is None or not bool(mask.any()):
         return planes
-    grown = _mirrored(planes)
-    around = grown.unfold(2, 3, 1).unfold(3, 3, 1).flatten(-2)[..., AROUND]
-    return torch.where(mask, around.median(-1).values, planes)
+    return torch.where(mask, median_of_neighbours(planes), planes)
+
+
+def median_of_neighbours(planes: Tensor) -> Tensor:
+    """The median of the eight neighbours of every sample of (..., H, W); sides of 2 at least."""
+    around = _mirrored(planes).unfold(-2, 3, 1).unfold(-2, 3, 1).flatten(-2)[..., AROUND]
+    return around.median(-1).values

@@ -28,7 +28,7 @@ from mdn.pipeline.photo import Restored
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
-from mdn.stacks.in_memory import denoise_counts
+from mdn.stacks.in_memory import calibrated, denoise_counts
 from mdn.stacks.stack_job import MEASURED, MOSAIC
 
 BEYOND = 2.0  # times white: floats that go further are hardly meant to be seen with white at 1
@@ -192,11 +192,13 @@ def _pages(
 
     with std_map(job.std_target, pages.shape[:3], coding.white) as deviations:
         if domain == "counts":
-            options.check_counts(job.name)
+            known = calibrated(pages)
+            channels = {(0, channel): each for channel, each in enumerate(known)}
+            facts |= stack_job.about(channels, batch.models, job.name)
             if batch.mask is not None:
                 problem = "is read as counts, and --protect is for pictures to look at"
                 raise FileError(job.name, problem, "give --encoding display")
-            result = denoise_counts(pages, model, options, progress, deviations, adapter)
+            result = denoise_counts(pages, model, options, known, progress, deviations, adapter)
         else:
             if pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):
                 report.note(job, MOSAIC)
@@ -224,14 +226,16 @@ def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:
 
 
 def _about_noise(restored: Restored, encoding: str) -> dict[str, object]:
-    """Facts about the noise of a page; of a gray one, what else could be done about it."""
+    """Facts about the noise of a page; where it may have been measured, what else could be done."""
     facts = restored.describe()
     reading = None if restored.noise is None else restored.noise.reading
     stored = restored.pixels
-    gray = stored.shape[-1] == 1 and encoding == "auto"
+    gray = stored.shape[-1] == 1
     # Cameras of 12 bits leave most of 16 empty, and their noise is small beside the whole range.
     small = stored.dtype == np.uint16 and stored.max() < 2**15
-    if gray and reading is not None and (small or not reading.clean):
+    if encoding != "auto" or reading is None:
+        return facts
+    if (small and (gray or reading.clean)) or (gray and not reading.clean):
         lines = facts.get("summary")
         facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
     return facts

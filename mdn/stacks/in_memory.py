@@ -19,6 +19,7 @@ def denoise_counts(
     pages: np.ndarray,
     model: Model,
     options: Options,
+    known: list[Calibration] | None = None,
     progress: Callable[[int, float], None] = lambda page, share: None,
     deviations: StdMap | None = None,
     adapter: Adapter | None = None,
@@ -26,6 +27,7 @@ def denoise_counts(
     """Pages (P, H, W, C) as stored -> the same, denoised as counts, channel by channel.
 
     Args:
+        known: what `calibrated` found of each channel.
         progress: takes the index of a page and the share of it that is done.
         deviations: takes those of the passes; only with options.with_std.
         adapter: fits the model to the pages first.
@@ -33,7 +35,7 @@ def denoise_counts(
     Raises OutOfMemoryError: the smallest tile does not fit.
     """
     channels = range(pages.shape[-1])
-    known = [calibrate(_regions(pages, c), pages.dtype) for c in channels]
+    known = known or calibrated(pages)
     if adapter is not None:
         model = adapter.to_parts(partial(_parts, pages, known, model), model)
     result = np.empty_like(pages)
@@ -46,6 +48,11 @@ def denoise_counts(
             rows_of(page, clean), channels, known, model, options, partial(progress, index), std
         )
     return result
+
+
+def calibrated(pages: np.ndarray) -> list[Calibration]:
+    """What is to be known of each channel of pages (P, H, W, C)."""
+    return [calibrate(_regions(pages, c), pages.dtype) for c in range(pages.shape[-1])]
 
 
 def _parts(pages: np.ndarray, known: list[Calibration], model: Model) -> list[Part]:

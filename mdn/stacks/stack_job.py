@@ -34,7 +34,7 @@ from mdn.stacks.calibration import Region, calibrate, sample
 from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
-MEASURED = "gray: if a microscope counted this light, try --encoding counts"
+MEASURED = "if a microscope counted this light, try --encoding counts"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
 Maps = Sequence[tuple[Rows, slice]]

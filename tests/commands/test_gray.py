@@ -1,4 +1,4 @@
-"""A gray picture of 8 bits may be a photograph or a measurement: the line says what else to try."""
+"""A picture may be a photograph or a measurement: the lines name the other, and what was done."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.cli.cli_tools import Run
@@ -37,3 +38,18 @@ def test_counts_are_offered_for_gray_noise(
     assert done.exit_code == 0, done.output
     (file,) = json.loads(done.stdout)["files"]
     assert any("--encoding counts" in line for line in file["summary"]) is told
+
+
+def test_three_dark_channels_of_16_bits_that_a_library_took_for_colours(
+    run: Run, tmp_path: Path
+) -> None:
+    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    counts = 5 * np.random.default_rng(0).poisson(20, (96, 96, 3)) + 100
+    tifffile.imwrite(path, counts.astype(np.uint16), photometric="rgb")
+    done = run("denoise", str(path), "-o", str(target))
+    assert "no noise found" in done.stderr
+    assert "try --encoding counts" in done.stderr
+    done = run("denoise", str(path), "-o", str(target), "--overwrite", "--encoding", "counts")
+    for channel in range(3):
+        assert f"channel {channel}: noise" in done.stderr
+    assert tifffile.imread(target).std() < counts.std() / 2

@@ -131,7 +131,7 @@ def _letters(series: TiffPageSeries, axes: str | None, name: str) -> str:
     if not wanted.isalpha() or {"Y", "X"} - set(wanted):
         raise UsageError(f"--axes {axes}: use letters such as TZCYX, Y and X among them")
     here = [letter for letter in str(series.axes) if letter in "YXS"]
-    if [letter for letter in wanted if letter in "YX"] != [c for c in here if c in "YX"]:
+    if [wanted.find(c) for c in "YX"] != [str(series.axes).find(c) for c in "YX"]:
         raise UsageError(f"--axes {axes}: {name} stores its planes as {''.join(here)}")
     return wanted
 
@@ -142,6 +142,7 @@ def _planes(
     key = series.keyframe
     inner = len(key.shape)  # the axes that lie within one page
     outer = series.shape[: len(series.shape) - inner]
+    inside = letters[len(outer) :].strip("YX").replace("S", "C")  # what the samples of a pixel are
     count = math.prod(outer)
     pages = list(series.pages)
     virtual = len(pages) == 1 and count > 1
@@ -161,16 +162,19 @@ def _planes(
         rows = Rows(page, offset, name)
         place = np.unravel_index(number, outer) if outer else ()
         where = {letter: int(i) for letter, i in zip(letters, place, strict=False)}
-        for samples in _samples(key, rows):
+        for samples in _samples(key, rows, letters):
             channel, here = where.get("C", 0), where
             if len(samples) == 1 and rows.samples > 1:
-                channel = channel * rows.samples + samples[0]
-                here = where if "C" in where else where | {"C": samples[0]}
+                if inside == "C":
+                    channel = channel * rows.samples + samples[0]
+                here = where if "C" in where else where | {inside: samples[0]}
             yield Plane(series_number, number, here, samples, channel, rows)
 
 
-def _samples(key: TiffPage, rows: Rows) -> list[tuple[int, ...]]:
+def _samples(key: TiffPage, rows: Rows, letters: str) -> list[tuple[int, ...]]:
     """Which samples of a pixel belong together: colours do, measurements each stand alone."""
+    if rows.samples > 1 and "S" not in letters:
+        return [(i,) for i in range(rows.samples)]  # --axes says that they are no colours
     if int(key.photometric) in (RGB, YCBCR) and rows.samples >= 3:
         return [(0, 1, 2)]
     kinds = tuple(map(int, key.extrasamples))

@@ -277,6 +277,22 @@ def test_axes_can_be_named_anew(tmp_path: Path) -> None:
             pass
 
 
+def test_axes_tell_slices_from_colours(tmp_path: Path) -> None:
+    """Of three or four planes tifffile makes the colours of one picture."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(4, 20, 30), photometric="rgb", planarconfig="separate")
+    with open_stack(path) as stack:
+        assert [plane.samples for plane in stack.planes] == [(0, 1, 2)]
+        assert not stack.measured
+    for axes, channels in (("ZYX", [0, 0, 0, 0]), ("CYX", [0, 1, 2, 3])):
+        with open_stack(path, axes) as stack:
+            assert [plane.where for plane in stack.planes] == [{axes[0]: i} for i in range(4)]
+            assert [plane.channel for plane in stack.planes] == channels
+            assert stack.measured
+    with pytest.raises(UsageError, match="as SYX"), open_stack(path, "YXS"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("pixels", "options", "message"),
     [

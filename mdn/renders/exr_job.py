@@ -16,8 +16,10 @@ from mdn.io.exr.layers import Layer
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.renders import frame
-from mdn.renders.options import RenderOptions
+from mdn.renders.options import AUTO, RenderOptions
 from mdn.renders.sequence import Sequence
+
+UNGUIDED = "no albedo or normal found: denoised by colour alone; --albedo and --normal name them"
 
 
 def is_render(job: Job) -> bool:
@@ -75,7 +77,11 @@ def denoise(
         _save_picture(job, report, result, planned, form, jpeg_quality)
     details = _details(planned, changed, odd, constants)
     details |= {"model": model.name, "strength": options.strength}
-    return details | ({"summary": _explained(details)} if asked.explain else {})
+    lines = _explained(details) if asked.explain else []
+    found = {source.role for each in planned.guides.values() for source in each}
+    if changed and asked.albedo == asked.normal == AUTO and not found & {"albedo", "normal"}:
+        lines = [UNGUIDED, *lines]
+    return details | ({"summary": lines} if lines else {})
 
 
 def _save_picture(

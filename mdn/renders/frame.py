@@ -124,7 +124,7 @@ def denoise(
         )
         result = after(layer, result)
         result = given + options.strength * shares(result - given, options)
-        light[layer] = _keep_empty(planned.file, layer, noisy, result)
+        light[layer] = _keep_black(planned.file, layer, noisy, result)
     return _stored(planned, light, odd)
 
 
@@ -157,8 +157,13 @@ def _bounded(values: np.ndarray) -> np.ndarray:
     return np.clip(np.nan_to_num(values, posinf=1, neginf=0), -1, 2)
 
 
-def _keep_empty(file: Exr, layer: Layer, noisy: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """Pixels with alpha 0 and no light stay 0: colour is premultiplied."""
+def _keep_black(file: Exr, layer: Layer, noisy: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """Nothing gets darker than black, or than the noisy picture where that goes further. Pixels
+    with alpha 0 and no light stay 0, as colour is premultiplied, and so do layers without light.
+    """
+    if not noisy.any():
+        return noisy
+    result = np.maximum(result, min(0.0, float(noisy.min())))
     if not layer.alpha:
         return result
     empty = (file.parts[layer.part][layer.alpha] == 0) & (noisy == 0).all(-1)

@@ -75,7 +75,8 @@ def test_strength_0_is_the_file(scene: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_cleaner_and_guides_help(scene: Path, tmp_path: Path) -> None:
-    denoise(scene, tmp_path / "guided.exr", model="photo")
+    result = denoise(scene, tmp_path / "guided.exr", model="photo")
+    assert "summary" not in result.outcomes[0].details
     denoise(scene, tmp_path / "alone.exr", model="photo", albedo="none", normal="none")
     noisy, guided, alone = (
         error(beauty(path), scenes.truth())
@@ -208,6 +209,18 @@ def test_nothing_appears_where_nothing_is(tmp_path: Path) -> None:
     empty = (alpha == 0) & (light == 0).all(-1)
     assert np.all(result[empty] == 0)
     assert changed(path, tmp_path / "out.exr") == {"R", "G", "B"}
+
+
+@pytest.mark.parametrize("light", [0.0, 1e-3])
+def test_no_light_is_below_black(tmp_path: Path, light: float) -> None:
+    """A frame faded to black stays black, and noise around black leaves no negative light."""
+    noise = np.abs(np.random.default_rng(0).normal(0, light, (40, 56, 3))).astype(np.float16)
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    path = samples.write(tmp_path / "in.exr", (head, scenes.planes("", noise)))
+    result = denoise(path, tmp_path / "out.exr", model="render")
+    assert beauty(tmp_path / "out.exr").min() >= 0
+    assert beauty(tmp_path / "out.exr").any() == bool(light)
+    assert "colour alone" in str(result.outcomes[0].details["summary"])
 
 
 def test_a_guide_from_another_file(scene: Path, tmp_path: Path) -> None:

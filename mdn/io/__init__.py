@@ -103,7 +103,8 @@ def write_image(
         raise
     except Exception as problem:  # an encoder's refusal is about this one file
         refused = f"cannot be stored as {form.spoken}{_reason(problem)}"
-        raise FileError(shown, refused, "try .tif") from problem
+        other = ".png" if form.name == "tiff" else ".tif"
+        raise FileError(shown, refused, f"try {other}") from problem
     if target is None:
         return data
     still_wanted()

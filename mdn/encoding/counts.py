@@ -12,6 +12,7 @@ import numpy as np
 
 from mdn.encoding.anscombe import Anscombe
 
+FEW = 16  # counts from darkest to brightest
 LOW, HIGH = 0.1, 99.9  # percentiles of the stack that become 0 and 1
 
 
@@ -30,6 +31,11 @@ class Counts:
     def level(self) -> float | None:
         """Standard deviation of the noise of encoded values; None where it is not stabilised."""
         return None if self.curve is None else 1 / self._span
+
+    @property
+    def few(self) -> bool:
+        """Whether its whole numbers are too few for the means of a denoiser to be rounded to."""
+        return self.dtype.kind in "iu" and self.high - self.low < FEW
 
     def encode(self, stored: np.ndarray) -> np.ndarray:
         """Stored samples -> float32, mostly 0..1. Samples that are no numbers become 0."""

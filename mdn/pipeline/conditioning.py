@@ -67,11 +67,13 @@ class NoiseConditioning:
         """The noise of the picture as it came, nominal range 0..1."""
         return self.sigma if self.estimate is None else self.estimate.sigma
 
-    def in_words(self, strength: float = 1.0) -> list[str]:
-        """One line on what was found and done; none for a net without a judge."""
+    def in_words(self, removed: str = "removed") -> list[str]:
+        """One line on what was found and done; none for a net without a judge.
+
+        removed: see `Options.removed`.
+        """
         if self.reading is None:
             return []
-        removed = removed_share(strength)
         found = self.reading.in_words()
         if self.estimate is None:
             return [f"sigma {255 * self.sigma:.3g}, as given: {removed} (measured: {found})"]
@@ -103,11 +105,6 @@ class NoiseConditioning:
         rest = self.scales[1:]
         noise = white(rest[0])
         return noise if len(rest) == 1 else NoiseConditioning(noise.sigma, scales=rest)
-
-
-def removed_share(strength: float) -> str:
-    """What a strength of 0 to 1 does to the noise, in words."""
-    return "removed" if strength == 1 else f"{100 * strength:.3g} % of it removed"
 
 
 def white(sigma: float) -> NoiseConditioning:

@@ -14,7 +14,7 @@ from mdn.encoding import Counts
 from mdn.engine.run import RowStream, StdOutput, stream
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.impulses import fix_hot_pixels
-from mdn.pipeline.conditioning import NoiseConditioning, blend_weight, removed_share
+from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options, geometry, runtime
@@ -51,7 +51,7 @@ class Calibration:
             return judge_sample(self.sample, model, self.sigma if sigma is None else sigma)
         return self.noise if sigma is None else NoiseConditioning(sigma)
 
-    def in_words(self, strength: float = 1.0) -> str:
+    def in_words(self, removed: str = "removed") -> str:
         """What was found and is done, in the unit of the file, at the middle brightness."""
         curve, weight = self.coding.curve, self.noise.blend_weight
         if curve is None or weight == 0:
@@ -60,7 +60,7 @@ class Calibration:
         x = float(self.coding.decode(middle, np.zeros(1, self.coding.dtype))[0])
         sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
         where = f" at brightness {x:.4g}" if curve.gain else ""
-        done = removed_share(strength) if weight == 1 else "faint, partly removed"
+        done = removed if weight == 1 else "faint, partly removed"
         return f"noise {sigma:.3g}{where}: {done}"
 
     def describe(self) -> dict[str, float]:

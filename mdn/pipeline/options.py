@@ -52,6 +52,16 @@ class Options:
         """Whether some model could not do what is asked; see `check`."""
         return self.sigma is not None or self.passes > AUGMENTATIONS
 
+    @property
+    def removed(self) -> str:
+        """What becomes of the noise, in words."""
+        luma, chroma = (
+            f"{100 * self.strength * share:.3g} %" for share in (self.luma, self.chroma)
+        )
+        if luma != chroma:
+            return f"{luma} of it removed in brightness, {chroma} in colour"
+        return "removed" if luma == "100 %" else f"{luma} of it removed"
+
     def check_counts(self, name: str) -> None:
         """Raises FileError where a file of counts is to be treated as one of colours."""
         if not self.luma == self.chroma == 1:

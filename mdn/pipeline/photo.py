@@ -30,7 +30,7 @@ class Restored:
     # as the model took it; None for a model that takes nothing of the kind
     noise: NoiseConditioning | None
     bands: Banding | None  # the offsets of rows and columns that were taken out, or None
-    strength: float = 1.0  # how much of the noise was removed, 0 to 1
+    removed: str = "removed"  # what became of the noise, in words
 
     def describe(self) -> dict[str, object]:
         """Facts about the noise on the 0-255 scale, JSON-able; none where it was not asked for."""
@@ -49,7 +49,7 @@ class Restored:
             }
         }
         bands = [] if self.bands is None else [self.bands.in_words() + " taken out"]
-        facts["summary"] = bands + self.noise.in_words(self.strength)
+        facts["summary"] = bands + self.noise.in_words(self.removed)
         return facts
 
 
@@ -91,7 +91,7 @@ def restore(
         return blend(tiles, y, options, kept(tiles, origins, noise, protect))
 
     pixels = tiled(clean, model, options, page, coding.encode, coding.decode, progress, std_output)
-    return Restored(pixels, noise if takes_sigma else None, bands, options.strength)
+    return Restored(pixels, noise if takes_sigma else None, bands, options.removed)
 
 
 def restore_rows(

@@ -35,6 +35,7 @@ from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
 MEASURED = "if a microscope counted this light, try --encoding counts"
+FEW = "few counts a pixel: whole numbers lose faint light; save the file as 32-bit floats first"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
 Maps = Sequence[tuple[Rows, slice]]
@@ -139,9 +140,11 @@ def about(known: dict[Channel, Calibration], models: Models, name: str) -> dict[
     options = models.options("counts")
     if options.sigma is not None:
         return facts
-    words = {key[1]: each.in_words(options.strength) for key, each in known.items()}
+    words = {key[1]: each.in_words(options.removed) for key, each in known.items()}
     several = len(words) > 1
     said = [f"channel {key}: {line}" if several else line for key, line in words.items()]
+    if any(each.coding.few and each.noise.blend_weight for each in known.values()):
+        said.append(FEW)
     return facts | {"summary": said}
 
 
@@ -288,4 +291,4 @@ def denoise_page(
         photo.restore_rows(
             stream, rows.dtype, samples, first.colour, noise, model, options, progress
         )
-        return noise.in_words(options.strength)
+        return noise.in_words(options.removed)

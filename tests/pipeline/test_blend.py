@@ -24,6 +24,19 @@ def test_all_is_taken_by_default() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Options(), "removed"),
+        (Options(strength=0.5), "50 % of it removed"),
+        (Options(strength=0.5, luma=0.5, chroma=0.5), "25 % of it removed"),
+        (Options(luma=0.5), "50 % of it removed in brightness, 100 % in colour"),
+    ],
+)
+def test_what_is_taken_is_said(options: Options, words: str) -> None:
+    assert options.removed == words
+
+
 def test_luma_and_chroma_go_apart() -> None:
     colour_only = blend(NOISY, CLEAN, Options(luma=0))
     torch.testing.assert_close(luma(colour_only), luma(NOISY))

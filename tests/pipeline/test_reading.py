@@ -110,7 +110,9 @@ def test_a_line_says_what_was_done(sigma: float, weight: float, words: str) -> N
         sigma / 255, blend_weight=weight, estimate=found.estimate(), reading=found
     )
     assert told.in_words() == [words]
-    assert told.in_words(0.5) == [words.replace(": removed", ": 50 % of it removed")]
+    assert told.in_words("50 % of it removed") == [
+        words.replace(": removed", ": 50 % of it removed")
+    ]
 
 
 def test_a_line_tells_impulses_from_the_faint_rest() -> None:

@@ -132,6 +132,19 @@ def test_a_raw_mosaic_is_named(tmp_path: Path, dtype: type) -> None:
     assert "raw mosaic" in str(notes.said)
 
 
+@pytest.mark.parametrize(
+    ("photons", "dtype", "told"),
+    [(2, np.uint16, True), (2, np.float32, False), (200, np.uint16, False), (0, np.uint16, False)],
+)
+def test_counts_too_few_for_whole_numbers_are_named(
+    tmp_path: Path, photons: int, dtype: type, told: bool
+) -> None:
+    page = np.random.default_rng(0).poisson(photons, (96, 96)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")
+    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert ("32-bit floats" in str(result.outcomes[0].details["summary"])) is told
+
+
 def test_a_gray_tiff_of_8_bits_names_the_option_for_counts(tmp_path: Path) -> None:
     page = np.random.default_rng(0).normal(120, 15, (64, 80)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")

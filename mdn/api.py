@@ -6,6 +6,7 @@ They do with arrays what the command line does with files, and raise the errors 
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -205,6 +206,8 @@ class Model:
                 clean = denoise_counts(pages, model, options)
                 result[:, channel, ..., colours] = clean
         else:
+            if line := photo.beyond_white(parts[..., colours], coding or Display(array.dtype)):
+                warnings.warn(f"{arrays.NAME} {line}, or try encoding='counts'", stacklevel=2)
             for place in np.ndindex(parts.shape[:2]):
                 page = np.ascontiguousarray(parts[place][..., colours])
                 restored = photo.restore(page, model, options, coding=coding)

@@ -156,6 +156,9 @@ def test_a_stack_gives_what_the_command_writes(
         (ModelError, "nobody", {"model": "nobody"}),
         (UsageError, "strength", {"strength": 1.5}),
         (UsageError, "sigma", {"sigma": 5.0, "model": "unittest"}),
+        (UsageError, "sigma", {"sigma": -3.0}),
+        (UsageError, "passes", {"passes": 0}),
+        (UsageError, "tile", {"tile": 0}),
         (UsageError, "EXR", {"model": "render"}),
         (UsageError, "zeroshot", {"model": "mpi-real"}),
         (UsageError, "encoding", {"encoding": "counted"}),
@@ -177,6 +180,19 @@ def test_errors_are_those_of_the_command_line(
     rest = {key: value for key, value in arguments.items() if key != "picture"}
     with pytest.raises(kind, match=words):
         mdn.denoise(picture, **({"device": "cpu"} | rest))  # type: ignore[arg-type]
+
+
+def test_floats_on_the_scale_of_integers_are_named() -> None:
+    with pytest.warns(UserWarning, match="but 1 is white"):
+        mdn.denoise(noisy((20, 22, 3)).astype(np.float32), **FAST)
+
+
+def test_saturated_pixels_hide_no_noise_of_counts() -> None:
+    rng = np.random.default_rng(0)
+    counts = 5 * rng.poisson(np.linspace(20, 90, 96) * np.ones((96, 1)))
+    counts[rng.random(counts.shape) < 0.003] = 65535
+    found = mdn.estimate_noise(counts.astype(np.uint16))
+    assert found.stored == pytest.approx(5 * 55**0.5, rel=0.2)
 
 
 def test_a_name_that_is_not_there() -> None:

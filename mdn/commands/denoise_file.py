@@ -31,7 +31,6 @@ from mdn.stacks import stack_job
 from mdn.stacks.in_memory import calibrated, denoise_counts
 from mdn.stacks.stack_job import MEASURED, MOSAIC
 
-BEYOND = 2.0  # times white: floats that go further are hardly meant to be seen with white at 1
 WHITES = (2**10 - 1, 2**12 - 1, 2**14 - 1)
 MIDDLE = 512  # pixels to each side of the middle
 
@@ -202,8 +201,7 @@ def _pages(
         else:
             if pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):
                 report.note(job, MOSAIC)
-            if (top := float(pages.max())) > BEYOND * coding.white:
-                line = f"holds values up to {top:.3g}, but 1 is white: scale them"
+            if line := photo.beyond_white(pages, coding):
                 report.note(job, f"{line}, or try --encoding counts")
             result = np.empty_like(pages)
             for index, page in enumerate(pages):

@@ -90,6 +90,9 @@ def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, obj
     """
     if not np.isfinite(stored).all():
         raise FileError(name, "holds NaN or infinite samples", "repair it first")
+    if stored.dtype.itemsize > 1:
+        planes, _ = calibration.without_hot_pixels(np.moveaxis(stored, -1, 0), stored.ravel())
+        stored = np.moveaxis(planes, 0, -1).astype(stored.dtype)
     black, white = _range(stored)
     scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
     page = stored.astype(np.float64)

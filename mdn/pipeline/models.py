@@ -81,7 +81,7 @@ class Models:
 
     def options(self, domain: str = "display") -> Options:
         """The options with the model for a domain, their passes settled."""
-        passes = self._passes or self.selection(domain).passes
+        passes = self.selection(domain).passes if self._passes is None else self._passes
         return replace(self._options, passes=passes, with_std=self._with_std)
 
     def load(self, domain: str = "display") -> Model:

@@ -40,6 +40,11 @@ class Options:
             share: float = getattr(self, name)
             if not 0 <= share <= 1:
                 raise UsageError(f"--{name} {share:g}: choose a number from 0 to 1")
+        if self.sigma is not None and not 0 <= self.sigma <= 1:
+            raise UsageError(f"--sigma {255 * self.sigma:g}: choose a number from 0 to 255")
+        for name in ("passes", "tile"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise UsageError(f"--{name} {number}: choose 1 or more")
         if self.with_std and self.passes < 2:
             raise UsageError("--save-std: compares several passes; add --passes 8")
         if self.with_std and self.strength == 0:
@@ -55,9 +60,8 @@ class Options:
     @property
     def removed(self) -> str:
         """What becomes of the noise, in words."""
-        luma, chroma = (
-            f"{100 * self.strength * share:.3g} %" for share in (self.luma, self.chroma)
-        )
+        shares = self.strength * self.luma, self.strength * self.chroma
+        luma, chroma = (f"{100 * share:.3g} %" for share in shares)
         if luma != chroma:
             return f"{luma} of it removed in brightness, {chroma} in colour"
         return "removed" if luma == "100 %" else f"{luma} of it removed"

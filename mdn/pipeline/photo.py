@@ -21,6 +21,8 @@ from mdn.pipeline.options import Options, geometry, runtime
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model, Origins
 
+BEYOND = 2.0  # times white: floats that go further are hardly meant to be seen with white at 1
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -51,6 +53,13 @@ class Restored:
         bands = [] if self.bands is None else [self.bands.in_words() + " taken out"]
         facts["summary"] = bands + self.noise.in_words(self.removed)
         return facts
+
+
+def beyond_white(pages: np.ndarray, coding: Display | Rec2100) -> str:
+    """What is odd about samples far brighter than white, in words; or nothing."""
+    top = float(pages.max())
+    odd = top > BEYOND * coding.white
+    return f"holds values up to {top:.3g}, but 1 is white: scale them" if odd else ""
 
 
 def restore(

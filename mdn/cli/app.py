@@ -26,7 +26,7 @@ EPILOG = (
     "mdn bench does not hold, 8 the scheduler of --dask is gone, 130 interrupted."
 )
 
-# Typer reports these itself: a wanted exit, and what it calls a usage error (ClickException).
+# Typer's own: a wanted exit, and what it calls a usage error (ClickException).
 CLICKS = failures.CLICKS
 TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
@@ -85,10 +85,8 @@ class Boundary(wording.Group):
         words = list(args)
         try:
             return super().parse_args(ctx, args)
-        except TYPERS_OWN as error:
-            wording.reword(error)
-            _document(ctx, words, error)
-            raise
+        except CLICKS as error:
+            raise _misused(ctx, words, error) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command named on the command line."""
@@ -110,8 +108,8 @@ class Boundary(wording.Group):
         except TYPERS_OWN as error:
             if isinstance(error, typer.Abort) and isinstance(error.__context__, KeyboardInterrupt):
                 raise _failed(ctx, words, error.__context__) from None  # Ctrl-C at a question
-            wording.reword(error)
-            _document(ctx, words, error)
+            if isinstance(error, CLICKS):
+                raise _misused(ctx, words, error) from None
             _drop_what_cannot_be_written()
             raise
         except BrokenPipeError:
@@ -122,6 +120,14 @@ class Boundary(wording.Group):
             raise
         except (Exception, KeyboardInterrupt) as error:
             raise _failed(ctx, words, error) from None
+
+
+def _misused(ctx: Any, words: list[str], error: Exception) -> Exception:
+    """What Typer says of a command line, in plain words and one line; but help stays help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return error
+    wording.reword(error)
+    return _failed(ctx, words, error)
 
 
 def _failed(ctx: Any, words: list[str], error: BaseException) -> typer.Exit:

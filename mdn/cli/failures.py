@@ -7,7 +7,7 @@ import typer
 from mdn.cli.interrupts import INTERRUPTED, TERMINATED
 from mdn.errors import FileError, MdnError, OutOfMemoryError
 
-# What Typer calls a usage error and reports itself: it has its own copy of click.
+# What Typer calls a usage error: it has its own copy of click.
 CLICKS: type[Exception] = typer.BadParameter.__mro__[2]
 
 JSON_DONE = "mdn.json"  # key of a context's meta: the document is printed already
@@ -27,7 +27,9 @@ def explain(error: BaseException) -> tuple[str, int]:
         refused = FileError(error.filename or "standard output", f"cannot be used ({reason})")
         return f"error: {refused}", refused.exit_code
     if isinstance(error, CLICKS):
-        return f"error: {getattr(error, 'format_message', error.__str__)()}", 2
+        place = getattr(getattr(error, "ctx", None), "command_path", "mdn")
+        said = getattr(error, "format_message", error.__str__)()
+        return f"error: {said.rstrip('.')} (see {place} -h)", 2
     if isinstance(error, MemoryError):
         reason = f" ({text})" if text else ""
         message = f"error: out of memory{reason}; give --max-memory 1G or close other programs"

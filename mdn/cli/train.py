@@ -47,7 +47,7 @@ def train(
         picture = str(task.plot(named, out))
         return print_json({"plot": picture}) if as_json else typer.echo(picture)
     if len(named) != 1:
-        raise typer.BadParameter("one recipe; mdn train --list shows those that came with mdn.")
+        raise typer.BadParameter("name one recipe; mdn train --list shows those that came with mdn")
     if threads is not None:
         torch.set_num_threads(threads)
     settings = task.Settings(

@@ -180,7 +180,9 @@ def _pages(
     """The pages of a picture in memory, denoised; facts about how."""
     pages = image.pixels
     coding = coding_of(image)
-    domain = "counts" if batch.request.encoding == "counts" else "display"
+    encoding = batch.request.encoding
+    counted = encoding == "counts" or (encoding == "auto" and _is_measured(image))
+    domain = "counts" if counted else "display"
     if adapter is not None and adapter.reads_as_counts(pages[0], coding, batch.models):
         domain = "counts"
     model, options = batch.models.load(domain), batch.models.options(domain)
@@ -213,6 +215,16 @@ def _pages(
                 result[index] = restored.pixels
                 facts |= _about_noise(restored, batch.request.encoding) if index == 0 else {}
     return result, facts | describe_std(deviations, job, report)
+
+
+def _is_measured(image: Image) -> bool:
+    """Whether it is a gray TIFF of more than 8 bits, from a pipe or to become another format.
+
+    From file to file such a one is a stack; the channels of several pages are known only there.
+    """
+    layout, pixels = image.meta.private.get("tiff"), image.pixels
+    gray = layout is not None and not layout.inverted and pixels.shape[::3] == (1, 1)
+    return gray and pixels.dtype != np.uint8
 
 
 def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:

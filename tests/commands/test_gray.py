@@ -40,6 +40,19 @@ def test_counts_are_offered_for_gray_noise(
     assert any("--encoding counts" in line for line in file["summary"]) is told
 
 
+def test_a_gray_tiff_is_counted_in_a_pipe_and_on_its_way_to_png(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    counts = np.random.default_rng(0).poisson(90, (96, 96)).astype(np.uint16)
+    tifffile.imwrite(path, counts)
+    run("denoise", str(path), "-o", "stack.tif")
+    after = tifffile.imread(tmp_path / "stack.tif")
+    assert after.std() < counts.std() / 2
+    assert "  noise " in run("denoise", str(path), "-o", "b.png").stderr
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), after)
+    assert "  noise " in run("denoise", "-", "-o", "c.tif", input=path.read_bytes()).stderr
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "c.tif"), after)
+
+
 def test_three_dark_channels_of_16_bits_that_a_library_took_for_colours(
     run: Run, tmp_path: Path
 ) -> None:

@@ -79,7 +79,9 @@ def denoise(
     details |= {"model": model.name, "strength": options.strength}
     lines = _explained(details) if asked.explain else []
     found = {source.role for each in planned.guides.values() for source in each}
-    if changed and asked.albedo == asked.normal == AUTO and not found & {"albedo", "normal"}:
+    asks = changed and asked.albedo == asked.normal == AUTO
+    first = not sequence.jobs or job.name == sequence.jobs[0].name
+    if asks and first and not found & {"albedo", "normal"}:
         lines = [UNGUIDED, *lines]
     return details | ({"summary": lines} if lines else {})
 

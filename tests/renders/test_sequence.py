@@ -77,6 +77,8 @@ def test_one_exposure_for_a_shot(tmp_path: Path) -> None:
     assert result.exit_code == 0
     exposures = {outcome.details["exposure"] for outcome in result.outcomes}
     assert len(exposures) == 1
+    told = ["summary" in outcome.details for outcome in result.outcomes]
+    assert told == [True, False, False]  # that there are no guides
     part = denoise(tmp_path, "alone.####.exr", "2").outcomes[0].details["exposure"]
     assert part not in exposures
 

@@ -89,7 +89,8 @@ def plan(
     defaults = output is None
     # "-" in, nothing named out: a filter, as in `cat a.png | mdn denoise - | ...`
     output = "-" if defaults and list(inputs) == ["-"] else output
-    former = re.compile(re.escape(ending) + r"(_\d{3,})?$") if output is None else None
+    own = ending if output is None else _ending(output)
+    former = re.compile(re.escape(own) + r"(_\d{3,})?$") if own else None
     folder = Path(output) if output is not None and is_folder(output) else None
     expansion = expand(
         inputs,
@@ -177,6 +178,15 @@ def _with_std_targets(
         format_of(target)
         made.append(replace(job, std_target=target))
     return made
+
+
+def _ending(output: str) -> str:
+    """What a template puts behind the stem, where its outputs lie beside their inputs; or nothing.
+
+    Else a second run would take the results of the first for inputs.
+    """
+    found = re.fullmatch(r"\{parent\}/\{stem\}([^{}/]+)(\{suffix\}|\.\w+)", output)
+    return found[1] if found else ""
 
 
 def _without_former(jobs: list[Job], notes: list[str]) -> list[Job]:

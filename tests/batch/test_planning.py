@@ -251,6 +251,16 @@ def test_former_outputs_in_a_folder_are_left_out_with_a_note(touch: Touch) -> No
     assert "2 files" in planned.notes[0]
 
 
+@pytest.mark.parametrize("inputs", ["in", "in/*.png"])
+def test_former_outputs_of_a_template_are_left_out_too(touch: Touch, inputs: str) -> None:
+    touch("in/a.png", "in/a_clean.png")
+    found = plan([inputs], "{parent}/{stem}_clean{suffix}", skip_existing=True)
+    assert [job.name for job in found.jobs] == ["in/a.png"]
+    assert "earlier run" in str(found.notes)
+    elsewhere = plan(["in"], "out/{stem}_clean{suffix}")
+    assert len(elsewhere.jobs) == 2
+
+
 def test_former_outputs_go_where_another_name_is_asked_for(touch: Touch) -> None:
     touch("in/a.png", "in/a_denoised.png")
     assert len(plan(["in"], "out").jobs) == 2

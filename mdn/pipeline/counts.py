@@ -51,6 +51,16 @@ class Calibration:
             return judge_sample(self.sample, model, self.sigma if sigma is None else sigma)
         return self.noise if sigma is None else NoiseConditioning(sigma)
 
+    def spacing_for(self, model: Model) -> int:
+        """Distance of the samples that it sees together; 1 for one that splits pictures itself."""
+        return 1 if model.abilities.purpose == "fill" else self.spacing
+
+    def parts(self, plane: np.ndarray, model: Model) -> list[tuple[np.ndarray, NoiseConditioning]]:
+        """A plane (H, W) as stored as the model sees it: (h, w, 1) encoded, and its noise."""
+        values, s = self.coding.encode(plane), self.spacing_for(model)
+        noise = self.conditioning(model)
+        return [(values[i::s, j::s, None], noise) for i in range(s) for j in range(s)]
+
     def in_words(self, removed: str = "removed") -> str:
         """What was found and is done, in the unit of the file, at the middle brightness."""
         curve, weight = self.coding.curve, self.noise.blend_weight
@@ -92,7 +102,7 @@ def restore(
     """
     known = [each.conditioning(model, options.sigma) for each in channels]
 
-    spacings = [1 if model.fitted else each.spacing for each in channels]
+    spacings = [each.spacing_for(model) for each in channels]
 
     def encode(stored: np.ndarray) -> np.ndarray:
         planes = zip(samples, channels, strict=True)

@@ -27,7 +27,6 @@ class Model:
     # of a model that was fitted to a picture, stands in place of `pipeline.apply_net.apply_net`,
     # and is called as that is; None: the plain net
     answer: Callable[..., Tensor] | None = None
-    fitted: bool = False  # whether it was; it then knows how far the noise reaches
 
     @property
     def name(self) -> str:

@@ -57,9 +57,10 @@ def calibrated(pages: np.ndarray) -> list[Calibration]:
 
 def _parts(pages: np.ndarray, known: list[Calibration], model: Model) -> list[Part]:
     return [
-        (each.coding.encode(plane)[..., None], each.conditioning(model))
+        part
         for c, each in enumerate(known)
         for plane in sample(_regions(pages, c))
+        for part in each.parts(plane, model)
     ]
 
 

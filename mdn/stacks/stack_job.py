@@ -224,9 +224,7 @@ def _parts(
         places = range(len(alike[0].samples))
         stored = [sample([(p.shape[:2], _region(p, p.samples[i])) for p in alike]) for i in places]
         if key in known:
-            each = known[key]
-            noise = each.conditioning(model)
-            parts += [(each.coding.encode(plane)[..., None], noise) for plane in stored[0]]
+            parts += [part for plane in stored[0] for part in known[key].parts(plane, model)]
             continue
         encode = Display(alike[0].rows.dtype).encode
         for values in encode(np.stack(stored, -1)):

@@ -1,12 +1,13 @@
-"""What a fitted model makes of tiles: of what it sees, and of what is hidden from it."""
+"""What a model whose layers were fitted makes of tiles."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from mdn.nets.masking import MaskKey, channel_keep
 from mdn.noise.analysis.estimate import NoiseEstimate
@@ -14,12 +15,12 @@ from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
 from mdn.pipeline.options import Options
 from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_upsampled
+from mdn.pipeline.self_ensemble import AUGMENTATIONS, self_ensemble
 from mdn.registry.model import Model, Origins
+from mdn.zeroshot.change import taken
 from mdn.zeroshot.plan import Plan
 
-PASSES = 8  # masks of the last ensemble, beside a pass over the whole picture
-SHIFTS = 4  # pixels down and across by which the picture is moved over the grid of a fitted net
-BLIND_PASSES = 32  # where there is none: each sample must be hidden, and several times
+PASSES = 32  # masks: each sample must be hidden, and several times
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Answer:
     """Stands in place of `pipeline.apply_net` for a model that was fitted to a picture."""
 
     plan: Plan  # of the fit
-    fills: bool  # the model only fills masks, and says nothing of what it sees
-    seeing: float  # 0 to 1: weight of its answer to what it sees
+    plain: nn.Module | None  # the net as it came; None: the model only fills masks
+    fine: bool  # whether all that the fit changes is taken, see `change`
     # root mean square error of its guesses of hidden samples, noise included; None where it was not
     # fitted
     blind_error: float | None
@@ -45,19 +46,19 @@ class Answer:
     ) -> Tensor:
         """See `apply_net`."""
         model = replace(model, answer=None)
-        if self.fills and self.blind_error is None:
+        if self.plain is None and self.blind_error is None:
             return x  # clean already: there is nothing to fill
         s = self.plan.shuffle
         if s == 1:
-            return self._mixed(x, origins, noise, model, options, number)
+            return self._answer(x, origins, noise, model, options, number)
         parts, places = pixel_shuffle_downsampled(x, origins, s)
         places = [(top // s, left // s) for top, left in places]
-        parts = self._mixed(parts.contiguous(), places, noise, model, options, number)
+        parts = self._answer(parts.contiguous(), places, noise, model, options, number)
         y = pixel_shuffle_upsampled(parts, s)
         # The small pictures have seams between them, which a pass over the whole picture removes.
-        return y if self.fills else apply_net(y, origins, noise, model, options, number)
+        return y if self.plain is None else apply_net(y, origins, noise, model, options, number)
 
-    def _mixed(
+    def _answer(
         self,
         x: Tensor,
         origins: Origins,
@@ -66,16 +67,20 @@ class Answer:
         options: Options,
         number: int,
     ) -> Tensor:
-        """Guesses of what is hidden, mixed with the sample itself or the answer to it."""
-        if self.fills:
-            guess = filled(x, x, origins, noise, model, self.plan.ratio, options, BLIND_PASSES)
+        """Guesses of what is hidden, mixed with the sample; or what is taken of the fit's change.
+
+        Of the latter the mean over all flips and rotations, which is little beside a fit.
+        """
+        if self.plain is None:
+            guess = filled(x, origins, noise, model, self.plan.ratio, options)
             return torch.lerp(x, guess, self._weight_of_guess(guess))
-        answer = cycle_spun if model.fitted else apply_net
-        seen = answer(x, origins, noise, model, options, number)
-        if self.seeing == 1:
-            return seen
-        guess = filled(x, seen, origins, noise, model, self.plan.ratio, options, PASSES)
-        return torch.lerp(guess, seen, self.seeing)
+        plain, grid = replace(model, net=self.plain), model.card.multiple
+
+        def one_pass(way: int) -> Tensor:
+            before, after = (apply_net(x, origins, noise, m, options, way) for m in (plain, model))
+            return taken(before, after, grid, fine=self.fine)
+
+        return _averaged(one_pass, number, options)
 
     def _weight_of_guess(self, guess: Tensor) -> Tensor:
         """Weight of a blind guess against the sample that was hidden from it, at each sample.
@@ -91,7 +96,7 @@ class Answer:
         return noise / (noise + excess)
 
 
-def cycle_spun(
+def flipped(
     x: Tensor,
     origins: Origins,
     noise: NoiseConditioning,
@@ -99,42 +104,30 @@ def cycle_spun(
     options: Options,
     number: int,
 ) -> Tensor:
-    """The mean of the net's answers to x (B, C, H, W) at SHIFTS x SHIFTS places of its grid.
+    """The mean of a model's answers to x, flipped and rotated. Stands in place of `apply_net`."""
+    model = replace(model, answer=None)
+    one_pass = partial(apply_net, x, origins, noise, model, options)
+    return _averaged(one_pass, number, options)
 
-    A net that works at half resolution and less has other weights for each place of that grid, and
-    noisy samples cannot keep them alike: fitted, it leaves a faint pattern of squares in flat
-    places. What repeats every two or four pixels cancels in the mean (cycle spinning, Coifman and
-    Donoho, "Translation-invariant de-noising", 1995).
-    """
-    height, width = x.shape[2:]
-    multiple, total = model.card.multiple, torch.zeros_like(x)
-    shifts = range(min(SHIFTS, multiple))
-    for down in shifts:
-        for across in shifts:
-            room = (across, -across % multiple, down, -down % multiple)
-            moved = F.pad(x, room, mode="reflect")
-            places = [(top - down, left - across) for top, left in origins]
-            y = apply_net(moved, places, noise, model, options, number)
-            total += y[..., down : down + height, across : across + width]
-    return total / len(shifts) ** 2
+
+def _averaged(one_pass: Callable[[int], Tensor], number: int, options: Options) -> Tensor:
+    """Over all flips and rotations; one of them where the caller averages."""
+    if options.passes > 1:
+        return one_pass(number)
+    return self_ensemble(one_pass, AUGMENTATIONS, with_std=False)
 
 
 def filled(
     x: Tensor,
-    otherwise: Tensor,
     origins: Origins,
     noise: NoiseConditioning,
     model: Model,
     ratio: float,
     options: Options,
-    passes: int,
 ) -> Tensor:
-    """The mean guess at each sample over the masks that hide it; `otherwise` where none does.
+    """The mean guess at each sample of (B, C, H, W) over the masks that hide it; x where none does.
 
-    Args:
-        x, otherwise: (B, C, H, W).
-        ratio: share of the samples that a mask hides.
-        passes: masks, drawn from options.seed.
+    Masks, of a share `ratio` of the samples each, are drawn from options.seed.
     """
     by_sample = model.abilities.per_channel_mask and not bool((x[:, :1] == x).all())
     stabiliser = noise.stabiliser if model.abilities.takes_sigma else None
@@ -147,7 +140,7 @@ def filled(
     total, count = torch.zeros_like(x), torch.zeros_like(x)
     where = torch.tensor(origins, device=x.device)
     shape = (len(x), x.shape[1], x.shape[2], x.shape[3])
-    for index in range(passes):
+    for index in range(PASSES):
         key = MaskKey(options.seed, index, where)
         visible = channel_keep(key, shape, (ratio, ratio), by_sample, x.device)
         guess = model(values, visible=visible, **more)
@@ -155,4 +148,4 @@ def filled(
             guess = stabiliser.inverse(guess)
         total += guess * (1 - visible)
         count += (1 - visible).expand_as(count)
-    return torch.where(count > 0, total / count.clamp(min=1), otherwise)
+    return torch.where(count > 0, total / count.clamp(min=1), x)

@@ -15,7 +15,8 @@ SCORED = 16  # crops that are scored, at most
 class Window:
     """A part of the picture as the net will see it."""
 
-    values: Tensor  # (C, H, W), C as the net takes them
+    # (C, H, W), C as the net takes them; NaN where a sample is known to be broken
+    values: Tensor
     # (a, b, c) of the noise's variance a + b x + c x^2 at brightness x
     sigma: tuple[float, float, float]
     level: float  # standard deviation of the noise, for a net that takes it

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mdn.training.optim import Average
+from mdn.zeroshot.change import roughness, taken
 from mdn.zeroshot.crops import Window, crop_side
 from mdn.zeroshot.hidden_samples import HiddenSamples, copied, generator_of
 from mdn.zeroshot.plan import Plan
@@ -44,6 +45,7 @@ class Fit:
     ended: str  # done, settled (the score stopped improving), time or interrupted
     mean: float = 0.0  # the error of the mean of MASKS guesses, likewise; 0 for a net that denoises
     sure: bool = True  # whether the error fell by more than its own spread; if not, after is before
+    fine: bool = False  # whether all of the change is taken, see `change`
 
 
 def fit(
@@ -57,6 +59,7 @@ def fit(
     state: dict | None = None,
     keep_state: Callable[[dict], None] = lambda state: None,
     fills: bool = False,
+    plain: nn.Module | None = None,
 ) -> Fit:
     """Fit the net in place; it ends with the averaged weights that scored best.
 
@@ -69,6 +72,7 @@ def fit(
         state: of an earlier fit, to go on from; what `keep_state` was given.
         keep_state: gets the state with every score.
         fills: the net only fills masks, and is scored by its guesses of what is hidden.
+        plain: of a net that denoises, as it was before any fit, if this is not the first.
     """
     device = next(net.parameters()).device
     generator = generator_of(seed)
@@ -76,7 +80,9 @@ def fit(
     task = HiddenSamples(net, windows, side, plan, generator, precision, device, fills)
     optimiser = torch.optim.Adam(net.parameters(), lr=plan.lr, betas=(0.9, 0.99))
     average = Average(net, plan.ema)
-    as_it_came, first = copied(net), task.errors()
+    task.net = plain or net
+    as_it_came, without = copied(net), task.answers()
+    task.net, first = net, task.errors_of(without)
     before = float(first.mean())
     best, best_values, stale, step = before, copied(net), 0, 0
     if state:
@@ -131,10 +137,29 @@ def fit(
     if fills:
         mean = float(task.errors(masks=MASKS).mean()) ** 0.5
         return Fit(before**0.5, best**0.5, step, seconds, ended, mean)
-    sure = surely_falls(first, task.errors())
+    after, fine = part_to_take(task.errors_of, without, task.answers(), crop_side(net, windows, 0))
+    sure = surely_falls(first, after)
     if not sure:
         net.load_state_dict(as_it_came)
-    return Fit(before**0.5, (best if sure else before) ** 0.5, step, seconds, ended, sure=sure)
+    error = float((after if sure else first).mean()) ** 0.5
+    return Fit(before**0.5, error, step, seconds, ended, sure=sure, fine=fine)
+
+
+def part_to_take(
+    errors_of: Callable[[Sequence[Tensor]], Tensor],
+    plain: Sequence[Tensor],
+    fitted: Sequence[Tensor],
+    grid: int,
+) -> tuple[Tensor, bool]:
+    """Errors on held-out samples of what is taken of a fit, and whether its fine part is.
+
+    That is taken only where it surely helps, and takes noise away.
+    """
+    coarse = [taken(*both, grid, fine=False) for both in zip(plain, fitted, strict=True)]
+    errors, whole = errors_of(coarse), errors_of(fitted)
+    if surely_falls(errors, whole) and roughness(fitted, grid) < roughness(plain, grid):
+        return whole, True
+    return errors, False
 
 
 def surely_falls(before: Tensor, after: Tensor) -> bool:

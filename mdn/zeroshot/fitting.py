@@ -24,6 +24,7 @@ from mdn.registry.cards import Card
 from mdn.registry.model import Model
 from mdn.stacks.in_memory import denoise_counts
 from mdn.zeroshot import as_counts, state
+from mdn.zeroshot.answer import flipped
 from mdn.zeroshot.fit_noise import fit_noise
 from mdn.zeroshot.layers import Layers
 from mdn.zeroshot.noise_fit import NoiseFit
@@ -43,6 +44,7 @@ class Fitting:
         self._shown = NoiseFit()  # of the first page
         self._seen = ""
         self._counts = False  # whether it is measured light
+        self._averages = False  # whether the mean over flips is taken, in place of a fit
         self._card: Card | None = None
 
     def reads_as_counts(self, page: np.ndarray, coding: Display | Rec2100, models: Models) -> bool:
@@ -88,7 +90,11 @@ class Fitting:
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
         self._counts = True
-        return self._layers.fit(parts, self._given(model))
+        model = self._layers.fit(parts, self._given(model))
+        if model.answer is None and model.card.domain == "counts":
+            self._averages = True  # a gain that costs no fit, and nearly all there is on counts
+            model = replace(model, answer=flipped)
+        return model
 
     @property
     def interrupted(self) -> bool:
@@ -99,7 +105,7 @@ class Fitting:
         """For --json, and in "summary" for people: what was seen, fitted and gained."""
         layers, given = self._layers, self.asked.use is not None
         seen = self._seen or level_in_words(layers.estimate, counts=self._counts)
-        return summarise(self._shown, layers.fits, seen, given=given)
+        return summarise(self._shown, layers.fits, seen, given=given, averages=self._averages)
 
     @property
     def _describes(self) -> bool:
@@ -119,14 +125,17 @@ class Fitting:
     def _load(self, cards: Sequence[Card]) -> None:
         """The fit that the user gave, once; it is of a model with one of these cards."""
         if self._noise_fit is None and self.asked.use is not None:
-            self._noise_fit, self._weights = state.load_fit(self.asked.use, cards)
+            self._noise_fit, self._weights, self._layers.fine = state.load_fit(
+                self.asked.use, cards
+            )
 
     def save(self) -> None:
         """Keep what was fitted, for other pictures, where that was asked for."""
         if self._card is not None:
             net = self._layers.net
             layers = None if net is None else net.state_dict()
-            state.save_fit(self.asked.save, self._card, self._noise_fit or NoiseFit(), layers)
+            found, fine = self._noise_fit or NoiseFit(), self._layers.fine
+            state.save_fit(self.asked.save, self._card, found, layers, fine=fine)
 
 
 def restore(page: np.ndarray, models: Models, fitting: Fitting) -> np.ndarray:

@@ -80,7 +80,7 @@ class HiddenSamples:
         values, learnt = turned(values, learnt, self.generator)
         visible = self._mask(values, self.plan.ratio).to(self.device)
         error = self._error(self._guess(values, visible, level), values, places)
-        weight = ((1 - visible) * learnt).expand_as(error)
+        weight = ((1 - visible) * learnt).expand_as(error) * ~values.isnan()
         return (error * weight).sum() / weight.sum().clamp(min=1)
 
     @torch.no_grad()
@@ -93,20 +93,33 @@ class HiddenSamples:
         if weights is not None:
             live = copied(self.net)
             self.net.load_state_dict(weights)
+        answers = self.answers(masks)
+        if live is not None:
+            self.net.load_state_dict(live)
+        return self.errors_of(answers)
+
+    @torch.no_grad()
+    def answers(self, masks: int = 1) -> list[Tensor]:
+        """What the net makes of the crops that are scored, (1, C, s, s) each."""
         found = []
         for number, place in enumerate(self.scored):
             values, learnt, level = self._crops([place])
-            if self.fills:
-                others = [self.beside[number]]
-                others += [self._mask(values, self.plan.ratio) for _ in range(masks - 1)]
-                guesses = [self._guess(values, learnt * o.to(self.device), level) for o in others]
-                answer = torch.stack(guesses).mean(0)
-            else:
-                answer = self._guess(self.seen[number], None, level)
+            if not self.fills:
+                found.append(self._guess(self.seen[number], None, level))
+                continue
+            others = [self.beside[number]]
+            others += [self._mask(values, self.plan.ratio) for _ in range(masks - 1)]
+            guesses = [self._guess(values, learnt * o.to(self.device), level) for o in others]
+            found.append(torch.stack(guesses).mean(0))
+        return found
+
+    def errors_of(self, answers: Sequence[Tensor]) -> Tensor:
+        """Squared errors of answers to the crops that are scored, on the held-out samples, (n,)."""
+        found = []
+        for answer, place in zip(answers, self.scored, strict=True):
+            values, learnt, _ = self._crops([place])
             error = self._error(answer, values, [place])
-            found.append(error[(learnt == 0).expand_as(error)])
-        if live is not None:
-            self.net.load_state_dict(live)
+            found.append(error[(learnt == 0) & ~values.isnan()])
         every = torch.cat(found)
         return every if len(every) else every.new_zeros(1)  # of a tiny picture
 
@@ -120,12 +133,16 @@ class HiddenSamples:
         sigma = (a + b * guess + c * guess**2).clamp(min=0).sqrt()
         drawn = guess + sigma * torch.randn(guess.shape, generator=self.generator).to(self.device)
         drawn = drawn.clamp(0, 1) if window.clipped else drawn
-        return torch.where(learnt.expand_as(values) == 0, drawn, values)
+        return torch.where((learnt == 0) & ~values.isnan(), drawn, values)
 
     def _guess(self, values: Tensor, visible: Tensor | None, level: Tensor) -> Tensor:
         more: dict[str, Tensor | None] = {"level": level} if self.abilities.takes_sigma else {}
         if self.abilities.judges_noise:  # of the whole picture, so the same for all its windows
             more = {"noise": self.windows[0].descriptor}
+        broken = values.isnan()
+        if broken.any():
+            known = (~(broken if self.by_sample else broken[:, :1])).to(values.dtype)
+            values, visible = values.nan_to_num(), known if visible is None else visible * known
         kind, precision = self.device.type, self.precision
         with nullcontext() if precision is None else torch.autocast(kind, precision):
             guess = self.net(

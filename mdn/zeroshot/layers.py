@@ -23,9 +23,6 @@ from mdn.zeroshot.fit import Fit, fit
 from mdn.zeroshot.plan import FitRequest, Plan, Start, make_plan
 from mdn.zeroshot.windows import shuffled, windows_of
 
-# A fit that learns so much (share of the squared error) says that the noise was strange to the net,
-# which then takes some of what it sees for picture: what it guesses blindly must weigh as well.
-STRANGE, STRANGE_SEEING = 0.08, 0.5
 FITTING = 0.85  # share of a picture's progress bar
 AGAIN = 4  # a further page starts from the last one's net, with so many times fewer steps
 
@@ -35,6 +32,7 @@ class Layers:
 
     Attributes:
         net: once its layers are fitted, or were given.
+        fine: whether all that it changes is taken, see `change`.
         fits: how each went.
         estimate: of the noise of the last page; None where it is not known.
         interrupted: whether Ctrl-C ended it; the best so far is used then.
@@ -42,6 +40,7 @@ class Layers:
 
     def __init__(self, asked: FitRequest, job: Job, report: Report) -> None:
         self.net: nn.Module | None = None
+        self.fine = False
         self.fits: list[Fit] = []
         self.estimate: NoiseEstimate | None = None
         self.interrupted = False
@@ -101,32 +100,24 @@ class Layers:
             state.load(asked.checkpoint, model.card) if asked.resume else None,
             lambda values: state.save(asked.checkpoint, model.card, {"state": values}),
             start is Start.FILLS,
+            None if start is Start.FILLS else model.net,
         )
         if result.sure:
-            self.net = net
+            self.net, self.fine = net, result.fine
         self.fits.append(result)
         self.interrupted = result.ended == "interrupted"
 
     def _fitted(self, model: Model, start: Start) -> Model:
         """The model with the net as it is now, and with what the plan says of its answers."""
         fills, s = start is Start.FILLS, self._plan.shuffle
-        if self.net is not None:
-            model = replace(model, net=self.net, fitted=True)
-        elif s == 1 and not fills:
+        if self.net is None and s == 1 and not fills:
             return model  # as it came, whatever was tried
         error = self.fits[-1].mean if self.fits else None
-        answer = Answer(self._plan, fills, self._seeing(), error, self.estimate)
+        answer = Answer(self._plan, None if fills else model.net, self.fine, error, self.estimate)
         # It sees every s-th pixel, so as many times as far, and then the whole.
-        halo = model.halo * (s if s == 1 else s + 1)
-        return replace(model, answer=answer, halo=halo, multiple=model.multiple * s)
-
-    def _seeing(self) -> float:
-        """How far to trust what the net makes of what it sees, noise that neighbours share too."""
-        if not self.fits:
-            return 1.0
-        learnt = 1 - (self.fits[-1].after / max(self.fits[0].before, 1e-12)) ** 2
-        seeing = self._plan.seeing
-        return min(seeing, STRANGE_SEEING) if learnt > STRANGE else seeing
+        halo = (model.halo + model.multiple) * (s if s == 1 else s + 1)
+        net, multiple = self.net if self.net is not None else model.net, model.multiple * s
+        return replace(model, net=net, answer=answer, halo=halo, multiple=multiple)
 
 
 def from_scratch(model: Model, seed: int) -> Model:

@@ -29,8 +29,6 @@ class Plan:
     # the picture is taken apart into shuffle^2 smaller ones, each colour for itself, so that
     # neighbours which share noise come to lie in different ones
     shuffle: int = 1
-    # 0 to 1: weight of the net's answer to what it sees against its guess of what is hidden from it
-    seeing: float = 1.0
     # crop, batch: side and number of the crops of a step
     crop: int = 96
     batch: int = 4
@@ -73,7 +71,7 @@ class FitRequest:
 PRESETS: dict[str, Plan] = {
     "auto": Plan(),
     "mpi": Plan(iters=1000, ratio=0.3, ema=0.99),
-    "mpi-real": Plan(iters=1000, ratio=0.85, ema=0.99, seeing=0.5),
+    "mpi-real": Plan(iters=1000, ratio=0.85, ema=0.99),
     "mpi-fast": Plan(iters=200, ratio=0.3, ema=0.9),
 }
 FILLERS = {"mpi": "mpi-synthetic", "mpi-real": "mpi-real", "mpi-fast": "mpi-synthetic"}
@@ -94,13 +92,11 @@ def make_plan(asked: FitOptions, seen: NoiseEstimate | None, start: Start = Star
         start = Start.FILLS
         plan = replace(plan, iters=SCRATCH.iters, lr=SCRATCH.lr, ema=SCRATCH.ema)
     if start is Start.FILLS:
-        plan = replace(plan, lr=FILLER_LR, seeing=0.0, crop=256, batch=1)
+        plan = replace(plan, lr=FILLER_LR, crop=256, batch=1)
         shared = seen is not None and seen.correlated
         plan = replace(plan, shuffle=2 if shared and asked.preset == "auto" else plan.shuffle)
     elif asked.preset == "auto" and not asked.layers:
         plan = replace(plan, iters=0)  # layers are fitted where that is asked for
-    elif seen is not None and seen.correlated and asked.preset == "auto":
-        plan = replace(plan, seeing=0.5)  # visible samples count half: neighbours share their noise
     given = {
         name: value
         for name in ("iters", "lr", "ratio", "ema", "shuffle")

@@ -44,12 +44,14 @@ def load(path: Path | None, card: Card) -> dict[str, Any] | None:
     return dict(_read(path, (card,), "state", "checkpoint of a fit", "leave --resume out"))
 
 
-def save_fit(path: Path | None, card: Card, found: NoiseFit, layers: dict | None) -> None:
+def save_fit(
+    path: Path | None, card: Card, found: NoiseFit, layers: dict | None, *, fine: bool
+) -> None:
     """Keep a fit that is done: what was found of the noise, and the layers if they were fitted."""
-    save(path, card, {"fit": asdict(found) | {"layers": layers}})
+    save(path, card, {"fit": asdict(found) | {"layers": layers, "fine": fine}})
 
 
-def load_fit(path: Path, cards: Sequence[Card]) -> tuple[NoiseFit, dict[str, Any] | None]:
+def load_fit(path: Path, cards: Sequence[Card]) -> tuple[NoiseFit, dict[str, Any] | None, bool]:
     """What `save_fit` kept, of a model with one of these cards.
 
     Raises FileError: there is no such file, or it is of another model.
@@ -57,8 +59,8 @@ def load_fit(path: Path, cards: Sequence[Card]) -> tuple[NoiseFit, dict[str, Any
     if not path.exists():
         raise FileError(path, "--fit: no such file")
     fit = dict(_read(path, cards, "fit", "fit of mdn zeroshot", "make one with --save-fit"))
-    layers, curve = fit.pop("layers"), fit["curve"]
-    return NoiseFit(**fit | {"curve": Curve(**curve) if curve else None}), layers
+    layers, fine, curve = fit.pop("layers"), fit.pop("fine", True), fit["curve"]
+    return NoiseFit(**fit | {"curve": Curve(**curve) if curve else None}), layers, fine
 
 
 def _read(path: Path, cards: Sequence[Card], part: str, kind: str, hint: str) -> Any:

@@ -18,9 +18,13 @@ ENDED = {
 NO_NOISE = "no noise"
 KNOWN = "nothing, mdn denoise knows such noise"
 CLEAN_ALREADY = "nothing, the picture is clean"
+AVERAGED = "nothing; the mean of eight flips and rotations is taken"
+USUALLY = "0 to 0.15 dB over mdn denoise on other such pictures, not measured here"
 
 
-def summarise(found: NoiseFit, fits: Sequence[Fit], seen: str, *, given: bool) -> dict[str, object]:
+def summarise(
+    found: NoiseFit, fits: Sequence[Fit], seen: str, *, given: bool, averages: bool = False
+) -> dict[str, object]:
     """Facts for --json, and in "summary" three lines for people.
 
     Args:
@@ -28,6 +32,7 @@ def summarise(found: NoiseFit, fits: Sequence[Fit], seen: str, *, given: bool) -
         fits: of the layers, page by page.
         seen: the noise in words.
         given: whether the fit is that of another picture.
+        averages: whether the result is the mean over flips and rotations, without a fit of layers.
     """
     words, seconds = found.in_words(), found.seconds + sum(each.seconds for each in fits)
     facts: dict[str, object] = {
@@ -58,9 +63,12 @@ def summarise(found: NoiseFit, fits: Sequence[Fit], seen: str, *, given: bool) -
             "error_before": round(first.before, 6),
             "error_after": round(last.after, 6),
         }
+    if averages and not words and not fits:
+        gained = [USUALLY]
+    nothing = CLEAN_ALREADY if seen == NO_NOISE else AVERAGED if averages else KNOWN
     facts["summary"] = [
         f"seen: {seen}",
-        f"fitted: {', '.join(words) or (CLEAN_ALREADY if seen == NO_NOISE else KNOWN)}",
+        f"fitted: {', '.join(words) or nothing}",
         f"gained: {'; '.join(gained)}",
     ]
     return facts

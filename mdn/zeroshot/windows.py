@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from mdn.noise.analysis.estimate import is_clipped
+from mdn.pipeline.apply_net import broken_samples
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
 from mdn.registry.model import Model
 from mdn.zeroshot.crops import Window
@@ -35,9 +36,14 @@ def windows_of(region: np.ndarray, noise: NoiseConditioning, model: Model) -> li
     values = torch.from_numpy(np.ascontiguousarray(region.transpose(2, 0, 1)))
     curve = noise.estimate.curve if noise.estimate else (noise.sigma**2, 0.0, 0.0)
     clipped = noise.estimate is not None and is_clipped(values)
+    broken = broken_samples(values[None], noise) if model.abilities.takes_sigma else None
     if model.abilities.takes_sigma and noise.stabiliser:
         values, curve = noise.stabiliser.forward(values), (noise.sigma**2, 0.0, 0.0)
     gray = len(values) != model.card.channels
+    if broken is not None:
+        whole = not gray and not model.abilities.per_channel_mask
+        marks = broken[0].any(0, keepdim=True) if whole else broken[0]
+        values = values.masked_fill(marks, torch.nan)
     return [
         Window(
             plane.expand(model.card.channels, -1, -1).contiguous(),

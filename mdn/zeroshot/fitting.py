@@ -29,6 +29,7 @@ from mdn.zeroshot.fit_noise import fit_noise
 from mdn.zeroshot.layers import Layers
 from mdn.zeroshot.noise_fit import NoiseFit
 from mdn.zeroshot.plan import FitRequest
+from mdn.zeroshot.strange_noise import is_coarse
 from mdn.zeroshot.summary import NO_NOISE, level_in_words, summarise
 from mdn.zeroshot.windows import regions_of
 
@@ -85,7 +86,9 @@ class Fitting:
         if bands is not None:
             page, encode = destripe.without(page, encode, bands), as_it_is
         regions = regions_of(page)
-        model = self._layers.fit(lambda: [(encode(region), noise) for region in regions], model)
+        shared = is_coarse(noise) or noise.coarse is not None or noise.places is not None
+        parts = lambda: [(encode(region), noise) for region in regions]  # noqa: E731
+        model = self._layers.fit(parts, model, shared=shared)
         return model, noise, bands
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
@@ -105,7 +108,10 @@ class Fitting:
         """For --json, and in "summary" for people: what was seen, fitted and gained."""
         layers, given = self._layers, self.asked.use is not None
         seen = self._seen or level_in_words(layers.estimate, counts=self._counts)
-        return summarise(self._shown, layers.fits, seen, given=given, averages=self._averages)
+        return summarise(
+            self._shown, layers.fits, seen,
+            given=given, averages=self._averages, refused=layers.refused,
+        )  # fmt: skip
 
     @property
     def _describes(self) -> bool:

@@ -35,19 +35,26 @@ class Layers:
         fine: whether all that it changes is taken, see `change`.
         fits: how each went.
         estimate: of the noise of the last page; None where it is not known.
+        refused: whether they were not fitted, though that was asked for: see `fit`.
         interrupted: whether Ctrl-C ended it; the best so far is used then.
     """
 
     def __init__(self, asked: FitRequest, job: Job, report: Report) -> None:
         self.net: nn.Module | None = None
-        self.fine = False
+        self.fine = self.refused = False
         self.fits: list[Fit] = []
         self.estimate: NoiseEstimate | None = None
         self.interrupted = False
         self._asked, self._job, self._report, self._plan = asked, job, report, Plan()
 
-    def fit(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
-        """The model as fitted to the parts of a page; as it came where none of that was asked."""
+    def fit(
+        self, parts: Callable[[], Sequence[Part]], model: Model, *, shared: bool = False
+    ) -> Model:
+        """The model as fitted to the parts of a page; as it came where none of that was asked.
+
+        shared: neighbours share the noise, so that a hidden sample's is guessed from theirs, and
+            neither loss nor score tells what helps.
+        """
         if not model.abilities.takes_masks:
             raise UsageError(f"--model {model.name}: draws its own masks and cannot be fitted")
         fills = self._asked.fit.from_scratch or model.abilities.purpose == "fill"
@@ -62,7 +69,8 @@ class Layers:
         iters = self._plan.iters if self.net is None else self._plan.iters // AGAIN
         if self._asked.use is not None and self.fits == [] and self.net is not None:
             iters = 0
-        if iters:
+        self.refused = iters > 0 and shared and not fills and self._plan.shuffle == 1
+        if iters and not self.refused:
             net = self.net if self.net is not None else copy.deepcopy(model.net)
             windows = [
                 small

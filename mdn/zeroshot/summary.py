@@ -18,12 +18,19 @@ ENDED = {
 NO_NOISE = "no noise"
 KNOWN = "nothing, mdn denoise knows such noise"
 CLEAN_ALREADY = "nothing, the picture is clean"
+REFUSED = "; no layers, as neighbours share the noise, which hidden samples cannot judge"
 AVERAGED = "nothing; the mean of eight flips and rotations is taken"
 USUALLY = "0 to 0.15 dB over mdn denoise on other such pictures, not measured here"
 
 
 def summarise(
-    found: NoiseFit, fits: Sequence[Fit], seen: str, *, given: bool, averages: bool = False
+    found: NoiseFit,
+    fits: Sequence[Fit],
+    seen: str,
+    *,
+    given: bool,
+    averages: bool = False,
+    refused: bool = False,
 ) -> dict[str, object]:
     """Facts for --json, and in "summary" three lines for people.
 
@@ -32,6 +39,7 @@ def summarise(
         fits: of the layers, page by page.
         seen: the noise in words.
         given: whether the fit is that of another picture.
+        refused: whether layers were not fitted, as neighbours share the noise.
         averages: whether the result is the mean over flips and rotations, without a fit of layers.
     """
     words, seconds = found.in_words(), found.seconds + sum(each.seconds for each in fits)
@@ -68,7 +76,7 @@ def summarise(
     nothing = CLEAN_ALREADY if seen == NO_NOISE else AVERAGED if averages else KNOWN
     facts["summary"] = [
         f"seen: {seen}",
-        f"fitted: {', '.join(words) or nothing}",
+        f"fitted: {', '.join(words) or nothing}{REFUSED if refused else ''}",
         f"gained: {'; '.join(gained)}",
     ]
     return facts

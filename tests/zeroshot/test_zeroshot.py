@@ -32,13 +32,17 @@ from mdn.pipeline.options import Options
 from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_upsampled
 from mdn.registry.model import Model
 from mdn.registry.write import write_card
+from mdn.stacks.in_memory import denoise_counts
 from mdn.training.checkpoint import save_weights
 from mdn.zeroshot import FitOptions, FitRequest, Fitting, layers, make_plan
 from mdn.zeroshot.answer import Answer
 from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.crops import Window
 from mdn.zeroshot.fit import fit, part_to_take, surely_falls
+from mdn.zeroshot.layers import Layers
+from mdn.zeroshot.noise_fit import NoiseFit
 from mdn.zeroshot.plan import Plan, Start
+from mdn.zeroshot.summary import summarise
 from mdn.zeroshot.windows import regions_of, windows_of
 from tests.commands.tools import request
 from tests.pipeline.tools import load
@@ -472,6 +476,30 @@ def test_the_fine_part_of_a_fit_is_taken_where_it_surely_takes_noise_away() -> N
     assert fine(picture + 0.05 * rough, picture)
     assert not fine(picture + 0.05, picture + 0.01 * rough)  # brightness alone is mended
     assert not fine(picture, picture + 0.01 * rough)
+
+
+def test_layers_are_not_fitted_where_neighbours_share_the_noise(model: Path) -> None:
+    noisy = noise.add(scene(), "gaussian", 25.0, torch.Generator().manual_seed(1))
+    part = noisy.permute(1, 2, 0).numpy(), NoiseConditioning(0.1)
+    for shared, steps in ((True, 0), (False, 15)):
+        fitted = Layers(FitRequest(FitOptions(iters=15)), Job(None, None, "x"), Listener())
+        found = fitted.fit(lambda: [part], load(model), shared=shared)
+        assert fitted.refused is shared
+        assert sum(each.steps for each in fitted.fits) == steps
+        assert not shared or found.answer is None
+    lines = summarise(NoiseFit(), [], "coarse noise", given=False, refused=True)["summary"]
+    assert "no layers, as neighbours share the noise" in lines[1]
+
+
+def test_counts_are_averaged_over_flips_where_no_layer_is_fitted() -> None:
+    pages = np.random.default_rng(0).poisson(40, (1, 64, 64, 1)).astype(np.uint16)
+    models = Models("cells", device="cpu")
+    usual, fitting = models.options(), fitting_of()
+    found = denoise_counts(pages, models.load(), usual, adapter=fitting)
+    wanted = denoise_counts(pages, models.load(), replace(usual, passes=8))
+    assert np.array_equal(found, wanted)
+    assert not np.array_equal(found, denoise_counts(pages, models.load(), usual))
+    assert "eight flips and rotations" in fitting.describe()["summary"][1]
 
 
 def test_broken_samples_are_neither_learnt_from_nor_held_out(model: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-SCORED = 16  # crops that are scored, at most
+SCORED = 16  # crops that are scored while a fit goes on, at most
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Window:
     descriptor: Tensor | None = None
 
 
-def spread(windows: Sequence[Window], side: int) -> list[tuple[int, int, int]]:
+def spread(
+    windows: Sequence[Window], side: int, *, every: bool = False
+) -> list[tuple[int, int, int]]:
     """Crops side by side, all or SCORED of them evenly: (window, top, left)."""
     places = [
         (number, top, left)
@@ -34,7 +36,7 @@ def spread(windows: Sequence[Window], side: int) -> list[tuple[int, int, int]]:
         for top in range(0, window.values.shape[1] - side + 1, side)
         for left in range(0, window.values.shape[2] - side + 1, side)
     ]
-    return places[:: -(-len(places) // SCORED)]
+    return places if every else places[:: -(-len(places) // SCORED)]
 
 
 def grown(window: Window, side: int) -> Window:

@@ -10,6 +10,7 @@ one would stay; and a score on samples that no step learns from, which says when
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -72,18 +73,15 @@ def fit(
         state: of an earlier fit, to go on from; what `keep_state` was given.
         keep_state: gets the state with every score.
         fills: the net only fills masks, and is scored by its guesses of what is hidden.
-        plain: of a net that denoises, as it was before any fit, if this is not the first.
+        plain: the net as it was before any fit; None: as it is now.
     """
-    device = next(net.parameters()).device
+    plain, device = copy.deepcopy(net) if plain is None else plain, next(net.parameters()).device
     generator = generator_of(seed)
     side = crop_side(net, windows, plan.crop)
     task = HiddenSamples(net, windows, side, plan, generator, precision, device, fills)
     optimiser = torch.optim.Adam(net.parameters(), lr=plan.lr, betas=(0.9, 0.99))
     average = Average(net, plan.ema)
-    task.net = plain or net
-    as_it_came, without = copied(net), task.answers()
-    task.net, first = net, task.errors_of(without)
-    before = float(first.mean())
+    as_it_came, before = copied(net), float(task.errors().mean())
     best, best_values, stale, step = before, copied(net), 0, 0
     if state:
         step, before, best = state["step"], state["before"], state["best"]
@@ -137,12 +135,19 @@ def fit(
     if fills:
         mean = float(task.errors(masks=MASKS).mean()) ** 0.5
         return Fit(before**0.5, best**0.5, step, seconds, ended, mean)
+    # The same samples are held out, as the seed is the same.
+    task = HiddenSamples(
+        plain, windows, side, plan, generator_of(seed), precision, device, fills, every=True
+    )
+    without = task.answers()
+    task.net = net
+    first = task.errors_of(without)
     after, fine = part_to_take(task.errors_of, without, task.answers(), crop_side(net, windows, 0))
     sure = surely_falls(first, after)
     if not sure:
         net.load_state_dict(as_it_came)
-    error = float((after if sure else first).mean()) ** 0.5
-    return Fit(before**0.5, error, step, seconds, ended, sure=sure, fine=fine)
+    before, error = (float(each.mean()) ** 0.5 for each in (first, after if sure else first))
+    return Fit(before, error, step, seconds, ended, sure=sure, fine=fine)
 
 
 def part_to_take(

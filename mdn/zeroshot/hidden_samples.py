@@ -36,6 +36,8 @@ class HiddenSamples:
         precision: torch.dtype | None,
         device: torch.device,
         fills: bool,
+        *,
+        every: bool = False,  # crop is scored
     ) -> None:
         self.net, self.side, self.plan, self.generator = net, side, plan, generator
         self.precision, self.device, self.fills = precision, device, fills
@@ -44,7 +46,7 @@ class HiddenSamples:
         gray = any(window.gray for window in windows)
         self.by_sample = self.abilities.per_channel_mask and not gray
         self.learnt = [self._mask(window.values[None], HELD_OUT)[0] for window in self.windows]
-        self.scored = spread(self.windows, side)
+        self.scored = spread(self.windows, side, every=every)
         # Held-out samples are guessed as later on: with as many others hidden beside them.
         self.beside = [self._mask(self._crops([place])[0], plan.ratio) for place in self.scored]
         self.seen = [] if fills else [self._with_other_noise(place) for place in self.scored]

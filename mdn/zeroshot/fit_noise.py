@@ -76,8 +76,9 @@ def fit_noise(
     options = replace(options, passes=1, detail=0.0, strength=1.0, with_std=False)
     crop = Crop(seen, model, options)
     plain, clean = bands, noise.reading is not None and noise.reading.clean
+    slow = 0.0
     if known.drift if known is not None else not clean:
-        bands = destripe.add_drift(page, encode, bands, known=known is not None)
+        bands, slow = destripe.add_drift(page, encode, bands, known=known is not None)
     drifts = bands is not plain
     steady = window(bands) if drifts else seen
     x, found = _without_waves(steady, noise, known)
@@ -116,9 +117,7 @@ def fit_noise(
         if noise.free is not None:
             stays = torch.from_numpy(noise.free[rows, columns])[crop.rows, crop.columns]
             before = torch.where(stays, crop.of(seen), before)
-        rest = remaining_error(fitted) + crop.rebuilt(x, fitted)
-        if drifts:  # as much again is too slow to be told from the picture
-            rest += float((steady - seen).square().mean())
+        rest = remaining_error(fitted) + crop.rebuilt(x, fitted) + slow
         changed = float((before - after).square().mean())
         fit = replace(fit, gain=10 * math.log10(1 + changed / rest))
     offset = tuple(wave.moved(rows.start, columns.start) for wave in found)

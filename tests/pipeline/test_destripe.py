@@ -88,3 +88,48 @@ def test_the_user_is_told() -> None:
     rows = facts["noise"]["banding"]["rows"]  # type: ignore[index]
     assert rows == pytest.approx(10, rel=0.25)
     assert facts["summary"] == [f"row banding of sigma {rows:.2g} taken out"]
+
+
+def drifting(sigma: float) -> tuple[np.ndarray, torch.Tensor]:
+    """A page of Gaussian noise whose lines drift at random, and their offsets in 0..255."""
+    fresh = torch.randn(200, generator=torch.Generator().manual_seed(5)).tolist()
+    for row in range(1, 200):
+        fresh[row] += 0.8 * fresh[row - 1]
+    offsets = torch.tensor(fresh)
+    offsets = (offsets - offsets.mean()) * (sigma / offsets.std())
+    page = page_of("gaussian", 10) + offsets[:, None, None].numpy()
+    return page.round().clip(0, 255).astype(np.uint8), offsets
+
+
+def test_drift_of_the_lines_is_measured_and_how_much_is_left() -> None:
+    page, true = drifting(10)
+    bands, slow = destripe.add_drift(page, ENCODE, None)
+    assert bands is not None
+    assert bands.rows is not None
+    left = 255 * bands.rows[0] - true
+    assert float(left.std()) < 0.75 * float(true.std())
+    assert 255 * slow**0.5 == pytest.approx(float(left.std()), rel=0.6)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "spatial", "stripes", "speckle"])
+def test_no_other_noise_drifts(kind: str) -> None:
+    page = page_of(kind, 0.04 if kind == "speckle" else 25)
+    assert destripe.add_drift(page, ENCODE, None) == (None, 0.0)
+
+
+@pytest.mark.parametrize("period", [3.3, 5.0, 12.0, 40.0])
+@pytest.mark.parametrize("angle", [0, 2, 90])
+def test_gratings_and_bars_do_not_drift(period: float, angle: int) -> None:
+    turn, (rows, columns) = np.deg2rad(angle), np.indices((192, 192))
+    wave = np.sin(2 * np.pi * (rows * np.cos(turn) + columns * np.sin(turn)) / period)
+    white = np.random.default_rng(0).normal(0, 15, (192, 192, 3))
+    for shade in (128 + 76 * wave, 128 + 51 * np.sign(wave)):
+        page = (shade[..., None] + white).round().clip(0, 255).astype(np.uint8)
+        assert destripe.add_drift(page, ENCODE, None)[0] is None
+
+
+def test_known_drift_is_measured_where_it_would_not_be_believed() -> None:
+    page, _ = drifting(0.3)
+    assert destripe.add_drift(page, ENCODE, None)[0] is None
+    assert destripe.add_drift(page, ENCODE, None, known=True)[0] is not None
+    assert destripe.add_drift(page[:, :60], ENCODE, None, known=True) == (None, 0.0)

@@ -194,22 +194,10 @@ def calmed(steps_: np.ndarray) -> np.ndarray:
 
 def solved(found: np.ndarray, deviation: float) -> np.ndarray:
     """The offsets (n + 1) behind the steps (S, n), of that deviation."""
-    # Over FAR rows the steps of stripes cancel, and those of a picture that walks add up.
-    walked = np.convolve(calmed(np.median(found, 0)), np.ones(FAR), "valid")
-    common = (float((walked**2).mean()) - 2 * deviation**2) / FAR
-    return least_squares(found, common, deviation**2)
-
-
-def least_squares(
-    found: np.ndarray, common: float, variance: float, memory: float = 0.0
-) -> np.ndarray:
-    """The offsets (n + 1) behind the steps (S, n).
-
-    Args:
-        common: variance of what the picture itself adds to a step of all strips.
-        variance, memory: of offsets o, o[r + 1] - memory o[r] has that variance.
-    """
     middle = np.median(found, 0)
+    # Over FAR rows the steps of stripes cancel, and those of a picture that walks add up.
+    walked = np.convolve(calmed(middle), np.ones(FAR), "valid")
+    common = (float((walked**2).mean()) - 2 * deviation**2) / FAR
     # And what it adds to some of the strips: a median of S has pi/2 times the mean's variance.
     apart = 1.4826 * np.median(np.abs(found - middle), 0)
     own = float((apart**2).mean()) * np.pi / 2 / len(found)
@@ -217,25 +205,21 @@ def least_squares(
     weight = np.full(len(middle), 1 / spread)
     result = np.zeros(len(middle) + 1)
     for _ in range(ROUNDS):
-        result = _tridiagonal(middle, weight, 1 / variance, memory)
+        result = _tridiagonal(middle, weight, 1 / deviation**2)
         left = middle - np.diff(result)
         weight = (FREEDOM + 1) / (FREEDOM + left**2 / spread) / spread
     return result
 
 
-def _tridiagonal(found: np.ndarray, weight: np.ndarray, prior: float, memory: float) -> np.ndarray:
-    """Minimises sum weight (o[r + 1] - o[r] - found[r])^2 + prior (o[r + 1] - memory o[r])^2.
-
-    Thomas's algorithm; the first offset has the variance of all others.
-    """
+def _tridiagonal(found: np.ndarray, weight: np.ndarray, prior: float) -> np.ndarray:
+    """Minimises sum weight (o[r + 1] - o[r] - found[r])^2 + prior o[r]^2: Thomas's algorithm."""
     diagonal = np.full(len(found) + 1, prior)
-    diagonal[0] -= prior * memory**2
-    diagonal[:-1] += weight + prior * memory**2
+    diagonal[:-1] += weight
     diagonal[1:] += weight
     right = np.zeros(len(found) + 1)
     right[1:] += weight * found
     right[:-1] -= weight * found
-    side = (-weight - prior * memory).tolist()
+    side = (-weight).tolist()
     main, value = diagonal.tolist(), right.tolist()
     for r in range(1, len(main)):
         factor = side[r - 1] / main[r - 1]

@@ -21,20 +21,20 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from mdn.nets.drift import STRIP, DriftNet
 from mdn.training import checkpoint, judged, recipe_parse
-from mdn.training.data import Crops, load_pictures, split
+from mdn.training.data import Crops
 from mdn.training.degrade import generator_for, join_groups
+from mdn.training.lessons import draw_or_load
 from mdn.training.recipe import Recipe
 
 SIZE = 0.7 / 255, 40 / 255  # deviation of offsets, drawn evenly by its logarithm
 STRETCHED = 0.12  # share of the crops, in `draw_lessons`
 SLATS = 0.1  # share of them with slats
 STEPS, BATCH, RATE, WARMUP = 1600, 16, 2e-3, 100
-PART = 25  # steps of the recipe whose crops are kept together
 FEWEST = 96  # rows and columns that are looked at, at least
 STAYS = 1 / 255, 0.25  # error of a denoised picture, in part of its sigma
 HARM = 2.0  # what a decibel weighs that is lost where nothing drifts
@@ -217,26 +217,12 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     recipe = recipe_parse.load(options.recipe)
-    pictures = load_pictures(recipe.data.sources, options.data)
-    training, held_out = (
-        StretchedCrops(part, recipe.side, torch.device("cpu"), recipe.data.scales)
-        for part in split(pictures, recipe.data.hold_out)
-    )
-    options.out.mkdir(parents=True, exist_ok=True)
 
-    def lessons(crops: Crops, steps: range) -> Lessons:
-        found = []
-        for part in (range(n, min(n + PART, steps.stop)) for n in steps[::PART]):
-            path = options.out / f"lessons-{part.start:05d}.safetensors"
-            if not path.exists():
-                save_file(vars(draw_lessons(recipe, crops, part)), path)
-            found.append(load_file(path))
-        return Lessons(*(torch.cat([each[key] for each in found]) for key in ("noisy", "sigma")))
+    def draw(crops: Crops, steps: range) -> dict[str, Tensor]:
+        return vars(draw_lessons(recipe, crops, steps))
 
-    steps = recipe.optim.steps
-    seen = lessons(training, range(steps))
-    test = lessons(held_out, range(steps, steps + math.ceil(steps / 9)))
-    net = train(seen, test, recipe.seed, options.out)
+    seen, test = draw_or_load(recipe, options.data, options.out, draw, StretchedCrops)
+    net = train(Lessons(**seen), Lessons(**test), recipe.seed, options.out)
     halves = {key: values.half() for key, values in net.state_dict().items()}
     save_file(halves, options.out / checkpoint.WEIGHTS)
 

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mdn.nets.gate import CHOICES, Gate
@@ -27,15 +25,15 @@ from mdn.nets.unet import UNet
 from mdn.registry import store
 from mdn.registry.model import load_model
 from mdn.training import checkpoint, judged, recipe_parse
-from mdn.training.data import Crops, load_pictures, split
+from mdn.training.data import Crops
 from mdn.training.degrade import join_groups
+from mdn.training.lessons import draw_or_load
 from mdn.training.recipe import Recipe
 
 FLOOR = 6e-6  # mean squared error below which nobody sees a difference: 52 dB
 SOFTNESS = 0.5  # dB: errors closer than that are nearly as good as each other
 FAR, LARGE = 6.0, 20.0  # dB: a difference larger than that counts no more; see fit
 EPOCHS, BATCH, RATE, WARMUP = 16, 64, 2e-3, 50
-PART = 50  # steps whose lessons are drawn and kept together
 
 
 @dataclass(frozen=True)
@@ -50,16 +48,6 @@ class Lessons:
     descriptor: Tensor
     errors: Tensor
     clean: Tensor
-
-    def save(self, path: Path) -> None:
-        """To a .safetensors file."""
-        save_file({key: value.contiguous() for key, value in vars(self).items()}, path)
-
-    @staticmethod
-    def load(paths: list[Path]) -> Lessons:
-        """Of several files, as one."""
-        parts = [load_file(path) for path in paths]
-        return Lessons(**{key: torch.cat([part[key] for part in parts]) for key in parts[0]})
 
     @property
     def regret(self) -> Tensor:
@@ -164,24 +152,12 @@ def main() -> None:
     options = parser.parse_args()
     recipe = recipe_parse.load(options.recipe)
     own, coarse, white = _nets(options.model)
-    pictures = load_pictures(recipe.data.sources, options.data)
-    training, held_out = (
-        Crops(part, recipe.side, torch.device("cpu"), recipe.data.scales)
-        for part in split(pictures, recipe.data.hold_out)
-    )
-    options.out.mkdir(parents=True, exist_ok=True)
 
-    def lessons(crops: Crops, steps: range) -> Lessons:
-        parts = [range(first, min(first + PART, steps.stop)) for first in steps[::PART]]
-        paths = [options.out / f"lessons-{part.start:05d}.safetensors" for part in parts]
-        for part, path in zip(parts, paths, strict=True):
-            if not path.exists():
-                draw_lessons(recipe, crops, coarse, white, part).save(path)
-        return Lessons.load(paths)
+    def draw(crops: Crops, steps: range) -> dict[str, Tensor]:
+        return vars(draw_lessons(recipe, crops, coarse, white, steps))
 
-    steps = recipe.optim.steps
-    gate = fit(lessons(training, range(steps)), recipe.seed)
-    test = lessons(held_out, range(steps, steps + math.ceil(steps / 9)))
+    seen, held_out = draw_or_load(recipe, options.data, options.out, draw)
+    gate, test = fit(Lessons(**seen), recipe.seed), Lessons(**held_out)
     ways = {f"always {name}": torch.full((len(test.clean),), n) for n, name in enumerate(CHOICES)}
     ways |= {"the gate": choices(gate, test), "who knows": test.errors.argmin(1)}
     rows = table(test, ways)

@@ -1,11 +1,15 @@
 """How much memory there is, and how large a tile fits into it."""
 
+import ctypes
+import sys
+
 import psutil
 import torch
 
 from mdn.errors import OutOfMemoryError, UsageError
 
 ROUNDING = 16  # MiB by which a second run may hold more than the first one did
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -26,6 +30,18 @@ def parse_size(text: str) -> int:
 def resident() -> int:
     """Bytes of main memory that this process holds."""
     return int(psutil.Process().memory_info().rss)
+
+
+def give_back_at_once() -> None:
+    """From now on the C library returns freed blocks of a megabyte or more to the system.
+
+    By itself glibc keeps blocks of up to 32 MiB for later, in pieces that a larger one cannot use:
+    up to 100 MiB in a run of 600, another number each time. Others already do this.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):
+            libc.mallopt(M_MMAP_THRESHOLD, 2**20)
 
 
 def available(device: torch.device) -> int:

@@ -177,6 +177,7 @@ def _first_tile(geometry: NetGeometry, runtime: Runtime, source: RowStream) -> t
     if runtime.device.type == "cpu":
         room -= reserved
     if runtime.max_memory is not None:
+        memory.give_back_at_once()
         room = min(room, runtime.max_memory - memory.resident() - reserved - SLACK)
     # A row of tiles holds, as floats, its blend and a copy; and twice what it is read into.
     band = 3 * 4 * source.width * source.planes + 2 * source.row_bytes

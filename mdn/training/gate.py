@@ -1,12 +1,10 @@
 """Trains the gate of a model that has a net for white noise beside its own: see nets.gate.
 
-    python -m mdn.training.gate models/photo/gate.toml models/photo/gate-whole.toml \\
-        -m photo --data DIR -o FOLDER
+    python -m mdn.training.gate models/photo/gate.toml -m photo --data DIR -o FOLDER
 
 Crops are drawn as for any training, and denoised by both nets. What each makes of a crop, and what
 the crop was before, is the gate's lesson: it learns to name the one with the least error, and all
-the more the larger the difference is. Judge and nets stay as they are. Of several recipes, which
-may show the judge parts of a picture of different sizes, all lessons are learnt together.
+the more the larger the difference is. Judge and nets stay as they are.
 
 FOLDER gets weights.safetensors, those of the model with the new gate, gate.csv, and the lessons,
 which a second run takes from there.
@@ -81,49 +79,36 @@ def draw_lessons(recipe: Recipe, crops: Crops, coarse: UNet, white: UNet, steps:
     return Lessons(seen, descriptor, level, ~noisy)
 
 
-def fit(sets: list[Lessons], seed: int) -> Gate:
+def fit(lessons: Lessons, seed: int) -> Gate:
     """A gate that names the choice with the least error.
-
-    sets: each with its own number of cells.
 
     First by cross entropy with soft targets, weighed by what is at stake, and then, from where that
     leads, by the loss that is to be expected of its choices, to which a large one adds no more than
     LARGE.
     """
     torch.manual_seed(seed)
-    descriptors = torch.cat([lessons.descriptor for lessons in sets])
-    gate = Gate(sets[0].seen.shape[1], descriptors.shape[1])
-    gate.mean.copy_(descriptors.mean(0))
-    gate.deviation.copy_(descriptors.std(0).clamp(min=1e-3))
+    gate = Gate(lessons.seen.shape[1], lessons.descriptor.shape[1])
+    gate.mean.copy_(lessons.descriptor.mean(0))
+    gate.deviation.copy_(lessons.descriptor.std(0).clamp(min=1e-3))
     optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=0.05)
-    count = sum(len(lessons.clean) // BATCH for lessons in sets)
+    target = (-lessons.errors / SOFTNESS).softmax(1)
+    weight = lessons.regret.max(1, keepdim=True).values.clamp(max=FAR)
+    lost = lessons.regret / (1 + lessons.regret / LARGE)
+    count = len(target) // BATCH
     for epoch in range(EPOCHS):
-        for number, (lessons, rows) in enumerate(_batches(sets)):
+        for number, rows in enumerate(torch.randperm(len(target))[: count * BATCH].split(BATCH)):
             done = epoch * count + number
             rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (EPOCHS * count)))
             optimiser.param_groups[0]["lr"] = RATE * rate
-            seen, descriptor = lessons.seen[rows].float(), lessons.descriptor[rows]
-            sure, regret = gate(seen, descriptor).log_softmax(1), lessons.regret[rows]
+            sure = gate(lessons.seen[rows].float(), lessons.descriptor[rows]).log_softmax(1)
             if epoch < EPOCHS // 2:
-                target = (-lessons.errors[rows] / SOFTNESS).softmax(1)
-                error = -target * sure * regret.max(1, keepdim=True).values.clamp(max=FAR)
+                error = -target[rows] * sure * weight[rows]
             else:
-                error = sure.exp() * regret / (1 + regret / LARGE)
+                error = sure.exp() * lost[rows]
             optimiser.zero_grad()
             error.sum(1).mean().backward()
             optimiser.step()
     return gate.eval()
-
-
-def _batches(sets: list[Lessons]) -> list[tuple[Lessons, Tensor]]:
-    """Once through all lessons in random order: a set, and rows of it."""
-    batches = [
-        (lessons, rows)
-        for lessons in sets
-        for rows in torch.randperm(len(lessons.clean)).split(BATCH)
-        if len(rows) == BATCH
-    ]
-    return [batches[n] for n in torch.randperm(len(batches)).tolist()]
 
 
 @torch.no_grad()
@@ -136,26 +121,17 @@ def choices(gate: Gate, lessons: Lessons) -> Tensor:
     return torch.cat([gate(seen.float(), each).argmax(1) for seen, each in parts])
 
 
-def table(name: str, lessons: Lessons, gate: Gate) -> list[dict[str, object]]:
-    """A row for each way of choosing, and clean or noisy crops: mean PSNR, and what was lost.
-
-    name: of the recipe that the lessons were drawn by.
-    """
-    ways = {
-        f"always {each}": torch.full_like(lessons.clean, n, dtype=torch.int64)
-        for n, each in enumerate(CHOICES)
-    }
-    ways |= {"the gate": choices(gate, lessons), "who knows": lessons.errors.argmin(1)}
+def table(lessons: Lessons, chosen: dict[str, Tensor]) -> list[dict[str, object]]:
+    """A row for each way of choosing, and clean or noisy crops: mean PSNR, and what was lost."""
     rows: list[dict[str, object]] = []
-    for way, index in ways.items():
+    for name, index in chosen.items():
         for kind, part in (("clean", lessons.clean), ("noisy", ~lessons.clean)):
             got, regret = (
                 x.gather(1, index[:, None])[part, 0] for x in (lessons.errors, lessons.regret)
             )
             rows.append(
                 {
-                    "recipe": name,
-                    "chosen by": way,
+                    "chosen by": name,
                     "crops": kind,
                     "PSNR": round(-float(got.mean()), 3),
                     "lost": round(float(regret.mean()), 3),
@@ -169,26 +145,22 @@ def table(name: str, lessons: Lessons, gate: Gate) -> list[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument(
-        "recipes", type=Path, nargs="+", help="whose crops; [optim] steps batches of them"
-    )
+    parser.add_argument("recipe", type=Path, help="whose crops; [optim] steps batches of them")
     parser.add_argument("-m", "--model", required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
-    recipes = {path.stem: recipe_parse.load(path) for path in options.recipes}
+    recipe = recipe_parse.load(options.recipe)
     own, coarse, white = _nets(options.model)
 
-    def lessons_of(name: str, recipe: Recipe) -> tuple[Lessons, Lessons]:
-        def draw(crops: Crops, steps: range) -> dict[str, Tensor]:
-            return vars(draw_lessons(recipe, crops, coarse, white, steps))
+    def draw(crops: Crops, steps: range) -> dict[str, Tensor]:
+        return vars(draw_lessons(recipe, crops, coarse, white, steps))
 
-        seen, held_out = draw_or_load(recipe, options.data, options.out / name, draw)
-        return Lessons(**seen), Lessons(**held_out)
-
-    drawn = {name: lessons_of(name, recipe) for name, recipe in recipes.items()}
-    gate = fit([seen for seen, _ in drawn.values()], next(iter(recipes.values())).seed)
-    rows = [row for name, (_, test) in drawn.items() for row in table(name, test, gate)]
+    seen, held_out = draw_or_load(recipe, options.data, options.out, draw)
+    gate, test = fit(Lessons(**seen), recipe.seed), Lessons(**held_out)
+    ways = {f"always {name}": torch.full((len(test.clean),), n) for n, name in enumerate(CHOICES)}
+    ways |= {"the gate": choices(gate, test), "who knows": test.errors.argmin(1)}
+    rows = table(test, ways)
     with (options.out / "gate.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -42,7 +42,7 @@ def test_a_quarter_of_the_way(tmp_path: Path) -> None:
     expected = 0.75 * numbers(first) + 0.25 * numbers(second)
     np.testing.assert_allclose(numbers(tmp_path / "between"), expected, rtol=2e-3, atol=2e-3)
     card = read_card(tmp_path / "between", "test")
-    assert card.name == "seed-2"
+    assert card.title == "seed-2"
     assert not card.scores
 
 

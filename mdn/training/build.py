@@ -8,7 +8,7 @@ from torch import nn
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import OutOfMemoryError, UsageError
-from mdn.training.init_weights import init_weights
+from mdn.training.init_weights import init_judge, init_weights
 from mdn.training.recipe import Recipe
 from mdn.training.recipe_check import nearest
 
@@ -17,7 +17,7 @@ def build(recipe: Recipe) -> nn.Module:
     """The recipe's net with the weights that it starts from, on the CPU.
 
     Raises UsageError: a [net] table that makes no net, a crop that it cannot take, `init_weights`
-    of another net, or `frozen` parts that the net has not.
+    of another net, `init_judge` of one without such a judge, or `frozen` parts that are not there.
     """
     torch.manual_seed(recipe.seed)
     try:
@@ -32,6 +32,8 @@ def build(recipe: Recipe) -> nn.Module:
     _check_sizes(recipe, net)
     if recipe.init_weights:
         init_weights(net, Path(recipe.init_weights))
+    if recipe.init_judge:
+        init_judge(net, Path(recipe.init_judge))
     parts = dict(net.named_children())
     for name in recipe.frozen:
         if name not in parts:

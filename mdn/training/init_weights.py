@@ -1,6 +1,8 @@
 """Weights to begin a training from, brought to the planes of the net that is to be trained."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,6 +15,7 @@ from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 
 GATE = "gate."
+JUDGE = "judge.", "local."  # what it says of the picture, and of its places
 CELL = 4  # a plane is four at half resolution: see nets.unet
 
 State = dict[str, Tensor]
@@ -26,10 +29,7 @@ def init_weights(net: nn.Module, path: Path) -> None:
 
     Raises UsageError: they cannot be read, or are another net's.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    with _reading(path) as (about, state):
         if isinstance(net, UNet) and about.get("arch", "unet") == "unet":
             known = "config" in about
             before = nets.config("unet", json.loads(about["config"])) if known else net.config
@@ -43,6 +43,30 @@ def init_weights(net: nn.Module, path: Path) -> None:
             ):
                 state = change(net, state, before)
         net.load_state_dict(state)
+
+
+def init_judge(net: nn.Module, path: Path) -> None:
+    """Give the net the judge of another, and how sigma differs from place to place.
+
+    What the net itself does with them stays as it is.
+
+    Raises UsageError: the weights cannot be read, or one of the two nets has no such judge.
+    """
+    with _reading(path) as (_, state):
+        judge = {key: value for key, value in state.items() if key.startswith(JUDGE)}
+        if not judge:
+            raise ValueError("they are of a net without a judge")
+        net.load_state_dict(net.state_dict() | judge)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[dict[str, str], State]]:
+    """What a file of weights says of itself, and the weights; UsageError if they do not fit."""
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        yield about, state
     except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: cannot start from these weights: {reason}") from error

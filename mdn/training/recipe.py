@@ -166,7 +166,9 @@ class Recipe:
     rounded: bool = True
     # weights (.safetensors) to begin from, relative to the recipe; empty for none
     init_weights: str = ""
-    # parts of the net that stay as `init_weights` has them, such as a judge that other nets share
+    # weights (.safetensors) of a net whose judge this one takes, relative to the recipe
+    init_judge: str = ""
+    # parts of the net that stay as they begin, such as a judge that other nets share
     frozen: tuple[str, ...] = ()
     text: str = ""  # the recipe file as it stood
 

@@ -81,8 +81,9 @@ def _layers(path: Path, above: list[Path]) -> Iterator[tuple[Path, Table]]:
     if path.resolve() in above:
         raise UsageError(f"{path}: its bases go in a circle")
     table = _parse(path)
-    if weights := table.get("init_weights"):
-        table["init_weights"] = str(path.parent / str(weights))
+    for key in ("init_weights", "init_judge"):
+        if weights := table.get(key):
+            table[key] = str(path.parent / str(weights))
     yield path, table
     if (base := table.get(BASE)) is not None:
         if not isinstance(base, str) or not (path.parent / base).is_file():

@@ -98,3 +98,34 @@ def test_a_net_that_is_told_the_level_begins_as_the_one_with_a_judge(tmp_path: P
     with torch.no_grad():
         expected = judging(x, noise=descriptor)
         assert torch.allclose(told(x, level=torch.tensor(0.125)), expected, atol=1e-3)
+
+
+def test_a_net_takes_the_judge_of_another(write_recipe: Recipes, tmp_path: Path) -> None:
+    _random(tmp_path / "told.safetensors", per_channel_mask=True)
+    other = _random(tmp_path / "judging.safetensors", **JUDGING).state_dict()
+    path = write_recipe(
+        seed='3\ninit_weights = "told.safetensors"\ninit_judge = "judging.safetensors"'
+    )
+    plain = build(load(path, {"net": JUDGING, "init_judge": ""})).state_dict()
+    found = build(load(path, {"net": JUDGING})).state_dict()
+    for key, value in found.items():
+        judge = key.startswith(("judge.", "local."))
+        assert torch.equal(value, (other if judge else plain)[key]), key
+    assert not torch.equal(found["judge.bank"], plain["judge.bank"])  # the two differed
+
+
+@pytest.mark.parametrize("net", ["told.safetensors", "gone.safetensors"])
+def test_a_judge_that_there_is_not_is_refused(
+    net: str, write_recipe: Recipes, tmp_path: Path
+) -> None:
+    _random(tmp_path / "told.safetensors")
+    path = write_recipe(seed=f'3\ninit_judge = "{net}"')
+    with pytest.raises(UsageError, match="cannot start from these weights"):
+        build(load(path, {"net": JUDGING}))
+
+
+def test_a_net_that_is_told_takes_no_judge(write_recipe: Recipes, tmp_path: Path) -> None:
+    _random(tmp_path / "judging.safetensors", **JUDGING)
+    path = write_recipe(seed='3\ninit_judge = "judging.safetensors"')
+    with pytest.raises(UsageError, match="cannot start from these weights"):
+        build(load(path))

@@ -7,7 +7,7 @@ the crop was before, is the gate's lesson: it learns to name the one with the le
 the more the larger the difference is. Judge and nets stay as they are.
 
 FOLDER gets weights.safetensors, those of the model with the new gate, gate.csv, and the lessons,
-which a second run takes from there.
+which a second run, such as one with another --seed, takes from there.
 """
 
 from __future__ import annotations
@@ -149,15 +149,17 @@ def main() -> None:
     parser.add_argument("-m", "--model", required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, help="of the gate's first weights; else the recipe's")
     options = parser.parse_args()
     recipe = recipe_parse.load(options.recipe)
+    seed = recipe.seed if options.seed is None else options.seed
     own, coarse, white = _nets(options.model)
 
     def draw(crops: Crops, steps: range) -> dict[str, Tensor]:
         return vars(draw_lessons(recipe, crops, coarse, white, steps))
 
     seen, held_out = draw_or_load(recipe, options.data, options.out, draw)
-    gate, test = fit(Lessons(**seen), recipe.seed), Lessons(**held_out)
+    gate, test = fit(Lessons(**seen), seed), Lessons(**held_out)
     ways = {f"always {name}": torch.full((len(test.clean),), n) for n, name in enumerate(CHOICES)}
     ways |= {"the gate": choices(gate, test), "who knows": test.errors.argmin(1)}
     rows = table(test, ways)

@@ -59,9 +59,16 @@ def test_every_net_is_tested_here() -> None:
     }
 
 
-def infer_with(net: nn.Module) -> Infer:
-    """As `mdn denoise` calls it: a net that draws masks takes the tiles' places, another sigma."""
+def infer_with(net: nn.Module, picture: np.ndarray | None = None) -> Infer:
+    """As `mdn denoise` calls it: a net that draws masks takes the tiles' places, another sigma.
+
+    A net that judges the noise does so once, from the whole picture where that is given.
+    """
     takes = nets.abilities(net)
+    if takes.judges_noise and picture is not None:
+        with torch.no_grad():
+            noise = net.judge(torch.from_numpy(picture.transpose(2, 0, 1))[None])
+        return lambda batch, origins: net(batch, noise=noise)
 
     def infer(batch: Tensor, origins: list[tuple[int, int]]) -> Tensor:
         if takes.takes_sigma and not takes.judges_noise:
@@ -108,9 +115,9 @@ CARDS = [card for card in store.list_cards() if card.arch in SMALL]
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_tiled_equals_whole_with_the_context_on_the_card(card: Card) -> None:
     """A card may state less than the receptive field: then it must have been measured to do."""
-    infer = infer_with(load(card, CPU))
-    needs = NetGeometry(card.context, card.multiple, card.bytes_per_pixel)
     picture = picture_of(211, 403, card.channels)
+    infer = infer_with(load(card, CPU), picture)
+    needs = NetGeometry(card.context, card.multiple, card.bytes_per_pixel)
     whole = go(infer, picture, needs, tile=4096)
     tiled = go(infer, picture, needs, tile=1)
     assert np.abs(whole - picture).max() > 0.05, "the net does something"

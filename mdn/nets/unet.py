@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets import fused
-from mdn.nets.gate import Gate
+from mdn.nets.gate import Gate, SecondGate
 from mdn.nets.judge import Judge, JudgeConfig
 
 MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutral
@@ -52,6 +52,8 @@ class UNetConfig:
     judge: bool = False  # whether it judges the noise itself; such a net is not noise-conditioned
     # whether its judge has a gate, which says which net, if any, is to denoise a picture
     gate: bool = False
+    # whether there is a second gate, which sees what each of the nets would take out
+    second_gate: bool = False
 
     @property
     def planes(self) -> int:
@@ -70,6 +72,8 @@ class UNetConfig:
             raise ValueError("a net that judges the noise itself takes no level")
         if self.gate and not self.judge:
             raise ValueError("a gate needs a judge")
+        if self.second_gate and not self.gate:
+            raise ValueError("a second gate needs a first")
 
 
 class ResidualBlock(nn.Module):
@@ -189,6 +193,8 @@ class UNet(nn.Module):
             _begin_at_zero(*self.gains)
         if config.gate:
             self.gate = Gate(self.judge.config.width, self.judge.config.size)
+        if config.second_gate:
+            self.second_gate = SecondGate(self.judge.config.width, self.judge.config.size)
 
     @property
     def multiple(self) -> int:

@@ -16,6 +16,7 @@ from mdn.pipeline.exact import noise_free
 from mdn.pipeline.options import Options
 from mdn.pipeline.reading import SOME_IMPULSES, NoiseReading, read_noise
 from mdn.pipeline.sample import sample_for_estimation
+from mdn.pipeline.second_look import chooser
 from mdn.registry.model import Model
 
 
@@ -68,7 +69,8 @@ def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> N
     share = classical.salt_and_pepper(sample)
     impulsive = share >= SOME_IMPULSES
     spread = classical.usual_range(sample, share)[0] if impulsive else None
-    reading = replace(read_noise(model.net, sample), impulses=share if impulsive else 0.0)
+    reading = read_noise(model.net, sample, chooser(model))
+    reading = replace(reading, impulses=share if impulsive else 0.0)
     if reading.better_left and not noisy:
         reading = replace(reading.without_noise(), texture=reading.sigma)
     found = reading.sigma if sigma is None else sigma

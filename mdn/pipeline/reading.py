@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ SOME_IMPULSES = 0.001  # share of the samples
 # From which probability on a picture is left alone: the gate has learnt from more clean pictures
 # than people have, and noise that stays is seen by everybody.
 SURE = 0.8
+DECIDED = 0.99  # from which probability of a net on it is not looked at again
 
 
 @dataclass(frozen=True)
@@ -143,31 +145,35 @@ class NoiseReading:
         }
 
 
+Chooser = Callable[[list[Tensor], Tensor, Tensor], Tensor]
+"""Windows of a picture, what a judge sees in its cells and its descriptor -> logits of CHOICES."""
+
+
 @torch.no_grad()
-def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
+def read_noise(net: UNet, sample: Tensor, chooser: Chooser | None = None) -> NoiseReading:
     """Let a net that has a judge look at a picture, or at windows of it.
 
     Args:
         net: with config.judge.
         sample: (C, H, W) float32, nominal range 0..1, finite. Gray, or channels that are no
             colours, are looked at one by one, all of one picture.
+        chooser: looks again where there is noise and the net's gate is in doubt.
     """
     device = next(net.parameters()).device
     in_colour = len(sample) == net.config.channels
-    planes = [sample] if in_colour else list(sample[:, None])
-    windows = [
-        window.expand(net.config.channels, -1, -1)[None].to(device)
-        for plane in planes
-        for window in _windows(_large_enough(plane))
-    ]
+    windows = [window.to(device) for window in _shown(sample, net.config.channels)]
     cells = Cells.joined([net.judge.cells(window) for window in windows])
     descriptor = net.judge.pool(cells)
-    logits = net.gate(cells.seen, descriptor)[0] if net.config.gate else descriptor.new_empty(0)
     squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
-    sigmas = torch.stack(squares).unflatten(0, (len(planes), -1)).mean(1).sqrt()
+    planes = 1 if in_colour else len(sample)
+    sigmas = torch.stack(squares).unflatten(0, (planes, -1)).mean(1).sqrt()
     low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
     # Gray is shown to the net as three equal colours, each channel by itself.
     channels = tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist())
+    choice = net.gate(cells.seen, descriptor) if net.config.gate else descriptor.new_empty(1, 0)
+    noisy = 255 * float(sigmas.square().mean().sqrt()) >= CLEAN
+    if chooser is not None and noisy and not _decided(choice):
+        choice = chooser(windows, cells.seen, descriptor)
     # Powers: no picture has more than all its noise left, and few have only impulses.
     half, quarter, impulses = net.judge.facts(descriptor)[0].clamp(max=0).tolist()
     return NoiseReading(
@@ -178,8 +184,13 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
         half=2**half,
         quarter=2**quarter,
         impulses=max(0.0, 10**impulses - 1e-4),
-        choice=tuple(logits.softmax(0).tolist()),
+        choice=tuple(choice[0].softmax(0).tolist()),
     )
+
+
+def _decided(logits: Tensor) -> bool:
+    """Whether the gate is so sure of one of the nets that no other choice need be tried."""
+    return bool(logits[0].softmax(0)[1:].max() > DECIDED)
 
 
 def _scaled(
@@ -194,6 +205,16 @@ def _scaled(
     power = np.mean([np.interp(shown, knots, row) ** 2 for row in curve])
     factor = np.sqrt(np.mean(np.square(channels)) / max(power, 1e-12))
     return tuple(map(tuple, (factor * curve).tolist()))
+
+
+def _shown(sample: Tensor, channels: int) -> list[Tensor]:
+    """(C, H, W) in parts (1, channels, h, w); what are no colours is shown plane by plane."""
+    planes = [sample] if len(sample) == channels else list(sample[:, None])
+    return [
+        window.expand(channels, -1, -1)[None]
+        for plane in planes
+        for window in _windows(_large_enough(plane))
+    ]
 
 
 def _windows(plane: Tensor) -> list[Tensor]:

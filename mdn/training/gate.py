@@ -1,12 +1,12 @@
-"""Trains the gate of a model that has a net for white noise beside its own: see nets.gate.
+"""Trains the two gates of a model that has a net for white noise beside its own: see nets.gate.
 
     python -m mdn.training.gate models/photo/gate.toml -m photo --data DIR -o FOLDER
 
 Crops are drawn as for any training, and denoised by both nets. What each makes of a crop, and what
-the crop was before, is the gate's lesson: it learns to name the one with the least error, and all
+the crop was before, is the gates' lesson: they learn to name the one with the least error, and all
 the more the larger the difference is. Judge and nets stay as they are.
 
-FOLDER gets weights.safetensors, those of the model with the new gate, gate.csv, and the lessons,
+FOLDER gets weights.safetensors, those of the model with new gates, gate.csv, and the lessons,
 which a second run, such as one with another --seed, takes from there.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mdn.nets.gate import CHOICES, Gate
+from mdn.nets.gate import CHOICES, Gate, SecondGate, taken_out
 from mdn.nets.unet import UNet
 from mdn.registry import store
 from mdn.registry.model import load_model
@@ -41,18 +41,27 @@ class Lessons:
     """Crops as the judge sees them, and what became of each.
 
     seen: (N, width, n), descriptor: (N, size), see nets.judge. errors: (N, 3), dB, of CHOICES; less
-    is better. clean: (N,) bool, whether nothing was added to it.
+    is better. clean: (N,) bool, whether nothing was added to it. taken_out: (N, 3 width, m), see
+    nets.gate.
     """
 
     seen: Tensor
     descriptor: Tensor
     errors: Tensor
     clean: Tensor
+    taken_out: Tensor
 
     @property
     def regret(self) -> Tensor:
         """(N, 3): dB lost by each choice against the best one."""
         return self.errors - self.errors.min(1, keepdim=True).values
+
+    def inputs(self, gate: Gate, rows: Tensor) -> tuple[Tensor, ...]:
+        """Of some lessons, what a gate takes."""
+        given = self.seen[rows].float(), self.descriptor[rows]
+        if not isinstance(gate, SecondGate):
+            return given
+        return *given, self.taken_out[rows].float()
 
 
 @torch.no_grad()
@@ -70,24 +79,26 @@ def draw_lessons(recipe: Recipe, crops: Crops, coarse: UNet, white: UNet, steps:
         descriptor = coarse.judge.pool(cells)
         noisy, clean = sample.noisy[inner].contiguous(), sample.clean[inner]
         with torch.autocast("cpu", torch.bfloat16):
-            made = [noisy, *(net(noisy, noise=descriptor) for net in (coarse, white))]
+            made = [net(noisy, noise=descriptor).float() for net in (coarse, white)]
         truth = clean.clamp(0, 1)
-        errors = [(x.float().clamp(0, 1) - truth).square().mean((1, 2, 3)) for x in made]
+        errors = [(x.clamp(0, 1) - truth).square().mean((1, 2, 3)) for x in (noisy, *made)]
         level = 10 * torch.log10(torch.stack(errors, 1) + FLOOR)
-        rows.append((cells.seen.half(), descriptor, level, sample.added[inner].flatten(1).any(1)))
-    seen, descriptor, level, noisy = (torch.cat(part) for part in zip(*rows, strict=True))
-    return Lessons(seen, descriptor, level, ~noisy)
+        unchanged = ~sample.added[inner].flatten(1).any(1)
+        out = taken_out(coarse.judge, noisy, made)
+        rows.append((cells.seen.half(), descriptor, level, unchanged, out.half()))
+    return Lessons(*(torch.cat(part) for part in zip(*rows, strict=True)))
 
 
-def fit(lessons: Lessons, seed: int) -> Gate:
-    """A gate that names the choice with the least error.
+def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
+    """A gate, or a second one, that names the choice with the least error.
 
     First by cross entropy with soft targets, weighed by what is at stake, and then, from where that
     leads, by the loss that is to be expected of its choices, to which a large one adds no more than
     LARGE.
     """
     torch.manual_seed(seed)
-    gate = Gate(lessons.seen.shape[1], lessons.descriptor.shape[1])
+    kind = SecondGate if second else Gate
+    gate = kind(lessons.seen.shape[1], lessons.descriptor.shape[1])
     gate.mean.copy_(lessons.descriptor.mean(0))
     gate.deviation.copy_(lessons.descriptor.std(0).clamp(min=1e-3))
     optimiser = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=0.05)
@@ -100,7 +111,7 @@ def fit(lessons: Lessons, seed: int) -> Gate:
             done = epoch * count + number
             rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (EPOCHS * count)))
             optimiser.param_groups[0]["lr"] = RATE * rate
-            sure = gate(lessons.seen[rows].float(), lessons.descriptor[rows]).log_softmax(1)
+            sure = gate(*lessons.inputs(gate, rows)).log_softmax(1)
             if epoch < EPOCHS // 2:
                 error = -target[rows] * sure * weight[rows]
             else:
@@ -112,13 +123,14 @@ def fit(lessons: Lessons, seed: int) -> Gate:
 
 
 @torch.no_grad()
-def choices(gate: Gate, lessons: Lessons) -> Tensor:
-    """(N,): the index in CHOICES of the likeliest.
+def logits(gate: Gate, lessons: Lessons) -> Tensor:
+    """(N, 3), of CHOICES.
 
-    In use a picture is left alone only where the gate is surer: see pipeline.reading.SURE.
+    In use a picture is left alone only where the gate is surer than of each other choice: see
+    pipeline.reading.SURE.
     """
-    parts = zip(lessons.seen.split(BATCH), lessons.descriptor.split(BATCH), strict=True)
-    return torch.cat([gate(seen.float(), each).argmax(1) for seen, each in parts])
+    parts = torch.arange(len(lessons.clean)).split(BATCH)
+    return torch.cat([gate(*lessons.inputs(gate, rows)) for rows in parts])
 
 
 def table(lessons: Lessons, chosen: dict[str, Tensor]) -> list[dict[str, object]]:
@@ -159,15 +171,19 @@ def main() -> None:
         return vars(draw_lessons(recipe, crops, coarse, white, steps))
 
     seen, held_out = draw_or_load(recipe, options.data, options.out, draw)
-    gate, test = fit(Lessons(**seen), seed), Lessons(**held_out)
+    lessons, test = Lessons(**seen), Lessons(**held_out)
+    gate = fit(lessons, seed)
+    second = fit(lessons, seed, second=True)
     ways = {f"always {name}": torch.full((len(test.clean),), n) for n, name in enumerate(CHOICES)}
-    ways |= {"the gate": choices(gate, test), "who knows": test.errors.argmin(1)}
+    ways["the gate"] = logits(gate, test).argmax(1)
+    ways["the second gate"] = logits(second, test).argmax(1)
+    ways["who knows"] = test.errors.argmin(1)
     rows = table(test, ways)
     with (options.out / "gate.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    save(own, gate, options.out / checkpoint.WEIGHTS)
+    save(own, gate, second, options.out / checkpoint.WEIGHTS)
 
 
 def _nets(name: str) -> tuple[UNet, UNet, UNet]:
@@ -181,11 +197,12 @@ def _nets(name: str) -> tuple[UNet, UNet, UNet]:
     return own, coarse, white
 
 
-def save(net: UNet, gate: Gate, path: Path) -> None:
-    """The weights of a net with this gate."""
-    config = replace(net.config, gate=True)
-    whole = UNet(config)
-    state = net.state_dict() | {f"gate.{key}": value for key, value in gate.state_dict().items()}
+def save(net: UNet, gate: Gate, second: Gate, path: Path) -> None:
+    """The weights of a net with these gates."""
+    whole = UNet(replace(net.config, gate=True, second_gate=True))
+    state = net.state_dict()
+    for name, each in (("gate", gate), ("second_gate", second)):
+        state |= {f"{name}.{key}": value for key, value in each.state_dict().items()}
     whole.load_state_dict(state)
     checkpoint.save_weights(path, whole, "unet", state)
 

@@ -14,7 +14,7 @@ from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 
-GATE = "gate."
+GATES = "gate.", "second_gate."
 JUDGE = "judge.", "local."  # what it says of the picture, and of its places
 CELL = 4  # a plane is four at half resolution: see nets.unet
 
@@ -34,7 +34,7 @@ def init_weights(net: nn.Module, path: Path) -> None:
             known = "config" in about
             before = nets.config("unet", json.loads(about["config"])) if known else net.config
             for change in (
-                _match_gate,
+                _match_gates,
                 _drop_judge,
                 _drop_colours,
                 _add_guides,
@@ -72,10 +72,10 @@ def _reading(path: Path) -> Iterator[tuple[dict[str, str], State]]:
         raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
 
 
-def _match_gate(net: UNet, state: State, before: UNetConfig) -> State:
-    """A gate chooses between finished nets: it is trained last, and begins anew."""
-    kept = {key: value for key, value in state.items() if not key.startswith(GATE)}
-    return kept | {key: value for key, value in net.state_dict().items() if key.startswith(GATE)}
+def _match_gates(net: UNet, state: State, before: UNetConfig) -> State:
+    """Gates choose between finished nets: they are trained last, and begin anew."""
+    kept = {key: value for key, value in state.items() if not key.startswith(GATES)}
+    return kept | {key: value for key, value in net.state_dict().items() if key.startswith(GATES)}
 
 
 def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:

@@ -25,7 +25,7 @@ PLACE = 16  # side of the places whose sigma is compared, pixels
 CAMERA = "camera"
 WEIGHT = 0.02  # of the judge's own loss, beside the picture's
 CLEAN_PATTERNS = 0.5  # share of the clean crops that are drawn patterns
-HALVES = 0.05  # share of the groups that are noisy in one part only
+HALVES = 0.12  # share of the groups that are noisy in one part only
 EVEN = 0.03, 0.01  # an error of a - b weighs 1, smaller ones up to a / b
 IMPULSE = 0.12  # how far off a sample of impulsive noise is, that counts
 

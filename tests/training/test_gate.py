@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from mdn.nets.gate import CHOICES
+from mdn.nets.gate import CHOICES, Gate, SecondGate
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.training import gate
 from mdn.training.data import Crops
@@ -27,13 +28,23 @@ def lessons(count: int = 256) -> gate.Lessons:
     errors = torch.full((count, 3), -30.0)
     errors[torch.arange(count), best] = -35
     seen = torch.randn(count, 6, 9, generator=generator).half()
-    return gate.Lessons(seen, descriptor, errors, best == 0)
+    taken_out = torch.randn(count, 18, 4, generator=generator).half()
+    return gate.Lessons(seen, descriptor, errors, best == 0, taken_out)
 
 
 def test_it_learns_to_name_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "EPOCHS", 20)
-    found = gate.choices(gate.fit(lessons(), seed=0), lessons())
+    found = gate.logits(gate.fit(lessons(), seed=0), lessons()).argmax(1)
     assert (found == torch.arange(256) % 3).float().mean() > 0.95
+
+
+def test_the_second_gate_learns_from_what_was_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "EPOCHS", 20)
+    given = replace(lessons(), descriptor=torch.randn(256, 5))  # which tells nothing
+    best = torch.arange(256) % 3
+    given.taken_out[:, 0] = best[:, None]
+    found = gate.logits(gate.fit(given, seed=0, second=True), given).argmax(1)
+    assert (found == best).float().mean() > 0.95
 
 
 def test_the_table_counts_what_was_lost_and_harmed() -> None:
@@ -53,7 +64,8 @@ def test_what_nothing_was_done_to_is_best_left_alone() -> None:
     generator = torch.Generator().manual_seed(1)
     pictures = [(255 * draw_pattern(96, generator)).byte() for _ in range(3)]
     crops = Crops(pictures, 64, torch.device("cpu"))
-    clean = recipe(("clean", 0, 0), clip_share=0.0)
+    data = {"sources": ["x"], "crop": 48, "context": 64}
+    clean = recipe(("clean", 0, 0), clip_share=0.0, data=data)
     drawn = gate.draw_lessons(clean, crops, net, net, range(2))
     assert drawn.clean.all()
     assert (drawn.regret[:, CHOICES.index("leave")] == 0).all()
@@ -61,10 +73,12 @@ def test_what_nothing_was_done_to_is_best_left_alone() -> None:
 
 def test_weights_with_a_gate_are_the_same_but_for_it(tmp_path: Path) -> None:
     net = UNet(SMALL)
-    made = gate.Gate(net.judge.config.width, net.judge.config.size)
-    gate.save(net, made, tmp_path / "weights.safetensors")
+    made = Gate(net.judge.config.width, net.judge.config.size)
+    second = SecondGate(net.judge.config.width, net.judge.config.size)
+    gate.save(net, made, second, tmp_path / "weights.safetensors")
     state = load_file(tmp_path / "weights.safetensors")
     assert torch.equal(state["head.weight"], net.head.weight.half())
     assert {key for key in state if key.startswith("gate.")} == {
         f"gate.{key}" for key in made.state_dict()
     }
+    assert torch.equal(state["second_gate.mix.weight"], second.mix.weight.half())

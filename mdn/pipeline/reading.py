@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.nets.gate import CHOICES
-from mdn.nets.judge import SMALLEST, Cells
+from mdn.nets.judge import Cells
 from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
-from mdn.pipeline.sample import mirrored
+from mdn.pipeline.sample import windows_of
 
-WINDOW = 256  # pixels a side of what is looked at together
 CLEAN = 0.5  # sigma, 0-255 scale, that is called none
 COARSE = 0.6  # share of sigma left at half the size from which noise is called coarse; white: 0.5
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
@@ -161,7 +159,7 @@ def read_noise(net: UNet, sample: Tensor, chooser: Chooser | None = None) -> Noi
     """
     device = next(net.parameters()).device
     in_colour = len(sample) == net.config.channels
-    windows = [window.to(device) for window in _shown(sample, net.config.channels)]
+    windows = [window.to(device) for window in windows_of(sample, net.config.channels)]
     cells = Cells.joined([net.judge.cells(window) for window in windows])
     descriptor = net.judge.pool(cells)
     squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
@@ -205,30 +203,3 @@ def _scaled(
     power = np.mean([np.interp(shown, knots, row) ** 2 for row in curve])
     factor = np.sqrt(np.mean(np.square(channels)) / max(power, 1e-12))
     return tuple(map(tuple, (factor * curve).tolist()))
-
-
-def _shown(sample: Tensor, channels: int) -> list[Tensor]:
-    """(C, H, W) in parts (1, channels, h, w); what are no colours is shown plane by plane."""
-    planes = [sample] if len(sample) == channels else list(sample[:, None])
-    return [
-        window.expand(channels, -1, -1)[None]
-        for plane in planes
-        for window in _windows(_large_enough(plane))
-    ]
-
-
-def _windows(plane: Tensor) -> list[Tensor]:
-    """(C, H, W) in parts of at most WINDOW pixels a side, none smaller than the judge takes."""
-    height, width = plane.shape[1:]
-    return [
-        plane[:, top : top + WINDOW, left : left + WINDOW]
-        for top in range(0, max(1, height - SMALLEST + 1), WINDOW)
-        for left in range(0, max(1, width - SMALLEST + 1), WINDOW)
-    ]
-
-
-def _large_enough(plane: Tensor) -> Tensor:
-    """Mirrored until the judge takes it, and to an even size."""
-    plane = mirrored(plane, SMALLEST)
-    down, right = (side % 2 for side in plane.shape[1:])
-    return F.pad(plane[None], (0, right, 0, down), mode="replicate")[0]

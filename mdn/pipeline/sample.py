@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.engine.run import Encode
+from mdn.nets.judge import SMALLEST
 from mdn.noise.analysis.banding import Banding
 
 SAMPLE = 1024  # pixels a side: more does not change the estimate
-WINDOW = 256  # it is put together from windows of so many, spread over a larger picture
+WINDOW = 256  # it is put together from windows of so many, spread over a larger picture;
+# what lies in one window is looked at together
 
 
 def sample_for_estimation(page: np.ndarray, encode: Encode, bands: Banding | None = None) -> Tensor:
@@ -43,3 +46,30 @@ def _in_windows(length: int) -> np.ndarray:
     count = min(SAMPLE // WINDOW, max(1, length // WINDOW))
     starts = [round(i * (length - WINDOW) / (count - 1)) if count > 1 else 0 for i in range(count)]
     return np.concatenate([np.arange(start, start + size) for start in starts])
+
+
+def windows_of(sample: Tensor, channels: int) -> list[Tensor]:
+    """(C, H, W) in parts (1, channels, h, w); what are no colours is shown plane by plane."""
+    planes = [sample] if len(sample) == channels else list(sample[:, None])
+    return [
+        window.expand(channels, -1, -1)[None]
+        for plane in planes
+        for window in _windows(_large_enough(plane))
+    ]
+
+
+def _windows(plane: Tensor) -> list[Tensor]:
+    """(C, H, W) in parts of at most WINDOW pixels a side, none smaller than the judge takes."""
+    height, width = plane.shape[1:]
+    return [
+        plane[:, top : top + WINDOW, left : left + WINDOW]
+        for top in range(0, max(1, height - SMALLEST + 1), WINDOW)
+        for left in range(0, max(1, width - SMALLEST + 1), WINDOW)
+    ]
+
+
+def _large_enough(plane: Tensor) -> Tensor:
+    """Mirrored until the judge takes it, and to an even size."""
+    plane = mirrored(plane, SMALLEST)
+    down, right = (side % 2 for side in plane.shape[1:])
+    return F.pad(plane[None], (0, right, 0, down), mode="replicate")[0]

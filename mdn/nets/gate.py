@@ -45,6 +45,7 @@ class Gate(Gather):
     Args:
         width: numbers that describe a cell.
         size: numbers of the judge's descriptor.
+        gathered: numbers that are gathered from the cells.
     """
 
     mean: Tensor

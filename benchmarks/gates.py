@@ -1,0 +1,108 @@
+"""What do wrong choices of a model's gates lose? `python -m benchmarks.gates PICTURES -m photo`.
+
+PICTURES holds train/. The middles of the photographs that training held out, clean, as JPEGs and
+with eight noises, are denoised by both nets. A line for each way of choosing and sort of picture:
+the PSNR in dB that is lost on average against the best of both results and the picture as it came,
+the most that is lost on one, and how many are left alone that lose more than NOTED by it. Errors
+below 52 dB count as none.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.judgement import HOLD_OUT, SOURCES, coded
+from mdn import noise
+from mdn.nets.unet import UNet
+from mdn.noise.synthesis import camera
+from mdn.pipeline.models import Models
+from mdn.pipeline.reading import NoiseReading, read_noise
+from mdn.pipeline.second_look import chooser
+from mdn.pipeline.specialist import with_net_of
+from mdn.registry.model import Model
+from mdn.training.data import load_pictures, split
+from mdn.training.gate import FLOOR
+
+NOISES = (
+    ("gaussian", 5), ("gaussian", 12), ("gaussian", 25), ("poisson", 1), ("correlated", 8),
+    ("grain", 12), ("camera", 200), ("camera", 1600),
+)  # fmt: skip
+QUALITIES = (90, 70)
+NOTED = 0.5  # dB
+
+
+def cases(page: Tensor, seed: int) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Sort, picture and truth, (3, H, W) in 0..1, of a clean uint8 picture (3, H, W)."""
+    truth = page.float() / 255
+    yield "clean", truth, truth
+    for quality in QUALITIES:
+        jpeg = coded(page.permute(1, 2, 0).numpy(), quality)
+        yield "JPEG", torch.from_numpy(jpeg.copy()).permute(2, 0, 1).float() / 255, truth
+    for kind, level in NOISES:
+        generator = torch.Generator().manual_seed(seed)
+        if kind == "camera":
+            settings = camera.draw_settings(level, generator)
+            noisy, twin = camera.take_photo(truth[None], settings, generator)
+            yield "noisy", noisy[0], twin[0]
+        else:
+            noisy = noise.add(truth[None], kind, float(level), generator)[0]
+            yield "noisy", (255 * noisy.clamp(0, 1)).round() / 255, truth
+
+
+def chosen(reading: NoiseReading) -> int:
+    """The index of nets.gate.CHOICES that a reading leads to."""
+    return 0 if reading.clean or reading.better_left else 1 + reading.white
+
+
+@torch.inference_mode()
+def lost(model: Model, page: Tensor, truth: Tensor) -> dict[str, tuple[int, float]]:
+    """For each way of choosing what is chosen, and the dB that it loses."""
+    assert isinstance(model.net, UNet)
+    first = read_noise(model.net, page)
+    ways = {"first gate": first, "both gates": read_noise(model.net, page, chooser(model))}
+    nets = [with_net_of(model, name).net for name in (model.card.coarse, model.card.white)]
+    with torch.autocast("cpu", torch.bfloat16):
+        results = [net(page[None], noise=first.descriptor)[0].float().clamp(0, 1) for net in nets]
+    errors = [float((each - truth).square().mean()) for each in (page, *results)]
+    level = 10 * np.log10(np.array(errors) + FLOOR)
+    return {way: (chosen(r), level[chosen(r)] - level.min()) for way, r in ways.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("-m", "--model", default="photo")
+    parser.add_argument("--side", type=int, default=384, help="of the pictures, pixels")
+    options = parser.parse_args()
+    model = Models(options.model, device="cpu").load()
+    sources = tuple(f"train/{name}" for name in SOURCES)
+    _, held_out = split(load_pictures(sources, options.data), HOLD_OUT)
+    rows: list[tuple[str, str, int, float]] = []
+    for number, page in enumerate(held_out):
+        top, left = (max(0, (side - options.side) // 2) for side in page.shape[1:])
+        page = page[:, top : top + options.side, left : left + options.side]
+        page = page[:, : page.shape[1] // 16 * 16, : page.shape[2] // 16 * 16].contiguous()
+        for sort, picture, truth in cases(page, number):
+            found = lost(model, picture.contiguous(), truth)
+            rows += [(way, sort, choice, loss) for way, (choice, loss) in found.items()]
+    print("| way | sort | pictures | lost on average | most | left alone |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for way in ("first gate", "both gates"):
+        for sort in ("noisy", "clean", "JPEG"):
+            mine = [(choice, loss) for w, s, choice, loss in rows if (w, s) == (way, sort)]
+            losses = [loss for _, loss in mine]
+            alone = sum(not choice and loss > NOTED for choice, loss in mine)
+            print(
+                f"| {way} | {sort} | {len(mine)} | {np.mean(losses):.3f} | {max(losses):.1f} |"
+                f" {alone} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

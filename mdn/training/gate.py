@@ -34,6 +34,7 @@ FLOOR = 6e-6  # mean squared error below which nobody sees a difference: 52 dB
 SOFTNESS = 0.5  # dB: errors closer than that are nearly as good as each other
 FAR, LARGE = 6.0, 20.0  # dB: a difference larger than that counts no more; see fit
 EPOCHS, BATCH, RATE, WARMUP = 16, 64, 2e-3, 50
+FEWEST_CELLS = 0.25  # of a crop's: the least share of them that a batch is shown
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
 
     First by cross entropy with soft targets, weighed by what is at stake, and then, from where that
     leads, by the loss that is to be expected of its choices, to which a large one adds no more than
-    LARGE.
+    LARGE. Each batch is shown a random share of the cells, since pictures have more of them, or
+    fewer, than crops do.
     """
     torch.manual_seed(seed)
     kind = SecondGate if second else Gate
@@ -111,7 +113,8 @@ def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
             done = epoch * count + number
             rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (EPOCHS * count)))
             optimiser.param_groups[0]["lr"] = RATE * rate
-            sure = gate(*lessons.inputs(gate, rows)).log_softmax(1)
+            seen, descriptor, *out = lessons.inputs(gate, rows)
+            sure = gate(_some(seen), descriptor, *map(_some, out)).log_softmax(1)
             if epoch < EPOCHS // 2:
                 error = -target[rows] * sure * weight[rows]
             else:
@@ -120,6 +123,13 @@ def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
             error.sum(1).mean().backward()
             optimiser.step()
     return gate.eval()
+
+
+def _some(cells: Tensor) -> Tensor:
+    """(B, width, n) -> (B, width, fewer), the same ones of all."""
+    count = cells.shape[2]
+    share = FEWEST_CELLS + (1 - FEWEST_CELLS) * float(torch.rand(()))
+    return cells[:, :, torch.randperm(count)[: max(1, round(share * count))]]
 
 
 @torch.no_grad()

@@ -35,7 +35,8 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     generator = generator_for(recipe.seed, step, group)
     count = recipe.optim.batch // recipe.optim.groups
     row = draw_row(recipe, generator)
-    clean = crops.draw(count, generator)
+    busy = recipe.data.busy and uniform(generator) < recipe.data.busy
+    clean = (crops.busiest if busy else crops.draw)(count, generator)
     patterns = CLEAN_PATTERNS if row.kind == CLEAN else recipe.data.patterns
     for index in range(count):
         if uniform(generator) < patterns:

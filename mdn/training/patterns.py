@@ -1,8 +1,9 @@
 """Clean pictures of dense regular texture, drawn by formula: what is most easily taken for noise.
 
-Gratings, weaves, halftone dots, dither, mosaics, ruled lines, drawings, contours, screens, pages
-of text, pixel art, stars, rings, brushed metal and leaves, in random colours, scales and
-directions. A net learns from them that what repeats, or is only in places, is no noise.
+Gratings, weaves, halftone dots, printing inks, dither, mosaics, ruled lines, drawings, contours,
+screens, pages of text, pixel art, stars, rings, brushed metal, leaves, pebbles and blades of grass,
+in random colours, scales and directions. A net learns from them that what repeats, or is only in
+places, is no noise.
 """
 
 import math
@@ -25,7 +26,7 @@ def draw_pattern(size: int, generator: torch.Generator) -> Tensor:
     dice = torch.rand(8, generator=generator).tolist()
     kind = KINDS[int(dice[0] * len(KINDS))]
     plane = kind(size, dice[1:4], generator)
-    if dice[7] < COLOURED:  # as the screens of printing inks are, each at an angle of its own
+    if dice[7] < COLOURED and plane.ndim == 2:  # each colour at an angle of its own
         turned = torch.rand(2, 3, generator=generator).tolist()
         others = [kind(size, [own[0], *dice[2:4]], generator) for own in turned]
         plane = torch.stack([plane, *others])
@@ -80,6 +81,20 @@ def halftone(size: int, dice: list[float], generator: torch.Generator) -> Tensor
     period = 3 + 7 * dice[1]
     screen = torch.cos(2 * math.pi * u / period) + torch.cos(2 * math.pi * v / period)
     return torch.sigmoid((4 if dice[2] < 0.5 else 12) * (screen / 2 - _smooth(size, generator)))
+
+
+def inks(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Halftone dots of cyan, magenta and yellow over each other, (3, size, size)."""
+    page = torch.ones(3, size, size)
+    period, tone = 3 + 7 * dice[1], _smooth(size, generator)
+    for channel, (turn, more, colour) in enumerate(torch.rand(3, 3, generator=generator).tolist()):
+        u, v = _axes(size, turn)
+        screen = torch.cos(2 * math.pi * u / period) + torch.cos(2 * math.pi * v / period)
+        dots = torch.sigmoid((8 if dice[2] < 0.3 else 40) * (tone + more - 0.5 - screen / 2))
+        passed = torch.full((3, 1, 1), 1 - 0.3 * colour)  # of the light: an ink stops one colour
+        passed[channel] = 0.2 * colour
+        page = page * (1 - dots * (1 - passed))
+    return page
 
 
 def dither(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
@@ -232,9 +247,44 @@ def dead_leaves(size: int, dice: list[float], generator: torch.Generator) -> Ten
     return torch.from_numpy(np.asarray(page, np.float32) / 255)
 
 
+def pebbles(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Round grains of 2 to 14 pixels side by side, as of sand, gravel or cobbles (Worley 1996)."""
+    side = 1.8 * 8 ** dice[0]
+    count = math.ceil(size / side) + 2
+    grains = torch.rand(3, count, count, generator=generator)  # row, column within a cell; shade
+    place = torch.arange(size, dtype=torch.float32) / side + 1
+    y, x = torch.meshgrid(place, place, indexing="ij")
+    row, column = y.long(), x.long()
+    near = []
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            at = row + down, column + right
+            away = (grains[0][at] + at[0] - y) ** 2 + (grains[1][at] + at[1] - x) ** 2
+            near.append(torch.stack([away.sqrt(), grains[2][at]]))
+    distance, which = torch.stack([each[0] for each in near]).topk(2, 0, largest=False)
+    shade = torch.stack([each[1] for each in near]).gather(0, which)[0]
+    edge = ((distance[1] - distance[0]) / (0.1 + 0.6 * dice[1])).clamp(0, 1)
+    return edge * (1 - dice[2] * (1 - shade))
+
+
+def blades(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
+    """Short strokes of nearly one direction over each other, as of grass, fur or straw."""
+    page = Image.new("L", (size, size), 0)
+    pen = ImageDraw.Draw(page)
+    turn, spread, length = math.pi * dice[0], 0.1 + dice[1], 4 + 20 * dice[2]
+    strokes = torch.rand(size * size // 8, 4, generator=generator).tolist()
+    for x, y, lean, shade in strokes:
+        angle = turn + spread * (lean - 0.5)
+        start = x * size - length / 2 * math.cos(angle), y * size - length / 2 * math.sin(angle)
+        end = start[0] + length * math.cos(angle), start[1] + length * math.sin(angle)
+        pen.line((*start, *end), fill=int(255 * shade))
+    return torch.from_numpy(np.asarray(page, np.float32) / 255)
+
+
 KINDS: tuple[Callable[[int, list[float], torch.Generator], Tensor], ...] = (
     grating, weave, halftone, dither, mosaic, lines, text, weave, drawing, contours, error_dither,
     screen, text, drawing, sprites, stars, rings, brushed, dead_leaves,
+    inks, pebbles, blades,
 )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ class DataRecipe:
     # share of the noisy crops of a net with a judge that are drawn patterns; of the clean ones it
     # is half
     patterns: float = 0.04
+    # share of the groups of such a net whose crops are those of several with the most fine detail
+    busy: float = 0.0
     # where the sources are renders, image folders or shards to take detail from
     textures: tuple[str, ...] = ()
 

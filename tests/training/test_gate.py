@@ -33,7 +33,7 @@ def lessons(count: int = 256) -> gate.Lessons:
 
 
 def test_it_learns_to_name_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "EPOCHS", 20)
+    monkeypatch.setattr(gate, "EPOCHS", 60)
     found = gate.logits(gate.fit(lessons(), seed=0), lessons()).argmax(1)
     assert (found == torch.arange(256) % 3).float().mean() > 0.95
 
@@ -45,6 +45,15 @@ def test_the_second_gate_learns_from_what_was_taken_out(monkeypatch: pytest.Monk
     given.taken_out[:, 0] = best[:, None]
     found = gate.logits(gate.fit(given, seed=0, second=True), given).argmax(1)
     assert (found == best).float().mean() > 0.95
+
+
+def test_a_batch_is_shown_the_same_cells_of_all() -> None:
+    cells = torch.arange(12.0).expand(2, 3, 12)
+    shown = [gate._some(cells) for _ in range(40)]
+    assert {each.shape[2] for each in shown} <= set(range(3, 13))
+    assert len({each.shape[2] for each in shown}) > 3
+    assert all(torch.equal(each[0], each[1]) for each in shown)
+    assert all(each[0, 0].unique().numel() == each.shape[2] for each in shown)
 
 
 def test_the_table_counts_what_was_lost_and_harmed() -> None:

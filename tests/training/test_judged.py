@@ -14,7 +14,7 @@ from mdn.nets.unet import UNet, UNetConfig
 from mdn.training import judged, prefetch
 from mdn.training.data import Crops
 from mdn.training.degrade import Sample, generator_for
-from mdn.training.patterns import KINDS, draw_pattern, sprites, stars
+from mdn.training.patterns import KINDS, draw_pattern, inks, sprites, stars
 from mdn.training.recipe_parse import parse
 
 
@@ -53,6 +53,22 @@ def test_noise_is_added_and_drawn_alike_twice(crops: Crops, kind) -> None:
 def test_clean_crops_stay_clean(crops: Crops) -> None:
     found = judged.draw_group(recipe(("clean", 0, 0), clip_share=0.0), crops, 0, 0)
     assert torch.equal(found.noisy, found.clean)
+
+
+def test_busy_crops_hold_more_detail_than_others() -> None:
+    even, busy = torch.full((3, 64, 64), 90), torch.randint(0, 256, (3, 64, 64))
+    crops = Crops([even.byte(), busy.byte()], 64, torch.device("cpu"))
+    data = {"sources": ["x"], "crop": 32, "context": 64}
+    even_handed, choosing = (
+        recipe(("gaussian", 0, 0), data=data | {"busy": share, "patterns": 0.0}) for share in (0, 1)
+    )
+
+    def share_of_busy(recipe) -> float:
+        drawn = [judged.draw_group(recipe, crops, step, 0).clean for step in range(8)]
+        return float((torch.cat(drawn).std((1, 2, 3)) > 0.1).float().mean())
+
+    assert 0.2 < share_of_busy(even_handed) < 0.8  # one of two, 32 times
+    assert share_of_busy(choosing) > 0.8  # 15 of 16 as one of four draws is enough
 
 
 def test_the_part_that_is_denoised_lies_on_the_grid_of_places() -> None:
@@ -103,7 +119,7 @@ def test_weak_noise_counts_for_more_than_its_size() -> None:
 def test_patterns_have_contrast_and_are_drawn_alike_twice(index: int) -> None:
     planes = [KINDS[index](64, [0.4, 0.5, 0.6], torch.Generator().manual_seed(2)) for _ in range(2)]
     assert torch.equal(*planes)
-    assert planes[0].shape == (64, 64)
+    assert planes[0].shape == ((3, 64, 64) if KINDS[index] is inks else (64, 64))
     assert planes[0].std() > (0.02 if KINDS[index] is stars else 0.05)
 
 

@@ -26,7 +26,7 @@ from mdn.pipeline.reading import NoiseReading, read_noise
 from mdn.pipeline.second_look import chooser
 from mdn.pipeline.specialist import with_net_of
 from mdn.registry.model import Model
-from mdn.training.data import load_pictures, split
+from mdn.training.data import load_pictures, middle, split
 from mdn.training.gate import FLOOR
 
 NOISES = (
@@ -85,9 +85,8 @@ def main() -> None:
     _, held_out = split(load_pictures(sources, options.data), HOLD_OUT)
     rows: list[tuple[str, str, int, float]] = []
     for number, page in enumerate(held_out):
-        top, left = (max(0, (side - options.side) // 2) for side in page.shape[1:])
-        page = page[:, top : top + options.side, left : left + options.side]
-        page = page[:, : page.shape[1] // 16 * 16, : page.shape[2] // 16 * 16].contiguous()
+        side = min(options.side, *page.shape[1:]) // 16 * 16
+        page = middle(page, side).contiguous()
         for sort, picture, truth in cases(page, number):
             found = lost(model, picture.contiguous(), truth)
             rows += [(way, sort, choice, loss) for way, (choice, loss) in found.items()]

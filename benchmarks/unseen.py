@@ -2,7 +2,8 @@
 
 PICTURES/test/ood holds a folder of noisy files for each noise and peers.csv, the PSNR of other
 denoisers on exactly these files; the clean ones are those of cbsd68. A line for each noise: the
-mean PSNR of its files. The files are denoised as `mdn denoise` does.
+mean PSNR of its files, and below the table what each model gains least on one file. The files are
+denoised as `mdn denoise` does.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def main() -> None:
     columns = ["noisy", *BASELINES, *models]
     print(f"| noise | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
     lines: dict[str, list[float]] = defaultdict(list)
+    gains: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for noise, peers in by_noise(options.data / "ood" / "peers.csv").items():
         scores: dict[str, list[float]] = defaultdict(list)
         for row in peers:
@@ -43,11 +45,17 @@ def main() -> None:
             for name, model in models.items():
                 result = photo.restore(noisy, model, Options()).pixels
                 scores[name].append(psnr(result, clean))
+                gain = scores[name][-1] - scores["noisy"][-1]
+                gains[name].append((gain, f"{noise}/{row['image']}"))
         means = [float(np.mean(scores[name])) for name in columns]
         print(line(noise, means), flush=True)
         for name, mean in zip(columns, means, strict=True):
             lines[name].append(mean)
     print(line("mean", [float(np.mean(lines[name])) for name in columns]))
+    for name, found in gains.items():
+        least, file = min(found)
+        worse = sum(gain < 0 for gain, _ in found)
+        print(f"\n{name}: least gain {least:+.2f} dB ({file}), {worse} of {len(found)} files worse")
 
 
 def by_noise(path: Path) -> dict[str, list[dict[str, str]]]:

@@ -114,7 +114,7 @@ def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
             rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (EPOCHS * count)))
             optimiser.param_groups[0]["lr"] = RATE * rate
             seen, descriptor, *out = lessons.inputs(gate, rows)
-            sure = gate(_some(seen), descriptor, *map(_some, out)).log_softmax(1)
+            sure = gate(_some_cells(seen), descriptor, *map(_some_cells, out)).log_softmax(1)
             if epoch < EPOCHS // 2:
                 error = -target[rows] * sure * weight[rows]
             else:
@@ -125,8 +125,8 @@ def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
     return gate.eval()
 
 
-def _some(cells: Tensor) -> Tensor:
-    """(B, width, n) -> (B, width, fewer), the same ones of all."""
+def _some_cells(cells: Tensor) -> Tensor:
+    """A random share of the cells: (B, width, n) -> (B, width, fewer), the same for the batch."""
     count = cells.shape[2]
     share = FEWEST_CELLS + (1 - FEWEST_CELLS) * float(torch.rand(()))
     return cells[:, :, torch.randperm(count)[: max(1, round(share * count))]]

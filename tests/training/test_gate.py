@@ -49,7 +49,7 @@ def test_the_second_gate_learns_from_what_was_taken_out(monkeypatch: pytest.Monk
 
 def test_a_batch_is_shown_the_same_cells_of_all() -> None:
     cells = torch.arange(12.0).expand(2, 3, 12)
-    shown = [gate._some(cells) for _ in range(40)]
+    shown = [gate._some_cells(cells) for _ in range(40)]
     assert {each.shape[2] for each in shown} <= set(range(3, 13))
     assert len({each.shape[2] for each in shown}) > 3
     assert all(torch.equal(each[0], each[1]) for each in shown)

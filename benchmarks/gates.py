@@ -3,8 +3,9 @@
 PICTURES holds train/. The middles of the photographs that training held out, clean, as JPEGs and
 with eight noises, are denoised by both nets. A line for each way of choosing and sort of picture:
 the PSNR in dB that is lost on average against the best of both results and the picture as it came,
-the most that is lost on one, and how many are left alone that lose more than NOTED by it. Errors
-below 52 dB count as none.
+the most that is lost on one, and how many are left alone that lose more than NOTED by it. A share
+of a result may be better than all of it, which counts as a negative loss. Errors below 52 dB count
+as none.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from mdn import noise
 from mdn.nets.unet import UNet
 from mdn.noise.synthesis import camera
 from mdn.pipeline.models import Models
-from mdn.pipeline.reading import NoiseReading, read_noise
+from mdn.pipeline.reading import read_noise
 from mdn.pipeline.second_look import chooser
 from mdn.pipeline.specialist import with_net_of
 from mdn.registry.model import Model
 from mdn.training.data import load_pictures, middle, split
-from mdn.training.gate import FLOOR
+from mdn.training.gate_lessons import decibels
 
 NOISES = (
     ("gaussian", 5), ("gaussian", 12), ("gaussian", 25), ("poisson", 1), ("correlated", 8),
@@ -55,23 +56,27 @@ def cases(page: Tensor, seed: int) -> Iterator[tuple[str, Tensor, Tensor]]:
             yield "noisy", (255 * noisy.clamp(0, 1)).round() / 255, truth
 
 
-def chosen(reading: NoiseReading) -> int:
-    """The index of nets.gate.CHOICES that a reading leads to."""
-    return 0 if reading.clean or reading.better_left else 1 + reading.white
-
-
 @torch.inference_mode()
-def lost(model: Model, page: Tensor, truth: Tensor) -> dict[str, tuple[int, float]]:
-    """For each way of choosing what is chosen, and the dB that it loses."""
+def lost(model: Model, page: Tensor, truth: Tensor) -> dict[str, tuple[bool, float]]:
+    """For each way of choosing whether the picture is left alone, and the dB that it loses."""
     assert isinstance(model.net, UNet)
     first = read_noise(model.net, page)
     ways = {"first gate": first, "both gates": read_noise(model.net, page, chooser(model))}
     nets = [with_net_of(model, name).net for name in (model.card.coarse, model.card.white)]
     with torch.autocast("cpu", torch.bfloat16):
         results = [net(page[None], noise=first.descriptor)[0].float().clamp(0, 1) for net in nets]
-    errors = [float((each - truth).square().mean()) for each in (page, *results)]
-    level = 10 * np.log10(np.array(errors) + FLOOR)
-    return {way: (chosen(r), level[chosen(r)] - level.min()) for way, r in ways.items()}
+    least = min(error(each, truth) for each in (page, *results))
+    found = {}
+    for way, reading in ways.items():
+        share = 0.0 if reading.clean else reading.share
+        result = torch.lerp(page, results[reading.white], share)
+        found[way] = share == 0, error(result, truth) - least
+    return found
+
+
+def error(page: Tensor, truth: Tensor) -> float:
+    """dB, see training.gate.decibels."""
+    return float(decibels((page - truth).square().mean()))
 
 
 def main() -> None:
@@ -83,23 +88,23 @@ def main() -> None:
     model = Models(options.model, device="cpu").load()
     sources = tuple(f"train/{name}" for name in SOURCES)
     _, held_out = split(load_pictures(sources, options.data), HOLD_OUT)
-    rows: list[tuple[str, str, int, float]] = []
+    rows: list[tuple[str, str, bool, float]] = []
     for number, page in enumerate(held_out):
         side = min(options.side, *page.shape[1:]) // 16 * 16
         page = middle(page, side).contiguous()
         for sort, picture, truth in cases(page, number):
             found = lost(model, picture.contiguous(), truth)
-            rows += [(way, sort, choice, loss) for way, (choice, loss) in found.items()]
+            rows += [(way, sort, alone, loss) for way, (alone, loss) in found.items()]
     print("| way | sort | pictures | lost on average | most | left alone |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for way in ("first gate", "both gates"):
         for sort in ("noisy", "clean", "JPEG"):
-            mine = [(choice, loss) for w, s, choice, loss in rows if (w, s) == (way, sort)]
+            mine = [(alone, loss) for w, s, alone, loss in rows if (w, s) == (way, sort)]
             losses = [loss for _, loss in mine]
-            alone = sum(not choice and loss > NOTED for choice, loss in mine)
+            left = sum(alone and loss > NOTED for alone, loss in mine)
             print(
                 f"| {way} | {sort} | {len(mine)} | {np.mean(losses):.3f} | {max(losses):.1f} |"
-                f" {alone} |"
+                f" {left} |"
             )
 
 

@@ -15,6 +15,7 @@ from mdn.pipeline.reading import NoiseReading
 
 FAINTEST = 0.5 / 255  # sigma below which a picture is left alone, up to..
 FAINT = 2.0 / 255  # ..where the net is followed all the way
+MOST = 0.9  # share of the noise, removed, from which nobody misses the rest
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,12 @@ class NoiseConditioning:
                 sigma = min(255, math.ceil(255 * self.reading.texture))
                 return [f"texture, no noise: unchanged; if it is noise, --sigma {sigma} removes it"]
             return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
-        if 0 < self.blend_weight < 1:
+        by_gate = bool(self.reading.choice) and self.impulse_spread is None
+        if by_gate and self.blend_weight < MOST:
+            sigma = min(255, math.ceil(255 * self.sigma))
+            share = f"at {100 * self.blend_weight:.0f} % strength, as it may be texture"
+            return [f"{found}: {removed} {share}; --sigma {sigma} removes all"]
+        if 0 < self.blend_weight < 1 and not by_gate:
             more = f"faint, partly removed; --sigma {math.ceil(255 * FAINT)} removes more"
             if self.impulse_spread is not None:
                 more = f"impulses removed; the rest is {more}"

@@ -78,15 +78,17 @@ def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> N
         found,
         impulse_spread=spread,
         impulses_at_ends=impulsive,
-        blend_weight=_weight(reading, found),
+        blend_weight=_weight(reading, found, noisy),
         estimate=reading.estimate() if sigma is None else None,
         reading=reading,
         gain=1.0 if sigma is None else sigma / reading.sigma,
     )
 
 
-def _weight(reading: NoiseReading, sigma: float) -> float:
-    """How far the net is followed in faint noise; a gate has learnt itself where it does harm."""
+def _weight(reading: NoiseReading, sigma: float, noisy: bool) -> float:
+    """How far the net is followed: less in faint noise, or as a gate has learnt."""
     weight = blend_weight(sigma)
     # What is left beside impulses is often nothing, and a gate knows little of such pictures.
-    return float(weight > 0) if reading.choice and not reading.impulses else weight
+    if not reading.choice or reading.impulses:
+        return weight
+    return float(weight > 0) * (1.0 if noisy else reading.share)

@@ -20,10 +20,8 @@ COARSE = 0.6  # share of sigma left at half the size from which noise is called 
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
 SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
 SOME_IMPULSES = 0.001  # share of the samples
-# From which probability on a picture is left alone: the gate has learnt from more clean pictures
-# than people have, and noise that stays is seen by everybody.
-SURE = 0.8
-DECIDED = 0.99  # from which probability of a net on it is not looked at again
+LEAST_SHARE = 0.05  # of a net's result in the picture, below which nobody would see it
+DECIDED = 0.999  # from which probability of a net on it is not looked at again
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,8 @@ class NoiseReading:
     half: float
     quarter: float
     impulses: float  # share of the samples that impulses replaced
-    # how sure the net's gate is of each of nets.gate.CHOICES; empty where it has none
+    # of each of nets.gate.CHOICES, what the gate would have of it in the result; they add up to 1.
+    # Empty for a net without a gate
     choice: tuple[float, ...] = ()
     texture: float = 0.0  # sigma of what would be noise if the gate had not taken it for texture
 
@@ -59,9 +58,17 @@ class NoiseReading:
         return 255 * self.sigma < CLEAN and self.impulses < SOME_IMPULSES
 
     @property
+    def share(self) -> float:
+        """Of what a net removes, how much to remove: less where it may be texture."""
+        if not self.choice:
+            return 1.0
+        share = 1 - self.choice[CHOICES.index("leave")]
+        return share if share >= LEAST_SHARE else 0.0
+
+    @property
     def better_left(self) -> bool:
         """Whether what there is looks like texture, which any net would harm."""
-        return bool(self.choice) and self.choice[CHOICES.index("leave")] > SURE
+        return self.share == 0
 
     @property
     def white(self) -> bool:

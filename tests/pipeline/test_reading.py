@@ -151,15 +151,28 @@ def test_a_sigma_that_the_user_gave_is_told_beside_what_was_found() -> None:
 
 
 def test_texture_is_left_alone_and_said_so() -> None:
-    taken = reading(choice=(0.9, 0.1, 0.0))
+    taken = reading(choice=(0.96, 0.04, 0.0))
     assert taken.better_left
-    assert not reading(choice=(0.6, 0.3, 0.1)).better_left  # not sure enough
+    assert not reading(choice=(0.94, 0.04, 0.02)).better_left
     left = replace(taken.without_noise(), texture=taken.sigma)
     assert left.clean
     words = NoiseConditioning(0.0, blend_weight=0.0, reading=left, estimate=left.estimate())
     assert words.in_words() == [
         "texture, no noise: unchanged; if it is noise, --sigma 9 removes it"
     ]
+
+
+def test_what_may_be_texture_is_removed_in_part() -> None:
+    found = reading(choice=(0.4, 0.6, 0.0))
+    assert found.share == pytest.approx(0.6)
+    told = NoiseConditioning(
+        9 / 255, blend_weight=found.share, reading=found, estimate=found.estimate()
+    )
+    assert told.in_words() == [
+        "sigma 9.0: removed at 60 % strength, as it may be texture; --sigma 9 removes all"
+    ]
+    nearly = replace(told, blend_weight=0.95)
+    assert nearly.in_words() == ["sigma 9.0: removed"]
 
 
 def test_a_gate_is_as_sure_as_it_is(net: UNet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mdn.nets.gate import CHOICES, Gate, SecondGate
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.training import gate
 from mdn.training.data import Crops
+from mdn.training.gate_lessons import Lessons, decibels, draw_lessons, mixed
 from mdn.training.patterns import draw_pattern
 from tests.training.test_judged import recipe
 
@@ -25,16 +27,18 @@ def lessons(count: int = 256) -> gate.Lessons:
     best = torch.arange(count) % 3
     descriptor = torch.randn(count, 5, generator=generator)
     descriptor[:, 0] = best - 1.0
-    errors = torch.full((count, 3), -30.0)
-    errors[torch.arange(count), best] = -35
+    error = torch.full((count, 3), 1e-3)
+    error[torch.arange(count), best] = 1e-3 / 3
     seen = torch.randn(count, 6, 9, generator=generator).half()
     taken_out = torch.randn(count, 18, 4, generator=generator).half()
-    return gate.Lessons(seen, descriptor, errors, best == 0, taken_out)
+    # What is wrong is the same everywhere, but for its strength.
+    wrong = (error[:, :, None] * error[:, None]).sqrt()
+    return Lessons(seen, descriptor, wrong, best == 0, taken_out)
 
 
 def test_it_learns_to_name_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "EPOCHS", 60)
-    found = gate.logits(gate.fit(lessons(), seed=0), lessons()).argmax(1)
+    found = gate.shares(gate.fit(lessons(), seed=0), lessons()).argmax(1)
     assert (found == torch.arange(256) % 3).float().mean() > 0.95
 
 
@@ -43,7 +47,7 @@ def test_the_second_gate_learns_from_what_was_taken_out(monkeypatch: pytest.Monk
     given = replace(lessons(), descriptor=torch.randn(256, 5))  # which tells nothing
     best = torch.arange(256) % 3
     given.taken_out[:, 0] = best[:, None]
-    found = gate.logits(gate.fit(given, seed=0, second=True), given).argmax(1)
+    found = gate.shares(gate.fit(given, seed=0, second=True), given).argmax(1)
     assert (found == best).float().mean() > 0.95
 
 
@@ -58,12 +62,39 @@ def test_a_batch_is_shown_the_same_cells_of_all() -> None:
 
 def test_the_table_counts_what_was_lost_and_harmed() -> None:
     given = lessons(6)
-    rows = gate.table(given, {"always white": torch.full((6,), 2)})
+    always_white = torch.tensor([[0.0, 0.0, 1.0]]).expand(6, -1)
+    rows = gate.table(given, {"always white": always_white})
     assert [row["of"] for row in rows] == [2, 4]
-    assert rows[0]["lost"] == 5.0
+    lost = 10 * math.log10(3)
+    assert rows[0]["lost"] == pytest.approx(lost, abs=0.1)
     assert rows[0]["harmed"] == 2
-    assert rows[1]["lost"] == 2.5
+    assert rows[1]["lost"] == pytest.approx(lost / 2, abs=0.1)
     assert rows[1]["harmed"] == 0
+
+
+def test_half_of_a_result_may_be_better_than_all_or_nothing() -> None:
+    """What is wrong with the one and with the other is independent, and as strong."""
+    wrong = 1e-3 * torch.eye(3)[None]
+    half = torch.tensor([[0.5]])
+    assert float(mixed(wrong, half)[0, 0]) == pytest.approx(float(decibels(torch.tensor(5e-4))))
+    none, nearly = (float(mixed(wrong, torch.tensor([[s]]))[0, 0]) for s in (0.0, 0.9))
+    assert none > nearly > float(mixed(wrong, half)[0, 0])
+
+
+def test_where_it_cannot_tell_a_share_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the pictures are clean and half are noisy, and nothing tells which."""
+    monkeypatch.setattr(gate, "EPOCHS", 40)
+    given = lessons()
+    clean = torch.arange(256) % 2 == 0
+    leave = torch.where(clean, 1e-9, 1e-3)
+    net = torch.full((256,), 1e-4)
+    wrong = torch.diag_embed(torch.stack([leave, net, 2 * net], 1))
+    given = replace(given, descriptor=torch.zeros(256, 5), wrong=wrong, clean=clean)
+    given.seen[:] = given.taken_out[:] = 0
+    shares = gate.shares(gate.fit(given, seed=0), given)
+    assert (shares[:, 1] > 0.2).all()
+    assert (shares[:, 1] < 0.9).all()
+    assert (shares[:, 2] == 0).all()
 
 
 def test_what_nothing_was_done_to_is_best_left_alone() -> None:
@@ -75,7 +106,7 @@ def test_what_nothing_was_done_to_is_best_left_alone() -> None:
     crops = Crops(pictures, 64, torch.device("cpu"))
     data = {"sources": ["x"], "crop": 48, "context": 64}
     clean = recipe(("clean", 0, 0), clip_share=0.0, data=data)
-    drawn = gate.draw_lessons(clean, crops, net, net, range(2))
+    drawn = draw_lessons(clean, crops, net, net, range(2))
     assert drawn.clean.all()
     assert (drawn.regret[:, CHOICES.index("leave")] == 0).all()
 

@@ -88,8 +88,8 @@ class NoiseConditioning:
         by_gate = bool(self.reading.choice) and self.impulse_spread is None
         if by_gate and self.blend_weight < MOST:
             sigma = min(255, math.ceil(255 * self.sigma))
-            share = f"at {100 * self.blend_weight:.0f} % strength, as it may be texture"
-            return [f"{found}: {removed} {share}; --sigma {sigma} removes all"]
+            part = f"at {100 * self.blend_weight:.0f} % strength, as it may be texture"
+            return [f"{found}: {removed} {part}; --sigma {sigma} removes all"]
         if 0 < self.blend_weight < 1 and not by_gate:
             more = f"faint, partly removed; --sigma {math.ceil(255 * FAINT)} removes more"
             if self.impulse_spread is not None:

@@ -20,7 +20,7 @@ COARSE = 0.6  # share of sigma left at half the size from which noise is called 
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
 SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
 SOME_IMPULSES = 0.001  # share of the samples
-LEAST_SHARE = 0.05  # of a net's result in the picture, below which nobody would see it
+LEAST_SHARE = 0.1  # of a net's result in the picture, below which nobody would see it
 DECIDED = 0.999  # from which probability of a net on it is not looked at again
 
 

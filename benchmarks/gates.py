@@ -75,7 +75,7 @@ def lost(model: Model, page: Tensor, truth: Tensor) -> dict[str, tuple[bool, flo
 
 
 def error(page: Tensor, truth: Tensor) -> float:
-    """dB, see training.gate.decibels."""
+    """dB, see training.gate_lessons.decibels."""
     return float(decibels((page - truth).square().mean()))
 
 

@@ -3,6 +3,8 @@
 Nets that are good at one kind of noise each are experts, and what chooses between them is a gate
 (Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 1991). This one chooses for
 the whole picture, from what the judge sees in its cells and from what the judge says of its noise.
+Of the nets the likelier one is used; how likely the picture is best left alone is the share of it
+that stays in the result.
 
 A second gate looks again, once both nets have denoised parts of the picture: what a net takes out
 of texture shows the texture, and what it takes out of noise does not.

@@ -42,8 +42,8 @@ class NoiseReading:
     half: float
     quarter: float
     impulses: float  # share of the samples that impulses replaced
-    # of each of nets.gate.CHOICES, what the gate would have of it in the result; they add up to 1.
-    # Empty for a net without a gate
+    # by a gate, of nets.gate.CHOICES: the share of the picture itself in the result, and how likely
+    # each net is to do best; they add up to 1. Empty for a net without a gate
     choice: tuple[float, ...] = ()
     texture: float = 0.0  # sigma of what would be noise if the gate had not taken it for texture
 

@@ -38,7 +38,7 @@ EPOCHS, BATCH, RATE, WARMUP = 16, 64, 2e-3, 50
 FEWEST_CELLS = 0.25  # of a crop's: the least share of them that a batch is shown
 
 
-def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
+def fit(lessons: Lessons, seed: int, epochs: int = EPOCHS, *, second: bool = False) -> Gate:
     """A gate, or a second one, that names the net and the share of its result with least error.
 
     First by cross entropy with soft targets, weighed by what is at stake, and then, from where that
@@ -56,14 +56,14 @@ def fit(lessons: Lessons, seed: int, *, second: bool = False) -> Gate:
     target = (-lessons.errors / SOFTNESS).softmax(1)
     weight = lessons.regret.max(1, keepdim=True).values.clamp(max=FAR)
     count = len(target) // BATCH
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         for number, rows in enumerate(torch.randperm(len(target))[: count * BATCH].split(BATCH)):
             done = epoch * count + number
-            rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (EPOCHS * count)))
+            rate = min(1.0, (done + 1) / WARMUP, 1.5 * (1 - done / (epochs * count)))
             optimiser.param_groups[0]["lr"] = RATE * rate
             seen, descriptor, *out = lessons.inputs(gate, rows)
             sure = gate(_some_cells(seen), descriptor, *map(_some_cells, out)).log_softmax(1)
-            if epoch < EPOCHS // 2:
+            if epoch < epochs // 2:
                 error = -target[rows] * sure * weight[rows]
             else:
                 share = 1 - sure[:, :1].exp()
@@ -122,6 +122,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, help="of the gate's first weights; else the recipe's")
+    fewer = "passes over the lessons for the second gate; fewer where it learns them by heart"
+    parser.add_argument("--second-epochs", type=int, default=EPOCHS, help=fewer)
     options = parser.parse_args()
     recipe = recipe_parse.load(options.recipe)
     seed = recipe.seed if options.seed is None else options.seed
@@ -133,7 +135,7 @@ def main() -> None:
     seen, held_out = draw_or_load(recipe, options.data, options.out, draw)
     lessons, test = Lessons(**seen), Lessons(**held_out)
     gate = fit(lessons, seed)
-    second = fit(lessons, seed, second=True)
+    second = fit(lessons, seed, options.second_epochs, second=True)
     of_one = torch.eye(len(CHOICES))
     ways = {
         f"always {name}": each.expand(len(test.clean), -1)

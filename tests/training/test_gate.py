@@ -36,18 +36,16 @@ def lessons(count: int = 256) -> gate.Lessons:
     return Lessons(seen, descriptor, wrong, best == 0, taken_out)
 
 
-def test_it_learns_to_name_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "EPOCHS", 60)
-    found = gate.shares(gate.fit(lessons(), seed=0), lessons()).argmax(1)
+def test_it_learns_to_name_the_best() -> None:
+    found = gate.shares(gate.fit(lessons(), 0, 60), lessons()).argmax(1)
     assert (found == torch.arange(256) % 3).float().mean() > 0.95
 
 
-def test_the_second_gate_learns_from_what_was_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "EPOCHS", 20)
+def test_the_second_gate_learns_from_what_was_taken_out() -> None:
     given = replace(lessons(), descriptor=torch.randn(256, 5))  # which tells nothing
     best = torch.arange(256) % 3
     given.taken_out[:, 0] = best[:, None]
-    found = gate.shares(gate.fit(given, seed=0, second=True), given).argmax(1)
+    found = gate.shares(gate.fit(given, 0, 20, second=True), given).argmax(1)
     assert (found == best).float().mean() > 0.95
 
 
@@ -81,9 +79,8 @@ def test_half_of_a_result_may_be_better_than_all_or_nothing() -> None:
     assert none > nearly > float(mixed(wrong, half)[0, 0])
 
 
-def test_where_it_cannot_tell_a_share_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_cannot_tell_a_share_is_taken() -> None:
     """Half of the pictures are clean and half are noisy, and nothing tells which."""
-    monkeypatch.setattr(gate, "EPOCHS", 40)
     given = lessons()
     clean = torch.arange(256) % 2 == 0
     leave = torch.where(clean, 1e-9, 1e-3)
@@ -91,7 +88,7 @@ def test_where_it_cannot_tell_a_share_is_taken(monkeypatch: pytest.MonkeyPatch) 
     wrong = torch.diag_embed(torch.stack([leave, net, 2 * net], 1))
     given = replace(given, descriptor=torch.zeros(256, 5), wrong=wrong, clean=clean)
     given.seen[:] = given.taken_out[:] = 0
-    shares = gate.shares(gate.fit(given, seed=0), given)
+    shares = gate.shares(gate.fit(given, 0, 40), given)
     assert (shares[:, 1] > 0.2).all()
     assert (shares[:, 1] < 0.9).all()
     assert (shares[:, 2] == 0).all()

@@ -68,9 +68,9 @@ def decibels(error: Tensor) -> Tensor:
 
 
 def mixed(wrong: Tensor, share: Tensor) -> Tensor:
-    """(N, 2): the error, in dB, of a picture that is a share of each net's result.
+    """(N, 2): the error, in dB, of a share of each net's result, the rest being the noisy picture.
 
-    wrong: (N, 3, 3), see Lessons. share: (N, 1) or (1, 1), 0..1; the rest is the picture itself.
+    wrong: (N, 3, 3), see Lessons. share: (N, 1) or (1, 1), 0..1.
     """
     left, both, own = wrong[:, :1, 0], wrong[:, 0, 1:], wrong.diagonal(dim1=1, dim2=2)[:, 1:]
     return decibels((1 - share) ** 2 * left + 2 * share * (1 - share) * both + share**2 * own)

@@ -210,7 +210,9 @@ class Model:
                 warnings.warn(f"{arrays.NAME} {line}, or try encoding='counts'", stacklevel=2)
             for place in np.ndindex(parts.shape[:2]):
                 page = np.ascontiguousarray(parts[place][..., colours])
-                restored = photo.restore(page, model, options, coding=coding)
+                alpha = parts[place][..., layout.colours :]
+                opaque = np.asarray((alpha > 0).all(-1))  # everywhere without alpha
+                restored = photo.restore(page, model, options, coding=coding, opaque=opaque)
                 result[place][..., colours] = restored.pixels
         return layout.join(result)
 
@@ -264,8 +266,9 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     >>> mdn.estimate_noise(noisy).sigma
     """
     array, layout, _, _ = _opened(picture, axes)
-    page = layout.split(array)[0, 0][..., : layout.colours]
-    found: dict[str, Any] = estimate.of_page(page, arrays.NAME)[1]
+    first = layout.split(array)[0, 0]
+    page, alpha = first[..., : layout.colours], first[..., layout.colours :]
+    found: dict[str, Any] = estimate.of_page(page, arrays.NAME, (alpha > 0).all(-1))[1]
     return Noise(
         sigma=found["level"],
         channels=found["sigma"],

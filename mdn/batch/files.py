@@ -102,6 +102,9 @@ def save(
     if same and source is not None and _is_kept(source, chosen):
         _copy(source, job)
         return False
+    if _is_misnamed(job, image, chosen):
+        kinds = f"a {io.spoken(image.format)} file by its content, {io.spoken(chosen)} by its name"
+        report.note(job, f"is {kinds}: written as {io.spoken(chosen)}")
     lost = io.losses(image, chosen)
     if lost:
         report.note(job, f"{io.spoken(chosen)} cannot keep {', '.join(lost)}")
@@ -120,6 +123,13 @@ def save(
     if job.target is None and data is not None:
         to_stdout(data)
     return True
+
+
+def _is_misnamed(job: Job, image: Image, chosen: str) -> bool:
+    """Whether the input's name, which nobody asked to be another format's, says what it is not."""
+    if job.source is None or job.target is None or job.format is not None:
+        return False
+    return chosen != image.format and job.source.suffix.lower() == job.target.suffix.lower()
 
 
 def _is_kept(source: Path, format: str) -> bool:

@@ -7,6 +7,11 @@ import typer
 
 from mdn.cli import options as opt
 
+Model = Annotated[
+    str | None,
+    opt.rules(autocompletion=opt.model_names, show_default="photo; cells for counts"),
+]
+
 
 @opt.command
 def zeroshot(
@@ -26,7 +31,7 @@ def zeroshot(
     use_fit: Path | None = None,
     resume: bool = False,
     seed: opt.Natural = 0,
-    model: opt.Model = None,
+    model: Model = None,
     quality: opt.Quality = None,
     strength: opt.Share = 1.0,
     device: opt.Device = "auto",

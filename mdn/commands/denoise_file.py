@@ -209,8 +209,9 @@ def _pages(
             for index, page in enumerate(pages):
                 std = _std_output(deviations, index, coding)
                 share = partial(progress, index)
+                opaque = None if image.alpha is None else image.alpha[index] > 0
                 restored = photo.restore(
-                    page, model, options, share, std, adapter, coding, batch.mask
+                    page, model, options, share, std, adapter, coding, batch.mask, opaque
                 )
                 result[index] = restored.pixels
                 facts |= _about_noise(restored, batch.request.encoding) if index == 0 else {}

@@ -72,7 +72,8 @@ def run(
         pages = image.pixels
         if len(pages) > 1:
             report.note(job, f"only the first of {len(pages)} pages is measured")
-        found[job.name], facts = of_page(pages[0], job.name)
+        opaque = None if image.alpha is None else image.alpha[0] > 0
+        found[job.name], facts = of_page(pages[0], job.name, opaque)
         return describe(image) | facts
 
     result = run_batch(jobs, work, report, fail_fast=fail_fast)
@@ -83,8 +84,12 @@ def run(
     return result
 
 
-def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, object]]:
+def of_page(
+    stored: np.ndarray, name: str, opaque: np.ndarray | None = None
+) -> tuple[NoiseEstimate, dict[str, object]]:
     """The noise of a page (H, W, C) as stored: the estimate, and `facts` of it.
+
+    opaque: (H, W) bool, where it can be seen; everywhere, if None.
 
     Raises FileError: it holds samples that are not finite; `name` is what the message calls it.
     """
@@ -100,10 +105,10 @@ def of_page(stored: np.ndarray, name: str) -> tuple[NoiseEstimate, dict[str, obj
     # A photograph's texture may pass for noise; what was measured is no photograph.
     shown = (black, white) == (0.0, Display(stored.dtype).white)
     if shown:
-        seen = judge(stored, scale, banding, _model(), Options()).estimate
+        seen = judge(stored, scale, banding, _model(), Options(), opaque).estimate
         assert seen is not None
     else:
-        seen = estimate_noise(sample_for_estimation(page, scale, banding))
+        seen = estimate_noise(sample_for_estimation(page, scale, banding, opaque))
     return seen, facts(seen, black, white, banding)
 
 

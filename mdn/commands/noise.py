@@ -12,6 +12,9 @@ from mdn import noise
 from mdn.batch.dask_run import distribute
 from mdn.batch.files import describe, load, output_format, save
 from mdn.batch.running import BatchResult, Job, Report
+from mdn.encoding import Display
+
+LITTLE = 1 / 8  # of what the dtype holds
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,20 @@ def add_to_file(settings: Settings, job: Job, report: Report) -> dict[str, objec
     for index, page in enumerate(image.pixels):
         pages.append(add_to_page(page, settings.kind, settings.level, generator))
         report.progress(job, (index + 1) / len(image.pixels))
+    if line := _of_little_range(image.pixels):
+        report.note(job, line)
     if output_format(job, image) == "jpeg":
         report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
     save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=settings.jpeg_quality)
     return describe(image) | {"noise": settings.kind, "level": settings.level, "draw_seed": seed}
+
+
+def _of_little_range(pixels: np.ndarray) -> str:
+    """What to say of whole numbers that use little of their dtype, as cameras' counts do."""
+    top = Display(pixels.dtype).white
+    if pixels.dtype.itemsize == 1 or pixels.dtype.kind == "f" or pixels.max() > LITTLE * top:
+        return ""
+    return f"uses 0 to {pixels.max()} of {top:.0f}, and levels are meant for all of it"
 
 
 def draw_seed(seed: int, job: Job) -> int:

@@ -32,6 +32,7 @@ class Picture:
     plane: tuple[int, int] = (0, 1)  # which picture of a stack it is, and how many there are
     measured: bool = False  # whether its samples are counts rather than a picture to look at
     hdr: int = 0  # the number of the primaries of an HDR photo (H.273); 0 for other pictures
+    opaque: np.ndarray | None = None  # (H, W) bool, where it can be seen; everywhere, if None
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,10 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
         raise FileError(path, "is a single picture", "leave --plane out")
     if not 0 <= number < count:
         raise FileError(path, f"has {count} planes, counted from 0", "choose another --plane")
-    stored = planes[number // channels, number % channels, ..., : layout.colours]
-    stored = np.ascontiguousarray(stored)
-    return Picture(role, path, stored, plane=(number, count), measured=measured, hdr=hdr)
+    samples = planes[number // channels, number % channels]
+    stored = np.ascontiguousarray(samples[..., : layout.colours])
+    opaque = (samples[..., layout.colours :] > 0).all(-1)
+    return Picture(role, path, stored, False, (number, count), measured, hdr, opaque)
 
 
 def check(pictures: Sequence[Picture]) -> None:

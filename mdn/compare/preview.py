@@ -83,7 +83,7 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
         options.check_counts(job.name)
     strengths = [share * options.strength for share in SHARES]
     full = replace(options, strength=1.0)
-    restore = (_counts if counted else _photo)(picture.stored, model, full)
+    restore = (_counts if counted else _photo)(picture, model, full)
     places = places_of(picture)
     crops = crops_of(picture, places, restore, strengths, partial(report.progress, job))
     titles = ["before", *(f"--strength {strength:.3g}" for strength in strengths)]
@@ -138,10 +138,11 @@ def crops_of(
     return rows
 
 
-def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
+def _photo(picture: Picture, model: Model, options: Options) -> Restore:
+    page = picture.stored
     coding = Display(page.dtype)
     bands = destripe.find(page, coding.encode) if model.abilities.takes_sigma else None
-    noise = judge(page, coding.encode, bands, model, options)
+    noise = judge(page, coding.encode, bands, model, options, picture.opaque)
     model = specialist(model, noise)
     scale = 2 ** max(0, len(noise.scales) - 1)  # the coarsest sees so many times as far
 
@@ -156,7 +157,8 @@ def _photo(page: np.ndarray, model: Model, options: Options) -> Restore:
     return _with_surroundings(restore, page.shape, model.halo * scale, model.multiple * scale)
 
 
-def _counts(page: np.ndarray, model: Model, options: Options) -> Restore:
+def _counts(picture: Picture, model: Model, options: Options) -> Restore:
+    page = picture.stored
     channels = range(page.shape[-1])
     known = [
         calibrate([(page.shape[:2], region_of(page[..., channel]))], page.dtype)

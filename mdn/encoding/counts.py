@@ -26,6 +26,8 @@ class Counts:
     high: float
     # the transform that stabilises the noise, in that unit, or None where there is none
     curve: Anscombe | None = field(default=None)
+    # the value with which it was padded, as registration does, or None: it stays as it is
+    padding: float | None = None
 
     @property
     def level(self) -> float | None:
@@ -37,11 +39,21 @@ class Counts:
         """Whether its whole numbers are too few for the means of a denoiser to be rounded to."""
         return self.dtype.kind in "iu" and self.high - self.low < FEW
 
+    def measured(self, stored: np.ndarray) -> np.ndarray:
+        """Whether samples show anything: those that are no numbers do not, nor does padding."""
+        numbers = np.isfinite(stored) if self.dtype.kind == "f" else np.ones(stored.shape, bool)
+        return numbers if self.padding is None else numbers & (stored != self.padding)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether samples may show nothing: see `measured`."""
+        return self.dtype.kind == "f" or self.padding is not None
+
     def encode(self, stored: np.ndarray) -> np.ndarray:
-        """Stored samples -> float32, mostly 0..1. Samples that are no numbers become 0."""
+        """Stored samples -> float32, mostly 0..1. Those that show nothing become 0."""
         x = stored.astype(np.float32)
-        if self.dtype.kind == "f":
-            x = np.where(np.isfinite(x), x, np.float32(self.low))
+        if self.has_gaps:
+            x = np.where(self.measured(stored), x, np.float32(self.low))
         y = x if self.curve is None else self.curve.forward(x)
         return (y - np.float32(self._black)) * np.float32(1 / self._span)
 
@@ -49,7 +61,7 @@ class Counts:
         """What a denoiser made of encoded values -> samples, in place of the stored ones.
 
         No sample leaves the dtype, or reaches its largest value that had not reached it before:
-        nothing is clipped that was not. Samples that are no numbers stay what they are.
+        nothing is clipped that was not. Samples that show nothing stay what they are.
 
         Args:
             values: float32; of the mean of the encoding, as a denoiser gives it.
@@ -60,12 +72,13 @@ class Counts:
         if strength < 1 or self.dtype.itemsize > 4:
             x = stored + strength * (x.astype(np.float64) - stored)
         if self.dtype.kind == "f":
-            return np.where(np.isfinite(stored), x, stored).astype(self.dtype)
+            return np.where(self.measured(stored), x, stored).astype(self.dtype)
         limits = np.iinfo(self.dtype)
         # float32 holds no 2^32 - 1: clipping must be done where whole numbers are whole.
         whole = np.rint(x.astype(np.float64) if self.dtype.itemsize > 2 else x)
         clean = whole.clip(limits.min, limits.max).astype(self.dtype)
-        return np.where((clean == limits.max) & (stored < limits.max), limits.max - 1, clean)
+        clean = np.where((clean == limits.max) & (stored < limits.max), limits.max - 1, clean)
+        return np.where(self.measured(stored), clean, stored) if self.has_gaps else clean
 
     def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """A standard deviation of encoded values -> that of the samples, to first order."""

@@ -9,7 +9,7 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import Format
 from mdn.io.colour import Cicp, profile
-from mdn.io.photo.jpeg import MAX_BLOCK
+from mdn.io.photo.jpeg import KEPT_MARKERS, MAX_BLOCK
 from mdn.io.photo.jxl_header import can_name
 from mdn.io.photo.png import COLOUR_CHUNKS, TEXT_CHUNKS
 from mdn.io.tiff.layout import ASSOCIATED, TiffLayout
@@ -147,8 +147,9 @@ def _private_losses(image: Image, form: Format) -> list[str]:
         said = kinds & COLOUR_CHUNKS
         if said and not (b"sRGB" in said or image.meta.icc or image.meta.cicp):
             lost.append("PNG colour space")
-    if form.name != "jpeg" and private.get("jpeg"):
-        lost.append("JPEG comment and IPTC")
+    if form.name != "jpeg":
+        markers = {marker for marker, _ in private.get("jpeg", ())}
+        lost += [name for marker, name in KEPT_MARKERS.items() if marker in markers]
     layout = private.get("tiff")
     if form.name != "tiff" and isinstance(layout, TiffLayout) and any(layout.tags):
         lost.append("TIFF tags")

@@ -16,9 +16,12 @@ from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.impulses import fix_hot_pixels
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress
+from mdn.pipeline.fill import filled
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options, geometry, runtime
 from mdn.registry.model import Model, Origins
+
+NEAR = (1, 2, 4, 8)  # pixels; farther inside what is filled, no net makes anything of it
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,20 @@ class Calibration:
             return judge_sample(self.sample, model, self.sigma if sigma is None else sigma)
         return self.noise if sigma is None else NoiseConditioning(sigma)
 
+    def encoded(self, plane: np.ndarray) -> np.ndarray:
+        """A plane (H, W) as stored as a net sees it; what shows nothing is like its neighbours."""
+        values = self.coding.encode(plane)
+        if not self.coding.has_gaps:
+            return values
+        return filled(values[..., None], self.coding.measured(plane)[..., None], NEAR)[..., 0]
+
     def spacing_for(self, model: Model) -> int:
         """Distance of the samples that it sees together; 1 for one that splits pictures itself."""
         return 1 if model.abilities.purpose == "fill" else self.spacing
 
     def parts(self, plane: np.ndarray, model: Model) -> list[tuple[np.ndarray, NoiseConditioning]]:
         """A plane (H, W) as stored as the model sees it: (h, w, 1) encoded, and its noise."""
-        values, s = self.coding.encode(plane), self.spacing_for(model)
+        values, s = self.encoded(plane), self.spacing_for(model)
         noise = self.conditioning(model)
         return [(values[i::s, j::s, None], noise) for i in range(s) for j in range(s)]
 
@@ -67,7 +77,8 @@ class Calibration:
         if curve is None or weight == 0:
             return "no noise found: unchanged"
         middle = np.array([float(self.sample.median())], np.float32)
-        x = float(self.coding.decode(middle, np.zeros(1, self.coding.dtype))[0])
+        stored = np.full(1, self.coding.high, self.coding.dtype)  # no padding
+        x = float(self.coding.decode(middle, stored)[0])
         sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
         where = f" at brightness {x:.4g}" if curve.gain else ""
         done = removed if weight == 1 else "faint, partly removed"
@@ -106,7 +117,7 @@ def restore(
 
     def encode(stored: np.ndarray) -> np.ndarray:
         planes = zip(samples, channels, strict=True)
-        return np.stack([each.coding.encode(stored[..., i]) for i, each in planes], -1)
+        return np.stack([each.encoded(stored[..., i]) for i, each in planes], -1)
 
     def clean(tiles: Tensor, origins: Origins) -> Tensor:
         parts = []

@@ -21,7 +21,12 @@ from mdn.registry.model import Model
 
 
 def judge(
-    page: np.ndarray, encode: Encode, bands: Banding | None, model: Model, options: Options
+    page: np.ndarray,
+    encode: Encode,
+    bands: Banding | None,
+    model: Model,
+    options: Options,
+    opaque: np.ndarray | None = None,
 ) -> NoiseConditioning:
     """The noise of a page, for this model.
 
@@ -29,12 +34,13 @@ def judge(
         page: (H, W, C) as stored.
         encode: stored samples to the nominal range 0..1.
         bands: of the page, to be left out.
+        opaque: (H, W) bool, where it can be seen; everywhere, if None.
     """
     if not model.abilities.takes_sigma:
         return NoiseConditioning()
     if options.sigma is not None and not model.abilities.judges_noise:
         return NoiseConditioning(options.sigma)
-    sample = sample_for_estimation(page, encode, bands)
+    sample = sample_for_estimation(page, encode, bands, opaque)
     noise = judge_sample(sample, model, options.sigma)
     if noise.estimate is None or noise.reading is None or noise.reading.clean or bands is not None:
         return noise

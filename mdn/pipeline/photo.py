@@ -71,6 +71,7 @@ def restore(
     adapter: Adapter | None = None,
     coding: Display | Rec2100 | None = None,
     protect: np.ndarray | None = None,
+    opaque: np.ndarray | None = None,
 ) -> Restored:
     """A page (H, W, C) as stored -> the same, denoised.
 
@@ -80,6 +81,7 @@ def restore(
         adapter: fits the model to the page first.
         coding: what the samples mean; as they are shown, if None.
         protect: (H, W) float32, 0..1: 1 where the page stays as it is.
+        opaque: (H, W) bool, where it can be seen, and its noise is measured.
 
     Raises:
         OutOfMemoryError: the smallest tile does not fit.
@@ -87,7 +89,7 @@ def restore(
     coding = coding or Display(page.dtype)
     takes_sigma = model.abilities.takes_sigma
     bands = destripe.find(page, coding.encode) if takes_sigma else None
-    noise = judge(page, coding.encode, bands, model, options)
+    noise = judge(page, coding.encode, bands, model, options, opaque)
     model = specialist(model, noise)
     if adapter is not None:
         model, noise, bands = adapter.to_page(page, coding.encode, bands, noise, model)

@@ -10,16 +10,24 @@ from torch import Tensor
 from mdn.engine.run import Encode
 from mdn.nets.judge import SMALLEST
 from mdn.noise.analysis.banding import Banding
+from mdn.pipeline.known_part import known_part
 
 SAMPLE = 1024  # pixels a side: more does not change the estimate
 WINDOW = 256  # it is put together from windows of so many, spread over a larger picture;
 # what lies in one window is looked at together
 
 
-def sample_for_estimation(page: np.ndarray, encode: Encode, bands: Banding | None = None) -> Tensor:
+def sample_for_estimation(
+    page: np.ndarray,
+    encode: Encode,
+    bands: Banding | None = None,
+    opaque: np.ndarray | None = None,
+) -> Tensor:
     """(C, h, w), encoded, of a page (H, W, C): all of it, or windows spread over it.
 
-    bands: of the page, to be left out.
+    Args:
+        bands: of the page, to be left out.
+        opaque: (H, W) bool, where it can be seen; what is transparent is left out.
     """
     height, width = page.shape[:2]
     rows, columns = np.arange(height), np.arange(width)
@@ -27,9 +35,12 @@ def sample_for_estimation(page: np.ndarray, encode: Encode, bands: Banding | Non
         rows, columns = _in_windows(height), _in_windows(width)
         page = page[rows[:, None], columns]
     sample = torch.from_numpy(np.ascontiguousarray(encode(page).transpose(2, 0, 1)))
-    if bands is None:
+    if bands is not None:
+        sample = bands.removed(sample, torch.from_numpy(rows), torch.from_numpy(columns))
+    if opaque is None or opaque.all():
         return sample
-    return bands.removed(sample, torch.from_numpy(rows), torch.from_numpy(columns))
+    part = known_part([sample.numpy()], [opaque[rows[:, None], columns]])
+    return sample if part is None else torch.from_numpy(part)
 
 
 def mirrored(sample: Tensor, side: int) -> Tensor:

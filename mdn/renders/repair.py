@@ -3,11 +3,9 @@
 from collections import Counter
 
 import numpy as np
-import torch
 
-from mdn.pipeline import windows
+from mdn.pipeline.fill import filled
 
-_RADII = (1, 2, 4, 8, 16, 64)
 BAND = 64  # rows at a time: a window of 24 neighbours takes 24 times its memory
 
 
@@ -24,22 +22,9 @@ def count_odd(pixels: np.ndarray) -> Counter[str]:
 def finite(pixels: np.ndarray) -> np.ndarray:
     """(H, W, C) float32 with every sample finite: bad ones become the mean of good neighbours.
 
-    The window grows until it holds a good sample; a plane without any becomes 0.
+    What has no good one within 64 pixels becomes 0.
     """
-    good = np.isfinite(pixels)
-    if good.all():
-        return pixels
-    known = torch.from_numpy(np.where(good, pixels, 0).transpose(2, 0, 1).astype(np.float64))
-    there = torch.from_numpy(good.transpose(2, 0, 1).astype(np.float64))
-    result, bad = known.clone(), there == 0
-    for radius in _RADII:
-        share = windows.mean(there, radius)
-        found = bad & (share > 1e-9)
-        result[found] = (windows.mean(known, radius) / share)[found]
-        bad &= ~found
-        if not bad.any():
-            break
-    return result.float().numpy().transpose(1, 2, 0)
+    return filled(pixels, np.isfinite(pixels))
 
 
 def clamp_fireflies(pixels: np.ndarray, times: float) -> tuple[np.ndarray, int]:

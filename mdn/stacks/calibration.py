@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from mdn.encoding import Anscombe, Counts
-from mdn.encoding.counts import HIGH, LOW
+from mdn.encoding.counts import FEW, HIGH, LOW
 from mdn.noise.analysis.correlation_length import BLOCK, correlation_length
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.impulses import median_of_neighbours
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.counts import Calibration
+from mdn.pipeline.known_part import known_part
 
 PLANES = 16  # looked at, at most, evenly spread over the channel
 WINDOW, WINDOWS = 256, 32  # pixels a side; how many of them, planes together
@@ -37,9 +39,12 @@ def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype)
     planes: for each of its planes the size (H, W) and a way to read a part of it; all equal.
     """
     stored = sample(planes)
-    finite = stored[np.isfinite(stored)] if dtype.kind == "f" else stored.ravel()
-    if not finite.size:
-        finite = np.zeros(1, np.float32)
+    padding = padding_of(stored)
+    known = _shows_noise(stored, padding)
+    finite = stored[known] if known.any() else np.zeros(1, np.float32)
+    if not known.all():
+        part = known_part(list(stored[:, None]), list(known))
+        stored = stored if part is None else part
     stored, finite = without_hot_pixels(stored, finite)
     black, white = ends(finite, dtype)
     scaled = (stored.astype(np.float64) - black) / (white - black)
@@ -49,7 +54,7 @@ def calibrate(planes: Sequence[tuple[tuple[int, int], Region]], dtype: np.dtype)
     if high <= low:
         low, high = float(finite.min()), float(finite.max())
     high = max(high, low + _least(dtype, low))
-    coding = Counts(dtype, low, high, _curve(seen, black, white, low))
+    coding = Counts(dtype, low, high, _curve(seen, black, white, low), padding)
     level, spacing = coding.level or 0.0, 1
     if seen.correlated and min(stored.shape[1:]) >= BLOCK:
         found = correlation_length(torch.from_numpy(coding.encode(stored)))
@@ -77,6 +82,40 @@ def _starts(length: int, most: int) -> list[int]:
     count = min(most, -(-length // WINDOW))
     last = max(0, length - WINDOW)
     return [round(i * last / max(1, count - 1)) for i in range(count)] if count > 1 else [last // 2]
+
+
+def _shows_noise(planes: np.ndarray, padding: float | None) -> np.ndarray:
+    """(P, H, W) bool: whether samples are numbers, not padding, and not of a plane of one value."""
+    known = np.isfinite(planes)
+    known = known if padding is None else known & (planes != padding)
+    varied = planes.max((1, 2)) != planes.min((1, 2))
+    return known & varied[:, None, None] if varied.any() else known
+
+
+def padding_of(planes: np.ndarray) -> float | None:
+    """The value with which planes (P, H, W) were padded; None where they were not.
+
+    Shifted or turned planes are padded where they show nothing, and dropped ones are empty: whole
+    neighbourhoods of one value, far below all that was measured. Where a camera cuts off at black,
+    the darkest samples that it measured are near by.
+    """
+    finite = planes[np.isfinite(planes)]
+    if not finite.size:
+        return None
+    least = finite.min()
+    rest = finite[finite > least]
+    if not rest.size or rest.min() == rest.max():
+        return None
+    dark, brighter = np.percentile(rest, [1, 10])
+    gap = float(dark) - float(least)
+    if gap <= brighter - dark:
+        return None
+    step = np.diff(np.unique(rest)[:FEW]).min()  # 1 where photons are counted one by one
+    if gap <= FEW * float(step):
+        return None
+    empty = torch.from_numpy(planes == least).float()[:, None]
+    inside = (F.avg_pool2d(empty, 3, 1) == 1).sum()
+    return float(least) if inside > 0.5 * empty.sum() else None
 
 
 def without_hot_pixels(stored: np.ndarray, finite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from mdn import io
 from mdn.batch.files import load, save
 from mdn.batch.running import Job
 from mdn.errors import FileError
-from tests.io.samples import encoded, exif, picture, png
+from tests.io.samples import encoded, exif, picture, png, png_of
 
 
 class Notes:
@@ -68,3 +68,10 @@ def test_a_depth_that_png_is_not_written_with_is_said(tmp_path: Path) -> None:
     work, notes = job(tmp_path, "a.png", "b.png", png(8, 1, 1, 0, b"\0\x55")), Notes()
     assert save(work, load(work), notes) is True
     assert notes.said == ["samples of 1 bit are written with 8"]
+
+
+def test_a_name_that_says_another_format_is_named(tmp_path: Path) -> None:
+    work, notes = job(tmp_path, "a.jpg", "b.jpg", png_of(picture(24, 32, 3))), Notes()
+    image = load(work)
+    save(work, replace(image, pixels=image.pixels // 2), notes)
+    assert notes.said == ["is a PNG file by its content, JPEG by its name: written as JPEG"]

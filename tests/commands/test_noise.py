@@ -131,3 +131,12 @@ def test_jpeg_is_said_to_alter_the_noise(tmp_path: Path) -> None:
 def test_a_bad_request_is_refused_before_any_file(kind: str, level: float | None) -> None:
     with pytest.raises(UsageError):
         run([Job(Path("none.png"), None, "none.png")], Settings(kind, level), Notes())
+
+
+def test_counts_that_use_little_of_their_dtype_are_named(tmp_path: Path) -> None:
+    notes, pixels = Notes(), np.full((1, 16, 16, 1), 300, np.uint16)
+    for name, samples in (("few", pixels), ("many", 100 * pixels)):
+        io.write_image(Image(samples), tmp_path / f"{name}.tif")
+    jobs = [Job(tmp_path / f"{n}.tif", tmp_path / f"{n}2.tif", n) for n in ("few", "many")]
+    run(jobs, Settings("gaussian"), notes)
+    assert notes.lines == ["uses 0 to 300 of 65535, and levels are meant for all of it"]

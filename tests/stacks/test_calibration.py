@@ -124,3 +124,50 @@ def test_smooth_noise_is_spaced() -> None:
     y, x = np.mgrid[:256, :256]
     pixels = np.rint(1000 + 300 * (np.hypot(y - 128, x - 128) < 60) + smooth).astype(np.uint16)
     assert look(pixels).spacing == 3
+
+
+def padded(clean: np.ndarray) -> np.ndarray:
+    """Turned a little, with black where it shows nothing."""
+    y, x = np.mgrid[: clean.shape[0], : clean.shape[1]]
+    return np.where(y + x // 4 < 60, clean.dtype.type(0), clean)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_padding_hides_no_noise_and_stays(dtype: type) -> None:
+    clean = np.rint(camera((256, 256), 1, 100, 2)).astype(dtype)
+    found, wanted, pixels = look(padded(clean)), look(clean), padded(clean)
+    assert found.coding.padding == 0
+    assert wanted.coding.padding is None
+    assert found.sigma == pytest.approx(wanted.sigma, rel=0.1)
+    values = found.encoded(pixels)
+    assert values[pixels == 0][-20:].min() > values[pixels > 0].min() - 0.1
+    decoded = found.coding.decode(values + 0.01, pixels)
+    assert np.array_equal(decoded == 0, pixels == 0)
+
+
+def test_a_blank_plane_hides_no_noise() -> None:
+    clean = np.rint(camera((128, 128), 5, 200, 8)).astype(np.uint16)
+    planes = [
+        ((128, 128), lambda t, b, l, r, p=p: p[t:b, l:r])  # noqa: E741
+        for p in (clean, np.full_like(clean, 150))
+    ]
+    found, wanted = calibrate(planes, clean.dtype), look(clean)
+    assert found.sigma == pytest.approx(wanted.sigma, rel=0.05)
+
+
+def test_samples_that_are_no_numbers_hide_no_noise() -> None:
+    clean = camera((256, 256), 1, 100, 2).astype(np.float32)
+    hidden = np.where(padded(clean) == 0, np.float32(np.nan), clean)
+    found, wanted = look(hidden), look(clean)
+    assert found.sigma == pytest.approx(wanted.sigma, rel=0.1)
+    assert np.isfinite(found.encoded(hidden)).all()
+
+
+@pytest.mark.parametrize("photons", [0.05, 0.5, 3, 30])
+def test_black_that_was_measured_is_no_padding(photons: float) -> None:
+    rng = np.random.default_rng(3)
+    counted = rng.poisson(photons, (128, 128)).astype(np.uint16)
+    counted[:, :40] = 0
+    offset = np.clip(rng.normal(0, 5, (128, 128)), 0, None).astype(np.float32)
+    for pixels in (counted, offset) if photons < 20 else (offset,):
+        assert look(pixels).coding.padding is None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _EXIF = b"Exif\0\0"
+_TIFF_HEADS = b"MM\0*", b"II*\0"  # one of which an EXIF block begins with
 
 
 class Box(NamedTuple):
@@ -61,9 +62,14 @@ def brands(data: bytes) -> frozenset[bytes]:
 
 
 def exif_of(body: bytes) -> bytes | None:
-    """The EXIF block of an item or box, which says first how far it is (ISO 23008-12, A.2)."""
+    """The EXIF block of an item or box, which says first how far it is (ISO 23008-12, A.2).
+
+    Some programs leave that out, and begin with the block.
+    """
     if len(body) < 8:
         return None
+    if body.startswith(_TIFF_HEADS):
+        return body
     block = body[4 + int.from_bytes(body[:4], "big") :]
     return block.removeprefix(_EXIF) or None
 

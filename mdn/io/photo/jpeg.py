@@ -27,6 +27,8 @@ _MULTI_PICTURE = b"MPF\0"
 _MP_ENTRIES, _MP_ENTRY = 0xB002, 16  # the tag that lists the pictures, and bytes for each
 _MP_VIEWS = (0x020001, 0x020002, 0x020003)  # of a panorama, of a stereo pair, from several angles
 _COM, _APP1, _APP2, _APP13, _SOS, _EOI = 0xFE, 0xE1, 0xE2, 0xED, 0xDA, 0xD9
+# markers whose segments a JPEG keeps as they are, and no other format does
+KEPT_MARKERS = {_COM: "JPEG comment", _APP13: "IPTC", _APP1: "extended XMP"}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart

@@ -302,3 +302,11 @@ def test_the_boxes_of_a_file_end_where_it_does() -> None:
     assert [each.kind for each in boxes.walk(data)] == [b"abcd", b"efgh"]
     with pytest.raises(ValueError, match="cut short"):
         list(boxes.walk(data[:-1]))
+
+
+def test_exif_without_its_offset_is_kept_too() -> None:
+    """As some programs write JPEG XL."""
+    whole = boxes.exif_body(exif(6))
+    assert boxes.exif_of(whole) == exif(6)
+    assert boxes.exif_of(exif(6)) == exif(6)
+    assert boxes.exif_of(b"II*") is None

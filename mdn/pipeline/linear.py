@@ -3,7 +3,8 @@
 Noise of a render is far stronger, here and there, than any that a net for photographs was taught.
 So its answers on the picture and on its means over 2 x 2 and 4 x 4 pixels are put together, and
 albedo and normals say what is picture in that (`refine`). A net that was trained on renders knows
-such noise and has seen the guides: it needs the refinement alone.
+such noise and has seen the guides: it needs the refinement alone. Last, what light was lost on the
+way comes back (`keep_light`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress, tiled
 from mdn.pipeline.guides import Guides
 from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.keep_light import keep_light
 from mdn.pipeline.options import Options
 from mdn.pipeline.refine import Coding, Curve, refine
 from mdn.pipeline.sample import sample_for_estimation
@@ -73,7 +75,8 @@ def restore(
         answers.append(answer)
     progress(0.9)
     rest = lambda share: progress(0.9 + 0.1 * share)  # noqa: E731
-    return refine(curve, light, answers, guides, rest, trained_on_renders=trained)
+    refined = refine(curve, light, answers, guides, rest, trained_on_renders=trained)
+    return keep_light(light, refined)
 
 
 def denoise_light(

@@ -199,7 +199,7 @@ def document(
 
 
 def weights(model: str | None, quality: str) -> dict[str, str]:
-    """SHA-256 of the weights of each model that a command may use, by the model's name.
+    """SHA-256 of the weights of each network that a command may use, by its name.
 
     Args:
         model: the one that the user named, or None.
@@ -208,7 +208,7 @@ def weights(model: str | None, quality: str) -> dict[str, str]:
     Raises ModelError: there is no such model, or a card is damaged.
     """
     names = [model] if model else [selection.choose(quality, domain).model for domain in DOMAINS]
-    cards = [store.find(name) for name in names]
+    cards = [card for name in names for card in store.with_companions(store.find(name))]
     return {card.name: card.sha256 for card in cards}
 
 

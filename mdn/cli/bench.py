@@ -57,8 +57,8 @@ def bench(
     are those of every command, and 7 where a --fail-below does not hold.
     """
     if finished is not None and not (inputs or check_ranking):
-        if data is not None:
-            raise UsageError("--from DIR measures nothing: leave out --data")
+        if data is not None or fail_below:
+            raise UsageError("--from DIR measures nothing: leave out --data and --fail-below")
         from mdn.bench.report import publish
 
         for path in publish.from_results(finished, report, plots):

@@ -57,6 +57,8 @@ def denoise(
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
     plans = sources.Plans(inputs, output, files, watch, resume=resume, renders=True, stores=True)
     sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
+    if sequence and preview:
+        raise UsageError("--preview is of single pictures: name one frame, such as a.0001.exr")
     if sequence and save_std is not None:
         raise UsageError("--save-std: not for renders, whose frames have layers of their own")
     form = {"format": "png", "ending": "_preview"} if preview else {"std_target": save_std}

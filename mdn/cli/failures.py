@@ -44,7 +44,7 @@ def document(command: str, error: BaseException) -> dict[str, object]:
     return {"command": command, "error": message.removeprefix("error: "), "exit_code": code}
 
 
-def print_document(meta: dict[str, Any], found: dict[str, object]) -> None:
+def print_document(meta: dict[str, Any], found: object) -> None:
     """Prints a document, unless one is printed already.
 
     Args:

@@ -21,11 +21,12 @@ app = typer.Typer(
 
 @app.command("list", cls=wording.Command)
 @opt.command
-def list_models(as_json: bool = False) -> None:
+def list_models(context: typer.Context, as_json: bool = False) -> None:
     """Lists the models that came with mdn, and your own."""
     cards, damaged = _all_cards()
+    cards = [card for card in cards if not card.hidden]
     if as_json:
-        render.print_json([_facts(card) for card in cards])
+        failures.print_document(context.meta, [_facts(card) for card in cards])
     else:
         header = ("NAME", "ARCH", "PARAMETERS", "MB", "DOMAIN", "ORIGIN", "SUMMARY")
         rows = [
@@ -70,7 +71,7 @@ def verify_weights(
     as_json: bool = False,
 ) -> None:
     """Checks that weights are the ones their card was written for; exit code 6 if not."""
-    cards, damaged = _all_cards() if name is None else ([store.find(name)], [])
+    cards, damaged = _all_cards() if name is None else (store.with_companions(store.find(name)), [])
     whole: list[str] = []
     for card in cards:
         try:
@@ -93,7 +94,7 @@ app.command("export", cls=wording.Command)(models_add.export)
 
 
 def _all_cards() -> tuple[list[Card], list[str]]:
-    """Every model's card, and what is wrong with those that cannot be read."""
+    """Every model's card, hidden ones too, and what is wrong with those that cannot be read."""
     cards: list[Card] = []
     damaged: list[str] = []
     for name in store.names():
@@ -101,7 +102,7 @@ def _all_cards() -> tuple[list[Card], list[str]]:
             cards.append(store.find(name))
         except ModelError as error:
             damaged.append(str(error))
-    return [card for card in cards if not card.hidden], damaged
+    return cards, damaged
 
 
 def _megabytes(card: Card) -> str:

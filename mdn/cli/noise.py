@@ -56,7 +56,8 @@ def noise(
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
         from mdn.cli import survey
 
-        survey.run(inputs or [], plot, files, debug=opt.debugging(context))
+        named = sources.inputs(inputs, files.from_file, None)
+        survey.run(*named, plot, files, debug=opt.debugging(context))
     if plot is not None:
         raise UsageError("--plot draws what --estimate finds: add --estimate")
     if kind is None:

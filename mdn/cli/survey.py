@@ -12,23 +12,29 @@ from mdn.cli.options import Files
 from mdn.cli.render import print_json, printable
 from mdn.cli.views import BatchView
 from mdn.commands import estimate
-from mdn.errors import NothingDoneError, UsageError
+from mdn.errors import NothingDoneError
+from mdn.io.base import pixel_limit
 
 BAR = 40  # characters of the longest bar
 GAP = " " * 12  # of the names beside the values
 
 
-def run(inputs: Sequence[str], plot: Path | None, files: Files, *, debug: bool) -> NoReturn:
-    """Estimates the noise of the inputs, prints it, and exits.
+def run(
+    inputs: Sequence[str],
+    listed: Sequence[str],
+    plot: Path | None,
+    files: Files,
+    *,
+    debug: bool,
+) -> NoReturn:
+    """Estimates the noise of the inputs, and of those on a list, prints it, and exits.
 
     Raises:
-        UsageError: no inputs, or a figure that cannot be drawn.
+        UsageError: a figure that cannot be drawn.
         NothingDoneError: no image is left.
         typer.Exit: always, with the batch's exit code.
     """
-    if not inputs:
-        raise UsageError("--estimate needs an image: mdn noise --estimate photo.png")
-    jobs, expansion = estimate.jobs_of(inputs, files.recursive)
+    jobs, expansion = estimate.jobs_of(inputs, listed, files.recursive)
     check_stdin(job.source is None for job in jobs)
     how = {"quiet": files.quiet, "as_json": files.as_json, "debug": debug}
     with BatchView(len(jobs), **how, show=show) as view:
@@ -36,9 +42,10 @@ def run(inputs: Sequence[str], plot: Path | None, files: Files, *, debug: bool) 
             view.remark(str(each))
         if not jobs:
             raise NothingDoneError("there is nothing to do: no input is left")
-        result = estimate.run(
-            jobs, view, plot, overwrite=files.overwrite, fail_fast=files.fail_fast
-        )
+        with pixel_limit(files.max_pixels):
+            result = estimate.run(
+                jobs, view, plot, overwrite=files.overwrite, fail_fast=files.fail_fast
+            )
         view.summary(result)
         if plot is not None and plot.exists() and result.count("ok"):
             view.say(f"plot: {plot}")

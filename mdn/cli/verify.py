@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mdn.cli import interrupts, render
 from mdn.cli import options as opt
-from mdn.cli import render
 from mdn.errors import FileError
 
 if TYPE_CHECKING:
@@ -60,11 +60,12 @@ def _recomputed(found: Manifest, finding: Finding) -> Finding:
     with tempfile.TemporaryDirectory() as place:
         target = Path(place) / Path(entry.output).name
         command = verification.command_for(run, entry, target)
-        try:
-            app(command, prog_name="mdn", standalone_mode=False)
-        except typer.Exit as leaving:
-            if leaving.exit_code:
-                return verification.Finding(entry, "cannot be recomputed: see the error above")
+        code = app(command, prog_name="mdn", standalone_mode=False)
+        interrupts.phase = "working"  # it is over for that command alone
+        if code == interrupts.INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            return verification.Finding(entry, "cannot be recomputed: see the error above")
         made = verification.made_by(target, run, entry)
         same = made.exists() and manifest.digest(made) == entry.output_sha256
         return finding if same else verification.Finding(entry, "recomputed, it differs")

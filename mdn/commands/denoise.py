@@ -15,6 +15,7 @@ from mdn.commands.request import Request
 from mdn.engine.device import choose_device
 from mdn.errors import FileError, UsageError
 from mdn.pipeline.adapter import Adapter
+from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import blocks
 from mdn.stacks.blocks import Blocks
@@ -39,7 +40,8 @@ def run(
         shard: the share of the blocks of one large stack to do; None: all.
 
     Raises:
-        ModelError: no such model, or its weights are damaged; nothing was written.
+        ModelError: no such model, or its weights are damaged. That for another kind of file, or a
+            second network, is loaded when the first file needs it.
         UsageError: a strength or detail outside 0..1, a device that is not there, a level of
             noise for a model that takes none, or a mask of --protect that cannot be read.
         OutOfMemoryError: the smallest tile does not fit.
@@ -92,7 +94,8 @@ def cut(
     request, models = batch.request, batch.models
     if batch.mask is not None:
         return None
-    weights = [models.card(domain).sha256 for domain in ("display", "counts")]
+    cards = [models.card(domain) for domain in ("display", "counts")]
+    weights = [each.sha256 for card in cards for each in store.with_companions(card)]
     options = replace(models.options(), max_memory=None)
     form = request.planes, request.encoding, request.jpeg_quality
     found = blocks.cut(job, models, *form, (__version__, *form, options, weights, *mark), adapter)

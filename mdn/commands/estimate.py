@@ -38,9 +38,11 @@ NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
 MOST_NAMED = len(plots.COLOURS)  # pictures that a figure tells apart
 
 
-def jobs_of(inputs: Sequence[str], recursive: bool) -> tuple[list[Job], Expansion]:
-    """One job for each image that the inputs mean. Raises UsageError as inputs.expand."""
-    expansion = expand(inputs, recursive=recursive)
+def jobs_of(
+    inputs: Sequence[str], listed: Sequence[str], recursive: bool
+) -> tuple[list[Job], Expansion]:
+    """One job for each image that the inputs mean, and those of a list. Raises as inputs.expand."""
+    expansion = expand(inputs, recursive=recursive, listed=listed)
     jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.found]
     return jobs, expansion
 

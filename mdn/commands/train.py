@@ -122,7 +122,10 @@ def _prepare(
     settings: Settings, recipe: Recipe, folder: Path, processes: Processes, report: Report
 ) -> Trainer:
     load = _renders if recipe.rendered else _pictures
-    crops, watch = load(settings, recipe, processes.device, report)
+    # Cameras are simulated on the CPU, and forked workers cannot use a GPU.
+    on_cpu = recipe.judged or settings.workers
+    drawn_on = torch.device("cpu") if on_cpu else processes.device
+    crops, watch = load(settings, recipe, drawn_on, processes.device, report)
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")
     precision = choose_precision(settings.precision, processes.device)
@@ -131,7 +134,7 @@ def _prepare(
         report.note(f"continuing from step {trainer.step} in {folder}")
         if changed := recipe_files.differences(trainer.former, recipe.text):
             report.note(f"the recipe has changed since: {'; '.join(changed)}")
-    elif not settings.resume:
+    else:  # what a run wrote that ended before its first checkpoint counts no more
         trainer.log.rewind(-1)
     if processes.first:
         (folder / recipe_files.RECIPE).write_text(recipe.text, encoding="utf-8")
@@ -141,11 +144,16 @@ def _prepare(
 
 
 def _pictures(
-    settings: Settings, recipe: Recipe, device: torch.device, report: Report
+    settings: Settings,
+    recipe: Recipe,
+    drawn_on: torch.device,
+    device: torch.device,
+    report: Report,
 ) -> tuple[Crops, Watch]:
+    """What to train on, drawn on one device, and what to validate on, another perhaps."""
     pictures = load_pictures(recipe.data.sources, settings.data)
     training, held_out = split(pictures, recipe.data.hold_out)
-    crops = Crops(training, recipe.side, device, recipe.data.scales)
+    crops = Crops(training, recipe.side, drawn_on, recipe.data.scales)
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
@@ -156,15 +164,20 @@ def _pictures(
 
 
 def _renders(
-    settings: Settings, recipe: Recipe, device: torch.device, report: Report
+    settings: Settings,
+    recipe: Recipe,
+    drawn_on: torch.device,
+    device: torch.device,
+    report: Report,
 ) -> tuple[Scenes, RenderWatch]:
+    """As `_pictures`."""
     training = load_scenes(recipe.data.sources, settings.data)
     watched = load_scenes(recipe.watch.sources, settings.data)
     textures = None
     if recipe.data.textures:
         photos = load_pictures(recipe.data.textures, settings.data)
         textures = Textures(Crops(list(photos.values()), recipe.data.crop, torch.device("cpu")))
-    scenes = Scenes(list(training.values()), recipe.data.crop, device, textures)
+    scenes = Scenes(list(training.values()), recipe.data.crop, drawn_on, textures)
     report.note(f"{len(scenes.pictures)} scenes to train on, {len(watched)} to validate on")
     if scenes.left_out:
         report.note(f"{scenes.left_out} scenes are smaller than the crop and were left out")

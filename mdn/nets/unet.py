@@ -7,11 +7,11 @@ Three ideas, each with its source:
 - no layer has a bias and nothing is normalised, so that the net is scale-equivariant:
   f(a x) = a f(x). A net trained on some noise levels then works on others, and on pictures of any
   range (Mohan et al., "Robust and interpretable blind image denoising", ICLR 2020, section 4);
-- a fourth input plane marks masked pixels. It is zero where nothing is masked, so that the net
-  without a mask is exactly scale-equivariant. Training on masked crops teaches
-  the net to rebuild the marked pixels from their surroundings (masked image training, CVPR 2023).
+- further input planes mark masked pixels: one, or one for each colour. They are zero where nothing
+  is masked, so that the net without a mask is exactly scale-equivariant. Training on masked crops
+  teaches it to rebuild marked pixels from their surroundings (masked image training, CVPR 2023).
 
-A noise-conditioned net has a fifth plane, the noise's standard deviation. It scales with the
+A noise-conditioned net has a plane more, the noise's standard deviation. It scales with the
 picture: f(a x, a s) = a f(x, s) (DRUNet, Zhang et al. 2021, section 3). One noise level,
 seen at many contrasts, then teaches it all levels.
 

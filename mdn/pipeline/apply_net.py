@@ -85,6 +85,8 @@ def _conditioned(
     more = noise.judged if model.abilities.judges_noise else {"level": _level(x, noise)}
     # The net rebuilds impulses as it rebuilt masked samples in training (masked image training,
     # Chen et al., CVPR 2023).
+    if broken is not None and not model.abilities.per_channel_mask:
+        broken = broken.any(1, keepdim=True)
     visible = None if broken is None else 1 - broken.to(x.dtype)
     y = model(values, visible=visible, **more)
     if noise.stabiliser:

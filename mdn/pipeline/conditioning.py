@@ -77,7 +77,8 @@ class NoiseConditioning:
             return []
         found = self.reading.in_words()
         if self.estimate is None:
-            return [f"sigma {255 * self.sigma:.3g}, as given: {removed} (measured: {found})"]
+            measured = found or "none"
+            return [f"sigma {255 * self.sigma:.3g}, as given: {removed} (measured: {measured})"]
         if self.blend_weight == 0 and self.impulse_spread is None:
             if self.free is not None:
                 return ["no noise found: exactly flat, unchanged"]

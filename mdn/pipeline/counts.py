@@ -16,12 +16,10 @@ from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.impulses import fix_hot_pixels
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress
-from mdn.pipeline.fill import filled
+from mdn.pipeline.fill import NEAR, filled
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options, geometry, runtime
 from mdn.registry.model import Model, Origins
-
-NEAR = (1, 2, 4, 8)  # pixels; farther inside what is filled, no net makes anything of it
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from mdn.pipeline import windows
 
 RADII = (1, 2, 4, 8, 16, 64)
+NEAR = RADII[:4]  # for a net, which makes nothing of what is deeper inside
 
 
 def filled(pixels: np.ndarray, good: np.ndarray, radii: Sequence[int] = RADII) -> np.ndarray:

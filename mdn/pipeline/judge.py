@@ -41,7 +41,7 @@ def judge(
     if options.sigma is not None and not model.abilities.judges_noise:
         return NoiseConditioning(options.sigma)
     sample = sample_for_estimation(page, encode, bands, opaque)
-    noise = judge_sample(sample, model, options.sigma)
+    noise = judge_sample(sample, model, options.sigma, precision=options.precision)
     if noise.estimate is None or noise.reading is None or noise.reading.clean or bands is not None:
         return noise
     free = noise_free(page, noise.sigma)
@@ -54,28 +54,36 @@ def judge(
 
 
 def judge_sample(
-    sample: Tensor, model: Model, sigma: float | None = None, *, noisy: bool = False
+    sample: Tensor,
+    model: Model,
+    sigma: float | None = None,
+    *,
+    noisy: bool = False,
+    precision: str = "auto",
 ) -> NoiseConditioning:
     """As `judge`, from a sample (C, H, W) alone: of a plane that is too large to be in memory.
 
     sigma: what the user says it is, nominal range 0..1. A net that judges the noise still says
         where there is how much of it, and of what kind.
     noisy: whether there is known to be noise, so that it is not to be taken for texture.
+    precision: of nets that are tried on parts of it, see `Options`.
     """
     if model.abilities.judges_noise:
-        return _judged(sample, model, sigma, noisy or sigma is not None)
+        return _judged(sample, model, sigma, noisy or sigma is not None, precision)
     if sigma is not None:
         return NoiseConditioning(sigma)
     return classical.condition(sample, stabilise=not model.card.knows_brightness)
 
 
-def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> NoiseConditioning:
+def _judged(
+    sample: Tensor, model: Model, sigma: float | None, noisy: bool, precision: str
+) -> NoiseConditioning:
     """By the judge inside the net; impulses, which it does not see, are counted."""
     assert isinstance(model.net, UNet)  # the only one that has a judge
     share = classical.salt_and_pepper(sample)
     impulsive = share >= SOME_IMPULSES
     spread = classical.usual_range(sample, share)[0] if impulsive else None
-    reading = read_noise(model.net, sample, chooser(model))
+    reading = read_noise(model.net, sample, chooser(model, precision))
     reading = replace(reading, impulses=share if impulsive else 0.0)
     if reading.better_left and not noisy:
         reading = replace(reading.without_noise(), texture=reading.sigma)

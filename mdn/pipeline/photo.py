@@ -15,6 +15,7 @@ from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.blend import blend, kept
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress, tiled
+from mdn.pipeline.fill import NEAR, filled
 from mdn.pipeline.judge import judge
 from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options, geometry, runtime
@@ -115,7 +116,10 @@ def restore_rows(
     options: Options,
     progress: Progress = no_progress,
 ) -> None:
-    """A plane that is too large for memory, as it is shown, from where it is read to where it goes.
+    """A plane of a stack, as it is shown, from where it is read to where it goes.
+
+    Samples that are no numbers stay what they are. Stripes and exactly flat places, which `restore`
+    finds, are not looked for.
 
     Args:
         rows: the plane; its samples are (h, W, S), of this dtype.
@@ -126,11 +130,13 @@ def restore_rows(
     coding = Display(dtype)
 
     def encode(stored: np.ndarray) -> np.ndarray:
-        return coding.encode(stored[..., samples])
+        chosen = stored[..., samples]
+        return filled(coding.encode(chosen), np.isfinite(chosen), NEAR)
 
     def decode(values: np.ndarray, stored: np.ndarray) -> np.ndarray:
         result = stored.copy()
-        result[..., samples] = coding.decode(values)
+        chosen = stored[..., samples]
+        result[..., samples] = np.where(np.isfinite(chosen), coding.decode(values), chosen)
         return result
 
     def clean(tiles: Tensor, origins: Origins) -> Tensor:

@@ -19,8 +19,10 @@ from mdn.registry.model import Model
 PARTS, SIDE = 4, 128  # parts that are denoised, and pixels a side where there are several
 
 
-def chooser(model: Model) -> Chooser | None:
+def chooser(model: Model, precision: str = "auto") -> Chooser | None:
     """By the second gate of a model; None for a model without one.
+
+    precision: of the nets, see `pipeline.Options`.
 
     A model that has another for coarse noise shares that one's judge, and takes its second gate.
     Raises ModelError: the weights of that one are missing or damaged.
@@ -28,15 +30,20 @@ def chooser(model: Model) -> Chooser | None:
     net = with_net_of(model, model.card.coarse).net
     if not isinstance(net, UNet) or not net.config.second_gate:
         return None
-    return functools.partial(_second_choice, model, net)
+    return functools.partial(_second_choice, model, net, precision)
 
 
 def _second_choice(
-    model: Model, net: UNet, windows: list[Tensor], seen: Tensor, descriptor: Tensor
+    model: Model,
+    net: UNet,
+    wanted: str,
+    windows: list[Tensor],
+    seen: Tensor,
+    descriptor: Tensor,
 ) -> Tensor:
     """(1, 3): logits. Raises ModelError: the weights of one of the nets are missing or damaged."""
     nets = [with_net_of(model, name).net for name in (model.card.coarse, model.card.white)]
-    precision = choose_precision("auto", model.device, model.card.precisions)
+    precision = choose_precision(wanted, model.device, model.card.precisions)
     found = []
     for part in _parts(windows):
         with torch.autocast(model.device.type, precision, enabled=precision is not None):

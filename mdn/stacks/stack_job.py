@@ -26,6 +26,7 @@ from mdn.pipeline.adapter import Adapter, Part
 from mdn.pipeline.counts import Calibration
 from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.known_part import known_part
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.pipeline.specialist import specialist
@@ -228,9 +229,17 @@ def _parts(
             continue
         encode = Display(alike[0].rows.dtype).encode
         for values in encode(np.stack(stored, -1)):
-            noise = judge_sample(torch.from_numpy(values.transpose(2, 0, 1).copy()), model)
+            shown = _finite(values.transpose(2, 0, 1))
+            noise = judge_sample(torch.from_numpy(shown.copy()), model)
             parts.append((values, noise))
     return parts
+
+
+def _finite(sample: np.ndarray) -> np.ndarray:
+    """A sample (C, h, w) without what is no number, of a picture that has no known range."""
+    known = np.isfinite(sample).all(0)
+    part = None if known.all() else known_part([sample], [known])
+    return np.nan_to_num(sample, posinf=1, neginf=0) if part is None else part
 
 
 def _is_mosaic(plane: Plane, known: dict[Channel, Calibration]) -> bool:
@@ -283,7 +292,9 @@ def denoise_page(
             return []
         coding = Display(rows.dtype)
         parts = [sample([(first.shape[:2], _region(first, i))])[0] for i in samples]
-        noise = judge_sample(torch.from_numpy(coding.encode(np.stack(parts))), model, options.sigma)
+        shown = _finite(coding.encode(np.stack(parts)))
+        given, precision = options.sigma, options.precision
+        noise = judge_sample(torch.from_numpy(shown), model, given, precision=precision)
         stream = replace(stream, std_output=_std_output(maps, coding.white))
         model = specialist(model, noise)
         photo.restore_rows(

@@ -4,7 +4,10 @@ Every random choice of a step comes from generators seeded by (seed, step, group
 therefore equals an unbroken one, and two processes that share the groups equal one that draws all.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,6 +41,11 @@ class Sample:
     # (B, C, H, W), for nets with a judge, what the noise changed: against the clean crop as it
     # would have been stored, so that a codec's own errors are no noise
     added: Tensor | None = None
+
+    def to(self, device: torch.device) -> Sample:
+        """The same on a device."""
+        there: dict[str, Any] = {k: x.to(device) for k, x in vars(self).items() if x is not None}
+        return replace(self, **there)
 
 
 def join_groups(groups: list[Sample]) -> Sample:

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mdn.io.atomic import replacing
 from mdn.nets.drift import STRIP, DriftNet
 from mdn.training import checkpoint, judged, recipe_parse
 from mdn.training.data import Crops
@@ -180,7 +181,8 @@ def train(lessons: Lessons, held_out: Lessons, seed: int, folder: Path) -> Drift
             rows.append({"step": step + 1, **report(net, held_out)})
             _write(rows, folder / "training.csv")
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
-            torch.save(state | {"step": step + 1, "rows": rows}, kept)
+            with replacing(kept) as file:
+                torch.save(state | {"step": step + 1, "rows": rows}, file)
     return net.eval()
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from mdn.io.atomic import replacing
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.recipe import Recipe
 
@@ -49,6 +50,7 @@ def _kept(crops: Crops, steps: range, folder: Path, draw: Draw) -> dict[str, Ten
         path = folder / f"lessons-{part.start:05d}.safetensors"
         if not path.exists():
             rows = {key: value.contiguous() for key, value in draw(crops, part).items()}
-            save_file(rows, path)
+            with replacing(path) as file:
+                file.write(save(rows))
         found.append(load_file(path))
     return {key: torch.cat([each[key] for each in found]) for key in found[0]}

@@ -241,7 +241,8 @@ class Trainer:
         return join_groups([draw(self.recipe, self.crops, step, at) for at in numbers])
 
     def _loss(self, sample: Sample) -> Tensor:
-        return batch_loss(self.recipe, self.net, self.forward, sample, self.step, self._autocast)
+        crops = sample.to(self.device)
+        return batch_loss(self.recipe, self.net, self.forward, crops, self.step, self._autocast)
 
     def _validate(self) -> dict[str, float]:
         """Scores of the averaged weights, which are those that are shipped."""

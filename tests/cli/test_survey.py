@@ -166,7 +166,7 @@ def test_a_bad_file_among_good_ones_is_named(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--estimate"], "needs an image"),
+        (["--estimate"], "no input: name images"),
         (["--estimate", "a.png", "--type", "gaussian"], "adds no noise"),
         (["a.png", "--type", "gaussian", "--plot", "c.png"], "--estimate"),
         (["--estimate", "a.png", "--plot", "c.pdf"], ".png"),

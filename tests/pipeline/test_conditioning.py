@@ -50,9 +50,13 @@ class Recorder(nn.Module):
         return x
 
 
-def infer(net: nn.Module, told: NoiseConditioning, x: Tensor) -> Tensor:
-    """What comes of tiles (B, C, H, W) with a net that takes the noise's strength."""
-    model = Model(store.find("photo"), net, Abilities(takes_sigma=True, takes_masks=True), 0, 1)
+def infer(net: nn.Module, told: NoiseConditioning, x: Tensor, *, by_sample: bool = True) -> Tensor:
+    """What comes of tiles (B, C, H, W) with a net that takes the noise's strength.
+
+    by_sample: whether it takes a mask for each channel.
+    """
+    abilities = Abilities(takes_sigma=True, takes_masks=True, per_channel_mask=by_sample)
+    model = Model(store.find("photo"), net, abilities, 0, 1)
     return apply_net(x, [(0, 0)] * len(x), told, model, Options())
 
 
@@ -81,6 +85,15 @@ def test_impulses_are_doubted_and_nothing_else_much() -> None:
     doubted = net.visible == 0
     assert float((doubted & struck).sum() / struck.sum()) > 0.9
     assert float((doubted & ~struck).float().mean()) < 0.01
+
+
+def test_a_net_with_one_mask_for_all_channels_gets_one() -> None:
+    y = noisy("salt-pepper", 0.05)
+    net, every = Recorder(), Recorder()
+    infer(net, condition(y), y[None], by_sample=False)
+    infer(every, condition(y), y[None])
+    assert net.visible.shape == (1, 1, *y.shape[1:])
+    assert torch.equal(net.visible, every.visible.amin(1, keepdim=True))
 
 
 def test_a_clean_picture_is_left_alone() -> None:

@@ -162,6 +162,17 @@ def test_every_plane_of_pictures_to_look_at_is_denoised(tmp_path: Path) -> None:
     assert all(page.std() < 7 for page in after), [page.std() for page in after]
 
 
+def test_samples_of_pictures_that_are_no_numbers_stay_and_harm_no_others(tmp_path: Path) -> None:
+    page = np.random.default_rng(0).normal(0.5, 0.08, (160, 192, 3)).astype(np.float32)
+    page[:20, :30], page[80, 80] = np.nan, np.inf
+    tifffile.imwrite(tmp_path / "a.tif", page, photometric="rgb", tile=(64, 64))
+    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast")
+    assert result.exit_code == 0, result.outcomes[0].error
+    after, known = tifffile.imread(tmp_path / "b.tif"), np.isfinite(page)
+    assert np.array_equal(after[~known], page[~known], equal_nan=True)
+    assert after[known].std() < 0.03
+
+
 def test_a_stack_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path, target = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(path, cells(64, 80))

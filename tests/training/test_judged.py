@@ -148,3 +148,13 @@ def test_a_context_without_a_judge_is_refused() -> None:
 def test_recipes_are_frozen_values() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe(("clean", 0, 0)).seed = 3
+
+
+def test_a_sample_moves_as_a_whole() -> None:
+    part = torch.zeros(2, 3, 16, 16)
+    sample = Sample(part, part, None, part[:, :1, :1, :1], torch.zeros(2), added=part)
+    moved = sample.to(torch.device("meta"))
+    tensors = [x for x in vars(moved).values() if x is not None]
+    assert len(tensors) == 5
+    assert {x.device.type for x in tensors} == {"meta"}
+    assert moved.visible is None

@@ -141,7 +141,10 @@ def resumed(batch: Batch, plan: Plan) -> Plan:
 
 
 def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> BatchResult:
-    """Does the jobs of a plan; if it is cut short, prints in JSON how far it came."""
+    """Does the jobs of a plan; if it is cut short, prints in JSON how far it came.
+
+    Of a folder that is watched, the plan is one of many, and what ends it tells of all.
+    """
     files = batch.files
     report: Report = view
     if journal is not None:
@@ -158,7 +161,7 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
                 how["shard"] = shards.parse(files.shard)
             return batch.task(plan.jobs, report, **how)
     except (Exception, KeyboardInterrupt) as error:
-        if files.as_json:
+        if files.as_json and batch.watch is None:
             tried = tuple(view.outcomes)
             part = BatchResult(tried, untried=len(plan.jobs) - len(tried))
             found = document(batch.command, plan, part, view.notes)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
+from mdn import plots
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.training import curves, recipe_files, recipe_parse
@@ -189,7 +190,7 @@ class _Curves:
 
     def __init__(self, folder: Path, report: Report) -> None:
         self.folder, self.report = folder, report
-        self.draws = not curves.missing()
+        self.draws = not plots.missing()
 
     def __call__(self, row: dict[str, Any]) -> None:
         self.report.row(row)

@@ -69,12 +69,16 @@ class NoiseConditioning:
         return self.sigma if self.estimate is None else self.estimate.sigma
 
     def in_words(self, removed: str = "removed") -> list[str]:
-        """One line on what was found and done; none for a net without a judge.
+        """One line on what was found and done.
 
         removed: see `Options.removed`.
         """
         if self.reading is None:
-            return []
+            if self.estimate is None:
+                return [f"sigma {255 * self.sigma:.3g}, as given: {removed}"]
+            if self.blend_weight == 0 and self.impulse_spread is None:
+                return [f"no noise found: unchanged (sigma {255 * self.level:.1f})"]
+            return [f"sigma {255 * self.level:.1f}: {removed}"]
         found = self.reading.in_words()
         if self.estimate is None:
             measured = found or "none"

@@ -2,7 +2,7 @@
 
 A panel by noise, a line by run, as in figure 13 of Chen et al. (CVPR 2023): where one run learns
 the training noise by heart and another learns pictures, only the panels of unseen noise tell.
-matplotlib is an extra; `missing()` says so in one line.
+matplotlib is an extra; `plots.missing()` says so in one line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +28,6 @@ MARK = "mdn training curves"  # a picture of ours may be replaced, another's may
 NOT_WATCHED = ("step", "seconds", "loss", "lr_scale")
 
 Points = Sequence[tuple[float, float]]
-
-
-def missing() -> str:
-    """Why no curves can be drawn here, in one line, or nothing."""
-    if find_spec("matplotlib") is None:
-        return "curves: not drawn: needs matplotlib; pip install mdn[plots]"
-    return ""
 
 
 def read_runs(folders: Sequence[Path]) -> dict[str, Columns]:
@@ -60,8 +52,8 @@ def write(target: Path, runs: Mapping[str, Columns]) -> None:
         UsageError: matplotlib is missing, or another suffix.
         FileError: the file cannot be written, or is there and none of ours.
     """
-    if missing():
-        raise UsageError(missing())
+    if plots.missing():
+        raise UsageError(plots.missing())
     key = SUFFIXES.get(target.suffix.lower())
     if key is None:
         raise UsageError(f"{target}: name a picture that ends in {', '.join(SUFFIXES)}")

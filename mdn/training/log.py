@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mdn.errors import FileError
+
 LOG = "training.csv"
 FIRST = ["step", "seconds", "loss", "lr_scale"]
 
@@ -53,8 +55,12 @@ class Log:
         if not self.writes:
             return
         new = not self.path.exists()
-        with self.path.open("a", newline="") as stream:
-            writer = csv.DictWriter(stream, self.columns, extrasaction="ignore")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        try:
+            with self.path.open("a", newline="") as stream:
+                writer = csv.DictWriter(stream, self.columns, extrasaction="ignore")
+                if new:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:  # a full disk names no file
+            reason = (error.strerror or type(error).__name__).lower()
+            raise FileError(self.path, f"cannot be written ({reason})") from error

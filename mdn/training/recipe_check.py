@@ -105,6 +105,13 @@ def _parts(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield not 0 <= mask.low <= mask.high < 1, "[mask] needs 0 <= low <= high < 1"
     alone = mask.alone and (mask.share < 1 or mask.low <= 0)
     yield alone, "[mask] alone needs share 1 and low > 0"
+    by_sample = recipe.arch != "unet" or recipe.net.get("per_channel_mask", False)
+    single = mask.share > 0 and mask.samples > 0 and not by_sample
+    yield single, "[mask] samples needs [net] per_channel_mask = true, or samples = 0"
+    gray = recipe.judged and recipe.channels != 3
+    yield gray, "[net] judge is for 3 channels; gray pictures are shown to it as three equal ones"
+    told = recipe.net.get("noise_conditioned", False) and recipe.watch.pairs
+    yield bool(told), "[watch] pairs have no known level, which [net] noise_conditioned needs"
     yield not 0 < contrast.low <= contrast.high, "[contrast] needs 0 < low <= high"
     yield not 1 <= jpeg.low <= jpeg.high <= 100, "[jpeg] needs 1 <= low <= high <= 100"
     rows = recipe.watch.rows

@@ -16,7 +16,7 @@ ENDED = {
     "interrupted": "interrupted",
 }
 NO_NOISE = "no noise"
-KNOWN = "nothing, mdn denoise knows such noise"
+KNOWN = "nothing: no noise was found that mdn denoise does not know"
 CLEAN_ALREADY = "nothing, as mdn denoise finds no noise"
 REFUSED = "; no layers, as neighbours share the noise, which hidden samples cannot judge"
 AVERAGED = "nothing; the mean of eight flips and rotations is taken"

@@ -147,7 +147,7 @@ def test_a_line_says_what_was_exactly_flat() -> None:
 def test_a_sigma_that_the_user_gave_is_told_beside_what_was_found() -> None:
     told = NoiseConditioning(20 / 255, reading=reading(), gain=2.2)
     assert told.in_words() == ["sigma 20, as given: removed (measured: sigma 9.0)"]
-    assert NoiseConditioning(0.1).in_words() == []
+    assert NoiseConditioning(0.1).in_words() == ["sigma 25.5, as given: removed"]
 
 
 def test_texture_is_left_alone_and_said_so() -> None:

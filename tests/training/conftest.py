@@ -10,7 +10,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mdn.training import curves
+from mdn import plots
 
 RECIPE = """
 name = "tiny"
@@ -83,4 +83,4 @@ def write_recipe(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(autouse=True)
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most tests do without the picture, which takes longer to draw than they take to train."""
-    monkeypatch.setattr(curves, "missing", lambda: "not wanted")
+    monkeypatch.setattr(plots, "missing", lambda: "not wanted")

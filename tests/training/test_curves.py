@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mdn import plots
 from mdn.commands.train import Settings, plot, run
 from mdn.errors import FileError, UsageError
 from mdn.training import curves
@@ -73,7 +74,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
         plot([str(run)], tmp_path / "x.gif")
     with pytest.raises(UsageError, match="name the folders"):
         plot([], None)
-    monkeypatch.setattr(curves, "find_spec", lambda name: None)
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install mdn\[plots\]"):
         plot([str(run)], None)
 

@@ -166,3 +166,20 @@ def test_crops_grow_while_a_net_is_trained() -> None:
     for growth, fault in wrong:
         with pytest.raises(UsageError, match=fault):
             parse(table | {"data": table["data"] | {"growth": growth}})  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("net", "more", "complaint"),
+    [
+        ({}, {"mask": {"share": 0.5, "samples": 0.5, "low": 0.1, "high": 0.5}}, "per_channel_mask"),
+        ({"judge": True, "channels": 1}, {}, "judge is for 3 channels"),
+        ({"noise_conditioned": True}, {"watch": {"pairs": ["val/cameras"]}}, "no known level"),
+    ],
+)
+def test_parts_that_do_not_go_together(
+    net: dict[str, object], more: dict[str, object], complaint: str
+) -> None:
+    table = {"name": "a", "arch": "unet", "net": net, "data": {"sources": ["photos"]}} | more
+    table["noise"] = [{"kind": "gaussian", "low": 5, "high": 50}]
+    with pytest.raises(UsageError, match=complaint):
+        parse(table, "my.toml")

@@ -54,6 +54,7 @@ class Plane:
     channel: int  # the channel it belongs to, for what is to be known of each on its own
     # its pixels, together with the samples that share them
     rows: PlaneRows = field(hash=False, compare=False)
+    alpha: int | None = None  # the sample of a pixel that says how opaque it is
 
     @property
     def colour(self) -> bool:

@@ -229,15 +229,16 @@ def _parts(
             continue
         encode = Display(alike[0].rows.dtype).encode
         for values in encode(np.stack(stored, -1)):
-            shown = _finite(values.transpose(2, 0, 1))
+            shown = _known(values.transpose(2, 0, 1))
             noise = judge_sample(torch.from_numpy(shown.copy()), model)
             parts.append((values, noise))
     return parts
 
 
-def _finite(sample: np.ndarray) -> np.ndarray:
-    """A sample (C, h, w) without what is no number, of a picture that has no known range."""
+def _known(sample: np.ndarray, opaque: np.ndarray | None = None) -> np.ndarray:
+    """A sample (C, h, w) of a picture as shown, without what is no number, or transparent."""
     known = np.isfinite(sample).all(0)
+    known = known if opaque is None else known & opaque
     part = None if known.all() else known_part([sample], [known])
     return np.nan_to_num(sample, posinf=1, neginf=0) if part is None else part
 
@@ -291,8 +292,10 @@ def denoise_page(
             counts.restore(stream, samples, channels, model, options, progress, std)
             return []
         coding = Display(rows.dtype)
-        parts = [sample([(first.shape[:2], _region(first, i))])[0] for i in samples]
-        shown = _finite(coding.encode(np.stack(parts)))
+        read = samples if first.alpha is None else [*samples, first.alpha]
+        parts = [sample([(first.shape[:2], _region(first, i))])[0] for i in read]
+        opaque = None if first.alpha is None else parts.pop() > 0
+        shown = _known(coding.encode(np.stack(parts)), opaque)
         given, precision = options.sigma, options.precision
         noise = judge_sample(torch.from_numpy(shown), model, given, precision=precision)
         stream = replace(stream, std_output=_std_output(maps, coding.white))

@@ -162,6 +162,18 @@ def test_every_plane_of_pictures_to_look_at_is_denoised(tmp_path: Path) -> None:
     assert all(page.std() < 7 for page in after), [page.std() for page in after]
 
 
+def test_what_is_transparent_in_a_tiled_picture_tells_nothing_of_its_noise(tmp_path: Path) -> None:
+    page = np.random.default_rng(0).normal(120, 20, (192, 256, 4)).clip(0, 255).astype(np.uint8)
+    page[..., 3] = 255
+    page[:, :128] = 0
+    tiled = {"photometric": "rgb", "extrasamples": ["unassalpha"], "tile": (64, 64)}
+    tifffile.imwrite(tmp_path / "a.tif", page, **tiled)
+    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast")
+    lines: Any = result.outcomes[0].details["summary"]
+    assert 17 < float(lines[0].removeprefix("sigma ").split(":")[0]) < 23
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif")[..., 3], page[..., 3])
+
+
 def test_samples_of_pictures_that_are_no_numbers_stay_and_harm_no_others(tmp_path: Path) -> None:
     page = np.random.default_rng(0).normal(0.5, 0.08, (160, 192, 3)).astype(np.float32)
     page[:20, :30], page[80, 80] = np.nan, np.inf

@@ -168,7 +168,8 @@ def _planes(
                 if inside == "C":
                     channel = channel * rows.samples + samples[0]
                 here = where if "C" in where else where | {inside: samples[0]}
-            yield Plane(series_number, number, here, samples, channel, rows)
+            alpha = min(_alphas(key, rows), default=None)
+            yield Plane(series_number, number, here, samples, channel, rows, alpha)
 
 
 def _samples(key: TiffPage, rows: Rows, letters: str) -> list[tuple[int, ...]]:
@@ -177,6 +178,12 @@ def _samples(key: TiffPage, rows: Rows, letters: str) -> list[tuple[int, ...]]:
         return [(i,) for i in range(rows.samples)]  # --axes says that they are no colours
     if int(key.photometric) in (RGB, YCBCR) and rows.samples >= 3:
         return [(0, 1, 2)]
-    kinds = tuple(map(int, key.extrasamples))
-    alphas = {rows.samples - len(kinds) + i for i, kind in enumerate(kinds) if kind in _ALPHA}
+    alphas = _alphas(key, rows)
     return [(i,) for i in range(rows.samples) if i not in alphas or i == 0]
+
+
+def _alphas(key: TiffPage, rows: Rows) -> set[int]:
+    """Which samples of a pixel say how opaque it is."""
+    kinds = tuple(map(int, key.extrasamples))
+    first = rows.samples - len(kinds)
+    return {first + i for i, kind in enumerate(kinds) if kind in _ALPHA}

@@ -11,8 +11,8 @@ from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.multiscale import downsample2, upsample2
 from mdn.pipeline.sample import mirrored
 
-SALT = 2.0  # times the share of impulses: the most black and white samples that are put down to it,
-# and divided by so many the least
+SALT = 2.0  # times as much of salt as of pepper, or the reverse, is no longer both; and so many
+# times their share are the most black and white samples that are put down to them
 SCALES = 2  # halvings
 FALLEN = 0.75  # of smoothed, grainy, striped and camera noise on training photos: 0.69 to 0.86
 SMALLEST = 64  # pixels a side: what a halved sample must still have to be measured
@@ -46,19 +46,16 @@ def condition(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
 def salt_and_pepper(sample: Tensor) -> float:
     """Share of the samples of (C, H, W) that are salt or pepper; 0 where other things stand out.
 
-    Both are exactly white and black, and equally many. Thin lines and stars are neither, dots of
-    print and what a codec cuts off are more or at one end alone.
+    There are about as many of both. Thin lines, stars and what a codec cuts off are at one end
+    alone.
     """
     if not ((sample == 0).any() and (sample == 1).any()):
         return 0.0  # most pictures: the counts take far longer than this look
-    lone = sample[impulses.ends(sample)]
-    black, white = (float((lone == end).sum()) / sample.numel() for end in (0, 1))
-    if not (black and white):
+    known = [shares for plane in sample if (shares := impulses.salt_and_pepper(plane))]
+    if not known:
         return 0.0
-    known = [share for plane in sample if (share := impulses.find(plane)[1]) is not None]
-    share = sum(known) / len(known) if known else 0.0
-    some = 2 * min(black, white) > share / SALT and black + white < SALT * share
-    return share if some else 0.0
+    salt, pepper = (sum(column) / len(known) for column in zip(*known, strict=True))
+    return salt + pepper if max(salt, pepper) < SALT * min(salt, pepper) else 0.0
 
 
 def usual_range(sample: Tensor, share: float) -> tuple[float, bool]:

@@ -82,7 +82,7 @@ def _judged(
     assert isinstance(model.net, UNet)  # the only one that has a judge
     share = classical.salt_and_pepper(sample)
     impulsive = share >= SOME_IMPULSES
-    spread = classical.usual_range(sample, share)[0] if impulsive else None
+    spread, at_ends = classical.usual_range(sample, share) if impulsive else (None, False)
     reading = read_noise(model.net, sample, chooser(model, precision))
     reading = replace(reading, impulses=share if impulsive else 0.0)
     if reading.better_left and not noisy:
@@ -91,18 +91,23 @@ def _judged(
     return NoiseConditioning(
         found,
         impulse_spread=spread,
-        impulses_at_ends=impulsive,
-        blend_weight=_weight(reading, found, noisy),
+        impulses_at_ends=at_ends,
+        blend_weight=_weight(reading, found, noisy, at_ends),
         estimate=reading.estimate() if sigma is None else None,
         reading=reading,
         gain=1.0 if sigma is None else sigma / reading.sigma,
     )
 
 
-def _weight(reading: NoiseReading, sigma: float, noisy: bool) -> float:
-    """How far the net is followed: less in faint noise, or as a gate has learnt."""
+def _weight(reading: NoiseReading, sigma: float, noisy: bool, marked: bool) -> float:
+    """How far the net is followed: less in faint noise, or as a gate has learnt.
+
+    marked: whether every impulse is, so that nothing of them is left to the net.
+    """
     weight = blend_weight(sigma)
     # What is left beside impulses is often nothing, and a gate knows little of such pictures.
-    if not reading.choice or reading.impulses:
+    if not reading.choice or marked:
         return weight
+    if reading.impulses:
+        return max(weight, reading.share)
     return float(weight > 0) * (1.0 if noisy else reading.share)

@@ -80,3 +80,15 @@ def test_salt_and_pepper_is_counted_where_both_are() -> None:
 
 def planes(page: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(page.copy()).permute(2, 0, 1) / 255
+
+
+@pytest.mark.parametrize("share", [0.002, 0.004, 0.02])
+def test_black_and_white_of_the_picture_itself_hide_no_salt_and_pepper(share: float) -> None:
+    rng = np.random.default_rng(1)
+    page = rng.normal(128, 8, (SIDE, SIDE, 3)).clip(1, 254)
+    page[: SIDE // 4] = 255 * (rng.random((SIDE // 4, SIDE, 3)) < 0.9)  # glitter, leaves in the sun
+    page[SIDE // 4 : SIDE // 3] = 0
+    assert salt_and_pepper(planes(page.astype(np.uint8))) < 0.0005
+    struck = rng.random(page.shape) < share
+    page[struck] = 255 * rng.integers(0, 2, int(struck.sum()))
+    assert salt_and_pepper(planes(page.astype(np.uint8))) == pytest.approx(share, rel=0.3)

@@ -44,6 +44,23 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
     return mask, min(1.0, 2 * sum(known) / len(known)) if known else None
 
 
+def salt_and_pepper(plane: Tensor) -> tuple[float, float] | None:
+    """The share of the samples of a channel (H, W) that became salt, and that of pepper.
+
+    Exactly white, and exactly black, and counted only where either would stand out: stars stand
+    out on black alone, and dots of print on what is black or white itself. None where too few
+    samples lie so, for the picture is drawn in black and white, or noisy.
+    """
+    if min(plane.shape) < 3:
+        return None
+    centre = plane[1:-1, 1:-1]
+    lowest, highest = _neighbours(plane)
+    margin = _margin(lowest, highest, _usual(highest - lowest, centre))
+    visible = (highest + margin < 1) & (lowest - margin > 0)
+    salt, pepper = (_share(centre == end, visible) for end in (1, 0))
+    return None if salt is None or pepper is None else (salt, pepper)
+
+
 def impulse_mask(planes: Tensor, usual: float) -> Tensor:
     """Where the impulses of (..., H, W) are, bool, by the typical range of the whole picture.
 

@@ -210,8 +210,7 @@ class Model:
                 warnings.warn(f"{arrays.NAME} {line}, or try encoding='counts'", stacklevel=2)
             for place in np.ndindex(parts.shape[:2]):
                 page = np.ascontiguousarray(parts[place][..., colours])
-                alpha = parts[place][..., layout.colours :]
-                opaque = np.asarray((alpha > 0).all(-1))  # everywhere without alpha
+                opaque = layout.opaque(parts[place])
                 restored = photo.restore(page, model, options, coding=coding, opaque=opaque)
                 result[place][..., colours] = restored.pixels
         return layout.join(result)
@@ -267,8 +266,8 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     """
     array, layout, _, _ = _opened(picture, axes)
     first = layout.split(array)[0, 0]
-    page, alpha = first[..., : layout.colours], first[..., layout.colours :]
-    found: dict[str, Any] = estimate.of_page(page, arrays.NAME, (alpha > 0).all(-1))[1]
+    page, opaque = first[..., : layout.colours], layout.opaque(first)
+    found: dict[str, Any] = estimate.of_page(page, arrays.NAME, opaque)[1]
     return Noise(
         sigma=found["level"],
         channels=found["sigma"],

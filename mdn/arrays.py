@@ -37,6 +37,10 @@ class Layout:
         """Whether it has an axis of colours."""
         return "S" in self.axes
 
+    def opaque(self, pixels: np.ndarray) -> np.ndarray:
+        """(..., samples) -> (...) bool: where alpha is above 0; everywhere, if there is none."""
+        return np.asarray((pixels[..., self.colours :] > 0).all(-1))
+
     def split(self, array: np.ndarray) -> np.ndarray:
         """The array -> (pages, channels, H, W, samples), a view where numpy can make one."""
         moved = array.transpose(self._order())

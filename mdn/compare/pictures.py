@@ -87,8 +87,8 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
         raise FileError(path, f"has {count} planes, counted from 0", "choose another --plane")
     samples = planes[number // channels, number % channels]
     stored = np.ascontiguousarray(samples[..., : layout.colours])
-    opaque = (samples[..., layout.colours :] > 0).all(-1)
-    return Picture(role, path, stored, False, (number, count), measured, hdr, opaque)
+    place, opaque = (number, count), layout.opaque(samples)
+    return Picture(role, path, stored, plane=place, measured=measured, hdr=hdr, opaque=opaque)
 
 
 def check(pictures: Sequence[Picture]) -> None:

@@ -22,9 +22,10 @@ PARTS, SIDE = 4, 128  # parts that are denoised, and pixels a side where there a
 def chooser(model: Model, precision: str = "auto") -> Chooser | None:
     """By the second gate of a model; None for a model without one.
 
+    A model that has another for coarse noise shares that one's judge, and takes its second gate.
+
     precision: of the nets, see `pipeline.Options`.
 
-    A model that has another for coarse noise shares that one's judge, and takes its second gate.
     Raises ModelError: the weights of that one are missing or damaged.
     """
     net = with_net_of(model, model.card.coarse).net

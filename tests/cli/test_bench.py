@@ -105,6 +105,7 @@ def test_a_report_of_a_run_and_of_its_folder(run: Run, tmp_path: Path) -> None:
         ((), 2, "name what to measure on: --data DIR"),
         (("--from", "out"), 2, "--from DIR needs something to make"),
         (("--from", "out", "--data", "clean"), 2, "leave out --data"),
+        (("--from", "out", "--fail-below", "psnr:30"), 2, "leave out --data and --fail-below"),
         (("--from", "out", "--report", "a.html"), 3, "results.json: does not exist"),
     ],
 )

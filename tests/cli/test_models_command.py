@@ -51,6 +51,20 @@ def test_a_damaged_card_does_not_hide_the_others(run: Run, mine: Path) -> None:
     assert "mine " in result.stdout
 
 
+def test_a_damaged_card_leaves_json_one_document(run: Run, mine: Path) -> None:
+    other = mine.with_name("other")
+    other.mkdir()
+    (other / "card.toml").write_text("name = ")
+    result = run("models", "list", "--json")
+    assert result.exit_code == 6
+    assert "mine" in [card["name"] for card in json.loads(result.stdout)]
+
+
+def test_verify_checks_the_networks_that_a_model_calls(run: Run, mine: Path) -> None:
+    assert run("models", "verify", "photo").stdout == "photo        ok\nphoto-white  ok\n"
+    assert "photo-free-white" in json.loads(run("models", "verify", "--json").stdout)["whole"]
+
+
 def test_show_tells_what_the_card_says(run: Run, mine: Path) -> None:
     card = mine / "card.toml"
     card.write_text(card.read_text() + "\n[scores.cbsd68]\ngaussian-25 = 31.02\n")

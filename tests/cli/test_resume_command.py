@@ -171,6 +171,14 @@ def test_verify_can_do_it_all_again(
     )
 
 
+def test_verify_tells_a_failure_from_a_difference(run: Run, make: Make, tmp_path: Path) -> None:
+    make("in/a.png")
+    assert run("denoise", "in", "-o", "out", "--strength", "0.5", *MODEL).exit_code == 0
+    path = manifest.path_for(tmp_path / "out")
+    path.write_bytes(path.read_bytes().replace(b'"0.5"', b'"7.5"'))
+    assert "cannot be recomputed: see the error" in run("verify", "out", "--recompute").stdout
+
+
 @pytest.mark.parametrize("command", ["report", "verify"])
 def test_a_folder_without_a_manifest(run: Run, tmp_path: Path, command: str) -> None:
     result = run(command, str(tmp_path))

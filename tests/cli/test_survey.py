@@ -179,3 +179,14 @@ def test_requests_that_cannot_be_met(
     result = run("noise", *arguments)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+def test_a_list_names_pictures_too(run: Run, tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png", 12)
+    (tmp_path / "list.txt").write_text("b.png\n")
+    result = run("noise", "--estimate", "a.png", "--from-file", "list.txt")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count("128x128, uint8") == 2
+    result = run("noise", "--estimate", "a.png", "--max-pixels", "100")
+    assert result.exit_code == 4

@@ -154,7 +154,7 @@ def _pictures(
     """What to train on, drawn on one device, and what to validate on, another perhaps."""
     pictures = load_pictures(recipe.data.sources, settings.data)
     training, held_out = split(pictures, recipe.data.hold_out)
-    crops = Crops(training, recipe.side, drawn_on, recipe.data.scales)
+    crops = Crops(training, recipe.side, drawn_on, recipe.data.scales, recipe.data.own_size)
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")

@@ -66,6 +66,8 @@ class Crops:
         size: side of the largest crops, pixels.
         scales: the smallest and largest factor of the picture's size at which a crop may be taken,
             drawn evenly by its logarithm; none: at its own.
+        own_size: share of the crops that are taken at the picture's own size all the same, with the
+            grain and the traces of a codec that pictures come with.
 
     Raises UsageError: no picture is large enough.
     """
@@ -76,6 +78,7 @@ class Crops:
         size: int,
         device: torch.device,
         scales: tuple[float, ...] = (),
+        own_size: float = 0.0,
     ) -> None:
         large = [p for p in pictures if min(p.shape[1:]) >= size]
         if not large:
@@ -84,7 +87,7 @@ class Crops:
                 " lower [data] crop or add larger pictures"
             )
         self.left_out = len(pictures) - len(large)
-        self.size, self.scales = size, scales
+        self.size, self.scales, self.own_size = size, scales, own_size
         self.pictures = [p.to(device) for p in large]
 
     def draw(self, count: int, generator: torch.Generator, size: int = 0) -> Tensor:
@@ -129,9 +132,10 @@ class Crops:
 
     def _side(self, picture: Tensor, size: int, zoom: float) -> int:
         """Of the square that a crop of that size is made from."""
-        if not self.scales:
+        if not self.scales or zoom < self.own_size:
             return size
         low, high = self.scales
+        zoom = (zoom - self.own_size) / (1 - self.own_size)
         return min(round(size / (low * (high / low) ** zoom)), *picture.shape[1:])
 
 

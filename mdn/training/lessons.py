@@ -35,7 +35,7 @@ def draw_or_load(
     """
     pictures = load_pictures(recipe.data.sources, data)
     training, held_out = (
-        kind(part, recipe.side, torch.device("cpu"), recipe.data.scales)
+        kind(part, recipe.side, torch.device("cpu"), recipe.data.scales, recipe.data.own_size)
         for part in split(pictures, recipe.data.hold_out)
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ class DataRecipe:
     hold_out: int = 25  # every n-th picture of the sorted names is kept for validation
     # smallest and largest factor of the pictures' size at which crops are taken; none: at their own
     scales: tuple[float, ...] = ()
+    own_size: float = 0.0  # share of the crops that keep the pictures' own size all the same
     # share of the noisy crops of a net with a judge that are drawn patterns; of the clean ones it
     # is half
     patterns: float = 0.04

@@ -13,8 +13,8 @@ from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, Recipe
 
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 SHARES = (
-    "level_map clip_share data.gray data.patterns data.busy mask.share mask.samples contrast.share"
-    " jpeg.share jpeg.halved"
+    "level_map clip_share data.gray data.patterns data.busy data.own_size mask.share mask.samples"
+    " contrast.share jpeg.share jpeg.halved"
 )
 # Keys, what is to be said of them, and whether a value is good.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (

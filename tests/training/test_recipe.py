@@ -138,6 +138,20 @@ def test_crops_lie_inside_and_small_pictures_are_left_out() -> None:
         Crops(pictures, 32, torch.device("cpu"))
 
 
+def test_a_share_of_the_crops_keeps_the_size_of_the_picture() -> None:
+    board = torch.arange(64)[:, None] + torch.arange(64)
+    pictures = [(255 * (board % 2)).expand(3, -1, -1).byte()]  # no size but its own is as sharp
+
+    def sharp(own_size: float) -> float:
+        crops = Crops(pictures, 16, torch.device("cpu"), (0.3, 0.9), own_size)
+        drawn = crops.draw(200, torch.Generator().manual_seed(0))
+        return float(((drawn == 0) | (drawn == 1)).flatten(1).all(1).float().mean())
+
+    assert sharp(0.0) < 0.05
+    assert 0.3 < sharp(0.4) < 0.5
+    assert sharp(1.0) == 1
+
+
 def test_schedules() -> None:
     trapezoid = OptimRecipe(steps=100, warmup=10, cooldown=40)
     assert lr_scale(trapezoid, 0) == pytest.approx(0.1)

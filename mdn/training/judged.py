@@ -14,6 +14,7 @@ from mdn import noise
 from mdn.nets.judge import SOFT
 from mdn.nets.masking import draw_seeds
 from mdn.nets.unet import UNet
+from mdn.noise.analysis import impulses
 from mdn.noise.synthesis import camera
 from mdn.noise.synthesis.composite import jpeg
 from mdn.training.data import Crops
@@ -23,6 +24,7 @@ from mdn.training.recipe import CLEAN, NoiseRecipe, Recipe
 
 PLACE = 16  # side of the places whose sigma is compared, pixels
 CAMERA = "camera"
+SALT_PEPPER = "salt-pepper"
 WEIGHT = 0.02  # of the judge's own loss, beside the picture's
 CLEAN_PATTERNS = 0.5  # share of the clean crops that are drawn patterns
 HALVES = 0.12  # share of the groups that are noisy in one part only
@@ -53,7 +55,16 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     visible = draw_masks(recipe, clean, generator)
     impulsive = torch.full((count, 1, 1, 1), float(row.kind in IMPULSIVE))
     seeds = draw_seeds(count, generator)
+    if row.kind == SALT_PEPPER and uniform(generator) < recipe.mask.impulses:
+        visible = _without_impulses(noisy)
     return Sample(noisy, clean, visible, impulsive, seeds, added=added)
+
+
+def _without_impulses(noisy: Tensor) -> Tensor:
+    """(B, C, H, W): 0 where a sample looks like salt or pepper, as in use; elsewhere 1."""
+    usual = [max(map(impulses.typical_range, crop)) for crop in noisy]
+    found = [impulses.impulse_mask(*each) for each in zip(noisy, usual, strict=True)]
+    return 1 - (torch.stack(found) | impulses.ends(noisy)).to(noisy.dtype)
 
 
 def _degrade(

@@ -59,6 +59,9 @@ class MaskRecipe:
     A share `samples` of the masks differs from channel to channel; the others take whole pixels.
     With `alone` the loss is that of the masked samples alone (MPI: Ma et al., NeurIPS 2024,
     section 3.1), and every crop must then be masked.
+
+    impulses: share of the groups with salt and pepper whose impulses a net with a judge is shown as
+        masked samples, which is how `mdn denoise` shows them.
     """
 
     share: float = 0.0
@@ -66,6 +69,7 @@ class MaskRecipe:
     alone: bool = False
     low: float = 0.0
     high: float = 0.9
+    impulses: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, Recipe
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 SHARES = (
     "level_map clip_share data.gray data.patterns data.busy data.own_size mask.share mask.samples"
-    " contrast.share jpeg.share jpeg.halved"
+    " mask.impulses contrast.share jpeg.share jpeg.halved"
 )
 # Keys, what is to be said of them, and whether a value is good.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
@@ -107,6 +107,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield alone, "[mask] alone needs share 1 and low > 0"
     by_sample = recipe.arch != "unet" or recipe.net.get("per_channel_mask", False)
     single = mask.share > 0 and mask.samples > 0 and not by_sample
+    marked = mask.impulses > 0 and not (recipe.judged and by_sample)
+    yield marked, "[mask] impulses needs [net] judge = true and per_channel_mask = true"
     yield single, "[mask] samples needs [net] per_channel_mask = true, or samples = 0"
     gray = recipe.judged and recipe.channels != 3
     yield gray, "[net] judge is for 3 channels; gray pictures are shown to it as three equal ones"

@@ -55,6 +55,21 @@ def test_clean_crops_stay_clean(crops: Crops) -> None:
     assert torch.equal(found.noisy, found.clean)
 
 
+@pytest.mark.parametrize("gray", [0, 1])
+def test_salt_and_pepper_is_hidden_as_in_use(crops: Crops, gray: float) -> None:
+    data = {"sources": ["x"], "crop": 32, "context": 64, "gray": gray, "patterns": 0.0}
+    pictures = [(p.float() * 0.6 + 50).byte() for p in crops.pictures]  # no black or white itself
+    crops = Crops(pictures, 64, torch.device("cpu"))
+    salted, some = (
+        recipe(("salt-pepper", 0.03, 0.06), mask={"impulses": share}, data=data) for share in (1, 0)
+    )
+    found = judged.draw_group(salted, crops, 0, 0)
+    hidden, hit = found.visible == 0, found.noisy != found.clean
+    assert float((hidden & hit).sum() / hit.sum()) > 0.95
+    assert float((hidden & ~hit).float().mean()) < 0.01
+    assert judged.draw_group(some, crops, 0, 0).visible is None
+
+
 def test_busy_crops_hold_more_detail_than_others() -> None:
     even, busy = torch.full((3, 64, 64), 90), torch.randint(0, 256, (3, 64, 64))
     crops = Crops([even.byte(), busy.byte()], 64, torch.device("cpu"))

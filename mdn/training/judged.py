@@ -25,6 +25,7 @@ from mdn.training.recipe import CLEAN, NoiseRecipe, Recipe
 PLACE = 16  # side of the places whose sigma is compared, pixels
 CAMERA = "camera"
 SALT_PEPPER = "salt-pepper"
+ALONE = {CAMERA, CLEAN}  # kinds that no other is added to, and that are added to none
 WEIGHT = 0.02  # of the judge's own loss, beside the picture's
 CLEAN_PATTERNS = 0.5  # share of the clean crops that are drawn patterns
 HALVES = 0.12  # share of the groups that are noisy in one part only
@@ -36,28 +37,42 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     """The crops of one group, all with one kind of noise, each with its own level."""
     generator = generator_for(recipe.seed, step, group)
     count = recipe.optim.batch // recipe.optim.groups
-    row = draw_row(recipe, generator)
+    rows = _draw_rows(recipe, generator)
     busy = recipe.data.busy and uniform(generator) < recipe.data.busy
     clean = (crops.busiest if busy else crops.draw)(count, generator)
-    patterns = CLEAN_PATTERNS if row.kind == CLEAN else recipe.data.patterns
+    patterns = CLEAN_PATTERNS if rows[0].kind == CLEAN else recipe.data.patterns
     for index in range(count):
         if uniform(generator) < patterns:
             clean[index] = draw_pattern(clean.shape[2], generator).to(clean)
     gray = uniform(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
-    noisy, stored, clean = _degrade(recipe, row, clean, generator)
+    noisy, stored, clean = _degrade(recipe, rows, clean, generator)
     if uniform(generator) < HALVES:
         noisy = _in_part(noisy, stored, generator)
     added = noisy - stored
     if gray:
         clean, noisy, added = (x.expand(-1, 3, -1, -1) for x in (clean, noisy, added))
     visible = draw_masks(recipe, clean, generator)
-    impulsive = torch.full((count, 1, 1, 1), float(row.kind in IMPULSIVE))
+    impulsive = torch.full((count, 1, 1, 1), float(rows[-1].kind in IMPULSIVE))
     seeds = draw_seeds(count, generator)
-    if row.kind == SALT_PEPPER and uniform(generator) < recipe.mask.impulses:
+    if rows[-1].kind == SALT_PEPPER and uniform(generator) < recipe.mask.impulses:
         visible = _without_impulses(noisy)
     return Sample(noisy, clean, visible, impulsive, seeds, added=added)
+
+
+def _draw_rows(recipe: Recipe, generator: torch.Generator) -> list[NoiseRecipe]:
+    """The kinds of noise of a group, one or two, in the order in which they are added.
+
+    Impulses come last, for they replace samples.
+    """
+    row = draw_row(recipe, generator)
+    if not recipe.second_noise or uniform(generator) >= recipe.second_noise:
+        return [row]
+    second = draw_row(recipe, generator)
+    if ALONE & {row.kind, second.kind}:
+        return [row]
+    return sorted([row, second], key=lambda each: each.kind in IMPULSIVE)
 
 
 def _without_impulses(noisy: Tensor) -> Tensor:
@@ -68,18 +83,19 @@ def _without_impulses(noisy: Tensor) -> Tensor:
 
 
 def _degrade(
-    recipe: Recipe, row: NoiseRecipe, clean: Tensor, generator: torch.Generator
+    recipe: Recipe, rows: list[NoiseRecipe], clean: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Noisy crops, the same stored without noise, and clean ones, which no codec has touched.
 
     As files hold them or, at times, unclipped as papers do.
     """
-    spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator)
-    if row.kind == CAMERA:  # by its logarithm, as ISO settings go
-        return _photographed(clean, row.low * (row.high / row.low) ** spread, generator)
     noisy = stored = clean
-    if row.kind != CLEAN:
-        noisy = noise.add(clean, row.kind, row.low + (row.high - row.low) * spread, generator)
+    for row in rows:
+        spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator)
+        if row.kind == CAMERA:  # by its logarithm, as ISO settings go
+            return _photographed(clean, row.low * (row.high / row.low) ** spread, generator)
+        if row.kind != CLEAN:
+            noisy = noise.add(noisy, row.kind, row.low + (row.high - row.low) * spread, generator)
     coded = uniform(generator) < recipe.jpeg.share
     if coded or uniform(generator) < recipe.clip_share:
         noisy, stored = ((x.clamp(0, 1) * 255).round() / 255 for x in (noisy, clean))

@@ -169,6 +169,9 @@ class Recipe:
     # share of the groups with noise that depends on brightness for which a noise-conditioned net is
     # given the level of each pixel, and not one for all
     level_map: float = 0.0
+    # share of the groups that get two kinds of noise, if neither is a camera's or none; for nets that
+    # judge the noise
+    second_noise: float = 0.0
     seed: int = 0  # of every random choice
     rounded: bool = True
     # weights (.safetensors) to begin from, relative to the recipe; empty for none

@@ -14,7 +14,7 @@ from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, Recipe
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 SHARES = (
     "level_map clip_share data.gray data.patterns data.busy data.own_size mask.share mask.samples"
-    " mask.impulses contrast.share jpeg.share jpeg.halved"
+    " mask.impulses second_noise contrast.share jpeg.share jpeg.halved"
 )
 # Keys, what is to be said of them, and whether a value is good.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
@@ -82,6 +82,8 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     wanted = "[data] context is for a net with a judge, and crop plus a multiple of 16"
     yield bool(data.context) and not usable, wanted
     yield bool(recipe.jpeg.share) and not recipe.judged, "[jpeg] is for a net with a judge"
+    twofold = recipe.second_noise > 0 and not recipe.judged
+    yield twofold, "second_noise is for a net with a judge"
     wanted = f"[data] textures are for renders: [[noise]] {SAMPLES}"
     yield bool(data.textures) and not recipe.rendered, wanted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mdn.training import judged, prefetch
 from mdn.training.data import Crops
 from mdn.training.degrade import Sample, generator_for
 from mdn.training.patterns import KINDS, draw_pattern, inks, sprites, stars
+from mdn.training.recipe import Recipe
 from mdn.training.recipe_parse import parse
 
 
@@ -68,6 +70,34 @@ def test_salt_and_pepper_is_hidden_as_in_use(crops: Crops, gray: float) -> None:
     assert float((hidden & hit).sum() / hit.sum()) > 0.95
     assert float((hidden & ~hit).float().mean()) < 0.01
     assert judged.draw_group(some, crops, 0, 0).visible is None
+
+
+def test_a_second_noise_adds_to_the_first(crops: Crops) -> None:
+    kinds = [("gaussian", 20, 20), ("gaussian-gray", 20, 20)]
+    both = recipe(*kinds, second_noise=1.0, clip_share=0.0, optim={"batch": 4, "groups": 1})
+    once = recipe(*kinds, clip_share=0.0)
+
+    def sigma(drawn: Recipe) -> float:  # the usual one: some groups are noisy in one part only
+        groups = (judged.draw_group(drawn, crops, step, 0) for step in range(20))
+        return statistics.median(255 * float((each.noisy - each.clean).std()) for each in groups)
+
+    assert sigma(once) == pytest.approx(20, rel=0.02)
+    assert sigma(both) == pytest.approx(20 * math.sqrt(2), rel=0.02)
+
+
+@pytest.mark.parametrize("kind", [("camera", 1600, 1600), ("clean", 0, 0)])
+def test_cameras_and_clean_crops_get_no_second_noise(crops: Crops, kind) -> None:
+    twice, once = (recipe(kind, second_noise=share) for share in (1.0, 0.0))
+    drawn = judged._draw_rows(twice, generator_for(0, 0, 0))
+    assert drawn == judged._draw_rows(once, generator_for(0, 0, 0))
+
+
+def test_impulses_are_added_last(crops: Crops) -> None:
+    both = recipe(("salt-pepper", 0.1, 0.1), ("gaussian", 9, 9), second_noise=1.0)
+    drawn = [judged._draw_rows(both, generator_for(0, step, 0)) for step in range(40)]
+    orders = {tuple(row.kind for row in rows) for rows in drawn}
+    assert ("gaussian", "salt-pepper") in orders
+    assert ("salt-pepper", "gaussian") not in orders
 
 
 def test_busy_crops_hold_more_detail_than_others() -> None:

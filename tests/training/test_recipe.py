@@ -188,6 +188,7 @@ def test_crops_grow_while_a_net_is_trained() -> None:
         ({}, {"mask": {"share": 0.5, "samples": 0.5, "low": 0.1, "high": 0.5}}, "per_channel_mask"),
         ({"judge": True}, {"mask": {"impulses": 0.5}}, "impulses needs .* per_channel_mask"),
         ({"per_channel_mask": True}, {"mask": {"impulses": 0.5}}, "impulses needs .* judge"),
+        ({}, {"second_noise": 0.5}, "second_noise is for a net with a judge"),
         ({"judge": True, "channels": 1}, {}, "judge is for 3 channels"),
         ({"noise_conditioned": True}, {"watch": {"pairs": ["val/cameras"]}}, "no known level"),
     ],

@@ -172,10 +172,16 @@ def read_list(name: str) -> list[str]:
     except OSError as problem:
         reason = (problem.strerror or "cannot be read").lower()
         raise UsageError(f"--from-file {name}: {reason}") from None
-    if any(form.recognises(data) for form in FORMATS.values()):
+    if _is_picture(data):
         raise UsageError(f"--from-file {name}: is a picture; name it without --from-file")
     parts = data.split(b"\0") if b"\0" in data else data.splitlines()
     names = [os.fsdecode(part) for part in parts if part.strip()]
     if not names:
         raise UsageError(f"--from-file {name}: holds no names; write one a line")
     return names
+
+
+def _is_picture(data: bytes) -> bool:
+    form = next((name for name, form in FORMATS.items() if form.recognises(data)), None)
+    # "BM", by which BMP is known, may begin a name. No name is empty, but BMP's header has NULs.
+    return form is not None and (form != "bmp" or b"\0\0" in data[:18])

@@ -18,6 +18,7 @@ NAME = "mdn-manifest"
 SUFFIX = ".jsonl"
 
 Status = Literal["started", "ok", "failed"]
+Content = tuple[int, int, str]  # of a file: bytes, time of change in ns, SHA-256
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,29 @@ class Entry:
     output_mtime_ns: int = -1
     output_sha256: str = ""
     std_output: str | None = None  # a second file written, spelled as `output`
+    # std_output_size, std_output_mtime_ns, std_output_sha256: of that file
+    std_output_size: int = -1
+    std_output_mtime_ns: int = -1
+    std_output_sha256: str = ""
     draw: int = 1  # which of several outputs of the input, from 1
     reason: str = ""  # why it failed
     seconds: float = 0.0  # how long it took
     at: float = 0.0  # when the line was written, in seconds since 1970
+
+    @property
+    def read(self) -> Content:
+        """The input as it was read."""
+        return self.size, self.mtime_ns, self.sha256
+
+    @property
+    def written(self) -> Content:
+        """The output as it was written."""
+        return self.output_size, self.output_mtime_ns, self.output_sha256
+
+    @property
+    def std_written(self) -> Content:
+        """The second output as it was written; without a hash where there is none."""
+        return self.std_output_size, self.std_output_mtime_ns, self.std_output_sha256
 
 
 @dataclass(frozen=True)
@@ -155,6 +175,11 @@ def stamp(path: Path) -> tuple[int, int]:
     """
     files = [file.stat() for file in _files(path)]
     return sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)
+
+
+def content(path: Path) -> Content:
+    """What is recorded of a file or folder. Raises OSError: it cannot be read."""
+    return *stamp(path), digest(path)
 
 
 def digest(path: Path) -> str:

@@ -18,8 +18,9 @@ from mdn.batch.safeguards import (
     refuse_collisions,
     refuse_inputs_as_outputs,
     refuse_shared_stdout,
+    second_outputs,
     settle_existing,
-    with_problems,
+    settle_seconds,
     writable,
 )
 from mdn.batch.shards import Shard, share_of
@@ -109,21 +110,34 @@ def plan(
     if defaults and skip_existing:
         jobs = _without_former(jobs, notes)
     refuse_shared_stdout(jobs)
-    seconds = [replace(job, target=job.std_target) for job in jobs if job.std_target is not None]
-    refuse_collisions([*jobs, *seconds])
-    refuse_inputs_as_outputs([*jobs, *seconds])
+    refuse_collisions([*jobs, *second_outputs(jobs)])
+    refuse_inputs_as_outputs([*jobs, *second_outputs(jobs)])
     alone = shard is not None and not several  # a share of its blocks is meant
     place = common_folder(jobs, naming) if several or (resume and not alone) else None
     whole = len(jobs)
     if shard is not None and several:
-        jobs, seconds = share_of(jobs, shard), share_of(seconds, shard)
-    settled = settle_existing(seconds, overwrite=overwrite or skip_existing or resume, skip=False)
-    jobs = with_problems(jobs, settled)
-    there = {"overwrite": overwrite or (resume and not alone), "skip": skip_existing or resume}
-    jobs = settle_existing(jobs, **there)
-    # What is there now and was not refused may be replaced; what appears later only if asked for.
-    jobs = [replace(job, overwrite=overwrite or os.path.lexists(job.target or "")) for job in jobs]
+        jobs = share_of(jobs, shard)
+    recorded = resume and place is not None  # then the manifest says what may be replaced
+    jobs = _settled(jobs, overwrite, recorded, skip=skip_existing or resume)
     return Plan(tuple(writable(jobs)), tuple(notes), place, whole, expansion.left_out)
+
+
+def _settled(jobs: Sequence[Job], overwrite: bool, recorded: bool, *, skip: bool) -> list[Job]:
+    """The jobs, each with what follows for it from the files that are there.
+
+    overwrite: replace them. recorded: leave them to `resume.resume`. skip: what is there is done.
+    """
+    jobs = settle_existing(jobs, overwrite=overwrite or recorded, skip=skip)
+    jobs = settle_seconds(jobs, overwrite=overwrite or recorded)
+    # What is there now and was not refused may be replaced; what appears later only if asked for.
+    return [
+        replace(
+            job,
+            overwrite=overwrite or os.path.lexists(job.target or ""),
+            std_overwrite=overwrite or os.path.lexists(job.std_target or ""),
+        )
+        for job in jobs
+    ]
 
 
 def common_folder(jobs: Sequence[Job], naming: Naming | None = None) -> Path | None:

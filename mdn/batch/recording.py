@@ -6,10 +6,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mdn.batch import manifest
 from mdn.batch.manifest import Entry, Run
@@ -94,12 +94,17 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self.close()
 
 
-def this_run(command: str, arguments: tuple[str, ...], version: str, shard: str = "") -> Run:
-    """The line of a run of this process, begun now."""
+def this_run(
+    command: str, arguments: tuple[str, ...], version: str, shard: str = "", settings: str = ""
+) -> Run:
+    """The line of a run of this process, begun now.
+
+    settings: their hash, where more decides the result than the arguments.
+    """
     return Run(
         command,
         arguments,
-        manifest.settings_hash(command, arguments),
+        settings or manifest.settings_hash(command, arguments),
         version,
         shard,
         host=socket.gethostname(),
@@ -143,7 +148,8 @@ class Recording:
         if job.target is not None and not job.skip and job.problem is None:
             entry = self._entry(job, job.target)
             self._begun[id(job)] = entry
-            self._add(job, entry)
+            with self._told_if_missing(job):
+                self._journal.add(entry)
         self._report.started(job, index, total)
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
@@ -155,7 +161,8 @@ class Recording:
     def finished(self, outcome: Outcome) -> None:
         entry = self._begun.pop(id(outcome.job), None)
         if entry is not None and outcome.status in ("ok", "failed"):
-            self._add(outcome.job, self._ended(entry, outcome))
+            with self._told_if_missing(outcome.job):
+                self._journal.add(self._ended(entry, outcome))
         self._report.finished(outcome)
 
     def _entry(self, job: Job, target: Path) -> Entry:
@@ -174,34 +181,41 @@ class Recording:
         entry = replace(entry, input=str(manifest.absolute(job.source)))
         # What cannot be read fails in its turn, with the right words.
         with contextlib.suppress(OSError):
-            size, changed = manifest.stamp(job.source)
-            entry = replace(entry, size=size, mtime_ns=changed, sha256=manifest.digest(job.source))
+            entry = replace(entry, **_content(job.source))
         return entry
 
     def _ended(self, entry: Entry, outcome: Outcome) -> Entry:
+        """The line of a job that is over. Raises OSError: its result is not there any more."""
         seconds = round(outcome.seconds, 3)
         if outcome.status == "failed":
             return replace(entry, status="failed", reason=outcome.error, seconds=seconds)
-        assert outcome.job.target is not None
-        size, changed = manifest.stamp(outcome.job.target)
+        target, second = outcome.job.target, outcome.job.std_target
+        assert target is not None
+        if second is not None:
+            entry = replace(entry, **_content(second, "std_output_"))
         model = _text(outcome.details, "model")
         return replace(
             entry,
             status="ok",
             model=model,
             weights=self._models.get(model, ""),
-            output_size=size,
-            output_mtime_ns=changed,
-            output_sha256=manifest.digest(outcome.job.target),
             seconds=seconds,
+            **_content(target, "output_"),
         )
 
-    def _add(self, job: Job, entry: Entry) -> None:
+    @contextlib.contextmanager
+    def _told_if_missing(self, job: Job) -> Iterator[None]:
         try:
-            self._journal.add(entry)
+            yield
         except OSError as problem:
             reason = (problem.strerror or "cannot be written").lower()
             self._report.note(job, f"not in the manifest ({reason}): --resume will do it again")
+
+
+def _content(path: Path, prefix: str = "") -> dict[str, Any]:
+    """What a file holds now, as fields of an entry. Raises OSError: it cannot be read."""
+    names = (f"{prefix}size", f"{prefix}mtime_ns", f"{prefix}sha256")
+    return dict(zip(names, manifest.content(path), strict=True))
 
 
 def _text(details: Mapping[str, object], key: str) -> str:

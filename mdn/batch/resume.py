@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mdn.batch import manifest
-from mdn.batch.manifest import Manifest
+from mdn.batch.manifest import Content, Entry, Manifest, Status
 from mdn.batch.running import Job
 from mdn.errors import FileError
 
 DONE = "done already"
+_UNKNOWN = Entry("", "failed")  # an output that no line is about
 
 
 def resume(
@@ -22,8 +23,8 @@ def resume(
     output still there. An input of the same size and time of change is not opened; one of another
     time is compared by its hash.
 
-    An output that is there is replaced only if the manifest shows that mdn wrote it and nobody has
-    changed it since; any other is a problem of its job.
+    An output that is there, a second one too, is replaced only if the manifest shows that mdn wrote
+    it and nobody has changed it since; any other is a problem of its job.
 
     Args:
         jobs: of the batch, as planned.
@@ -37,32 +38,43 @@ def resume(
 def _resumed(job: Job, known: Manifest, settings: str, models: Mapping[str, str]) -> Job:
     if job.target is None or job.skip or job.problem is not None:
         return job
-    there = os.path.lexists(job.target)
-    entry = known.of(job.target)
-    if entry is None or entry.status == "failed":
-        return _foreign(job, "no run recorded it") if there else job
-    if entry.status == "started":
-        return job  # whatever is there: the run that had begun it was killed after the rename
-    if not there:
-        return job
-    written = entry.output_size, entry.output_mtime_ns, entry.output_sha256
-    if not _is_unchanged(job.target, *written):
-        return _foreign(job, "it was changed after mdn wrote it")
-    read = entry.size, entry.mtime_ns, entry.sha256
-    std_there = job.std_target is None or os.path.lexists(job.std_target)
-    same = entry.settings == settings and models.get(entry.model, "") == entry.weights
-    if same and std_there and job.source is not None and _is_unchanged(job.source, *read):
+    entry = known.of(job.target) or _UNKNOWN
+    if why := _why_kept(job.target, entry.status, entry.written):
+        return _foreign(job, job.target, why)
+    if _is_done(job, entry, settings, models):
         return replace(job, skip=DONE)
-    return job
+    if job.std_target is None:
+        return job
+    own = entry.std_output == manifest.place_in(known.folder, job.std_target)
+    why = _why_kept(job.std_target, entry.status if own else "failed", entry.std_written)
+    return _foreign(job, job.std_target, why) if why else job
 
 
-def _foreign(job: Job, why: str) -> Job:
+def _is_done(job: Job, entry: Entry, settings: str, models: Mapping[str, str]) -> bool:
+    outputs = [path for path in (job.target, job.std_target) if path is not None]
+    if entry.status != "ok" or not all(os.path.lexists(path) for path in outputs):
+        return False
+    same = entry.settings == settings and models.get(entry.model, "") == entry.weights
+    return same and job.source is not None and _is_unchanged(job.source, entry.read)
+
+
+def _why_kept(output: Path, status: Status, written: Content) -> str:
+    """Why an output must not be replaced; empty where it is not there, or is mdn's own."""
+    if not os.path.lexists(output) or status == "started":
+        return ""  # started: whatever is there, the run was killed after the rename
+    if status == "failed" or not written[2]:  # older manifests do not tell of second outputs
+        return "no run recorded it"
+    return "" if _is_unchanged(output, written) else "it was changed after mdn wrote it"
+
+
+def _foreign(job: Job, output: Path, why: str) -> Job:
     found, cure = f"exists already, and {why}", "move it away to have it made anew"
-    return replace(job, problem=FileError(job.target, found, cure))
+    return replace(job, problem=FileError(output, found, cure))
 
 
-def _is_unchanged(path: Path, size: int, mtime_ns: int, sha256: str) -> bool:
+def _is_unchanged(path: Path, content: Content) -> bool:
     """Whether a file is as it was recorded; its content is read only where its time differs."""
+    size, mtime_ns, sha256 = content
     try:
         now, changed = manifest.stamp(path)
         return now == size and (changed == mtime_ns or manifest.digest(path) == sha256)

@@ -6,11 +6,12 @@ included; what would fail for every file (a damaged model) is let through and en
 """
 
 import errno
+import os
 import shutil
 import stat
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -42,6 +43,7 @@ class Job:
     std_target: Path | None = None
     # whether what is at the target then may be replaced, however it came there
     overwrite: bool = False
+    std_overwrite: bool = False  # likewise, at the std_target
 
     @property
     def target_name(self) -> str:
@@ -183,10 +185,13 @@ def attempt(
     begin = time.perf_counter()
     try:
         before = None if job.source is None else file_stamp(job.source)
+        if not again:
+            _refuse_second(job)
+        new = _new_outputs(job, again)
         with (folders or OutputFolders()).made_for(job.target):
             details = work(replace(job, overwrite=True) if again else job, report)
             if job.source is not None and file_stamp(job.source) != before:
-                _discard(job)
+                _discard(new)
                 raise changed(job)
     except BrokenPipeError:
         raise  # whoever read our output has gone: there is nobody left to work for
@@ -216,14 +221,31 @@ def changed(job: Job) -> FileError:
     return FileError(job.name, "changed while it was read", "run again when it is complete")
 
 
-def _discard(job: Job) -> None:
-    """Deletes the result, unless it has replaced an older file."""
-    if job.target is None or job.overwrite:
-        return
-    if job.target.is_dir():
-        shutil.rmtree(job.target, ignore_errors=True)
-    else:
-        job.target.unlink(missing_ok=True)
+def _new_outputs(job: Job, again: bool) -> list[Path]:
+    """The outputs that the work will not put in the place of older files.
+
+    again: one that is there, and may not be replaced, is of the worker that died.
+    """
+    outputs = ((job.target, job.overwrite), (job.std_target, job.std_overwrite))
+    return [
+        path
+        for path, may_go in outputs
+        if path is not None and (not os.path.lexists(path) or (again and not may_go))
+    ]
+
+
+def _refuse_second(job: Job) -> None:
+    """Raises FileError where a second output has appeared since planning."""
+    if job.std_target is not None and not job.std_overwrite and os.path.lexists(job.std_target):
+        raise FileError(job.std_target, "exists by now and is left as it is", "give --overwrite")
+
+
+def _discard(outputs: Iterable[Path]) -> None:
+    for path in outputs:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 _REMEDIES: dict[int | None, tuple[str, str]] = {

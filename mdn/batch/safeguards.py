@@ -14,6 +14,7 @@ from mdn.errors import FileError, UsageError
 from mdn.io import STORES
 
 _EXISTS = "give --overwrite, --skip-existing, --resume or -o"
+_SECOND_EXISTS = "give --overwrite, or another name with --save-std"
 
 
 def _pending(jobs: Iterable[Job]) -> list[tuple[Job, Path]]:
@@ -64,8 +65,12 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> list[Job]:
+def settle_existing(
+    jobs: Sequence[Job], *, overwrite: bool, skip: bool, cure: str = _EXISTS
+) -> list[Job]:
     """The jobs; those whose output is there are skipped, or have a problem, unless it may go.
+
+    cure: what to do about that problem.
 
     Raises UsageError: an output is no regular file, or all of them are there: nothing would be
     done.
@@ -80,24 +85,31 @@ def settle_existing(jobs: Sequence[Job], *, overwrite: bool, skip: bool) -> list
         return list(jobs)
     if not skip and len(existing) == len(_pending(jobs)):
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise UsageError(f"{existing[0][1]} exists already{more}: {_EXISTS}")
+        raise UsageError(f"{existing[0][1]} exists already{more}: {cure}")
     there = {id(job) for job, _ in existing}
-    return [_existing(job, skip) if id(job) in there else job for job in jobs]
+    return [_existing(job, skip, cure) if id(job) in there else job for job in jobs]
 
 
-def with_problems(jobs: Sequence[Job], seconds: Sequence[Job]) -> list[Job]:
-    """The jobs, with what is wrong with their second outputs."""
-    problems = {job.source: job.problem for job in seconds if job.problem is not None}
+def second_outputs(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs that have a second output, with that as their target."""
+    return [replace(job, target=job.std_target) for job in jobs if job.std_target is not None]
+
+
+def settle_seconds(jobs: Sequence[Job], *, overwrite: bool) -> list[Job]:
+    """As `settle_existing`, of second outputs. Those of jobs that are skipped may be there."""
+    seconds = second_outputs(job for job in jobs if not job.skip)
+    settled = settle_existing(seconds, overwrite=overwrite, skip=False, cure=_SECOND_EXISTS)
+    problems = {job.source: job.problem for job in settled if job.problem is not None}
     return [
         replace(job, problem=problems[job.source]) if job.source in problems else job
         for job in jobs
     ]
 
 
-def _existing(job: Job, skip: bool) -> Job:
+def _existing(job: Job, skip: bool, cure: str) -> Job:
     if skip:
         return replace(job, skip=f"{job.target} exists")
-    return replace(job, problem=FileError(job.target, "exists already", _EXISTS))
+    return replace(job, problem=FileError(job.target, "exists already", cure))
 
 
 def writable(jobs: Sequence[Job]) -> list[Job]:

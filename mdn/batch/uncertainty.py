@@ -1,7 +1,5 @@
 """Maps of uncertainty: how much the passes differ at each pixel, in a file of its own."""
 
-import contextlib
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from mdn import io
 from mdn.batch.running import Job, Report
 from mdn.errors import FileError
 from mdn.image import Image
+from mdn.io.atomic import replacing
 
 LARGE = 2**32 - 2**25  # bytes that a classic TIFF holds, less room for its tables
 
@@ -46,19 +45,23 @@ class StdMap:
 
 
 @contextmanager
-def std_map(target: Path | None, shape: tuple[int, int, int], white: float) -> Iterator[Any]:
+def std_map(job: Job, shape: tuple[int, int, int], white: float) -> Iterator[Any]:
     """A map to fill, written when the block ends well: whole, or not at all.
+
+    A file that is there when the block begins is replaced: `running.attempt` has made sure that it
+    may be. One that appears meanwhile is left as it is, and is an error.
 
     TIFF holds the deviations as float32, in a file that is filled in place and renamed, so that a
     map may be larger than memory. The other formats are for looking at: their white stands for the
     largest deviation, and a note says how much that is.
 
     Args:
-        target: the file, or None for no map (and None is given).
+        job: its std_target is the file; where that is None, no map is made and None given.
         shape: pages, height, width. white: the stored value of white in the picture.
 
     Raises FileError: it cannot be written.
     """
+    target, overwrite = job.std_target, job.std_overwrite
     if target is None:
         yield None
         return
@@ -67,19 +70,14 @@ def std_map(target: Path | None, shape: tuple[int, int, int], white: float) -> I
         if io.format_of(target) != "tiff":
             made = StdMap(target, np.zeros(shape, np.float32))
             yield made
-            _draw(made, white)
+            _draw(made, white, overwrite=overwrite)
             return
-        partial = target.with_name(f".mdn-{secrets.token_hex(8)}.part")
-        try:
-            made = StdMap(target, _mapped(partial, shape))
+        with replacing(target, overwrite=overwrite) as part:
+            made = StdMap(target, _mapped(Path(part.name), shape))
             yield made
             _measure(made)
             made.values.flush()  # type: ignore[attr-defined]
             del made.values
-            partial.replace(target)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink()
     except OSError as error:
         raise FileError(target, f"cannot be written ({error.strerror or error})") from error
 
@@ -100,13 +98,14 @@ def _mapped(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     )
 
 
-def _draw(made: StdMap, white: float) -> None:
+def _draw(made: StdMap, white: float, *, overwrite: bool) -> None:
     _measure(made)
     top = max(made.details["max"], np.finfo(np.float32).tiny)
     deep = io.format_of(made.target) == "png"
     scaled = np.rint(made.values * ((65535 if deep else 255) / top))
     scaled = scaled.astype(np.uint16 if deep else np.uint8)
-    io.write_image(Image(scaled[..., None], name=made.target.name), made.target)
+    picture = Image(scaled[..., None], name=made.target.name)
+    io.write_image(picture, made.target, overwrite=overwrite)
     made.details["white"] = made.details["max"]
     made.note = (
         f"{made.target}: white stands for a deviation of {made.details['max']:.4g}, where the"

@@ -1,9 +1,11 @@
 """What commands that turn files into files have in common."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import NoReturn
 
 import typer
@@ -14,20 +16,13 @@ from mdn.batch.planning import Plan
 from mdn.batch.recording import Journal, Recording, this_run
 from mdn.batch.resume import resume
 from mdn.batch.running import BatchResult, Report
-from mdn.cli import failures
+from mdn.cli import failures, settings
 from mdn.cli.options import Files, debugging
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 from mdn.io.base import pixel_limit
 from mdn.registry import selection, store
-from mdn.registry.cards import DOMAINS
-
-# Parameters that do not change the result of a file, and so are not in the hash of the settings.
-_NOT_IN_SETTINGS = (
-    "inputs output from_file watch shard dask recursive overwrite skip_existing resume fail_fast"
-    " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
-    " list_types estimate plot"
-)
+from mdn.registry.cards import DOMAINS, Card
 
 
 @dataclass(frozen=True)
@@ -53,14 +48,12 @@ class Batch:
     @property
     def arguments(self) -> tuple[str, ...]:
         """The options that change the result, as on a command line; defaults are left out."""
-        words: list[str] = []
-        for parameter in self.context.command.params:
-            value = self.context.params.get(parameter.name or "")
-            default = parameter.get_default(self.context, call=True)
-            counts = parameter.name not in _NOT_IN_SETTINGS.split() and value is not None
-            if counts and value != default:
-                words += [parameter.opts[-1], *([] if value is True else [str(value)])]
-        return tuple(words)
+        return settings.arguments(self.context)
+
+    @cached_property
+    def settings(self) -> str:
+        """What stands for these, and for the files they name as the run found them."""
+        return settings.fingerprint(self.context)
 
     @property
     def shard(self) -> str:
@@ -127,7 +120,7 @@ def open_journal(batch: Batch, plan: Plan, shard: str) -> Journal | None:
     pending = any(not job.skip and job.problem is None for job in plan.jobs)
     if plan.folder is None or batch.files.dry_run or not (pending or shard):
         return None
-    run = this_run(batch.command, batch.arguments, __version__, shard)
+    run = this_run(batch.command, batch.arguments, __version__, shard, batch.settings)
     return Journal(manifest.path_for(plan.folder, shard), run)
 
 
@@ -135,8 +128,7 @@ def resumed(batch: Batch, plan: Plan) -> Plan:
     """The plan without what is done already, if --resume was given."""
     if plan.folder is None or not (batch.resume or batch.watch is not None):
         return plan
-    settings = manifest.settings_hash(batch.command, batch.arguments)
-    jobs = resume(plan.jobs, manifest.read(plan.folder), settings, batch.models)
+    jobs = resume(plan.jobs, manifest.read(plan.folder), batch.settings, batch.models)
     return replace(plan, jobs=tuple(jobs))
 
 
@@ -148,8 +140,7 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
     files = batch.files
     report: Report = view
     if journal is not None:
-        settings = manifest.settings_hash(batch.command, batch.arguments)
-        report = Recording(view, journal, settings, batch.models)
+        report = Recording(view, journal, batch.settings, batch.models)
     try:
         with pixel_limit(files.max_pixels):
             how: dict[str, object] = {
@@ -202,7 +193,7 @@ def document(
 
 
 def weights(model: str | None, quality: str) -> dict[str, str]:
-    """SHA-256 of the weights of each network that a command may use, by its name.
+    """SHA-256 of the weights of each model that a command may use, by its name.
 
     Args:
         model: the one that the user named, or None.
@@ -211,8 +202,13 @@ def weights(model: str | None, quality: str) -> dict[str, str]:
     Raises ModelError: there is no such model, or a card is damaged.
     """
     names = [model] if model else [selection.choose(quality, domain).model for domain in DOMAINS]
-    cards = [card for name in names for card in store.with_companions(store.find(name))]
-    return {card.name: card.sha256 for card in cards}
+    return {card.name: _sha256(card) for card in map(store.find, names)}
+
+
+def _sha256(card: Card) -> str:
+    """Of a model's weights; where it calls other networks, of their hashes in turn."""
+    hashes = [each.sha256 for each in store.with_companions(card)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def check_streams(plan: Plan, *, as_json: bool, dry_run: bool) -> None:

@@ -59,6 +59,8 @@ def denoise(
     sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
     if sequence and preview:
         raise UsageError("--preview is of single pictures: name one frame, such as a.0001.exr")
+    if sequence and files.from_file is not None:
+        raise UsageError("--from-file: a pattern of frames stands alone; leave one of them out")
     if sequence and save_std is not None:
         raise UsageError("--save-std: not for renders, whose frames have layers of their own")
     form = {"format": "png", "ending": "_preview"} if preview else {"std_target": save_std}

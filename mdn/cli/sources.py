@@ -18,7 +18,8 @@ class Plans:
         options: the other arguments of `batch.planning.plan`, but for listed inputs.
 
     Raises:
-        UsageError: see `inputs`; or there is no such share of the batch.
+        UsageError: see `inputs`; there is no such share of the batch; or --watch is to treat
+            files that exist in another way than it does.
     """
 
     def __init__(
@@ -31,6 +32,11 @@ class Plans:
         resume: bool,
         **more: Any,
     ) -> None:
+        if watch is not None and (files.overwrite or files.skip_existing):
+            raise UsageError(
+                "--watch does what is new or changed, as --resume: leave --overwrite and"
+                " --skip-existing out"
+            )
         self.inputs, self._listed = inputs(given, files.from_file, watch)
         self._output = output
         self.options: dict[str, Any] = {

@@ -35,7 +35,7 @@ def run(batch: Batch) -> NoReturn:
         with suppress(KeyboardInterrupt):
             for plan in _arrivals(batch):
                 if journal is None:
-                    journal = batches.open_journal(batch, plan, "")
+                    journal = batches.open_journal(batch, plan, batch.shard)
                     if journal is not None:
                         stack.enter_context(journal)
                 batches.work(batch, plan, journal, view)

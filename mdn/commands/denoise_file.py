@@ -91,6 +91,7 @@ def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
     # The papers' protocol makes pictures as shown of renders.
     domain = "display" if request.renders.tonemap == "srgb" else "hdr"
     model, options = models.load(domain), models.options(domain)
+    options.check(model)
     return exr_job.denoise(
         job, report, model, options, request.renders, batch.sequence, request.jpeg_quality
     )
@@ -191,7 +192,7 @@ def _pages(
     def progress(page: int, share: float) -> None:
         report.progress(job, (page + share) / len(pages))
 
-    with std_map(job.std_target, pages.shape[:3], coding.white) as deviations:
+    with std_map(job, pages.shape[:3], coding.white) as deviations:
         if domain == "counts":
             known = calibrated(pages)
             channels = {(0, channel): each for channel, each in enumerate(known)}

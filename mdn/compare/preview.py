@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mdn.batch.dask_run import Work, distribute
@@ -21,10 +22,10 @@ from mdn.compare.pictures import Picture
 from mdn.compare.places import Place, choose, side_for
 from mdn.encoding import Display
 from mdn.engine.run import rows_of
-from mdn.errors import FileError
+from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.pipeline import counts, destripe
-from mdn.pipeline.blend import shares
+from mdn.pipeline.blend import but_for_impulses, shares
 from mdn.pipeline.judge import judge
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import denoise_multiscale
@@ -59,6 +60,8 @@ def run(
 
 def prepare(request: Request) -> Work:
     """What writes the preview of one image. Raises as `run`."""
+    if request.planes.given:
+        raise UsageError(f"{request.planes.given}: --preview shows the first plane; leave it out")
     models = request.models()
     models.check()
     return partial(preview, request, models)
@@ -92,7 +95,7 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
     if job.target is None:
         to_stdout(stream.getvalue())
     else:
-        write_bytes(job.target, stream.getvalue())
+        write_bytes(job.target, stream.getvalue(), overwrite=job.overwrite)
     height, width = picture.stored.shape[:2]
     return {
         "width": width,
@@ -149,8 +152,11 @@ def _photo(picture: Picture, model: Model, options: Options) -> Restore:
     def restore(rows: slice, columns: slice) -> np.ndarray:
         values = destripe.without(page, coding.encode, bands, rows, columns)
         clean = denoise_multiscale(values, noise, model, options)
-        if noise.free is not None and noise.impulse_spread is None:
-            clean = np.where(noise.free[rows, columns][..., None], values, clean)
+        if noise.free is not None:
+            tile = torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
+            free = torch.from_numpy(noise.free[rows, columns].copy())[None, None]
+            free = but_for_impulses(free, tile, noise)[0, 0]
+            clean = np.where(free.numpy()[..., None], values, clean)
         clean = values + shares(clean - values, options)
         return clean * coding.white  # clipped only once it is mixed
 

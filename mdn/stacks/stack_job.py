@@ -110,7 +110,7 @@ def denoise(
         white = Display(stack.dtype).white
         with (
             rewrite_it(stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
-            std_map(job.std_target, _one_size(stack, chosen, job), white) as deviations,
+            std_map(job, _one_size(stack, chosen, job), white) as deviations,
         ):
             groups = groupby(enumerate(chosen), key=lambda each: (each[1].series, each[1].number))
             pages = [list(group) for _, group in groups]
@@ -296,11 +296,10 @@ def denoise_page(
         parts = [sample([(first.shape[:2], _region(first, i))])[0] for i in read]
         opaque = None if first.alpha is None else parts.pop() > 0
         shown = _known(coding.encode(np.stack(parts)), opaque)
-        given, precision = options.sigma, options.precision
-        noise = judge_sample(torch.from_numpy(shown), model, given, precision=precision)
+        noise = judge_sample(torch.from_numpy(shown), model, options.sigma)
         stream = replace(stream, std_output=_std_output(maps, coding.white))
         model = specialist(model, noise)
         photo.restore_rows(
             stream, rows.dtype, samples, first.colour, noise, model, options, progress
         )
-        return noise.in_words(options.removed)
+        return noise.in_words(options.removed) if model.abilities.takes_sigma else []

@@ -506,3 +506,27 @@ def test_a_second_output_that_is_there_stops_its_file(touch: Touch) -> None:
     there, free = plan(["a.png", "b.png"], "out", std_target="std").jobs
     assert "std/a.tiff: exists already" in problem(there)
     assert free.problem is None
+
+
+def test_a_second_output_may_be_there_if_its_job_is_skipped_and_only_then(touch: Touch) -> None:
+    touch("a.png", "b.png", "c.png", "out/a.png", "std/a.tiff", "std/b.tiff")
+    inputs = ["a.png", "b.png", "c.png"]
+    skipped, there, free = plan(inputs, "out", std_target="std", skip_existing=True).jobs
+    assert skipped.problem is None
+    assert skipped.skip
+    assert "std/b.tiff: exists already; give --overwrite" in problem(there)
+    assert (free.problem, free.skip) == (None, "")
+
+
+def test_a_second_output_of_what_no_manifest_knows_is_not_replaced_on_resuming(
+    touch: Touch,
+) -> None:
+    touch("s.tif")
+    with pytest.raises(UsageError, match=r"s\.tif exists already"):
+        plan(["-"], "-", std_target="s.tif", resume=True)
+
+
+def test_each_of_two_outputs_may_be_replaced_for_itself(touch: Touch) -> None:
+    touch("a.png", "std/a.tiff")
+    (job,) = plan(["a.png"], "out/", std_target="std/", resume=True).jobs
+    assert (job.problem, job.overwrite, job.std_overwrite) == (None, False, True)

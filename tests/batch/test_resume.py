@@ -27,16 +27,21 @@ class Batch:
         self.source.write_bytes(b"input")
         self.job = Job(self.source, self.out / "a.png", "a.png")
 
-    def run(self, *, fails: bool = False, settings: str = "s") -> None:
+    def run(self, *, fails: bool = False, taken: bool = False, settings: str = "s") -> Recorder:
         def work(job: Job, report: object) -> dict[str, object]:
             if fails:
                 raise FileError(job.name, "damaged")
             assert job.target is not None
-            job.target.write_bytes(b"output")
+            if not taken:
+                job.target.write_bytes(b"output")
+            if job.std_target is not None:
+                job.std_target.write_bytes(b"map")
             return {"model": "tiny"}
 
+        report = Recorder()
         with Journal(manifest.path_for(self.out), this_run("denoise", (), "1")) as journal:
-            run_batch([self.job], work, Recording(Recorder(), journal, settings, MODELS))
+            run_batch([self.job], work, Recording(report, journal, settings, MODELS))
+        return report
 
     @property
     def known(self) -> Manifest:
@@ -133,9 +138,57 @@ def test_a_file_that_no_run_wrote_is_left_alone(batch: Batch, known: bool) -> No
     assert "no run recorded it" in str(batch.after().problem)
 
 
-def test_a_lost_second_output_is_made_again(batch: Batch) -> None:
+@pytest.fixture
+def second(batch: Batch) -> Path:
+    """The second output of a batch."""
+    batch.out.mkdir()
     batch.job = replace(batch.job, std_target=batch.out / "std.tif")
+    return batch.out / "std.tif"
+
+
+def test_a_lost_second_output_is_made_again(batch: Batch, second: Path) -> None:
     batch.run()
+    assert batch.after().skip == DONE
+    second.unlink()
+    assert redone(batch.after())
+
+
+def test_a_second_output_is_replaced_if_mdn_wrote_it(batch: Batch, second: Path) -> None:
+    batch.run()
+    assert redone(batch.after(settings="t"))
+    second.write_bytes(b"drawn on")
+    assert "std.tif: exists already, and it was changed" in str(batch.after(settings="t").problem)
+    batch.job = replace(batch.job, std_target=batch.out / "other.tif")
+    (batch.out / "other.tif").write_bytes(b"somebody's")
+    assert "other.tif: exists already, and no run" in str(batch.after(settings="t").problem)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_second_output_that_no_run_wrote_is_left_alone(
+    batch: Batch, second: Path, fails: bool
+) -> None:
+    if fails:
+        batch.run(fails=True)
+    second.write_bytes(b"somebody's")
+    assert "std.tif: exists already, and no run recorded it" in str(batch.after().problem)
+
+
+def test_a_second_output_of_an_older_manifest_counts_as_done_but_is_not_replaced(
+    batch: Batch, second: Path
+) -> None:
+    batch.run()
+    path = manifest.path_for(batch.out)
+    path.write_bytes(path.read_bytes().replace(b'"std_output_', b'"unknown_'))
+    assert batch.after().skip == DONE
+    assert "no run recorded it" in str(batch.after(settings="t").problem)
+
+
+def test_a_result_that_is_taken_away_at_once_does_not_end_the_batch(batch: Batch) -> None:
+    report = batch.run(taken=True)
+    assert report.events[-2:] == [
+        ("note", "not in the manifest (no such file or directory): --resume will do it again"),
+        ("finished", "a.png ok"),
+    ]
     assert redone(batch.after())
 
 

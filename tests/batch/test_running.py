@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,46 @@ def test_a_folder_that_cannot_be_made_is_a_failure_of_that_file(tmp_path: Path) 
     jobs = [Job(None, tmp_path / "file" / "x" / "out.png", "a"), job("b")]
     result = run_batch(jobs, fails_on(), Recorder())
     assert [outcome.status for outcome in result.outcomes] == ["failed", "ok"]
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Job:
+    """A file with two outputs, which may replace others."""
+    source = tmp_path / "a.png"
+    source.write_bytes(b"input")
+    out, std = tmp_path / "out.png", tmp_path / "std.tif"
+    return Job(source, out, "a.png", std_target=std, overwrite=True, std_overwrite=True)
+
+
+def grows(job: Job, report: Report) -> dict[str, object]:
+    """Work on an input that somebody writes to meanwhile."""
+    assert job.source is not None
+    assert job.target is not None
+    assert job.std_target is not None
+    job.source.write_bytes(b"longer input")
+    job.target.write_bytes(b"result")
+    job.std_target.write_bytes(b"map")
+    return {}
+
+
+def test_results_of_an_input_that_changed_are_not_kept(whole: Job, tmp_path: Path) -> None:
+    result = run_batch([whole], grows, Recorder())
+    assert "changed while it was read" in result.outcomes[0].error
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_results_in_the_place_of_older_files_stay_though_the_input_changed(whole: Job) -> None:
+    assert whole.target is not None
+    assert whole.std_target is not None
+    whole.target.write_bytes(b"older")
+    run_batch([whole], grows, Recorder())
+    assert whole.target.read_bytes() == b"result"
+    assert not whole.std_target.exists()
+
+
+def test_a_second_output_that_appears_after_planning_is_left_alone(whole: Job) -> None:
+    assert whole.std_target is not None
+    whole.std_target.write_bytes(b"somebody's")
+    result = run_batch([replace(whole, std_overwrite=False)], grows, Recorder())
+    assert "std.tif: exists by now and is left as it is" in result.outcomes[0].error
+    assert whole.std_target.read_bytes() == b"somebody's"

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from mdn.batch import files, manifest, running
+from mdn.batch import files, manifest
 from mdn.batch.overlap import Turns
 from mdn.batch.running import Job, Outcome
 from mdn.cli.views import BatchView
@@ -176,15 +176,6 @@ def test_an_input_that_changes_while_it_is_read(
     assert ("changed while it was read" in result.stderr) is (change != "vanishes")
     assert list(results(tmp_path / "out")) == ["b.png"]
     assert manifest.read(tmp_path / "out").entries["a.png"].status == "failed"
-
-
-def test_a_replaced_result_is_not_taken_away(tmp_path: Path) -> None:
-    kept, new = tmp_path / "kept.png", tmp_path / "new.png"
-    kept.touch()
-    new.touch()
-    running._discard(Job(None, kept, "a", overwrite=True))
-    running._discard(Job(None, new, "a"))
-    assert sorted(tmp_path.iterdir()) == [kept]
 
 
 def test_names_with_line_breaks_and_emoji(run: Run, make: Make, tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ def test_explain_tells_the_role_of_each_layer(run: Run, scene: Path) -> None:
     assert "cryptomatte" not in run("denoise", "render.exr", "-o", "b.exr", *MODEL).output
 
 
+def test_a_model_for_renders_takes_no_sigma(run: Run, scene: Path) -> None:
+    result = run("denoise", "render.exr", "--sigma", "20")
+    assert result.exit_code == 2, result.output
+    assert "--sigma: render takes no noise strength" in " ".join(result.output.split())
+    assert not Path("render_denoised.exr").exists()
+
+
 def test_json_has_layers_and_counts(run: Run, scene: Path) -> None:
     result = run("denoise", "render.exr", "--keep-sums", "--json", *MODEL)
     (file,) = json.loads(result.stdout)["files"]

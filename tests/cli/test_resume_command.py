@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mdn.batch import manifest
+from mdn.batch import manifest, shards
+from mdn.batch.recording import Journal, this_run
 from mdn.cli import watch
 from tests.cli.cli_tools import MODEL, Make, Run
 
@@ -68,6 +69,16 @@ def test_a_list_may_hold_any_name_and_keeps_its_folders(
     assert (tmp_path / "flat" / "a.png").is_file(), result.stderr
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\0"])
+def test_a_list_may_begin_as_a_bmp_does(run: Run, make: Make, tmp_path: Path, end: bytes) -> None:
+    make("BM.png")
+    make("b.png")
+    (tmp_path / "list").write_bytes(b"BM.png" + end + b"b.png" + end)
+    result = run("denoise", "--from-file", "list", "-o", "out", *MODEL)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["BM.png", "b.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -75,11 +86,15 @@ def test_a_list_may_hold_any_name_and_keeps_its_folders(
         (["--from-file", "gone"], "gone: no such file"),
         (["--from-file", "empty"], "holds no names"),
         (["--from-file", "a.png"], "is a picture; name it without --from-file"),
+        (["--from-file", "a.bmp"], "is a picture; name it without --from-file"),
         (["-", "a.png"], "standard input has no name"),
         (["-", "-o", "out/"], "give -o FILE, or -o - for standard output"),
         (["--watch", "gone", "-o", "out/"], "no such folder"),
         (["a.png", "--watch", ".", "-o", "out/"], "leave the others out"),
         (["--watch", ".", "--dry-run", "-o", "out/"], "leave --watch out"),
+        (["--watch", ".", "--overwrite", "-o", "out/"], "--watch does what is new or changed"),
+        (["--watch", ".", "--skip-existing", "-o", "out/"], "leave --overwrite and"),
+        (["f.####.exr", "--from-file", "list"], "a pattern of frames stands alone"),
         (["a.png", "--resume", "--overwrite"], "exclude each other"),
         ([".", "--shard", "3/2"], "of 2 shards they are 1/2 to 2/2"),
         ([".", "--shard", "0/0"], "there is no such shard; write 1/16"),
@@ -90,7 +105,10 @@ def test_requests_that_make_no_sense(
     run: Run, make: Make, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     make("a.png")
+    make("a.bmp")
     (tmp_path / "empty").touch()
+    (tmp_path / "f.0001.exr").touch()
+    (tmp_path / "list").write_text("a.png")
     result = run("denoise", *arguments, *MODEL)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert words in result.stderr
@@ -215,3 +233,22 @@ def test_watch_takes_what_has_stopped_growing(
     assert {name: entry.status for name, entry in entries.items()} == dict.fromkeys(
         ("a.png", "b.png", "c.png"), "ok"
     )
+
+
+def test_shards_watch_a_folder_together(
+    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("in/a.png")
+    share = next(f"{i}/2" for i in (1, 2) if shards.parse(f"{i}/2").holds("in/a.png"))
+    looks = iter(range(3))
+
+    def look_again(seconds: float) -> None:
+        if next(looks, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=look_again))
+    # Another process has the manifest of the whole folder, as one of the other shard would.
+    with Journal(manifest.path_for(tmp_path / "out"), this_run("denoise", (), "1")):
+        result = run("denoise", "--watch", "in", "-o", "out/", "--shard", share, *MODEL)
+    assert result.exit_code == 0, result.stderr
+    assert manifest.read(tmp_path / "out").shards == (share,)

@@ -89,3 +89,31 @@ def test_an_old_map_is_replaced_when_that_was_asked_for(
     result = run("denoise", "a.png", "--save-std", "old.tif", "--overwrite", *PASSES)
     assert result.exit_code == 0, result.stderr
     assert tifffile.imread(tmp_path / "old.tif").shape == (20, 23)
+
+
+@pytest.mark.parametrize("option", ["--skip-existing", "--resume"])
+def test_going_on_replaces_no_map_that_mdn_did_not_write(
+    option: str, run: Run, make: Make, tmp_path: Path
+) -> None:
+    make("in/a.png")
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "a.tiff").write_bytes(b"somebody's")
+    arguments = ("denoise", "in", "-o", "out", "--save-std", "maps/", *PASSES)
+    result = run(*arguments, option)
+    assert result.exit_code != 0
+    assert "maps/a.tiff" in result.stderr
+    assert (tmp_path / "maps" / "a.tiff").read_bytes() == b"somebody's"
+    (tmp_path / "maps" / "a.tiff").unlink()
+    assert run(*arguments, option).exit_code == 0
+    again = run(*arguments, option)
+    assert (again.exit_code, "skipped" in again.stderr) == (0, True)
+
+
+def test_a_map_is_made_anew_with_its_picture(run: Run, make: Make, tmp_path: Path) -> None:
+    make("in/a.png")
+    arguments = ("denoise", "in", "-o", "out", "--save-std", "maps/", "--resume", *PASSES)
+    assert run(*arguments).exit_code == 0
+    make("in/a.png", side=30)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert tifffile.imread(tmp_path / "maps" / "a.tiff").shape == (30, 33)

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from benchmarks.subjects import DRAWN
 from mdn.compare.places import Place, choose, side_for
 from mdn.compare.preview import GAP, HEAD, sheet
 from tests.cli.cli_tools import MODEL, Run
@@ -63,6 +64,22 @@ def test_the_crops_are_what_denoising_gives(
         assert not np.array_equal(before, last)
 
 
+def test_impulses_go_from_drawings_in_a_preview_too(run: Run, tmp_path: Path) -> None:
+    page = DRAWN["screenshot"](240).copy()
+    dice = np.random.default_rng(0).random(page.shape)
+    page[dice < 0.01], page[dice > 0.99] = 0, 255
+    Image.fromarray(page).save(tmp_path / "a.png")
+    how = ("--model", "photo-fast", "--device", "cpu", "--precision", "fp32")
+    (found,) = json.loads(run("denoise", "a.png", "--preview", "--json", *how).stdout)["files"]
+    run("denoise", "a.png", "-o", "full.png", *how)
+    full = np.asarray(Image.open(tmp_path / "full.png")).astype(int)
+    side = side_for(*page.shape[:2])
+    shown = cells(np.asarray(Image.open(tmp_path / "a_preview.png")).astype(int), side)
+    assert not np.array_equal(full, page)
+    for (left, top), (*_, last) in zip(found["places"], shown, strict=True):
+        assert np.abs(last - full[top : top + side, left : left + side]).max() <= 1
+
+
 def test_counts_are_stretched(run: Run, tmp_path: Path) -> None:
     counts = np.random.default_rng(0).poisson(200, (120, 130)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "cells.tif", counts)
@@ -84,6 +101,7 @@ def test_the_strength_asked_for_is_the_last(run: Run, tmp_path: Path) -> None:
         (("a.exr", "--preview"), 4, "render"),
         (("a.png", "--preview", "--save-std", "s.tif", "--passes", "8"), 2, "leave out"),
         (("a.png", "--preview", "-o", "there.png"), 2, "exists"),
+        (("a.png", "--preview", "--z", "0"), 2, "--z: --preview shows the first plane"),
     ],
 )
 def test_mistakes(run: Run, tmp_path: Path, words: tuple[str, ...], code: int, said: str) -> None:

@@ -15,6 +15,7 @@ import torch
 from mdn import plots
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
+from mdn.io.atomic import write_bytes
 from mdn.training import curves, recipe_files, recipe_parse
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.distributed import Processes, join, leave
@@ -138,7 +139,7 @@ def _prepare(
     else:  # what a run wrote that ended before its first checkpoint counts no more
         trainer.log.rewind(-1)
     if processes.first:
-        (folder / recipe_files.RECIPE).write_text(recipe.text, encoding="utf-8")
+        write_bytes(folder / recipe_files.RECIPE, recipe.text.encode())
     if settings.compile and (problem := trainer.compile()):
         report.note(f"cannot be compiled, and trains without: {problem}")
     return trainer

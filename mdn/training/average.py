@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from mdn.errors import UsageError
+from mdn.io.atomic import write_bytes
 from mdn.registry import load, store
 from mdn.registry.cards import CARD, read_card
 from mdn.training import checkpoint
+from mdn.training.script import plain_errors
 
 State = dict[str, Tensor]
 
@@ -56,9 +58,10 @@ def average(first: Path, second: Path, share: float, out: Path) -> None:
     table = tomllib.loads((second / CARD).read_text(encoding="utf-8"))
     table.pop("scores", None)
     table |= {"weights": weights.name, "sha256": store.digest(weights)}
-    (out / CARD).write_text(tomli_w.dumps(table), encoding="utf-8")
+    write_bytes(out / CARD, tomli_w.dumps(table).encode())
 
 
+@plain_errors()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("first", type=Path)

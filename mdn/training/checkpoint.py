@@ -36,7 +36,9 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged archives raise many kinds
-        raise UsageError(f"{path}: not a readable checkpoint: {error}; use --no-resume") from error
+        raise UsageError(
+            f"{path}: not a readable checkpoint: {error}; remove it to begin anew"
+        ) from error
 
 
 def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor]) -> None:

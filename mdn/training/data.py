@@ -1,15 +1,24 @@
-"""Clean pictures in memory, and random crops of them."""
+"""Clean pictures in memory, and random crops of them.
 
+    python -m mdn.training.data photos more/photos --data DIR -o DIR/all.safetensors
+
+packs the pictures of two folders into one file, which loads without decoding and takes the place of
+both in a recipe's sources: the same crops are drawn of it, and the same pictures held out.
+"""
+
+import argparse
 from pathlib import Path
 
 import imageio.v3 as iio
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mdn.errors import UsageError
+from mdn.io.atomic import write_bytes
+from mdn.training.script import plain_errors
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 CANDIDATES = 4  # crops of which `busiest` takes one
@@ -44,8 +53,11 @@ def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
 
 
 def save_shard(pictures: dict[str, Tensor], path: Path) -> None:
-    """Pack decoded pictures into one file that loads without decoding."""
-    save_file({name: picture.contiguous() for name, picture in pictures.items()}, path)
+    """Pack decoded pictures into one file that loads without decoding.
+
+    Raises FileError: it cannot be written.
+    """
+    write_bytes(path, save({name: picture.contiguous() for name, picture in pictures.items()}))
 
 
 def split(pictures: dict[str, Tensor], hold_out: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -169,3 +181,17 @@ def _read_shard(path: Path) -> dict[str, Tensor]:
         if picture.dtype != torch.uint8 or picture.ndim != 3 or picture.shape[0] != 3:
             raise UsageError(f"{path}: {name} is not a uint8 picture of 3 x H x W")
     return found
+
+
+@plain_errors()
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Packs pictures to train on into one file.")
+    parser.add_argument("sources", nargs="+", help="folders of pictures, relative to --data")
+    parser.add_argument("--data", type=Path, default=Path())
+    parser.add_argument("-o", "--out", type=Path, required=True, help="a name in .safetensors")
+    options = parser.parse_args()
+    save_shard(load_pictures(tuple(options.sources), options.data), options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -34,13 +34,14 @@ class Sample:
     # or None: no mask
     visible: Tensor | None
     # (B, 1, 1, 1), the noise's standard deviation as a noise-conditioned net takes it, or (B, 1, H,
-    # W), that of each pixel
-    level: Tensor
+    # W), that of each pixel; None: for a net that takes none
+    level: Tensor | None
     seeds: Tensor  # (B,) int64, for nets that draw masks of their own
     guide: Tensor | None = None  # (B, G, H, W) for a guided net, or None
     # (B, C, H, W), for nets with a judge, what the noise changed: against the clean crop as it
     # would have been stored, so that a codec's own errors are no noise
     added: Tensor | None = None
+    impulsive: Tensor | None = None  # (B, 1, 1, 1) bool, for such nets: whether impulses were added
 
     def to(self, device: torch.device) -> Sample:
         """The same on a device."""
@@ -51,9 +52,6 @@ class Sample:
 def join_groups(groups: list[Sample]) -> Sample:
     """The groups as one batch; a group without a mask shows every pixel."""
     planes = max((g.visible.shape[1] for g in groups if g.visible is not None), default=0)
-    levels = [g.level for g in groups]
-    if any(level.shape[2:] != (1, 1) for level in levels):  # some have one at each pixel
-        levels = [g.level.expand_as(g.noisy[:, :1]) for g in groups]
 
     def joined(*parts: Tensor | None) -> Tensor | None:
         known = [part for part in parts if part is not None]
@@ -66,11 +64,20 @@ def join_groups(groups: list[Sample]) -> Sample:
         noisy=torch.cat([g.noisy for g in groups]),
         clean=torch.cat([g.clean for g in groups]),
         visible=torch.cat([visible(g) for g in groups]) if planes else None,
-        level=torch.cat(levels),
+        level=joined(*_levels(groups)),
         seeds=torch.cat([g.seeds for g in groups]),
         guide=joined(*(g.guide for g in groups)),
         added=joined(*(g.added for g in groups)),
+        impulsive=joined(*(g.impulsive for g in groups)),
     )
+
+
+def _levels(groups: list[Sample]) -> list[Tensor | None]:
+    """Theirs, of each pixel if some have one at each."""
+    levels = [g.level for g in groups]
+    if all(level is None or level.shape[2:] == (1, 1) for level in levels):
+        return levels
+    return [None if g.level is None else g.level.expand_as(g.noisy[:, :1]) for g in groups]
 
 
 def generator_for(seed: int, step: int, group: int) -> torch.Generator:

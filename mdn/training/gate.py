@@ -14,14 +14,14 @@ which a second run, such as one with another --seed, takes from there.
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from mdn.errors import UsageError
 from mdn.nets.gate import CHOICES, Gate, SecondGate
 from mdn.nets.unet import UNet
 from mdn.registry import store
@@ -30,6 +30,8 @@ from mdn.training import checkpoint, recipe_parse
 from mdn.training.data import Crops
 from mdn.training.gate_lessons import Lessons, draw_lessons, mixed
 from mdn.training.lessons import draw_or_load
+from mdn.training.log import write_table
+from mdn.training.script import plain_errors
 
 SOFTNESS = 0.5  # dB: errors closer than that are nearly as good as each other
 FAR, LARGE = 6.0, 20.0  # dB: a difference larger than that counts no more; see fit
@@ -91,6 +93,17 @@ def shares(gate: Gate, lessons: Lessons) -> Tensor:
     return torch.cat([sure[:, :1], (1 - sure[:, :1]) * net[:, 1:]], 1)
 
 
+def ways_of(gate: Gate, second: Gate, lessons: Lessons) -> dict[str, Tensor]:
+    """Ways of choosing, of each the shares of CHOICES (N, 3): the gates, and what bounds them."""
+    of_one = torch.eye(len(CHOICES))
+    always = [each.expand(len(lessons.clean), -1) for each in of_one]
+    return {f"always {name}": each for name, each in zip(CHOICES, always, strict=True)} | {
+        "the gate": shares(gate, lessons),
+        "the second gate": shares(second, lessons),
+        "oracle, all or nothing": of_one[lessons.errors.argmin(1)],
+    }
+
+
 def table(lessons: Lessons, ways: dict[str, Tensor]) -> list[dict[str, object]]:
     """A row for each way of choosing, and clean or noisy crops: mean PSNR, and what was lost.
 
@@ -115,6 +128,7 @@ def table(lessons: Lessons, ways: dict[str, Tensor]) -> list[dict[str, object]]:
     return rows
 
 
+@plain_errors()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("recipe", type=Path, help="whose crops; [optim] steps batches of them")
@@ -132,35 +146,33 @@ def main() -> None:
     def draw(crops: Crops, steps: range) -> dict[str, Tensor]:
         return vars(draw_lessons(recipe, crops, coarse, white, steps))
 
-    seen, held_out = draw_or_load(recipe, options.data, options.out, draw)
+    seen, held_out = draw_or_load(recipe, options.data, options.out, draw, nets=(coarse, white))
     lessons, test = Lessons(**seen), Lessons(**held_out)
     gate = fit(lessons, seed)
     second = fit(lessons, seed, options.second_epochs, second=True)
-    of_one = torch.eye(len(CHOICES))
-    ways = {
-        f"always {name}": each.expand(len(test.clean), -1)
-        for name, each in zip(CHOICES, of_one, strict=True)
-    }
-    ways["the gate"] = shares(gate, test)
-    ways["the second gate"] = shares(second, test)
-    ways["who knows, all or nothing"] = of_one[test.errors.argmin(1)]
-    rows = table(test, ways)
-    with (options.out / "gate.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = table(test, ways_of(gate, second, test))
+    write_table(options.out / "gate.csv", list(rows[0]), rows)
     save(own, gate, second, options.out / checkpoint.WEIGHTS)
 
 
 def _nets(name: str) -> tuple[UNet, UNet, UNet]:
-    """A model's own net, and those that it has for coarse and for white noise."""
+    """A model's own net, and those that it has for coarse and for white noise.
+
+    Raises ModelError: one of them is missing or damaged. UsageError: they have no judge.
+    """
     model = load_model(store.find(name), torch.device("cpu"))
     card = model.card
     nets = [model.net]
     for other in (card.coarse, card.white):
         nets.append(load_model(store.find(other), torch.device("cpu")).net if other else model.net)
-    own, coarse, white = (net for net in nets if isinstance(net, UNet))
+    own, coarse, white = (_with_judge(net, name) for net in nets)
     return own, coarse, white
+
+
+def _with_judge(net: nn.Module, name: str) -> UNet:
+    if not isinstance(net, UNet) or not net.config.judge:
+        raise UsageError(f"{name}: gates are for a model that judges the noise, such as photo")
+    return net
 
 
 def save(net: UNet, gate: Gate, second: Gate, path: Path) -> None:

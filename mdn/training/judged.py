@@ -54,11 +54,11 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     if gray:
         clean, noisy, added = (x.expand(-1, 3, -1, -1) for x in (clean, noisy, added))
     visible = draw_masks(recipe, clean, generator)
-    impulsive = torch.full((count, 1, 1, 1), float(rows[-1].kind in IMPULSIVE))
+    impulsive = torch.full((count, 1, 1, 1), rows[-1].kind in IMPULSIVE)
     seeds = draw_seeds(count, generator)
     if rows[-1].kind == SALT_PEPPER and uniform(generator) < recipe.mask.impulses:
         visible = _without_impulses(noisy)
-    return Sample(noisy, clean, visible, impulsive, seeds, added=added)
+    return Sample(noisy, clean, visible, None, seeds, added=added, impulsive=impulsive)
 
 
 def _draw_rows(recipe: Recipe, generator: torch.Generator) -> list[NoiseRecipe]:
@@ -151,7 +151,8 @@ def picture_loss(output: Tensor, clean: Tensor) -> Tensor:
 def judge_loss(net: UNet, sample: Sample, noise: Tensor) -> Tensor:
     """Error of what the judge says of the crops: logarithms of sigmas, and three facts."""
     added = sample.noisy - sample.clean if sample.added is None else sample.added
-    hits = (added.abs() > IMPULSE) & (sample.level > 0)
+    assert sample.impulsive is not None
+    hits = (added.abs() > IMPULSE) & sample.impulsive
     rest = torch.where(hits, torch.zeros_like(added), added)
     true = F.avg_pool2d(rest.square(), PLACE).clamp(min=1e-12).sqrt()
     said = net.sigma_map(sample.noisy, noise)

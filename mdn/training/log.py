@@ -1,11 +1,13 @@
 """The log of a run: a CSV file that a resumed run continues without a seam."""
 
 import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mdn.errors import FileError
+from mdn.io.atomic import write_bytes
 
 LOG = "training.csv"
 FIRST = ["step", "seconds", "loss", "lr_scale"]
@@ -34,6 +36,18 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
             yield {"lr_scale" if name == "pace" else name: text for name, text in row.items()}
 
 
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """A CSV file with all its rows, or as it was; values of no column are left out.
+
+    Raises FileError: it cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
+
+
 class Log:
     """Rows of step, seconds, mean loss since the last row, share of the peak rate, and scores."""
 
@@ -46,9 +60,7 @@ class Log:
         if not self.writes or not self.path.exists():
             return
         rows = [row for row in _rows(self.path) if int(row["step"]) <= step]
-        self.path.unlink()
-        for row in rows:
-            self.write(row)
+        write_table(self.path, self.columns, rows)
 
     def write(self, row: dict[str, Any]) -> None:
         """Append one row; columns it lacks stay empty."""

@@ -15,7 +15,7 @@ SAMPLES = "samples"
 # No noise at all; half of such crops are drawn patterns. See training.judged.
 CLEAN = "clean"
 BY_STEPS = -1  # a number of steps that follows from that of the whole run
-GUIDES = 6  # their guides: albedo and normal
+GUIDES = 6  # planes that guide the denoising of a render: albedo and normal
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,10 @@ class DataRecipe:
 
 @dataclass(frozen=True)
 class NoiseRecipe:
-    """One family of noise to train on: levels are drawn evenly from low..high."""
+    """One family of noise to train on: levels are drawn evenly from low..high.
+
+    Those of a camera, an ISO, and samples per pixel are drawn evenly by their logarithm.
+    """
 
     kind: str
     low: float
@@ -169,8 +172,8 @@ class Recipe:
     # share of the groups with noise that depends on brightness for which a noise-conditioned net is
     # given the level of each pixel, and not one for all
     level_map: float = 0.0
-    # share of the groups that get two kinds of noise, if neither is a camera's or none; for nets that
-    # judge the noise
+    # share of the groups that get two kinds of noise, if neither is a camera's or none; for nets
+    # that judge the noise
     second_noise: float = 0.0
     seed: int = 0  # of every random choice
     rounded: bool = True

@@ -4,12 +4,13 @@ import dataclasses
 import difflib
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from mdn import noise
 from mdn.errors import UsageError
 from mdn.nets import ARCHITECTURES
 from mdn.registry.cards import CARD_QUALITIES
-from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, Recipe
+from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, DataRecipe, Recipe
 
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 SHARES = (
@@ -25,6 +26,10 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("optim.steps optim.batch optim.groups", "must be at least 1", lambda value: value >= 1),
     ("watch.every watch.pictures", "must be at least 1", lambda value: value >= 1),
 )
+# Keys that nothing reads where a net has a judge: it is given neither a level nor other contrast,
+# and has a loss of its own.
+NOT_JUDGED = "data.growth loss rounded level_error level_map contrast.share mask.alone"
+BLANK = Recipe("", "", DataRecipe(()), ())  # all else by its default
 
 
 def faults_of(recipe: Recipe) -> list[str]:
@@ -58,12 +63,24 @@ def _numbers(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield quality not in CARD_QUALITIES, "[about] quality must be fast, best, or left out"
     for keys, wanted, good in RANGES:
         for key in keys.split():
-            section, _, name = key.rpartition(".")
-            value = operator.attrgetter(key)(recipe)
-            yield not good(value), f"{f'[{section}] ' if section else ''}{name} {wanted}"
+            yield not good(_value(recipe, key)), f"{_written(key)} {wanted}"
+    for key in NOT_JUDGED.split():
+        unread = recipe.judged and _value(recipe, key) != _value(BLANK, key)
+        yield unread, f"{_written(key)} is not for a net with a judge"
     yield from _data(recipe)
     yield from _optim(recipe)
     yield from _parts(recipe)
+
+
+def _value(recipe: Recipe, key: str) -> Any:
+    """Of "section.name", or of a name at the top."""
+    return operator.attrgetter(key)(recipe)
+
+
+def _written(key: str) -> str:
+    """As people find it in the file: [section] name."""
+    section, _, name = key.rpartition(".")
+    return f"[{section}] {name}" if section else name
 
 
 def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
@@ -75,7 +92,6 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     steps = [pair[0] for pair in data.growth]
     pairs = all(len(pair) == 2 for pair in data.growth) and steps == sorted(steps)
     yield not pairs, "[data] growth is of pairs [step, side], the earliest step first"
-    yield bool(data.growth) and recipe.judged, "[data] growth is not for a net with a judge"
     yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
     yield not 0 < low <= high, "[data] scales = [low, high], 0 < low <= high"
     usable = recipe.judged and (data.context - data.crop) % 16 == 0

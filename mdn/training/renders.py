@@ -134,8 +134,7 @@ class Scenes:
         shown, others = (torch.stack(part).to(self.device) for part in zip(*pairs, strict=True))
         noisy, clean = encode(shown[:, :3]), encode(others[:, :3])
         seeds = draw_seeds(count, generator).to(self.device)
-        level = torch.zeros(count, 1, 1, 1, device=self.device)
-        return Sample(noisy, clean, None, level, seeds, shown[:, 3:])
+        return Sample(noisy, clean, None, None, seeds, guide=shown[:, 3:])
 
     def _pair(
         self, rows: tuple[NoiseRecipe, ...], generator: torch.Generator

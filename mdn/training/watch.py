@@ -90,29 +90,38 @@ class Watch(Validation):
         return super().names() + list(self.pairs)
 
     def _scores(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
-        takes = nets.abilities(net)
         scores = {}
         for name, (kind, level) in zip(self.names(), self.rows, strict=False):
-            total = 0.0
-            for index, picture in enumerate(self.clean):
-                clean = picture.mean(0, keepdim=True) if self.gray else picture
-                generator = generator_for(0, index, 0)
-                noisy = (noise.add(clean, kind, level, generator).clamp(0, 1) * 255).round() / 255
-                batch = noisy[None].to(self.device)
-                more: dict[str, Tensor] = {}
-                if takes.takes_sigma and not takes.judges_noise:
-                    # The truth; in use it is an estimate, which leaves impulses out.
-                    sigma = (noisy - clean).std() * (kind not in IMPULSIVE)
-                    more["level"] = sigma.to(self.device)
-                if self.mask:
-                    more["visible"] = _mask(self.mask, clean, generator).to(self.device)
-                with autocast:
-                    output = net(batch, **more).float().clamp(0, 1)[0].cpu()
-                error = (output - clean).square()
-                if self.mask:
-                    error = error[(more["visible"][0] == 0).cpu().expand_as(error)]
-                total += -10 * torch.log10(error.mean()).item()
-            scores[name] = total / len(self.clean)
+            every = range(len(self.clean))
+            found = [self._psnr(net, autocast, kind, level, index) for index in every]
+            scores[name] = sum(found) / len(found)
+        return scores | self._scores_of_pairs(net, autocast)
+
+    def _psnr(
+        self, net: nn.Module, autocast: torch.autocast, kind: str, level: float, index: int
+    ) -> float:
+        """Of one picture under one noise, in dB."""
+        picture = self.clean[index]
+        clean = picture.mean(0, keepdim=True) if self.gray else picture
+        generator = generator_for(0, index, 0)
+        noisy = (noise.add(clean, kind, level, generator).clamp(0, 1) * 255).round() / 255
+        takes = nets.abilities(net)
+        more: dict[str, Tensor] = {}
+        if takes.takes_sigma and not takes.judges_noise:
+            # The truth; in use it is an estimate, which leaves impulses out.
+            more["level"] = ((noisy - clean).std() * (kind not in IMPULSIVE)).to(self.device)
+        if self.mask:
+            more["visible"] = _mask(self.mask, clean, generator).to(self.device)
+        with autocast:
+            output = net(noisy[None].to(self.device), **more).float().clamp(0, 1)[0].cpu()
+        error = (output - clean).square()
+        if self.mask:
+            error = error[(more["visible"][0] == 0).cpu().expand_as(error)]
+        return -10 * torch.log10(error.mean()).item()
+
+    def _scores_of_pairs(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
+        """Of real noise, a figure for each folder of pairs."""
+        scores = {}
         for name, pairs in self.pairs.items():
             with autocast:
                 found = [_score(net, noisy.to(self.device), clean) for noisy, clean in pairs]

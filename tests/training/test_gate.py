@@ -70,6 +70,16 @@ def test_the_table_counts_what_was_lost_and_harmed() -> None:
     assert rows[1]["harmed"] == 0
 
 
+def test_the_gates_are_held_against_an_oracle() -> None:
+    given = lessons(12)
+    gates = [kind(6, 5).eval() for kind in (Gate, SecondGate)]
+    ways = gate.ways_of(*gates, given)
+    assert [*ways][-3:] == ["the gate", "the second gate", "oracle, all or nothing"]
+    assert len(ways) == len(CHOICES) + 3
+    lost = {str(row["chosen by"]): float(str(row["lost"])) for row in gate.table(given, ways)}
+    assert min(lost, key=lost.__getitem__) == "oracle, all or nothing"
+
+
 def test_half_of_a_result_may_be_better_than_all_or_nothing() -> None:
     """What is wrong with the one and with the other is independent, and as strong."""
     wrong = 1e-3 * torch.eye(3)[None]

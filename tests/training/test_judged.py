@@ -14,7 +14,7 @@ from mdn.nets.judge import FACTS, SOFT
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.training import judged, prefetch
 from mdn.training.data import Crops
-from mdn.training.degrade import Sample, generator_for
+from mdn.training.degrade import Sample, generator_for, join_groups
 from mdn.training.patterns import KINDS, draw_pattern, inks, sprites, stars
 from mdn.training.recipe import Recipe
 from mdn.training.recipe_parse import parse
@@ -39,9 +39,10 @@ def crops() -> Crops:
     return Crops(pictures, 64, torch.device("cpu"))
 
 
-def sample(noisy: torch.Tensor, clean: torch.Tensor, impulsive: float = 0.0) -> Sample:
-    level = torch.full((len(noisy), 1, 1, 1), impulsive)
-    return Sample(noisy, clean, None, level, torch.zeros(len(noisy), dtype=torch.int64))
+def sample(noisy: torch.Tensor, clean: torch.Tensor, impulsive: bool = False) -> Sample:
+    flags = torch.full((len(noisy), 1, 1, 1), impulsive)
+    seeds = torch.zeros(len(noisy), dtype=torch.int64)
+    return Sample(noisy, clean, None, None, seeds, impulsive=flags)
 
 
 @pytest.mark.parametrize("kind", [("camera", 1600, 6400), ("gaussian", 20, 30), ("jpeg", 20, 40)])
@@ -70,6 +71,28 @@ def test_salt_and_pepper_is_hidden_as_in_use(crops: Crops, gray: float) -> None:
     assert float((hidden & hit).sum() / hit.sum()) > 0.95
     assert float((hidden & ~hit).float().mean()) < 0.01
     assert judged.draw_group(some, crops, 0, 0).visible is None
+
+
+@pytest.mark.parametrize(("kind", "impulsive"), [("salt-pepper", True), ("gaussian", False)])
+def test_a_sample_says_whether_impulses_were_added(
+    crops: Crops, kind: str, impulsive: bool
+) -> None:
+    salted = recipe((kind, 0.1, 0.1))
+    joined = join_groups([judged.draw_group(salted, crops, step, 0) for step in range(2)])
+    assert joined.level is None  # nothing tells a judge
+    assert joined.impulsive is not None
+    assert joined.impulsive.shape == (8, 1, 1, 1)
+    assert bool((joined.impulsive == impulsive).all())
+
+
+def test_large_errors_count_as_impulses_only_where_impulses_were_added() -> None:
+    net = UNet(UNetConfig(widths=(8, 12), blocks=(1, 1), judge=True))
+    clean = torch.full((2, 3, 64, 64), 0.5)
+    noisy = clean.clone()
+    noisy[..., ::8, ::8] = 1.0
+    noise = net.judge(noisy).detach()
+    losses = [judged.judge_loss(net, sample(noisy, clean, x), noise).item() for x in (True, False)]
+    assert losses[0] != losses[1]
 
 
 def test_a_second_noise_adds_to_the_first(crops: Crops) -> None:
@@ -183,6 +206,27 @@ def test_a_worker_draws_what_the_run_would_have_drawn(crops: Crops) -> None:
 
     here, ahead = (list(prefetch.batches(draw, 4, 7, workers)) for workers in (0, 1))
     assert all(torch.equal(a.noisy, b.noisy) for a, b in zip(here, ahead, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("loss", {"loss": "l2"}),
+        ("rounded", {"rounded": False}),
+        ("level_error", {"level_error": 0.3}),
+        ("level_map", {"level_map": 0.5}),
+        (r"\[contrast\] share", {"contrast": {"share": 1.0, "low": 0.5, "high": 2.0}}),
+        (r"\[mask\] alone", {"mask": {"alone": True, "share": 1.0, "low": 0.3, "high": 0.3}}),
+        (r"\[data\] growth", {"data": {"sources": ["x"], "crop": 32, "growth": [[5, 48]]}}),
+    ],
+)
+def test_keys_that_a_judge_would_not_heed_are_refused(key: str, change: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=f"{key} is not for a net with a judge"):
+        recipe(("gaussian", 5, 10), **change)
+
+
+def test_such_keys_may_say_the_default_over_a_base() -> None:
+    assert recipe(("gaussian", 5, 10), loss="l1", level_error=0.0, level_map=0).judged
 
 
 def test_a_context_without_a_judge_is_refused() -> None:

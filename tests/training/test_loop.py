@@ -98,6 +98,19 @@ def test_a_log_row_after_the_checkpoint_is_dropped_on_resume(
     assert [row["step"] for row in log_of(out)] == ["4", "8"]
 
 
+def test_the_recipe_of_a_run_is_replaced_and_not_written_over(
+    tmp_path: Path, data: Path, write_recipe: Recipes
+) -> None:
+    recipe, out = write_recipe(), tmp_path / "run"
+    train(recipe, data, out, stop_after=1)
+    former = tmp_path / "former.toml"
+    former.hardlink_to(out / "recipe.toml")
+    recipe.write_text(recipe.read_text() + "# more\n")
+    train(recipe, data, out, stop_after=1)
+    assert "# more" not in former.read_text()
+    assert "# more" in (out / "recipe.toml").read_text()
+
+
 def test_sigterm_keeps_a_checkpoint(tmp_path: Path, data: Path, write_recipe: Recipes) -> None:
     recipe = write_recipe(steps=100000)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()

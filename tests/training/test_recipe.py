@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from mdn.errors import UsageError
 from mdn.training.data import Crops, load_pictures, save_shard, split
+from mdn.training.data import main as pack
 from mdn.training.degrade import draw_group
 from mdn.training.optim import lr_scale
 from mdn.training.recipe import OptimRecipe
@@ -106,6 +108,34 @@ def test_shards_hold_what_the_folders_held(data: Path) -> None:
     packed = load_pictures(("pack.safetensors",), data)
     assert list(packed) == list(pictures)
     assert all(torch.equal(packed[name], pictures[name]) for name in pictures)
+
+
+def test_a_packed_file_takes_the_place_of_the_folders(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data / "pictures", data / "more" / "pictures")
+    folders, out = ["pictures", "more/pictures"], data / "all.safetensors"
+    typed = ["data", *folders, "--data", str(data), "-o", str(out)]
+    monkeypatch.setattr("sys.argv", typed)
+    pack()
+    packed, plain = (load_pictures(names, data) for names in (("all.safetensors",), tuple(folders)))
+    assert list(packed) == list(plain)
+    assert len(packed) == 12
+    for one, other in zip(split(packed, 3), split(plain, 3), strict=True):
+        assert all(map(torch.equal, one, other))
+
+
+def test_packing_says_in_one_line_what_is_wrong(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sources, out, code in (("gone", data / "a.safetensors", 2), ("pictures", data / "no/a", 3)):
+        monkeypatch.setattr("sys.argv", ["data", sources, "--data", str(data), "-o", str(out)])
+        with pytest.raises(SystemExit) as ended:
+            pack()
+        assert ended.value.code == code
+        told = capsys.readouterr().err
+        assert told.startswith("error: ")
+        assert told.count("\n") == 1
 
 
 def test_the_split_is_fixed_by_name(data: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from mdn.errors import UsageError
 from mdn.nets.swinir import SwinIR, SwinIRConfig
+from mdn.registry import store
 from mdn.training import recipe_files
 from mdn.training.build import build
 from mdn.training.optim import lr_scale
@@ -97,6 +98,15 @@ def test_every_shipped_recipe_makes_its_net() -> None:
         assert recipe.name == name
         assert recipe.about["summary"]
         build(recipe)
+
+
+def test_lessons_of_small_nets_are_no_recipes_of_mdn_train() -> None:
+    assert not {"drift", "gate", "lessons"} & recipe_files.names().keys()
+
+
+@pytest.mark.parametrize("name", ["photo/gate.toml", "drift/lessons.toml"])
+def test_lessons_of_small_nets_are_read(name: str) -> None:
+    assert load(store.shipped_folder() / name).judged
 
 
 def test_the_paper_recipe_to_the_letter() -> None:

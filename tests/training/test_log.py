@@ -1,0 +1,59 @@
+"""The log of a run: a kill at any moment leaves a whole one."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdn.training import log
+from mdn.training.log import Log, read, write_table
+
+
+def logged(folder: Path, steps: int) -> Log:
+    made = Log(folder / "training.csv", ["gaussian-25"])
+    for step in range(1, steps + 1):
+        made.write({"step": step, "seconds": 1.0, "loss": 0.5, "lr_scale": 1})
+    return made
+
+
+def test_a_rewound_log_ends_at_its_step_and_goes_on(tmp_path: Path) -> None:
+    made = logged(tmp_path, 6)
+    made.rewind(4)
+    made.write({"step": 5, "loss": 0.25, "gaussian-25": 30.5})
+    columns = read(made.path)
+    assert [step for step, _ in columns["loss"]] == [1, 2, 3, 4, 5]
+    assert columns["gaussian-25"] == [(5, 30.5)]
+
+
+def test_a_rewind_that_is_killed_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = logged(tmp_path, 6)
+    before = made.path.read_bytes()
+
+    class Killed(csv.DictWriter):  # type: ignore[type-arg]
+        rows = 0
+
+        def writerow(self, row: Any) -> Any:
+            Killed.rows += 1
+            if Killed.rows > 2:
+                raise KeyboardInterrupt
+            return super().writerow(row)
+
+        def writerows(self, rows: Any) -> None:
+            for row in rows:
+                self.writerow(row)
+
+    monkeypatch.setattr(log.csv, "DictWriter", Killed)
+    with pytest.raises(KeyboardInterrupt):
+        made.rewind(4)
+    assert made.path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [made.path]
+
+
+def test_a_table_is_written_by_its_columns(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", ["b", "a"], [{"a": 1, "b": 2, "c": 3}, {"a": 4}])
+    assert (tmp_path / "a.csv").read_bytes() == b"b,a\r\n2,1\r\n,4\r\n"

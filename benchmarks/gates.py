@@ -20,12 +20,11 @@ from torch import Tensor
 
 from benchmarks.judgement import HOLD_OUT, SOURCES, coded
 from mdn import noise
-from mdn.nets.unet import UNet
 from mdn.noise.synthesis import camera
 from mdn.pipeline.models import Models
 from mdn.pipeline.reading import read_noise
 from mdn.pipeline.second_look import chooser
-from mdn.pipeline.specialist import with_net_of
+from mdn.pipeline.specialist import reader, with_net_of
 from mdn.registry.model import Model
 from mdn.training.data import load_pictures, middle, split
 from mdn.training.gate_lessons import decibels
@@ -59,9 +58,9 @@ def cases(page: Tensor, seed: int) -> Iterator[tuple[str, Tensor, Tensor]]:
 @torch.inference_mode()
 def lost(model: Model, page: Tensor, truth: Tensor) -> dict[str, tuple[bool, float]]:
     """For each way of choosing whether the picture is left alone, and the dB that it loses."""
-    assert isinstance(model.net, UNet)
-    first = read_noise(model.net, page)
-    ways = {"first gate": first, "both gates": read_noise(model.net, page, chooser(model))}
+    net = reader(model)
+    first = read_noise(net, page)
+    ways = {"first gate": first, "both gates": read_noise(net, page, chooser(model))}
     nets = [with_net_of(model, name).net for name in (model.card.coarse, model.card.white)]
     with torch.autocast("cpu", torch.bfloat16):
         results = [net(page[None], noise=first.descriptor)[0].float().clamp(0, 1) for net in nets]

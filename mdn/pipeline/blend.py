@@ -71,10 +71,15 @@ def kept(
     found = None if protect is None else _in_tiles(protect, tiles, origins)
     if noise.free is None:
         return found
-    free = _in_tiles(noise.free, tiles, origins)
-    if noise.impulse_spread is not None:
-        free = free * ~impulses.ends(tiles).any(1, keepdim=True)
+    free = but_for_impulses(_in_tiles(noise.free, tiles, origins), tiles, noise)
     return free if found is None else torch.maximum(found, free)
+
+
+def but_for_impulses(free: Tensor, tiles: Tensor, noise: NoiseConditioning) -> Tensor:
+    """Where tiles (B, C, h, w) are free of noise, (B, 1, h, w), less where they hold impulses."""
+    if noise.impulse_spread is None:
+        return free
+    return free * ~impulses.ends(tiles).any(1, keepdim=True)
 
 
 def _in_tiles(mask: np.ndarray, tiles: Tensor, origins: Origins) -> Tensor:

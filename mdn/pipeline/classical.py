@@ -1,4 +1,4 @@
-"""The noise by statistics of the pixels, for nets that carry no estimator of their own."""
+"""The noise by statistics of the pixels; for nets that have a judge, the impulses alone."""
 
 from __future__ import annotations
 

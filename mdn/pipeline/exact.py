@@ -19,8 +19,8 @@ def noise_free(page: np.ndarray, sigma: float) -> np.ndarray:
     sqrt(2) s. Rounded to steps of q they are equal with probability p = 2 Phi(q / (sqrt(8) s)) - 1,
     about q / (2 sqrt(pi) s), and mostly differ by a little otherwise, less than sqrt(2) sigma. What
     the picture itself changes adds differences, but no equal pairs. So where equal pairs outnumber
-    the little differences, p is above 1/2 and s below 0.52 q: less than FAINTEST, which is left
-    alone anywhere (see conditioning). A codec can make places as flat as that, but not beside
+    the little differences, p is above 1/2 and s below 0.52 q: of 8 bits about FAINTEST, which is
+    left alone anywhere (see conditioning). A codec can make places as flat as that, but not beside
     edges, where it rings: there little differences outnumber the large ones.
 
     Each window is counted by itself: half of a picture may be drawn, the other a photograph. Pairs

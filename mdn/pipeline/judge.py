@@ -1,4 +1,4 @@
-"""How strong the noise of a page is, and of what kind: the one place that decides it."""
+"""How strong the noise of a page is, and of what kind; by the net itself, or classically."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from torch import Tensor
 
 from mdn.engine.run import Encode
-from mdn.nets.unet import UNet
 from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
@@ -17,6 +16,7 @@ from mdn.pipeline.options import Options
 from mdn.pipeline.reading import SOME_IMPULSES, NoiseReading, read_noise
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.pipeline.second_look import chooser
+from mdn.pipeline.specialist import reader
 from mdn.registry.model import Model
 
 
@@ -41,7 +41,7 @@ def judge(
     if options.sigma is not None and not model.abilities.judges_noise:
         return NoiseConditioning(options.sigma)
     sample = sample_for_estimation(page, encode, bands, opaque)
-    noise = judge_sample(sample, model, options.sigma, precision=options.precision)
+    noise = judge_sample(sample, model, options.sigma)
     if noise.estimate is None or noise.reading is None or noise.reading.clean or bands is not None:
         return noise
     free = noise_free(page, noise.sigma)
@@ -59,31 +59,26 @@ def judge_sample(
     sigma: float | None = None,
     *,
     noisy: bool = False,
-    precision: str = "auto",
 ) -> NoiseConditioning:
     """As `judge`, from a sample (C, H, W) alone: of a plane that is too large to be in memory.
 
     sigma: what the user says it is, nominal range 0..1. A net that judges the noise still says
         where there is how much of it, and of what kind.
     noisy: whether there is known to be noise, so that it is not to be taken for texture.
-    precision: of nets that are tried on parts of it, see `Options`.
     """
     if model.abilities.judges_noise:
-        return _judged(sample, model, sigma, noisy or sigma is not None, precision)
+        return _judged(sample, model, sigma, noisy or sigma is not None)
     if sigma is not None:
         return NoiseConditioning(sigma)
     return classical.condition(sample, stabilise=not model.card.knows_brightness)
 
 
-def _judged(
-    sample: Tensor, model: Model, sigma: float | None, noisy: bool, precision: str
-) -> NoiseConditioning:
+def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> NoiseConditioning:
     """By the judge inside the net; impulses, which it does not see, are counted."""
-    assert isinstance(model.net, UNet)  # the only one that has a judge
     share = classical.salt_and_pepper(sample)
     impulsive = share >= SOME_IMPULSES
     spread, at_ends = classical.usual_range(sample, share) if impulsive else (None, False)
-    reading = read_noise(model.net, sample, chooser(model, precision))
+    reading = read_noise(reader(model), sample, chooser(model))
     reading = replace(reading, impulses=share if impulsive else 0.0)
     if reading.better_left and not noisy:
         reading = replace(reading.without_noise(), texture=reading.sigma)

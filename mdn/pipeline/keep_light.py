@@ -25,7 +25,7 @@ def keep_light(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
     Args:
         noisy, clean: (H, W, C) float32, linear light.
     """
-    light, missing = _planes(clean), _planes(noisy) - _planes(clean)
+    light, missing = windows.planes(clean), windows.planes(noisy) - windows.planes(clean)
     power, mean = _around(light**2), _around(missing)
     chance = _around(missing**2).sum(0, keepdim=True) / _samples(mean)
     found = (mean**2).sum(0, keepdim=True)
@@ -55,8 +55,3 @@ def _samples(means: Tensor) -> Tensor:
         least = -F.max_pool1d(-cells[None].float(), 2 * RADIUS + 1, 1, RADIUS)[0]
         reach.append(least)
     return CELL**2 * reach[0][:, None] * reach[1]
-
-
-def _planes(picture: np.ndarray) -> Tensor:
-    """(H, W, C) -> (C, H, W) float64: squares of lamps do not fit float32."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).double()

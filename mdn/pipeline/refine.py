@@ -90,12 +90,12 @@ def _refined(
     curve: Curve, noisy: np.ndarray, scales: list[np.ndarray], guides: np.ndarray, *, trained: bool
 ) -> np.ndarray:
     """Steps 1 to 3 on rows of a picture. Exposed light, so that the constants mean the same."""
-    exposed, features = _planes(noisy) * curve.exposure, _planes(guides)
+    exposed, features = windows.planes(noisy) * curve.exposure, windows.planes(guides)
     left = LEFT if len(features) else LEFT_ALONE
     mixed: Tensor | None = None
     for index, scale in reversed(list(enumerate(scales))):
         radius = TRAINED_RADIUS if trained else COARSE_RADIUS if index else FINE_RADIUS
-        finer = _corrected(exposed, _planes(scale) * curve.exposure, features, radius)
+        finer = _corrected(exposed, windows.planes(scale) * curve.exposure, features, radius)
         mixed = finer if mixed is None else _mixed(curve, exposed, finer, mixed, left)
     assert mixed is not None
     if not trained:
@@ -121,14 +121,9 @@ def _mixed(curve: Curve, noisy: Tensor, fine: Tensor, coarse: Tensor, left: floa
     share = share * (1 - left * noise / windows.power(gray)).clamp(0, 1)
     values = base + share * more
     linear = curve.coding.decode(values.permute(1, 2, 0).float().numpy())
-    return _planes(linear) * curve.exposure
+    return windows.planes(linear) * curve.exposure
 
 
 def _shown(curve: Curve, exposed: Tensor) -> Tensor:
     linear = (exposed / curve.exposure).permute(1, 2, 0).float().numpy()
-    return _planes(curve.coding.encode(linear))
-
-
-def _planes(picture: np.ndarray) -> Tensor:
-    """(H, W, C) -> (C, H, W) float64: differences of moments need the digits."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).double()
+    return windows.planes(curve.coding.encode(linear))

@@ -9,46 +9,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.engine.device import choose_precision
 from mdn.nets.gate import taken_out
 from mdn.nets.unet import UNet
 from mdn.pipeline.reading import Chooser
-from mdn.pipeline.specialist import with_net_of
+from mdn.pipeline.specialist import reader, with_net_of
 from mdn.registry.model import Model
 
 PARTS, SIDE = 4, 128  # parts that are denoised, and pixels a side where there are several
 
 
-def chooser(model: Model, precision: str = "auto") -> Chooser | None:
+def chooser(model: Model) -> Chooser | None:
     """By the second gate of a model; None for a model without one.
 
-    A model that has another for coarse noise shares that one's judge, and takes its second gate.
-
-    precision: of the nets, see `pipeline.Options`.
+    It computes in float32, so that all processors choose alike.
 
     Raises ModelError: the weights of that one are missing or damaged.
     """
-    net = with_net_of(model, model.card.coarse).net
-    if not isinstance(net, UNet) or not net.config.second_gate:
+    net = reader(model)
+    if not net.config.second_gate:
         return None
-    return functools.partial(_second_choice, model, net, precision)
+    return functools.partial(_second_choice, model, net)
 
 
 def _second_choice(
     model: Model,
     net: UNet,
-    wanted: str,
     windows: list[Tensor],
     seen: Tensor,
     descriptor: Tensor,
 ) -> Tensor:
     """(1, 3): logits. Raises ModelError: the weights of one of the nets are missing or damaged."""
     nets = [with_net_of(model, name).net for name in (model.card.coarse, model.card.white)]
-    precision = choose_precision(wanted, model.device, model.card.precisions)
     found = []
     for part in _parts(windows):
-        with torch.autocast(model.device.type, precision, enabled=precision is not None):
-            results = [_denoised(part, each, descriptor, model.multiple) for each in nets]
+        results = [_denoised(part, each, descriptor, model.multiple) for each in nets]
         found.append(taken_out(net.judge, part, results))
     return net.second_gate(seen, descriptor, torch.cat(found, 2))
 
@@ -71,4 +65,4 @@ def _middle(window: Tensor) -> Tensor:
 def _denoised(part: Tensor, net: torch.nn.Module, descriptor: Tensor, multiple: int) -> Tensor:
     height, width = part.shape[2:]
     padded = F.pad(part, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-    return net(padded, noise=descriptor)[..., :height, :width].float()
+    return net(padded, noise=descriptor)[..., :height, :width]

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import torch
 
+from mdn.nets.unet import UNet
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
@@ -30,6 +31,18 @@ def specialist(model: Model, noise: NoiseConditioning) -> Model:
     if reading is None or reading.clean:
         return model
     return with_net_of(model, model.card.white if reading.white else model.card.coarse)
+
+
+def reader(model: Model) -> UNet:
+    """The net whose judge and gates read the noise: its own, or that of the net for coarse noise.
+
+    A model that has another for coarse noise shares that one's judge, and has no gates itself.
+
+    Raises ModelError: the weights of the other are missing or damaged.
+    """
+    net = with_net_of(model, model.card.coarse).net
+    assert isinstance(net, UNet)  # the only one that has a judge
+    return net
 
 
 def with_net_of(model: Model, name: str) -> Model:

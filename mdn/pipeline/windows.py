@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def planes(picture: np.ndarray) -> Tensor:
+    """(H, W, C) -> (C, H, W) float64: moments of lamps need the digits and the range."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).double()
 
 
 def mean(maps: Tensor, radius: int) -> Tensor:

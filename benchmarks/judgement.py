@@ -155,7 +155,7 @@ def table(cases: list[Case]) -> str:
     ]
     for group in dict.fromkeys(case.group for case in cases):
         mine = [case for case in cases if case.group == group]
-        worst = min(mine, key=lambda case: case.gain)
+        worst = min(mine, key=lambda case: (case.gain, case.after))
         before = np.mean([case.before for case in mine])
         if worst.before == EQUAL:
             shown, gain, lowest = "clean", "", f"{worst.after:.2f} dB"

@@ -1,9 +1,9 @@
 """What the shipped model for photographs leaves alone, and what it cleans.
 
-One table holds what is allowed. The goal is 46 dB for every clean picture and -0.1 dB for every
-JPEG; where today's model falls short, its own figure less 0.5 dB stands, so that no change makes it
-worse. `python -m benchmarks.judgement PICTURES --small` prints the figures of this table, and
-without `--small` measures larger pictures and real ones.
+Every clean picture must come back at 46 dB or better, and no JPEG lose more than 0.1 dB. Elsewhere
+the figures of today's model less 0.5 dB stand, so that no change makes it worse.
+`python -m benchmarks.judgement PICTURES --small` prints those of clean pictures, and without
+`--small` measures larger pictures and real ones.
 """
 
 from __future__ import annotations
@@ -24,49 +24,20 @@ from mdn.noise.synthesis.camera import take_photos
 MODEL = "photo"
 SUBJECTS = TEXTURES | DRAWN
 
-# Least PSNR of the clean picture against itself, and least gain on its JPEG; dB.
-ALLOWED = {
-    "fine_grating": (46, -0.1),
-    "bars": (46, -0.1),
-    "zone_plate": (46, -0.1),
-    "weave": (46, -0.1),
-    "slanted_weave": (46, -0.1),
-    "twill": (46, -0.1),
-    "halftone": (46, -0.1),
-    "leaves": (46, -0.6),
-    "brushed": (46, -0.1),
-    "text_page": (46, -0.1),
-    "dark_editor": (46, -0.1),
-    "scanned_page": (46, -0.1),
-    "screenshot": (46, -0.1),
-    "table": (46, -0.1),
-    "line_art": (46, -0.1),
-    "contours": (46, -0.1),
-    "code_blocks": (46, -0.1),
-    "mosaic": (46, -0.1),
-    "pixel_art": (32.9, -2.7),
-    "gradient": (46, -0.1),
-    "gentle_gradient": (46, -0.1),
-    "night": (46, -0.1),
-    "stars": (46, -0.1),
-    "error_dither": (46, -0.1),
-    "ordered_dither": (46, -0.1),
-    "one_colour": (46, -0.1),
-}
+KEPT, JPEG_LOSS = 46.0, -0.1  # least PSNR of a clean picture, least gain on its JPEG; dB
 # Noise in one half: least gain of the noisy half, least PSNR of the clean one; dB.
-HALVES = {"leaves": (2.9, 29.1), "screenshot": (-0.02, 46), "gradient": (-0.02, 46)}
+HALVES = {"leaves": (3.1, 38.4), "screenshot": (3.3, 46), "gradient": (24.7, 46)}
 # A simulated camera at an ISO setting: least gain; dB.
 CAMERA = {
     ("screenshot", 800): -0.02,
-    ("screenshot", 12800): -0.02,
+    ("screenshot", 12800): 4.4,
     ("night", 800): -0.02,
-    ("night", 12800): -0.02,
-    ("scanned_page", 800): -1.6,
+    ("night", 12800): 3.7,
+    ("scanned_page", 800): -0.02,
     ("scanned_page", 12800): -0.02,
 }
 PERIODIC = -0.02  # least gain on waves of amplitude 14; dB
-REST_KEPT = {"pixel_art": 30.0}  # least PSNR of the samples that were not hit; others stay
-SALT_GONE = {"screenshot": 10, "contours": 0, "line_art": 0, "pixel_art": 6.9}  # least gain, dB
+SALT_GONE = {"screenshot": 17.6, "contours": 0, "line_art": 0, "pixel_art": 11.6}  # least gain, dB
 REAL = (-0.02, 1.8)  # real cameras: least gain of any picture, and on average; dB
 
 
@@ -75,20 +46,16 @@ def denoise() -> Denoise:
     return mdn.load_model(MODEL, device="cpu", precision="fp32")
 
 
-def test_every_subject_has_its_allowance() -> None:
-    assert ALLOWED.keys() == SUBJECTS.keys()
-
-
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_clean_picture_comes_back_as_it_was(denoise: Denoise, name: str) -> None:
     case = judgement.clean("clean", name, SUBJECTS[name](SMALL_SIDE), denoise)
-    assert case.after >= ALLOWED[name][0]
+    assert case.after >= KEPT
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_jpeg_of_a_clean_picture_comes_back_no_worse(denoise: Denoise, name: str) -> None:
     case = judgement.compressed("JPEG", name, SUBJECTS[name](SMALL_SIDE), SMALL_QUALITY, denoise)
-    assert case.gain >= ALLOWED[name][1]
+    assert case.gain >= JPEG_LOSS
 
 
 @pytest.mark.parametrize("name", HALVES)
@@ -116,7 +83,7 @@ def test_salt_and_pepper_goes_where_all_else_stays(denoise: Denoise, name: str) 
     noisy[dice < 0.01], noisy[dice > 0.99] = 0, 255
     result = denoise(noisy)
     rest = (dice >= 0.01) & (dice <= 0.99)
-    assert judgement.psnr(result[rest], page[rest]) >= REST_KEPT.get(name, EQUAL)
+    assert np.array_equal(result[rest], page[rest])
     assert judgement.psnr(result, page) >= judgement.psnr(noisy, page) + SALT_GONE[name]
 
 

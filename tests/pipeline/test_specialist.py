@@ -10,7 +10,7 @@ import torch
 from mdn.errors import ModelError
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.reading import NoiseReading
-from mdn.pipeline.specialist import specialist
+from mdn.pipeline.specialist import reader, specialist, with_net_of
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
 
@@ -47,6 +47,12 @@ def test_noise_that_neighbours_share_may_have_its_net(model: Model) -> None:
     turned = replace(model, card=replace(model.card, white="", coarse="photo-fine"))
     assert specialist(turned, noise(COARSE)).net is not model.net
     assert specialist(turned, noise(WHITE)).net is model.net
+
+
+def test_noise_is_read_by_the_net_for_coarse_noise_which_has_the_gates(model: Model) -> None:
+    turned = replace(model, card=replace(model.card, white="", coarse="photo-fine"))
+    assert reader(turned) is with_net_of(turned, "photo-fine").net
+    assert reader(model) is model.net
 
 
 def test_a_second_net_that_is_missing_is_named(model: Model) -> None:

@@ -51,13 +51,16 @@ def find(page: np.ndarray, coding: Display, models: Models) -> tuple[NoiseFit, s
         return None
     noise = judge_sample(x, display)
     reading = noise.reading
-    if reading is None or reading.clean or reading.coarse:
-        return None  # where neighbours share noise, they would give it away
+    if reading is None or reading.clean:
+        return None
     part = page[crop.rows, crop.columns, 0]
     plane = part.shape, lambda top, bottom, left, right: part[top:bottom, left:right]
-    curve = calibrate([plane], page.dtype).coding.curve
+    calibration = calibrate([plane], page.dtype)
+    curve = calibration.coding.curve
     if curve is None or curve.gain <= 0:
         return None  # counts are noisier where there are more of them
+    if calibration.spacing > 1:
+        return None  # where neighbours share noise, they would give it away
     replaced = torch.rand(x.shape, generator=generator_of(options.seed)) < REPLACED
     own, guess = x[replaced], crop.guess(whole, noise, replaced)[replaced]
     order = guess.argsort()  # the next one in brightness has noise as strong

@@ -119,7 +119,6 @@ def test_a_model_fitted_to_each_picture_is_a_row_of_its_own(clean: Path) -> None
     plain = rows["clean/gaussian25", "unittest"]
     assert row.microseconds
     assert plain.microseconds
-    assert row.microseconds > plain.microseconds  # the fit counts as its time
 
 
 @pytest.mark.parametrize(

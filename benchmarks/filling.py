@@ -26,7 +26,7 @@ from torch import Tensor
 from mdn import nets, noise
 from mdn.batch.running import Job
 from mdn.metrics import psnr
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
@@ -88,7 +88,7 @@ def runs(noisy: Tensor, iters: int) -> Iterator[tuple[str, int, float, Tensor]]:
         begun = time.process_time()
         fitting = Fitting(FitRequest(asked), Job(None, None, name), Silent())  # type: ignore[arg-type]
         loaded = Models(model, device="cpu", may_fill=True).load()
-        output = photo.restore(page, loaded, Options(), adapter=fitting).pixels
+        output = restore_page(page, loaded, Options(), adapter=fitting).pixels
         steps = fitting.describe()["steps"]
         seconds = time.process_time() - begun
         yield f"mdn: {name}", steps, seconds, torch.from_numpy(output).permute(2, 0, 1).float()

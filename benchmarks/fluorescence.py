@@ -19,12 +19,11 @@ import numpy as np
 import torch
 
 from mdn.metrics import psnr, psnr_fit
-from mdn.pipeline import photo
+from mdn.pipeline.calibration import calibrate
+from mdn.pipeline.in_memory import Picture, restore_counts, restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
-from mdn.stacks.calibration import calibrate
-from mdn.stacks.in_memory import denoise_counts
 
 
 def main() -> None:
@@ -67,8 +66,8 @@ def methods(model: Model, noisy: np.ndarray) -> dict[str, np.ndarray]:
     """Every way of denoising one picture."""
     pages = noisy[None, ..., None]
     found = {
-        f"{model.name} as shown": photo.restore(pages[0], model, Options()).pixels[..., 0],
-        f"{model.name} as counts": denoise_counts(pages, model, Options())[0, ..., 0],
+        f"{model.name} as shown": restore_page(pages[0], model, Options()).pixels[..., 0],
+        f"{model.name} as counts": restore_counts(Picture(pages), model, Options())[0, ..., 0],
     }
     try:
         import bm3d

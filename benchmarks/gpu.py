@@ -28,7 +28,7 @@ from mdn.commands.request import Request
 from mdn.engine.device import choose_device
 from mdn.errors import UsageError
 from mdn.io import read_image
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.renders.sequence import Sequence as FrameSequence
@@ -42,7 +42,7 @@ def difference(name: str, device: str, folder: Path) -> dict[str, int]:
 
     def restored(device: str, precision: str) -> np.ndarray:
         model = Models(name, device=device).load()
-        return photo.restore(page, model, Options(precision=precision)).pixels.astype(np.int16)
+        return restore_page(page, model, Options(precision=precision)).pixels.astype(np.int16)
 
     truth = restored("cpu", "fp32")
     return {

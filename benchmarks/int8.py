@@ -26,7 +26,7 @@ from torch import Tensor
 
 from benchmarks import judgement
 from mdn.nets.unet import ResidualBlock
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
@@ -83,7 +83,7 @@ def quantised(ranges: Ranges, sums: bool, block: ResidualBlock, x: Tensor) -> Te
 
 def psnr(model: Model, noisy: np.ndarray, clean: np.ndarray) -> float:
     """Of the denoised picture, uint8."""
-    found = photo.restore(noisy, model, Options(precision="fp32")).pixels
+    found = restore_page(noisy, model, Options(precision="fp32")).pixels
     return judgement.psnr(found, clean)
 
 
@@ -117,7 +117,7 @@ def cost(folder: Path, model: Model) -> None:
     ranges: Ranges = {}
     with blocks_as(lambda block, x: calibrating(ranges, block, x)):
         for noisy in learnt:
-            photo.restore(noisy, model, Options(precision="fp32"))
+            restore_page(noisy, model, Options(precision="fp32"))
     print("| group | float32 | products in 8 bits | sums too |\n| --- | ---: | ---: | ---: |")
     for group, cases in groups.items():
         means = [np.mean([psnr(model, *case) for case in cases])]

@@ -26,7 +26,7 @@ from mdn.noise.analysis.stabilise import stabiliser
 from mdn.noise.synthesis import demosaic, isp
 from mdn.noise.synthesis.camera import develop, record
 from mdn.noise.synthesis.camera.profiles import SensorNoise
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from tests.io.raw.mosaic import mosaic, write_dng
@@ -40,7 +40,7 @@ MODEL = Models(None, device="cpu").load()
 
 def denoised(shown: np.ndarray) -> np.ndarray:
     """(H, W, 3) as shown, float32 -> the same by `photo`."""
-    return photo.restore(np.ascontiguousarray(shown, np.float32), MODEL, Options()).pixels
+    return restore_page(np.ascontiguousarray(shown, np.float32), MODEL, Options()).pixels
 
 
 def developed(dng: Path, values: np.ndarray | None = None, method: str = "AHD") -> np.ndarray:

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
@@ -51,7 +51,7 @@ def fastest(model: Model, page: np.ndarray, repeat: int) -> tuple[float, float]:
     taken = []
     for _ in range(repeat + 1):
         clock, processor = time.perf_counter(), time.process_time()
-        photo.restore(page, model, Options())
+        restore_page(page, model, Options())
         taken.append((time.perf_counter() - clock, time.process_time() - processor))
     pixels = page.shape[0] * page.shape[1]
     clocks, processors = zip(*taken[1:], strict=True)

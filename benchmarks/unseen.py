@@ -17,7 +17,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from benchmarks.weak import psnr
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 
@@ -43,7 +43,7 @@ def main() -> None:
             for name in BASELINES:
                 scores[name].append(float(row[name] or "nan"))
             for name, model in models.items():
-                result = photo.restore(noisy, model, Options()).pixels
+                result = restore_page(noisy, model, Options()).pixels
                 scores[name].append(psnr(result, clean))
                 gain = scores[name][-1] - scores["noisy"][-1]
                 gains[name].append((gain, f"{noise}/{row['image']}"))

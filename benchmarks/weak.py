@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.noise.synthesis.composite import jpeg
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.training.data import load_pictures, split
@@ -50,7 +50,7 @@ def main() -> None:
     rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for index, picture in list(enumerate(held_out))[:: options.step]:
         for name, noisy, clean in cases(picture, index):
-            result = photo.restore(noisy, model, Options()).pixels
+            result = restore_page(noisy, model, Options()).pixels
             rows[name].append((psnr(noisy, clean), psnr(result, clean)))
     print("| noise | noisy | gain | worst |\n| --- | ---: | ---: | ---: |")
     for name, found in rows.items():

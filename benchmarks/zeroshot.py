@@ -28,7 +28,7 @@ import torch
 from benchmarks.filling import Silent
 from mdn import metrics, noise
 from mdn.batch.running import Job
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.zeroshot import FitOptions, FitRequest, Fitting, restore
 from mdn.zeroshot.plan import FILLERS
@@ -123,7 +123,7 @@ def measured(
         begun = time.process_time()
         if preset is None:
             model = models(None)
-            outputs.append(photo.restore(noisy, model.load(), model.options()).pixels)
+            outputs.append(restore_page(noisy, model.load(), model.options()).pixels)
         else:
             request = FitRequest(FitOptions(preset))
             fitting = Fitting(request, Job(None, None, "picture"), Silent())  # type: ignore[arg-type]

@@ -16,17 +16,20 @@ from mdn import arrays
 from mdn.commands import estimate
 from mdn.encoding import Display, Rec2100
 from mdn.errors import UsageError
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import Picture as Pages
+from mdn.pipeline.in_memory import channel_of, restore_counts
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
+from mdn.pipeline.plan import plan_display
+from mdn.pipeline.restore import restore
 from mdn.registry import model as registry
-from mdn.stacks.in_memory import denoise_counts
 
 Picture = np.ndarray | str | os.PathLike[str]
 
 ENCODINGS = ("auto", "display", "counts")
-_AS_SHOWN = "uint8", "uint16", "float16", "float32", "float64"
-_AS_COUNTS = (*_AS_SHOWN, "int8", "int16", "int32", "uint32")
+_DTYPES = (
+    "uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64",
+)  # fmt: skip
 
 
 def denoise(
@@ -182,38 +185,55 @@ class Model:
         detail: float = 0.0,
     ) -> np.ndarray:
         """Remove the noise of a picture; parameters and errors as `mdn.denoise`."""
-        array, layout, measured, coding = _opened(picture, axes)
-        counts = _is_counted(array.dtype, layout, measured, encoding)
-        if not counts and not np.isfinite(array).all():
-            raise UsageError(f"{arrays.NAME} has NaN or infinite samples: replace them first")
-        domain = "counts" if counts else "display"
-        model = self._load(domain)
+        array, layout, coding = _opened(picture, axes)
+        if encoding not in ENCODINGS:
+            raise UsageError(f"encoding={encoding!r}: choose one of {', '.join(ENCODINGS)}")
         options = replace(
-            self._models.options(domain),
+            self._models.options(),
             sigma=None if sigma is None else sigma / 255,
             strength=strength,
             detail=detail,
         )
-        options.check(model)
+        options.check(self._load("display"))
         if strength == 0:
             return np.array(array)
         parts = layout.split(array)
         result = np.array(parts)
-        colours = slice(layout.colours)
-        if counts:
-            for channel in range(parts.shape[1]):
-                pages = np.ascontiguousarray(parts[:, channel, ..., colours])
-                clean = denoise_counts(pages, model, options)
-                result[:, channel, ..., colours] = clean
-        else:
-            if line := photo.beyond_white(parts[..., colours], coding or Display(array.dtype)):
-                warnings.warn(f"{arrays.NAME} {line}, or try encoding='counts'", stacklevel=2)
-            for place in np.ndindex(parts.shape[:2]):
-                page = np.ascontiguousarray(parts[place][..., colours])
-                opaque = layout.opaque(parts[place])
-                restored = photo.restore(page, model, options, coding=coding, opaque=opaque)
-                result[place][..., colours] = restored.pixels
+        for channel in range(parts.shape[1]):
+            self._restore(parts[:, channel], result[:, channel], layout, coding, encoding, options)
         return layout.join(result)
+
+    def _restore(
+        self,
+        stored: np.ndarray,
+        result: np.ndarray,
+        layout: arrays.Layout,
+        coding: Display | Rec2100 | None,
+        encoding: str,
+        options: Options,
+    ) -> None:
+        """Pages (P, H, W, samples) of one channel, into a result of that shape."""
+        pages = np.ascontiguousarray(stored[..., : layout.colours])
+        alpha = stored[..., -1] if stored.shape[-1] > layout.colours else None
+        picture = Pages(pages, alpha, coding=coding)
+        channels = channel_of(picture, encoding, self._models)
+        known = [each.calibration for each in channels if each.calibration is not None]
+        domain = "counts" if len(known) == len(channels) else "display"
+        model = self._load(domain)
+        options = replace(self._models.options(domain), sigma=options.sigma,
+                          strength=options.strength, detail=options.detail)  # fmt: skip
+        options.check(model)
+        if domain == "counts":
+            result[..., : layout.colours] = restore_counts(picture, model, options, known)
+            return
+        for index in range(len(pages)):
+            clean = np.empty_like(pages[index])
+            page = picture.page(index, clean)
+            plan = plan_display(page, model, options, stretch=channels[0].stretch)
+            restore(page, [plan.part])
+            result[index][..., : layout.colours] = clean
+            for line in plan.notes if index == 0 else ():
+                warnings.warn(f"{arrays.NAME} {line}; or try encoding='counts'", stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -264,7 +284,7 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     --------
     >>> mdn.estimate_noise(noisy).sigma
     """
-    array, layout, _, _ = _opened(picture, axes)
+    array, layout, _ = _opened(picture, axes)
     first = layout.split(array)[0, 0]
     page, opaque = first[..., : layout.colours], layout.opaque(first)
     found: dict[str, Any] = estimate.of_page(page, arrays.NAME, opaque)[1]
@@ -281,29 +301,14 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
 
 def _opened(
     picture: Picture, axes: str | None
-) -> tuple[np.ndarray, arrays.Layout, bool | None, Display | Rec2100 | None]:
-    """The pixels, what their axes are, and, where a file tells, whether and how they are shown."""
+) -> tuple[np.ndarray, arrays.Layout, Display | Rec2100 | None]:
+    """The pixels, what their axes are, and, where a file tells, how they are shown."""
     if isinstance(picture, str | os.PathLike):
-        array, letters, measured, coding = arrays.read(picture, axes)
+        array, letters, _, coding = arrays.read(picture, axes)
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
-        return native, arrays.layout(array.shape, letters), measured, coding
+        return native, arrays.layout(array.shape, letters), coding
     array = np.asarray(picture)
-    if array.dtype.name not in _AS_COUNTS:
+    if array.dtype.name not in _DTYPES:
         problem = f"{arrays.NAME} holds {array.dtype.name}: convert it to uint8, uint16 or float32"
         raise UsageError(problem)
-    return array, arrays.layout(array.shape, axes), None, None
-
-
-def _is_counted(
-    dtype: np.dtype, layout: arrays.Layout, measured: bool | None, encoding: str
-) -> bool:
-    """Whether the values are counts rather than a picture to look at."""
-    if encoding not in ENCODINGS:
-        raise UsageError(f"encoding={encoding!r}: choose one of {', '.join(ENCODINGS)}")
-    if encoding == "auto":
-        shown = layout.in_colour or dtype == np.uint8 if measured is None else not measured
-    else:
-        shown = encoding == "display"
-    if shown and dtype.name not in _AS_SHOWN:
-        raise UsageError(f"{arrays.NAME} holds {dtype.name}: as a picture, use uint8 or uint16")
-    return not shown
+    return array, arrays.layout(array.shape, axes), None

@@ -13,8 +13,8 @@ from mdn.bench.method import Method
 from mdn.bench.renders import Render
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
-from mdn.pipeline import photo
 from mdn.pipeline.denoise_tiles import no_progress
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
@@ -59,7 +59,7 @@ class Model(Method):
         """See Method. Of a render, what `mdn denoise` makes of its file."""
         model, options = self._models.load(), self._models.options()
         if render is None:
-            return photo.restore(noisy, model, options).pixels
+            return restore_page(noisy, model, options).pixels
         assert render.file is not None
         asked = RenderOptions()
         planned = frame.plan(render.file, asked)

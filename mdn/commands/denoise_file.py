@@ -21,17 +21,17 @@ from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
 from mdn.io.base import memory_limit
 from mdn.noise.analysis.phases import is_mosaic
-from mdn.pipeline import photo
 from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.in_memory import Picture, channel_of, restore_counts
 from mdn.pipeline.models import Models
-from mdn.pipeline.photo import Restored
+from mdn.pipeline.plan import plan_display
+from mdn.pipeline.restore import restore
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
-from mdn.stacks.in_memory import calibrated, denoise_counts
 from mdn.stacks.stack_job import MEASURED, MOSAIC
 
-WHITES = (2**10 - 1, 2**12 - 1, 2**14 - 1)
 MIDDLE = 512  # pixels to each side of the middle
 
 
@@ -127,12 +127,6 @@ def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) ->
     return _saved(batch, job, report, *results)
 
 
-def _within_depth(pixels: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """Not brighter than white, where that is of 10, 12 or 14 bits in samples of 16."""
-    top = original.max()
-    return np.minimum(pixels, top) if pixels.dtype == np.uint16 and top in WHITES else pixels
-
-
 Results = tuple[Image, np.ndarray, dict[str, object]]  # the result, the pixels as read, facts
 
 
@@ -146,7 +140,7 @@ def _denoised(
         check_size(batch.mask, original.shape[1:3], job.name)
     if batch.models.options().strength > 0:
         pixels, more = _pages(batch, image, job, report, adapter)
-        image, facts = replace(image, pixels=_within_depth(pixels, original)), facts | more
+        image, facts = replace(image, pixels=pixels), facts | more
     return image, original, facts
 
 
@@ -179,13 +173,21 @@ def _pages(
     batch: Batch, image: Image, job: Job, report: Report, adapter: Adapter | None
 ) -> tuple[np.ndarray, dict[str, object]]:
     """The pages of a picture in memory, denoised; facts about how."""
-    pages = image.pixels
-    coding = coding_of(image)
-    encoding = batch.request.encoding
-    counted = encoding == "counts" or (encoding == "auto" and _is_measured(image))
-    domain = "counts" if counted else "display"
+    pages, coding, encoding = image.pixels, coding_of(image), batch.request.encoding
+    picture = Picture(
+        pages,
+        image.alpha,
+        getattr(image, "alpha_associated", False),
+        getattr(image, "no_data", None),
+        coding,
+        batch.mask,
+    )
+    channels = channel_of(picture, encoding, batch.models)
+    known = [each.calibration for each in channels if each.calibration is not None]
+    counted = len(known) == len(channels)
     if adapter is not None and adapter.reads_as_counts(pages[0], coding, batch.models):
-        domain = "counts"
+        counted = True
+    domain = "counts" if counted else "display"
     model, options = batch.models.load(domain), batch.models.options(domain)
     facts: dict[str, object] = {"model": model.name}
 
@@ -193,40 +195,27 @@ def _pages(
         report.progress(job, (page + share) / len(pages))
 
     with std_map(job, pages.shape[:3], coding.white) as deviations:
-        if domain == "counts":
-            known = calibrated(pages)
-            channels = {(0, channel): each for channel, each in enumerate(known)}
-            facts |= stack_job.about(channels, batch.models, job.name)
-            if batch.mask is not None:
-                problem = "is read as counts, and --protect is for pictures to look at"
-                raise FileError(job.name, problem, "give --encoding display")
-            result = denoise_counts(pages, model, options, known, progress, deviations, adapter)
+        std = partial(_std_output, deviations)
+        if counted:
+            named = {(0, number): each for number, each in enumerate(channels)}
+            facts |= stack_job.about(named, batch.models, job.name)
+            result = restore_counts(picture, model, options, known, progress, std, adapter)
         else:
             if pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):
                 report.note(job, MOSAIC)
-            if line := photo.beyond_white(pages, coding):
-                report.note(job, f"{line}, or try --encoding counts")
             result = np.empty_like(pages)
-            for index, page in enumerate(pages):
-                std = _std_output(deviations, index, coding)
-                share = partial(progress, index)
-                opaque = None if image.alpha is None else image.alpha[index] > 0
-                restored = photo.restore(
-                    page, model, options, share, std, adapter, coding, batch.mask, opaque
-                )
-                result[index] = restored.pixels
-                facts |= _about_noise(restored, batch.request.encoding) if index == 0 else {}
+            for index in range(len(pages)):
+                page = picture.page(index, result[index])
+                plan = plan_display(page, model, options, adapter, stretch=channels[0].stretch)
+                restore(page, [plan.part], partial(progress, index), std(index))
+                if index == 0:
+                    facts |= plan.describe()
+                    for line in plan.notes:
+                        report.note(job, f"{line}; or try --encoding counts")
+                    if _may_be_measured(pages, plan.noise) and encoding == "auto":
+                        lines = facts.get("summary")
+                        facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
     return result, facts | describe_std(deviations, job, report)
-
-
-def _is_measured(image: Image) -> bool:
-    """Whether it is a gray TIFF of more than 8 bits, from a pipe or to become another format.
-
-    From file to file such a one is a stack; the channels of several pages are known only there.
-    """
-    layout, pixels = image.meta.private.get("tiff"), image.pixels
-    gray = layout is not None and not layout.inverted and pixels.shape[::3] == (1, 1)
-    return gray and pixels.dtype != np.uint8
 
 
 def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:
@@ -237,27 +226,15 @@ def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:
     return is_mosaic(torch.from_numpy(coding.encode(page[rows, columns])[..., 0]))
 
 
-def _about_noise(restored: Restored, encoding: str) -> dict[str, object]:
-    """Facts about the noise of a page; where it may have been measured, what else could be done."""
-    facts = restored.describe()
-    reading = None if restored.noise is None else restored.noise.reading
-    stored = restored.pixels
-    gray = stored.shape[-1] == 1
-    # Cameras of 12 bits leave most of 16 empty, and their noise is small beside the whole range.
-    small = stored.dtype == np.uint16 and stored.max() < 2**15
-    if encoding != "auto" or reading is None:
-        return facts
-    if (small and (gray or reading.clean)) or (gray and not reading.clean):
-        lines = facts.get("summary")
-        facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
-    return facts
+def _may_be_measured(pages: np.ndarray, noise: NoiseConditioning | None) -> bool:
+    """Whether gray pages with noise may come from a microscope, though they do not look like it."""
+    reading = None if noise is None else noise.reading
+    return pages.shape[-1] == 1 and reading is not None and not reading.clean
 
 
-def _std_output(
-    deviations: StdMap | None, page: int, coding: Display | Rec2100
-) -> StdOutput | None:
+def _std_output(deviations: StdMap | None, page: int) -> StdOutput | None:
     """Where the deviations of a page go, in the unit of its samples."""
     if deviations is None:
         return None
     take: Callable[[int, np.ndarray], None] = deviations.page(page)
-    return lambda start, values, deviation: take(start, coding.deviation(values, deviation))
+    return lambda start, values, deviation: take(start, deviation)

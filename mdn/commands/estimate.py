@@ -20,14 +20,12 @@ from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate
-from mdn.pipeline import destripe
+from mdn.pipeline import calibration, destripe, hidden
 from mdn.pipeline.classical import estimate_noise
-from mdn.pipeline.judge import judge
-from mdn.pipeline.options import Options
+from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
-from mdn.stacks import calibration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,20 +95,21 @@ def of_page(
     """
     if not np.isfinite(stored).all():
         raise FileError(name, "holds NaN or infinite samples", "repair it first")
-    if stored.dtype.itemsize > 1:
-        planes, _ = calibration.without_hot_pixels(np.moveaxis(stored, -1, 0), stored.ravel())
-        stored = np.moveaxis(planes, 0, -1).astype(stored.dtype)
-    black, white = _range(stored)
-    scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
     page = stored.astype(np.float64)
+    if stored.dtype.itemsize > 1:
+        usual = hidden.usual_samples(page, np.ones(page.shape, bool))
+        x, strange = (torch.from_numpy(v.transpose(2, 0, 1)[None].copy()) for v in (page, ~usual))
+        page = hidden.filled(x, strange)[0].numpy().transpose(1, 2, 0)
+    black, white = _range(page, stored.dtype)
+    scale = lambda page: ((page - black) / (white - black)).astype(np.float32)  # noqa: E731
     banding = destripe.find(page, scale)
+    sample = sample_for_estimation(page, scale, banding, opaque)
     # A photograph's texture may pass for noise; what was measured is no photograph.
-    shown = (black, white) == (0.0, Display(stored.dtype).white)
-    if shown:
-        seen = judge(stored, scale, banding, _model(), Options(), opaque).estimate
+    if (black, white) == (0.0, Display(stored.dtype).white):
+        seen = judge_sample(sample, _model()).estimate
         assert seen is not None
     else:
-        seen = estimate_noise(sample_for_estimation(page, scale, banding, opaque))
+        seen = estimate_noise(sample)
     return seen, facts(seen, black, white, banding)
 
 
@@ -132,16 +131,16 @@ def _check_plot(plot: Path, jobs: Sequence[Job], overwrite: bool) -> None:
         raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
 
 
-def _range(page: np.ndarray) -> tuple[float, float]:
+def _range(page: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
     """The stored values that stand for 0 and 255 in the facts of a page.
 
     Those of its dtype, unless the page is deep and uses little of them or, in floats, far more:
     measurements do, and all their brightness would be one.
     """
-    nominal = Display(page.dtype).white
-    black, white = calibration.ends(page.ravel(), page.dtype)
+    nominal = Display(dtype).white
+    black, white = calibration.ends(page.ravel(), dtype)
     used = (white - black) / nominal
-    return (black, white) if page.dtype.itemsize > 1 and not 0.5 < used < 2 else (0.0, nominal)
+    return (black, white) if dtype.itemsize > 1 and not 0.5 < used < 2 else (0.0, nominal)
 
 
 def facts(

@@ -5,12 +5,12 @@ the net looks at. So they are what `mdn denoise` would make of these places, in 
 """
 
 import io as streams
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mdn.batch.dask_run import Work, distribute
@@ -20,27 +20,22 @@ from mdn.commands.request import Request
 from mdn.compare import pictures
 from mdn.compare.pictures import Picture
 from mdn.compare.places import Place, choose, side_for
-from mdn.encoding import Display
-from mdn.engine.run import rows_of
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
-from mdn.pipeline import counts, destripe
-from mdn.pipeline.blend import but_for_impulses, shares
-from mdn.pipeline.judge import judge
+from mdn.pipeline import in_memory
+from mdn.pipeline.hidden import REACH
 from mdn.pipeline.models import Models
-from mdn.pipeline.multiscale import denoise_multiscale
-from mdn.pipeline.options import Options
-from mdn.pipeline.specialist import specialist
+from mdn.pipeline.part import Part
+from mdn.pipeline.plan import plan_display
+from mdn.pipeline.restore import CELL, restore
 from mdn.registry.model import Model
-from mdn.stacks.calibration import calibrate, region_of
 
 GAP = 6  # pixels between crops
 HEAD = 26  # pixels of the line of headings
 PAPER, INK = (27, 27, 27), (221, 221, 221)
 SHARES = (0.5, 0.75, 1.0)  # of the strength that was asked for
 
-# Denoises a part of a picture, which the two slices cut out: (h, w, C) in the unit of the file, at
-# full strength and not clipped.
+# Denoises a part of a picture, which the two slices cut out: (h, w, C) as stored, at full strength.
 Restore = Callable[[slice, slice], np.ndarray]
 
 
@@ -79,16 +74,12 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
         raise FileError(job.name, "is a render, of which there is no preview", "use mdn compare")
     if picture.plane[1] > 1:
         report.note(job, f"plane {picture.plane[0]} of {picture.plane[1]} is shown, from 0")
-    counted = request.encoding == "counts" or (request.encoding == "auto" and picture.measured)
-    domain = "counts" if counted else "display"
-    model, options = models.load(domain), models.options(domain)
-    if counted:
-        options.check_counts(job.name)
+    options = models.options()
     strengths = [share * options.strength for share in SHARES]
-    full = replace(options, strength=1.0)
-    restore = (_counts if counted else _photo)(picture, model, full)
+    parts, model = parts_of(picture, models, request.encoding, job.name)
     places = places_of(picture)
-    crops = crops_of(picture, places, restore, strengths, partial(report.progress, job))
+    part = partial(_part, picture, parts)
+    crops = crops_of(picture, places, part, strengths, partial(report.progress, job))
     titles = ["before", *(f"--strength {strength:.3g}" for strength in strengths)]
     stream = streams.BytesIO()
     sheet(titles, crops).save(stream, "PNG")
@@ -141,67 +132,55 @@ def crops_of(
     return rows
 
 
-def _photo(picture: Picture, model: Model, options: Options) -> Restore:
-    page = picture.stored
-    coding = Display(page.dtype)
-    bands = destripe.find(page, coding.encode) if model.abilities.takes_sigma else None
-    noise = judge(page, coding.encode, bands, model, options, picture.opaque)
-    model = specialist(model, noise)
-    scale = 2 ** max(0, len(noise.scales) - 1)  # the coarsest sees so many times as far
+def parts_of(
+    picture: Picture, models: Models, encoding: str, name: str
+) -> tuple[list[Part], Model]:
+    """What is to be done to the whole picture at full strength, and the model for it.
 
-    def restore(rows: slice, columns: slice) -> np.ndarray:
-        values = destripe.without(page, coding.encode, bands, rows, columns)
-        clean = denoise_multiscale(values, noise, model, options)
-        if noise.free is not None:
-            tile = torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
-            free = torch.from_numpy(noise.free[rows, columns].copy())[None, None]
-            free = but_for_impulses(free, tile, noise)[0, 0]
-            clean = np.where(free.numpy()[..., None], values, clean)
-        clean = values + shares(clean - values, options)
-        return clean * coding.white  # clipped only once it is mixed
-
-    return _with_surroundings(restore, page.shape, model.halo * scale, model.multiple * scale)
-
-
-def _counts(picture: Picture, model: Model, options: Options) -> Restore:
-    page = picture.stored
-    channels = range(page.shape[-1])
-    known = [
-        calibrate([(page.shape[:2], region_of(page[..., channel]))], page.dtype)
-        for channel in channels
-    ]
-    scale = max(each.spacing for each in known)
-
-    def restore(rows: slice, columns: slice) -> np.ndarray:
-        part = np.ascontiguousarray(page[rows, columns])
-        clean = np.empty_like(part)
-        counts.restore(rows_of(part, clean), channels, known, model, options)
-        return clean
-
-    return _with_surroundings(restore, page.shape, model.halo * scale, model.multiple * scale)
-
-
-def _with_surroundings(
-    restore: Restore, shape: tuple[int, ...], margin: int, multiple: int
-) -> Restore:
-    """Like `restore`, but it sees the part with `margin` pixels around it.
-
-    That begins at a `multiple`, as the tiles of the whole picture do.
+    Raises FileError where counts are to be treated as colours.
     """
+    stored = picture.stored
+    alpha = None
+    if picture.opaque is not None and not picture.opaque.all():
+        alpha = picture.opaque.astype(stored.dtype)[None]
+    whole = in_memory.Picture(stored[None], alpha)
+    channels = in_memory.channel_of(whole, encoding, models)
+    known = [each.calibration for each in channels if each.calibration is not None]
+    domain = "counts" if len(known) == len(channels) else "display"
+    model, options = models.load(domain), replace(models.options(domain), strength=1.0)
+    page = whole.page(0, np.empty_like(stored))
+    if domain == "counts":
+        options.check_counts(name)
+        return in_memory.parts_of_counts(page, known, model, options), model
+    return [plan_display(page, model, options, stretch=channels[0].stretch).part], model
 
-    def part(rows: slice, columns: slice) -> np.ndarray:
-        wide = [
-            slice(
-                max(0, each.start - margin) // multiple * multiple,
-                min(length, -(-(each.stop + margin) // multiple) * multiple),
-            )
-            for each, length in zip((rows, columns), shape, strict=False)
-        ]
-        top, left = rows.start - wide[0].start, columns.start - wide[1].start
-        values = restore(*wide)[top:, left:]
-        return values[: rows.stop - rows.start, : columns.stop - columns.start]
 
-    return part
+def _part(picture: Picture, parts: Sequence[Part], rows: slice, columns: slice) -> np.ndarray:
+    """Rows and columns of a picture, denoised: (h, w, C).
+
+    They are seen with what the net looks at around them, from a place on where the tiles of the
+    whole picture could begin.
+    """
+    scale = 2 ** max(max(0, len(part.noise.scales) - 1) for part in parts)
+    scale = max([scale, *(part.spacing for part in parts)])
+    margin = scale * max(part.model.halo + (REACH if part.flat else 0) for part in parts)
+    multiple = scale * math.lcm(CELL, *(part.model.multiple for part in parts))
+    wide = [
+        slice(
+            max(0, where.start - margin) // multiple * multiple,
+            min(length, -(-(where.stop + margin) // multiple) * multiple),
+        )
+        for where, length in zip((rows, columns), picture.stored.shape, strict=False)
+    ]
+    around = np.ascontiguousarray(picture.stored[wide[0], wide[1]])
+    alpha = None
+    if parts[0].page.alpha is not None and picture.opaque is not None:
+        alpha = picture.opaque[wide[0], wide[1]].astype(around.dtype)[None]
+    clean = np.empty_like(around)
+    page = in_memory.Picture(around[None], alpha).page(0, clean)
+    restore(page, [part.cropped(page, wide[0], wide[1]) for part in parts])
+    top, left = rows.start - wide[0].start, columns.start - wide[1].start
+    return clean[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
 
 
 def sheet(headings: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> Image.Image:

@@ -2,8 +2,18 @@
 
 from mdn.encoding.anscombe import Anscombe
 from mdn.encoding.counts import Counts
-from mdn.encoding.display import Display
+from mdn.encoding.display import Display, Stretched
 from mdn.encoding.hdr import Hdr, Srgb, exposure
 from mdn.encoding.rec2100 import Rec2100, coding_of
 
-__all__ = ["Anscombe", "Counts", "Display", "Hdr", "Rec2100", "Srgb", "coding_of", "exposure"]
+__all__ = [
+    "Anscombe",
+    "Counts",
+    "Display",
+    "Hdr",
+    "Rec2100",
+    "Srgb",
+    "Stretched",
+    "coding_of",
+    "exposure",
+]

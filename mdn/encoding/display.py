@@ -1,4 +1,4 @@
-"""Photos as stored. decode(encode(x)) is x."""
+"""Pictures as shown. decode(encode(x)) is x for integers."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,11 @@ class Display:
         """The stored value of white: the largest of an integer dtype, 1.0 of a float."""
         return float(np.iinfo(self.dtype).max) if self.dtype.kind in "ui" else 1.0
 
+    @property
+    def scale(self) -> float:
+        """How much of black to white an encoded difference of 1 is; above 0."""
+        return 1.0
+
     def encode(self, stored: np.ndarray) -> np.ndarray:
         """Stored samples -> float32, 0..1 for integers."""
         return stored.astype(np.float32) / np.float32(self.white)
@@ -31,3 +36,37 @@ class Display:
     def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """A standard deviation of encoded values -> that of the stored samples."""
         return spread * np.float32(self.white)
+
+
+@dataclass(frozen=True)
+class Stretched(Display):
+    """Samples of which only a part of the scale is used, or more than it.
+
+    What the picture itself goes from and to becomes 0 and 1, so that it does not matter in which
+    unit it was stored.
+    """
+
+    low: float  # becomes 0
+    high: float  # becomes 1; above low
+
+    @property
+    def scale(self) -> float:
+        """How much of black to white an encoded difference of 1 is; above 0."""
+        return (self.high - self.low) / self.white
+
+    def encode(self, stored: np.ndarray) -> np.ndarray:
+        """Stored samples -> float32, mostly 0..1."""
+        wide = stored.astype(np.float64)
+        return ((wide - self.low) / (self.high - self.low)).astype(np.float32)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """float32 -> stored samples: clipped to the dtype and rounded for integers."""
+        wide = values.astype(np.float64) * (self.high - self.low) + self.low
+        if self.dtype.kind == "f":
+            return wide.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        return np.rint(np.clip(wide, limits.min, limits.max)).astype(self.dtype)
+
+    def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """A standard deviation of encoded values -> that of the stored samples."""
+        return spread * np.float32(self.high - self.low)

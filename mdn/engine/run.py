@@ -226,9 +226,12 @@ def _pass(
         sent = ((done, batch, send(batch)) for done, batch in _batches(columns, row, call))
         for done, batch, outputs in _arrivals(sent, carrier.ahead):
             for column, output in zip(batch, outputs, strict=True):
-                weights = row.weights[:, None, None] * column.weights[None, :, None]
-                part = blend[row.start - top : row.stop - top, column.start : column.stop]
-                part += output * weights
+                # What has no weight may be anything, NaN as well.
+                y, x = row.counts, column.counts
+                weights = row.weights[y, None, None] * column.weights[None, x, None]
+                down, across = row.start - top + y.start, column.start + x.start
+                part = blend[down : down + y.stop - y.start, across : across + x.stop - x.start]
+                part += output[y, x] * weights
             progress((index + done) / len(rows))
         final = rows[index + 1].start if index + 1 < len(rows) else row.stop
         ready = min(final, end_of_all)

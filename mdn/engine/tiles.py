@@ -29,6 +29,12 @@ class Span:
     stop: int
     weights: np.ndarray
 
+    @property
+    def counts(self) -> slice:
+        """The part of the tile that has any weight, counted from its start."""
+        weighed = np.flatnonzero(self.weights)
+        return slice(int(weighed[0]), int(weighed[-1]) + 1)
+
     def counts_in(self, start: int, stop: int) -> bool:
         """Whether it has any weight among pixels start..stop."""
         inner = slice(max(0, start - self.start), max(0, stop - self.start))

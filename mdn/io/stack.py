@@ -139,6 +139,11 @@ class Stack:
         return True
 
     @property
+    def in_channels(self) -> bool:
+        """Whether its gray samples are channels, and not those of a printed page."""
+        return True
+
+    @property
     def colour(self) -> bool:
         """Whether there are colour pictures in it."""
         return any(plane.colour for plane in self.planes)

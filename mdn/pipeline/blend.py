@@ -12,11 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis import impulses
-from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.guides import Guides
-from mdn.registry.model import Origins
-
 if TYPE_CHECKING:
     from mdn.pipeline.options import Options
 
@@ -58,30 +53,3 @@ def shares(change: np.ndarray, options: Options) -> np.ndarray:
         return change
     planes = torch.from_numpy(np.ascontiguousarray(change.transpose(2, 0, 1)))
     return luma_chroma(planes, options.luma, options.chroma).numpy().transpose(1, 2, 0)
-
-
-def kept(
-    tiles: Tensor, origins: Origins, noise: NoiseConditioning, protect: np.ndarray | None
-) -> Tensor | None:
-    """Where tiles (B, C, h, w) stay as they are: (B, 1, h, w), 0..1; None if nowhere.
-
-    That is where the user protects them (H, W), and where the page is free of noise, but for
-    impulses.
-    """
-    found = None if protect is None else _in_tiles(protect, tiles, origins)
-    if noise.free is None:
-        return found
-    free = but_for_impulses(_in_tiles(noise.free, tiles, origins), tiles, noise)
-    return free if found is None else torch.maximum(found, free)
-
-
-def but_for_impulses(free: Tensor, tiles: Tensor, noise: NoiseConditioning) -> Tensor:
-    """Where tiles (B, C, h, w) are free of noise, (B, 1, h, w), less where they hold impulses."""
-    if noise.impulse_spread is None:
-        return free
-    return free * ~impulses.ends(tiles).any(1, keepdim=True)
-
-
-def _in_tiles(mask: np.ndarray, tiles: Tensor, origins: Origins) -> Tensor:
-    """The mask (H, W) where tiles lie: (B, 1, h, w), mirrored beyond the edge."""
-    return Guides(mask[..., None]).beside(tiles, origins)

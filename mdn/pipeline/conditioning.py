@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
 from mdn.noise.analysis.curve import Curve
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.stabilise import Stabiliser
-from mdn.pipeline.reading import NoiseReading
+from mdn.pipeline.reading import SHOWN, NoiseReading, Unit
 
 FAINTEST = 0.5 / 255  # sigma below which a picture is left alone, up to..
 FAINT = 2.0 / 255  # ..where the net is followed all the way
@@ -41,9 +39,7 @@ class NoiseConditioning:
     # for a net that judges the noise, what its judge read; such a net takes this and `gain`, and no
     # sigma
     reading: NoiseReading | None = None
-    # (H, W) bool, where the page is exactly flat, and therefore stays as it is but for impulses;
-    # None where it is so nowhere. See `exact`.
-    free: np.ndarray | None = field(default=None, compare=False, repr=False)
+    flat: float = 0.0  # share of the picture that is exactly flat, and stays; see pipeline.hidden
     gain: float = 1.0  # factor on the sigmas of the reading, for a sigma that the user gave
     # the noise of the picture at half its resolution, which is denoised first; None where the noise
     # at full resolution is all there is
@@ -68,40 +64,41 @@ class NoiseConditioning:
         """The noise of the picture as it came, nominal range 0..1."""
         return self.sigma if self.estimate is None else self.estimate.sigma
 
-    def in_words(self, removed: str = "removed") -> list[str]:
+    def in_words(self, removed: str = "removed", unit: Unit = SHOWN) -> list[str]:
         """One line on what was found and done.
 
-        removed: see `Options.removed`.
+        Args:
+            removed: see `Options.removed`.
+            unit: in which a sigma is said.
         """
+        told = f"{unit.words(self.sigma)}, as given"
         if self.reading is None:
             if self.estimate is None:
-                return [f"sigma {255 * self.sigma:.3g}, as given: {removed}"]
+                return [f"{told}: {removed}"]
             if self.blend_weight == 0 and self.impulse_spread is None:
-                return [f"no noise found: unchanged (sigma {255 * self.level:.1f})"]
-            return [f"sigma {255 * self.level:.1f}: {removed}"]
-        found = self.reading.in_words()
+                return [f"no noise found: unchanged ({unit.words(self.level)})"]
+            return [f"{unit.words(self.level)}: {removed}"]
+        found = self.reading.in_words(unit)
         if self.estimate is None:
-            measured = found or "none"
-            return [f"sigma {255 * self.sigma:.3g}, as given: {removed} (measured: {measured})"]
+            return [f"{told}: {removed} (measured: {found or 'none'})"]
         if self.blend_weight == 0 and self.impulse_spread is None:
-            if self.free is not None:
-                return ["no noise found: exactly flat, unchanged"]
+            if self.flat == 1:
+                return ["no noise found: areas of exactly one value, unchanged"]
             if self.reading.texture >= FAINT:
-                sigma = min(255, math.ceil(255 * self.reading.texture))
-                return [f"texture, no noise: unchanged; if it is noise, --sigma {sigma} removes it"]
-            return [f"no noise found: unchanged (sigma {255 * self.sigma:.1f})"]
+                more = f"if it is noise, {unit.option(self.reading.texture)} removes it"
+                return [f"texture, no noise: unchanged; {more}"]
+            return [f"no noise found: unchanged ({unit.words(self.sigma)})"]
         by_gate = bool(self.reading.choice) and self.impulse_spread is None
         if by_gate and self.blend_weight < MOST:
-            sigma = min(255, math.ceil(255 * self.sigma))
             part = f"at {100 * self.blend_weight:.0f} % strength, as it may be texture"
-            return [f"{found}: {removed} {part}; --sigma {sigma} removes all"]
+            return [f"{found}: {removed} {part}; {unit.option(self.sigma)} removes all"]
         if 0 < self.blend_weight < 1 and not by_gate:
-            more = f"faint, partly removed; --sigma {math.ceil(255 * FAINT)} removes more"
+            more = f"faint, partly removed; {unit.option(FAINT)} removes more"
             if self.impulse_spread is not None:
                 more = f"impulses removed; the rest is {more}"
             return [f"{found}: {more}"]
-        if self.free is not None and self.blend_weight > 0:
-            share = max(1, round(100 * float(self.free.mean())))
+        if self.flat > 0 and self.blend_weight > 0:
+            share = max(1, round(100 * self.flat))
             return [f"{found}: {removed}, but for {share} % of the picture, which is exactly flat"]
         return [f"{found}: {removed}"]
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mdn.engine.run import Encode
+from mdn.engine.run import Encode, RowStream
 from mdn.engine.tiles import reflected
 from mdn.nets.drift import DriftNet
 from mdn.noise.analysis.banding import (
@@ -25,6 +25,7 @@ from mdn.noise.analysis.banding import (
 )
 from mdn.registry import store
 
+READ = 256  # rows of a page that are read at once
 MOST_STRIPS = 24  # of a large picture; more tell nothing new
 SURE = 0.2  # share of the drift that the net finds, by its own account, for it to be believed
 REPEATS = 0.35  # correlation of the steps with others from which on they are a text's or grating's
@@ -32,9 +33,31 @@ REPEATS = 0.35  # correlation of the steps with others from which on they are a 
 
 def find(page: np.ndarray, encode: Encode) -> Banding | None:
     """The banding of a page (H, W, C) as stored, in encoded values; None without any."""
-    rows = _offsets(page, encode)
-    columns = _offsets(page.transpose(1, 0, 2), encode)
+    rows = _offsets(_strips(page, encode))
+    columns = _offsets(_strips(page.transpose(1, 0, 2), encode))
     return None if rows is None and columns is None else Banding(rows, columns)
+
+
+def find_in_rows(rows: RowStream, encode: Encode) -> Banding | None:
+    """As `find`, of a page that is read in rows from the top down, once.
+
+    encode: rows (h, w, S) as stored -> (h, w, C), NaN where they show nothing.
+    """
+    down, across = _places(rows.height, rows.width), _places(rows.width, rows.height)
+    parts: list[list[np.ndarray]] = [[] for _ in down]
+    lines: list[list[np.ndarray]] = [[] for _ in across]
+    for start in range(0, rows.height, READ):
+        values = encode(rows.read(start, min(rows.height, start + READ)))
+        for part, place in zip(parts, down, strict=True):
+            part.append(values[:, place].copy())
+        for line, place in zip(lines, across, strict=True):
+            here = slice(max(0, place.start - start), max(0, place.stop - start))
+            line.append(values[here].copy())
+    offsets_down = _offsets([_tensor(np.concatenate(part)) for part in parts])
+    offsets_across = _offsets([_tensor(np.concatenate(line).transpose(1, 0, 2)) for line in lines])
+    if offsets_down is None and offsets_across is None:
+        return None
+    return Banding(offsets_down, offsets_across)
 
 
 def add_drift(
@@ -74,8 +97,7 @@ def _drift_net() -> DriftNet:
     return net.eval()
 
 
-def _offsets(page: np.ndarray, encode: Encode) -> Tensor | None:
-    strips = _strips(page, encode)
+def _offsets(strips: list[Tensor]) -> Tensor | None:
     # Most pictures have none, and the medians of each channel take as long as all the rest.
     if not strips or not is_banded(torch.stack([steps(strip, apart=False) for strip in strips])):
         return None
@@ -84,15 +106,20 @@ def _offsets(page: np.ndarray, encode: Encode) -> Tensor | None:
 
 def _strips(page: np.ndarray, encode: Encode) -> list[Tensor]:
     """Strips (C, H, w) of whole columns, evenly spread; side by side where there are few."""
-    height, width = page.shape[:2]
+    return [_tensor(encode(page[:, place])) for place in _places(*page.shape[:2])]
+
+
+def _places(height: int, width: int) -> list[slice]:
+    """The columns of the strips; none of a picture that is too small."""
     wide = min(STRIP, width // FEWEST_STRIPS)
     if height < FEWEST_ROWS or width < FEWEST_STRIPS * STRIP // 2:
         return []
     count = min(MOST_STRIPS, width // wide)
-    return [
-        torch.from_numpy(np.ascontiguousarray(encode(page[:, x : x + wide]).transpose(2, 0, 1)))
-        for x in np.linspace(0, width - wide, count).round().astype(int)
-    ]
+    return [slice(x, x + wide) for x in np.linspace(0, width - wide, count).round().astype(int)]
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
 
 def without(

@@ -4,53 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from torch import Tensor
 
-from mdn.engine.run import Encode
-from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
-from mdn.pipeline.exact import noise_free
-from mdn.pipeline.options import Options
 from mdn.pipeline.reading import SOME_IMPULSES, NoiseReading, read_noise
-from mdn.pipeline.sample import sample_for_estimation
 from mdn.pipeline.second_look import chooser
 from mdn.pipeline.specialist import reader
 from mdn.registry.model import Model
 
-
-def judge(
-    page: np.ndarray,
-    encode: Encode,
-    bands: Banding | None,
-    model: Model,
-    options: Options,
-    opaque: np.ndarray | None = None,
-) -> NoiseConditioning:
-    """The noise of a page, for this model.
-
-    Args:
-        page: (H, W, C) as stored.
-        encode: stored samples to the nominal range 0..1.
-        bands: of the page, to be left out.
-        opaque: (H, W) bool, where it can be seen; everywhere, if None.
-    """
-    if not model.abilities.takes_sigma:
-        return NoiseConditioning()
-    if options.sigma is not None and not model.abilities.judges_noise:
-        return NoiseConditioning(options.sigma)
-    sample = sample_for_estimation(page, encode, bands, opaque)
-    noise = judge_sample(sample, model, options.sigma)
-    if noise.estimate is None or noise.reading is None or noise.reading.clean or bands is not None:
-        return noise
-    free = noise_free(page, noise.sigma)
-    if not free.any():
-        return noise
-    if free.all():
-        reading = noise.reading.without_noise()
-        noise = replace(noise, blend_weight=0.0, reading=reading, estimate=reading.estimate())
-    return replace(noise, free=free)
+LEAST = 1e-4  # sigma that a reading is taken for at least, to be scaled to one that was given
 
 
 def judge_sample(
@@ -60,12 +23,15 @@ def judge_sample(
     *,
     noisy: bool = False,
 ) -> NoiseConditioning:
-    """As `judge`, from a sample (C, H, W) alone: of a plane that is too large to be in memory.
+    """The noise of the picture that a sample shows, for this model.
 
+    sample: (C, H, W) float32, nominal range 0..1, finite.
     sigma: what the user says it is, nominal range 0..1. A net that judges the noise still says
         where there is how much of it, and of what kind.
     noisy: whether there is known to be noise, so that it is not to be taken for texture.
     """
+    if not model.abilities.takes_sigma:
+        return NoiseConditioning()
     if model.abilities.judges_noise:
         return _judged(sample, model, sigma, noisy or sigma is not None)
     if sigma is not None:
@@ -90,7 +56,7 @@ def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> N
         blend_weight=_weight(reading, found, noisy, at_ends),
         estimate=reading.estimate() if sigma is None else None,
         reading=reading,
-        gain=1.0 if sigma is None else sigma / reading.sigma,
+        gain=1.0 if sigma is None else sigma / max(reading.sigma, LEAST),
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 SIDES = 64, 32  # pixels a side of the squares that are tried, one after the other
+ENOUGH = 0.95  # share of the samples of a square that must show something
 
 
 def known_part(planes: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Squares without an unknown sample, put side by side: (C, h, w).
+    """Squares of which nearly all shows something, put side by side: (C, h, w).
 
-    Noise is measured there as in the whole; filled or mirrored samples would have other noise.
+    Noise is measured there as in the whole; many filled or mirrored samples would have other noise.
 
     Args:
         planes: (C, H, W) each. known: (H, W) bool for each, whether its samples show anything.
@@ -36,7 +37,7 @@ def known_part(planes: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> np.
 
 
 def _whole_squares(known: np.ndarray, side: int) -> np.ndarray:
-    """(n, 2): top and left of each square of a grid in which all is known."""
+    """(n, 2): top and left of each square of a grid in which nearly all is known."""
     height, width = (length // side for length in known.shape)
     grid = known[: height * side, : width * side].reshape(height, side, width, side)
-    return side * np.argwhere(grid.all((1, 3)))
+    return side * np.argwhere(grid.mean((1, 3)) >= ENOUGH)

@@ -59,6 +59,11 @@ class Models:
         choose_precision(self._options.precision, self.device, self.card().precisions)
         self.options()
 
+    @property
+    def named(self) -> bool:
+        """Whether the user named a model, which then is taken for all domains."""
+        return self._name is not None
+
     def selection(self, domain: str = "display") -> ModelSelection:
         """What is chosen for values of a domain: display, counts or hdr; looked up once."""
         if domain not in self._selections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,29 @@ SPAN = 2, 98  # percentiles of a picture's samples between which its curve is kn
 SOME_IMPULSES = 0.001  # share of the samples
 LEAST_SHARE = 0.1  # of a net's result in the picture, below which nobody would see it
 DECIDED = 0.999  # from which probability of a net on it is not looked at again
+
+
+@dataclass(frozen=True)
+class Unit:
+    """In which unit sigmas are said: on the 0-255 scale, or that of the file."""
+
+    scale: float = 1.0  # how much of black to white an encoded difference of 1 is
+    span: float | None = None  # how much of the file's unit it is, to be said in that; or None
+
+    def words(self, sigma: float) -> str:
+        """Such as: sigma 9.0, or: noise 31."""
+        if self.span is not None:
+            return f"noise {self.span * sigma:.3g}"
+        return f"sigma {255 * self.scale * sigma:.3g}"
+
+    def option(self, sigma: float) -> str:
+        """The option that removes noise of a sigma, such as: --sigma 9."""
+        level = 255 * self.scale * sigma
+        rounded = math.ceil(level) if level > 1 else float(f"{level:.1g}")
+        return f"--sigma {min(255, rounded):g}"
+
+
+SHOWN = Unit()
 
 
 @dataclass(frozen=True)
@@ -92,9 +116,9 @@ class NoiseReading:
         channels = tuple(0.0 for _ in self.channels)
         return replace(self, channels=channels, curve=none)
 
-    def in_words(self) -> str:
+    def in_words(self, unit: Unit = SHOWN) -> str:
         """One phrase: "sigma 9.0, coarse, as of a camera"."""
-        parts = [f"sigma {255 * self.sigma:.1f}"]
+        parts = [unit.words(self.sigma)]
         if 255 * self.sigma < CLEAN:
             parts = []
         elif self.coarse:
@@ -135,17 +159,21 @@ class NoiseReading:
         places = np.array([low, *inside, max(high, low + 1e-3)])
         return places, np.stack([np.interp(places, knots, row) for row in curve])
 
-    def describe(self) -> dict[str, object]:
-        """JSON-able; sigmas on the 0-255 scale."""
+    def describe(self, scale: float = 1.0) -> dict[str, object]:
+        """JSON-able; sigmas on the 0-255 scale.
+
+        scale: how much of black to white an encoded difference of 1 is.
+        """
+        full = 255 * scale
         return {
-            "sigma": round(255 * self.sigma, 2),
+            "sigma": round(full * self.sigma, 2),
             "by_brightness": self.by_brightness,
-            "curve": [[round(255 * sigma, 2) for sigma in row] for row in self.curve],
+            "curve": [[round(full * sigma, 2) for sigma in row] for row in self.curve],
             "left_at_half_size": round(self.half, 3),
             "left_at_quarter_size": round(self.quarter, 3),
             "correlated": self.coarse,
             "impulses": round(self.impulses, 5),
-            "texture_sigma": round(255 * self.texture, 2),
+            "texture_sigma": round(full * self.texture, 2),
             "choice": {n: round(p, 3) for n, p in zip(CHOICES, self.choice, strict=False)},
         }
 

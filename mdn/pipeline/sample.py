@@ -30,9 +30,8 @@ def sample_for_estimation(
         opaque: (H, W) bool, where it can be seen; what is transparent is left out.
     """
     height, width = page.shape[:2]
-    rows, columns = np.arange(height), np.arange(width)
-    if height * width > SAMPLE * SAMPLE:
-        rows, columns = _in_windows(height), _in_windows(width)
+    rows, columns = in_windows(height, width)
+    if len(rows) < height or len(columns) < width:
         page = page[rows[:, None], columns]
     sample = torch.from_numpy(np.ascontiguousarray(encode(page).transpose(2, 0, 1)))
     if bands is not None:
@@ -51,7 +50,14 @@ def mirrored(sample: Tensor, side: int) -> Tensor:
     return sample
 
 
-def _in_windows(length: int) -> np.ndarray:
+def in_windows(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns that are looked at: all, or those of windows spread over a large one."""
+    if height * width <= SAMPLE * SAMPLE:
+        return np.arange(height), np.arange(width)
+    return _windowed(height), _windowed(width)
+
+
+def _windowed(length: int) -> np.ndarray:
     """The rows, or columns, of at most SAMPLE / WINDOW windows, evenly spread."""
     size = min(WINDOW, length)
     count = min(SAMPLE // WINDOW, max(1, length // WINDOW))

@@ -27,20 +27,18 @@ from mdn.io.zarr.rewrite import ZarrRewriter, check_target, copy_store
 from mdn.io.zarr.stack import ZARR
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
-from mdn.pipeline.options import Options
-from mdn.registry.model import Model
 from mdn.stacks.cutting import Block, blocks_of, pages_of
 from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 from mdn.stacks.stack_job import (
     KINDS,
-    Calibration,
-    Channel,
+    Channels,
+    Loaded,
     about,
-    calibrations,
+    channels_of,
     denoise_page,
     kind_of,
-    model_for,
+    models_for,
 )
 
 
@@ -50,12 +48,12 @@ class Blocks:
 
     job: Job  # what is read and written
     selection: PlaneSelection  # its planes
-    known: dict[Channel, Calibration]  # of its channels, where they are counts
+    channels: Channels  # what is known of its gray channels
     jpeg_quality: int  # of JPEG inside of TIFF
     folder: Path  # what is done
     all: tuple[Block, ...]  # the blocks
-    # the model and its options, where it was fitted to the stack
-    fitted: tuple[Model, Options] | None = None
+    # the models and their options, where they were fitted to the stack
+    fitted: Loaded | None = None
 
     @property
     def missing(self) -> list[int]:
@@ -76,15 +74,14 @@ class Blocks:
         """Denoises one block by `batch.models`; how many of its samples are no numbers."""
         block, non_finite = self.all[number], NonFinite()
         with self._opened() as (stack, chosen):
-            known = self.known
-            found = self.fitted or model_for(stack, chosen, known, batch.models, None)
+            loaded = self.fitted or models_for(stack, chosen, self.channels, batch.models, None)
             out: StackWriter = _Parts(self.folder, number)
             if kind_of(self.job) == ZARR:
                 out = ZarrRewriter(stack, self.folder / "store")
             pages = pages_of(chosen)
             for page in block.pages:
                 wanted = (block.start, block.stop)
-                denoise_page(*found, known, non_finite, out, pages[page], wanted=wanted)
+                denoise_page(loaded, self.channels, non_finite, out, pages[page], wanted=wanted)
         self._mark(number).touch()
         return non_finite.count
 
@@ -157,10 +154,11 @@ def cut(
         found = tuple(blocks_of(pages_of(chosen)))
         if len(found) < 2:
             return None
-        known = calibrations(stack, chosen, encoding)
-        details = about(known, models, job.name)
-        fitted = None if adapter is None else model_for(stack, chosen, known, models, adapter)
-        weights = fitted[0].net.parameters() if fitted else []
+        channels = channels_of(stack, chosen, encoding, models)
+        details = about(channels, models, job.name)
+        fitted = None if adapter is None else models_for(stack, chosen, channels, models, adapter)
+        nets = [model.net for model, _ in fitted.values()] if fitted else []
+        weights = [each for net in nets for each in net.parameters()]
         arrays = [each.detach().cpu().numpy() for each in weights]
         prints = [hashlib.sha256(each.tobytes()).hexdigest() for each in arrays]
         key = settings_hash("blocks", map(repr, (found, stamp(job.source), *mark, prints)))
@@ -169,7 +167,7 @@ def cut(
         if kind == ZARR:
             check_target(stack, job.target)
             _stage(stack, folder)
-    return Blocks(job, selection, known, jpeg_quality, folder, found, fitted), details
+    return Blocks(job, selection, channels, jpeg_quality, folder, found, fitted), details
 
 
 def _stage(stack: Any, folder: Path) -> None:

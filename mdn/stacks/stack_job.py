@@ -13,7 +13,7 @@ from mdn import io
 from mdn.batch.running import Job, Report
 from mdn.batch.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.encoding import Display
-from mdn.engine.run import RowStream, StdOutput
+from mdn.engine.run import StdOutput
 from mdn.errors import FileError
 from mdn.io.stack import Plane, Stack, StackWriter
 from mdn.io.tiff.rewrite import rewrite
@@ -21,17 +21,19 @@ from mdn.io.tiff.stack import is_tiff, open_stack
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import ZARR, is_store, open_zarr
 from mdn.noise.analysis.phases import is_mosaic
-from mdn.pipeline import counts, photo
-from mdn.pipeline.adapter import Adapter, Part
-from mdn.pipeline.counts import Calibration
+from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.adapter import Part as Window
+from mdn.pipeline.calibration import sample
+from mdn.pipeline.channels import Channel, read_channel
 from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.judge import judge_sample
-from mdn.pipeline.known_part import known_part
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
-from mdn.pipeline.specialist import specialist
+from mdn.pipeline.page import Region, of_planes
+from mdn.pipeline.part import Part
+from mdn.pipeline.plan import measurable, plan_display
+from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
-from mdn.stacks.calibration import Region, calibrate, sample
 from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
@@ -40,7 +42,9 @@ FEW = "few counts a pixel: whole numbers lose faint light; save the file as 32-b
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
 Maps = Sequence[tuple[Rows, slice]]
-Channel = tuple[int, int]  # series and channel
+Key = tuple[int, int]  # series and channel
+Channels = dict[Key, Channel]
+Loaded = dict[str, tuple[Model, Options]]  # by domain, display or counts
 
 # How stacks of a kind are opened, and how copies of them are written.
 KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -100,13 +104,13 @@ def denoise(
         non_finite, details = NonFinite(), stack.describe() | {"planes": len(chosen)}
         if models.options().strength == 0:
             chosen = []
-        known = calibrations(stack, chosen, encoding)
-        details |= about(known, models, job.name)
+        channels = channels_of(stack, chosen, encoding, models)
+        details |= about(channels, models, job.name)
         said: list[str] = []
         if chosen:
-            if _is_mosaic(chosen[0], known):
+            if _is_mosaic(chosen[0], channels):
                 report.note(job, MOSAIC)
-            loaded = model_for(stack, chosen, known, models, adapter)
+            loaded = models_for(stack, chosen, channels, models, adapter)
         white = Display(stack.dtype).white
         with (
             rewrite_it(stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
@@ -117,51 +121,61 @@ def denoise(
             for index, page in enumerate(pages):
                 planes, maps = [plane for _, plane in page], _maps(deviations, page)
                 share = lambda done, index=index: report.progress(job, (index + done) / len(pages))  # noqa: E731
-                lines = denoise_page(*loaded, known, non_finite, out, planes, share, maps)
+                lines = denoise_page(loaded, channels, non_finite, out, planes, share, maps)
                 said = said or lines
         if non_finite.count:
             report.note(job, non_finite.in_words())
         if said:
             gray = encoding == "auto" and stack.dtype.itemsize == 1 and not stack.colour
             noisy = not said[0].startswith("no noise")
-            details["summary"] = [*said, *([MEASURED] if gray and noisy else [])]
+            before = details.get("summary", [])
+            details["summary"] = [*before, *said, *([MEASURED] if gray and noisy else [])]
         return details | describe_std(deviations, job, report)
 
 
-def about(known: dict[Channel, Calibration], models: Models, name: str) -> dict[str, Any]:
-    """Facts about how the planes are taken, by what `calibrations` found of their channels.
+def about(channels: Channels, models: Models, name: str) -> dict[str, Any]:
+    """Facts about how the planes are taken, by what `channels_of` read of them.
 
     Raises FileError where counts are to be treated as colours.
     """
+    known = {key: c.calibration for key, c in channels.items() if c.calibration is not None}
     if not known:
         return {"encoding": "display"}
-    models.options("counts").check_counts(name)
+    options = models.options("counts")
+    options.check_counts(name)
     noise = {str(key[1]): each.describe() for key, each in known.items()}
     facts = {"encoding": "counts", "model": models.card("counts").name, "noise": noise}
-    options = models.options("counts")
     if options.sigma is not None:
         return facts
     words = {key[1]: each.in_words(options.removed) for key, each in known.items()}
     several = len(words) > 1
     said = [f"channel {key}: {line}" if several else line for key, line in words.items()]
-    if any(each.coding.few and each.noise.blend_weight for each in known.values()):
+    if any(each.coding.few and each.sigma for each in known.values()):
         said.append(FEW)
     return facts | {"summary": said}
 
 
-def model_for(
+def models_for(
     stack: Stack,
     chosen: Sequence[Plane],
-    known: dict[Channel, Calibration],
+    channels: Channels,
     models: Models,
     adapter: Adapter | None,
-) -> tuple[Model, Options]:
-    """The model for the planes, fitted to them if there is an adapter, and its options."""
-    domain = "counts" if known else "display"
-    model, options = models.load(domain), models.options(domain)
-    if adapter is not None:
-        model = adapter.to_parts(partial(_parts, stack, chosen, known, model), model)
-    return model, options
+) -> Loaded:
+    """The models for the planes with their options, fitted to them if there is an adapter."""
+    kinds = {_domain(channels.get((p.series, p.channel))) for p in chosen}
+    loaded: Loaded = {}
+    for domain in sorted(kinds):
+        model, options = models.load(domain), models.options(domain)
+        if adapter is not None:
+            own = [p for p in chosen if _domain(channels.get((p.series, p.channel))) == domain]
+            model = adapter.to_parts(partial(_windows, own, channels, model), model)
+        loaded[domain] = model, options
+    return loaded
+
+
+def _domain(channel: Channel | None) -> str:
+    return "display" if channel is None or channel.calibration is None else "counts"
 
 
 def _one_size(stack: Stack, chosen: Sequence[Plane], job: Job) -> tuple[int, int, int]:
@@ -185,71 +199,62 @@ def _maps(deviations: StdMap | None, group: Sequence[tuple[int, Plane]]) -> Maps
     return maps
 
 
-def _std_output(maps: Maps, unit: float = 1.0) -> StdOutput | None:
-    """Hands deviations on to the maps; unit: the stored value of an encoded 1."""
+def _std_output(maps: Maps) -> StdOutput | None:
+    """Hands deviations on to the maps."""
 
     def output(start: int, values: np.ndarray, deviation: np.ndarray) -> None:
         for rows, columns in maps:
-            rows(start, deviation[..., columns] * np.float32(unit))
+            rows(start, deviation[..., columns])
 
     return output if maps else None
 
 
-def calibrations(
-    stack: Stack, chosen: Iterable[Plane], encoding: str
-) -> dict[Channel, Calibration]:
-    """What is to be known of each channel; nothing for pictures as shown."""
-    if encoding == "display" or (encoding == "auto" and not stack.measured):
-        return {}
+def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Models) -> Channels:
+    """What is to be known of each gray channel; nothing of pictures in colour."""
     wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
-    return {
-        key: calibrate(
-            [
-                (plane.shape[:2], _region(plane, plane.samples[0]))
-                for plane in stack.planes
-                if (plane.series, plane.channel) == key
-            ],
+    if encoding == "auto" and not stack.in_channels:
+        return {}
+    found: Channels = {}
+    for key in sorted(wanted):
+        own = [plane for plane in stack.planes if (plane.series, plane.channel) == key]
+        found[key] = read_channel(
+            [(plane.shape[:2], _region(plane, plane.samples[0])) for plane in own],
             stack.dtype,
+            encoding,
+            models,
+            no_data=getattr(own[0], "no_data", None),
         )
-        for key in sorted(wanted)
-    }
+    return found
 
 
-def _parts(
-    stack: Stack, chosen: Sequence[Plane], known: dict[Channel, Calibration], model: Model
-) -> list[Part]:
+def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[Window]:
     """Windows of the chosen planes, encoded, with what is known of their noise."""
-    parts: list[Part] = []
+    windows: list[Window] = []
     for key, planes in groupby(chosen, key=lambda plane: (plane.series, plane.channel)):
         alike = list(planes)
         places = range(len(alike[0].samples))
         stored = [sample([(p.shape[:2], _region(p, p.samples[i])) for p in alike]) for i in places]
-        if key in known:
-            parts += [part for plane in stored[0] for part in known[key].parts(plane, model)]
+        channel = channels.get(key, Channel())
+        if channel.calibration is not None:
+            windows += [w for plane in stored[0] for w in channel.calibration.parts(plane, model)]
             continue
-        encode = Display(alike[0].rows.dtype).encode
+        encode = (channel.stretch or Display(alike[0].rows.dtype)).encode
         for values in encode(np.stack(stored, -1)):
-            shown = _known(values.transpose(2, 0, 1))
-            noise = judge_sample(torch.from_numpy(shown.copy()), model)
-            parts.append((values, noise))
-    return parts
+            x = torch.from_numpy(values.transpose(2, 0, 1).copy())
+            x = torch.where(x.isfinite(), x, torch.nan)
+            noise = judge_sample(measurable(x, torch.zeros_like(x[:1], dtype=torch.bool)), model)
+            windows.append((np.nan_to_num(values), noise))
+    return windows
 
 
-def _known(sample: np.ndarray, opaque: np.ndarray | None = None) -> np.ndarray:
-    """A sample (C, h, w) of a picture as shown, without what is no number, or transparent."""
-    known = np.isfinite(sample).all(0)
-    known = known if opaque is None else known & opaque
-    part = None if known.all() else known_part([sample], [known])
-    return np.nan_to_num(sample, posinf=1, neginf=0) if part is None else part
-
-
-def _is_mosaic(plane: Plane, known: dict[Channel, Calibration]) -> bool:
+def _is_mosaic(plane: Plane, channels: Channels) -> bool:
     if plane.colour:
         return False
-    if each := known.get((plane.series, plane.channel)):
-        return is_mosaic(each.sample[0])
+    known = channels.get((plane.series, plane.channel), Channel()).calibration
+    if known is not None:
+        return is_mosaic(known.sample[0].nan_to_num())
     stored = sample([(plane.shape[:2], _region(plane, plane.samples[0]))])[0]
-    return is_mosaic(torch.from_numpy(Display(plane.rows.dtype).encode(stored)))
+    return is_mosaic(torch.from_numpy(Display(plane.rows.dtype).encode(stored)).nan_to_num())
 
 
 def _region(plane: Plane, index: int) -> Region:
@@ -260,9 +265,8 @@ def _region(plane: Plane, index: int) -> Region:
 
 
 def denoise_page(
-    model: Model,
-    options: Options,
-    known: dict[Channel, Calibration],
+    loaded: Loaded,
+    channels: Channels,
     non_finite: NonFinite,
     out: StackWriter,
     planes: Sequence[Plane],
@@ -274,32 +278,35 @@ def denoise_page(
 
     maps: where their deviations go. wanted: the rows, from a whole line of chunks on.
     """
-    first = planes[0]
-    samples = [index for plane in planes for index in plane.samples]
-    rows = first.rows
-    # A line of strips or tiles is held as read, as written, and as encoded.
-    held = 4 * min(rows.block_height, rows.height) * rows.row_bytes
-    reserved = held if rows.raw_offset is None else 0
     with out.page(planes) as writer:
-        write = non_finite.counting(writer.write, samples, wanted[0] if wanted else 0)
-        stream = RowStream(
-            rows.height, rows.width, len(samples), rows.read, write, rows.row_bytes,
-            reserved, wanted=wanted,
-        )  # fmt: skip
-        if known:
-            channels = [known[plane.series, plane.channel] for plane in planes]
-            std = _std_output(maps)
-            counts.restore(stream, samples, channels, model, options, progress, std)
-            return []
-        coding = Display(rows.dtype)
-        read = samples if first.alpha is None else [*samples, first.alpha]
-        parts = [sample([(first.shape[:2], _region(first, i))])[0] for i in read]
-        opaque = None if first.alpha is None else parts.pop() > 0
-        shown = _known(coding.encode(np.stack(parts)), opaque)
-        noise = judge_sample(torch.from_numpy(shown), model, options.sigma)
-        stream = replace(stream, std_output=_std_output(maps, coding.white))
-        model = specialist(model, noise)
-        photo.restore_rows(
-            stream, rows.dtype, samples, first.colour, noise, model, options, progress
-        )
-        return noise.in_words(options.removed) if model.abilities.takes_sigma else []
+        page = of_planes(planes, writer, wanted)
+        write = non_finite.counting(page.rows.write, list(page.samples), wanted[0] if wanted else 0)
+        page = replace(page, rows=replace(page.rows, write=write))
+        parts: list[Part] = []
+        said: list[str] = []
+        for place, plane in enumerate(planes):
+            channel = channels.get((plane.series, plane.channel), Channel())
+            model, options = loaded[_domain(channel)]
+            own = replace(page, samples=plane.samples, colour=plane.colour)
+            if channel.calibration is not None:
+                known = channel.calibration
+                noise = known.conditioning(model, options.sigma)
+                spacing = known.spacing_for(model)
+                parts.append(
+                    Part(
+                        page, (place,), known.coding, noise, model, options, spacing,
+                        known.limits, known.flat,
+                    )
+                )  # fmt: skip
+                continue
+            plan = plan_display(own, model, options, stretch=channel.stretch)
+            places = tuple(range(place, place + len(plane.samples)))
+            parts.append(replace(plan.part, page=page, places=places))
+            said = said or [*plan.notes, *_said(plan.describe())]
+        restore(page, parts, progress, _std_output(maps))
+        return said
+
+
+def _said(facts: dict[str, object]) -> list[str]:
+    lines = facts.get("summary")
+    return list(lines) if isinstance(lines, list) else []

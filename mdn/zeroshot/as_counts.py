@@ -16,11 +16,10 @@ import torch
 
 from mdn.encoding import Display
 from mdn.noise.analysis.correlation_length import BLOCK
-from mdn.pipeline import photo
+from mdn.pipeline.calibration import calibrate
+from mdn.pipeline.in_memory import Picture, restore_counts, restore_page
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
-from mdn.stacks.calibration import calibrate
-from mdn.stacks.in_memory import denoise_counts
 from mdn.zeroshot.crop import Crop, remaining_error
 from mdn.zeroshot.hidden_samples import generator_of
 from mdn.zeroshot.noise_fit import NoiseFit
@@ -68,8 +67,10 @@ def find(page: np.ndarray, coding: Display, models: Models) -> tuple[NoiseFit, s
     drawn[order] = guess[order] + (own - guess)[order].roll(1)
     values = x.masked_scatter(replaced, drawn.clamp(0, 1)).permute(1, 2, 0).numpy()
     stored = coding.decode(values)
-    shown = photo.restore(stored, display, options).pixels
-    counted = denoise_counts(stored[None], models.load("counts"), models.options("counts"))[0]
+    shown = restore_page(stored, display, options).pixels
+    counted = restore_counts(
+        Picture(stored[None]), models.load("counts"), models.options("counts")
+    )[0]
     errors = [
         (torch.from_numpy(coding.encode(y)).permute(2, 0, 1)[replaced] - own).square()
         for y in (shown, counted)

@@ -114,9 +114,6 @@ def fit_noise(
     fitted = replace(fitted, curve=fit.curve)
     if fit.found:
         before, after = crop.denoised(seen, noise), crop.denoised(x, fitted)
-        if noise.free is not None:
-            stays = torch.from_numpy(noise.free[rows, columns])[crop.rows, crop.columns]
-            before = torch.where(stays, crop.of(seen), before)
         rest = remaining_error(fitted) + crop.rebuilt(x, fitted) + slow
         changed = float((before - after).square().mean())
         fit = replace(fit, gain=10 * math.log10(1 + changed / rest))

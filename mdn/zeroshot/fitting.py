@@ -13,16 +13,16 @@ from mdn.batch.running import Job, Report
 from mdn.encoding import Display, Rec2100
 from mdn.engine.run import Encode
 from mdn.noise.analysis.banding import Banding
-from mdn.pipeline import destripe, photo
+from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Part
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.in_memory import Picture, restore_counts, restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.cards import Card
 from mdn.registry.model import Model
-from mdn.stacks.in_memory import denoise_counts
 from mdn.zeroshot import as_counts, state
 from mdn.zeroshot.answer import flipped
 from mdn.zeroshot.fit_noise import fit_noise
@@ -148,5 +148,5 @@ def restore(page: np.ndarray, models: Models, fitting: Fitting) -> np.ndarray:
     """A page (H, W, C) of a picture as it is shown, fitted and denoised."""
     if fitting.reads_as_counts(page, Display(page.dtype), models):
         model, options = models.load("counts"), models.options("counts")
-        return denoise_counts(page[None], model, options, adapter=fitting)[0]
-    return photo.restore(page, models.load(), models.options(), adapter=fitting).pixels
+        return restore_counts(Picture(page[None]), model, options, adapter=fitting)[0]
+    return restore_page(page, models.load(), models.options(), adapter=fitting).pixels

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from mdn.pipeline.photo import restore
 
 from mdn.pipeline.fill import filled
 from mdn.pipeline.known_part import known_part
 from mdn.pipeline.options import Options
-from mdn.pipeline.photo import restore
 from mdn.pipeline.sample import sample_for_estimation
 from tests.pipeline.tools import load
 

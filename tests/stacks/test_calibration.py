@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mdn.pipeline.counts import Calibration
+from mdn.stacks.calibration import calibrate
 
 from mdn.noise.analysis.impulses import fix_hot_pixels
-from mdn.pipeline.counts import Calibration
 from mdn.pipeline.pixel_shuffle import (
     pixel_shuffle_downsampled,
     pixel_shuffle_upsampled,
     without_seams,
 )
-from mdn.stacks.calibration import calibrate
 
 
 def camera(

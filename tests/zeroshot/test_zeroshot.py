@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from mdn.stacks.in_memory import denoise_counts
 from torch import Tensor, nn
 
 from mdn import nets, noise, zeroshot
@@ -32,7 +33,6 @@ from mdn.pipeline.options import Options
 from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_upsampled
 from mdn.registry.model import Model
 from mdn.registry.write import write_card
-from mdn.stacks.in_memory import denoise_counts
 from mdn.training.checkpoint import save_weights
 from mdn.zeroshot import FitOptions, FitRequest, Fitting, layers, make_plan
 from mdn.zeroshot.answer import Answer

@@ -13,7 +13,7 @@ import numpy as np
 
 from mdn.encoding import Display
 from mdn.nets.unet import UNet
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.reading import read_noise
 from mdn.pipeline.sample import sample_for_estimation
@@ -34,7 +34,7 @@ def reference(page: np.ndarray, device: str = "auto") -> np.ndarray | None:
     reading = read_noise(model.net, sample_for_estimation(page, coding.encode))
     if reading.clean or not reading.coarse:
         return None
-    return photo.restore(coding.encode(page), model, models.options()).pixels
+    return restore_page(coding.encode(page), model, models.options()).pixels
 
 
 def sureness(nearer: np.ndarray, farther: np.ndarray) -> float:

@@ -59,12 +59,19 @@ class Banding:
         down, across = (0.0 if each is None else float(each.std()) for each in found)
         return down, across
 
-    def in_words(self) -> str:
-        """Such as: row banding of sigma 9.1."""
+    def in_words(self, scale: float = 1.0) -> str:
+        """Such as: row banding of sigma 9.1; scale: of black to white that a difference of 1 is."""
         kinds = zip(("row", "column"), self.sigma, strict=True)
-        words = [f"{kind} banding of sigma {255 * s:.2g}" for kind, s in kinds if s]
+        words = [f"{kind} banding of sigma {255 * scale * s:.2g}" for kind, s in kinds if s]
         words += [f"stripes every {wave.period:.3g} pixels" for wave in self.waves]
         return " and ".join(words)
+
+    def cropped(self, rows: slice, columns: slice) -> "Banding":
+        """That of a part of the picture, which begins at these rows and columns."""
+        down = None if self.rows is None else self.rows[:, rows]
+        across = None if self.columns is None else self.columns[:, columns]
+        start = -rows.start, -columns.start
+        return Banding(down, across, tuple(wave.moved(*start) for wave in self.waves))
 
     def removed(self, planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """(..., C, h, w) of the pixels at these rows and columns of the picture, less all that.

@@ -1,0 +1,331 @@
+"""The range and the noise of a measured channel, before any of it is denoised.
+
+Both are functions of the whole channel, all planes together, so that tiles and slices agree. What
+lies far outside of what is usual, what is exactly flat, and what shows nothing plays no part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdn.encoding import Anscombe, Counts
+from mdn.encoding.counts import FEW, HIGH, LOW
+from mdn.noise.analysis.correlation_length import BLOCK, correlation_length
+from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate
+from mdn.pipeline import hidden
+from mdn.pipeline.classical import estimate_noise
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.known_part import known_part
+from mdn.pipeline.page import Region
+from mdn.registry.model import Model
+
+PLANES = 16  # looked at, at most, evenly spread over the channel
+WINDOW, WINDOWS = 256, 32  # pixels a side; how many of them, planes together
+CLIPPED = 1e-4  # share of the samples at an end of the dtype, from which on they count as cut off
+SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white
+# Power of fourth over second differences, each over what white noise has: 1 for white noise, .05
+# for noise blurred with a sigma of 2 pixels. Below this there is no noise from pixel to pixel.
+ROUGH = 0.1
+MOST_PHOTONS = 24  # in a sample, to be told apart
+POISSON = 0.8, 1.25  # variance over mean of photons, in the middle block
+LEAST_VARIANCE = 1 / 12  # squares of a step of whole numbers: what rounding adds
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known of one channel of a stack: a function of all its planes together."""
+
+    coding: Counts  # its samples to the net's values and back
+    estimate: NoiseEstimate  # of the noise, on the scale that it was made on
+    sigma: float  # standard deviation of the noise of encoded values; 0: there is none
+    spacing: int  # how far apart samples must be for their noise to be independent
+    # (1, h, w) encoded windows of the channel, NaN where nothing is measured
+    sample: Tensor = field(compare=False, repr=False)
+    flat: int = 0  # pixels a side of a window that is exactly flat by no chance; 0: none is
+    # what is said where nothing is done, or nothing
+    reason: str = ""
+    # what becomes 0 and 1 where the channel is taken as it is shown, in the unit of the file
+    shown_ends: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def noise(self) -> NoiseConditioning:
+        """The noise of encoded values, which is equally strong everywhere."""
+        flat = replace(
+            self.estimate,
+            channel_sigmas=(self.sigma,),
+            gain=0.0,
+            offset=self.sigma**2,
+            curve=(self.sigma**2, 0.0, 0.0),
+            signal_dependent=False,
+        )
+        # The unit is the noise: how much of the range it is says nothing.
+        return NoiseConditioning(self.sigma, blend_weight=float(self.sigma > 0), estimate=flat)
+
+    @property
+    def limits(self) -> hidden.Limits | None:
+        """What is usual among encoded values, beyond which samples stay as they are."""
+        return hidden.limits_of(self.sample, self.sigma) if self.sigma else None
+
+    def conditioning(self, model: Model, sigma: float | None = None) -> NoiseConditioning:
+        """For a model; sigma as the user gave it, nominal range 0..1."""
+        if model.abilities.judges_noise:
+            # Its strength follows from the stabilised counts, its kind from the judge.
+            told = self.sigma if sigma is None else sigma
+            x = self.sample[None]
+            return judge_sample(hidden.filled(x, x.isnan())[0], model, told)
+        return self.noise if sigma is None else NoiseConditioning(sigma)
+
+    def encoded(self, plane: np.ndarray) -> np.ndarray:
+        """A plane (H, W) as stored as a net sees it; what shows nothing is like its neighbours."""
+        values = self.coding.encode(plane)
+        if not self.coding.has_gaps:
+            return values
+        x = torch.from_numpy(values)[None, None]
+        gaps = torch.from_numpy(~self.coding.measured(plane))[None, None]
+        return hidden.filled(x, gaps)[0, 0].numpy()
+
+    def spacing_for(self, model: Model) -> int:
+        """Distance of the samples that it sees together; 1 for one that splits pictures itself."""
+        return 1 if model.abilities.purpose == "fill" else self.spacing
+
+    def parts(self, plane: np.ndarray, model: Model) -> list[tuple[np.ndarray, NoiseConditioning]]:
+        """A plane (H, W) as stored as the model sees it: (h, w, 1) encoded, and its noise."""
+        values, s = self.encoded(plane), self.spacing_for(model)
+        noise = self.conditioning(model)
+        return [(values[i::s, j::s, None], noise) for i in range(s) for j in range(s)]
+
+    def in_words(self, removed: str = "removed") -> str:
+        """What was found and is done, in the unit of the file, at the middle brightness."""
+        curve = self.coding.curve
+        if curve is None or self.sigma == 0:
+            return f"{self.reason or 'no noise found'}: unchanged"
+        middle = np.array([float(self.sample.nanmedian())], np.float32)
+        stored = np.full(1, self.coding.high).astype(self.coding.dtype)  # no padding
+        x = float(self.coding.decode(middle, stored)[0])
+        sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
+        where = f" at brightness {x:.4g}" if curve.gain else ""
+        return f"noise {sigma:.3g}{where}: {removed}"
+
+    def describe(self) -> dict[str, float]:
+        """For --json: the line of the noise's variance in the unit of the file."""
+        curve = self.coding.curve
+        gain, offset = (0.0, 0.0) if curve is None else (curve.gain, curve.offset)
+        return {"gain": round(gain, 6), "offset": round(offset, 6), "spacing": self.spacing}
+
+
+def region_of(plane: np.ndarray) -> Region:
+    """Reads parts of a plane (H, W) in memory."""
+    return lambda top, bottom, left, right: plane[top:bottom, left:right]
+
+
+def calibrate(
+    planes: Sequence[tuple[tuple[int, int], Region]],
+    dtype: np.dtype,
+    no_data: float | None = None,
+) -> Calibration:
+    """Look at a channel.
+
+    Args:
+        planes: for each of its planes the size (H, W) and a way to read a part of it; all equal.
+        no_data: the value of samples that hold nothing, or None.
+    """
+    stored = sample(planes)
+    padding = padding_of(stored) if no_data is None else no_data
+    measured = np.isfinite(stored) if dtype.kind == "f" else np.ones(stored.shape, bool)
+    measured = measured if padding is None else measured & (stored != padding)
+    values = np.where(measured, stored, 0).astype(np.float64)
+    usual = hidden.usual_samples(values, measured)
+    areas, drawn, side = _flat(values, usual)
+    tell = usual & ~areas
+    finite = values[tell] if tell.any() else values[usual] if usual.any() else np.zeros(1)
+    black, white = ends(finite, dtype)
+    low, high = (float(value) for value in np.percentile(finite, [LOW, HIGH]))
+    high = max(high, low + _least(dtype, low))
+    scaled = ((values - black) / (white - black)).astype(np.float32)
+    seen, smooth = _looked_at(scaled, tell)
+    curve = None
+    reason = ""
+    if min(stored.shape[1:]) < SMALLEST_SIDE // 2:
+        reason = "too small to measure its noise"
+    elif drawn or not tell.any():
+        reason = "areas of exactly one value, as labels and drawings have, and no noise"
+    elif smooth:
+        reason = "no noise from pixel to pixel"
+    else:
+        curve = few_photons(values, tell) or _curve(seen, black, white, low, high, dtype)
+    coding = Counts(dtype, low, high, curve, padding)
+    encoded = torch.from_numpy(np.where(tell, coding.encode(stored), np.nan).astype(np.float32))
+    level, spacing = coding.level or 0.0, 1
+    if curve is not None and seen.correlated and min(stored.shape[1:]) >= BLOCK:
+        found = correlation_length(hidden.filled(encoded[:, None], encoded[:, None].isnan())[:, 0])
+        level, spacing = found.deviation, found.pixels
+    side_by_side = encoded.transpose(0, 1).flatten(1)[None]
+    return Calibration(coding, seen, level, spacing, side_by_side, side, reason, (black, white))
+
+
+def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]:
+    """Where planes (P, H, W) are exactly flat, bool; whether they are drawn altogether; and the
+    side of a flat window, see `hidden.flat_side`.
+    """
+    x = torch.from_numpy(np.where(usual, values, np.nan))
+    side = max((hidden.flat_side(plane[None]) for plane in x), default=0)
+    if not side:
+        return np.zeros(values.shape, bool), False, 0
+    flat = hidden.flat_areas(x[:, None], side)[:, 0].numpy()
+    drawn = all(hidden.is_drawn(plane[None]) for plane in x)
+    return flat, drawn, side
+
+
+def _looked_at(scaled: np.ndarray, tell: np.ndarray) -> tuple[NoiseEstimate, bool]:
+    """The estimate of planes (P, H, W), 0..1, where they tell; whether they are all too smooth."""
+    if not tell.all():
+        x = torch.from_numpy(scaled)[:, None]
+        scaled = hidden.filled(x, torch.from_numpy(~tell)[:, None])[:, 0].numpy()
+        part = known_part(list(scaled[:, None]), list(tell))
+        scaled = scaled if part is None else part
+    planes = torch.from_numpy(np.ascontiguousarray(scaled)).float()
+    return estimate_noise(planes), roughness(planes) < ROUGH
+
+
+def roughness(planes: Tensor) -> float:
+    """Power of fourth over second differences of (P, H, W), each over that of white noise.
+
+    Of the calmer half of the blocks, as edges have all differences; 1 where nothing differs.
+    """
+    found = []
+    for x in (planes.double(), planes.double().transpose(1, 2)):
+        if x.shape[2] < SMALLEST_SIDE:
+            continue
+        second = x[..., :-2] - 2 * x[..., 1:-1] + x[..., 2:]
+        fourth = second[..., :-2] - 2 * second[..., 1:-1] + second[..., 2:]
+        size = fourth.shape[2] // 8 * 8
+        blocks = [d[..., :size].square().unflatten(2, (-1, 8)).mean(3).flatten() for d in
+                  (second[..., 1:-1], fourth)]  # fmt: skip
+        calm = blocks[0] <= blocks[0].median()
+        lower, upper = (float(block[calm].mean()) for block in blocks)
+        found.append((lower / 6, upper / 70))
+    lower, upper = (sum(column) for column in zip(*found, strict=True)) if found else (0.0, 0.0)
+    return upper / lower if lower > 0 else 1.0
+
+
+def sample(planes: Sequence[tuple[tuple[int, int], Region]]) -> np.ndarray:
+    """(planes, h, w): windows spread over a channel, all of it where it is small."""
+    chosen = np.unique(np.linspace(0, len(planes) - 1, min(PLANES, len(planes))).round())
+    height, width = planes[0][0]
+    side = max(1, math.isqrt(WINDOWS // len(chosen)))
+    tops, lefts = _starts(height, side), _starts(width, side)
+    tall, wide = min(WINDOW, height), min(WINDOW, width)
+    found = []
+    for number in chosen.astype(int):
+        read = planes[number][1]
+        found.append(np.block([[read(y, y + tall, x, x + wide) for x in lefts] for y in tops]))
+    return np.stack(found)
+
+
+def _starts(length: int, most: int) -> list[int]:
+    """Where windows begin along one side: as many as it takes to cover it, or `most`."""
+    count = min(most, -(-length // WINDOW))
+    last = max(0, length - WINDOW)
+    return [round(i * last / max(1, count - 1)) for i in range(count)] if count > 1 else [last // 2]
+
+
+def padding_of(planes: np.ndarray) -> float | None:
+    """The value with which planes (P, H, W) were padded; None where they were not.
+
+    Shifted or turned planes are padded where they show nothing, and dropped ones are empty: whole
+    neighbourhoods of one value, far below all that was measured. Where a camera cuts off at black,
+    the darkest samples that it measured are near by.
+    """
+    finite = planes[np.isfinite(planes)]
+    if not finite.size:
+        return None
+    least = finite.min()
+    rest = finite[finite > least]
+    if not rest.size or rest.min() == rest.max():
+        return None
+    dark, brighter = np.percentile(rest, [1, 10])
+    gap = float(dark) - float(least)
+    if gap <= brighter - dark:
+        return None
+    step = np.diff(np.unique(rest)[:FEW]).min()  # 1 where photons are counted one by one
+    if gap <= FEW * float(step):
+        return None
+    empty = torch.from_numpy(planes == least).float()[:, None]
+    inside = (torch.nn.functional.avg_pool2d(empty, 3, 1) == 1).sum()
+    return float(least) if inside > 0.5 * empty.sum() else None
+
+
+def ends(finite: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
+    """What the estimate takes for black and white: where values were cut off, exactly there."""
+    black, white = (float(value) for value in np.percentile(finite, SURE))
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        black = limits.min if (finite == limits.min).mean() > CLIPPED else black
+        white = limits.max if (finite == limits.max).mean() > CLIPPED else white
+    return float(black), max(float(white), black + _least(dtype, black))
+
+
+def few_photons(values: np.ndarray, tell: np.ndarray) -> Anscombe | None:
+    """The transform for so few photons that they can be told apart; None where they are more.
+
+    Then all samples are whole multiples of a photon above the darkest, and in each block their
+    variance is their mean, in photons.
+
+    Args:
+        values: (P, H, W) float64, as stored. tell: likewise, bool; which samples to look at.
+    """
+    levels = np.unique(values[tell])
+    if not 2 <= len(levels) <= MOST_PHOTONS:
+        return None
+    gain = float(np.diff(levels).min())
+    photons = (values - levels[0]) / gain
+    if np.abs(levels - levels[0] - gain * np.rint((levels - levels[0]) / gain)).max() > gain / 100:
+        return None
+    height, width = (side // BLOCK * BLOCK for side in values.shape[1:])
+    if not min(height, width):
+        return None
+    shape = (len(values), height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    blocks = photons[:, :height, :width].reshape(shape)
+    whole = tell[:, :height, :width].reshape(shape).all((2, 4))
+    mean, variance = blocks.mean((2, 4))[whole], blocks.var((2, 4))[whole]
+    lit = mean > 1 / BLOCK
+    if not lit.any():
+        return None
+    ratio = float(np.median(variance[lit] / mean[lit]))
+    if not POISSON[0] < ratio < POISSON[1]:
+        return None
+    return Anscombe(gain, -gain * float(levels[0]))
+
+
+def _least(dtype: np.dtype, value: float) -> float:
+    """The least difference that a range can have."""
+    return 1.0 if dtype.kind in "iu" else max(abs(value) * 1e-6, 1e-30)
+
+
+def _curve(
+    seen: NoiseEstimate, black: float, white: float, low: float, high: float, dtype: np.dtype
+) -> Anscombe | None:
+    """The transform for the noise that was seen, in the unit of the file; None without noise."""
+    gain = max(0.0, seen.gain) if seen.signal_dependent else 0.0
+    flat = seen.sigma**2
+    offset = seen.offset if gain else flat
+    # The variance that the line gives at the brightnesses that were measured.
+    found = [max(0.0, gain * b + offset) for b in seen.brightness]
+    mean = sum(found) / len(found) if found else 0.0
+    if seen.correlated and mean > 0:
+        # Smoothed noise shows little of itself in the differences that the line was measured by.
+        gain, offset = gain * flat / mean, offset * flat / mean
+    scale = white - black
+    gain, offset = gain * scale, offset * scale**2 - gain * scale * black
+    # No line is exact: noise must not vanish before the darkest samples are reached.
+    offset = max(offset, -gain * low)
+    least = LEAST_VARIANCE if dtype.kind in "iu" else (1e-6 * (high - low)) ** 2
+    middle = gain * (low + high) / 2 + offset
+    return Anscombe(gain, offset) if middle > least and (gain > 0 or offset > 0) else None

@@ -1,0 +1,137 @@
+"""Gray pictures: counted light, or a picture as it is shown? Decided by the samples, not the file.
+
+The same picture comes as 8 bits, as 16, as counts or as floats of any unit. Counted light is
+noisier where it is brighter, from pixel to pixel, and once that is evened out equally strong
+everywhere: a photograph's texture is not. What is not sure is shown, as a net that reads noise
+itself does less harm.
+
+The figures that part them were measured on fluorescence (FMD, W2S) and on photographs in gray, as
+they are and with nine kinds of noise: docs/microscopy.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mdn.encoding import Stretched
+from mdn.pipeline import hidden
+from mdn.pipeline.calibration import Calibration, calibrate
+from mdn.pipeline.denoise_tiles import denoise_tiles
+from mdn.pipeline.models import Models
+from mdn.pipeline.page import Region
+
+BLOCK = 16  # pixels a side
+# Median over tenth percentile, and ninetieth over median, of the power of the finest detail in
+# blocks, once noise is evened out: of counted light at most 3.2 and 3.1.
+CALMEST, LIVELIEST = 3.5, 3.2
+# The same of noise that neighbours share, which a camera's detector or binning makes.
+EVEN = 1.45
+# Sigma over the range below which a net for photographs takes noise for faint; and by how much the
+# finest detail of a calm block may differ from the noise that was measured.
+LITTLE, LEVEL = 4 / 255, (0.6, 1.6)
+SIDE = 256  # pixels of the part that is denoised, to look at what comes out of it
+# Spread over mean of the power of what is taken out, in blocks, and its correlation two pixels
+# apart: of wide-field fluorescence .12 to .18 and -.15 to -.08; smoothed noise on photographs has
+# .16 to .26 and .06 to .24, grain .22 to .41 and -.22 to .1.
+SPREAD, BEYOND = 0.2, -0.05
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What is known of one gray channel: of counts its calibration, of others how it is shown."""
+
+    calibration: Calibration | None = None
+    stretch: Stretched | None = None  # None: as its dtype is shown
+
+
+Planes = Sequence[tuple[tuple[int, int], Region]]
+
+
+def read_channel(
+    planes: Planes,
+    dtype: np.dtype,
+    encoding: str,
+    models: Models,
+    *,
+    no_data: float | None = None,
+    colour: bool = False,
+) -> Channel:
+    """Look at all planes of a channel.
+
+    Args:
+        planes: as of `calibrate`.
+        encoding: display, counts, or auto: as the samples say.
+        colour: whether it is a colour of a picture, and so no channel of its own.
+    """
+    if encoding == "display" or (colour and encoding == "auto"):
+        return Channel()
+    calibration = calibrate(planes, dtype, no_data)
+    coding = calibration.coding
+    if encoding == "counts" or is_counted(calibration, models):
+        return Channel(calibration)
+    if calibration.shown_ends[0] < calibration.shown_ends[1]:
+        return Channel(stretch=Stretched(coding.dtype, *calibration.shown_ends))
+    return Channel()
+
+
+def is_counted(calibration: Calibration, models: Models) -> bool:
+    """Whether a channel shows the noise of counted light."""
+    curve = calibration.coding.curve
+    if curve is None:
+        return False
+    calm, lively, level = evenness(calibration)
+    if calibration.spacing == 1 and curve.gain > 0:
+        return calm < CALMEST and lively < LIVELIEST
+    low, high = calibration.shown_ends
+    if calibration.spacing == 1 and curve.offset**0.5 < LITTLE * (high - low):
+        # A few bright things stretch the range, beside which even noise seems to be none.
+        return calm < EVEN and LEVEL[0] < level < LEVEL[1]
+    return calibration.spacing > 1 and calm < EVEN and not models.named and _like_wide_field(calibration, models)
+
+
+def evenness(calibration: Calibration) -> tuple[float, float, float]:
+    """How much more power the finest detail has in the middle block than in a calm one, how much
+    more in a lively one than in the middle, and its power in the middle one over that of the noise.
+    """
+    x = calibration.sample[0]
+    if min(x.shape) < 2 * BLOCK:
+        return float("inf"), float("inf"), float("inf")
+    x = hidden.filled(x[None, None], x.isnan()[None, None])[0, 0]
+    fine = 4 * x[1:-1, 1:-1] - x[:-2, 1:-1] - x[2:, 1:-1] - x[1:-1, :-2] - x[1:-1, 2:]
+    power = F.avg_pool2d(fine.square()[None], BLOCK).flatten().numpy()
+    tenth, middle, ninetieth = np.percentile(power, (10, 50, 90))
+    noise = 20 * max(calibration.sigma**2, 1e-12)  # of such a difference of five samples
+    calm, lively = middle / max(tenth, 1e-12), ninetieth / max(middle, 1e-12)
+    return float(calm), float(lively), float(middle / noise)
+
+
+def _like_wide_field(calibration: Calibration, models: Models) -> bool:
+    """Whether what a net takes out is as strong everywhere, and the noise of a detector."""
+    x = calibration.sample[0]
+    down, across = (slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in x.shape)
+    x = x[down, across][None, None]
+    height, width = (side // BLOCK * BLOCK for side in x.shape[2:])
+    if min(height, width) < 4 * BLOCK:
+        return False
+    x = hidden.filled(x, x.isnan())[..., :height, :width].contiguous()
+    model, options = models.load("counts"), models.options("counts")
+    with torch.inference_mode():
+        noise = calibration.conditioning(model)
+        y = denoise_tiles(x.to(model.device), [(0, 0)], noise, model, options)[:, :1].cpu()
+    return _spread_and_beyond(x - y)
+
+
+def _spread_and_beyond(rest: Tensor) -> bool:
+    rest = rest - rest.mean()
+    power = F.avg_pool2d(rest.square(), BLOCK).flatten()
+    total = max(float(rest.square().mean()), 1e-30)
+    across, down = rest[..., 2:] * rest[..., :-2], rest[..., 2:, :] * rest[..., :-2, :]
+    beyond = max(float(across.mean()), float(down.mean()))
+    spread = float(power.std() / power.mean().clamp(min=1e-30))
+    return spread < SPREAD and beyond / total < BEYOND

@@ -1,0 +1,243 @@
+"""Samples that a net must not see: what shows nothing, what lies far outside, what is exactly flat.
+
+All of it is a function of a sample's surroundings, so that tiles agree with the whole picture.
+Tiles are (B, C, H, W), encoded; NaN marks samples that show nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+RADII = (1, 2, 4, 8, 16)  # pixels, of the windows that fill a gap: the first that holds a sample
+# Of the percentiles 1 and 99, so that no 1 % of the samples sets what is usual: how far beyond them
+# a sample may lie, in ranges between the two, and beside that in sigmas.
+USUAL = 1.0, 99.0
+RANGES, SIGMAS = 2.0, 30.0
+FAR = 3.0  # usual ranges beyond which a sample is no part of what is measured
+FEW = 16  # steps of whole numbers that a usual range has at the least
+CONSTANTS = 4  # values that may stand for no data
+SHARED = 1e-3  # share of the samples from which on a value is shared by many
+FLAT = 9  # pixels a side: more than a block of JPEG has
+SIDES = (FLAT, 17, 33)  # that are tried where most samples are equal anyway, as few photons are
+CHANCE = 1e-6  # of a window of noise to be flat, below which a flat one is no noise
+NEAR = 8  # pixels: what lies so near to flat areas may be lettering on them
+LITTLE = 2.0**0.5  # sigmas that two samples of noise usually differ by, at most
+FAINT = 2.0 / 255  # of the range: sigma below which less than that counts as little
+DRAWN = 0.5, 0.05  # share of equal neighbours, and of lonely samples among those that differ
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as usual in a picture: encoded values of each channel, (C,) each."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def beyond(self, x: Tensor) -> Tensor:
+        """Which samples of (B, C, H, W) lie outside, bool."""
+        low, high = (torch.tensor(v, device=x.device)[:, None, None] for v in (self.low, self.high))
+        return (x < low) | (x > high)
+
+
+def usual_samples(values: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Which samples lie within FAR usual ranges of what most do: as `values`, bool.
+
+    A value that many samples share, far from all others, is no data, however many they are.
+
+    Args:
+        values: float64, of any shape. measured: likewise, bool; which samples show anything.
+    """
+    usual = measured.copy()
+    rest = values[usual]
+    whole = bool(rest.size) and np.array_equal(rest, np.rint(rest))
+    least = float(FEW) if whole else 0.0
+    for _ in range(CONSTANTS):
+        constant = _constant_end(rest, least)
+        if constant is None:
+            break
+        usual &= values != constant
+        rest = values[usual]
+    low, high, spread = spread_of(rest)
+    reach = FAR * max(spread, least)
+    return np.asarray(usual & (values >= low - reach) & (values <= high + reach))
+
+
+def _constant_end(values: np.ndarray, least: float) -> float | None:
+    """The largest or smallest of values (n,), if many share it and it lies far from the rest."""
+    if not values.size:
+        return None
+    for end, inward in ((values.max(), -1), (values.min(), 1)):
+        rest = values[values != end]
+        if not rest.size or rest.size > (1 - SHARED) * values.size:
+            continue
+        low, high, spread = spread_of(rest)
+        gap = low - end if inward > 0 else end - high
+        if gap > FAR * max(spread, least):
+            return float(end)
+    return None
+
+
+def limits_of(sample: Tensor, sigma: float) -> Limits:
+    """The limits of a sample (C, h, w), encoded, NaN where it shows nothing."""
+    low, high = [], []
+    for plane in sample:
+        values = plane[plane.isfinite()].double().numpy()
+        bottom, top, spread = spread_of(values[usual_samples(values, np.ones(len(values), bool))])
+        reach = RANGES * spread + SIGMAS * sigma
+        low.append(bottom - reach)
+        high.append(top + reach)
+    return Limits(tuple(low), tuple(high))
+
+
+def spread_of(values: np.ndarray) -> tuple[float, float, float]:
+    """What most values (n,) lie between, and how far these two are apart; 0 for one value alone.
+
+    Where 98 % are equal, as few photons on black, it is all of them.
+    """
+    if not values.size:
+        return 0.0, 0.0, 0.0
+    low, high = (float(v) for v in np.percentile(values, USUAL))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    return low, high, high - low
+
+
+def filled(x: Tensor, gaps: Tensor) -> Tensor:
+    """(B, C, H, W) with gaps, bool, filled by the mean of the samples around them.
+
+    What has none within the largest window is filled by the mean of the tile's channel.
+    """
+    if not gaps.any():
+        return x
+    good = (~gaps).float()
+    values = torch.where(gaps, 0.0, x)
+    result, left = values.clone(), gaps
+    for radius in RADII:
+        share, total = _box(good, radius), _box(values, radius)
+        usable = left & (share > 1e-6)
+        result = torch.where(usable, total / share.clamp(min=1e-9), result)
+        left = left & ~usable
+        if not left.any():
+            return result
+    whole = good.sum((2, 3), keepdim=True)
+    mean = values.sum((2, 3), keepdim=True) / whole.clamp(min=1)
+    return torch.where(left, mean, result)
+
+
+def _box(x: Tensor, radius: int) -> Tensor:
+    """Means over windows of 2 radius + 1 a side; beyond the edge are zeros."""
+    size = 2 * radius + 1
+    across = F.avg_pool2d(x, (1, size), 1, (0, radius))
+    return F.avg_pool2d(across, (size, 1), 1, (radius, 0))
+
+
+def flat_side(sample: Tensor) -> int:
+    """How large a window of equal samples must be, to be a flat area and not chance: see FLAT.
+
+    sample: (C, h, w), encoded. Returns pixels a side; 0 where there are no flat areas.
+    """
+    x = sample[None]
+    if min(x.shape[2:]) < FLAT:
+        return 0
+    flat = flat_areas(x, FLAT)
+    if not flat.any():
+        return 0
+    largest = SIDES[-1]
+    rest = ~flat_areas(x, largest) if min(x.shape[2:]) >= largest else torch.ones_like(flat)
+    pairs = rest[..., 1:] & rest[..., :-1]
+    if int(pairs.sum()) < largest:
+        return FLAT
+    equal = (x[..., 1:] == x[..., :-1]).all(1, keepdim=True)
+    share = float(equal[pairs].float().mean())
+    if share <= 0:
+        return FLAT
+    # Of independent samples, two are equal with the square of the commonest value's frequency.
+    needed = (np.log(CHANCE) / min(-1e-9, 0.5 * np.log(min(share, 1 - 1e-9)))) ** 0.5
+    fitting = [side for side in SIDES if side >= needed]
+    return fitting[0] if fitting else 0
+
+
+def is_drawn(sample: Tensor) -> bool:
+    """Whether a sample (C, h, w) is made of areas of one value, as labels and drawings are.
+
+    There a sample that differs from its neighbours lies on a border, and is like some of them;
+    under noise it is mostly alone.
+    """
+    x = sample[None]
+    if min(x.shape[2:]) < 3:
+        return False
+    across = (x[..., 1:] == x[..., :-1]).all(1)
+    down = (x[..., 1:, :] == x[..., :-1, :]).all(1)
+    alike = [across[:, 1:-1, :-1], across[:, 1:-1, 1:], down[:, :-1, 1:-1], down[:, 1:, 1:-1]]
+    same = torch.stack(alike).sum(0)
+    border, lonely = (same < 4).sum(), (same == 0).sum()
+    equal = float(torch.cat([across.flatten(), down.flatten()]).float().mean())
+    return equal > DRAWN[0] and int(lonely) <= DRAWN[1] * max(1, int(border))
+
+
+def flat_areas(x: Tensor, side: int) -> Tensor:
+    """Where tiles are exactly flat: (B, 1, H, W) bool, all that a window of `side` pixels covers.
+
+    NaN is equal to nothing.
+    """
+    batch, _, height, width = x.shape
+    none = torch.zeros(batch, 1, height, width, dtype=torch.bool, device=x.device)
+    if min(height, width) < side:
+        return none
+    across = (x[..., 1:] == x[..., :-1]).all(1, keepdim=True)
+    if not across.any():
+        return none
+    down = (x[..., 1:, :] == x[..., :-1, :]).all(1, keepdim=True)
+    # A window is flat where no pair in it differs.
+    differs = F.max_pool2d(_pool_rows((~across).float(), side), (1, side - 1), 1)
+    differs = torch.maximum(
+        differs, F.max_pool2d(F.max_pool2d((~down).float(), (side - 1, 1), 1), (1, side), 1)
+    )
+    whole = (differs == 0).float()
+    if not whole.any():
+        return none
+    grown = F.pad(whole, (side - 1,) * 4)
+    return F.max_pool2d(F.max_pool2d(grown, (side, 1), 1), (1, side), 1) > 0
+
+
+def _pool_rows(x: Tensor, side: int) -> Tensor:
+    return F.max_pool2d(x, (side, 1), 1)
+
+
+def kept_areas(x: Tensor, side: int, sigma: float) -> Tensor:
+    """Where tiles are flat, and lettering and lines between flat areas: (B, 1, H, W) bool.
+
+    Noise differs by little from sample to sample nearly everywhere, ink on paper by nothing or
+    much.
+
+    Args:
+        side: of a flat window, see `flat_side`.
+        sigma: of the noise, encoded.
+    """
+    flat = flat_areas(x, side)
+    if not flat.any() or flat.all():
+        return flat
+    near = LITTLE * max(sigma, FAINT)
+    outside = ~flat
+    little = torch.zeros_like(flat, dtype=torch.float32)
+    other = torch.zeros_like(little)
+    for axis in (2, 3):
+        length = x.shape[axis] - 1
+        first, second = (x.narrow(axis, start, length) for start in (0, 1))
+        pair = outside.narrow(axis, 0, length) & outside.narrow(axis, 1, length)
+        apart = (second - first).abs()
+        small = ((apart > 0) & (apart <= near)).any(1, keepdim=True) & ~(apart > near).any(
+            1, keepdim=True
+        )
+        little.narrow(axis, 0, length).add_((pair & small).float())
+        other.narrow(axis, 0, length).add_((pair & ~small).float())
+    beside = _box(flat.float(), NEAR) > 0
+    return flat | (outside & beside & (2 * _box(little, NEAR) <= _box(other, NEAR)))
+
+
+REACH = NEAR + SIDES[-1]  # pixels that all of this looks at, around a sample

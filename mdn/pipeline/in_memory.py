@@ -1,0 +1,187 @@
+"""Pictures in memory through the one route: pages of a photo, of an array, of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from mdn.encoding import Display, Rec2100, Stretched
+from mdn.engine.run import StdOutput
+from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.adapter import Part as Window
+from mdn.pipeline.calibration import Calibration, calibrate, sample
+from mdn.pipeline.channels import Channel, Planes, read_channel
+from mdn.pipeline.denoise_tiles import Progress, no_progress
+from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
+from mdn.pipeline.page import Page, of_array
+from mdn.pipeline.part import Part
+from mdn.pipeline.plan import Plan, plan_display
+from mdn.pipeline.restore import restore
+from mdn.registry.model import Model
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A page, denoised, and what was done to it."""
+
+    pixels: np.ndarray  # (H, W, C) in the dtype it came in
+    plan: Plan
+
+    def describe(self) -> dict[str, object]:
+        """Facts about the noise; see Plan."""
+        return self.plan.describe()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pages of one picture in memory, and what belongs to them."""
+
+    pixels: np.ndarray  # (P, H, W, C) as stored
+    alpha: np.ndarray | None = None  # (P, H, W) of the same dtype, or None
+    associated: bool = False  # whether the colours were multiplied by alpha
+    no_data: float | None = None  # the value of samples that hold nothing, or None
+    coding: Display | Rec2100 | None = None  # how it is shown; None: by its dtype
+    protect: np.ndarray | None = None  # (H, W), 0..1: 1 where it stays as it is
+
+    def page(self, index: int, result: np.ndarray) -> Page:
+        """One page, and the array (H, W, C) that its result goes to."""
+        return of_array(
+            self.pixels[index],
+            result,
+            alpha=None if self.alpha is None else self.alpha[index],
+            associated=self.associated,
+            no_data=self.no_data,
+            colour=self.pixels.shape[-1] == 3,
+            coding=self.coding,
+            protect=self.protect,
+        )
+
+    @property
+    def gray(self) -> bool:
+        """Whether each pixel has one brightness, though it may be stored as three colours."""
+        if self.pixels.shape[-1] == 1:
+            return True
+        return bool((self.pixels == self.pixels[..., :1]).all())
+
+
+def channel_of(picture: Picture, encoding: str, models: Models) -> list[Channel]:
+    """What is to be known of each channel of a picture; one for all colours of a pixel."""
+    shown = isinstance(picture.coding, Rec2100)
+    if shown or (encoding == "auto" and not picture.gray):
+        return [Channel()]
+    count = 1 if encoding != "counts" and picture.gray else picture.pixels.shape[-1]
+    return [
+        read_channel(
+            planes_of(picture.pixels, channel),
+            picture.pixels.dtype,
+            encoding,
+            models,
+            no_data=picture.no_data,
+        )
+        for channel in range(count)
+    ]
+
+
+def planes_of(pages: np.ndarray, channel: int) -> Planes:
+    """The planes of one channel of pages (P, H, W, C), each with a way to read a part of it."""
+
+    def read(page: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        return page[top:bottom, left:right, channel]
+
+    return [(page.shape[:2], partial(read, page)) for page in pages]
+
+
+def restore_page(
+    page: np.ndarray,
+    model: Model,
+    options: Options,
+    progress: Progress = no_progress,
+    std_output: StdOutput | None = None,
+    adapter: Adapter | None = None,
+    stretch: Stretched | None = None,
+) -> Restored:
+    """A page (H, W, C) as stored, denoised as it is shown.
+
+    Args:
+        std_output: see `restore`. Only with options.with_std.
+        adapter: fits the model to the page first.
+
+    Raises OutOfMemoryError: the smallest tile does not fit.
+    """
+    result = np.empty_like(page)
+    where = Picture(page[None]).page(0, result)
+    plan = plan_display(where, model, options, adapter, stretch=stretch)
+    restore(where, [plan.part], progress, std_output)
+    return Restored(result, plan)
+
+
+def restore_counts(
+    picture: Picture,
+    model: Model,
+    options: Options,
+    calibrations: Sequence[Calibration] | None = None,
+    progress: Callable[[int, float], None] = lambda page, share: None,
+    std_outputs: Callable[[int], StdOutput | None] = lambda page: None,
+    adapter: Adapter | None = None,
+) -> np.ndarray:
+    """Pages of counts -> (P, H, W, C) of the same dtype, denoised channel by channel.
+
+    Args:
+        calibrations: of each channel; measured here where they are not given. One for all, where
+            the channels are equal.
+        progress: takes the index of a page and the share of it that is done.
+        std_outputs: index of a page -> what takes its deviations; see `restore`.
+        adapter: fits the model to the pages first.
+
+    Raises OutOfMemoryError: the smallest tile does not fit.
+    """
+    pages = picture.pixels
+    channels = range(pages.shape[-1])
+    known = calibrations or [calibrate(planes_of(pages, c), pages.dtype) for c in channels]
+    if adapter is not None:
+        model = adapter.to_parts(partial(_windows, pages, known, model), model)
+    result = np.empty_like(pages)
+    for index in range(len(pages)):
+        page = picture.page(index, result[index])
+        parts = parts_of_counts(page, known, model, options)
+        restore(page, parts, partial(progress, index), std_outputs(index))
+    return result
+
+
+def parts_of_counts(
+    page: Page, calibrations: Sequence[Calibration], model: Model, options: Options
+) -> list[Part]:
+    """One part for each channel, or one for all where a single calibration stands for them."""
+    count = len(page.samples)
+    if len(calibrations) == 1 and count > 1:
+        places: list[tuple[int, ...]] = [tuple(range(count))]
+    else:
+        places = [(place,) for place in range(count)]
+    return [
+        Part(
+            page,
+            place,
+            known.coding,
+            known.conditioning(model, options.sigma),
+            model,
+            options,
+            known.spacing_for(model),
+            known.limits,
+            known.flat,
+            equal=len(place) > 1,
+        )
+        for place, known in zip(places, calibrations, strict=True)
+    ]
+
+
+def _windows(pages: np.ndarray, calibrations: Sequence[Calibration], model: Model) -> list[Window]:
+    return [
+        part
+        for channel, known in enumerate(calibrations)
+        for plane in sample(planes_of(pages, channel))
+        for part in known.parts(plane, model)
+    ]

@@ -1,0 +1,145 @@
+"""Samples of a page that are denoised together: as stored, as a net sees them, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from mdn.encoding import Counts, Display, Stretched
+from mdn.engine.device import choose_precision
+from mdn.noise.analysis.banding import Banding
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.hidden import Limits
+from mdn.pipeline.multiscale import CoarseResidual
+from mdn.pipeline.options import Options
+from mdn.pipeline.page import Page
+from mdn.pipeline.reading import Unit
+from mdn.registry.model import Model
+
+FINE = 1 / 128  # sigma, of the range, below which 8 bits of precision would hide the noise
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some samples of a page, what is known of their noise, and what denoises them."""
+
+    page: Page
+    places: tuple[int, ...]  # which of the page's samples these are, counted among those
+    coding: Display | Counts  # of the samples
+    noise: NoiseConditioning
+    model: Model
+    options: Options
+    spacing: int = 1  # how far apart samples must be to be shown to the net together
+    limits: Limits | None = None  # what is usual; None: nothing can lie outside
+    flat: int = 0  # pixels a side of a window that is exactly flat by no chance; 0: there are none
+    equal: bool = False  # whether all samples of a pixel are the same, and one stands for all
+    bands: Banding | None = None  # stripes that are taken out before
+    residual: CoarseResidual | None = field(default=None, compare=False)
+    # mean squared change of each batch of tiles, encoded, as they are denoised
+    changes: list[float] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def changed(self) -> float:
+        """Root mean square of what was changed so far, encoded; 0 before."""
+        return (sum(self.changes) / len(self.changes)) ** 0.5 if self.changes else 0.0
+
+    @property
+    def scale(self) -> float:
+        """How much of black to white an encoded difference of 1 is; 1 for counts."""
+        return self.coding.scale if isinstance(self.coding, Display) else 1.0
+
+    @property
+    def channels(self) -> int:
+        """Of what a net sees of it."""
+        return 1 if self.equal else len(self.places)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do: the samples stay what they are, bit for bit."""
+        if self.options.strength == 0:
+            return True
+        if not self.model.abilities.takes_sigma or self.model.answer is not None:
+            return isinstance(self.coding, Counts) and self.noise.sigma == 0
+        noise = self.noise
+        impulses = noise.impulse_spread is not None or noise.blotches or noise.places is not None
+        nothing = noise.blend_weight == 0 and not impulses
+        return nothing and self.bands is None and self.residual is None
+
+    @property
+    def precision(self) -> torch.dtype | None:
+        """The dtype to compute in, or None for float32; raises UsageError: no such precision."""
+        faint = self.model.abilities.takes_sigma and 0 < self.noise.level < FINE
+        if faint and isinstance(self.coding, Counts) and self.options.precision == "auto":
+            return None
+        wish, model = self.options.precision, self.model
+        return choose_precision(wish, model.device, model.card.precisions)
+
+    @property
+    def unit(self) -> Unit:
+        """In which a sigma of it is said: deep pictures of a range of their own have their own."""
+        if isinstance(self.coding, Stretched) and self.coding.dtype.itemsize > 1:
+            return Unit(self.scale, self.coding.high - self.coding.low)
+        return Unit(self.scale)
+
+    def cropped(self, page: Page, rows: slice, columns: slice) -> Part:
+        """The same for a page that is cut out of this one, from an even row and column on."""
+        bands, residual = self.bands, self.residual
+        if bands is not None:
+            bands = bands.cropped(rows, columns)
+        if residual is not None:
+            half = [slice(where.start // 2, -(-where.stop // 2)) for where in (rows, columns)]
+            residual = CoarseResidual(residual.change[:, half[0], half[1]].permute(1, 2, 0).numpy())
+        return replace(self, page=page, bands=bands, residual=residual, changes=[])
+
+    @cached_property
+    def _indices(self) -> list[int]:
+        return [self.page.samples[place] for place in self.places]
+
+    def encode(self, stored: np.ndarray) -> np.ndarray:
+        """(h, w, S) as stored -> (h, w, channels) float32, NaN where it shows nothing."""
+        page, seen = self.page, list(self.places[: self.channels])
+        values = self.coding.encode(page.straight(stored)[..., seen])
+        if not page.may_have_gaps and not isinstance(self.coding, Counts):
+            return values
+        valid = page.valid(stored)[..., seen]
+        if isinstance(self.coding, Counts):
+            valid = valid & self.coding.measured(stored[..., self._indices[: self.channels]])
+        return values if valid.all() else np.where(valid, values, np.float32(np.nan))
+
+    def decode(self, values: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """What came of `encode` -> (h, w, places) as stored; NaN: as it was."""
+        page, own = self.page, stored[..., self._indices]
+        kept = np.isnan(values)
+        some = bool(kept.any())
+        if some:
+            values = np.where(kept, np.float32(0), values)
+        if self.equal:
+            values, kept = (each.repeat(len(self.places), -1) for each in (values, kept))
+        if isinstance(self.coding, Counts):
+            result = self.coding.decode(values, own, self.options.strength)
+        elif page.alpha is not None and page.associated:
+            result = self._multiplied(values, stored[..., page.alpha])
+        else:
+            result = self.coding.decode(values)
+        return np.where(kept, own, result) if some else result
+
+    def _multiplied(self, values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """Values, decoded and multiplied by alpha again; none becomes brighter than its alpha."""
+        assert isinstance(self.coding, Display)
+        dtype, full = self.page.dtype, Display(self.page.dtype).white
+        wide = self.coding.decode(values).astype(np.float64)
+        share = alpha.astype(np.float64)[..., None] / full
+        if dtype.kind == "f":
+            return (wide * share).astype(dtype)
+        return np.rint(np.minimum(wide, full) * share).astype(dtype)
+
+    def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """Deviations of encoded values -> those of the samples (h, w, places)."""
+        values, spread = np.nan_to_num(values), np.nan_to_num(spread)
+        found = self.coding.deviation(values, spread)
+        if isinstance(self.coding, Counts):
+            found = found * self.options.strength
+        return found.repeat(len(self.places), -1) if self.equal else found

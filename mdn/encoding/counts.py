@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 
 from mdn.encoding.anscombe import Anscombe
+from mdn.encoding.rounding import few_steps, rounded
 
-FEW = 16  # counts from darkest to brightest
 LOW, HIGH = 0.1, 99.9  # percentiles of the stack that become 0 and 1
 
 
@@ -37,7 +37,7 @@ class Counts:
     @property
     def few(self) -> bool:
         """Whether its whole numbers are too few for the means of a denoiser to be rounded to."""
-        return self.dtype.kind in "iu" and self.high - self.low < FEW
+        return few_steps(self.dtype, self.high - self.low)
 
     def measured(self, stored: np.ndarray) -> np.ndarray:
         """Whether samples show anything: those that are no numbers do not, nor does padding."""
@@ -57,7 +57,9 @@ class Counts:
         y = x if self.curve is None else self.curve.forward(x)
         return (y - np.float32(self._black)) * np.float32(1 / self._span)
 
-    def decode(self, values: np.ndarray, stored: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    def decode(
+        self, values: np.ndarray, stored: np.ndarray, strength: float = 1.0, row: int = 0
+    ) -> np.ndarray:
         """What a denoiser made of encoded values -> samples, in place of the stored ones.
 
         No sample leaves the dtype, or reaches its largest value that had not reached it before:
@@ -65,6 +67,7 @@ class Counts:
 
         Args:
             values: float32; of the mean of the encoding, as a denoiser gives it.
+            row: of the picture, that these begin with; see encoding.rounding.
             strength: 1 gives the values, 0 the stored samples, between the two are mixed.
         """
         y = values * np.float32(self._span) + np.float32(self._black)
@@ -75,10 +78,26 @@ class Counts:
             return np.where(self.measured(stored), x, stored).astype(self.dtype)
         limits = np.iinfo(self.dtype)
         # float32 holds no 2^32 - 1: clipping must be done where whole numbers are whole.
-        whole = np.rint(x.astype(np.float64) if self.dtype.itemsize > 2 else x)
+        wide = x.astype(np.float64) if self.dtype.itemsize > 2 or self.few else x
+        whole = rounded(wide, row) if self.few else np.rint(wide)
         clean = whole.clip(limits.min, limits.max).astype(self.dtype)
         clean = np.where((clean == limits.max) & (stored < limits.max), limits.max - 1, clean)
         return np.where(self.measured(stored), clean, stored) if self.has_gaps else clean
+
+    def light(self, values: np.ndarray) -> np.ndarray:
+        """What a denoiser made of encoded values -> means of samples, float64, not rounded."""
+        y = values.astype(np.float64) * self._span + self._black
+        return y if self.curve is None else self.curve.inverse(y)
+
+    def samples(self, values: np.ndarray) -> np.ndarray:
+        """Encoded samples, as noisy as they were -> as stored, float64."""
+        y = values.astype(np.float64) * self._span + self._black
+        return y if self.curve is None else self.curve.algebraic(y)
+
+    def seen(self, light: np.ndarray) -> np.ndarray:
+        """The way back from `light`, float32."""
+        y = light if self.curve is None else self.curve.mean(light)
+        return ((y - self._black) / self._span).astype(np.float32)
 
     def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """A standard deviation of encoded values -> that of the samples, to first order."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mdn.encoding.rounding import few_steps, rounded
+
 
 @dataclass(frozen=True)
 class Display:
@@ -26,7 +28,7 @@ class Display:
         """Stored samples -> float32, 0..1 for integers."""
         return stored.astype(np.float32) / np.float32(self.white)
 
-    def decode(self, values: np.ndarray) -> np.ndarray:
+    def decode(self, values: np.ndarray, row: int = 0) -> np.ndarray:
         """float32 -> stored samples: clipped and rounded for integers, as they are for floats."""
         if self.dtype.kind == "f":
             return values.astype(self.dtype)
@@ -59,13 +61,18 @@ class Stretched(Display):
         wide = stored.astype(np.float64)
         return ((wide - self.low) / (self.high - self.low)).astype(np.float32)
 
-    def decode(self, values: np.ndarray) -> np.ndarray:
-        """float32 -> stored samples: clipped to the dtype and rounded for integers."""
+    def decode(self, values: np.ndarray, row: int = 0) -> np.ndarray:
+        """float32 -> stored samples: clipped to the dtype and rounded for integers.
+
+        row: of the picture, that the values begin with; see encoding.rounding.
+        """
         wide = values.astype(np.float64) * (self.high - self.low) + self.low
         if self.dtype.kind == "f":
             return wide.astype(self.dtype)
         limits = np.iinfo(self.dtype)
-        return np.rint(np.clip(wide, limits.min, limits.max)).astype(self.dtype)
+        few = few_steps(self.dtype, self.high - self.low)
+        whole = rounded(wide, row) if few else np.rint(wide)
+        return np.clip(whole, limits.min, limits.max).astype(self.dtype)
 
     def deviation(self, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """A standard deviation of encoded values -> that of the stored samples."""

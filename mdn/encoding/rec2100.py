@@ -39,7 +39,7 @@ class Rec2100(Display):
             return _table(self.curve, int(self.white))[stored]
         return _shown(self.curve, stored.astype(np.float64)).astype(np.float32)
 
-    def decode(self, values: np.ndarray) -> np.ndarray:
+    def decode(self, values: np.ndarray, row: int = 0) -> np.ndarray:
         """float32 -> stored samples: clipped and rounded for integers."""
         signal = _signal(self.curve, values)
         if self.dtype.kind == "f":

@@ -31,8 +31,9 @@ Infer = Callable[[Tensor, list[tuple[int, int]]], Tensor]
 Encode = Callable[[np.ndarray], np.ndarray]
 # (first row, values, their standard deviation), both (h, W, C) and encoded.
 StdOutput = Callable[[int, np.ndarray, np.ndarray], None]
-# (values float32 (h, W, C), the stored samples (h, W, S) that they are of) -> stored samples.
-Decode = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# (values float32 (h, W, C), the stored samples (h, W, S) that they are of, the first row of them)
+# -> stored samples.
+Decode = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def run(
     """
     result = np.empty_like(picture)
     source = replace(rows_of(picture, result), std_output=std_output)
-    stream(infer, geometry, runtime, source, encode, lambda values, _: decode(values), progress)
+    stream(infer, geometry, runtime, source, encode, lambda values, *_: decode(values), progress)
     return result
 
 
@@ -242,7 +243,7 @@ def _pass(
             values, deviation = np.split(blend[here, :width], [source.channels], -1)
             if source.std_output is not None:
                 source.std_output(start, values, deviation)
-            source.write(start, decode(values, band[here]))
+            source.write(start, decode(values, band[here], start))
         blend, band, top = blend[final - top :].copy(), band[final - top :].copy(), final
 
 

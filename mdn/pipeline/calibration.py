@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mdn.encoding import Anscombe, Counts
-from mdn.encoding.counts import FEW, HIGH, LOW
+from mdn.encoding.counts import HIGH, LOW
 from mdn.noise.analysis.correlation_length import BLOCK, correlation_length
 from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate
 from mdn.pipeline import hidden
@@ -29,10 +29,12 @@ from mdn.registry.model import Model
 PLANES = 16  # looked at, at most, evenly spread over the channel
 WINDOW, WINDOWS = 256, 32  # pixels a side; how many of them, planes together
 CLIPPED = 1e-4  # share of the samples at an end of the dtype, from which on they count as cut off
+LOWEST = 16  # steps, and levels, of the darkest samples, among which padding cannot be told
 SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white
 # Power of fourth over second differences, each over what white noise has: 1 for white noise, .05
 # for noise blurred with a sigma of 2 pixels. Below this there is no noise from pixel to pixel.
 ROUGH = 0.1
+FEW_PHOTONS = 20.0  # of the middle brightness: below that, light is lost; see restore
 MOST_PHOTONS = 24  # in a sample, to be told apart
 POISSON = 0.8, 1.25  # variance over mean of photons, in the middle block
 LEAST_VARIANCE = 1 / 12  # squares of a step of whole numbers: what rounding adds
@@ -67,6 +69,16 @@ class Calibration:
         )
         # The unit is the noise: how much of the range it is says nothing.
         return NoiseConditioning(self.sigma, blend_weight=float(self.sigma > 0), estimate=flat)
+
+    @property
+    def faint(self) -> bool:
+        """Whether most samples are of fewer photons than the transform needs."""
+        curve = self.coding.curve
+        if curve is None or curve.gain == 0 or self.sigma == 0:
+            return False
+        # The variance at a brightness, in photons, is their number, and what the camera adds.
+        middle = self.coding.low + 0.5 * (self.coding.high - self.coding.low)
+        return (curve.gain * middle + curve.offset) / curve.gain**2 < FEW_PHOTONS
 
     @property
     def limits(self) -> hidden.Limits | None:
@@ -254,8 +266,8 @@ def padding_of(planes: np.ndarray) -> float | None:
     gap = float(dark) - float(least)
     if gap <= brighter - dark:
         return None
-    step = np.diff(np.unique(rest)[:FEW]).min()  # 1 where photons are counted one by one
-    if gap <= FEW * float(step):
+    step = np.diff(np.unique(rest)[:LOWEST]).min()  # 1 where photons are counted one by one
+    if gap <= LOWEST * float(step):
         return None
     empty = torch.from_numpy(planes == least).float()[:, None]
     inside = (torch.nn.functional.avg_pool2d(empty, 3, 1) == 1).sum()

@@ -92,7 +92,12 @@ def is_counted(calibration: Calibration, models: Models) -> bool:
     if calibration.spacing == 1 and curve.offset**0.5 < LITTLE * (high - low):
         # A few bright things stretch the range, beside which even noise seems to be none.
         return calm < EVEN and LEVEL[0] < level < LEVEL[1]
-    return calibration.spacing > 1 and calm < EVEN and not models.named and _like_wide_field(calibration, models)
+    return (
+        calibration.spacing > 1
+        and calm < EVEN
+        and not models.named
+        and _like_wide_field(calibration, models)
+    )
 
 
 def evenness(calibration: Calibration) -> tuple[float, float, float]:

@@ -172,6 +172,7 @@ def parts_of_counts(
             known.spacing_for(model),
             known.limits,
             known.flat,
+            known.faint,
             equal=len(place) > 1,
         )
         for place, known in zip(places, calibrations, strict=True)

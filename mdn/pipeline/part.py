@@ -35,6 +35,7 @@ class Part:
     spacing: int = 1  # how far apart samples must be to be shown to the net together
     limits: Limits | None = None  # what is usual; None: nothing can lie outside
     flat: int = 0  # pixels a side of a window that is exactly flat by no chance; 0: there are none
+    faint: bool = False  # whether so few photons were counted that a net loses some of the light
     equal: bool = False  # whether all samples of a pixel are the same, and one stands for all
     bands: Banding | None = None  # stripes that are taken out before
     residual: CoarseResidual | None = field(default=None, compare=False)
@@ -109,8 +110,8 @@ class Part:
             valid = valid & self.coding.measured(stored[..., self._indices[: self.channels]])
         return values if valid.all() else np.where(valid, values, np.float32(np.nan))
 
-    def decode(self, values: np.ndarray, stored: np.ndarray) -> np.ndarray:
-        """What came of `encode` -> (h, w, places) as stored; NaN: as it was."""
+    def decode(self, values: np.ndarray, stored: np.ndarray, row: int = 0) -> np.ndarray:
+        """What came of `encode` -> (h, w, places) as stored; NaN: as it was. row: the first."""
         page, own = self.page, stored[..., self._indices]
         kept = np.isnan(values)
         some = bool(kept.any())
@@ -119,18 +120,18 @@ class Part:
         if self.equal:
             values, kept = (each.repeat(len(self.places), -1) for each in (values, kept))
         if isinstance(self.coding, Counts):
-            result = self.coding.decode(values, own, self.options.strength)
+            result = self.coding.decode(values, own, self.options.strength, row)
         elif page.alpha is not None and page.associated:
-            result = self._multiplied(values, stored[..., page.alpha])
+            result = self._multiplied(values, stored[..., page.alpha], row)
         else:
-            result = self.coding.decode(values)
+            result = self.coding.decode(values, row)
         return np.where(kept, own, result) if some else result
 
-    def _multiplied(self, values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    def _multiplied(self, values: np.ndarray, alpha: np.ndarray, row: int) -> np.ndarray:
         """Values, decoded and multiplied by alpha again; none becomes brighter than its alpha."""
         assert isinstance(self.coding, Display)
         dtype, full = self.page.dtype, Display(self.page.dtype).white
-        wide = self.coding.decode(values).astype(np.float64)
+        wide = self.coding.decode(values, row).astype(np.float64)
         share = alpha.astype(np.float64)[..., None] / full
         if dtype.kind == "f":
             return (wide * share).astype(dtype)

@@ -30,6 +30,7 @@ from mdn.registry.model import Origins
 
 CELL = 8  # pixels a side: a result stays in the range of the cells around it, see `in_range`
 COPIED = 2**22  # samples that are copied at once
+AROUND = 2  # cells to each side of one, that light is kept in, twice
 SLACK = 1.0  # sigmas by which a result may leave that range
 
 
@@ -69,11 +70,11 @@ def restore(
         spreads = [y[:, part.channels :] for y, part in zip(results, active, strict=True)]
         return torch.cat([*means, *spreads], 1)
 
-    def decode(values: np.ndarray, stored: np.ndarray) -> np.ndarray:
+    def decode(values: np.ndarray, stored: np.ndarray, row: int) -> np.ndarray:
         result = stored.copy()
         for span, part in zip(spans, active, strict=True):
             indices = [page.samples[place] for place in part.places]
-            result[..., indices] = part.decode(values[..., span], stored)
+            result[..., indices] = part.decode(values[..., span], stored, row)
         return result
 
     def in_their_unit(start: int, values: np.ndarray, deviation: np.ndarray) -> None:
@@ -122,6 +123,8 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
         separate=separate, spacing=part.spacing,
     )  # fmt: skip
     y = torch.cat([in_range(y[:, : part.channels], noisy, noise.level), y[:, part.channels :]], 1)
+    if part.faint and counted:
+        y = torch.cat([_kept_light(y[:, : part.channels], noisy, part), y[:, part.channels :]], 1)
     # The strength of counts is mixed in the unit of the file.
     y = blend(x, y, replace(options, strength=1.0) if counted else options, protect)
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
@@ -130,6 +133,26 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
     if deviation.shape[1]:
         mean = torch.cat([mean, deviation.masked_fill(stays, 0.0)], 1)
     return mean
+
+
+def _kept_light(y: Tensor, noisy: Tensor, part: Part) -> Tensor:
+    """y (B, C, H, W), encoded, whose light is that of the noisy tiles around every place.
+
+    Of few photons the transform is not what it is meant to be, nor is a net's mean; but the mean of
+    many pixels is right.
+    """
+    assert isinstance(part.coding, Counts)
+    values, stored = part.coding.light(y.cpu().numpy()), part.coding.samples(noisy.cpu().numpy())
+    missing = torch.from_numpy(stored - values)
+    cells = F.avg_pool2d(
+        F.pad(missing, (0, -y.shape[3] % CELL, 0, -y.shape[2] % CELL), mode="replicate"), CELL
+    )
+    for _ in range(2):
+        grown = F.pad(cells, (AROUND,) * 4, mode="replicate")
+        cells = F.avg_pool2d(grown, 2 * AROUND + 1, 1)
+    whole = F.interpolate(cells, scale_factor=CELL, mode="bilinear", align_corners=False)
+    light = values + whole[..., : y.shape[2], : y.shape[3]].numpy()
+    return torch.from_numpy(part.coding.seen(light)).to(y)
 
 
 def in_range(y: Tensor, noisy: Tensor, sigma: float) -> Tensor:
@@ -153,7 +176,7 @@ def in_range(y: Tensor, noisy: Tensor, sigma: float) -> Tensor:
 def _geometry(parts: Sequence[Part]) -> NetGeometry:
     """What all of the nets need of the tiles."""
     each = [geometry(part.model, part.options, part.spacing) for part in parts]
-    more = max(hidden.REACH if part.flat else 0 for part in parts)
+    more = max(hidden.REACH if part.flat or part.faint else 0 for part in parts)
     multiple = math.lcm(CELL, *(one.multiple for one in each))
     halo = max(one.halo for one in each) + more
     return NetGeometry(halo, multiple, max(one.bytes_per_pixel for one in each))

@@ -295,7 +295,7 @@ def denoise_page(
                 parts.append(
                     Part(
                         page, (place,), known.coding, noise, model, options, spacing,
-                        known.limits, known.flat,
+                        known.limits, known.flat, known.faint,
                     )
                 )  # fmt: skip
                 continue

@@ -1,4 +1,4 @@
-"""What a batch survives: kills, Ctrl-C, a second run, odd names. benchmarks/faults.py does more."""
+"""What a batch survives: kills, Ctrl-C, a second run, odd names. benchmarks/kills.py does more."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Properties that hold for every file, on every route, whatever is in it."""

@@ -78,7 +78,7 @@ def save(
     original: np.ndarray | None = None,
     still_wanted: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Writes the result of `job`, and notes in one line what its format cannot hold.
+    """Writes the result of `job`, and notes what is left out and what its format cannot hold.
 
     A picture in which nothing has changed is not coded again, which would cost quality or size: the
     file is copied, byte for byte, where it stays in its format and no option asks for another.
@@ -105,6 +105,8 @@ def save(
     if _is_misnamed(job, image, chosen):
         kinds = f"a {io.spoken(image.format)} file by its content, {io.spoken(chosen)} by its name"
         report.note(job, f"is {kinds}: written as {io.spoken(chosen)}")
+    if left := io.left_out(image):
+        report.note(job, f"left out: {', '.join(left)}")
     lost = io.losses(image, chosen)
     if lost:
         report.note(job, f"{io.spoken(chosen)} cannot keep {', '.join(lost)}")

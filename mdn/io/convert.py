@@ -13,6 +13,7 @@ from mdn.io.photo.jpeg import KEPT_MARKERS, MAX_BLOCK
 from mdn.io.photo.jxl_header import can_name
 from mdn.io.photo.png import COLOUR_CHUNKS, TEXT_CHUNKS
 from mdn.io.tiff.layout import ASSOCIATED, TiffLayout
+from mdn.io.xmp import without_extension
 
 _SPOKEN = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution (dpi)"}
 # What JPEG puts before the block itself; a profile may span many segments.
@@ -61,6 +62,8 @@ def fit(image: Image, form: Format) -> Image:
     lost: dict[str, Any] = {field: None for field in _SPOKEN if _is_lost(meta, field, form)}
     if made := _colours(image, form)[1]:
         lost["icc"] = made
+    if meta.xmp and "xmp" not in lost and form.name != "jpeg" and "jpeg" in meta.private:
+        lost["xmp"] = without_extension(meta.xmp)  # which only a JPEG holds
     return replace(image, pixels=pixels, alpha=alpha, meta=replace(meta, **lost))
 
 
@@ -139,7 +142,8 @@ def _float_loss(image: Image, form: Format) -> str:
 
 
 def _private_losses(image: Image, form: Format) -> list[str]:
-    private, lost = image.meta.private, list(image.meta.private.get("dropped", ()))
+    private = image.meta.private
+    lost: list[str] = []
     if form.name != "png":
         kinds = {kind for kind, _ in private.get("png", ())}
         lost += ["PNG text"] if kinds & TEXT_CHUNKS else []

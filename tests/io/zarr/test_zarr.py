@@ -14,6 +14,7 @@ import pytest
 from mdn.batch.planning import plan
 from mdn.batch.running import BatchResult
 from mdn.commands import denoise
+from mdn.io.zarr.stack import open_zarr
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
 
@@ -260,3 +261,20 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         denoised(root, tmp_path / "b.zarr")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("place", ["array", "group", "nowhere"])
+def test_no_data_is_what_an_attribute_says_and_not_the_fill_value(
+    tmp_path: Path, version: int, place: str
+) -> None:
+    path = store(tmp_path / "a.zarr", version, dtype="float32", fill_value=7.0)
+    root = zarr.open_group(path, mode="r+")
+    if place != "nowhere":
+        (root["0"] if place == "array" else root).attrs["_FillValue"] = -9999
+    with open_zarr(path) as stack:
+        said = {plane.no_data for plane in stack.planes}
+    assert said == {None if place == "nowhere" else -9999.0}
+    done = denoised(path, tmp_path / "b.zarr", strength=0.0)
+    assert done.exit_code == 0
+    assert files(tmp_path / "b.zarr") == files(path)

@@ -138,6 +138,16 @@ def left_out(image: Image) -> list[str]:
     return list(image.meta.private.get("dropped", ()))
 
 
+def is_lossy(image: Image) -> bool:
+    """Whether the file that an image was read from has lost something by its coding."""
+    own = image.meta.private.get(image.format)
+    if image.format in ("webp", "jxl"):
+        return own != "lossless"
+    if image.format in ("avif", "heic"):
+        return not (own or {}).get("lossless", False)
+    return image.format == "jpeg" or (image.format == "tiff" and tiff.is_jpeg(own))
+
+
 def format_of(path: str | os.PathLike[str]) -> str:
     """The format that a path's suffix stands for.
 

@@ -23,6 +23,7 @@ from mdn.io.tiff.layout import (
     ASSOCIATED,
     CENTIMETRE,
     INCH,
+    JPEG,
     MINISWHITE,
     PALETTE,
     RGB,
@@ -216,6 +217,11 @@ def _expanded(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:
     if (table == table[:, :1]).all():
         table = table[:, :1]
     return table[indices]
+
+
+def is_jpeg(layout: TiffLayout | None) -> bool:
+    """Whether a TIFF holds its pixels as JPEG, the one lossy way."""
+    return layout is not None and layout.compression == JPEG
 
 
 FORMAT = Format(

@@ -88,10 +88,14 @@ class ZarrRows(PlaneRows):
             self._cached = known
         return known[2][start - known[0] : stop - known[0]].copy()
 
-    def part(self, rows: slice, columns: slice) -> np.ndarray:
-        """(rows, columns, samples), straight from the chunks."""
+    def part(self, rows: slice, columns: slice, array: Any = None) -> np.ndarray:
+        """(rows, columns, samples), straight from the chunks.
+
+        array: a copy of the array to read in its place.
+        """
         with guarded(self.name):
-            block = np.asarray(self.array[(*self.place, rows, columns)], self.dtype)
+            source = self.array if array is None else array
+            block = np.asarray(source[(*self.place, rows, columns)], self.dtype)
         return block[..., None] if block.ndim == 2 else np.moveaxis(block, 0, -1)
 
 

@@ -38,3 +38,6 @@ class Image:
     meta: Metadata = field(default_factory=Metadata)  # metadata to hand on
     name: str = "image"  # how messages call this image
     format: str = "png"  # the format it was read from, one of `mdn.io.FORMATS`
+    # the value of samples where nothing was measured, as the file says (it may be NaN), or None
+    no_data: float | None = None
+    alpha_associated: bool = False  # whether the colours are stored multiplied by alpha

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import mdn
 from mdn.batch.running import BatchResult, Job, Outcome, Report, Unheard, attempt, run_batch
-from mdn.errors import ClusterError, FileError, UsageError
+from mdn.errors import ClusterError, FileError, MdnError, UsageError
 from mdn.io import base
 
 if TYPE_CHECKING:
@@ -248,7 +248,9 @@ class _Run:
     def _parts(self, job: Job) -> tuple[Parts, Facts] | None:
         try:
             return None if self.cut is None else self.cut(job, self.report)
-        except (FileError, OSError):
+        except Exception as error:
+            if isinstance(error, MdnError) and not isinstance(error, FileError):
+                raise
             return None  # the worker that is given the whole file says what is wrong with it
 
     def _in_parts(self, parts: Parts, facts: Facts, job: Job, report: Report) -> Facts:

@@ -76,12 +76,13 @@ def save(
     *,
     jpeg_quality: int = USUAL_QUALITY,
     original: np.ndarray | None = None,
+    recode: bool = False,
     still_wanted: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Writes the result of `job`, and notes in one line what its format cannot hold.
+    """Writes the result of `job`, and notes what is left out and what its format cannot hold.
 
     A picture in which nothing has changed is not coded again, which would cost quality or size: the
-    file is copied, byte for byte, where it stays in its format and no option asks for another.
+    file is copied, byte for byte, where it stays in its format.
 
     Args:
         job: says where to.
@@ -89,6 +90,7 @@ def save(
         report: gets the notes.
         jpeg_quality: 1 to 100, for JPEG and other lossy formats.
         original: the pixels as they were read, or None for a picture that was not read so.
+        recode: whether a file of a lossy format is to be coded anew all the same, for the quality.
         still_wanted: called when all is coded and nothing written; may raise.
 
     Returns:
@@ -98,13 +100,16 @@ def save(
     """
     chosen = output_format(job, image)
     same = original is not None and np.array_equal(image.pixels, original, equal_nan=True)
-    source = job.source if chosen == image.format and jpeg_quality == USUAL_QUALITY else None
-    if same and source is not None and _is_kept(source, chosen):
+    stays = chosen == image.format and not (recode and io.is_lossy(image))
+    source = job.source if same and stays else None
+    if source is not None and _is_kept(source, chosen):
         _copy(source, job)
         return False
     if _is_misnamed(job, image, chosen):
         kinds = f"a {io.spoken(image.format)} file by its content, {io.spoken(chosen)} by its name"
         report.note(job, f"is {kinds}: written as {io.spoken(chosen)}")
+    if left := io.left_out(image):
+        report.note(job, f"left out: {', '.join(left)}")
     lost = io.losses(image, chosen)
     if lost:
         report.note(job, f"{io.spoken(chosen)} cannot keep {', '.join(lost)}")

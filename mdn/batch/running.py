@@ -1,14 +1,15 @@
 """Doing one thing to many files: their order, their failures, the exit code.
 
 A command plans its jobs (`batch.planning`), and hands them here with the work to do on one of
-them. A file that fails is recorded and the batch goes on, too large a picture for the memory
-included; what would fail for every file (a damaged model) is let through and ends it.
+them. A file that fails is recorded and the batch goes on, also over too large a picture for the
+memory or a fault of mdn's own; what mdn knows to fail for every file (a damaged model) ends it.
 """
 
 import errno
 import os
 import shutil
 import stat
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -18,10 +19,11 @@ from typing import Literal, Protocol
 
 from mdn.batch import interrupts
 from mdn.batch.output_folders import OutputFolders
-from mdn.batch.overlap import Turns
-from mdn.errors import FileError, NothingDoneError, OutOfMemoryError
+from mdn.batch.overlap import Stopped, Turns
+from mdn.errors import FileError, MdnError, NothingDoneError, OutOfMemoryError
 
 Status = Literal["ok", "skipped", "failed", "planned"]
+MAX_REASON = 200  # characters of an internal error's own words
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Outcome:
     # facts about the work for people and for --json; JSON-able
     details: dict[str, object] = field(default_factory=dict)
     starved: bool = False  # whether it failed for want of memory
+    internal: bool = False  # whether it failed by a fault of mdn's own
     # the traceback of a failed job, for --debug. As text: the exception itself would keep every
     # array alive that was in use where it was raised.
     trace: str = ""
@@ -112,10 +115,13 @@ class BatchResult:
         """0 if nothing failed, 3 if some files did, 4 if all of them did or there were none.
 
         5 if all of them did for want of memory: then --max-memory or the machine is at fault.
+        1 if all of them did by internal errors: then mdn is.
         """
         failed = self.count("failed")
         if failed and all(outcome.starved for outcome in self.outcomes):
             return OutOfMemoryError.exit_code
+        if failed and all(outcome.internal for outcome in self.outcomes):
+            return MdnError.exit_code
         if failed == len(self.outcomes):
             return NothingDoneError.exit_code
         return FileError.exit_code if failed else 0
@@ -142,8 +148,9 @@ def run_batch(
             are those from or to a standard stream, and with `fail_fast`.
 
     Returns:
-        The outcomes. A `FileError`, an `OSError` or a lack of memory in `work` becomes a failed
-        outcome; any other exception is raised, because it would befall the next file too.
+        The outcomes. Any exception in `work` becomes a failed outcome, save those that would befall
+        the next file too, which are raised: an `MdnError` that is neither a `FileError` nor a lack
+        of memory, a broken pipe, an interrupt.
     """
     outcomes: list[Outcome] = []
     folders = OutputFolders()
@@ -193,13 +200,20 @@ def attempt(
             if job.source is not None and file_stamp(job.source) != before:
                 _discard(new)
                 raise changed(job)
-    except BrokenPipeError:
-        raise  # whoever read our output has gone: there is nobody left to work for
-    except (FileError, OSError, OutOfMemoryError, MemoryError) as error:
-        starved = isinstance(error, OutOfMemoryError | MemoryError)
-        line, trace = str(explain(error, job)), traceback.format_exc()
+    except (BrokenPipeError, Stopped):
+        raise  # whoever read our output has gone, or the batch is stopped: nobody waits for it
+    except Exception as error:
+        if isinstance(error, MdnError) and not isinstance(error, FileError | OutOfMemoryError):
+            raise
+        starved = _is_starved(error)
         return Outcome(
-            job, "failed", time.perf_counter() - begin, line, starved=starved, trace=trace
+            job,
+            "failed",
+            time.perf_counter() - begin,
+            str(explain(error, job)),
+            starved=starved,
+            internal=not (starved or isinstance(error, MdnError | OSError)),
+            trace=traceback.format_exc(),
         )
     return Outcome(job, "ok", time.perf_counter() - begin, details=details)
 
@@ -260,14 +274,29 @@ _REMEDIES: dict[int | None, tuple[str, str]] = {
 }
 
 
+def _is_starved(error: Exception) -> bool:
+    """Whether memory has run out. Only what computes knows how PyTorch says so."""
+    if isinstance(error, OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, MdnError) or "torch" not in sys.modules:
+        return False
+    from mdn.engine.memory import is_oom
+
+    return is_oom(error)
+
+
 def explain(error: Exception, job: Job) -> FileError:
     """What ended a job, in one line that names the file and says what to do."""
     if isinstance(error, FileError):
         return error
     if isinstance(error, OutOfMemoryError):
         return FileError(job.name, str(error))
-    if not isinstance(error, OSError):
+    if _is_starved(error):
         return FileError(job.name, "does not fit in memory", "cut it into parts")
+    if not isinstance(error, OSError):
+        kind, words = type(error).__name__, " ".join(str(error).split())[:MAX_REASON]
+        problem = f"internal error of mdn, {kind}: {words}".removesuffix(": ")
+        return FileError(job.name, problem, "please report it with what --debug prints")
     name = job.target_name if error.filename is None else error.filename
     reason = error.strerror or type(error).__name__
     problem, remedy = _REMEDIES.get(error.errno, (reason, "check the file and run again"))

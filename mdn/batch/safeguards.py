@@ -31,17 +31,52 @@ def refuse_shared_stdout(jobs: Sequence[Job]) -> None:
 def refuse_collisions(jobs: Sequence[Job]) -> None:
     """Raises UsageError where two inputs share an output.
 
-    Case and the spelling of accents are ignored, since many disks ignore them.
+    The spelling of accents is ignored, since many disks ignore it, and so is case, but on a disk
+    that is sure to tell it apart.
     """
     owners: dict[str, Job] = {}
+    apart: dict[Path, bool] = {}
     for job, target in _pending(jobs):
-        key = unicodedata.normalize("NFC", place_of(target)).casefold()
+        key = unicodedata.normalize("NFC", place_of(target))
+        folder = target.parent
+        if folder not in apart:
+            apart[folder] = tells_case_apart(folder)
+        key = key if apart[folder] else key.casefold()
         other = owners.setdefault(key, job)
         if other is not job:
             raise UsageError(
                 f"{other.name} and {job.name} would both be written to {target}: use an output "
                 "folder that keeps the tree, or a template such as {parent}/{stem}_clean{suffix}"
             )
+
+
+def tells_case_apart(folder: Path) -> bool:
+    """Whether names that differ by case only are two files in a folder, or where it will be made.
+
+    Nothing is written: a name that is there is looked up in other case, one in the folder or else
+    the folder's own. Where that does not tell, the answer is no.
+    """
+    place = Path(os.path.realpath(folder))
+    while not place.is_dir() and place != place.parent:
+        place = place.parent
+    try:
+        with os.scandir(place) as entries:
+            inside = next((each.path for each in entries if _has_case(each.name)), None)
+        if inside is not None:
+            return not _same_in_other_case(Path(inside))
+        own_disk = place.stat().st_dev == place.parent.stat().st_dev
+        return _has_case(place.name) and own_disk and not _same_in_other_case(place)
+    except OSError:
+        return False
+
+
+def _has_case(name: str) -> bool:
+    return name.isascii() and name.swapcase() != name
+
+
+def _same_in_other_case(path: Path) -> bool:
+    other = path.with_name(path.name.swapcase())
+    return os.path.lexists(other) and os.path.samestat(path.lstat(), other.lstat())
 
 
 def refuse_inputs_as_outputs(jobs: Sequence[Job]) -> None:

@@ -74,7 +74,7 @@ def noise(
     chosen.check(strength)
     ending = f"_{kind}{strength:g}"
     plans = sources.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
-    settings = task.Settings(kind, strength, seed, files.jpeg_quality)
+    settings = task.Settings(kind, strength, seed, files.lossy_quality)
     batch.run(
         batch.Batch(
             context,

@@ -196,12 +196,17 @@ class Files:
     shard: str | None = None
     dask: str | None = None
     format: Annotated[str | None, rules(autocompletion=one_of(*FORMATS))] = None
-    jpeg_quality: Annotated[int, rules(min=1, max=100)] = 95
+    jpeg_quality: Annotated[int | None, rules(min=1, max=100)] = None
     max_pixels: Limit = None
     fail_fast: bool = False
     dry_run: bool = False
     quiet: bool = False
     as_json: bool = False
+
+    @property
+    def lossy_quality(self) -> int:
+        """Of JPEG and other lossy formats, where they are written."""
+        return 95 if self.jpeg_quality is None else self.jpeg_quality
 
 
 @dataclass(frozen=True)

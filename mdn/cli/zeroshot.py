@@ -70,7 +70,8 @@ def zeroshot(
         quality=opt.chosen_quality(quality, model),
         device=device,
         options=options,
-        jpeg_quality=files.jpeg_quality,
+        jpeg_quality=files.lossy_quality,
+        recode=files.jpeg_quality is not None,
     )
     fit = command.FitRequest(
         fit=command.FitOptions(

@@ -152,8 +152,15 @@ def _saved(
     original: np.ndarray,
     facts: dict[str, object],
 ) -> dict[str, object]:
-    quality, wanted = batch.request.jpeg_quality, batch.turns.check_write
-    changed = save(job, image, report, jpeg_quality=quality, original=original, still_wanted=wanted)
+    changed = save(
+        job,
+        image,
+        report,
+        jpeg_quality=batch.request.jpeg_quality,
+        original=original,
+        recode=batch.request.recode,
+        still_wanted=batch.turns.check_write,
+    )
     return describe(image) | facts | {"changed": changed}
 
 

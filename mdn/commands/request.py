@@ -25,6 +25,7 @@ class Request:
     # an image file: where it is white a picture stays as it is; or None
     protect: Path | None = None
     jpeg_quality: int = 95  # 1 to 100, for JPEG and WebP
+    recode: bool = False  # whether unchanged files of lossy formats are written with that quality
     encoding: str = "auto"  # display, counts, or auto: counts for what a microscope measured
     # which planes of a stack, and how its axes are called
     planes: PlaneSelection = field(default_factory=PlaneSelection)

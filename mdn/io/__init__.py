@@ -7,6 +7,7 @@ resolution, and what only its own format knows.
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from mdn.io.foreign import is_raw
 from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, png, webp
 from mdn.io.raw import develop, dng
 from mdn.io.tiff import read as tiff
+from mdn.io.xmp import without_promises
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT for module in (png, jpeg, tiff, webp, bmp, jxl, avif, heic)
@@ -43,7 +45,8 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
         linear: of a raw file, the camera's own colours, to be written as DNG; else it is developed.
 
     Returns:
-        Pixels of uint8, uint16 (full range) or float32 (finite), alpha and metadata.
+        Pixels of uint8, uint16 (full range) or float32 (finite), alpha and metadata. Gain maps,
+        films and further pictures are left out, and so is what XMP says of them; see `left_out`.
 
     Raises FileError: it is missing, unreadable, damaged, cut short, too large, holds NaN or
     infinity, or is of a kind that mdn does not hold.
@@ -61,6 +64,8 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
     except Exception as problem:  # decoders of damaged files raise whatever they stumble over
         raise FileError(name, f"is a damaged {form.spoken}{_reason(problem)}", DAMAGED) from problem
     _check_finite(image)
+    if image.meta.xmp and (xmp := without_promises(image.meta.xmp).packet) != image.meta.xmp:
+        image = replace(image, meta=replace(image.meta, xmp=xmp))
     return image
 
 
@@ -115,12 +120,32 @@ def write_image(
 def losses(image: Image, format: str) -> list[str]:
     """What a format cannot hold of this image, one short phrase each ("alpha", "EXIF").
 
+    What the reader itself left in the file is `left_out`.
+
     Raises:
         FileError: it cannot hold the picture at all (several pages, a side too long): worth asking
             before the work, since `write_image` would refuse after it.
         UsageError: an unknown format.
     """
     return convert.losses(image, _format(format))
+
+
+def left_out(image: Image) -> list[str]:
+    """What the reader of this image left in its file, one short phrase each ("gain map").
+
+    No format keeps it: nobody has denoised it.
+    """
+    return list(image.meta.private.get("dropped", ()))
+
+
+def is_lossy(image: Image) -> bool:
+    """Whether the file that an image was read from has lost something by its coding."""
+    own = image.meta.private.get(image.format)
+    if image.format in ("webp", "jxl"):
+        return own != "lossless"
+    if image.format in ("avif", "heic"):
+        return not (own or {}).get("lossless", False)
+    return image.format == "jpeg" or (image.format == "tiff" and tiff.is_jpeg(own))
 
 
 def format_of(path: str | os.PathLike[str]) -> str:

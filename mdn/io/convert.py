@@ -12,7 +12,8 @@ from mdn.io.colour import Cicp, profile
 from mdn.io.photo.jpeg import KEPT_MARKERS, MAX_BLOCK
 from mdn.io.photo.jxl_header import can_name
 from mdn.io.photo.png import COLOUR_CHUNKS, TEXT_CHUNKS
-from mdn.io.tiff.layout import ASSOCIATED, TiffLayout
+from mdn.io.tiff.layout import TiffLayout
+from mdn.io.xmp import without_extension
 
 _SPOKEN = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution (dpi)"}
 # What JPEG puts before the block itself; a profile may span many segments.
@@ -46,10 +47,9 @@ def fit(image: Image, form: Format) -> Image:
     """The image with the depth, channels and metadata that `form` stores."""
     check_fits(image, form)
     pixels, alpha, meta = image.pixels, image.alpha, image.meta
-    layout = meta.private.get("tiff")
-    premultiplied = isinstance(layout, TiffLayout) and layout.extrasample == ASSOCIATED
-    if premultiplied and form.name != "tiff" and alpha is not None:
-        pixels = _divided(pixels, alpha)
+    associated = image.alpha_associated and alpha is not None
+    if associated and alpha is not None and form.name != "tiff":
+        pixels, associated = _divided(pixels, alpha), False
     if str(pixels.dtype) not in form.depths:
         depth = np.dtype(np.uint16 if "uint16" in form.depths else np.uint8)
         pixels = to_depth(pixels, depth)
@@ -61,7 +61,10 @@ def fit(image: Image, form: Format) -> Image:
     lost: dict[str, Any] = {field: None for field in _SPOKEN if _is_lost(meta, field, form)}
     if made := _colours(image, form)[1]:
         lost["icc"] = made
-    return replace(image, pixels=pixels, alpha=alpha, meta=replace(meta, **lost))
+    if meta.xmp and "xmp" not in lost and form.name != "jpeg" and "jpeg" in meta.private:
+        lost["xmp"] = without_extension(meta.xmp)  # which only a JPEG holds
+    meta = replace(meta, **lost)
+    return replace(image, pixels=pixels, alpha=alpha, meta=meta, alpha_associated=associated)
 
 
 def check_fits(image: Image, form: Format) -> None:
@@ -139,7 +142,8 @@ def _float_loss(image: Image, form: Format) -> str:
 
 
 def _private_losses(image: Image, form: Format) -> list[str]:
-    private, lost = image.meta.private, list(image.meta.private.get("dropped", ()))
+    private = image.meta.private
+    lost: list[str] = []
     if form.name != "png":
         kinds = {kind for kind, _ in private.get("png", ())}
         lost += ["PNG text"] if kinds & TEXT_CHUNKS else []

@@ -55,6 +55,9 @@ class Plane:
     # its pixels, together with the samples that share them
     rows: PlaneRows = field(hash=False, compare=False)
     alpha: int | None = None  # the sample of a pixel that says how opaque it is
+    alpha_associated: bool = False  # whether the other samples are stored multiplied by alpha
+    # the value of samples where nothing was measured, as the file says (it may be NaN), or None
+    no_data: float | None = field(default=None, hash=False, compare=False)
 
     @property
     def colour(self) -> bool:

@@ -58,6 +58,12 @@ def broken(job: Job, report: Report) -> dict[str, object]:
     raise ModelError("the weights are damaged")
 
 
+def odd(job: Job, report: Report) -> dict[str, object]:
+    if job.name == "b":
+        raise ValueError("odd")
+    return copy(job, report)
+
+
 def prepare(work: Callable[..., dict[str, object]], counter: Path) -> object:
     with counter.open("a") as stream:
         stream.write("prepared\n")
@@ -112,6 +118,19 @@ def test_fail_fast_leaves_the_rest(where: str, tmp_path: Path) -> None:
 def test_what_ends_a_batch_here_ends_it_there(where: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="the weights are damaged"):
         distribute(jobs(tmp_path, "ab"), partial(partial, broken), Recorder(), where)
+
+
+def test_an_internal_error_on_a_worker_is_a_failure_of_its_file(where: str, tmp_path: Path) -> None:
+    def cut(work: object, job: Job, report: Report) -> None:
+        raise IndexError("cut")  # in this process: the worker has the file to itself
+
+    some = jobs(tmp_path, "abc")
+    make = partial(prepare, odd, tmp_path / "counter")
+    result = distribute(some, make, Recorder(), where, cut)
+    assert [each.status for each in result.outcomes] == ["ok", "failed", "ok"]
+    assert result.exit_code == 3
+    assert result.outcomes[1].error.startswith("b: internal error of mdn, ValueError: odd")
+    assert "in odd" in result.outcomes[1].trace
 
 
 def test_another_mdn_on_a_worker_is_refused(

@@ -50,6 +50,31 @@ def test_an_unchanged_picture_is_its_file_byte_for_byte(tmp_path: Path, name: st
         save(work, image, notes, original=image.pixels)
 
 
+LOSSY = {"jpeg": {}, "webp": {"quality": 90}, "tiff": {"compression": "jpeg"}}
+LOSSLESS = {"png": {}, "bmp": {}, "webp": {"lossless": True}, "tiff": {"compression": "tiff_lzw"}}
+CASES = [
+    *((format, options, False) for format, options in LOSSLESS.items()),
+    *((format, options, True) for format, options in LOSSY.items()),
+]
+
+
+@pytest.mark.parametrize(("format", "options", "lossy"), CASES)
+def test_a_quality_that_is_given_is_for_lossy_files_alone(
+    tmp_path: Path, format: str, options: dict, lossy: bool
+) -> None:
+    data = encoded(picture(24, 32, 3), format, **options)
+    suffix = io.FORMATS[format].suffixes[0]
+    work = job(tmp_path, f"a{suffix}", f"b{suffix}", data)
+    image = load(work)
+    assert save(work, image, Notes(), original=image.pixels) is False
+    assert (tmp_path / f"b{suffix}").read_bytes() == data
+    again = replace(work, overwrite=True)
+    assert save(again, image, Notes(), jpeg_quality=30, original=image.pixels, recode=True) is lossy
+    assert ((tmp_path / f"b{suffix}").read_bytes() == data) is not lossy
+    changed = replace(image, pixels=image.pixels // 2)
+    assert save(again, changed, Notes(), original=image.pixels) is True
+
+
 @pytest.mark.parametrize("reason", ["pixels", "format", "quality", "not asked"])
 def test_what_has_changed_is_written_anew(tmp_path: Path, reason: str) -> None:
     work = job(tmp_path, "a.jpg", "b.png" if reason == "format" else "b.jpg", JPEG)
@@ -57,8 +82,8 @@ def test_what_has_changed_is_written_anew(tmp_path: Path, reason: str) -> None:
     before = None if reason == "not asked" else image.pixels
     if reason == "pixels":
         image = replace(image, pixels=255 - image.pixels)
-    quality = 80 if reason == "quality" else 95
-    assert save(work, image, Notes(), jpeg_quality=quality, original=before) is True
+    recode = reason == "quality"
+    assert save(work, image, Notes(), original=before, recode=recode) is True
     assert work.target is not None
     assert work.target.read_bytes() != JPEG
     assert np.asarray(io.read_image(work.target).pixels).shape == image.pixels.shape

@@ -261,3 +261,23 @@ def test_a_folder_stays_as_long_as_another_file_wants_it(tmp_path: Path) -> None
     result = run_batch(jobs, work, Recorder(), turns=turns)
     assert [each.status for each in result.outcomes] == ["failed", "ok"]
     assert (target / "b").exists()
+
+
+@pytest.mark.parametrize("phase", ["read", "compute", "write"])
+def test_an_internal_error_of_one_file_leaves_the_others(phase: str) -> None:
+    def work(job: Job, report: Report) -> dict[str, object]:
+        def step(name: str) -> None:
+            if (job.name, name) == ("b", phase):
+                raise IndexError("out of bounds")
+
+        step("read")
+        turns.compute(lambda: step("compute"))
+        step("write")
+        return {}
+
+    turns = Turns()
+    result = run(work, turns, "abcde")
+    assert written(result) == "acde"
+    assert result.exit_code == 3
+    assert "b: internal error of mdn, IndexError: out of bounds" in result.outcomes[1].error
+    assert "in step" in result.outcomes[1].trace

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mdn.batch import safeguards
 from mdn.batch.planning import Plan, plan
 from mdn.batch.running import Job
 from mdn.errors import UsageError
@@ -310,11 +311,46 @@ def test_overwrite_and_skip_existing(touch: Touch) -> None:
         plan(["a.png"], None, overwrite=True, skip_existing=True)
 
 
-@pytest.mark.parametrize("inputs", [["x/a.png", "y/a.png"], ["x/a.png", "y/A.PNG"]])
+@pytest.mark.parametrize("inputs", [["x/a.png", "y/a.png"], ["x/\xe9.png", "y/e\u0301.png"]])
 def test_two_inputs_for_one_output_are_refused(touch: Touch, inputs: list[str]) -> None:
     touch(*inputs)
     with pytest.raises(UsageError, match="would both be written to"):
         plan(inputs, "out/", overwrite=True)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_names_that_differ_by_case_are_two_outputs_where_the_disk_tells_them_apart(
+    touch: Touch, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    monkeypatch.setattr(safeguards, "tells_case_apart", lambda folder: apart)
+    touch("one/a.png", "two/A.png")
+    if apart:
+        assert pairs(plan(["one/a.png", "two/A.png"], "out/")) == [
+            ("one/a.png", "out/a.png"),
+            ("two/A.png", "out/A.png"),
+        ]
+    else:
+        with pytest.raises(UsageError, match="would both be written to"):
+            plan(["one/a.png", "two/A.png"], "out/")
+
+
+@pytest.mark.parametrize("names", [[], ["Some.png"], ["123", "x.png"]])
+def test_whether_a_disk_tells_case_apart_is_looked_up(tmp_path: Path, names: list[str]) -> None:
+    folder = tmp_path / "Folder"
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    expected = not (tmp_path / "fOLDER").exists()
+    assert safeguards.tells_case_apart(folder) is expected
+    assert safeguards.tells_case_apart(folder / "New" / "deep") is expected
+    assert sorted(each.name for each in folder.iterdir()) == sorted(names)
+
+
+def test_a_disk_that_answers_to_either_case_does_not(tmp_path: Path) -> None:
+    (tmp_path / "Name").touch()
+    if not (tmp_path / "nAME").exists():
+        os.link(tmp_path / "Name", tmp_path / "nAME")  # the same file by both names
+    assert safeguards.tells_case_apart(tmp_path) is False
 
 
 def test_one_output_by_two_paths_is_refused(touch: Touch) -> None:

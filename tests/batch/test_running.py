@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch  # noqa: F401 - as where pictures are computed
 
 from mdn.batch.running import BatchResult, Job, Outcome, Report, explain, run_batch
 from mdn.errors import FileError, ModelError, OutOfMemoryError
@@ -123,6 +124,28 @@ def test_a_picture_too_large_for_the_memory_is_a_failure_of_that_file(error: Exc
     assert result.outcomes[0].error.startswith("a: ")
     assert result.exit_code == 3
     assert run_batch(jobs[:1], fails_on("a", error=error), Recorder()).exit_code == 5
+
+
+@pytest.mark.parametrize("error", [ValueError("odd\nshape"), RuntimeError(), IndexError("7")])
+def test_an_internal_error_is_a_failure_of_that_file(error: Exception) -> None:
+    jobs = [job("a"), job("b"), job("c")]
+    result = run_batch(jobs, fails_on("b", error=error), Recorder())
+    assert [outcome.status for outcome in result.outcomes] == ["ok", "failed", "ok"]
+    assert result.exit_code == 3
+    line = result.outcomes[1].error
+    assert line.startswith(f"b: internal error of mdn, {type(error).__name__}")
+    assert "report it" in line
+    assert len(line.splitlines()) == 1
+    assert "in work" in result.outcomes[1].trace
+    assert run_batch(jobs[:1], fails_on("a", error=error), Recorder()).exit_code == 1
+
+
+def test_pytorchs_own_words_for_want_of_memory_are_understood() -> None:
+    error = RuntimeError(
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 8 TB"
+    )
+    result = run_batch([job("a")], fails_on("a", error=error), Recorder())
+    assert (result.outcomes[0].starved, result.exit_code) == (True, 5)
 
 
 @pytest.mark.parametrize(

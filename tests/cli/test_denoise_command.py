@@ -83,6 +83,20 @@ def test_a_change_of_format_warns_of_what_is_lost(run: Run, make: Make, tmp_path
     assert (tmp_path / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
 
 
+@pytest.mark.parametrize(("quality", "copied"), [((), True), (("--jpeg-quality", "95"), False)])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_an_unchanged_file_is_copied_unless_its_quality_is_asked_for(
+    run: Run, make: Make, name: str, quality: tuple[str, ...], copied: bool
+) -> None:
+    source = make(name)
+    assert (
+        run("denoise", name, "-o", f"b{name}", "--strength", "0", *quality, *MODEL).exit_code == 0
+    )
+    same = source.with_name(f"b{name}").read_bytes() == source.read_bytes()
+    # PNG has no quality. The JPEG was written by mdn at 95: coding it again changes its samples.
+    assert same is (copied or name == "a.png")
+
+
 def test_jpeg_quality_reaches_the_file(run: Run, make: Make, tmp_path: Path) -> None:
     make("a.png", side=64)
     for quality in ("10", "95"):

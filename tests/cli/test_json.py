@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from mdn.batch.running import Job
 from mdn.commands import denoise_file as task
-from mdn.errors import OutOfMemoryError
+from mdn.errors import ModelError, OutOfMemoryError
 from tests.cli.cli_tools import MODEL, Make, Run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -110,7 +110,7 @@ def test_report_and_verify(run: Run, make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(KeyboardInterrupt(), 130), (RuntimeError("a bug"), 1), (OutOfMemoryError("none left"), 5)],
+    [(KeyboardInterrupt(), 130), (ModelError("damaged"), 6), (OutOfMemoryError("none left"), 5)],
     ids=str,
 )
 def test_a_batch_that_ends_early_tells_what_it_did(

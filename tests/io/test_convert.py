@@ -102,7 +102,7 @@ def test_premultiplied_colours_are_divided_for_formats_that_want_them_plain(dtyp
     alpha = np.array([[[0, top // 2, top]]], dtype)
     pixels = np.array([[[[9] * 3, [top // 4] * 3, [top // 3] * 3]]], dtype)
     meta = Metadata(private={"tiff": TiffLayout(extrasample=ASSOCIATED)})
-    image = Image(pixels, alpha, meta, "x", "tiff")
+    image = Image(pixels, alpha, meta, "x", "tiff", alpha_associated=True)
     result = unpng(written(image, "png"))
     np.testing.assert_array_equal(result[..., 3], alpha[0])
     half = round(int(top // 4) * int(top) / int(top // 2))

@@ -14,7 +14,7 @@ from mdn.image import Image, Metadata
 from mdn.io.base import Format, check_size, from_bits, split_alpha, to_bits, with_alpha
 from mdn.io.colour import IDENTITY, UNSPECIFIED, stored_as
 from mdn.io.photo import boxes
-from mdn.io.photo.avif_items import Items, add_items, read_items
+from mdn.io.photo.avif_items import Items, add_items, parts_beside, read_items
 from mdn.io.photo.exif import set_upright, turned
 
 _BRANDS = frozenset({b"avif", b"avis"})
@@ -49,6 +49,8 @@ def decode(data: bytes, name: str) -> Image:
             "light": [(kind, body) for kind, body in items.properties if kind in _LIGHT],
         }
     }
+    if beside := parts_beside(data):
+        private["dropped"] = beside
     meta = Metadata(icc, exif, xmp, None, private, colour, bits if bits > 8 else None)
     return Image(pixels, alpha, meta, name, "avif")
 

@@ -8,6 +8,9 @@ import struct
 from dataclasses import dataclass, field
 
 from mdn.io.photo.boxes import Box, box, exif_body, exif_of, find, walk
+from mdn.io.xmp import DEPTH, FILM, GAIN_MAP
+
+AUXILIARY = "auxiliary picture"
 
 _MIME = b"application/rdf+xml"
 _MAX_ITEMS = 2**12
@@ -171,6 +174,33 @@ def read_items(data: bytes) -> Items:
         elif kind in (b"av01", b"grid") and item != meta.primary:
             items.others += not hidden and item not in parts
     return items
+
+
+def parts_beside(data: bytes) -> tuple[str, ...]:
+    """What an AVIF or HEIC holds beside its picture: gain map, depth map, film, other pictures.
+
+    A gain map is an input of a `tmap` item (ISO 21496-1 in HEIF), or an auxiliary picture; Google's
+    motion photos have their film in a box `mpvd`. Alpha is part of the picture.
+    """
+    meta = _Meta(data)
+    parts = [GAIN_MAP] if any(kind == b"tmap" for kind, *_ in meta.kinds.values()) else []
+    for kind, source, owners in meta.references:
+        if kind == b"auxl" and meta.primary in owners:
+            for name, body in meta.properties_of(source):
+                if name == b"auxC":
+                    parts += _auxiliary(body[4:].split(b"\0")[0].decode("latin-1").lower())
+    if find(data, b"mpvd") is not None:
+        parts.append(FILM)
+    return tuple(dict.fromkeys(parts))
+
+
+def _auxiliary(urn: str) -> list[str]:
+    """What an auxiliary picture is, by its kind (ISO 23008-12, 6.6.2.1.1; Apple's own)."""
+    if urn in ("urn:mpeg:hevc:2015:auxid:1", "urn:mpeg:mpegb:cicp:systems:auxiliary:alpha"):
+        return []
+    if urn in ("urn:mpeg:hevc:2015:auxid:2", "urn:mpeg:mpegb:cicp:systems:auxiliary:depth"):
+        return [DEPTH]
+    return [GAIN_MAP if "hdrgainmap" in urn else AUXILIARY]
 
 
 def add_items(

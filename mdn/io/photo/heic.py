@@ -15,7 +15,9 @@ from mdn.image import Image, Metadata
 from mdn.io.base import Format, check_size, from_bits, split_alpha, to_bits, with_alpha
 from mdn.io.colour import IDENTITY, UNSPECIFIED, stored_as
 from mdn.io.photo import boxes
+from mdn.io.photo.avif_items import AUXILIARY, parts_beside
 from mdn.io.photo.exif import set_upright
+from mdn.io.xmp import DEPTH, GAIN_MAP
 
 _BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _NOT_HEVC = frozenset({b"avif", b"avis", b"crx "})
@@ -64,7 +66,7 @@ def decode(data: bytes, name: str) -> Image:
     private: dict[str, Any] = {
         "heic": {"lossless": lossless, "light": {k: info[k] for k in _LIGHT if k in info}}
     }
-    beside = _left_behind(info)
+    beside = tuple(dict.fromkeys([*_left_behind(info), *parts_beside(data)]))
     if beside:
         private["dropped"] = beside
     depth = bits if bits > 8 else None
@@ -137,10 +139,10 @@ def _colours(nclx: dict[str, Any] | None) -> tuple[tuple[int, int] | None, bool]
 
 def _left_behind(info: dict[str, Any]) -> tuple[str, ...]:
     """What a phone stores beside the picture and is not handed on."""
-    beside = ["depth map"] if info.get("depth_images") else []
+    beside = [DEPTH] if info.get("depth_images") else []
     for kind in info.get("aux", {}):
-        beside.append("HDR gain map" if "hdrgainmap" in kind.lower() else "auxiliary picture")
-    return tuple(dict.fromkeys(beside))
+        beside.append(GAIN_MAP if "hdrgainmap" in kind.lower() else AUXILIARY)
+    return tuple(beside)
 
 
 FORMAT = Format(

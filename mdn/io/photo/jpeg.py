@@ -18,11 +18,12 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import DAMAGED, Format, check_size, pillow_encoded, split_alpha, with_alpha
 from mdn.io.ifd import Entry, parse
+from mdn.io.photo.behind import parts_behind
+from mdn.io.xmp import EXTENSION, extended_without_promises, without_promises
 
 MAX_BLOCK = 65533  # bytes in one segment, its length field excluded
 
 _EXIF = b"Exif\0\0"
-_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _MULTI_PICTURE = b"MPF\0"
 _MP_ENTRIES, _MP_ENTRY = 0xB002, 16  # the tag that lists the pictures, and bytes for each
 _MP_VIEWS = (0x020001, 0x020002, 0x020003)  # of a panorama, of a stereo pair, from several angles
@@ -44,7 +45,10 @@ _JUNK = bytes(range(1, 255)) * 2
 
 @dataclass
 class Segments:
-    """The outline of a JPEG: frame header, where its picture ends, segments worth handing on."""
+    """The outline of a JPEG: frame header, where its picture ends, segments worth handing on.
+
+    pictures: that the file's index lists. views: how many of them show one scene.
+    """
 
     frame: int = 0
     height: int = 0
@@ -53,7 +57,7 @@ class Segments:
     scans: int = 0
     end: int = 0
     kept: list[tuple[int, bytes]] = field(default_factory=list)
-    pictures: bool = False
+    pictures: int = 0
     views: int = 0
 
 
@@ -69,7 +73,7 @@ def decode(data: bytes, name: str) -> Image:
         raise FileError(name, "is a JPEG that ends before its picture does", DAMAGED)
     del longer
     pixels, _ = split_alpha(array.reshape(1, outline.height, outline.width, -1))
-    return Image(pixels, None, _metadata(image, outline), name, "jpeg")
+    return Image(pixels, None, _metadata(image, outline, data[outline.end + 2 :]), name, "jpeg")
 
 
 def encode(image: Image, quality: int) -> bytes:
@@ -118,25 +122,25 @@ def _note(outline: Segments, marker: int, body: bytes) -> None:
         _, outline.height, outline.width, outline.components = struct.unpack_from(">BHHB", body)
     elif marker == _SOS:
         outline.scans += 1
-    elif marker in (_COM, _APP13) or (marker == _APP1 and body.startswith(_EXTENDED_XMP)):
+    elif marker in (_COM, _APP13) or (marker == _APP1 and body.startswith(EXTENSION)):
         outline.kept.append((marker, body))
     elif marker == _APP2 and body.startswith(_MULTI_PICTURE):
-        outline.pictures = True
-        outline.views = max(outline.views, _views(body.removeprefix(_MULTI_PICTURE)))
+        kinds = _kinds(body.removeprefix(_MULTI_PICTURE))
+        outline.pictures = max(outline.pictures, len(kinds))
+        outline.views = max(outline.views, sum(kind in _MP_VIEWS for kind in kinds))
 
 
-def _views(index: bytes) -> int:
-    """How many views of one scene a multi-picture file holds (CIPA DC-007, table 4): MPO.
+def _kinds(index: bytes) -> list[int]:
+    """The kinds of the pictures that a multi-picture file lists (CIPA DC-007, table 4): MPO.
 
-    Previews and gain maps, which phones put behind the picture, are none.
+    Previews and gain maps, which phones put behind the picture, are no views of a scene.
     """
     layout, directory = parse(index)
     entries = directory.get(_MP_ENTRIES)
     if not isinstance(entries, Entry):
-        return 0
+        return []
     numbers = np.frombuffer(entries.value[: len(entries.value) // 4 * 4], layout.order + "u4")
-    kinds = [int(number) & 0xFFFFFF for number in numbers[:: _MP_ENTRY // 4]]
-    return sum(kind in _MP_VIEWS for kind in kinds)
+    return [int(number) & 0xFFFFFF for number in numbers[:: _MP_ENTRY // 4]]
 
 
 def _check(outline: Segments, size: int, name: str) -> None:
@@ -164,16 +168,26 @@ def _pixels(data: bytes) -> tuple[JpegImagePlugin.JpegImageFile, np.ndarray]:
     return image, np.asarray(image)
 
 
-def _metadata(image: JpegImagePlugin.JpegImageFile, outline: Segments) -> Metadata:
+def _metadata(image: JpegImagePlugin.JpegImageFile, outline: Segments, tail: bytes) -> Metadata:
+    """tail: what follows the picture, which is left out, and so is what XMP says of it."""
     info = image.info
     exif = info.get("exif", b"").removeprefix(_EXIF)
+    xmp, kept, promised = info.get("xmp"), outline.kept, frozenset[str]()
+    extended = [body for marker, body in kept if marker == _APP1]
+    if extended:
+        xmp, extended, promised = extended_without_promises(xmp, extended)
+        kept = [each for each in kept if each[0] != _APP1]
+        kept += [(_APP1, body) for body in extended]
+    if xmp:
+        promises = without_promises(xmp)
+        xmp, promised = promises.packet, promised | promises.parts
     private: dict[str, object] = {}
-    if outline.kept:
-        private["jpeg"] = tuple(outline.kept)
-    if outline.pictures:
-        private["dropped"] = ("further pictures in the file",)
+    if kept:
+        private["jpeg"] = tuple(kept)
+    if beside := parts_behind(tail, outline.pictures, promised):
+        private["dropped"] = beside
     dpi = info.get("dpi") if info.get("jfif_unit") in (1, 2) else None
-    return Metadata(info.get("icc_profile"), exif or None, info.get("xmp"), dpi, private)
+    return Metadata(info.get("icc_profile"), exif or None, xmp, dpi, private)
 
 
 FORMAT = Format(

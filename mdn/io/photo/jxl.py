@@ -26,6 +26,7 @@ from mdn.io.photo.jxl_header import (
     read_header,
     recoloured,
 )
+from mdn.io.xmp import GAIN_MAP
 
 _CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
 _SIGNATURE, _TYPE = b"\r\n\x87\n", b"jxl \0\0\0\0jxl "
@@ -44,6 +45,7 @@ class _Container:
     exif: bytes | None = None
     xmp: bytes | None = None
     from_jpeg: bool = False
+    gain_map: bool = False
 
 
 def decode(data: bytes, name: str) -> Image:
@@ -53,7 +55,7 @@ def decode(data: bytes, name: str) -> Image:
     _check(header, len(data), name)
     array = imagecodecs.jpegxl_decode(data)
     array = array[..., None] if array.ndim == 2 else array
-    dropped = []
+    dropped = [GAIN_MAP] if held.gain_map else []
     if len(header.extra) - (ALPHA in header.extra):
         dropped.append("further channels")
         array = array[..., : header.colours + (ALPHA in header.extra)]
@@ -114,6 +116,8 @@ def _container(data: bytes) -> _Container:
             parts.append(body[4:])
         elif kind == b"jxll":
             held.level = body
+        elif kind == b"jhgm":
+            held.gain_map = True
         elif kind == b"jbrd":
             held.from_jpeg = True
         elif kind == b"Exif":

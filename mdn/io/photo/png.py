@@ -23,6 +23,9 @@ METRES_PER_INCH = 0.0254
 
 TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 COLOUR_CHUNKS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
+# The standard wants tIME renewed when a picture is changed. It stays, as EXIF's DateTime does: the
+# time of the picture, and the same input gives the same bytes on any day.
+_PLAIN_CHUNKS = frozenset({b"tIME", b"oFFs"})
 _RGB_FULL = b"\0\1"  # what cICP says of samples that are RGB and use the whole range
 
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
@@ -51,6 +54,9 @@ def decode(data: bytes, name: str) -> Image:
     if _is_gray_palette(chunks, meta.icc):
         array = array[..., ::3] if array.shape[-1] == 4 else array[..., :1]
     pixels, alpha = split_alpha(array[None])
+    if kept := _about_samples(chunks, pixels, alpha is not None):
+        own = (*meta.private.get("png", ()), *kept)
+        meta = replace(meta, private=meta.private | {"png": own})
     return Image(pixels, alpha, meta, name, "png")
 
 
@@ -58,7 +64,8 @@ def encode(image: Image, quality: int) -> bytes:
     """Write a PNG of 8 or 16 bits; `quality` has no meaning here."""
     data = bytes(imagecodecs.png_encode(np.ascontiguousarray(with_alpha(image)), level=_LEVEL))
     after_header = len(SIGNATURE) + 12 + 13
-    extra = b"".join(map(_packed, _extra_chunks(image.meta)))
+    written = [chunk for chunk in _extra_chunks(image.meta) if _suits(chunk, image)]
+    extra = b"".join(map(_packed, written))
     return data[:after_header] + extra + data[after_header:]
 
 
@@ -114,9 +121,51 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
             dpi = (across * METRES_PER_INCH, down * METRES_PER_INCH) if across and down else None
         elif kind == b"cICP" and len(body) == 4 and body[2:] == _RGB_FULL:
             cicp = (body[0], body[1])
-        elif kind in TEXT_CHUNKS | COLOUR_CHUNKS or kind == b"pHYs":
+        elif kind in TEXT_CHUNKS | COLOUR_CHUNKS | _PLAIN_CHUNKS or kind == b"pHYs":
             private.append(Chunk(kind, body))
     return Metadata(icc, exif, xmp, dpi, {"png": tuple(private)} if private else {}, cicp)
+
+
+def _about_samples(chunks: list[Chunk], pixels: np.ndarray, alpha: bool) -> list[Chunk]:
+    """sBIT and bKGD, as they are for the samples that were read (sections 11.3.2.4, 11.3.4.1).
+
+    A palette has become RGB or gray, fewer than 8 bits have become 8, tRNS has become alpha. A
+    chunk that does not fit its own picture is left out.
+    """
+    held = dict(reversed(chunks))  # the first of each kind
+    bits, colour = chunks[0].data[8:10]
+    colours, depth = pixels.shape[-1], 8 * pixels.dtype.itemsize
+    kept = []
+    significant = held.get(b"sBIT", b"")
+    if len(significant) == (3 if colour == 3 else _CHANNELS[colour]) and all(significant):
+        own = significant[: 1 if colour in (0, 4) else 3]
+        own = bytes([max(own)]) if colours == 1 else own
+        opaque = significant[len(significant) - 1 :] if colour in (4, 6) else bytes([depth])
+        kept.append(Chunk(b"sBIT", own + (opaque if alpha else b"")))
+    ground = held.get(b"bKGD", b"")
+    if colour == 3 and len(ground) == 1:
+        entry = held.get(b"PLTE", b"")[3 * ground[0] :][: 3 if colours == 3 else 1]
+        values = list(entry)
+    elif len(ground) == 2 * (1 if colour in (0, 4) else 3) and colour != 3:
+        values = [
+            value * (255 // (2**bits - 1) if bits < 8 else 1)
+            for value in struct.unpack(f">{len(ground) // 2}H", ground)
+        ]
+    else:
+        values = []
+    if len(values) == colours and max(values) < 2**depth:
+        kept.append(Chunk(b"bKGD", struct.pack(f">{colours}H", *values)))
+    return kept
+
+
+def _suits(chunk: Chunk, image: Image) -> bool:
+    """Whether what a chunk says of samples is about those that are written."""
+    colours, depth = image.pixels.shape[-1], 8 * image.pixels.dtype.itemsize
+    if chunk.type == b"sBIT":
+        return len(chunk.data) == colours + (image.alpha is not None) and max(chunk.data) <= depth
+    if chunk.type == b"bKGD":
+        return len(chunk.data) == 2 * colours and (depth == 16 or not any(chunk.data[::2]))
+    return True
 
 
 def _extra_chunks(meta: Metadata) -> list[Chunk]:

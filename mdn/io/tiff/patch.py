@@ -15,11 +15,17 @@ from mdn.io.stack import Lines
 from mdn.io.tiff.rows import Rows
 
 
+def alike(old: np.ndarray, new: np.ndarray) -> bool:
+    """Whether samples are the same; what is no number is like itself."""
+    return np.array_equal(old, new, equal_nan=old.dtype.kind == "f")
+
+
 class RowsOut:
     """Writes rows of a page from the top down, each segment as soon as it is whole.
 
     A segment takes the place of the old one where it fits, and else goes to the end of the file. So
-    nothing else in the file moves, and whatever points at it stays true.
+    nothing else in the file moves, and whatever points at it stays true. One whose samples are what
+    they were is not coded again: it keeps its bytes, and a JPEG loses nothing.
 
     Args:
         rows: how the page is stored, in the file that `out` is a copy of.
@@ -31,15 +37,31 @@ class RowsOut:
         self.rows, self.out, self.quality = rows, out, quality
         self.offsets, self.counts = list(rows.offsets), list(rows.counts)
         self._lines = Lines(rows.height, rows.block_height, self._line)
+        self._changed: set[int] = set()  # segments, or rows where there are none to speak of
 
     def write(self, start: int, block: np.ndarray) -> None:
         """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
         rows = self.rows
         if rows.raw_offset is not None:
+            before = rows.read(start, start + len(block))
+            for row, old, new in zip(range(start, rows.height), before, block, strict=False):
+                self._mark(row, alike(old, new))
             self.out.seek(rows.raw_offset + start * rows.row_bytes)
             self.out.write(np.ascontiguousarray(block.astype(rows.stored)).data)
             return
         self._lines.write(start, block)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any sample that was written is another than before."""
+        return bool(self._changed)
+
+    def _mark(self, number: int, same: bool) -> None:
+        """What was written before counts no more."""
+        if same:
+            self._changed.discard(number)
+        else:
+            self._changed.add(number)
 
     def _line(self, top: int, block: np.ndarray) -> None:
         rows = self.rows
@@ -52,11 +74,16 @@ class RowsOut:
                 index = (plane * rows.lines + line) * rows.columns + column
                 if rows.counts[index]:  # what the file left out stays out
                     left = column * rows.block_width
-                    data = rows.encode(part[:, left : left + rows.block_width], self.quality)
-                    self._store(index, data)
+                    segment = part[:, left : left + rows.block_width]
+                    before, samples = rows.segment(index)
+                    same = alike(samples[: len(segment), : segment.shape[1]], segment)
+                    self._mark(index, same)
+                    self._store(index, before if same else rows.encode(segment, self.quality))
 
     def _store(self, index: int, data: bytes) -> None:
-        if len(data) > self.counts[index]:
+        if len(data) <= self.rows.counts[index]:
+            self.offsets[index] = self.rows.offsets[index]
+        elif len(data) > self.counts[index]:
             self.offsets[index] = self.out.seek(0, 2) + self.out.tell() % 2
         self.out.seek(self.offsets[index])
         self.out.write(data)
@@ -74,7 +101,8 @@ class RowsOut:
 
     def finish(self, page: TiffPage) -> None:
         """Enter where the segments are now. `page`: the page's own directory, not a summary."""
-        if self.rows.raw_offset is not None or self.counts == list(self.rows.counts):
+        before = list(self.rows.offsets), list(self.rows.counts)
+        if self.rows.raw_offset is not None or (self.offsets, self.counts) == before:
             return
         for codes, values in (((324, 273), self.offsets), ((325, 279), self.counts)):
             code = next((c for c in codes if c in page.tags), None)

@@ -16,11 +16,14 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io import ifd
 from mdn.io.base import DAMAGED, Format, check_size
+from mdn.io.no_data import GDAL_NODATA, no_data_of
 from mdn.io.photo.exif import DESCRIPTIVE
 from mdn.io.tiff.check import check_page
 from mdn.io.tiff.layout import (
+    ASSOCIATED,
     CENTIMETRE,
     INCH,
+    JPEG,
     MINISWHITE,
     PALETTE,
     RGB,
@@ -77,7 +80,18 @@ def decode(data: bytes, name: str) -> Image:
         _metadata(pages[0].tags, held, layout.order, dropped),
         name,
         "tiff",
+        _no_data(pages[0], pixels.dtype, held),
+        bool(alpha.shape[-1]) and held.extrasample == ASSOCIATED,
     )
+
+
+def _no_data(first: _Page, dtype: np.dtype, held: TiffLayout) -> float | None:
+    """What GDAL says to be no measurement, as the pixels have it that `decode` gives."""
+    text = _raw(first.tags, GDAL_NODATA)
+    if text is None or (first.page.photometric == PALETTE and held.colormap is None):
+        return None
+    value = no_data_of(text, dtype)
+    return np.iinfo(dtype).max - value if held.inverted and value is not None else value
 
 
 def _pages(
@@ -203,6 +217,11 @@ def _expanded(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:
     if (table == table[:, :1]).all():
         table = table[:, :1]
     return table[indices]
+
+
+def is_jpeg(layout: TiffLayout | None) -> bool:
+    """Whether a TIFF holds its pixels as JPEG, the one lossy way."""
+    return layout is not None and layout.compression == JPEG
 
 
 FORMAT = Format(

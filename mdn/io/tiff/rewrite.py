@@ -30,7 +30,7 @@ class Rewriter:
     def __init__(self, stack: TiffStack, out: BinaryIO, quality: int) -> None:
         self.stack, self.out, self.quality = stack, out, quality
         self.holes: list[Hole] = []
-        self.written: set[tuple[int, int]] = set()
+        self.written: set[tuple[int, int]] = set()  # pages with other samples than before
 
     @contextmanager
     def page(self, planes: Sequence[Plane]) -> Iterator[RowsOut]:
@@ -44,7 +44,8 @@ class Rewriter:
         writer.finish(found if isinstance(found, TiffPage) else found.aspage())
         self.holes += writer.holes()
         rows.release()
-        self.written.add((series, number))
+        if writer.changed:
+            self.written.add((series, number))
 
     def rebuild_pyramid(self) -> None:
         """Make the smaller levels of what was written out of the larger ones."""

@@ -127,17 +127,17 @@ class Rows(PlaneRows):
 
     def decode(self, index: int) -> np.ndarray | None:
         """One segment as (rows, columns, samples in it); None where the file left it out."""
-        if not self.counts[index]:
-            return None
+        return self.segment(index)[1] if self.counts[index] else None
+
+    def segment(self, index: int) -> tuple[bytes, np.ndarray]:
+        """The bytes of a segment that the file has, and its samples as of `decode`."""
         handle = self.key.parent.filehandle
         handle.seek(self.offsets[index])
         data = handle.read(self.counts[index])
         options = {"jpegtables": self.key.jpegtables} if self.key.jpegtables else {}
         decoded = self.key.decode(data, index, **options)[0]
-        if decoded is None:
-            return None
         found = np.asarray(decoded)
-        return found.reshape(found.shape[-3:])
+        return data, found.reshape(found.shape[-3:])
 
     def encode(self, block: np.ndarray, quality: int) -> bytes:
         """A segment (rows, columns, samples in it) in the compression of the page.

@@ -18,14 +18,15 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGED, quiet
 from mdn.io.foreign import is_raw
+from mdn.io.no_data import GDAL_NODATA, no_data_of
 from mdn.io.stack import Plane, Stack
 from mdn.io.tiff.check import check_segments, check_stack_page
-from mdn.io.tiff.layout import MINISWHITE, PALETTE, RGB, YCBCR
+from mdn.io.tiff.layout import ASSOCIATED, MINISWHITE, PALETTE, RGB, UNASSOCIATED, YCBCR
 from mdn.io.tiff.rows import Rows, guarded
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PHOTO = (RGB, PALETTE, YCBCR)
-_ALPHA = (1, 2)
+_ALPHA = (ASSOCIATED, UNASSOCIATED)
 _MANY = 2**20  # planes
 
 
@@ -146,6 +147,7 @@ def _planes(
     count = math.prod(outer)
     pages = list(series.pages)
     virtual = len(pages) == 1 and count > 1
+    no_data = _no_data(key)
     if virtual and (series.dataoffset is None or series.dataoffset + series.nbytes > size):
         raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
     for number in range(count):
@@ -162,14 +164,18 @@ def _planes(
         rows = Rows(page, offset, name)
         place = np.unravel_index(number, outer) if outer else ()
         where = {letter: int(i) for letter, i in zip(letters, place, strict=False)}
+        alphas = _alphas(key, rows)
+        alpha = min(alphas, default=None)
+        associated = alpha is not None and alphas[alpha] == ASSOCIATED
         for samples in _samples(key, rows, letters):
             channel, here = where.get("C", 0), where
             if len(samples) == 1 and rows.samples > 1:
                 if inside == "C":
                     channel = channel * rows.samples + samples[0]
                 here = where if "C" in where else where | {inside: samples[0]}
-            alpha = min(_alphas(key, rows), default=None)
-            yield Plane(series_number, number, here, samples, channel, rows, alpha)
+            yield Plane(
+                series_number, number, here, samples, channel, rows, alpha, associated, no_data
+            )
 
 
 def _samples(key: TiffPage, rows: Rows, letters: str) -> list[tuple[int, ...]]:
@@ -182,8 +188,14 @@ def _samples(key: TiffPage, rows: Rows, letters: str) -> list[tuple[int, ...]]:
     return [(i,) for i in range(rows.samples) if i not in alphas or i == 0]
 
 
-def _alphas(key: TiffPage, rows: Rows) -> set[int]:
-    """Which samples of a pixel say how opaque it is."""
+def _alphas(key: TiffPage, rows: Rows) -> dict[int, int]:
+    """Which samples of a pixel say how opaque it is, and in which way."""
     kinds = tuple(map(int, key.extrasamples))
     first = rows.samples - len(kinds)
-    return {first + i for i, kind in enumerate(kinds) if kind in _ALPHA}
+    return {first + i: kind for i, kind in enumerate(kinds) if kind in _ALPHA}
+
+
+def _no_data(key: TiffPage) -> float | None:
+    """What GDAL says to be no measurement; the pages of a series share it."""
+    value = key.tags.valueof(GDAL_NODATA)
+    return no_data_of(value, np.dtype(key.dtype)) if isinstance(value, str | bytes) else None

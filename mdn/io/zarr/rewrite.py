@@ -16,6 +16,7 @@ import numpy as np
 from mdn.errors import FileError
 from mdn.io.atomic import replacing_folder
 from mdn.io.stack import Lines, Plane
+from mdn.io.tiff.patch import alike
 from mdn.io.tiff.rewrite import block_edges, shrunk
 from mdn.io.zarr.stack import ZarrRows, ZarrStack, guarded, open_group
 
@@ -43,7 +44,9 @@ class ZarrRowsOut:
             # What the store left out, or is empty, stays so: there was nothing to denoise.
             if (self.rows.part(across, columns) == self.array.fill_value).all():
                 continue
-            put(self.rows, self.array, across, columns, block[:, columns])
+            # Nor is a chunk coded again that is what it was.
+            if not alike(self.rows.part(across, columns, self.array), block[:, columns]):
+                put(self.rows, self.array, across, columns, block[:, columns])
 
 
 def put(rows: ZarrRows, array: Any, across: slice, columns: slice, block: np.ndarray) -> None:
@@ -72,12 +75,28 @@ class ZarrRewriter:
         self.count(planes)
 
     def count(self, planes: Sequence[Plane]) -> None:
-        """Counts planes among those that were written: `rebuild_pyramids` goes by them."""
+        """Counts planes among those that were written, if they are other ones than in the source:
+        `rebuild_pyramids` goes by them.
+        """
         for plane in planes:
             assert isinstance(plane.rows, ZarrRows)
+            if not self._is_changed(plane):
+                continue
             (sample,) = plane.samples
             place = tuple(sample if isinstance(i, slice) else i for i in plane.rows.place)
             self.written.setdefault(plane.series, set()).add(place)
+
+    def _is_changed(self, plane: Plane) -> bool:
+        rows, (sample,) = plane.rows, plane.samples
+        assert isinstance(rows, ZarrRows)
+        copy = self.root[self.stack.levels[plane.series][0]]
+        return any(
+            not alike(
+                rows.part(across, columns)[..., sample],
+                rows.part(across, columns, copy)[..., sample],
+            )
+            for across, columns in _blocks(rows)
+        )
 
     def rebuild_pyramids(self) -> None:
         """Make the smaller levels of what was written out of the larger ones."""

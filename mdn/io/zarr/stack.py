@@ -16,9 +16,11 @@ import numpy as np
 
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGE, DAMAGED, MAX_SAMPLES, check_size, quiet
+from mdn.io.no_data import fill_value_of
 from mdn.io.stack import Plane, PlaneRows, Stack
 
 ZARR = "zarr"
+FILL = "_FillValue"  # of xarray and GeoZarr, after NetCDF
 SUFFIX = ".zarr"
 _DEPTHS = frozenset({"uint8", "uint16", "uint32", "int8", "int16", "int32"})
 _DEPTHS |= {"float16", "float32", "float64"}
@@ -86,10 +88,14 @@ class ZarrRows(PlaneRows):
             self._cached = known
         return known[2][start - known[0] : stop - known[0]].copy()
 
-    def part(self, rows: slice, columns: slice) -> np.ndarray:
-        """(rows, columns, samples), straight from the chunks."""
+    def part(self, rows: slice, columns: slice, array: Any = None) -> np.ndarray:
+        """(rows, columns, samples), straight from the chunks.
+
+        array: a copy of the array to read in its place.
+        """
         with guarded(self.name):
-            block = np.asarray(self.array[(*self.place, rows, columns)], self.dtype)
+            source = self.array if array is None else array
+            block = np.asarray(source[(*self.place, rows, columns)], self.dtype)
         return block[..., None] if block.ndim == 2 else np.moveaxis(block, 0, -1)
 
 
@@ -126,7 +132,8 @@ def open_zarr(path: Path, axes: str | None = None, name: str | None = None) -> I
             array = root[paths[0]]
             _check(array, path / paths[0], shown)
             letters = _letters(about, array, axes, shown)
-            planes += _planes(number, array, letters, shown)
+            no_data = _no_data(array, root, paths[0])
+            planes += _planes(number, array, letters, shown, no_data)
         array = root[every[0][0]]
         letters = _letters(pictures[0][1], array, axes, shown)
         stack = ZarrStack(shown, path, letters, array.shape, planes[0].rows.dtype, planes, every)
@@ -200,7 +207,21 @@ def _check(array: Any, folder: Path, name: str) -> None:
     raise FileError(name, "is a Zarr store without any pixels", DAMAGED)
 
 
-def _planes(series: int, array: Any, letters: str, name: str) -> Iterator[Plane]:
+def _no_data(array: Any, root: Any, path: str) -> float | None:
+    """The value of `_FillValue`, an attribute of the array or of the picture's group.
+
+    The array's own fill_value is none: it says what chunks hold that were never written, mostly 0.
+    """
+    place = path.rpartition("/")[0]
+    for each in (array, root[place] if place else root):
+        if FILL in each.attrs:
+            return fill_value_of(each.attrs[FILL], np.dtype(array.dtype).newbyteorder("="))
+    return None
+
+
+def _planes(
+    series: int, array: Any, letters: str, name: str, no_data: float | None
+) -> Iterator[Plane]:
     """Channel by channel, or together with the others if one chunk holds all."""
     axis, count = letters.find("C"), 1
     outer = list(array.shape[:-2])
@@ -214,4 +235,5 @@ def _planes(series: int, array: Any, letters: str, name: str) -> Iterator[Plane]
         where = dict(zip(letters, map(int, place), strict=False))
         for sample in range(count):
             here = where | {"C": sample} if count > 1 else where
-            yield Plane(series, number, here, (sample,), here.get("C", 0), rows)
+            channel = here.get("C", 0)
+            yield Plane(series, number, here, (sample,), channel, rows, no_data=no_data)

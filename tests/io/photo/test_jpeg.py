@@ -110,7 +110,7 @@ def test_a_further_picture_is_reported() -> None:
     frames[0].save(stream, "MPO", save_all=True, append_images=frames[1:])
     image = io.read_image(stream.getvalue())
     np.testing.assert_array_equal(image.pixels[0], np.asarray(opened(stream.getvalue())))
-    assert io.losses(image, "jpeg") == ["further pictures in the file"]
+    assert io.left_out(image) == ["further pictures in the file"]
 
 
 def test_a_stereo_pair_is_refused_by_name() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import numpy as np
@@ -172,6 +173,79 @@ def test_metadata_and_colour_chunks_are_kept() -> None:
     assert dict(result)[b"iCCP"].endswith(zlib.compress(icc()))
     before_pixels = [kind for kind, _ in result][: [kind for kind, _ in result].index(b"IDAT")]
     assert {b"gAMA", b"cHRM", b"cICP", b"iCCP"} <= set(before_pixels)
+
+
+def kept(data: bytes, *kinds: bytes) -> list[tuple[bytes, bytes]]:
+    """The chunks of some kinds in what is written of a PNG."""
+    written = io.write_image(io.read_image(data), None)
+    assert written is not None
+    every = chunks_of(written)
+    assert [kind for kind, _ in every][-1] == b"IEND"
+    places = {kind: at for at, (kind, _) in enumerate(every)}
+    assert all(places[kind] < places[b"IDAT"] for kind in kinds if kind in places)
+    return [each for each in every if each[0] in kinds]
+
+
+def test_time_and_offset_are_kept() -> None:
+    sent = [
+        (b"tIME", struct.pack(">HBBBBB", 2024, 2, 29, 23, 59, 60)),
+        (b"oFFs", struct.pack(">iiB", -7, 12, 1)),
+    ]
+    data = png_of(picture(5, 5, 3), *(chunk(*item) for item in sent))
+    assert kept(data, b"tIME", b"oFFs") == sent
+
+
+WORD = struct.Struct(">H").pack
+TRIPLE = struct.Struct(">3H").pack
+KEY = chunk(b"tRNS", WORD(1))
+PALETTE, GRAYS = chunk(b"PLTE", RGB_TRIPLES), chunk(b"PLTE", GRAY_TRIPLES)
+SHADES = chunk(b"tRNS", b"\7")
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "extra", "significant", "ground", "expected"),
+    [
+        # as it came, where nothing is converted
+        (8, 0, [], b"\5", WORD(200), (b"\5", WORD(200))),
+        (16, 2, [], b"\x0a\x0b\x0c", TRIPLE(1, 2, 65535), (b"\x0a\x0b\x0c", TRIPLE(1, 2, 65535))),
+        (8, 4, [], b"\5\3", WORD(9), (b"\5\3", WORD(9))),
+        (8, 6, [], b"\5\6\5\1", TRIPLE(1, 2, 3), (b"\5\6\5\1", TRIPLE(1, 2, 3))),
+        # fewer bits become 8; a key becomes alpha
+        (4, 0, [], b"\3", WORD(5), (b"\3", WORD(85))),
+        (2, 0, [KEY], b"\2", WORD(3), (b"\2\x08", WORD(255))),
+        (16, 0, [KEY], b"\x0c", WORD(4095), (b"\x0c\x10", WORD(4095))),
+        # a palette becomes RGB, or gray, with or without alpha
+        (2, 3, [PALETTE], b"\5\6\5", b"\2", (b"\5\6\5", TRIPLE(0, 255, 9))),
+        (2, 3, [PALETTE, SHADES], b"\5\6\5", b"\1", (b"\5\6\5\x08", TRIPLE(200, 0, 7))),
+        (2, 3, [GRAYS], b"\5\6\5", b"\1", (b"\6", WORD(90))),
+        (2, 3, [GRAYS, SHADES], b"\5\5\5", b"\3", (b"\5\x08", WORD(3))),
+        # what fits no picture of its own kind is left out
+        (8, 2, [], b"\5", WORD(200), (None, None)),
+        (8, 0, [], b"\x09", WORD(256), (None, None)),
+        (8, 0, [], b"\0", b"", (None, None)),
+        (2, 3, [PALETTE], b"\5\6\5\5", b"\7", (None, None)),
+    ],
+)
+def test_significant_bits_and_background_suit_what_is_written(
+    bits: int, colour: int, extra: list[bytes], significant: bytes, ground: bytes, expected: tuple
+) -> None:
+    width = 4
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    rows = FOUR_INDICES if colour == 3 else b"\0" + bytes(width * samples * bits // 8)
+    data = png(
+        width, 1, bits, colour, rows, chunk(b"sBIT", significant), *extra, chunk(b"bKGD", ground)
+    )
+    pairs = zip((b"sBIT", b"bKGD"), expected, strict=True)
+    written = [(kind, body) for kind, body in pairs if body is not None]
+    assert kept(data, b"sBIT", b"bKGD") == written
+
+
+def test_what_is_said_of_other_samples_is_not_written() -> None:
+    data = png_of(picture(5, 5, 3), chunk(b"sBIT", b"\5\6\5"), chunk(b"bKGD", TRIPLE(1, 2, 3)))
+    image = io.read_image(data)
+    gray = io.write_image(replace(image, pixels=image.pixels[..., :1]), None)
+    assert gray is not None
+    assert not {b"sBIT", b"bKGD"} & set(dict(chunks_of(gray)))
 
 
 def test_every_cut_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:

@@ -120,7 +120,7 @@ def test_xmp_stays_but_no_settings_that_are_made_already(tmp_path: Path, setting
         assert bytes(file.pages.first.tags[700].value) == xmp
     developed = io.read_image(source)
     assert developed.meta.xmp == (None if settings else xmp)
-    assert bool(io.losses(developed, "tiff")) is bool(settings)
+    assert bool(io.left_out(developed)) is bool(settings)
 
 
 def test_a_camera_that_is_no_dng_gives_its_matrix_and_balance(tmp_path: Path) -> None:

@@ -373,3 +373,72 @@ def test_tags_that_only_their_maker_knows_keep_the_file_as_it_is(tmp_path: Path)
     smooth(path, target)
     assert target.stat().st_size == path.stat().st_size
     assert (tifffile.imread(target) == 5).all()
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "raw": {},
+    "zlib": {"compression": "zlib", "predictor": True},
+    "foreign zlib": {"compression": "zlib", "compressionargs": {"level": 1}},
+    "tiles": {"tile": (16, 32), "compression": "lzw"},
+    "jpeg": {"tile": (32, 32), "compression": "jpeg"},
+}
+
+
+def two_levels(path: Path, kind: str) -> Path:
+    """Two planes, and a smaller level that is not the mean of the larger one."""
+    values = noise(2, 80, 70, dtype=np.uint8 if kind == "jpeg" else np.float32)
+    if kind != "jpeg":
+        values[:, 3, 4] = np.nan
+    how = {"photometric": "minisblack"} | KINDS[kind]
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(values, subifds=1, **how)
+        writer.write(values[:, ::2, ::2], subfiletype=1, **how)
+    return path
+
+
+def copied(source: Path, target: Path, spot: tuple[int, int] | None, rounds: int = 1) -> None:
+    """Writes both planes back as they are, but for one sample of the first in the last round."""
+    with open_stack(source) as stack, rewrite(stack, target, 30) as out:
+        for plane in stack.planes:
+            with out.page([plane]) as writer:
+                for number in range(rounds):
+                    rows = plane.rows.read(0, plane.rows.height).copy()
+                    other = spot if number == rounds - 1 else (79, 69)
+                    if other is not None and plane.number == 0:
+                        rows[other] = 77
+                    for top in range(0, len(rows), 37):
+                        writer.write(top, rows[top : top + 37])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_that_are_what_they_were_leave_the_file_as_it_was(
+    tmp_path: Path, kind: str
+) -> None:
+    source, target = two_levels(tmp_path / "a.tif", kind), tmp_path / "b.tif"
+    copied(source, target, None)
+    assert target.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_unchanged_in_the_end_has_the_samples_of_the_source(
+    tmp_path: Path, kind: str
+) -> None:
+    source, target = two_levels(tmp_path / "a.tif", kind), tmp_path / "b.tif"
+    copied(source, target, None, rounds=2)
+    with tifffile.TiffFile(source) as a, tifffile.TiffFile(target) as b:
+        for before, after in zip(a.series[0].levels, b.series[0].levels, strict=True):
+            np.testing.assert_array_equal(after.asarray(), before.asarray())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_segment_of_a_changed_sample_is_coded_again(tmp_path: Path, kind: str) -> None:
+    source, target = two_levels(tmp_path / "a.tif", kind), tmp_path / "b.tif"
+    copied(source, target, (0, 0), rounds=2)
+    with tifffile.TiffFile(source) as a, tifffile.TiffFile(target) as b:
+        before, after = (f.series[0].asarray() for f in (a, b))
+        assert before[0, 0, 0] != after[0, 0, 0]
+        np.testing.assert_array_equal(after[:, 32:], before[:, 32:])
+        np.testing.assert_array_equal(after[1], before[1])
+        small = [f.series[0].levels[1].asarray() for f in (a, b)]
+        assert not np.array_equal(small[0][0], small[1][0], equal_nan=kind != "jpeg")
+        np.testing.assert_array_equal(small[1][1], small[0][1])

@@ -326,7 +326,7 @@ def test_thumbnail_pages_are_left_out_and_named() -> None:
         writer.write(picture(4, 4, 3), photometric="rgb", metadata=None, subfiletype=1)
     image = io.read_image(stream.getvalue())
     assert image.pixels.shape == (1, 16, 16, 3)
-    assert io.losses(image, "tiff") == ["thumbnail and mask pages"]
+    assert io.left_out(image) == ["thumbnail and mask pages"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -14,6 +14,8 @@ import pytest
 from mdn.batch.planning import plan
 from mdn.batch.running import BatchResult
 from mdn.commands import denoise
+from mdn.io.zarr.rewrite import rewrite_zarr
+from mdn.io.zarr.stack import open_zarr
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
 
@@ -260,3 +262,46 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         denoised(root, tmp_path / "b.zarr")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("place", ["array", "group", "nowhere"])
+def test_no_data_is_what_an_attribute_says_and_not_the_fill_value(
+    tmp_path: Path, version: int, place: str
+) -> None:
+    path = store(tmp_path / "a.zarr", version, dtype="float32", fill_value=7.0)
+    root = zarr.open_group(path, mode="r+")
+    if place != "nowhere":
+        (root["0"] if place == "array" else root).attrs["_FillValue"] = -9999
+    with open_zarr(path) as stack:
+        said = {plane.no_data for plane in stack.planes}
+    assert said == {None if place == "nowhere" else -9999.0}
+    done = denoised(path, tmp_path / "b.zarr", strength=0.0)
+    assert done.exit_code == 0
+    assert files(tmp_path / "b.zarr") == files(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_samples_that_are_what_they_were_leave_the_store_as_it_was(
+    tmp_path: Path, version: int
+) -> None:
+    path = store(tmp_path / "a.zarr", version)
+
+    def write(target: Path, spot: bool) -> None:
+        with open_zarr(path) as stack, rewrite_zarr(stack, target) as out:
+            for plane in stack.planes:
+                with out.page([plane]) as writer:
+                    rows = plane.rows.read(0, plane.rows.height)
+                    if spot and plane.number == 1:
+                        rows[0, 0] += 100
+                    writer.write(0, rows)
+
+    write(tmp_path / "b.zarr", spot=False)
+    before = files(path)
+    assert files(tmp_path / "b.zarr") == before
+    write(tmp_path / "c.zarr", spot=True)
+    after = files(tmp_path / "c.zarr")
+    assert after.keys() == before.keys()
+    other = [name for name in before if after[name] != before[name]]
+    assert len([name for name in other if name[0] == "0"]) == 1
+    assert {name[0] for name in other} == set("012")

@@ -17,6 +17,7 @@ from mdn.pipeline.fill import filled
 
 TIMES = 50.0  # times the light around it, from which on a pixel is far too bright
 ISLAND = 4  # pixels that touch each other: two or four rays that met are a firefly, more are a lamp
+RARE = 25.0  # times the mean around it: as bright pixels that are not rare make the mean
 NEAR, AROUND, WIDE = 2, 3, 10  # radii of windows: 5 x 5, 7 x 7 and 21 x 21 pixels
 HIGH = 0.2  # share of a window's pixels that are brighter than what counts as its light
 PASSES = 4  # a firefly may hide another
@@ -43,12 +44,12 @@ class Rule:
 def mask(pixels: np.ndarray, rule: Rule, guides: np.ndarray | None = None) -> np.ndarray:
     """(H, W) bool: the fireflies of a layer.
 
-    A pixel is one if it is brighter than `rule.times` all of these: the mean of 21 x 21 pixels
-    around it, its own 3 x 3 aside; what a fifth of the 7 x 7 pixels around it exceeds; and the
-    fifth largest in 5 x 5. And with what touches it and has a quarter of its light, and what so
-    touches that, it makes up no more than 4 pixels; 8, and the ninth
-    largest, in a picture so full of them that two often touch. At borders, windows end: a picture
-    that goes on by reflection would show each firefly twice.
+    A pixel is one if it is brighter than `rule.times` both of these: what a fifth of the 7 x 7
+    pixels around it exceeds, and the fifth largest in 5 x 5; and than 25 times the mean of 21 x 21,
+    its own 3 x 3 aside: else such pixels are not rare there, and hold the light. And with what
+    touches it and has a quarter of its light, and what so touches that, it makes up no more than 4
+    pixels; 8, and the ninth largest, in a picture so full of them that two often touch. At borders,
+    windows end: a picture that goes on by reflection would show each firefly twice.
 
     Args:
         pixels: (H, W, C), finite, of any sign.
@@ -83,7 +84,7 @@ def _bright(light: np.ndarray, rule: Rule, guides: np.ndarray | None, most: int)
     """(H, W) bool: far brighter than each measure of the light around."""
     result = np.zeros(light.shape, bool)
     wide = _mean_around(light)
-    rows, columns = np.nonzero((light > rule.times * wide) & (light > 0))
+    rows, columns = np.nonzero((light > min(rule.times, RARE) * wide) & (light > 0))
     if not rows.size:
         return result
     values = light[rows, columns]
@@ -91,8 +92,8 @@ def _bright(light: np.ndarray, rule: Rule, guides: np.ndarray | None, most: int)
     high = _largest(patch, np.maximum(most + 1, HIGH * (patch >= 0).sum(1)).astype(int))
     near = _patches(light[..., None], rows, columns, NEAR, -1.0)[..., 0]
     ranked = _largest(near, np.full(rows.size, most + 1))
-    level = np.maximum(np.maximum(high, ranked), wide[rows, columns])
-    found = (values > rule.times * level) & (level > 0)
+    level = np.maximum(high, ranked)
+    found = (values > rule.times * level) & (np.maximum(level, wide[rows, columns]) > 0)
     if rule.exceptions:
         found &= high > 0
         if guides is not None and found.any():
@@ -166,6 +167,7 @@ def _islands(bright: np.ndarray, most: int) -> np.ndarray:
     numbers = np.zeros((bright.shape[0] + 2, bright.shape[1] + 2), np.int64)
     places = rows + 1, columns + 1
     numbers[places] = np.arange(1, rows.size + 1)
+
     def neighbours() -> np.ndarray:
         return np.stack([numbers[places[0] + y, places[1] + x] for y, x in _STEPS])
 

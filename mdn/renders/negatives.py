@@ -16,12 +16,12 @@ from torch import Tensor
 from mdn.pipeline import windows
 
 CELL = 8  # pixels a side
-TRIM = 0.1  # share of a cell's samples at either end that do not count in its mean
+TRIM = 0.2  # share of a cell's samples at either end that do not count in its mean
 CELLS_BELOW = 0.1  # share of the light of all cells that is below 0 in a layer of both signs..
 LIGHT_BELOW, SAMPLES_BELOW = 0.3, 0.25  # ..or of the light of all samples, and of their number
 FILL, LEVEL = 2, 3  # radii of the means that fill, and that tell an outlier
-DEEPEST = 3.0  # times the light around, below which a negative sample is an outlier
-REACH = (2, 4, 8, 16)  # radii within which neighbours pay
+DEEPEST = 5.0  # times the light around, below which a negative sample is an outlier
+REACH = (4, 8, 16)  # radii within which neighbours pay
 MOST = 0.5  # of a neighbour's light that is taken at once
 
 
@@ -61,7 +61,7 @@ def nonnegative(pixels: np.ndarray) -> np.ndarray:
 
     A negative sample takes the mean of what is around it. What it gets, and what it lacked before,
     is taken from positive samples around it in proportion to their light; farther away if those
-    have too little. Further below 0 than 3 times the light around, it counts no more.
+    have too little. Further below 0 than 5 times the light around, it counts no more.
     """
     below = pixels < 0
     if not below.any():

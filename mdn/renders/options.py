@@ -127,17 +127,17 @@ def guides_for(
     return sources
 
 
-def _asked(
-    file: exr.Exr, found: list[Layer], role: str, name: str, beside: Layer
-) -> Source | None:
+def _asked(file: exr.Exr, found: list[Layer], role: str, name: str, beside: Layer) -> Source | None:
     """A guide by the name of a layer, or out of another file.
 
-    Of several layers that the name fits, as one for each eye, the one that serves `beside`, or
-    none. Raises FileError: there is no such layer, and no such file.
+    Of several layers that the name fits that of the same view, or of none, and rather the one that
+    serves `beside`. Raises FileError: there is no such layer, and no such file.
     """
     if fit := [layer for layer in find(found, name) if len(layer.channels) in (1, 3)]:
-        own = [layer for layer in fit if serves(found, layer, beside)]
-        own = own or ([] if len(fit) > 1 else fit)
+        of_view = [layer for layer in found if layer.view == beside.view]
+        own = [layer for layer in find(of_view, name) if len(layer.channels) in (1, 3)]
+        own = own or [layer for layer in fit if not layer.view]
+        own.sort(key=lambda layer: not serves(found, layer, beside))
         return Source(file, own[0], role) if own else None
     path = Path(name)
     if not path.is_file():

@@ -229,7 +229,7 @@ class Renders:
     keep_sums: bool = False
     albedo: str = "auto"
     normal: str = "auto"
-    clamp_fireflies: Annotated[float | None, rules(min=1.0)] = None
+    clamp_fireflies: float | None = None
     tonemap: Literal["hdr", "srgb"] = "hdr"
     frames: str | None = None
     motion: bool = False

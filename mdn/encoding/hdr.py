@@ -18,6 +18,7 @@ import numpy as np
 
 MIDDLE_GRAY = 0.18
 MU = 10.0
+OUTLIERS = 0.02  # share at either end
 _DARK = 1e-8  # less than this is no light: a render's empty background says nothing on exposure
 
 
@@ -25,12 +26,16 @@ def exposure(picture: np.ndarray) -> float:
     """What to multiply a whole picture with so that its middle becomes middle gray.
 
     picture: (..., C), linear light, any float dtype; samples that are not finite play no part.
-    Returns a positive factor; 1 for a picture without light.
+    Returns a positive factor; 1 for a picture without light. The darkest and the brightest 2 % of
+    what is lit count as what they border on: of fireflies and no-data, the value says nothing.
     """
-    with np.errstate(invalid="ignore"):  # infinity less infinity, left out below
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity, left out below
         light = picture.astype(np.float64).mean(-1)
     light = light[np.isfinite(light) & (light > _DARK)]
-    return float(MIDDLE_GRAY / np.exp(np.log(light).mean())) if light.size else 1.0
+    if not light.size:
+        return 1.0
+    light = np.clip(light, *np.quantile(light, (OUTLIERS, 1 - OUTLIERS)))
+    return float(MIDDLE_GRAY / np.exp(np.log(light).mean()))
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,10 @@ def denoise(
     bad = " and ".join(f"{odd[key]} {key}" for key in ("nan", "infinite") if odd[key])
     if bad:
         report.note(job, f"{bad} samples rebuilt from their neighbours")
-    if clipped := odd["beyond the range"]:
-        report.note(job, f"{clipped} samples beyond the range of half floats clipped")
+    if found := odd["fireflies"]:
+        more = "" if asked.clamp_fireflies else "; --clamp-fireflies 0 leaves them"
+        told = "1 firefly" if found == 1 else f"{found} fireflies"
+        report.note(job, f"{told} clamped to the light around them{more}")
     if asked.keep_sums and not planned.sums:
         report.note(job, "--keep-sums: no layers were found that add up to the beauty")
     if form == "exr":
@@ -78,12 +80,21 @@ def denoise(
     details = _details(planned, changed, odd, constants)
     details |= {"model": model.name, "strength": options.strength}
     lines = _explained(details) if asked.explain else []
-    found = {source.role for each in planned.guides.values() for source in each}
     asks = changed and asked.albedo == asked.normal == AUTO
     first = not sequence.jobs or job.name == sequence.jobs[0].name
-    if asks and first and not found & {"albedo", "normal"}:
-        lines = [UNGUIDED, *lines]
+    if asks and first and (alone := _unguided(planned)):
+        some = len(alone) < len(planned.targets)
+        lines = [f"{', '.join(alone)}: {UNGUIDED}" if some else UNGUIDED, *lines]
     return details | ({"summary": lines} if lines else {})
+
+
+def _unguided(planned: frame.Planned) -> list[str]:
+    """The names of the layers to denoise that have neither albedo nor normal."""
+    return [
+        layer.name
+        for layer, sources in planned.guides.items()
+        if not {source.role for source in sources} & {"albedo", "normal"}
+    ]
 
 
 def _save_picture(

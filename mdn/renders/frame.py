@@ -85,14 +85,14 @@ def denoise(
     constants: Constants,
     progress: Callable[[float], None],
     after: Callable[[Layer, np.ndarray], np.ndarray] = lambda layer, light: light,
-    known: dict[str, linear.Known] | None = None,
+    known: dict[tuple[int, str], linear.Known] | None = None,
 ) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
     """The file with its targets denoised.
 
     Args:
         options: their strength mixes with the noisy light, in linear light.
         after: takes every denoised layer (H, W, C), and returns what to store of it (motion).
-        known: by layer, the noise of a sequence's first frame; filled by that frame.
+        known: by part and layer, the noise of a sequence's first frame; filled by that frame.
 
     Returns:
         The file, the channels that are not as they came, and counts of odd samples.
@@ -101,16 +101,13 @@ def denoise(
     if options.strength == 0:
         return planned.file, frozenset(), odd
     light: dict[Layer, np.ndarray] = {}
+    ranges: dict[Layer, np.ndarray] = {}
     for index, layer in enumerate(planned.targets):
         share = lambda done, index=index: progress((index + done) / len(planned.targets))  # noqa: E731
-        stored = layer.pixels(planned.file)
-        odd += repair.count_odd(stored)
-        noisy = repair.finite(stored.astype(np.float32))
-        given = noisy
-        if asked.clamp_fireflies is not None:
-            given, clamped = repair.clamp_fireflies(noisy, asked.clamp_fireflies)
-            odd["fireflies"] += clamped
         sources = planned.guides[layer]
+        guides = _guides(sources, constants)
+        given, found = repair.prepared(layer.pixels(planned.file), asked.fireflies, guides)
+        odd += found
         result = linear.restore(
             given,
             model,
@@ -118,14 +115,16 @@ def denoise(
             exposure=constants.exposure,
             tonemap=asked.tonemap,
             auxiliary=auxiliary_features(sources),
-            guides=_guides(sources, constants),
-            known=None if known is None else known.setdefault(layer.name, {}),
+            guides=guides,
+            known=None if known is None else known.setdefault((layer.part, layer.name), {}),
             progress=share,
         )
-        result = after(layer, result)
+        ranges[layer] = np.stack([given.min((0, 1)), given.max((0, 1))])
+        shown = np.clip(given, 0, 1) if asked.tonemap == "srgb" else given
+        result = repair.within(after(layer, result), shown)
         result = given + options.strength * shares(result - given, options)
-        light[layer] = _keep_black(planned.file, layer, noisy, result)
-    return _stored(planned, light, odd)
+        light[layer] = _keep_empty(planned.file, layer, result)
+    return _stored(planned, light, ranges, odd)
 
 
 def auxiliary_features(sources: list[Source]) -> np.ndarray | None:
@@ -157,54 +156,45 @@ def _bounded(values: np.ndarray) -> np.ndarray:
     return np.clip(np.nan_to_num(values, posinf=1, neginf=0), -1, 2)
 
 
-def _keep_black(file: Exr, layer: Layer, noisy: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """Nothing gets darker than black, or than the noisy picture where that goes further. Pixels
-    with alpha 0 and no light stay 0, as colour is premultiplied, and so do layers without light.
-    """
-    if not noisy.any():
-        return noisy
-    result = np.maximum(result, min(0.0, float(noisy.min())))
+def _keep_empty(file: Exr, layer: Layer, result: np.ndarray) -> np.ndarray:
+    """Pixels with alpha 0 and no light stay 0, as colour is premultiplied."""
     if not layer.alpha:
         return result
-    empty = (file.parts[layer.part][layer.alpha] == 0) & (noisy == 0).all(-1)
+    empty = file.parts[layer.part][layer.alpha] == 0
+    empty &= (layer.pixels(file) == 0).all(-1)
     return np.where(empty[..., None], 0, result)
 
 
 def _stored(
-    planned: Planned, light: dict[Layer, np.ndarray], odd: Counter[str]
+    planned: Planned,
+    light: dict[Layer, np.ndarray],
+    ranges: dict[Layer, np.ndarray],
+    odd: Counter[str],
 ) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
-    """The layers rounded to their dtypes, sums kept, in a file that is otherwise the same."""
+    """The layers rounded to their dtypes, sums kept, in a file that is otherwise the same.
+
+    ranges: of each layer, (2, C): the least and the largest of each channel, which sums keep to.
+    """
     parts = [dict(part) for part in planned.file.parts]
     changed: set[tuple[int, str]] = set()
 
     for layer, values in light.items():
         for at, key in enumerate(layer.channels):
-            dtype = parts[layer.part][key].dtype
-            top = float(np.finfo(dtype).max)
-            odd["beyond the range"] += int((np.abs(values[..., at]) > top).sum())
-            parts[layer.part][key] = np.clip(values[..., at], -top, top).astype(dtype)
+            parts[layer.part][key] = values[..., at].astype(parts[layer.part][key].dtype)
             changed.add((layer.part, key))
     last = {each.total: each for each in planned.sums}
     for each in planned.sums:
-        terms = [parts[t.part] for t in each.terms]
         for at, key in enumerate(each.total.channels):
-            planes = [part[t.channels[at]] for part, t in zip(terms, each.terms, strict=True)]
-            dtypes = [plane.dtype for plane in planes]
-            shared = light_sums.kept(parts[each.total.part][key], planes, dtypes)
-            for t, plane in zip(each.terms, shared, strict=True):
-                parts[t.part][t.channels[at]] = plane
-        if each is last[each.total]:
-            _total_from_terms(parts, each)
+            total = parts[each.total.part][key]
+            planes = [parts[term.part][term.channels[at]] for term in each.terms]
+            bounds = [ranges[term][:, at] for term in each.terms]
+            highest = ranges[each.total][1, at]
+            terms, summed = light_sums.kept(total, planes, bounds, float(highest))
+            for term, plane in zip(each.terms, terms, strict=True):
+                parts[term.part][term.channels[at]] = plane
+            if each is last[each.total]:  # of several sums, as the last one says
+                parts[each.total.part][key] = summed
     return replace(planned.file, parts=tuple(parts)), frozenset(changed), +odd
-
-
-def _total_from_terms(parts: list[dict[str, np.ndarray]], each: light_sums.Sum) -> None:
-    """The beauty as its terms say it after rounding; with several sums, as the last one says."""
-    for at, key in enumerate(each.total.channels):
-        whole = parts[each.total.part]
-        top = float(np.finfo(whole[key].dtype).max)
-        summed = np.sum([parts[t.part][t.channels[at]].astype(np.float64) for t in each.terms], 0)
-        whole[key] = np.clip(summed, -top, top).astype(whole[key].dtype)
 
 
 def mapping(planned: Planned, changed: frozenset[tuple[int, str]]) -> list[dict[str, object]]:

@@ -36,6 +36,7 @@ def find(file: Exr, found: Sequence[Layer]) -> list[Sum]:
             layer
             for layer in found
             if layer.role == "light"
+            and layer.view == total.view
             and len(layer.channels) == len(total.channels)
             and file.headers.parts[layer.part].data_window == window
         ]
@@ -75,17 +76,34 @@ def _values(file: Exr, layer: Layer) -> np.ndarray:
     return np.nan_to_num(layer.pixels(file).astype(np.float64), posinf=0, neginf=0)
 
 
-def kept(total: np.ndarray, terms: list[np.ndarray], dtypes: list[np.dtype]) -> list[np.ndarray]:
-    """The terms, each rounded to its dtype, with the total's difference shared out among them.
+def kept(
+    total: np.ndarray, terms: list[np.ndarray], bounds: Sequence[np.ndarray], highest: float
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """The terms with the total's difference shared out among them, and the total they add up to.
 
-    Each takes of it as much as it is of the light; without light, all the same. The sum of what
-    comes back, rounded, is the total to be stored: then they add up to the last bit but one.
+    Each takes of it as much as it is of the light; without light, all the same. No term leaves its
+    bounds, and where terms above 0 come to more than the highest total, all get less.
+
+    Args:
+        total, terms: (H, W) of one channel, half or float.
+        bounds: of each term, its least and its largest value.
+        highest: what no total exceeds.
+
+    Returns:
+        Terms and total, rounded to their dtypes: they add up to the last bit but one.
     """
     size = np.sum(np.abs(terms), 0, dtype=np.float64)
     off = total.astype(np.float64) - np.sum(terms, 0, dtype=np.float64)
     shared = []
-    for term, dtype in zip(terms, dtypes, strict=True):
+    for term, (low, high) in zip(terms, bounds, strict=True):
         share = np.where(size > 0, np.abs(term) / np.where(size > 0, size, 1), 1 / len(terms))
-        top = float(np.finfo(dtype).max)
-        shared.append(np.clip(term + share * off, -top, top).astype(dtype))
-    return shared
+        shared.append(np.clip(term + share * off, low, high))
+    summed = np.sum(shared, 0)
+    over = (summed > highest) & (np.min(shared, 0) >= 0)
+    scale = np.where(over, highest / np.where(over, summed, 1), 1)
+    rounded = [
+        (values * scale).astype(term.dtype) for values, term in zip(shared, terms, strict=True)
+    ]
+    top = min(float(np.finfo(total.dtype).max), highest)
+    whole = np.sum(rounded, 0, dtype=np.float64)
+    return rounded, np.clip(whole, -float(np.finfo(total.dtype).max), top).astype(total.dtype)

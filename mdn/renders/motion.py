@@ -24,11 +24,11 @@ TOLERANCE = 0.1  # relative difference at which it counts half
 class PreviousFrame:
     """The frame before, as it was stored and as it was denoised."""
 
-    _vectors: np.ndarray | None = None
+    _vectors: dict[str, np.ndarray] = field(default_factory=dict)  # by view
     _sense: tuple[int, int, int] | None = None
-    _light: dict[str, np.ndarray] = field(default_factory=dict)
+    _light: dict[tuple[int, str], np.ndarray] = field(default_factory=dict)
     _noisy: np.ndarray | None = None
-    _old_light: dict[str, np.ndarray] = field(default_factory=dict)
+    _old_light: dict[tuple[int, str], np.ndarray] = field(default_factory=dict)
 
     def next_frame(self, planned: Planned, *, follows: bool) -> None:
         """Begins a new frame.
@@ -37,34 +37,37 @@ class PreviousFrame:
 
         Raises FileError: it has no motion vectors.
         """
-        vectors = [layer for layer in planned.found if layer.role == "motion"]
-        pair = _motion_vectors(planned, vectors)
-        if pair is None:
+        pairs = {view: _motion_vectors(planned, view) for view in {t.view for t in planned.targets}}
+        vectors = {view: pair for view, pair in pairs.items() if pair is not None}
+        if not vectors:
             raise FileError(planned.file.name, "has no motion vectors", "leave --motion out")
         noisy = np.nan_to_num(planned.targets[0].pixels(planned.file).astype(np.float32))
         old = self._noisy
         fits = follows and old is not None and old.shape == noisy.shape
         self._old_light = self._light if fits else {}
         self._light, self._noisy = {}, noisy
-        self._vectors = pair if fits else None
-        if fits and old is not None and self._sense is None:
+        self._vectors = vectors if fits else {}
+        pair = vectors.get(planned.targets[0].view)
+        if fits and old is not None and pair is not None and self._sense is None:
             self._sense = _sense(old, noisy, pair)
 
     def blend(self, layer: Layer, light: np.ndarray) -> np.ndarray:
         """A denoised layer (H, W, C), blended with itself in the frame before."""
-        old = self._old_light.get(layer.name)
-        if old is not None and self._vectors is not None and self._sense is not None:
-            moved, inside = warped(old, _flow(self._vectors, self._sense))
+        old = self._old_light.get((layer.part, layer.name))
+        vectors = self._vectors.get(layer.view)
+        if old is not None and vectors is not None and self._sense is not None:
+            moved, inside = warped(old, _flow(vectors, self._sense))
             size = np.abs(light).mean(-1) + np.abs(moved).mean(-1) + 1e-3
             off = np.abs(light - moved).mean(-1) / size
             share = SHARE * inside / (1 + (off / TOLERANCE) ** 2)
             light = (light + share[..., None] * (moved - light)).astype(np.float32)
-        self._light[layer.name] = light
+        self._light[layer.part, layer.name] = light
         return light
 
 
-def _motion_vectors(planned: Planned, vectors: list[Layer]) -> np.ndarray | None:
-    """(H, W, 2 or 4) pixels, from a layer or from single channels x and y."""
+def _motion_vectors(planned: Planned, view: str) -> np.ndarray | None:
+    """(H, W, 2 or 4) pixels of one view, from a layer or from single channels x and y."""
+    vectors = [each for each in planned.found if (each.role, each.view) == ("motion", view)]
     if not vectors:
         return None
     planes = [layer.pixels(planned.file) for layer in vectors if layer.part == vectors[0].part]

@@ -1,11 +1,13 @@
 """What was asked of renders."""
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
-from mdn.io.exr.layers import Layer, beauty, find, guide, layers
+from mdn.io.exr.layers import Layer, beauty, find, guide, layers, serves
+from mdn.renders.fireflies import Rule
 
 AUTO, NONE = "auto", "none"
 
@@ -36,12 +38,20 @@ class RenderOptions:
         name = next((name for name in given if name != "sequence"), "")
         return name and f"--{name.replace('_', '-')}"
 
+    @property
+    def fireflies(self) -> Rule | None:
+        """What is one: by default with exceptions, or as the user says; None leaves them."""
+        if self.clamp_fireflies is None:
+            return Rule()
+        return Rule(self.clamp_fireflies, exceptions=False) if self.clamp_fireflies else None
+
     def check(self) -> None:
         """Raises UsageError for a value that no file could satisfy."""
         if self.tonemap not in ("hdr", "srgb"):
             raise UsageError(f"--tonemap {self.tonemap}: choose hdr or srgb")
-        if self.clamp_fireflies is not None and not self.clamp_fireflies >= 1:
-            raise UsageError("--clamp-fireflies: choose 1 or more")
+        times = self.clamp_fireflies
+        if times not in (None, 0) and not (times is not None and 1 <= times < math.inf):
+            raise UsageError("--clamp-fireflies: choose 1 or more, or 0 to leave fireflies")
         if self.motion and not self.sequence:
             raise UsageError("--motion needs a sequence of frames: frame.####.exr --frames 1-24")
 
@@ -106,7 +116,7 @@ def guides_for(
             layer = guide(found, role, beside)
             source = None if layer is None else Source(file, layer, role)
         else:
-            source = _asked(file, found, role, asked_for)
+            source = _asked(file, found, role, asked_for, beside)
         if source is None:
             continue
         if source.file.headers.parts[source.layer.part].data_window == window:
@@ -117,10 +127,18 @@ def guides_for(
     return sources
 
 
-def _asked(file: exr.Exr, found: list[Layer], role: str, name: str) -> Source:
-    """A guide by the name of a layer, or out of another file."""
+def _asked(file: exr.Exr, found: list[Layer], role: str, name: str, beside: Layer) -> Source | None:
+    """A guide by the name of a layer, or out of another file.
+
+    Of several layers that the name fits that of the same view, or of none, and rather the one that
+    serves `beside`. Raises FileError: there is no such layer, and no such file.
+    """
     if fit := [layer for layer in find(found, name) if len(layer.channels) in (1, 3)]:
-        return Source(file, fit[0], role)
+        of_view = [layer for layer in found if layer.view == beside.view]
+        own = [layer for layer in find(of_view, name) if len(layer.channels) in (1, 3)]
+        own = own or [layer for layer in fit if not layer.view]
+        own.sort(key=lambda layer: not serves(found, layer, beside))
+        return Source(file, own[0], role) if own else None
     path = Path(name)
     if not path.is_file():
         raise FileError(file.name, f"--{role} {name}: there is no such layer, and no such file")
@@ -132,4 +150,6 @@ def _asked(file: exr.Exr, found: list[Layer], role: str, name: str) -> Source:
     fit = fit or [layer for layer in inside if len(layer.channels) == 3][:1]
     if not fit:
         raise FileError(path, f"has no layer that could be the {role}")
-    return Source(other, fit[0], role)
+    if len({layer.view for layer in fit}) > 1:  # a guide for each eye
+        fit = [layer for layer in fit if layer.view == beside.view]
+    return Source(other, fit[0], role) if fit else None

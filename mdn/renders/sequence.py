@@ -131,8 +131,8 @@ class Sequence:
     """What the frames of a sequence share. Of files that are no sequence it keeps nothing."""
 
     jobs: collections.abc.Sequence[Job] = ()  # the frames, in order
-    # of the first frame's layers, by name; None for files that are no sequence
-    noise: dict[str, Known] | None = None
+    # of the first frame's layers, by part and name; None for files that are no sequence
+    noise: dict[tuple[int, str], Known] | None = None
     _constants: frame.Constants | None = None
     _previous: motion.PreviousFrame = field(default_factory=motion.PreviousFrame)
     _last: int = -2  # the place in the sequence of the frame before

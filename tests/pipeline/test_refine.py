@@ -10,7 +10,8 @@ from mdn.encoding import Hdr
 from mdn.pipeline import linear, windows
 from mdn.pipeline.options import Options
 from mdn.pipeline.refine import Curve, refine
-from mdn.renders import light_sums, repair
+from mdn.renders import fireflies, light_sums, repair
+from mdn.renders.fireflies import Rule
 from tests.pipeline.tools import load
 from tests.renders import scenes
 
@@ -103,23 +104,35 @@ def test_bad_samples_take_the_mean_of_their_neighbours() -> None:
     assert np.all(repair.finite(np.full((3, 3, 1), np.nan, np.float32)) == 0)
 
 
-def test_fireflies_keep_their_hue_and_edges_stay() -> None:
+def test_a_firefly_is_rebuilt_and_edges_stay() -> None:
     picture = np.ones((20, 20, 3), np.float32)
     picture[:, 10:] = 5  # an edge is none
     picture[4, 4] = (90, 60, 30)
-    calm, count = repair.clamp_fireflies(picture, 6.0)
-    assert count == 1
-    np.testing.assert_allclose(calm[4, 4] / calm[4, 4, 2], [3, 2, 1], rtol=1e-5)
-    assert calm[4, 4].mean() <= 6 * 1.3
-    untouched = np.ones((20, 20), bool)
-    untouched[4, 4] = False
-    assert np.array_equal(calm[untouched], picture[untouched])
+    mask = fireflies.mask(picture, Rule(6.0, exceptions=False))
+    assert np.argwhere(mask).tolist() == [[4, 4]]
+    calm = fireflies.rebuilt(picture, mask)
+    np.testing.assert_allclose(calm[4, 4], 1)
+    assert np.array_equal(calm[~mask], picture[~mask])
 
 
 def test_sharing_out_a_difference() -> None:
     random = np.random.default_rng(0)
     terms = [random.random((8, 8)).astype(np.float32) * k for k in (1, 10, 0)]
     total = np.sum(terms, 0) * 1.1 - 0.05
-    shared = light_sums.kept(total, terms, [np.dtype(np.float32)] * 3)
+    free = [np.array([-1.0, 99.0])] * 3
+    shared, summed = light_sums.kept(total, terms, free, 99.0)
     np.testing.assert_allclose(np.sum(shared, 0), total, rtol=1e-5)
+    np.testing.assert_allclose(summed, total, rtol=1e-5)
     assert np.all(shared[2] == 0)  # a light that is off stays off
+
+
+def test_shares_and_their_sum_stay_within_bounds() -> None:
+    random = np.random.default_rng(0)
+    terms = [random.random((8, 8)).astype(np.float32) for _ in range(2)]
+    bounds = [np.array([0.0, 0.9]), np.array([0.0, 0.5])]
+    shared, summed = light_sums.kept(np.sum(terms, 0) * 1.5, terms, bounds, 1.2)
+    for plane, (low, high) in zip(shared, bounds, strict=True):
+        assert low <= plane.min()
+        assert plane.max() <= high
+    assert summed.max() <= np.float32(1.2)
+    np.testing.assert_allclose(np.sum(shared, 0), summed, rtol=1e-6)

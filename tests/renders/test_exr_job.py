@@ -184,15 +184,21 @@ def test_bright_light_is_not_clipped(tmp_path: Path) -> None:
     assert beauty(tmp_path / "srgb.exr").max() <= 1.0  # the protocol of papers does clip
 
 
-def test_fireflies_are_clamped_on_request(tmp_path: Path) -> None:
+def test_fireflies_are_clamped_unless_they_are_to_stay(tmp_path: Path) -> None:
     light = np.full((*scenes.SHAPE, 3), 0.2, np.float16)
     light[20, 20] = 3000.0
     planes = {key: light[..., 0].copy() for key in "RGB"}
     head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
     path = samples.write(tmp_path / "in.exr", (head, planes))
-    result = denoise(path, tmp_path / "out.exr", clamp_fireflies=4.0)
-    assert result.outcomes[0].details["odd_samples"] == {"fireflies": 1}
-    assert beauty(tmp_path / "out.exr").max() < 2
+    for more in ({}, {"clamp_fireflies": 4.0}):
+        report = Recorder()
+        result = denoise(path, tmp_path / "out.exr", report, **more)
+        assert result.outcomes[0].details["odd_samples"] == {"fireflies": 1}
+        assert beauty(tmp_path / "out.exr").max() < 2
+        assert "1 firefly clamped to the light around" in str(report.events)
+    result = denoise(path, tmp_path / "out.exr", clamp_fireflies=0)
+    assert result.outcomes[0].details["odd_samples"] == {}
+    assert beauty(tmp_path / "out.exr").max() > 2
 
 
 def test_nothing_appears_where_nothing_is(tmp_path: Path) -> None:
@@ -263,7 +269,12 @@ def test_a_picture_does_not_become_a_render(tmp_path: Path) -> None:
 
 
 def test_options_are_checked_before_any_work(scene: Path, tmp_path: Path) -> None:
-    for wrong in ({"clamp_fireflies": 0.5}, {"tonemap": "none"}, {"motion": True}):
+    for wrong in (
+        {"clamp_fireflies": 0.5},
+        {"clamp_fireflies": float("nan")},
+        {"tonemap": "none"},
+        {"motion": True},
+    ):
         with pytest.raises(UsageError):
             denoise(scene, tmp_path / "a.exr", **wrong)
 

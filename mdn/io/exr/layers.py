@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdn.io.exr import Exr
+from mdn.io.exr.header import Header
 
 # beauty, light, albedo, normal, depth, motion, alpha, cryptomatte, id, position, variance or data
 Role = str
@@ -64,6 +65,7 @@ _NOT_LIGHT = re.compile(
     r"|toon|wire(frame)?|uv|hairid|glosscol|transcol|subsurfacecol|filter|opacity|roughness"
     r"|metallic|tangent|noiselevel|defocus(amount)?)|of|gloss(y)?col(or)?"
 )
+_EYES = frozenset({"left", "right"})
 # Albedos of one part of the material: poorer guides than the whole one, or the diffuse part's.
 _PARTIAL = re.compile(r"coat|sheen|spec|trans|sss|subsurf|volume|hair")
 
@@ -79,6 +81,7 @@ class Layer:
     channels: tuple[str, ...]  # the channels, colours in the order R G B (X Y Z), or a single one
     role: Role  # what it is for
     alpha: str = ""  # the channel of its alpha, or nothing
+    view: str = ""  # which eye's or camera's it is, lower case; nothing in files that name none
 
     def pixels(self, exr: Exr) -> np.ndarray:
         """(H, W, C) as stored."""
@@ -104,15 +107,39 @@ def layers(exr: Exr) -> list[Layer]:
 
 def _views(exr: Exr) -> frozenset[str]:
     """The names of a stereo file's views: they say whose beauty it is, not that it is none."""
-    names: set[bytes] = set()
+    names: set[str] = set()
     for part in exr.headers.parts:
-        names.add(part.attributes.get("view", ("", b""))[1])
-        listed, at = part.attributes.get("multiView", ("", b""))[1], 0
-        while at + 4 <= len(listed):  # a length, then as many bytes
-            end = at + 4 + int.from_bytes(listed[at : at + 4], "little")
-            names.add(listed[at + 4 : end])
-            at = end
-    return frozenset(name.decode("utf-8", "replace").lower() for name in names if name)
+        names |= {_part_view(part), *_multi_view(part)}
+    return frozenset(name for name in names if name)
+
+
+def _part_view(part: Header) -> str:
+    return part.attributes.get("view", ("", b""))[1].decode("utf-8", "replace").lower()
+
+
+def _multi_view(part: Header) -> list[str]:
+    """The views of a part that holds several, the default one first."""
+    names: list[str] = []
+    listed, at = part.attributes.get("multiView", ("", b""))[1], 0
+    while at + 4 <= len(listed):  # a length, then as many bytes
+        end = at + 4 + int.from_bytes(listed[at : at + 4], "little")
+        names.append(listed[at + 4 : end].decode("utf-8", "replace").lower())
+        at = end
+    return names
+
+
+def _view(part: Header, prefix: str, views: frozenset[str]) -> str:
+    """The view of channels with this prefix ("Storing Multi-View Images in OpenEXR Files").
+
+    The one that stands in their name (right.R, albedo.right.R), else in the part's name, else
+    their part's, else the default one of a part with several. Left and right are views even where
+    no attribute lists them.
+    """
+    known = views | _EYES
+    for text in (prefix, part.name):
+        if named := [word for word in text.lower().split(".") if word in known]:
+            return named[-1]
+    return _part_view(part) or next(iter(_multi_view(part)), "")
 
 
 def _split(
@@ -120,6 +147,7 @@ def _split(
 ) -> list[Layer]:
     """The layers of the channels that share a prefix: R G B A, and any others alone."""
     name = exr.headers.parts[part].name
+    view = _view(exr.headers.parts[part], prefix, views)
     title = f"{name}.{prefix}" if name and prefix.lower() in _SAMPLES else prefix or name
     said = ".".join(word for word in title.split(".") if word.lower() not in views)
     floats = {k: v for k, v in members.items() if exr.parts[part][v].dtype.kind == "f"}
@@ -134,17 +162,17 @@ def _split(
                 alpha = ""
             elif alpha:
                 rest.pop("a")
-            made.append(Layer(part, title or letters, keys, role, alpha))
+            made.append(Layer(part, title or letters, keys, role, alpha, view))
             break
     if not made and "y" in floats and not {"x", "z", "ry", "by"} & set(rest):
         alpha = rest.pop("a", "") if "a" in floats else ""
         keys = (rest.pop("y"),)
-        made.append(Layer(part, title or "y", keys, role_of(said, keys), alpha))
+        made.append(Layer(part, title or "y", keys, role_of(said, keys), alpha, view))
     for last, key in rest.items():
         name = f"{title}.{key.rpartition('.')[2]}" if title else key
         kind = exr.parts[part][key].dtype.kind
         alone: Role = "id" if kind == "u" else _single(said, last)
-        made.append(Layer(part, name, (key,), alone))
+        made.append(Layer(part, name, (key,), alone, view=view))
     return made
 
 
@@ -205,18 +233,52 @@ def find(found: Sequence[Layer], name: str) -> list[Layer]:
 
 
 def guide(found: Sequence[Layer], role: Role, beside: Layer) -> Layer | None:
-    """The guide of this role that covers the same pixels as `beside`, or none.
+    """The guide of this role that is made for `beside`, or none.
 
-    The same part and the same view layer go before others, then one made for denoising.
+    The same part and prefix go before others, then one made for denoising, then one of the whole
+    material.
     """
     fit = [layer for layer in found if layer.role == role and len(layer.channels) in (1, 3)]
-
-    def view_layer(layer: Layer) -> str:
-        return _without_samples(layer.name).rpartition(".")[0]
+    fit = [layer for layer in fit if serves(found, layer, beside)]
 
     def order(layer: Layer) -> tuple[bool, ...]:
         name = layer.name.lower()
-        elsewhere = layer.part != beside.part, view_layer(layer) != view_layer(beside)
+        elsewhere = layer.part != beside.part, _prefix(layer) != _prefix(beside)
         return *elsewhere, "denois" not in name, _PARTIAL.search(name) is not None
 
     return min(fit, key=order, default=None)
+
+
+def serves(found: Sequence[Layer], guide: Layer, beside: Layer) -> bool:
+    """Whether a guide shows the same picture as `beside`: its view, view layer and part.
+
+    The guides of a part that holds light are that part's own; a part without light serves all
+    parts, if they are of one picture. So it is with view layers: one without a beauty serves all.
+    """
+    if guide.view != beside.view:
+        return False
+    of_view = [layer for layer in found if layer.view == guide.view]
+    heads = [layer for layer in of_view if layer.role == "beauty"]
+    heads = heads or [layer for layer in of_view if layer.role == "light"]
+    groups = {_prefix(head) for head in heads}
+    group = _group(guide, groups)
+    if group in groups and group != _group(beside, groups):
+        return False
+    if guide.part == beside.part:
+        return True
+    lit = {layer.part for layer in of_view if layer.role in ("beauty", "light")}
+    beauties = {h.part for h in heads if h.role == "beauty" and _prefix(h) == group}
+    return guide.part not in lit and len(beauties) <= 1
+
+
+def _prefix(layer: Layer) -> str:
+    """What stands before the last word of a name, such as the view layer; its view left out."""
+    words = _without_samples(layer.name).split(".")
+    return ".".join([word for word in words if word.lower() != layer.view][:-1])
+
+
+def _group(layer: Layer, groups: set[str]) -> str:
+    """The innermost of these groups that a layer is in, or nothing."""
+    words = _prefix(layer).split(".")
+    fronts = [".".join(words[:size]) for size in range(len(words), 0, -1)]
+    return next((front for front in fronts if front in groups), "")

@@ -4,7 +4,6 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -16,17 +15,8 @@ def _split(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",")) if text is not None else ()
 
 
-def _second_word(ctx: typer.Context, incomplete: str) -> list[str]:
-    """`mdn bench an` may become `mdn bench analyze`; the shell itself completes files."""
-    first = not ctx.params.get("inputs")
-    words = ("analyze", "speed") if first and incomplete else ()
-    return [word for word in words if word.startswith(incomplete)]
-
-
 @opt.command
 def bench(
-    context: typer.Context,
-    inputs: Annotated[list[str] | None, opt.rules(autocompletion=_second_word)] = None,
     data: str | None = None,
     model: opt.AnyModel = opt.DEFAULT_MODEL,
     noise: str = "suite",
@@ -37,7 +27,6 @@ def bench(
     seed: opt.Natural = 0,
     root: Path | None = None,
     out: Path | None = None,
-    check_ranking: bool = False,
     fail_below: list[str] | None = None,
     worst: bool = False,
     report: Path | None = None,
@@ -56,7 +45,7 @@ def bench(
     The noise is the one that mdn noise adds with the same --seed. Exit codes
     are those of every command, and 7 where a --fail-below does not hold.
     """
-    if finished is not None and not (inputs or check_ranking):
+    if finished is not None:
         if data is not None or fail_below:
             raise UsageError("--from DIR measures nothing: leave out --data and --fail-below")
         from mdn.bench.report import publish
@@ -65,20 +54,11 @@ def bench(
             if not quiet:
                 typer.echo(path)
         return
-    if inputs or check_ranking:
-        if inputs and (data is not None or check_ranking):
-            raise UsageError("name pictures of your own, or --data with clean ones, not both")
-        if out or report or plots or finished or fail_below or worst or dask:
-            raise UsageError(
-                "-o, --report, --plots, --from, --fail-below, --worst and --dask are for --data"
-                " with clean pictures"
-            )
-    elif data is None:
+    if data is None:
         raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
     import torch
 
     from mdn import bench as task
-    from mdn.cli import rank
     from mdn.cli.bench_view import BenchView, show
 
     if threads is not None:
@@ -104,9 +84,6 @@ def bench(
         dask=dask,
         command=shlex.join(["mdn", *sys.argv[1:]]),
     )
-    if inputs or check_ranking:
-        debug = opt.debugging(context)
-        rank.run(inputs or (), settings, quiet=quiet, as_json=as_json, debug=debug)
     with BenchView(quiet=quiet) as view:
         result = task.run(settings, view)
     show(result, as_json=as_json)

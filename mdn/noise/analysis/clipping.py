@@ -35,17 +35,6 @@ def unclipped_variance(mean: Tensor, variance: Tensor) -> Tensor:
     return variance / kept**2
 
 
-def clipped_variance(mean: Tensor, variance: Tensor) -> Tensor:
-    """The variance after clipping to [0, 1], given the mean after it and the variance before.
-
-    Both (n,) float64. Only the nearer end is considered, as by `unclipped_variance`.
-    """
-    means, deviations = _table()
-    distance = torch.minimum(mean, 1 - mean)
-    kept = _read(means, deviations, distance / variance.clamp(min=1e-12).sqrt())
-    return variance * kept**2
-
-
 def _read(ratios: Tensor, deviations: Tensor, ratio: Tensor) -> Tensor:
     """The deviation that belongs to a ratio, between two entries of the table."""
     upper = torch.searchsorted(ratios, ratio.clamp(ratios[0], ratios[-1])).clamp(1, len(ratios) - 1)

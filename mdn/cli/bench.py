@@ -8,7 +8,6 @@ from pathlib import Path
 import typer
 
 from mdn.cli import options as opt
-from mdn.errors import UsageError
 
 
 def _split(text: str | None) -> tuple[str, ...]:
@@ -17,7 +16,7 @@ def _split(text: str | None) -> tuple[str, ...]:
 
 @opt.command
 def bench(
-    data: str | None = None,
+    data: str,
     model: opt.AnyModel = opt.DEFAULT_MODEL,
     noise: str = "suite",
     protocol: str = "paper",
@@ -27,11 +26,9 @@ def bench(
     seed: opt.Natural = 0,
     root: Path | None = None,
     out: Path | None = None,
-    fail_below: list[str] | None = None,
+    fail_below: float | None = None,
     worst: bool = False,
-    report: Path | None = None,
     plots: bool = False,
-    finished: Path | None = None,
     dask: str | None = None,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
@@ -43,22 +40,11 @@ def bench(
 
     The table goes to standard output, as Markdown unless that is a terminal.
     The noise is the one that mdn noise adds with the same --seed. Exit codes
-    are those of every command, and 7 where a --fail-below does not hold.
+    are those of every command, and 7 below --fail-below.
     """
-    if finished is not None:
-        if data is not None or fail_below:
-            raise UsageError("--from DIR measures nothing: leave out --data and --fail-below")
-        from mdn.bench.report import publish
-
-        for path in publish.from_results(finished, report, plots):
-            if not quiet:
-                typer.echo(path)
-        return
-    if data is None:
-        raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
     import torch
 
-    from mdn import bench as task
+    from mdn.bench import benchmark as task
     from mdn.cli.bench_view import BenchView, show
 
     if threads is not None:
@@ -75,10 +61,9 @@ def bench(
         seed=seed,
         root=root,
         out=out,
-        fail_below=tuple(fail_below or ()),
+        fail_below=fail_below,
         worst=worst,
         plots=plots,
-        page=report,
         device=device,
         precision=precision,
         dask=dask,

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mdn import bench, metrics
+from mdn import metrics
+from mdn.bench import benchmark as bench
 from mdn.bench import renders, scenes
 from mdn.bench.scenes import __main__ as command
 from mdn.bench.scenes import shapes

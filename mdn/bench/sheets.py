@@ -6,22 +6,18 @@ there is something to see. Neither is picked by hand: the same run makes the sam
 
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from mdn import io
-from mdn.bench.cache import key_of
 from mdn.bench.data import DataSet, Picture
 from mdn.bench.method import Method
-from mdn.bench.noise_cases import NoiseCase, fingerprint
-from mdn.bench.report.sheet_files import Sheet, Tile, find, save
+from mdn.bench.noise_cases import NoiseCase
 from mdn.bench.rows import Row
 from mdn.bench.runner import Runner
 from mdn.bench.scoring import denoise
 from mdn.errors import FileError, MdnError
-from mdn.image import Image
-from mdn.metrics import get, tone_map
+from mdn.metrics import Metric, get, tone_map
 
 CROP, SMALLEST = 96, 24  # pixels a side
 THUMB = 420  # of the overview, pixels
@@ -32,12 +28,32 @@ WORST = 0.2  # the error that is drawn brightest, white being 1
 RAMP = np.array([(0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191)])
 
 
-def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[Sheet]:
-    """A sheet by data set and kind of noise, of its middle level.
+@dataclass(frozen=True)
+class Tile:
+    """What one method made of the crop."""
 
-    folder: where earlier sheets lie and new ones go; what is there for the same weights, files and
-    settings is not computed again.
-    """
+    name: str  # the method, or "truth"
+    pixels: np.ndarray  # (side, side, 3) uint8
+    error: np.ndarray | None = None  # a map of its error, likewise; None for the truth
+    value: float | None = None  # the first metric on the whole picture
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One noise on one picture."""
+
+    data: str
+    noise: str
+    picture: str
+    metric: Metric  # of the figures
+    size: tuple[int, int]  # width and height of the picture
+    box: tuple[int, int, int]  # left, top and side of the crop, pixels
+    overview: np.ndarray  # the true picture, reduced, (H, W, 3) uint8
+    tiles: tuple[Tile, ...]  # the truth, the input, then the methods
+
+
+def make(runner: Runner, sets: Sequence[DataSet]) -> list[Sheet]:
+    """A sheet by data set and kind of noise, of its middle level."""
     levels: dict[tuple[str, str], list[NoiseCase]] = {}
     for name, case in runner.measured:
         levels.setdefault((name, case.kind), []).append(case)
@@ -46,16 +62,7 @@ def make(runner: Runner, sets: Sequence[DataSet], folder: Path | None) -> list[S
         data, case = next(each for each in sets if each.name == name), cases[len(cases) // 2]
         rows = [row for row in runner.rows if (row.data, row.noise) == (name, case.label)]
         picture = _median_picture(data, rows, runner.scorer.rules.metrics[0])
-        if picture is None:
-            continue
-        mark = fingerprint(case)
-        keys = [runner.key(picture, each, case, mark) for each in runner.applicable(data)]
-        key = key_of(picture.name, runner.scorer.rules.metrics[0], CROP, THUMB, keys)
-        sheet = find(folder, key) if folder else None
-        if sheet is None:
-            sheet = _draw(runner, data, picture, case)
-            if sheet is not None and folder is not None:
-                save(sheet, folder, key)
+        sheet = None if picture is None else _draw(runner, data, picture, case)
         sheets += [sheet] if sheet else []
     return sheets
 
@@ -91,14 +98,14 @@ def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> S
     top, left, side = informative_crop(rivals or errors, truth.mean(-1))
     cut = (slice(top, top + side), slice(left, left + side))
     metric = get(runner.scorer.rules.metrics[0])
-    tiles = [Tile("truth", "truth", _png(truth[cut]), b"", None)]
+    tiles = [Tile("truth", _bytes(truth[cut]))]
     for (who, result), page in zip(results, shown, strict=True):
         error = np.abs(page - truth)[cut].mean(-1)
         value = runner.scorer.score(result, task)[metric.name]
-        tiles.append(Tile(who.name, who.kind, _png(page[cut]), _png(heat(error)), value))
+        tiles.append(Tile(who.name, _bytes(page[cut]), _bytes(heat(error)), value))
     height, width = truth.shape[:2]
-    names = data.name, case.label, picture.name, metric.title, metric.digits
-    return Sheet(*names, (width, height), (left, top, side), _png(_reduced(truth)), tuple(tiles))
+    names, box = (data.name, case.label, picture.name, metric), (left, top, side)
+    return Sheet(*names, (width, height), box, _bytes(_reduced(truth)), tuple(tiles))
 
 
 def visible(page: np.ndarray, linear: bool = False) -> np.ndarray:
@@ -150,8 +157,6 @@ def _reduced(page: np.ndarray) -> np.ndarray:
     return blocks.mean((1, 3))
 
 
-def _png(values: np.ndarray) -> bytes:
-    pixels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-    written = io.write_image(Image(pixels[None]), None, format="png")
-    assert written is not None
-    return written
+def _bytes(values: np.ndarray) -> np.ndarray:
+    """Values of 0..1 as uint8."""
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)

@@ -17,7 +17,6 @@ import mdn
 from mdn.bench import losses
 from mdn.bench.data import DataSet
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.report import pages
 from mdn.bench.rows import Row
 from mdn.bench.runner import Runner
 from mdn.io.atomic import write_bytes
@@ -124,16 +123,53 @@ def markdown(
     metrics: Sequence[Metric],
     worst: Sequence[losses.Loss] = (),
 ) -> str:
-    """The page for people: how it was made, a table by data set, what was not measured, losses."""
+    """The page for people: how it was made, a table by data set, what was not measured, losses.
+
+    about: the results document, see `facts`.
+    """
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [
+        "# Benchmark",
+        "",
+        f"- command: `{about['command']}`",
+        f"- protocol: {about['protocol']}; noisy input: {about['noisy_input']}; "
+        f"seed {about['seed']}; {about['threads']} threads",
+        f"- versions: {versions}",
+        "- figures: mean ± standard deviation over pictures; µs/pixel is the median picture's; "
+        "peak MiB is the whole process's memory, on a GPU the memory allocated there",
+        *(f"- {method['name']}: {_facts_of(method)}" for method in about["methods"]),
+        *(
+            f"- {data['name']}: {data['pictures']} pictures, {data['sha256'][:16]}"
+            for data in about["data"]
+        ),
+    ]
     titles = ["noise", *header(metrics)]
-    tables = {
-        each["name"]: table(
-            titles, ([r.noise, *cells(r, metrics)] for r in rows if r.data == each["name"]), 2
-        )
-        for each in about["data"]
-    }
-    losers = table(losses.TITLES, [losses.cells(loss, metrics[0]) for loss in worst], 3)
-    return pages.render("results.md.j2", about, tables=tables, metric=metrics[0], losers=losers)
+    for data in about["data"]:
+        mine = ([row.noise, *cells(row, metrics)] for row in rows if row.data == data["name"])
+        lines += ["", f"## {data['name']}", "", *table(titles, mine, 2)]
+    lines += bullets("Notes", about["notes"]) + bullets("Skipped", about["failures"])
+    if "worse_than_input" in about:
+        title = f"Pictures that lose most, {metrics[0].title}"
+        losers = [losses.cells(loss, metrics[0]) for loss in worst]
+        lines += bullets(title, about["worse_than_input"])
+        lines += ["", *table(losses.TITLES, losers, 3)]
+    return "\n".join(lines) + "\n"
+
+
+def _facts_of(method: Mapping[str, Any]) -> str:
+    """What a method is: its title, weights and the versions of its libraries."""
+    found = [method["title"]]
+    if "sha256" in method:
+        weights, how = method["sha256"][:16], f"{method['precision']} on {method['device']}"
+        found.append(f"weights {weights}, {how}")
+    found += [f"{name} {version}" for name, version in method.get("versions", {}).items()]
+    return "; ".join(found)
+
+
+def bullets(title: str, lines: Iterable[str]) -> list[str]:
+    """A section of Markdown with a list; nothing without lines."""
+    items = [f"- {_plain(line)}" for line in lines]
+    return ["", f"## {title}", "", *items] if items else []
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> list[str]:

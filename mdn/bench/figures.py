@@ -1,4 +1,4 @@
-"""Figures of a benchmark, drawn from its results document alone: nothing is measured again."""
+"""Figures of a benchmark as PNG, drawn from its results document and contact sheets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mdn import metrics, noise, plots
+from mdn.bench.sheets import Sheet
 from mdn.errors import MdnError, ModelError
 from mdn.registry import store
 from mdn.training.curves import draw as draw_runs
@@ -48,13 +49,18 @@ def styles(document: Document) -> dict[str, dict[str, Any]]:
     return found
 
 
-def drawings(document: Document) -> dict[str, Callable[[], Figure | None]]:
-    """All figures of a benchmark by name; each is drawn when it is called."""
-    found: dict[str, Callable[[], Figure | None]] = {
-        f"levels-{each['name']}": partial(levels, document, each["name"])
-        for each in document["data"]
+def drawn(document: Document, sheets: Sequence[Sheet]) -> dict[str, bytes]:
+    """All figures that there is something for, as PNG by name."""
+    names = [data["name"] for data in document["data"]]
+    drawings: dict[str, Callable[[], Figure | None]] = {
+        f"levels-{name}": partial(levels, document, name) for name in names
     }
-    return found | {"speed": partial(speed_plot, document), "training": partial(training, document)}
+    drawings |= {"speed": partial(speed_plot, document), "training": partial(training, document)}
+    for name in names:
+        mine = [sheet for sheet in sheets if sheet.data == name]
+        drawings[f"pictures-{name}"] = partial(contact, mine)
+    pictures = {name: plots.as_png(draw) for name, draw in drawings.items()}
+    return {name.replace("/", "_"): png for name, png in pictures.items() if png is not None}
 
 
 def _panels(count: int, most: int, width: float, height: float) -> tuple[Figure, list[Any]]:
@@ -208,3 +214,37 @@ def logs(document: Document) -> dict[str, Columns]:
         if columns:
             found[each["name"]] = columns
     return found
+
+
+# --- contact sheets -----------------------------------------------------------------------------
+
+
+def contact(sheets: Sequence[Sheet]) -> Figure | None:
+    """A line by noise: the picture with its crop framed, then crop and error by method."""
+    if not sheets:
+        return None
+    columns = 1 + max(len(sheet.tiles) for sheet in sheets)
+    figure = plots.make(1.35 * columns, 2.9 * len(sheets))
+    axes = figure.subplots(2 * len(sheets), columns, squeeze=False)
+    for at in axes.flat:
+        at.axis("off")
+    for line, sheet in enumerate(sheets):
+        upper, lower = axes[2 * line], axes[2 * line + 1]
+        _overview(upper[0], sheet)
+        for at, below, tile in zip(upper[1:], lower[1:], sheet.tiles, strict=False):
+            value = "" if tile.value is None else f"\n{tile.value:.{sheet.metric.digits}f}"
+            at.set_title(f"{tile.name}{value}", fontsize=7, weight="normal")
+            at.imshow(tile.pixels, interpolation="nearest")
+            if tile.error is not None:
+                below.imshow(tile.error, interpolation="nearest")
+    return figure
+
+
+def _overview(at: Axes, sheet: Sheet) -> None:
+    from matplotlib.patches import Rectangle
+
+    width, height = sheet.size
+    left, top, side = sheet.box
+    at.imshow(sheet.overview, extent=(0, width, height, 0))
+    at.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor="white", lw=1.2))
+    at.set_title(f"{sheet.noise}\n{sheet.picture.rpartition('/')[2]}", fontsize=7)

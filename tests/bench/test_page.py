@@ -26,7 +26,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app.command()(bench_page.main)
     target = tmp_path / "PAGE.md"
     arguments = [str(target), "--work", str(tmp_path / "work"), "--root", str(tmp_path / "sets")]
-    options = "--model unittest,unittest:2 --baselines= --data clean --noise gaussian:25,gaussian:50"
+    options = (
+        "--model unittest,unittest:2 --baselines= --data clean --noise gaussian:25,gaussian:50"
+    )
     result = CliRunner().invoke(app, [*arguments, *options.split()])
     assert result.exit_code == 0, result.output
     return target

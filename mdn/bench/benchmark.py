@@ -82,7 +82,7 @@ def run(settings: Settings, report: Report) -> Result:
     rules = _rules(settings)
     _check(settings, metrics.get(rules.metrics[0]))
     wanted = noise_cases.parse(settings.noise)
-    sets = open_sets(settings.data, settings.root or default_root(), settings.limit, report.note)
+    sets = open_sets(settings.data, settings.root or default_root(), settings.limit)
     plan = {data.name: noise_cases.plan(data, wanted) for data in sets}
     methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
     cache, scorer = Cache(settings.out), Scorer(methods.found, rules)

@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.scenes import __main__ as command
+from benchmarks.scenes import rendering, shapes
 from mdn import metrics
-from mdn.bench import benchmark as bench
-from mdn.bench import renders, scenes
-from mdn.bench.scenes import __main__ as command
-from mdn.bench.scenes import shapes
+from mdn.bench import renders
 from mdn.errors import UsageError
-from tests.bench.test_bench import Listener, by_name, mean, settings
 
-TINY = scenes.Settings(Path(), count=1, width=24, height=16, spp=(2, 8), reference=64)
+TINY = rendering.Settings(Path(), count=1, width=24, height=16, spp=(2, 8), reference=64)
 
 
 def silent(line: str) -> None:
@@ -32,7 +30,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one tiny scene."""
     pytest.importorskip("mitsuba")
     folder = tmp_path_factory.mktemp("rendered")
-    scenes.run(replace(TINY, out=folder), silent)
+    rendering.run(replace(TINY, out=folder), silent)
     return folder
 
 
@@ -62,11 +60,11 @@ def test_more_samples_are_nearer_and_draws_differ(rendered: Path) -> None:
     assert errors[1] is not None
     assert errors[1] < 0.8 * errors[0]
     luma = truth.mean(-1).clip(1e-3, 10)
-    assert np.exp(np.log(luma).mean()) == pytest.approx(scenes.GRAY, rel=0.1)
+    assert np.exp(np.log(luma).mean()) == pytest.approx(rendering.GRAY, rel=0.1)
 
 
 def test_a_seed_is_a_scene(rendered: Path, tmp_path: Path) -> None:
-    scenes.run(replace(TINY, out=tmp_path, count=2), silent)
+    rendering.run(replace(TINY, out=tmp_path, count=2), silent)
     one = (rendered / "scene0000000_2.exr").read_bytes()
     assert (tmp_path / "scene0000000_2.exr").read_bytes() == one
     first, other = (renders.read(tmp_path / f"scene000000{n}_8.exr", "").beauty for n in (0, 1))
@@ -77,34 +75,18 @@ def test_what_is_there_is_kept(rendered: Path, monkeypatch: pytest.MonkeyPatch) 
     lines: list[str] = []
     torn = rendered / "scene0000000_2.exr"
     before = torn.read_bytes()
-    assert len(scenes.run(replace(TINY, out=rendered), lines.append)) == 3
+    assert len(rendering.run(replace(TINY, out=rendered), lines.append)) == 3
     assert lines == []
     torn.unlink()
-    scenes.run(replace(TINY, out=rendered), lines.append)
+    rendering.run(replace(TINY, out=rendered), lines.append)
     assert lines == ["rendering scene 1 of 1"]
     assert torn.read_bytes() == before
 
 
-def test_bench_renders_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("mitsuba")
-    monkeypatch.setenv("MDN_HOME", str(tmp_path))
-    monkeypatch.setattr(scenes, "BENCH", replace(TINY, first=scenes.FIRST))
-    asked = settings(Path("mitsuba"), limit=1, metrics=("psnr", "relmse"))
-    listener = Listener()
-    result = bench.run(asked, listener)
-    rows = by_name(result)
-    assert mean(rows["mitsuba/spp2", "noisy"]) < mean(rows["mitsuba/spp8", "noisy"])
-    assert listener.notes[0] == "mitsuba: rendering scene 1 of 1, kept for other runs"
-    again = Listener()
-    bench.run(asked, again)
-    assert not any("rendering" in line for line in again.notes)
-
-
 def test_without_mitsuba_there_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MDN_HOME", str(tmp_path))
     monkeypatch.setitem(sys.modules, "mitsuba", None)
     with pytest.raises(UsageError, match=r"needs mitsuba; pip install mdn\[renders\]"):
-        bench.run(settings(Path("mitsuba")), Listener())
+        rendering.run(replace(TINY, out=tmp_path), silent)
 
 
 def test_a_variant_that_does_not_work_is_told_in_a_line(tmp_path: Path) -> None:
@@ -115,7 +97,7 @@ def test_a_variant_that_does_not_work_is_told_in_a_line(tmp_path: Path) -> None:
             *(
                 sys.executable,
                 "-m",
-                "mdn.bench.scenes",
+                "benchmarks.scenes",
                 "--out",
                 str(tmp_path),
                 "--size",

@@ -1,28 +1,23 @@
-"""Renders with ground truth made on the spot, by Mitsuba 3: for benchmarks, and to train on.
+"""Renders with ground truth, by Mitsuba 3: to measure, and to train on.
 
 Mitsuba is an extra, and nothing of mdn needs it. A scene is a function of its seed; see `build`.
 """
 
-import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
+from benchmarks.scenes.build import build
 from mdn.bench import renders
 from mdn.bench.renders import Render
-from mdn.bench.scenes.build import build
 from mdn.errors import FileError, UsageError
 
-NAME = "mitsuba"  # what --data calls the scenes for benchmarks
-EDITION = 1  # of the scenes: raise it when a seed gives another one
-FIRST = 1_000_000  # seeds for benchmarks begin here; training stays below
 GRAY = 0.18  # what a scene is exposed to, as photographers do
 PASS = 256  # samples per pixel at once: memory, and a sign of life between two
 
@@ -42,7 +37,6 @@ class Settings:
     variant: str = "scalar_rgb"
 
 
-BENCH = Settings(Path(), first=FIRST, width=128, height=96)
 Tell = Callable[[str], None]
 
 
@@ -51,20 +45,6 @@ def missing() -> str:
     if find_spec("mitsuba") is None:
         return "not installed: needs mitsuba; pip install mdn[renders]"
     return ""
-
-
-def cached(limit: int | None, tell: Tell) -> Path:
-    """The folder of the scenes for benchmarks; what is not in it yet is rendered first.
-
-    Raises:
-        UsageError: something must be rendered, and Mitsuba is not installed.
-        FileError: the folder cannot be written.
-    """
-    home = os.environ.get("MDN_HOME")
-    root = Path(home) / "cache" if home else platformdirs.user_cache_path("mdn")
-    kept = replace(BENCH, out=root / f"renders-{EDITION}" / NAME, count=limit or BENCH.count)
-    run(kept, tell)
-    return kept.out
 
 
 def run(settings: Settings, tell: Tell) -> list[Path]:

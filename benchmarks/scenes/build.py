@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mdn.bench.scenes import shapes
+from benchmarks.scenes import shapes
 
 Scene = dict[str, Any]
 DEPTH = 8  # bounces; with more, noise changes little and time grows

@@ -1,4 +1,4 @@
-"""`python -m mdn.bench.scenes`: pairs of noisy and clean renders to train on."""
+"""`python -m benchmarks.scenes`: pairs of noisy and clean renders, to measure and to train on."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.scenes import rendering
 from mdn.errors import MdnError
 
 
@@ -25,8 +26,6 @@ def main(
     A scene follows from its seed. What is in the folder already is not rendered again, so that a
     run that was stopped goes on.
     """
-    from mdn.bench import scenes
-
     begun = time.monotonic()
 
     def tell(line: str) -> None:
@@ -36,9 +35,9 @@ def main(
         numbers = tuple(int(part) for part in spp.split(","))
     except ValueError:
         raise typer.BadParameter(f"{spp}: write numbers, such as 4,16,64") from None
-    asked = scenes.Settings(out, count, seed, size, size, numbers, reference, variant)
+    asked = rendering.Settings(out, count, seed, size, size, numbers, reference, variant)
     try:
-        files = scenes.run(asked, tell)
+        files = rendering.run(asked, tell)
     except MdnError as error:
         typer.echo(f"mdn: error: {error}", err=True)
         raise typer.Exit(error.exit_code) from error

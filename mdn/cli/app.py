@@ -32,7 +32,7 @@ TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
 TWO_WORDS = (("bench", "analyze"), ("bench", "speed"))  # commands beside `bench` and its inputs
 COMMANDS = (
-    *("denoise", "zeroshot", "noise", "report", "verify", "compare", "bench"),
+    *("denoise", "zeroshot", "noise", "compare", "bench"),
     *map(" ".join, TWO_WORDS),
     *("train", "models"),
 )

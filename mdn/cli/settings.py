@@ -6,11 +6,12 @@ from pathlib import Path
 
 import typer
 
-from mdn.batch import manifest
+from mdn.batch.content import digest
+from mdn.batch.manifest import settings_hash
 
 # Parameters that do not change the result of a file, and so are not in the hash of the settings.
 _NOT_IN_SETTINGS = (
-    "inputs output from_file watch shard dask recursive overwrite skip_existing resume fail_fast"
+    "inputs output from_file shard dask recursive overwrite skip_existing resume fail_fast"
     " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
     " list_types estimate plot"
 )
@@ -33,7 +34,7 @@ def arguments(context: typer.Context) -> tuple[str, ...]:
 def fingerprint(context: typer.Context) -> str:
     """What stands for a command with these options and the content of the files they name."""
     words = [*arguments(context), *_digests(context)]
-    return manifest.settings_hash(context.info_name or "", words)
+    return settings_hash(context.info_name or "", words)
 
 
 def _digests(context: typer.Context) -> Iterator[str]:
@@ -42,4 +43,4 @@ def _digests(context: typer.Context) -> Iterator[str]:
         # What cannot be read fails in its turn, with the right words.
         with suppress(OSError):
             if path.is_file():
-                yield f"{name} {manifest.digest(path)}"
+                yield f"{name} {digest(path)}"

@@ -37,7 +37,6 @@ def zeroshot(
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     max_memory: str | None = None,
-    watch: str | None = None,
     *,
     files: opt.Files,
 ) -> None:
@@ -58,7 +57,7 @@ def zeroshot(
 
     from_checkpoint = resume and checkpoint is not None
     skips = resume and not from_checkpoint
-    plans = sources.Plans(inputs, output, files, watch, resume=skips, stores=True)
+    plans = sources.Plans(inputs, output, files, resume=skips, stores=True)
     options = Options(
         strength=strength,
         seed=seed,
@@ -95,10 +94,9 @@ def zeroshot(
         batch.Batch(
             context,
             files,
-            plans,
+            plans(),
             lambda jobs, report, **how: command.run(jobs, request, fit, report, **how),
             batch.weights(model, request.quality),
-            watch,
             resume,
         )
     )

@@ -42,12 +42,11 @@ def zeroshot(
 ) -> None:
     """Looks for noise that the model does not know, fits to it, then denoises.
 
-    Stripes, blotches, raw mosaics, speckle, Rician noise, dither, coarse clouds of
-    colour: what is found in one part of the image must hold in another. This takes
-    a second or two. Gray images are read as counts where that is better. If
-    nothing is found the result is that of mdn denoise, and a line says so.
-    --iters fits layers of the model too. Ctrl-C ends that and writes the best
-    result so far.
+    Stripes, raw mosaics, speckle, Rician noise, dither: what is found in one part
+    of the image must hold in another. This takes a second or two. Gray images are
+    read as counts where that is better. If nothing is found the result is that of
+    mdn denoise, and a line says so. --iters fits layers of the model too. Ctrl-C
+    ends that and writes the best result so far.
     """
     from mdn import zeroshot as command
     from mdn.cli import batch, sources

@@ -1,6 +1,7 @@
-"""Noise that makes a picture darker or brighter on average, known by how samples are distributed.
+"""Speckle and Rician noise: noise that makes a picture darker or brighter on average.
 
 Nets that learnt from noise of mean 0 make of it the mean of the samples, which is not the picture.
+The noise is known by how samples are distributed where the picture is equally bright.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ import torch
 from torch import Tensor
 
 from mdn.noise.analysis.curve import Curve
-from mdn.noise.analysis.distributions import gamma_below, gamma_mean, rician_below, rician_mean
+from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.zeroshot.crop import Crop, is_coarse
+from mdn.zeroshot.distributions import gamma_below, gamma_mean, rician_below, rician_mean
+from mdn.zeroshot.hidden_samples import generator_of
 
-BINS = 24  # of brightness
-FEWEST = 400  # samples of a bin, and bins
-FEWEST_BINS = 3
+BINS = 24  # of brightness, black to white: narrow beside the noise, and full enough to count
+FEWEST_SAMPLES = 400  # of a bin: a share of them is then known to .025
+FEWEST_BINS = 3  # one or two bins fit many families
 THRESHOLDS = torch.linspace(0.04, 0.96, 24)  # brightnesses at which distributions are compared
-NEAR = 0.011  # root mean square difference of the distributions, up to which they are the same
-SHARE = 0.05  # of the samples, that must lie in bins that tell
-BETTER = 0.8  # of that of a normal distribution as wide
+# Root mean square difference of the shares of samples below the thresholds up to which
+# distributions are the same, and that over the difference to a normal distribution as wide.
+MOST_DIFFERENCE, LEAST_BETTER = 0.011, 0.8
+LEAST_TELLING = 0.05  # share of the samples that must lie in bins that tell
+HALVES_ALIKE = 1.3  # ratio of what two halves of the samples say
+HIDDEN = 0.25  # share of the pixels that are guessed from the others, to know what is made of them
 MEANS = np.concatenate([np.linspace(0, 1, 129)[1:], np.geomspace(1, 3, 33)[1:]])
 WHITEST = 1.0  # clean pictures go no further
 
@@ -55,6 +62,26 @@ class Shift:
     amount: float  # that parameter
 
 
+def find_shift(crop: Crop, x: Tensor, noise: NoiseConditioning) -> tuple[Shift, Curve] | None:
+    """Noise that shifts the mean, if both halves of the samples show the same; what mends it.
+
+    x: the window (C, H, W) that the crop is of.
+    """
+    if noise.places is not None or is_coarse(noise):
+        return None  # the samples of a processed picture are not distributed as a sensor's
+    denoised, noisy = crop.denoised(x, noise), crop.of(x)
+    shift = find(noisy, denoised)
+    if shift is None:
+        return None
+    halves = [find(noisy[:, i::2], denoised[:, i::2]) for i in (0, 1)]
+    amounts = [half.amount for half in halves if half and half.family is shift.family]
+    if len(amounts) < 2 or max(amounts) > HALVES_ALIKE * min(amounts):
+        return None
+    hidden = torch.rand(noisy[:1].shape, generator=generator_of(crop.options.seed)) < HIDDEN
+    guess, hidden = crop.guess(x, noise, hidden), hidden.expand_as(noisy)
+    return shift, curve(shift, noisy[hidden], denoised[hidden], guess[hidden])
+
+
 def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
     """Such noise of a picture; None where there is none.
 
@@ -64,7 +91,7 @@ def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
     place = (denoised * BINS).long().clamp(max=BINS - 1)
     bins = [noisy[place == b] for b in range(1, BINS)]  # the darkest is all rounding
     centres = [denoised[place == b].mean() for b in range(1, BINS)]
-    kept = [(y, float(c)) for y, c in zip(bins, centres, strict=True) if len(y) >= FEWEST]
+    kept = [(y, float(c)) for y, c in zip(bins, centres, strict=True) if len(y) >= FEWEST_SAMPLES]
     if len(kept) < FEWEST_BINS:
         return None
     counts = torch.tensor([float(len(y)) for y, _ in kept])
@@ -86,10 +113,10 @@ def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
             tried.append((distance(expected), amount, family, expected))
     _, amount, family, expected = min(tried, key=lambda each: each[0])
     telling = mean < (family.dark * amount or 1.0)
-    if counts[telling].sum() < SHARE * len(noisy):
+    if counts[telling].sum() < LEAST_TELLING * len(noisy):
         return None
     nearest = distance(expected, telling)
-    if nearest > NEAR or nearest > BETTER * distance(normal, telling):
+    if nearest > MOST_DIFFERENCE or nearest > LEAST_BETTER * distance(normal, telling):
         return None
     return Shift(family, amount)
 
@@ -111,7 +138,7 @@ def curve(shift: Shift, noisy: Tensor, denoised: Tensor, guess: Tensor) -> Curve
     count, made, mean = count[kept], made[kept] / count[kept], mean[kept] / count[kept]
     knots = np.linspace(0, 1, 33)
     # Few samples say little, and where none say anything the denoiser is believed.
-    offset = np.interp(knots, made, (mean - made) * count / (count + FEWEST))
+    offset = np.interp(knots, made, (mean - made) * count / (count + FEWEST_SAMPLES))
     if shift.family.dark:
         offset *= knots < shift.family.dark * shift.amount
     table = torch.from_numpy(MEANS).float()

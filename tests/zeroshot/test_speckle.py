@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mdn import noise
-from mdn.noise.analysis import distributions, shifts
+from mdn.zeroshot import distributions, speckle
 
 
 def steps() -> Tensor:
@@ -19,10 +19,10 @@ def test_looks_are_counted_and_the_mean_given_back(level: float) -> None:
     clean = steps()
     noisy = noise.add(clean, "speckle-gamma", level, torch.Generator().manual_seed(0)).clamp(0, 1)
     seen = distributions.gamma_mean(clean, level)  # what a perfect denoiser makes of it
-    found = shifts.find(noisy, seen)
+    found = speckle.find(noisy, seen)
     assert found is not None
     assert found.amount == pytest.approx(level, rel=0.25)
-    curve = shifts.curve(found, noisy, seen, seen)
+    curve = speckle.curve(found, noisy, seen, seen)
     error, before = (curve.corrected(seen) - clean).abs().mean(), (seen - clean).abs().mean()
     assert float(error) < 0.01
     assert float(error) < 0.5 * float(before)
@@ -31,8 +31,8 @@ def test_looks_are_counted_and_the_mean_given_back(level: float) -> None:
 @pytest.mark.parametrize(("kind", "level"), [("gaussian", 25), ("poisson", 2), ("speckle", 0.04)])
 def test_other_noise_shifts_nothing(kind: str, level: float) -> None:
     noisy = noise.add(steps(), kind, level, torch.Generator().manual_seed(0)).clamp(0, 1)
-    assert shifts.find(noisy, steps()) is None
-    assert shifts.find(steps()[:, :9, :9], steps()[:, :9, :9]) is None
+    assert speckle.find(noisy, steps()) is None
+    assert speckle.find(steps()[:, :9, :9], steps()[:, :9, :9]) is None
 
 
 def test_the_mean_of_cut_samples() -> None:
@@ -48,11 +48,11 @@ def test_rician_noise_is_found_and_its_brightness_taken_back() -> None:
     clean = torch.linspace(0.0, 0.9, 192).expand(3, 192, -1)
     noisy = noise.add(clean, "rician", 25.0, torch.Generator().manual_seed(0)).clamp(0, 1)
     seen = distributions.rician_mean(clean, 25 / 255)
-    found = shifts.find(noisy, seen)
+    found = speckle.find(noisy, seen)
     assert found is not None
     assert found.family.name == "rician"
     assert 255 * found.amount == pytest.approx(25, rel=0.15)
-    curve = shifts.curve(found, noisy, seen, seen)
+    curve = speckle.curve(found, noisy, seen, seen)
     error, before = (curve.corrected(seen) - clean).abs().mean(), (seen - clean).abs().mean()
     assert float(error) < 0.5 * float(before)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis import waves
 from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.waves import Wave
+from mdn.zeroshot import stripes
 
 WAVE = Wave((0.11, 0.07), (0.05, 0.05, 0.05), (0.02, 0.02, 0.02))
 ROWS, COLUMNS = torch.arange(160), torch.arange(192)
@@ -23,7 +23,7 @@ def shaded(sigma: float = 0.05) -> Tensor:
 
 def test_a_wave_is_found_and_taken_out() -> None:
     clean = shaded()
-    found = waves.find(clean + WAVE.at(ROWS, COLUMNS))
+    found = stripes.find(clean + WAVE.at(ROWS, COLUMNS))
     assert found is not None
     rest = Banding(waves=(found,)).removed(clean + WAVE.at(ROWS, COLUMNS), ROWS, COLUMNS) - clean
     assert float(rest.std()) < 0.1 * WAVE.sigma
@@ -31,12 +31,12 @@ def test_a_wave_is_found_and_taken_out() -> None:
 
 
 def test_noise_and_a_grating_in_one_half_are_no_wave() -> None:
-    assert waves.find(shaded()) is None
+    assert stripes.find(shaded()) is None
     half = WAVE.at(ROWS, COLUMNS)
     half[:, :, 96:] = 0
-    assert waves.find(shaded() + half) is None
-    assert waves.find(torch.full((3, 160, 192), 0.5)) is None
-    assert waves.find(torch.zeros(1, 20, 20)) is None
+    assert stripes.find(shaded() + half) is None
+    assert stripes.find(torch.full((3, 160, 192), 0.5)) is None
+    assert stripes.find(torch.zeros(1, 20, 20)) is None
 
 
 def test_a_wave_counts_from_where_it_is_told() -> None:

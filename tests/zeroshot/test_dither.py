@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mdn import noise
-from mdn.noise.analysis import dither
+from mdn.zeroshot import dither
 
 
 def scene() -> Tensor:

@@ -10,20 +10,24 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-MOST = 32  # levels
-ROUNDING = 0.6 / 255  # how far stored levels may lie from even ones
-BLOCK = 8  # pixels a side, of blocks that are asked
-MIXED = 0.15  # least share of either level in a block that tells something
-FEWEST = 0.05  # of all blocks, that are such
-CHANCE = (0.8, 1.15)  # unequal neighbours over those expected by chance
+MOST_LEVELS = 32  # 5 bits; the noise of more levels is faint
+ROUNDING = 0.6 / 255  # of white: how far levels stored in 8 bits may lie from even ones
+BLOCK = 8  # pixels a side: hardly any picture passes more than two levels in so few
+MIXED = 0.15  # least share of either level in a block; of fewer samples chance says little
+FEWEST = 0.05  # share of all blocks that are mixed; of fewer the rest is a drawing
+# Unequal neighbours over those expected by chance: drawings have fewer, halftones and error
+# diffusion more.
+CHANCE = (0.8, 1.15)
+DEVIATION = 0.41  # of dither over its step: sqrt(1 / 6), if all fractions are as frequent
 
 
 def step(sample: Tensor) -> float:
     """The distance of the levels of a picture (C, H, W) under random dither; 0 if it is none."""
-    if min(sample.shape[1:]) < 8 * BLOCK or len(np.unique(sample[:, ::BLOCK].numpy())) > MOST:
+    few = len(np.unique(sample[:, ::BLOCK].numpy())) <= MOST_LEVELS  # of most, known quickly
+    if min(sample.shape[1:]) < 8 * BLOCK or not few:
         return 0.0
     levels = np.unique(sample.numpy())
-    if not 2 <= len(levels) <= MOST:
+    if not 2 <= len(levels) <= MOST_LEVELS:
         return 0.0
     between = np.diff(levels)
     count = np.rint((levels[-1] - levels[0]) / between.min())

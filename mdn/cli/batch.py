@@ -3,24 +3,35 @@
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from mdn.batch import manifest, shards
+from mdn.batch.content import digest
 from mdn.batch.planning import Plan
 from mdn.batch.resume import resume
 from mdn.batch.running import BatchResult, Report
-from mdn.cli import failures, settings
+from mdn.cli import failures
 from mdn.cli.options import Files, debugging
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 from mdn.io.base import pixel_limit
 from mdn.registry import selection, store
 from mdn.registry.cards import DOMAINS, Card
+
+# Parameters that do not change the result of a file, and so are not in the hash of the settings.
+_NOT_IN_SETTINGS = (
+    "inputs output from_file shard dask recursive overwrite skip_existing resume fail_fast"
+    " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
+    " list_types estimate plot"
+)
+# Parameters that name files to read, or may: guides of renders can be layers, too.
+_FILES = ("protect", "use_fit", "albedo", "normal")
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Batch:
     @cached_property
     def settings(self) -> str:
         """What stands for the options that change the result, and for files that they name."""
-        return settings.fingerprint(self.context)
+        return fingerprint(self.context)
 
     @property
     def shard(self) -> str:
@@ -208,3 +219,30 @@ def check_stdin(wanted: Iterable[bool]) -> None:
     """Raises UsageError where an image is wanted of standard input, which is a terminal."""
     if any(wanted) and sys.stdin.isatty():
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
+
+
+def arguments(context: typer.Context) -> tuple[str, ...]:
+    """The options that change the result, as on a command line; defaults are left out."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        default = parameter.get_default(context, call=True)
+        counts = parameter.name not in _NOT_IN_SETTINGS.split() and value is not None
+        if counts and value != default:
+            words += [parameter.opts[-1], *([] if value is True else [str(value)])]
+    return tuple(words)
+
+
+def fingerprint(context: typer.Context) -> str:
+    """What stands for a command with these options and the content of the files they name."""
+    words = [*arguments(context), *_digests(context)]
+    return manifest.settings_hash(context.info_name or "", words)
+
+
+def _digests(context: typer.Context) -> Iterator[str]:
+    for name in _FILES:
+        path = Path(context.params.get(name) or "")
+        # What cannot be read fails in its turn, with the right words.
+        with suppress(OSError):
+            if path.is_file():
+                yield f"{name} {digest(path)}"

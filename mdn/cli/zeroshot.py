@@ -48,11 +48,12 @@ def zeroshot(
     mdn denoise, and a line says so. --iters fits layers of the model too. Ctrl-C
     ends that and writes the best result so far.
     """
-    from mdn import zeroshot as command
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
     from mdn.pipeline.options import Options
+    from mdn.zeroshot import command
+    from mdn.zeroshot.plan import FitOptions, FitRequest
 
     from_checkpoint = resume and checkpoint is not None
     skips = resume and not from_checkpoint
@@ -70,8 +71,8 @@ def zeroshot(
         options=options,
         jpeg_quality=files.jpeg_quality,
     )
-    fit = command.FitRequest(
-        fit=command.FitOptions(
+    fit = FitRequest(
+        fit=FitOptions(
             preset,
             iters,
             lr,

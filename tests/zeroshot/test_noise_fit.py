@@ -15,7 +15,8 @@ from mdn.errors import FileError
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
-from mdn.zeroshot import FitRequest, Fitting
+from mdn.zeroshot.fitting import Fitting
+from mdn.zeroshot.plan import FitRequest
 from tests.zeroshot.test_zeroshot import Listener, psnr, scene
 
 SIDE = 192

@@ -14,7 +14,7 @@ import tifffile
 import torch
 from torch import Tensor, nn
 
-from mdn import nets, noise, zeroshot
+from mdn import nets, noise
 from mdn.batch.planning import plan as plan_jobs
 from mdn.batch.running import Job
 from mdn.errors import UsageError
@@ -34,14 +34,15 @@ from mdn.registry.model import Model
 from mdn.registry.write import write_card
 from mdn.stacks.in_memory import denoise_counts
 from mdn.training.checkpoint import save_weights
-from mdn.zeroshot import FitOptions, FitRequest, Fitting, layers, make_plan
+from mdn.zeroshot import command, layers
 from mdn.zeroshot.answer import Answer
-from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.crops import Window
 from mdn.zeroshot.fit import fit, part_to_take, surely_falls
+from mdn.zeroshot.fitting import Fitting
+from mdn.zeroshot.hidden_samples import clipped_mean
 from mdn.zeroshot.layers import Layers
 from mdn.zeroshot.noise_fit import NoiseFit
-from mdn.zeroshot.plan import Plan, Start
+from mdn.zeroshot.plan import FitOptions, FitRequest, Plan, Start, make_plan
 from mdn.zeroshot.summary import summarise
 from mdn.zeroshot.windows import regions_of, windows_of
 from tests.commands.tools import request
@@ -107,7 +108,7 @@ def go(model: Path, source: Path, target: Path, asked: FitOptions | None = None,
     own = {key: options.pop(key) for key in ("checkpoint", "resume") if key in options}
     wanted = request(str(model), **options)
     fit = FitRequest(asked or FitOptions(iters=60, lr=2e-3), wanted.options, **own)
-    return zeroshot.run(jobs, wanted, fit, listener), listener
+    return command.run(jobs, wanted, fit, listener), listener
 
 
 def fitting_of(asked: FitOptions | None = None) -> Fitting:

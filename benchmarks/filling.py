@@ -31,7 +31,8 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.registry.load import load
-from mdn.zeroshot import FitOptions, FitRequest, Fitting
+from mdn.zeroshot.fitting import Fitting
+from mdn.zeroshot.plan import FitOptions, FitRequest
 
 OURS = [
     ("default", None, FitOptions()),

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import torch
 
-from mdn.nets import native
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 
 # Microseconds a pixel of the release on two cores, for (at test, training) and (float32, bfloat16).
@@ -29,8 +28,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5, help="the fastest of so many counts")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    native_code = "on" if native.library() else "off"
-    print(f"{options.threads} threads, compiled code {native_code}; microseconds a pixel")
+    print(f"{options.threads} threads; microseconds a pixel")
     print("case   autocast  clock  processor  release  times faster (clock)")
     for (case, half), release in RELEASE.items():
         run, pixels = at_test(options.size) if case == "test" else training(options.batch)

@@ -30,8 +30,8 @@ from mdn import metrics, noise
 from mdn.batch.running import Job
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
-from mdn.zeroshot import FitOptions, FitRequest, Fitting, restore
-from mdn.zeroshot.plan import FILLERS
+from mdn.zeroshot.fitting import Fitting, restore
+from mdn.zeroshot.plan import FILLERS, FitOptions, FitRequest
 
 KNOWN = (("clean", 0), ("gaussian", 25), ("poisson", 2), ("speckle", 0.04), ("spatial", 30))
 SOME = 0.05  # dB: what counts as a gain

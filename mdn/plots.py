@@ -7,7 +7,6 @@ and no global state.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#7F7FBF")
 GRAY = "#888888"
 MARKERS = "osD^vP*X"
-INK, LINE = "#010203", "#c0c1c2"  # replaced by the page's own colours in an inlined SVG
+INK, LINE = "#010203", "#c0c1c2"
 
 
 def missing() -> str:
@@ -50,8 +49,6 @@ def style() -> Iterator[None]:
         "lines.linewidth": 1.6,
         "lines.markersize": 4.5,
         "legend.frameon": False,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "mdn",
     }
     inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
     with matplotlib.rc_context(settings | dict.fromkeys(inked, INK)):
@@ -74,29 +71,3 @@ def as_png(draw: Callable[[], Figure | None], dpi: int = 110) -> bytes | None:
         out = io.BytesIO()
         figure.savefig(out, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
     return out.getvalue()
-
-
-def as_svg(draw: Callable[[], Figure | None], prefix: str) -> str | None:
-    """What `draw` draws as SVG to inline in a page, in the page's own ink and without background.
-
-    prefix: what its ids begin with, so that several can be in one page.
-    """
-    with style():
-        figure = draw()
-        if figure is None:
-            return None
-        out = io.BytesIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    text = out.getvalue().decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'id="', f'id="{prefix}-', text)
-    text = re.sub(r"url\(#", f"url(#{prefix}-", text)
-    text = re.sub(r'href="#', f'href="#{prefix}-', text)
-    text = text.replace(INK, "currentColor").replace(LINE, "var(--line)")
-    # As wide as the page allows, but text neither larger than the page's own nor too small to read.
-    found = re.search(r'width="([\d.]+)pt" height="[^"]*"', text)
-    assert found is not None
-    width = float(found[1])
-    sizes = f'style="max-width:{1.5 * width:.0f}px;min-width:{min(0.9 * width, 540):.0f}px"'
-    return text.replace(found[0], sizes, 1)

@@ -1,135 +1,111 @@
-"""The manifest of a batch: JSON lines beside the outputs, that say what was made of which input.
+"""The manifest of a batch, which --resume reads: JSON lines beside the outputs.
 
 A line is appended when a file is begun and another when it is over, so that after a crash the
 manifest says what is done, and what was begun and must be done again. The output is renamed into
 place before the second line is written: what is half done is never taken for done.
+
+Runs may share a folder, and with it a manifest: a lock is held while a line is written, no longer.
+Where two runs write one file, that file is safe by itself (`io.atomic`).
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-NAME = "mdn-manifest"
-SUFFIX = ".jsonl"
+from mdn.batch.content import Content
+from mdn.batch.running import Job, Outcome, Report
+from mdn.errors import FileError
 
-Status = Literal["started", "ok", "failed"]
-Content = tuple[int, int, str]  # of a file: bytes, time of change in ns, SHA-256
+try:
+    import fcntl
+except ImportError:  # Windows has no advisory locks of this kind
+    fcntl = None  # type: ignore[assignment]
+
+NAME, SUFFIX = "mdn-manifest", ".jsonl"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: an input, what was asked for, and what came of it."""
+    """One line: an input, what was asked for, and what came of it.
 
-    output: str  # the file written, as `place_in` spells it: the key
-    status: Status  # started, ok or failed
+    As JSON, `read`, `written` and `std_written` are three keys each: size, mtime_ns and sha256,
+    output_size ..., std_output_size ...
+    """
+
+    output: str  # the file written, relative to the manifest's folder where it lies below it
+    status: Literal["started", "ok", "failed"]
     input: str | None = None  # absolute path of the file read
-    # size, mtime_ns, sha256: of the input before it was read; bytes, nanoseconds, hexadecimal
-    size: int = -1
-    mtime_ns: int = -1
-    sha256: str = ""
+    read: Content | None = None  # the input, before it was read
     settings: str = ""  # hash of the options that change the result
-    # model, weights: name and SHA-256 of the model used, where there was one
     model: str = ""
-    weights: str = ""
-    # output_size, output_mtime_ns, output_sha256: of the file written
-    output_size: int = -1
-    output_mtime_ns: int = -1
-    output_sha256: str = ""
+    weights: str = ""  # SHA-256 of those of the model
+    written: Content | None = None  # the output
     std_output: str | None = None  # a second file written, spelled as `output`
-    # std_output_size, std_output_mtime_ns, std_output_sha256: of that file
-    std_output_size: int = -1
-    std_output_mtime_ns: int = -1
-    std_output_sha256: str = ""
-    draw: int = 1  # which of several outputs of the input, from 1
+    std_written: Content | None = None
     reason: str = ""  # why it failed
     seconds: float = 0.0  # how long it took
     at: float = 0.0  # when the line was written, in seconds since 1970
 
-    @property
-    def read(self) -> Content:
-        """The input as it was read."""
-        return self.size, self.mtime_ns, self.sha256
 
-    @property
-    def written(self) -> Content:
-        """The output as it was written."""
-        return self.output_size, self.output_mtime_ns, self.output_sha256
-
-    @property
-    def std_written(self) -> Content:
-        """The second output as it was written; without a hash where there is none."""
-        return self.std_output_size, self.std_output_mtime_ns, self.std_output_sha256
+CONTENTS = {"read": "", "written": "output_", "std_written": "std_output_"}  # prefixes of keys
 
 
-@dataclass(frozen=True)
-class Run:
-    """The line that begins a run: who wrote the lines below it, and with which command."""
+def to_line(entry: Entry) -> bytes:
+    """A line of ASCII without what is not known; odd names survive as lone surrogates."""
+    record = {key: value for key, value in vars(entry).items() if value and key not in CONTENTS}
+    for name, prefix in CONTENTS.items():
+        content = getattr(entry, name)
+        record |= {f"{prefix}{k}": v for k, v in content._asdict().items()} if content else {}
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
-    command: str  # denoise, zeroshot or noise
-    arguments: tuple[str, ...]  # its options that change the result, as on a command line
-    settings: str  # their hash
-    version: str  # of mdn
-    shard: str = ""  # "3/16", or empty
-    # host, pid, user: whose process it is
-    host: str = ""
-    pid: int = 0
-    user: str = ""
-    at: float = 0.0  # when it began, in seconds since 1970
+
+def from_line(line: bytes) -> Entry | None:
+    """The entry of a line; None of others, such as the last one of a process that was killed."""
+    try:
+        record = json.loads(line)
+        values: dict[str, Any] = {k: record[k] for k in Entry.__dataclass_fields__ if k in record}
+        for name, prefix in CONTENTS.items():
+            if record.get(f"{prefix}sha256"):
+                values[name] = Content(*(record[f"{prefix}{key}"] for key in Content._fields))
+        return Entry(**values)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What is known of a folder of outputs."""
 
-    folder: Path  # where the manifests lie
-    entries: Mapping[str, Entry]  # the latest line of each output, by output
-    # those that wrote here, by the hash of their settings; the latest of each
-    runs: Mapping[str, Run]
-    shards: tuple[str, ...]  # names of the shards that wrote here, such as "3/16"
-    files: tuple[Path, ...]  # the manifests read
-
-    def of(self, target: Path) -> Entry | None:
-        """The latest line about an output, or None."""
-        return self.entries.get(place_in(self.folder, target))
-
-    def path_of(self, place: str) -> Path:
-        """The file that an entry's `output` or `std_output` means."""
-        return self.folder / place
+    folder: Path
+    last: Mapping[str, Entry]  # the latest line of each output
+    good: Mapping[str, Entry]  # the latest with the status ok
 
 
 def read(folder: Path) -> Manifest:
     """All manifests of a folder, those of its shards included; empty where there is none.
 
-    Lines that are no JSON, as the last one of a process that was killed, are passed over.
-
     Raises OSError: a manifest cannot be read.
     """
-    entries: dict[str, Entry] = {}
-    runs: dict[str, Run] = {}
-    shards: dict[str, None] = {}
-    files = tuple(sorted(folder.glob(f"{NAME}*{SUFFIX}")))
-    for path in files:
-        for record in _records(path):
-            if "run" in record:
-                run = Run(**_known(Run, record["run"]))
-                if run.settings not in runs or runs[run.settings].at <= run.at:
-                    runs[run.settings] = run
-                if run.shard:
-                    shards[run.shard] = None
-            elif isinstance(record.get("output"), str) and "status" in record:
-                entry = Entry(**_known(Entry, record))
-                if entry.output not in entries or entries[entry.output].at <= entry.at:
-                    entries[entry.output] = entry
-    return Manifest(folder, entries, runs, tuple(shards), files)
+    last: dict[str, Entry] = {}
+    good: dict[str, Entry] = {}
+    for path in sorted(folder.glob(f"{NAME}*{SUFFIX}")):
+        with path.open("rb") as stream:
+            for entry in filter(None, map(from_line, stream)):
+                for table in (last, good) if entry.status == "ok" else (last,):
+                    if entry.output not in table or table[entry.output].at <= entry.at:
+                        table[entry.output] = entry
+    return Manifest(folder, last, good)
 
 
 def path_for(folder: Path, shard: str = "") -> Path:
-    """The manifest of a folder, or that of one shard: "3/16"."""
+    """The manifest of a folder, or that of one shard: "3/16". Machines may not share locks."""
     part = "." + shard.replace("/", "-of-") if shard else ""
     return folder / f"{NAME}{part}{SUFFIX}"
 
@@ -145,77 +121,107 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
-def line(record: Mapping[str, Any]) -> bytes:
-    """One record as a line of ASCII; names that are not Unicode survive as lone surrogates."""
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
-
-
-def entry_line(entry: Entry) -> bytes:
-    """An entry as a line, without what it does not know."""
-    empty = {field.name: field.default for field in fields(Entry)}
-    values = asdict(entry) | {"at": entry.at or round(time.time(), 3)}
-    return line({key: value for key, value in values.items() if value != empty[key]})
-
-
-def run_line(run: Run) -> bytes:
-    """The first line of a run."""
-    return line({"run": asdict(run)})
-
-
 def settings_hash(command: str, arguments: Iterable[str]) -> str:
     """What stands for a command with its options: 16 hexadecimal digits."""
-    text = json.dumps([command, *arguments])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([command, *arguments]).encode()).hexdigest()[:16]
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change in ns; of a folder: their sum and maximum over its files.
+class Recording(contextlib.AbstractContextManager["Recording"]):
+    """A report that appends to a manifest, and hands everything on to another report.
 
-    Raises OSError: it cannot be looked at.
+    Args:
+        path: as `path_for` gives it; its folder is made where it is missing.
+        settings: hash of the options. models: SHA-256 of the weights of each model, by name.
+
+    Raises FileError: the manifest cannot be written.
     """
-    files = [file.stat() for file in _files(path)]
-    return sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)
 
+    def __init__(
+        self, report: Report, path: Path, settings: str, models: Mapping[str, str]
+    ) -> None:
+        self._report, self._folder = report, path.parent
+        self._settings, self._models = settings, models
+        self._begun: dict[int, Entry] = {}
+        self._one_line = threading.Lock()  # files that overlap write theirs from threads
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = open(path, "a+b", buffering=0)  # noqa: SIM115
+        except OSError as problem:
+            reason = (problem.strerror or "cannot be written").lower()
+            raise FileError(path, reason, "write elsewhere with -o") from None
 
-def content(path: Path) -> Content:
-    """What is recorded of a file or folder. Raises OSError: it cannot be read."""
-    return *stamp(path), digest(path)
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
 
+    def started(self, job: Job, index: int, total: int) -> None:
+        if job.target is not None and not job.skip and job.problem is None:
+            with self._told_if_missing(job):
+                self._begun[id(job)] = entry = self._entry(job, job.target)
+                self._append(entry)
+        self._report.started(job, index, total)
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, over the names and digests of its files.
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        self._report.progress(job, fraction, status)
 
-    Raises OSError: it cannot be read.
-    """
-    if not path.is_dir():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    whole = hashlib.sha256()
-    for file in _files(path):
-        name = file.relative_to(path).as_posix()
-        whole.update(f"{name}\0{digest(file)}\n".encode(errors="surrogateescape"))
-    return whole.hexdigest()
+    def note(self, job: Job, line: str) -> None:
+        self._report.note(job, line)
 
+    def finished(self, outcome: Outcome) -> None:
+        entry = self._begun.pop(id(outcome.job), None)
+        if entry is not None and outcome.status in ("ok", "failed"):
+            with self._told_if_missing(outcome.job):
+                self._append(self._ended(entry, outcome))
+        self._report.finished(outcome)
 
-def _files(path: Path) -> list[Path]:
-    """A file itself, or all files of a folder in a fixed order."""
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file())
+    def _entry(self, job: Job, target: Path) -> Entry:
+        second = None if job.std_target is None else place_in(self._folder, job.std_target)
+        output = place_in(self._folder, target)
+        entry = Entry(output, "started", settings=self._settings, std_output=second)
+        if job.source is not None:
+            entry = replace(entry, input=str(absolute(job.source)))
+            with contextlib.suppress(OSError):  # it fails in its turn, with the right words
+                entry = replace(entry, read=Content.of(job.source))
+        return entry
 
+    def _ended(self, entry: Entry, outcome: Outcome) -> Entry:
+        """The line of a job that is over. Raises OSError: its result is not there any more."""
+        seconds, second = round(outcome.seconds, 3), outcome.job.std_target
+        if outcome.status == "failed":
+            return replace(entry, status="failed", reason=outcome.error, seconds=seconds)
+        assert outcome.job.target is not None
+        model = str(outcome.details.get("model") or "")
+        return replace(
+            entry,
+            status="ok",
+            model=model,
+            weights=self._models.get(model, ""),
+            seconds=seconds,
+            written=Content.of(outcome.job.target),
+            std_written=None if second is None else Content.of(second),
+        )
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as stream:
-        for text in stream:
+    def _append(self, entry: Entry) -> None:
+        """Raises OSError: the line could not be written; the next begins anew all the same."""
+        line = to_line(replace(entry, at=round(time.time(), 3)))
+        with self._one_line:
+            self._lock("LOCK_EX")
             try:
-                record = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                yield record
+                if end := self._stream.seek(0, os.SEEK_END):
+                    self._stream.seek(end - 1)  # where a process was killed, half a line ends
+                    line = line if self._stream.read(1) == b"\n" else b"\n" + line
+                self._stream.write(line)
+            finally:
+                self._lock("LOCK_UN")
 
+    def _lock(self, operation: str) -> None:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(self._stream.fileno(), getattr(fcntl, operation))
 
-def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the keys that a later mdn may write."""
-    names = {field.name for field in fields(kind)}
-    return {key: value for key, value in values.items() if key in names}
+    @contextlib.contextmanager
+    def _told_if_missing(self, job: Job) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            reason = (problem.strerror or "cannot be written").lower()
+            self._report.note(job, f"not in the manifest ({reason}): --resume will do it again")

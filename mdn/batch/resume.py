@@ -1,82 +1,75 @@
-"""What of a batch is done already, by its manifest."""
+"""What of a batch is done already, by its manifest, and why the rest is due."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mdn.batch import manifest
-from mdn.batch.manifest import Content, Entry, Manifest, Status
+from mdn.batch.content import Content
+from mdn.batch.manifest import Entry, Manifest, place_in
 from mdn.batch.running import Job
 from mdn.errors import FileError
 
 DONE = "done already"
-_UNKNOWN = Entry("", "failed")  # an output that no line is about
 
 
 def resume(
-    jobs: Sequence[Job], known: Manifest, settings: str, models: Mapping[str, str]
+    jobs: Sequence[Job], manifest: Manifest, settings: str, models: Mapping[str, str]
 ) -> list[Job]:
-    """The jobs; those that are done are marked as skipped.
+    """The jobs; those that are done are marked as skipped, the others with why they are due.
 
     Done is what the manifest says so of, with the same settings, weights and input, and with the
-    output still there. An input of the same size and time of change is not opened; one of another
-    time is compared by its hash.
-
-    An output that is there, a second one too, is replaced only if the manifest shows that mdn wrote
-    it and nobody has changed it since; any other is a problem of its job.
+    output still there. An output that is there, a second one too, is replaced only if the manifest
+    shows that mdn wrote it and nobody has changed it since; any other is a problem of its job.
 
     Args:
         jobs: of the batch, as planned.
-        known: the manifest.
         settings: hash of what is asked for now.
         models: SHA-256 of the weights of each model that may be used, by name.
     """
-    return [_resumed(job, known, settings, models) for job in jobs]
+    return [_resumed(job, manifest, settings, models) for job in jobs]
 
 
-def _resumed(job: Job, known: Manifest, settings: str, models: Mapping[str, str]) -> Job:
+def _resumed(job: Job, manifest: Manifest, settings: str, models: Mapping[str, str]) -> Job:
     if job.target is None or job.skip or job.problem is not None:
         return job
-    entry = known.of(job.target) or _UNKNOWN
-    if why := _why_kept(job.target, entry.status, entry.written):
-        return _foreign(job, job.target, why)
-    if _is_done(job, entry, settings, models):
+    output = place_in(manifest.folder, job.target)
+    last, good = manifest.last.get(output), manifest.good.get(output)
+    begun = last is not None and last.status == "started"  # killed, perhaps after the rename
+    if foreign := _foreign(job.target, good.written if good else None, begun):
+        return replace(job, problem=foreign)
+    if not (due := _due(job, last, good, settings, models)):
         return replace(job, skip=DONE)
-    if job.std_target is None:
-        return job
-    own = entry.std_output == manifest.place_in(known.folder, job.std_target)
-    why = _why_kept(job.std_target, entry.status if own else "failed", entry.std_written)
-    return _foreign(job, job.std_target, why) if why else job
+    if job.std_target is not None:
+        second = place_in(manifest.folder, job.std_target)
+        own = good.std_written if good and good.std_output == second else None
+        begun = begun and last is not None and last.std_output == second
+        if foreign := _foreign(job.std_target, own, begun):
+            return replace(job, problem=foreign)
+    return replace(job, due=due)
 
 
-def _is_done(job: Job, entry: Entry, settings: str, models: Mapping[str, str]) -> bool:
+def _foreign(path: Path, written: Content | None, begun: bool) -> FileError | None:
+    """What is wrong with replacing an output; None where it is not there, or is mdn's own."""
+    if not os.path.lexists(path) or begun or (written and written.holds(path)):
+        return None
+    why = "it was changed after mdn wrote it" if written else "no run recorded it"
+    return FileError(path, f"exists already, and {why}", "move it away to have it made anew")
+
+
+def _due(
+    job: Job, last: Entry | None, good: Entry | None, settings: str, models: Mapping[str, str]
+) -> str:
+    """Why a job is to be done, in a few words; empty where it is done."""
     outputs = [path for path in (job.target, job.std_target) if path is not None]
-    if entry.status != "ok" or not all(os.path.lexists(path) for path in outputs):
-        return False
-    same = entry.settings == settings and models.get(entry.model, "") == entry.weights
-    return same and job.source is not None and _is_unchanged(job.source, entry.read)
-
-
-def _why_kept(output: Path, status: Status, written: Content) -> str:
-    """Why an output must not be replaced; empty where it is not there, or is mdn's own."""
-    if not os.path.lexists(output) or status == "started":
-        return ""  # started: whatever is there, the run was killed after the rename
-    if status == "failed" or not written[2]:  # older manifests do not tell of second outputs
-        return "no run recorded it"
-    return "" if _is_unchanged(output, written) else "it was changed after mdn wrote it"
-
-
-def _foreign(job: Job, output: Path, why: str) -> Job:
-    found, cure = f"exists already, and {why}", "move it away to have it made anew"
-    return replace(job, problem=FileError(output, found, cure))
-
-
-def _is_unchanged(path: Path, content: Content) -> bool:
-    """Whether a file is as it was recorded; its content is read only where its time differs."""
-    size, mtime_ns, sha256 = content
-    try:
-        now, changed = manifest.stamp(path)
-        return now == size and (changed == mtime_ns or manifest.digest(path) == sha256)
-    except OSError:
-        return False
+    if good is None:
+        return f"failed: {last.reason}" if last and last.status == "failed" else "not done yet"
+    if not all(map(os.path.lexists, outputs)):
+        return "the result is gone"
+    assert job.target is not None
+    if good.written is not None and not good.written.holds(job.target):
+        return "begun and not finished"
+    if good.settings != settings or models.get(good.model, "") != good.weights:
+        return "done with other options or weights"
+    same = job.source is not None and good.read is not None and good.read.holds(job.source)
+    return "" if same else "the input has changed"

@@ -38,6 +38,7 @@ class Job:
     format: str | None = None
     draw: int = 1  # which of several outputs of one input this is, from 1
     skip: str = ""  # why there is nothing to do, or empty
+    due: str = ""  # with --resume, why there is something to do, for a dry run
     # what planning found to be wrong with this file, if anything; raised when its turn comes, so
     # that a batch reports it in its place and goes on
     problem: FileError | None = None
@@ -188,7 +189,7 @@ def attempt(
     if job.skip:
         return Outcome(job, "skipped", error=job.skip)
     if dry_run:
-        return Outcome(job, "planned")
+        return Outcome(job, "planned", details={"due": job.due} if job.due else {})
     begin = time.perf_counter()
     try:
         before = None if job.source is None else file_stamp(job.source)

@@ -3,14 +3,14 @@
 import difflib
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mdn import io
-from mdn.bench import renders, scenes
+from mdn.bench import renders
 from mdn.errors import FileError, UsageError
 
 ROOT_VARIABLE = "MDN_TEST_DATA"  # the folder whose test/ holds the data sets
@@ -53,29 +53,17 @@ def open_sets(
     names: Iterable[str],
     root: Path | None,
     limit: int | None,
-    note: Callable[[str], None] = lambda line: None,
 ) -> tuple[DataSet, ...]:
     """The data sets that `names` mean, each cut to its first `limit` pictures.
 
-    note: called with a line for each scene that must be rendered first.
-
-    Raises:
-        UsageError: there is no such folder (offers the nearest), it holds no picture, two folders
-            have one name, or scenes cannot be rendered.
-        FileError: rendered scenes cannot be kept.
+    Raises UsageError: there is no such folder (offers the nearest), it holds no picture, or two
+    folders have one name.
     """
-    sets = tuple(_named(name, root, limit, note) for name in dict.fromkeys(names))
+    sets = tuple(_open(_find(name, root), limit) for name in dict.fromkeys(names))
     called = [data.name for data in sets]
     if twice := [name for name in called if called.count(name) > 1]:
         raise UsageError(f"two folders of data are called {twice[0]}: rename one")
     return sets
-
-
-def _named(name: str, root: Path | None, limit: int | None, note: Callable[[str], None]) -> DataSet:
-    if name == scenes.NAME and not Path(name).is_dir():
-        folder = scenes.cached(limit, lambda line: note(f"{name}: {line}, kept for other runs"))
-        return _open(folder, limit or scenes.BENCH.count)
-    return _open(_find(name, root), limit)
 
 
 def _find(name: str, root: Path | None) -> Path:
@@ -97,9 +85,10 @@ def _find(name: str, root: Path | None) -> Path:
         raise UsageError(
             f"no folder {name}; short names of data sets need --root DIR, or {ROOT_VARIABLE} set"
         )
-    known = [*(each.name for each in _folders(root)), scenes.NAME]
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or known
-    raise UsageError(f"no folder {name}, nor one in {root}; did you mean {', '.join(near)}?")
+    there = [each.name for each in _folders(root)]
+    near = difflib.get_close_matches(name.lower(), there, n=3, cutoff=0.4) or there
+    offer = f"; did you mean {', '.join(near)}?" if near else ""
+    raise UsageError(f"no folder {name}, nor one in {root}{offer}")
 
 
 def _folders(place: Path) -> list[Path]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mdn import zeroshot
 from mdn.batch.running import Job, Unheard
 from mdn.bench import baselines
 from mdn.bench.method import Method
@@ -19,6 +18,8 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders import RenderOptions, frame
+from mdn.zeroshot.fitting import Fitting, restore
+from mdn.zeroshot.plan import FitOptions, FitRequest, make_plan
 
 FITTED = "zeroshot:"
 
@@ -93,17 +94,17 @@ class Fitted(Model):
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
         model, _, preset = name.removeprefix(FITTED).partition(":")
         super().__init__(model, device, precision, seed)
-        fit = zeroshot.FitOptions(preset or "auto")
-        self._asked = zeroshot.FitRequest(fit, self._models.options())
+        fit = FitOptions(preset or "auto")
+        self._asked = FitRequest(fit, self._models.options())
         self.name = name
         # What a fit does is in the code, not in the weights: other versions are other methods.
-        self.identity = f"zeroshot/{zeroshot.make_plan(fit, None)}/{self.identity}"
+        self.identity = f"zeroshot/{make_plan(fit, None)}/{self.identity}"
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        fitting = zeroshot.Fitting(self._asked, Job(None, None, name), Unheard())
-        result = zeroshot.restore(noisy, self._models, fitting)
+        fitting = Fitting(self._asked, Job(None, None, name), Unheard())
+        result = restore(noisy, self._models, fitting)
         if fitting.interrupted:
             raise KeyboardInterrupt
         return result

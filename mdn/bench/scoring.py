@@ -61,7 +61,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Rules:
-    """How everything is measured; see bench.Settings."""
+    """How everything is measured; see benchmark.Settings."""
 
     metrics: tuple[str, ...]
     protocol: Protocol

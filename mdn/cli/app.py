@@ -22,8 +22,8 @@ from mdn.cli.interrupts import BROKEN_PIPE
 
 EPILOG = (
     "[bold]Exit codes[/bold]: 0 done, 1 internal error, 2 usage, 3 some inputs failed, 4 all "
-    "failed or nothing matched, 5 out of memory, 6 model missing or damaged, 7 a --fail-below of "
-    "mdn bench does not hold, 8 the scheduler of --dask is gone, 130 interrupted, 143 terminated."
+    "failed or nothing matched, 5 out of memory, 6 model missing or damaged, 7 below the "
+    "--fail-below of mdn bench, 8 the scheduler of --dask is gone, 130 interrupted, 143 terminated."
 )
 
 # Typer's own: a wanted exit, and what it calls a usage error (ClickException).
@@ -32,7 +32,7 @@ TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
 TWO_WORDS = (("bench", "analyze"), ("bench", "speed"))  # commands beside `bench` and its inputs
 COMMANDS = (
-    *("denoise", "zeroshot", "noise", "report", "verify", "compare", "bench"),
+    *("denoise", "zeroshot", "noise", "compare", "bench"),
     *map(" ".join, TWO_WORDS),
     *("train", "models"),
 )

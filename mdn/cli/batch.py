@@ -2,27 +2,36 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
-from mdn import __version__
 from mdn.batch import manifest, shards
+from mdn.batch.content import digest
 from mdn.batch.planning import Plan
-from mdn.batch.recording import Journal, Recording, this_run
 from mdn.batch.resume import resume
 from mdn.batch.running import BatchResult, Report
-from mdn.cli import failures, settings
+from mdn.cli import failures
 from mdn.cli.options import Files, debugging
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 from mdn.io.base import pixel_limit
 from mdn.registry import selection, store
 from mdn.registry.cards import DOMAINS, Card
+
+# Parameters that do not change the result of a file, and so are not in the hash of the settings.
+_NOT_IN_SETTINGS = (
+    "inputs output from_file shard dask recursive overwrite skip_existing resume fail_fast"
+    " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
+    " list_types estimate plot"
+)
+# Parameters that name files to read, or may: guides of renders can be layers, too.
+_FILES = ("protect", "use_fit", "albedo", "normal")
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,11 @@ class Batch:
 
     context: typer.Context  # of the command; its parameters are read
     files: Files  # the options that all such commands share
-    plan: Callable[[], Plan]  # names the jobs, anew each time
+    plan: Plan  # the jobs, before what is done already is left out
     # (jobs, report, fail_fast=, dry_run=, dask=) -> what became of the jobs
     task: Callable[..., BatchResult]
     # SHA-256 of the weights that may be used, by the model's name
     models: Mapping[str, str] = field(default_factory=dict)
-    watch: str | None = None  # the folder of --watch, or None
     resume: bool = False  # what the manifest says is done is left out
     in_blocks: bool = False  # one file can be shared among shards; the task takes `shard` then
 
@@ -45,15 +53,10 @@ class Batch:
         """The command's name."""
         return self.context.info_name or ""
 
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """The options that change the result, as on a command line; defaults are left out."""
-        return settings.arguments(self.context)
-
     @cached_property
     def settings(self) -> str:
-        """What stands for these, and for the files they name as the run found them."""
-        return settings.fingerprint(self.context)
+        """What stands for the options that change the result, and for files that they name."""
+        return fingerprint(self.context)
 
     @property
     def shard(self) -> str:
@@ -61,7 +64,7 @@ class Batch:
         return "" if self.files.shard is None else str(shards.parse(self.files.shard))
 
     def view(self, total: int) -> BatchView:
-        """What draws a batch of `total` files; 0 where their number is not known."""
+        """What draws a batch of `total` files."""
         files = self.files
         return BatchView(
             total,
@@ -76,24 +79,17 @@ def run(batch: Batch) -> NoReturn:
     """Runs a batch, draws its progress, keeps its manifest, prints its result, and exits.
 
     Raises:
-        UsageError: the request makes no sense, or another run has the output folder.
+        UsageError: the request makes no sense.
         NothingDoneError: there are no jobs.
+        FileError: the manifest cannot be written.
         typer.Exit: always, with the batch's exit code.
     """
-    if batch.watch is not None:
-        from mdn.cli import watch
-
-        watch.run(batch)
-    plan, shard, files = batch.plan(), batch.shard, batch.files
-    if shard and plan.folder is None and not batch.in_blocks:
+    shard, files = batch.shard, batch.files
+    if shard and batch.plan.folder is None and not batch.in_blocks:
         raise UsageError("--shard is for folders, patterns and lists, not for one file")
-    check_streams(plan, as_json=files.as_json, dry_run=files.dry_run)
-    with ExitStack() as stack:
-        journal = open_journal(batch, plan, shard)
-        if journal is not None:
-            stack.enter_context(journal)
-        plan = resumed(batch, plan)
-        view = stack.enter_context(batch.view(len(plan.jobs)))
+    check_streams(batch.plan, as_json=files.as_json, dry_run=files.dry_run)
+    plan = resumed(batch)
+    with batch.view(len(plan.jobs)) as view:
         if shard and plan.folder is not None:
             note = f"shard {shard}: {len(plan.jobs)} of {plan.whole} files"
             plan = replace(plan, notes=(*plan.notes, note))
@@ -101,7 +97,8 @@ def run(batch: Batch) -> NoReturn:
             view.remark(line)
         if not plan.whole:
             raise NothingDoneError("there is nothing to do: no input is left")
-        result = work(batch, plan, journal, view)
+        with recorded(batch, plan, view) as report:
+            result = work(batch, plan, report, view)
         view.summary(result)
     code = result.exit_code if plan.jobs else 0  # a share may be empty
     if files.as_json:
@@ -110,37 +107,33 @@ def run(batch: Batch) -> NoReturn:
     raise typer.Exit(code)
 
 
-def open_journal(batch: Batch, plan: Plan, shard: str) -> Journal | None:
-    """The manifest to write, locked; None where nothing will be written or no batch was asked for.
-
-    A shard writes one even if it has no file, so that `mdn report` does not miss it.
-
-    Raises UsageError: another run has it; FileError: it cannot be written.
-    """
-    pending = any(not job.skip and job.problem is None for job in plan.jobs)
-    if plan.folder is None or batch.files.dry_run or not (pending or shard):
-        return None
-    run = this_run(batch.command, batch.arguments, __version__, shard, batch.settings)
-    return Journal(manifest.path_for(plan.folder, shard), run)
-
-
-def resumed(batch: Batch, plan: Plan) -> Plan:
-    """The plan without what is done already, if --resume was given."""
-    if plan.folder is None or not (batch.resume or batch.watch is not None):
+def resumed(batch: Batch) -> Plan:
+    """The plan; with --resume, what is done already is marked so."""
+    plan = batch.plan
+    if plan.folder is None or not batch.resume:
         return plan
     jobs = resume(plan.jobs, manifest.read(plan.folder), batch.settings, batch.models)
     return replace(plan, jobs=tuple(jobs))
 
 
-def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> BatchResult:
-    """Does the jobs of a plan; if it is cut short, prints in JSON how far it came.
+@contextmanager
+def recorded(batch: Batch, plan: Plan, view: BatchView) -> Iterator[Report]:
+    """The view, with a manifest that is written beside it where files of a batch are.
 
-    Of a folder that is watched, the plan is one of many, and what ends it tells of all.
+    Raises FileError: the manifest cannot be written.
     """
+    pending = any(not job.skip and job.problem is None for job in plan.jobs)
+    if plan.folder is None or batch.files.dry_run or not pending:
+        yield view
+        return
+    path = manifest.path_for(plan.folder, batch.shard)
+    with manifest.Recording(view, path, batch.settings, batch.models) as report:
+        yield report
+
+
+def work(batch: Batch, plan: Plan, report: Report, view: BatchView) -> BatchResult:
+    """Does the jobs of a plan; if it is cut short, prints in JSON how far it came."""
     files = batch.files
-    report: Report = view
-    if journal is not None:
-        report = Recording(view, journal, batch.settings, batch.models)
     try:
         with pixel_limit(files.max_pixels):
             how: dict[str, object] = {
@@ -152,7 +145,7 @@ def work(batch: Batch, plan: Plan, journal: Journal | None, view: BatchView) -> 
                 how["shard"] = shards.parse(files.shard)
             return batch.task(plan.jobs, report, **how)
     except (Exception, KeyboardInterrupt) as error:
-        if files.as_json and batch.watch is None:
+        if files.as_json:
             tried = tuple(view.outcomes)
             part = BatchResult(tried, untried=len(plan.jobs) - len(tried))
             found = document(batch.command, plan, part, view.notes)
@@ -226,3 +219,30 @@ def check_stdin(wanted: Iterable[bool]) -> None:
     """Raises UsageError where an image is wanted of standard input, which is a terminal."""
     if any(wanted) and sys.stdin.isatty():
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
+
+
+def arguments(context: typer.Context) -> tuple[str, ...]:
+    """The options that change the result, as on a command line; defaults are left out."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        default = parameter.get_default(context, call=True)
+        counts = parameter.name not in _NOT_IN_SETTINGS.split() and value is not None
+        if counts and value != default:
+            words += [parameter.opts[-1], *([] if value is True else [str(value)])]
+    return tuple(words)
+
+
+def fingerprint(context: typer.Context) -> str:
+    """What stands for a command with these options and the content of the files they name."""
+    words = [*arguments(context), *_digests(context)]
+    return manifest.settings_hash(context.info_name or "", words)
+
+
+def _digests(context: typer.Context) -> Iterator[str]:
+    for name in _FILES:
+        path = Path(context.params.get(name) or "")
+        # What cannot be read fails in its turn, with the right words.
+        with suppress(OSError):
+            if path.is_file():
+                yield f"{name} {digest(path)}"

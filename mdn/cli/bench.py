@@ -4,30 +4,19 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from mdn.cli import options as opt
-from mdn.errors import UsageError
 
 
 def _split(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",")) if text is not None else ()
 
 
-def _second_word(ctx: typer.Context, incomplete: str) -> list[str]:
-    """`mdn bench an` may become `mdn bench analyze`; the shell itself completes files."""
-    first = not ctx.params.get("inputs")
-    words = ("analyze", "speed") if first and incomplete else ()
-    return [word for word in words if word.startswith(incomplete)]
-
-
 @opt.command
 def bench(
-    context: typer.Context,
-    inputs: Annotated[list[str] | None, opt.rules(autocompletion=_second_word)] = None,
-    data: str | None = None,
+    data: str,
     model: opt.AnyModel = opt.DEFAULT_MODEL,
     noise: str = "suite",
     protocol: str = "paper",
@@ -37,12 +26,9 @@ def bench(
     seed: opt.Natural = 0,
     root: Path | None = None,
     out: Path | None = None,
-    check_ranking: bool = False,
-    fail_below: list[str] | None = None,
+    fail_below: float | None = None,
     worst: bool = False,
-    report: Path | None = None,
     plots: bool = False,
-    finished: Path | None = None,
     dask: str | None = None,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
@@ -54,31 +40,11 @@ def bench(
 
     The table goes to standard output, as Markdown unless that is a terminal.
     The noise is the one that mdn noise adds with the same --seed. Exit codes
-    are those of every command, and 7 where a --fail-below does not hold.
+    are those of every command, and 7 below --fail-below.
     """
-    if finished is not None and not (inputs or check_ranking):
-        if data is not None or fail_below:
-            raise UsageError("--from DIR measures nothing: leave out --data and --fail-below")
-        from mdn.bench.report import publish
-
-        for path in publish.from_results(finished, report, plots):
-            if not quiet:
-                typer.echo(path)
-        return
-    if inputs or check_ranking:
-        if inputs and (data is not None or check_ranking):
-            raise UsageError("name pictures of your own, or --data with clean ones, not both")
-        if out or report or plots or finished or fail_below or worst or dask:
-            raise UsageError(
-                "-o, --report, --plots, --from, --fail-below, --worst and --dask are for --data"
-                " with clean pictures"
-            )
-    elif data is None:
-        raise UsageError("name what to measure on: --data DIR (or --from DIR of a finished run)")
     import torch
 
-    from mdn import bench as task
-    from mdn.cli import rank
+    from mdn.bench import benchmark as task
     from mdn.cli.bench_view import BenchView, show
 
     if threads is not None:
@@ -95,18 +61,14 @@ def bench(
         seed=seed,
         root=root,
         out=out,
-        fail_below=tuple(fail_below or ()),
+        fail_below=fail_below,
         worst=worst,
         plots=plots,
-        page=report,
         device=device,
         precision=precision,
         dask=dask,
         command=shlex.join(["mdn", *sys.argv[1:]]),
     )
-    if inputs or check_ranking:
-        debug = opt.debugging(context)
-        rank.run(inputs or (), settings, quiet=quiet, as_json=as_json, debug=debug)
     with BenchView(quiet=quiet) as view:
         result = task.run(settings, view)
     show(result, as_json=as_json)

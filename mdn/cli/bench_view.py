@@ -9,8 +9,9 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
-from mdn.bench import Result, Row, losses
-from mdn.bench.report import tables
+from mdn.bench import losses, tables
+from mdn.bench.benchmark import Result
+from mdn.bench.rows import Row
 from mdn.cli.render import Lines, print_json, print_table, printable
 from mdn.metrics import Metric
 

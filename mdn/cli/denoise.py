@@ -34,7 +34,6 @@ def denoise(
     stacks: opt.Stacks,
     renders: opt.Renders,
     resume: bool = False,
-    watch: str | None = None,
     files: opt.Files,
 ) -> None:
     """Removes the noise from images; size, depth, alpha and metadata stay.
@@ -52,10 +51,10 @@ def denoise(
     if renders.motion and (files.shard or resume or files.dask):
         others = "--shard, --resume and --dask"
         raise UsageError(f"--motion: a frame needs the one before; leave {others} out")
-    if preview and (save_std or protect or renders.frames or files.format or resume or watch):
-        others = "--save-std, --protect, --frames, --format, --resume and --watch"
+    if preview and (save_std or protect or renders.frames or files.format or resume):
+        others = "--save-std, --protect, --frames, --format and --resume"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
-    plans = sources.Plans(inputs, output, files, watch, resume=resume, renders=True, stores=True)
+    plans = sources.Plans(inputs, output, files, resume=resume, renders=True, stores=True)
     sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
     if sequence and preview:
         raise UsageError("--preview is of single pictures: name one frame, such as a.0001.exr")
@@ -95,10 +94,9 @@ def denoise(
         batch.Batch(
             context,
             files,
-            lambda: sequence or plans(**form),
+            sequence or plans(**form),
             lambda jobs, report, **how: run(jobs, request, report, **how),
             batch.weights(model, request.quality),
-            watch,
             resume,
             in_blocks=not preview,
         )

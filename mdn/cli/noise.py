@@ -56,7 +56,7 @@ def noise(
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
         from mdn.cli import survey
 
-        named = sources.inputs(inputs, files.from_file, None)
+        named = sources.inputs(inputs, files.from_file)
         survey.run(*named, plot, files, debug=opt.debugging(context))
     if plot is not None:
         raise UsageError("--plot draws what --estimate finds: add --estimate")
@@ -79,7 +79,7 @@ def noise(
         batch.Batch(
             context,
             files,
-            plans,
+            plans(),
             lambda jobs, report, **how: task.run(jobs, settings, report, **how),
             resume=resume,
         )

@@ -33,7 +33,7 @@ def speed(
     import torch
 
     from mdn.bench import speed as task
-    from mdn.bench.report.tables import table
+    from mdn.bench.tables import table
     from mdn.engine.device import choose_device
 
     if threads is not None:

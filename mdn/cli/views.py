@@ -94,7 +94,8 @@ class BatchView(Lines):
             for line in summary if isinstance(summary, list) else []:
                 self.say(f"  {printable(line)}", "dim")
         elif not self.quiet and not self.as_json:
-            typer.echo(printable(arrow))  # what a dry run is for: it goes to standard output
+            why = f"  ({job.due})" if job.due else ""
+            typer.echo(printable(arrow + why))  # a dry run's result: it goes to standard output
 
     def summary(self, result: BatchResult) -> None:
         """How many files came out how, for a batch of more than one."""

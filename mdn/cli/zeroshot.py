@@ -37,28 +37,27 @@ def zeroshot(
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     max_memory: str | None = None,
-    watch: str | None = None,
     *,
     files: opt.Files,
 ) -> None:
     """Looks for noise that the model does not know, fits to it, then denoises.
 
-    Stripes, blotches, raw mosaics, speckle, Rician noise, dither, coarse clouds of
-    colour: what is found in one part of the image must hold in another. This takes
-    a second or two. Gray images are read as counts where that is better. If
-    nothing is found the result is that of mdn denoise, and a line says so.
-    --iters fits layers of the model too. Ctrl-C ends that and writes the best
-    result so far.
+    Stripes, raw mosaics, speckle, Rician noise, dither: what is found in one part
+    of the image must hold in another. This takes a second or two. Gray images are
+    read as counts where that is better. If nothing is found the result is that of
+    mdn denoise, and a line says so. --iters fits layers of the model too. Ctrl-C
+    ends that and writes the best result so far.
     """
-    from mdn import zeroshot as command
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
     from mdn.pipeline.options import Options
+    from mdn.zeroshot import command
+    from mdn.zeroshot.plan import FitOptions, FitRequest
 
     from_checkpoint = resume and checkpoint is not None
     skips = resume and not from_checkpoint
-    plans = sources.Plans(inputs, output, files, watch, resume=skips, stores=True)
+    plans = sources.Plans(inputs, output, files, resume=skips, stores=True)
     options = Options(
         strength=strength,
         seed=seed,
@@ -73,8 +72,8 @@ def zeroshot(
         jpeg_quality=files.lossy_quality,
         recode=files.jpeg_quality is not None,
     )
-    fit = command.FitRequest(
-        fit=command.FitOptions(
+    fit = FitRequest(
+        fit=FitOptions(
             preset,
             iters,
             lr,
@@ -96,10 +95,9 @@ def zeroshot(
         batch.Batch(
             context,
             files,
-            plans,
+            plans(),
             lambda jobs, report, **how: command.run(jobs, request, fit, report, **how),
             batch.weights(model, request.quality),
-            watch,
             resume,
         )
     )

@@ -184,8 +184,8 @@ def _pages(
     picture = Picture(
         pages,
         image.alpha,
-        getattr(image, "alpha_associated", False),
-        getattr(image, "no_data", None),
+        image.alpha_associated,
+        image.no_data,
         coding,
         batch.mask,
     )

@@ -4,7 +4,9 @@ The page is one HTML file that opens offline: pictures, style and script are all
 """
 
 import base64
+import html
 import io as streams
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +22,7 @@ from mdn.compare.pictures import Picture, Range
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
 
-TEMPLATE = "page.html.j2"
+TEMPLATE = "page.html"  # with places such as {{ title }} for what `page` fills in
 TO_TRUTH = ("psnr", "ssim")
 # How far the page stretches a difference at first: until it is so strong on the 0-255 scale.
 VISIBLE, MOST_GAIN = 64, 64
@@ -143,23 +145,39 @@ def page(
         shown: before, after and perhaps the truth, cut to what is shown.
         said: sentences on how the pictures are shown.
     """
-    from jinja2 import Environment
-
-    template = (files("mdn.compare") / TEMPLATE).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    height, width = shown[0].stored.shape[:2]
-    return environment.from_string(template).render(
-        pictures=[
-            {"role": each.role, "name": Path(each.name).name, "data": data_url(span.encode(each))}
-            for each in shown
-        ],
-        width=width,
-        height=height,
-        rows=rows([each.role for each in shown], numbers),
-        change=numbers["change"],
-        gain=round(min(MOST_GAIN, max(1, VISIBLE / max(numbers["change"]["rms"], 1e-6)))),
-        said=said,
+    text = html.escape
+    roles, names = [each.role for each in shown], [Path(each.name).name for each in shown]
+    change = numbers["change"]
+    changed = (
+        f"Between before and after, {100 * change['pixels']:.1f} % of the pixels changed, by "
+        f"{change['rms']:.2f} on average (root mean square, 0-255) and by {change['largest']:.0f} "
+        "at most."
     )
+    lines = [_line("th", ["", *roles])]
+    lines += [_line("td", [title, *cells]) for title, cells in rows(roles, numbers)]
+    height, width = shown[0].stored.shape[:2]
+    parts = {
+        "title": text(f"{names[0]} | {names[1]}"),
+        "choices": "".join(
+            f'<option value="{number}">{text(f"{role}: {name}")}</option>'
+            for number, (role, name) in enumerate(zip(roles, names, strict=True))
+        ),
+        "table": "\n".join(lines),
+        "sentences": "\n".join(f"<p>{text(sentence)}</p>" for sentence in [changed, *said]),
+        "pictures": ",\n".join(
+            f'{{role: "{each.role}", data: "{data_url(span.encode(each))}"}}' for each in shown
+        ),
+        "width": str(width),
+        "height": str(height),
+        "gain": str(round(min(MOST_GAIN, max(1, VISIBLE / max(change["rms"], 1e-6))))),
+    }
+    template = (files("mdn.compare") / TEMPLATE).read_text(encoding="utf-8")
+    return re.sub(r"\{\{ (\w+) \}\}", lambda place: parts[place[1]], template)
+
+
+def _line(tag: str, cells: Sequence[str]) -> str:
+    """A line of a table of HTML."""
+    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def rows(roles: Sequence[str], numbers: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

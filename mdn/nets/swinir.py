@@ -9,9 +9,8 @@ What sets it apart from plain SwinIR (Liang et al., 2021):
 
 How it is laid out for speed: tokens are (B, H, W, dim), contiguous, from the first layer to the
 last; the cyclic shift of SwinIR and its region mask are replaced by their exact equivalent, clipped
-windows (`window_attention`); and a block is one call of compiled code (`native.block`), which takes
-a window from the cache through all its layers. Where there is no compiler PyTorch runs a block
-layer by layer, at test in place, in strips that stay in the cache.
+windows (`window_attention`); only tokens that are not masked are multiplied; and at test a block
+works in place, in strips that stay in the processor's cache.
 """
 
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets.masking import MaskField, MaskKey, check_ratio
-from mdn.nets.native import block as native
 from mdn.nets.window_attention import WindowAttention, cuts, strips, to_windows
 
 _RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -186,7 +184,6 @@ class Block(nn.Module):
         self.layer, self.drop, self.ratio = layer, drop, config.attention_ratio
         self.window, self.shift = config.window, config.window // 2 if shifted else 0
         hidden = int(config.dim * config.mlp_ratio)
-        self.layout = native.Layout(config.heads, self.window, self.shift)
         self.attention = WindowAttention(config.dim, config.heads, config.window)
         self.norm = nn.LayerNorm(config.dim)
         self.fc1 = nn.Linear(config.dim, hidden)
@@ -195,13 +192,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor, field: MaskField) -> Tensor:
         """(B, H, W, dim) to the same; at test x itself is overwritten."""
         keep = field.keep(self.layer, self.ratio) if self.ratio[1] > 0 else None
-        scales = self._scales(field)
-        if native.serves(x, list(self.parameters()), self.layout):
-            if _in_place(self):
-                return native.overwrite(x, keep, self.layout, self.operands())
-            return native.run(x, keep, scales, self.layout, self.operands())
         if _in_place(self):
             return self._overwrite(x, keep)
+        scales = self._scales(field)
         x = x + _scaled(self._attended(x, keep), scales, 0)
         return x + _scaled(self._mlp(x), scales, 1)
 
@@ -245,13 +238,6 @@ class Block(nn.Module):
             return None
         dropped = [field.chance(2 * self.layer + place, self.drop) for place in range(2)]
         return (~torch.stack(dropped)).float() / (1 - self.drop)
-
-    def operands(self) -> list[Tensor]:
-        """Parameters in the order of the compiled code."""
-        a = self.attention
-        layers = (a.norm, a.qkv, a.proj, self.norm, self.fc1, self.fc2)
-        flat = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
-        return [*flat[:4], a.bias(), *flat[4:]]
 
     def _mlp(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(self.norm(x))))

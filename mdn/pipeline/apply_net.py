@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis import blotches, impulses, noise_map, phases
+from mdn.noise.analysis import impulses, noise_map, phases
 from mdn.pipeline.conditioning import FAINT, FAINTEST, NoiseConditioning
 from mdn.pipeline.options import Options
 from mdn.pipeline.self_ensemble import flip_rotate, flip_rotate_back
@@ -69,9 +69,6 @@ def broken_samples(
         found.append(impulses.impulse_mask(x, noise.impulse_spread))
         if noise.impulses_at_ends:
             found.append(impulses.ends(x))
-    if noise.blotches:
-        black, white = blotches.marks(x)
-        found.append((black | white).expand_as(x))
     return functools.reduce(torch.logical_or, found) if found else None
 
 

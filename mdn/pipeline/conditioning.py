@@ -41,14 +41,9 @@ class NoiseConditioning:
     reading: NoiseReading | None = None
     flat: float = 0.0  # share of the picture that is exactly flat, and stays; see pipeline.hidden
     gain: float = 1.0  # factor on the sigmas of the reading, for a sigma that the user gave
-    # the noise of the picture at half its resolution, which is denoised first; None where the noise
-    # at full resolution is all there is
-    coarse: NoiseConditioning | None = None
     # (C, 2, 2) bool: places in 2 x 2 pixels whose samples are interpolated from their neighbours;
     # see noise.analysis.phases. None for none.
     places: Tensor | None = None
-    # whether black and white patches are rebuilt by the net, too; see noise.analysis.blotches
-    blotches: bool = False
     # corrects the brightness of the result, for speckle whose peaks were cut off at white
     curve: Curve | None = None
 
@@ -108,8 +103,6 @@ class NoiseConditioning:
 
     def coarser(self) -> NoiseConditioning:
         """For the picture at half its resolution; only where there are scales."""
-        if self.coarse is not None:
-            return self.coarse
         rest = self.scales[1:]
         noise = white(rest[0])
         return noise if len(rest) == 1 else NoiseConditioning(noise.sigma, scales=rest)

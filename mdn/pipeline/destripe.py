@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
-
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from mdn.engine.run import Encode, RowStream
 from mdn.engine.tiles import reflected
-from mdn.nets.drift import DriftNet
 from mdn.noise.analysis.banding import (
     FEWEST_ROWS,
     FEWEST_STRIPS,
     STRIP,
     Banding,
-    calmed,
     is_banded,
     offsets,
     steps,
 )
-from mdn.registry import store
 
 READ = 256  # rows of a page that are read at once
 MOST_STRIPS = 24  # of a large picture; more tell nothing new
-SURE = 0.2  # share of the drift that the net finds, by its own account, for it to be believed
-REPEATS = 0.35  # correlation of the steps with others from which on they are a text's or grating's
 
 
 def find(page: np.ndarray, encode: Encode) -> Banding | None:
@@ -58,43 +49,6 @@ def find_in_rows(rows: RowStream, encode: Encode) -> Banding | None:
     if offsets_down is None and offsets_across is None:
         return None
     return Banding(offsets_down, offsets_across)
-
-
-def add_drift(
-    page: np.ndarray, encode: Encode, bands: Banding | None, *, known: bool = False
-) -> tuple[Banding | None, float]:
-    """What was found by `find`, and with it the drift of the lines, if any: see nets.drift.
-
-    known: that there is drift, as in another picture of this instrument. The second is the variance
-    of the drift that stays, 0 where there is none.
-    """
-    strips = _strips(page, encode)
-    if (bands is not None and bands.rows is not None) or not strips:
-        return bands, 0.0
-    with torch.inference_mode():
-        found = _drift_net()(torch.cat(strips, 2)[None])
-    offsets = (found.mean[0] - found.mean.mean()).float()
-    power, slow = float(offsets.square().mean()), float(found.log_variance.exp().mean())
-    if not known and (power < SURE * (power + slow) or _repeats(strips)):
-        return bands, 0.0
-    return replace(bands or Banding(), rows=offsets.expand(page.shape[2], -1).clone()), slow
-
-
-def _repeats(strips: list[Tensor]) -> bool:
-    """Whether the steps from line to line come again two lines on or later, as drift's do not."""
-    found = torch.stack([steps(strip, apart=False)[0] for strip in strips]).double().numpy()
-    middle = calmed(np.median(found, 0))
-    power = max(float((middle**2).mean()), 1e-12)
-    lags = [float((middle[k:] * middle[:-k]).mean()) for k in range(2, len(middle) // 3)]
-    return max(abs(each) for each in lags) > REPEATS * power
-
-
-@cache
-def _drift_net() -> DriftNet:
-    net = DriftNet()
-    weights = load_file(store.shipped_folder() / "drift" / "weights.safetensors")
-    net.load_state_dict({key: values.float() for key, values in weights.items()})
-    return net.eval()
 
 
 def _offsets(strips: list[Tensor]) -> Tensor | None:

@@ -54,7 +54,7 @@ def coarse_residual(
         page: (H, W, C) as stored.
         bands: of the page, to be left out.
     """
-    if not noise.scales and noise.coarse is None:
+    if not noise.scales:
         return None
     # Grain is fine by definition: none is given back down here.
     options = replace(options, detail=0.0, with_std=False)

@@ -141,6 +141,6 @@ def of_planes(
         tuple(index for plane in planes for index in plane.samples),
         first.colour,
         first.alpha,
-        getattr(first, "alpha_associated", False),
-        getattr(first, "no_data", None),
+        first.alpha_associated,
+        first.no_data,
     )

@@ -65,7 +65,7 @@ class Part:
         if not self.model.abilities.takes_sigma or self.model.answer is not None:
             return isinstance(self.coding, Counts) and self.noise.sigma == 0
         noise = self.noise
-        impulses = noise.impulse_spread is not None or noise.blotches or noise.places is not None
+        impulses = noise.impulse_spread is not None or noise.places is not None
         nothing = noise.blend_weight == 0 and not impulses
         return nothing and self.bands is None and self.residual is None
 

@@ -137,7 +137,7 @@ def plan_display(
     part = replace(part, noise=noise, model=model, bands=bands, flat=side if takes_sigma else 0)
     if limited:
         part = replace(part, limits=hidden.limits_of(x, noise.level))
-    if page.array is not None and (noise.scales or noise.coarse is not None):
+    if page.array is not None and noise.scales:
         array = page.array
         encode = lambda stored: hidden_filled(part.encode(stored))  # noqa: E731
         residual = coarse_residual(array, encode, bands, noise, model, options)

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from mdn.batch.manifest import settings_hash, stamp
+from mdn.batch.content import stamp
+from mdn.batch.manifest import settings_hash
 from mdn.batch.running import Job
 from mdn.io.atomic import name_folder
 from mdn.io.parts import locked

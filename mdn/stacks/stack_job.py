@@ -222,7 +222,7 @@ def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Mo
             stack.dtype,
             encoding,
             models,
-            no_data=getattr(own[0], "no_data", None),
+            no_data=own[0].no_data,
         )
     return found
 

@@ -36,7 +36,6 @@ def draw_or_load(
     data: Path,
     folder: Path,
     draw: Draw,
-    kind: type[Crops] = Crops,
     nets: tuple[nn.Module, ...] = (),
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Lessons of all steps of a recipe, and those of held-out pictures to test with.
@@ -44,7 +43,6 @@ def draw_or_load(
     Args:
         data: the folder that the recipe's sources are relative to.
         folder: where lessons are kept, and taken from where they are there.
-        kind: how crops are taken from pictures.
         nets: those whose answers are part of the lessons.
 
     Raises UsageError: the sources cannot be read, or the folder has lessons of another recipe, of
@@ -52,7 +50,7 @@ def draw_or_load(
     """
     pictures = load_pictures(recipe.data.sources, data)
     training, held_out = (
-        kind(part, recipe.side, torch.device("cpu"), recipe.data.scales, recipe.data.own_size)
+        Crops(part, recipe.side, torch.device("cpu"), recipe.data.scales, recipe.data.own_size)
         for part in split(pictures, recipe.data.hold_out)
     )
     folder.mkdir(parents=True, exist_ok=True)

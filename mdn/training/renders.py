@@ -1,6 +1,6 @@
 """Renders to train on: a scene with few samples per pixel, and the same with others.
 
-A folder holds SCENE_SPP.exr and SCENE_reference.exr, as `python -m mdn.bench.scenes` makes them.
+A folder holds SCENE_SPP.exr and SCENE_reference.exr, as `python -m benchmarks.scenes` makes them.
 Each file was rendered with random samples of its own. So the net is shown any of them, alone or
 averaged, and learns to give the mean of all others. That mean is noisy too, but independently, so
 its noise averages out ("Noise2Noise", Lehtinen et al., ICML 2018): a reference need not be

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from mdn.engine.device import choose_precision
-from mdn.noise.analysis import blotches
 from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
 from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import NoiseConditioning
@@ -51,18 +50,6 @@ class Crop:
             y = apply_net(planes, origins, noise, model, self.options, hidden=marks)
         return from_net_channels(y.float(), part.shape)[0].cpu().clamp(0, 1)
 
-    def rebuilt(self, x: Tensor, noise: NoiseConditioning) -> float:
-        """Mean square error that rebuilding patches leaves: that of the same shapes elsewhere."""
-        if not noise.blotches:
-            return 0.0
-        black, white = blotches.marks(self.of(x)[None])
-        patches = (black | white)[0]
-        elsewhere = patches.roll((13, 17), (1, 2)) & ~patches
-        if not elsewhere.any():
-            return 0.0
-        error = (self.guess(x, noise, elsewhere) - self.of(x)).square().mean(0)[elsewhere[0]]
-        return float(patches.float().mean()) * max(0.0, float(error.mean()) - noise.sigma**2)
-
 
 def middle(length: int, wanted: int) -> slice:
     """So many of the middle, from an even one on."""
@@ -71,6 +58,10 @@ def middle(length: int, wanted: int) -> slice:
 
 
 def remaining_error(noise: NoiseConditioning) -> float:
-    """Mean square error that a net leaves of such noise, about; of smaller pictures' as well."""
-    coarse = 0.0 if noise.coarse is None else remaining_error(noise.coarse) - LEAST
-    return REST * noise.sigma + LEAST + coarse
+    """Mean square error that a net leaves of such noise, about."""
+    return REST * noise.sigma + LEAST
+
+
+def is_coarse(noise: NoiseConditioning) -> bool:
+    """Whether neighbours share it, by what the model has read."""
+    return noise.reading is not None and noise.reading.coarse

@@ -1,10 +1,9 @@
 """Noise of one picture that the net was not trained on, described by a few numbers each.
 
-Sought are drift of the lines, sine waves over the picture, places in 2 x 2 pixels and patches whose
-samples hold no picture, noise so coarse that only smaller pictures show it, and the brightness that
-speckle loses at white. Each counts only where what one part of the picture says of it holds in
-another: in other blocks, in samples that were hidden, in the other half of the samples. The net
-itself is frozen.
+Sought are stripes of one period, places in 2 x 2 pixels whose samples hold no picture, the steps of
+dither, and the brightness that speckle loses at white and Rician noise gains at black. Each counts
+only where what one part of the picture says of it holds in another: in other blocks, in samples
+that were hidden, in the other half of the samples. The net itself is frozen.
 """
 
 from __future__ import annotations
@@ -20,21 +19,22 @@ import torch
 from torch import Tensor
 
 from mdn.engine.run import Encode
-from mdn.noise.analysis import blotches, clouds, dither, waves
 from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.waves import Wave
 from mdn.pipeline import destripe
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
-from mdn.zeroshot.crop import CELL, Crop, middle, remaining_error
+from mdn.zeroshot import dither, stripes
+from mdn.zeroshot.crop import CELL, Crop, is_coarse, middle, remaining_error
+from mdn.zeroshot.mosaic import find_places, read_again
 from mdn.zeroshot.noise_fit import NoiseFit
-from mdn.zeroshot.strange_noise import coarse_noise, find_places, find_shift, is_coarse, read_again
+from mdn.zeroshot.speckle import find_shift
 
 WINDOW = 512  # pixels a side of what is looked at, from the middle of the picture
 MOST_WAVES = 3
-DITHERED = 0.41  # deviation of dither over its step: sqrt(1 / 6), if all fractions are as frequent
 
 
 @dataclass(frozen=True)
@@ -66,43 +66,26 @@ def fit_noise(
     begun = time.monotonic()
     rows, columns = (middle(length, WINDOW) for length in page.shape[:2])
 
-    def window(bands: Banding | None) -> Tensor:
-        values = destripe.without(page, encode, bands, rows, columns)
-        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
-
-    seen = window(bands)
+    values = destripe.without(page, encode, bands, rows, columns)
+    seen = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
     if not model.abilities.takes_sigma or min(seen.shape[1:]) < 2 * CELL:
         return Fitted(NoiseFit(), model, noise, bands)
     options = replace(options, passes=1, detail=0.0, strength=1.0, with_std=False)
     crop = Crop(seen, model, options)
-    plain, clean = bands, noise.reading is not None and noise.reading.clean
-    slow = 0.0
-    if known.drift if known is not None else not clean:
-        bands, slow = destripe.add_drift(page, encode, bands, known=known is not None)
-    drifts = bands is not plain
-    steady = window(bands) if drifts else seen
-    x, found = _without_waves(steady, noise, known)
+    x, found = _without_waves(seen, noise, known)
     if found and known is None and is_coarse(judge_sample(x, model)):
         # A camera smooths its noise, and would have smoothed the wave: stairs.
-        x, found = steady, []
+        x, found = seen, []
     step = dither.step(x) if known is None else known.dither
     fitted = replace(
-        judge_sample(x, model, DITHERED * step) if step else noise,
+        judge_sample(x, model, dither.DEVIATION * step) if step else noise,
         places=find_places(crop, x, noise) if known is None else _tensor(known.places),
-        blotches=blotches.present(x) if known is None else known.blotches,
     )
-    if drifts or found or fitted.places is not None or fitted.blotches:
-        fitted = read_again(x, fitted, model, noisy=drifts)
-    halvings = clouds.halvings(x) if known is None else known.halvings
-    if fitted.places is not None or noise.scales:
-        halvings = 0
-    fitted = replace(fitted, coarse=coarse_noise(x, model, halvings))
+    if found or fitted.places is not None:
+        fitted = read_again(x, fitted, model)
     fit = NoiseFit(
-        drifts,
         tuple(wave.frequency for wave in found),
         () if fitted.places is None else _nested(fitted.places),
-        fitted.blotches,
-        halvings,
         dither=step,
     )
     if known is not None:
@@ -114,9 +97,8 @@ def fit_noise(
     fitted = replace(fitted, curve=fit.curve)
     if fit.found:
         before, after = crop.denoised(seen, noise), crop.denoised(x, fitted)
-        rest = remaining_error(fitted) + crop.rebuilt(x, fitted) + slow
         changed = float((before - after).square().mean())
-        fit = replace(fit, gain=10 * math.log10(1 + changed / rest))
+        fit = replace(fit, gain=10 * math.log10(1 + changed / remaining_error(fitted)))
     offset = tuple(wave.moved(rows.start, columns.start) for wave in found)
     if offset:
         bands = replace(bands or Banding(), waves=offset)
@@ -126,14 +108,14 @@ def fit_noise(
 
 def _without_waves(
     x: Tensor, noise: NoiseConditioning, known: NoiseFit | None
-) -> tuple[Tensor, list[waves.Wave]]:
+) -> tuple[Tensor, list[Wave]]:
     """The window without waves, and these; its first pixel is their (0, 0)."""
     if noise.reading is not None and noise.reading.clean:
         return x, []  # a grating is a picture where there is no noise
-    found: list[waves.Wave] = []
+    found: list[Wave] = []
     sought: Sequence[tuple[float, float] | None] = [None] * MOST_WAVES
     for frequency in sought if known is None else known.frequencies:
-        wave = waves.find(x, frequency)
+        wave = stripes.find(x, frequency)
         if wave is None:
             break
         lines = Banding(waves=(wave,))

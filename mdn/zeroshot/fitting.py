@@ -25,11 +25,11 @@ from mdn.registry.cards import Card
 from mdn.registry.model import Model
 from mdn.zeroshot import as_counts, state
 from mdn.zeroshot.answer import flipped
+from mdn.zeroshot.crop import is_coarse
 from mdn.zeroshot.fit_noise import fit_noise
 from mdn.zeroshot.layers import Layers
 from mdn.zeroshot.noise_fit import NoiseFit
 from mdn.zeroshot.plan import FitRequest
-from mdn.zeroshot.strange_noise import is_coarse
 from mdn.zeroshot.summary import NO_NOISE, level_in_words, summarise
 from mdn.zeroshot.windows import regions_of
 
@@ -86,7 +86,7 @@ class Fitting:
         if bands is not None:
             page, encode = destripe.without(page, encode, bands), as_it_is
         regions = regions_of(page)
-        shared = is_coarse(noise) or noise.coarse is not None or noise.places is not None
+        shared = is_coarse(noise) or noise.places is not None
         parts = lambda: [(encode(region), noise) for region in regions]  # noqa: E731
         model = self._layers.fit(parts, model, shared=shared)
         return model, noise, bands

@@ -8,6 +8,7 @@ and after.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -15,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from mdn.nets import abilities
-from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.crops import Window, grown, spread, turned
 from mdn.zeroshot.plan import Plan
 
 HELD_OUT = 0.05  # share of the samples that no step learns from
 STREAM = 0x6D646E2066697400
+_ROOT = math.sqrt(2)
 
 
 class HiddenSamples:
@@ -169,3 +170,29 @@ def copied(net: nn.Module) -> dict[str, Tensor]:
 def generator_of(seed: int) -> torch.Generator:
     """For masks: of a stream of its own, since noise may have been made with the same seed."""
     return torch.Generator().manual_seed(STREAM + seed)
+
+
+def clipped_mean(x: Tensor, curve: tuple[float, float, float]) -> Tensor:
+    """E[clip(x + n, 0, 1)] for normal n of variance a + b x + c x^2 (Foi 2009, section 2).
+
+    A net that learns from samples that were cut off would learn their mean, too bright near black
+    and too dark near white. So its guess goes through the same cut before it is compared.
+
+    Args:
+        x: clean brightness, any shape; gradients pass.
+        curve: (a, b, c), none below 0.
+    """
+    a, b, c = curve
+    bright = x.detach().clamp(0, 1)
+    sigma = (a + b * bright + c * bright**2).clamp(min=1e-8).sqrt()
+    low, high = -x / sigma, (1 - x) / sigma
+    below, above = _normal(low), 1 - _normal(high)
+    return x * (1 - below - above) + sigma * (_density(low) - _density(high)) + above
+
+
+def _normal(z: Tensor) -> Tensor:
+    return 0.5 * (1 + torch.erf(z / _ROOT))
+
+
+def _density(z: Tensor) -> Tensor:
+    return torch.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)

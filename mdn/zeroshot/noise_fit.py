@@ -12,13 +12,10 @@ from mdn.noise.analysis.curve import Curve
 class NoiseFit:
     """What was found, to be used for the picture itself or for others of its kind."""
 
-    drift: bool = False  # whether the brightness of the lines drifts
     # of waves; their strength and phase are each picture's own
     frequencies: tuple[tuple[float, float], ...] = ()
     # for each channel the places in 2 x 2 pixels that are interpolated, nested; empty for none
     places: tuple[tuple[tuple[bool, ...], ...], ...] = ()
-    blotches: bool = False  # whether black and white patches are rebuilt
-    halvings: int = 0  # how many smaller pictures are denoised first
     looks: float = 0.0  # of speckle; 0 for none
     rician: float = 0.0  # sigma of Rician noise; 0 for none
     dither: float = 0.0  # distance of the levels between which samples were dithered; 0 for none
@@ -34,16 +31,10 @@ class NoiseFit:
 
     def in_words(self) -> list[str]:
         """What is fitted."""
-        words = ["lines whose brightness drifts"] if self.drift else []
-        for frequency in self.frequencies:
-            words.append(f"stripes every {1 / math.hypot(*frequency):.3g} pixels")
+        words = [f"stripes every {1 / math.hypot(*each):.3g} pixels" for each in self.frequencies]
         if self.places:
             count = sum(flag for channel in self.places for row in channel for flag in row)
             words.append(f"{count} of {4 * len(self.places)} places of a mosaic interpolated")
-        if self.blotches:
-            words.append("black and white patches rebuilt")
-        if self.halvings:
-            words.append(f"clouds of colour, removed first at 1/{2**self.halvings} of the size")
         if self.counts:
             words.append("read as counted light, as of a microscope")
         if self.looks:

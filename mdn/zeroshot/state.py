@@ -17,6 +17,8 @@ from mdn.noise.analysis.curve import Curve
 from mdn.registry.cards import Card
 from mdn.zeroshot.noise_fit import NoiseFit
 
+MADE = "make one with --save-fit"
+
 
 def save(path: Path | None, card: Card, parts: dict[str, Any]) -> None:
     """Keep them, all or nothing, with the model they belong to; no path, no file.
@@ -58,8 +60,11 @@ def load_fit(path: Path, cards: Sequence[Card]) -> tuple[NoiseFit, dict[str, Any
     """
     if not path.exists():
         raise FileError(path, "--fit: no such file")
-    fit = dict(_read(path, cards, "fit", "fit of mdn zeroshot", "make one with --save-fit"))
+    fit = dict(_read(path, cards, "fit", "fit of mdn zeroshot", MADE))
     layers, fine, curve = fit.pop("layers"), fit.pop("fine", True), fit["curve"]
+    more = [key for key in fit if key not in NoiseFit.__dataclass_fields__]
+    if any(fit.pop(key) for key in more):
+        raise FileError(path, "is of an older mdn, for noise that is no longer fitted", MADE)
     return NoiseFit(**fit | {"curve": Curve(**curve) if curve else None}), layers, fine
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch import manifest
-from mdn.batch.manifest import Entry, Manifest
-from mdn.batch.recording import Journal, Recording, this_run
+from mdn.batch import content, manifest
+from mdn.batch.manifest import Entry, Manifest, Recording
 from mdn.batch.resume import DONE, resume
 from mdn.batch.running import Job, run_batch
 from mdn.errors import FileError
@@ -39,8 +38,8 @@ class Batch:
             return {"model": "tiny"}
 
         report = Recorder()
-        with Journal(manifest.path_for(self.out), this_run("denoise", (), "1")) as journal:
-            run_batch([self.job], work, Recording(report, journal, settings, MODELS))
+        with Recording(report, manifest.path_for(self.out), settings, MODELS) as recording:
+            run_batch([self.job], work, recording)
         return report
 
     @property
@@ -69,16 +68,17 @@ def test_what_is_done_is_skipped_without_opening_it(
     def opened(path: Path) -> str:
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(manifest, "digest", opened)
+    monkeypatch.setattr(content, "digest", opened)
     assert batch.after().skip == DONE
 
 
 def test_the_manifest_says_what_was_done(batch: Batch) -> None:
     batch.run()
-    entry = batch.known.entries["a.png"]
-    assert (entry.status, entry.input, entry.size) == ("ok", str(batch.source), 5)
+    entry = batch.known.last["a.png"]
+    assert (entry.status, entry.input) == ("ok", str(batch.source))
+    assert entry.read == content.Content.of(batch.source)
     assert (entry.model, entry.weights, entry.settings) == ("tiny", "1234", "s")
-    assert entry.output_sha256 == manifest.digest(batch.out / "a.png")
+    assert entry.written == content.Content.of(batch.out / "a.png")
 
 
 def test_an_input_that_was_only_touched_is_done(batch: Batch) -> None:
@@ -87,17 +87,17 @@ def test_an_input_that_was_only_touched_is_done(batch: Batch) -> None:
     assert batch.after().skip == DONE
 
 
-@pytest.mark.parametrize("content", [b"longer than it was", b"other"])
-def test_a_changed_input_is_done_again(batch: Batch, content: bytes) -> None:
+@pytest.mark.parametrize("now", [b"longer than it was", b"other"])
+def test_a_changed_input_is_done_again(batch: Batch, now: bytes) -> None:
     batch.run()
-    batch.source.write_bytes(content)
+    batch.source.write_bytes(now)
     os.utime(batch.source, (1, 1))
-    assert redone(batch.after())
+    assert batch.after().due == "the input has changed"
 
 
 def test_other_settings_or_weights_are_done_again(batch: Batch) -> None:
     batch.run()
-    assert redone(batch.after(settings="t"))
+    assert batch.after(settings="t").due == "done with other options or weights"
     assert redone(batch.after(models={"tiny": "5678"}))
     assert redone(batch.after(models={"other": "1234"}))
 
@@ -105,7 +105,7 @@ def test_other_settings_or_weights_are_done_again(batch: Batch) -> None:
 def test_a_lost_output_is_made_again(batch: Batch) -> None:
     batch.run()
     (batch.out / "a.png").unlink()
-    assert redone(batch.after())
+    assert batch.after().due == "the result is gone"
 
 
 def test_an_output_that_somebody_changed_is_left_alone(batch: Batch) -> None:
@@ -119,14 +119,27 @@ def test_what_was_begun_is_done_again_even_if_its_output_is_there(batch: Batch) 
     batch.run()
     path = manifest.path_for(batch.out)
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
-    assert batch.known.entries["a.png"].status == "started"
+    assert batch.known.last["a.png"].status == "started"
     assert redone(batch.after())
 
 
 def test_what_failed_is_tried_again(batch: Batch) -> None:
     batch.run(fails=True)
-    assert batch.known.entries["a.png"].reason == "a.png: damaged"
-    assert redone(batch.after())
+    assert batch.after().due == "failed: a.png: damaged"
+
+
+def test_a_failure_leaves_what_an_earlier_run_did(batch: Batch) -> None:
+    batch.run()
+    batch.run(fails=True, settings="t")  # as of --overwrite; the old result is still there
+    assert batch.after().skip == DONE
+    assert batch.after(settings="t").due == "done with other options or weights"
+
+
+def test_what_another_run_has_begun_is_not_lost(batch: Batch) -> None:
+    batch.run()
+    with Recording(Recorder(), manifest.path_for(batch.out), "t", MODELS) as recording:
+        recording.started(batch.job, 1, 1)
+    assert batch.after().skip == DONE
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -195,10 +208,10 @@ def test_a_result_that_is_taken_away_at_once_does_not_end_the_batch(batch: Batch
 def test_a_full_disk_under_the_manifest_is_a_warning(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Journal, entry: Entry) -> None:
+    def full(self: Recording, entry: Entry) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Journal, "add", full)
+    monkeypatch.setattr(Recording, "_append", full)
     batch.run()
     assert (batch.out / "a.png").read_bytes() == b"output"
-    assert not batch.known.entries
+    assert not batch.known.last

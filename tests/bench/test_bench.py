@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from mdn import bench, io
+from mdn import io
 from mdn.batch.running import Job
 from mdn.bench import baselines, data, noise_cases
+from mdn.bench import benchmark as bench
 from mdn.bench.cache import Cache, Score
 from mdn.bench.rows import Row
 from mdn.commands import noise
@@ -354,6 +355,7 @@ def test_nothing_measured_is_exit_four(tmp_path: Path) -> None:
         ({"data": ("zzz",)}, "no folder zzz, nor one in .*; did you mean clean"),
         ({"data": ("clean", "clean/../clean")}, "two folders of data are called clean"),
         ({"data": ("clean/0.png",)}, "is a file; name a folder"),
+        ({"metrics": ("gmsd",), "fail_below": 0.1}, "less gmsd is better"),
     ],
 )
 def test_what_is_not_known_offers_the_nearest(
@@ -443,9 +445,9 @@ def test_a_failing_baseline_leaves_the_picture_to_the_others(
     assert result.exit_code == 3
 
 
-def test_a_condition_that_does_not_hold_is_named(clean: Path) -> None:
-    texts = ("clean/gauss25>=60", "clean/gauss25<=60", "noisy@clean/gauss25:ssim>=0.01")
-    result = bench.run(settings(clean, fail_below=texts), Listener())
+def test_a_model_below_the_limit_is_named(clean: Path) -> None:
+    result = bench.run(settings(clean, fail_below=60.0), Listener())
     shown = f"{mean(result.rows[1]):.2f}"
-    assert result.broken == (f"clean/gaussian25: unittest has psnr {shown}, wanted >= 60",)
+    assert result.broken == (f"clean/gaussian25: unittest has psnr {shown}, below 60",)
     assert result.exit_code == 7
+    assert bench.run(settings(clean, fail_below=1.0), Listener()).exit_code == 0

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from mdn import bench, metrics
+from mdn import metrics
+from mdn.bench import benchmark as bench
 from mdn.bench import losses
 from mdn.bench.cache import Score
 from mdn.bench.rows import Row

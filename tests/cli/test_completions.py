@@ -59,8 +59,6 @@ def ask(shell: str, script: str, environment: dict[str, str]) -> list[str]:
         ("den", ["denoise"]),
         ("noise --type spe", ["speckle", "speckle-normal", "speckle-gamma"]),
         ("models ver", ["verify"]),
-        ("bench an", ["analyze"]),
-        ("bench sp", ["speed"]),
         ("bench analyze --dev", ["--device"]),
         ("denoise a.png --skip", ["--skip-existing"]),
         ("denoise a.png --precision b", ["bf16"]),

@@ -55,9 +55,8 @@ def test_the_same_bytes_as_in_one_process(
         for key in apart:
             mine.pop(key, None), theirs.pop(key, None)
         assert mine == theirs
-    entries = manifest.read(tmp_path / "there").entries.values()
+    entries = manifest.read(tmp_path / "there").last.values()
     assert sorted(each.status for each in entries) == ["failed"] + ["ok"] * 5
-    assert run("verify", "there").exit_code == 3  # for the one that failed
     again = run(name, "in", "-o", "there", "--resume", "--dask", where, *options)
     assert "5 skipped, 1 failed" in again.stderr
 

@@ -81,7 +81,7 @@ import typer.main
 import mdn.__main__
 from mdn.cli import app
 
-ending, sys.argv = sys.argv[1], ["mdn", "report"]
+ending, sys.argv = sys.argv[1], ["mdn", "models"]
 wanted = struck = 0
 
 def command():

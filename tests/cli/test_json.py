@@ -74,9 +74,8 @@ def test_some_and_all_failed(run: Run, make: Make, tmp_path: Path) -> None:
         (["zeroshot", "a.png", "--iters", "x"], "zeroshot"),
         (["noise", "a.png"], "noise"),
         (["noise", "--estimate"], "noise"),
-        (["report"], "report"),
-        (["verify", "--nope"], "verify"),
-        (["bench", "a.png", "--nope"], "bench"),
+        (["compare", "--nope"], "compare"),
+        (["bench", "--nope"], "bench"),
         (["bench", "analyze", "--nope"], "bench analyze"),
         (["bench", "speed", "--nope"], "bench speed"),
         (["models", "show"], "models show"),
@@ -94,18 +93,6 @@ def test_no_such_model(run: Run, make: Make) -> None:
     make("a.png")
     found = document(run("denoise", "a.png", "-m", "nobody", "--json"), "failure")
     assert (found["exit_code"], "no model 'nobody'" in found["error"]) == (6, True)
-
-
-def test_no_manifest(run: Run, tmp_path: Path) -> None:
-    assert document(run("report", str(tmp_path), "--json"), "failure")["exit_code"] == 4
-    assert document(run("verify", str(tmp_path), "--json"), "failure")["exit_code"] == 4
-
-
-def test_report_and_verify(run: Run, make: Make) -> None:
-    make("in/a.png")
-    run("denoise", "in", "-o", "out", *MODEL)
-    assert document(run("report", "out", "--json"), "report")["whole"] is True
-    assert document(run("verify", "out", "--json"), "verify")["totals"] == {"same": 1, "other": 0}
 
 
 @pytest.mark.parametrize(

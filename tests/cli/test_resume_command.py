@@ -1,18 +1,19 @@
-"""--resume, --from-file, --watch, --shard; what `mdn report` and `mdn verify` say of a batch."""
+"""--resume, --from-file, --shard; runs that share a folder."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from mdn.batch import manifest, shards
-from mdn.batch.recording import Journal, this_run
-from mdn.cli import watch
-from tests.cli.cli_tools import MODEL, Make, Run
+from mdn.batch import manifest
+from mdn.batch.running import Job
+from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 
 def batch(run: Run, *arguments: str) -> dict:
@@ -43,7 +44,7 @@ def test_one_named_file_has_no_manifest_unless_it_is_to_resume(
 ) -> None:
     make("a.png")
     assert run("denoise", "a.png", "-o", "out/", *MODEL).exit_code == 0
-    assert not manifest.read(tmp_path / "out").files
+    assert not manifest.read(tmp_path / "out").last
     assert run("denoise", "a.png", "-o", "new/", "--resume", *MODEL).exit_code == 0
     assert "skipped" in run("denoise", "a.png", "-o", "new/", "--resume", *MODEL).stderr
 
@@ -89,11 +90,6 @@ def test_a_list_may_begin_as_a_bmp_does(run: Run, make: Make, tmp_path: Path, en
         (["--from-file", "a.bmp"], "is a picture; name it without --from-file"),
         (["-", "a.png"], "standard input has no name"),
         (["-", "-o", "out/"], "give -o FILE, or -o - for standard output"),
-        (["--watch", "gone", "-o", "out/"], "no such folder"),
-        (["a.png", "--watch", ".", "-o", "out/"], "leave the others out"),
-        (["--watch", ".", "--dry-run", "-o", "out/"], "leave --watch out"),
-        (["--watch", ".", "--overwrite", "-o", "out/"], "--watch does what is new or changed"),
-        (["--watch", ".", "--skip-existing", "-o", "out/"], "leave --overwrite and"),
         (["f.####.exr", "--from-file", "list"], "a pattern of frames stands alone"),
         (["a.png", "--resume", "--overwrite"], "exclude each other"),
         ([".", "--shard", "3/2"], "of 2 shards they are 1/2 to 2/2"),
@@ -114,14 +110,15 @@ def test_requests_that_make_no_sense(
     assert words in result.stderr
 
 
-def test_shards_share_the_work_and_report_merges_them(
-    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_shards_share_the_work_and_a_dry_run_tells_what_is_missing(
+    run: Run, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(8):
         make(f"in/{index}.png")
     first = batch(run, "--shard", "1/2")
-    incomplete = run("report", "out")
-    assert (incomplete.exit_code, "2/2" in incomplete.stdout) == (3, True)
+    missing = batch(run, "--resume", "--dry-run")
+    assert missing["totals"]["skipped"] == len(first["files"]) > 0
+    assert missing["totals"]["planned"] == 8 - len(first["files"])
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
     monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "0")
     monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
@@ -130,9 +127,6 @@ def test_shards_share_the_work_and_report_merges_them(
     assert sorted(names) == [f"in/{index}.png" for index in range(8)]
     assert first["files"]
     assert second["files"]
-    report = run("report", "out", "--json")
-    found = json.loads(report.stdout)
-    assert (report.exit_code, found["ok"], found["shards"]) == (0, 8, ["1/2", "2/2"])
     # What shards did is done, too, for one process.
     assert statuses(batch(run, "--resume")) == ["skipped"] * 8
 
@@ -144,111 +138,60 @@ def test_a_share_without_files_is_no_failure(run: Run, make: Make) -> None:
     assert [each["exit_code"] for each in documents] == [0, 0]
 
 
-def test_verify_finds_what_was_changed_lost_or_never_done(
-    run: Run, make: Make, tmp_path: Path
-) -> None:
-    for name in "abcd":
+def test_a_dry_run_says_why_each_file_is_due(run: Run, make: Make, tmp_path: Path) -> None:
+    for name in "abc":
         make(f"in/{name}.png")
-    (tmp_path / "in" / "e.png").write_bytes(b"damaged")
+    (tmp_path / "in" / "d.png").write_bytes(b"damaged")
     assert batch(run)["exit_code"] == 3
-    (tmp_path / "out" / "b.png").write_bytes(b"retouched")
-    (tmp_path / "out" / "c.png").unlink()
-    make("in/d.png", side=30)
-    result = run("verify", "out", "--json")
-    found = {each["output"]: each["verdict"] for each in json.loads(result.stdout)["files"]}
-    assert result.exit_code == 3
-    assert found.pop("e.png").startswith("failed: in/e.png")
-    assert found == {
-        "a.png": "same",
-        "b.png": "the output was changed",
-        "c.png": "the output is gone",
-        "d.png": "the input was changed",
+    (tmp_path / "out" / "b.png").unlink()
+    make("in/c.png", side=30)
+    make("in/e.png")
+    result = run("denoise", "in", "-o", "out", "--resume", "--dry-run", *MODEL)
+    assert result.exit_code == 0
+    lines = dict(line.split("  ", 1) for line in result.stdout.splitlines())
+    assert lines.pop("in/d.png -> out/d.png").startswith("(failed: in/d.png: ")
+    assert lines == {
+        "in/b.png -> out/b.png": "(the result is gone)",
+        "in/c.png -> out/c.png": "(the input has changed)",
+        "in/e.png -> out/e.png": "(not done yet)",
     }
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["denoise", "in", "-o", "out", "--strength", "0.5", *MODEL],
-        ["noise", "in", "-o", "out", "--type", "gaussian", "--seed", "3", "--count", "2"],
-    ],
-)
-def test_verify_can_do_it_all_again(
-    run: Run, make: Make, tmp_path: Path, command: list[str]
+@pytest.mark.skipif(shutil.which("xargs") is None, reason="needs xargs")
+def test_two_processes_share_a_folder_as_long_as_they_write_different_files(
+    run: Run, make: Make, tmp_path: Path
+) -> None:
+    names = [str(make(f"in/{index}.png").relative_to(tmp_path)) for index in range(4)]
+    command = [sys.executable, "-m", "mdn", "denoise", "-o", "out/", *MODEL]
+    done = subprocess.run(
+        ["xargs", "-P2", "-n2", *command],
+        input="\n".join(names),
+        text=True,
+        capture_output=True,
+        check=False,
+        env=child_environment(),
+    )
+    assert (done.returncode, "error" in done.stderr) == (0, False), done.stderr
+    entries = manifest.read(tmp_path / "out").good
+    assert sorted(entries) == [f"{index}.png" for index in range(4)]
+    assert statuses(batch(run, "--resume")) == ["skipped"] * 4
+
+
+def test_the_first_of_two_runs_has_the_file_and_the_other_says_so(
+    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make("in/a.png")
     make("in/b.png")
-    assert run(*command).exit_code == 0
-    result = run("verify", "out", "--recompute")
-    assert result.exit_code == 0, result.stdout
-    # The same content under a manifest that tells of other options is found out.
-    path = manifest.path_for(tmp_path / "out")
-    path.write_bytes(path.read_bytes().replace(b'"0.5"', b'"0.6"').replace(b'"3"', b'"4"'))
-    assert "a.png: recomputed, it differs" in run("verify", "out", "--recompute").stdout.replace(
-        "a_001", "a"
-    )
+    started = manifest.Recording.started
 
+    def meanwhile(self: manifest.Recording, job: Job, index: int, total: int) -> None:
+        started(self, job, index, total)
+        if job.name == "in/a.png":
+            monkeypatch.setattr(manifest.Recording, "started", started)
+            assert batch(run)["exit_code"] == 0
 
-def test_verify_tells_a_failure_from_a_difference(run: Run, make: Make, tmp_path: Path) -> None:
-    make("in/a.png")
-    assert run("denoise", "in", "-o", "out", "--strength", "0.5", *MODEL).exit_code == 0
-    path = manifest.path_for(tmp_path / "out")
-    path.write_bytes(path.read_bytes().replace(b'"0.5"', b'"7.5"'))
-    assert "cannot be recomputed: see the error" in run("verify", "out", "--recompute").stdout
-
-
-@pytest.mark.parametrize("command", ["report", "verify"])
-def test_a_folder_without_a_manifest(run: Run, tmp_path: Path, command: str) -> None:
-    result = run(command, str(tmp_path))
-    assert (result.exit_code, "no mdn-manifest.jsonl here" in result.stderr) == (4, True)
-
-
-def test_watch_takes_what_has_stopped_growing(
-    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make("in/a.png")
-    growing = make("in/b.png")
-    whole = growing.read_bytes()
-    growing.write_bytes(whole[:100])
-    looks = 0
-
-    def look_again(seconds: float) -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 1:
-            growing.write_bytes(whole[:200])
-        if looks == 2:
-            growing.write_bytes(whole)
-        if looks == 4:
-            make("in/c.png")
-        if looks == 8:
-            raise KeyboardInterrupt
-
-    # Not time.sleep itself, by which threads of other tests' clusters wait.
-    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=look_again))
-    result = run("denoise", "--watch", "in", "-o", "out/", *MODEL)
-    assert result.exit_code == 0, result.stderr
-    assert result.stderr.count(" -> ") == 3
-    entries = manifest.read(tmp_path / "out").entries
-    assert {name: entry.status for name, entry in entries.items()} == dict.fromkeys(
-        ("a.png", "b.png", "c.png"), "ok"
-    )
-
-
-def test_shards_watch_a_folder_together(
-    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make("in/a.png")
-    share = next(f"{i}/2" for i in (1, 2) if shards.parse(f"{i}/2").holds("in/a.png"))
-    looks = iter(range(3))
-
-    def look_again(seconds: float) -> None:
-        if next(looks, None) is None:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=look_again))
-    # Another process has the manifest of the whole folder, as one of the other shard would.
-    with Journal(manifest.path_for(tmp_path / "out"), this_run("denoise", (), "1")):
-        result = run("denoise", "--watch", "in", "-o", "out/", "--shard", share, *MODEL)
-    assert result.exit_code == 0, result.stderr
-    assert manifest.read(tmp_path / "out").shards == (share,)
+    monkeypatch.setattr(manifest.Recording, "started", meanwhile)
+    second = run("denoise", "in", "-o", "out", *MODEL)
+    assert second.exit_code == 4
+    assert second.stderr.count("--overwrite") == 2
+    assert statuses(batch(run, "--resume")) == ["skipped"] * 2

@@ -7,7 +7,7 @@ import pytest
 
 from mdn import io
 from mdn.compare import pictures
-from mdn.compare.hdr import on_screen
+from mdn.compare.pictures import on_screen
 from mdn.encoding import Rec2100
 from mdn.encoding.hdr import light_of_srgb, srgb_of
 from mdn.image import Image, Metadata

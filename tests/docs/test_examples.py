@@ -32,11 +32,11 @@ NOT_RUN = (
     ".zarr",
     "verify",
     "--frames",
-    "--watch",
     "--dask tcp",
     "--dask local:",  # as --dask local, with more processes to start
     "cluster.yaml",
     "--shard auto",
+    "/data/",
     ".CR3",
 )
 COMMANDS = {
@@ -88,7 +88,7 @@ def test_it_works_as_printed(run: Run, pictures: Path, tmp_path: Path, text: str
         words += sorted(str(path.name) for path in tmp_path.glob(word)) if glob else [word]
     done = run(*words)
     assert done.exit_code == 0, done.output
-    if output and "--dry-run" not in words:
+    if output and "--dry-run" not in words and "--shard" not in words:  # a share may be empty
         assert (tmp_path / output[1]).exists() or "#" in text
 
 

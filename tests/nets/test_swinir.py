@@ -27,11 +27,6 @@ def lively(config: SwinIRConfig = TINY) -> SwinIR:
     return net
 
 
-def plainly(patch: pytest.MonkeyPatch) -> None:
-    """Nothing through the compiled code."""
-    patch.setattr(swinir.native, "serves", lambda *_: False)
-
-
 def variant(**changes: Any) -> SwinIRConfig:
     return dataclasses.replace(TINY, **changes)
 
@@ -51,12 +46,7 @@ def test_a_learnt_token_adds_its_own_parameters_only() -> None:
 @pytest.mark.parametrize("ratio", [0.0, 0.75])
 @pytest.mark.parametrize("size", [(8, 8), (12, 20)])
 @pytest.mark.parametrize("grad", [False, True])
-@pytest.mark.parametrize("native", [False, True])
-def test_equals_the_slow_reference(
-    ratio: float, size: tuple[int, int], grad: bool, native: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not native:
-        plainly(monkeypatch)
+def test_equals_the_slow_reference(ratio: float, size: tuple[int, int], grad: bool) -> None:
     torch.manual_seed(1)
     state = reference.official_state((2, 2), dim=12, heads=3, window=4, training_size=16)
     config, ours = convert_swinir(state, attention_ratio=(ratio, ratio))
@@ -91,7 +81,6 @@ def test_equals_the_slow_reference_at_the_published_shape() -> None:
 
 
 def test_strips_do_not_change_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    plainly(monkeypatch)
     net, x = lively(), torch.rand(1, 3, 40, 24)
     with torch.no_grad():
         whole = net(x, seed=1)
@@ -239,12 +228,7 @@ def test_stochastic_depth_is_drawn_from_the_seed_and_keeps_the_mean() -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.75])
-@pytest.mark.parametrize("native", [False, True])
-def test_gradients_equal_torchs_own_and_reach_every_parameter(
-    ratio: float, native: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not native:
-        plainly(monkeypatch)
+def test_gradients_equal_torchs_own_and_reach_every_parameter(ratio: float) -> None:
     net = lively(variant(attention_ratio=(ratio, ratio), input_mask="token", window=8, dim=24))
     x = torch.rand(2, 3, 24, 16, requires_grad=True)
     weight = torch.randn(2, 3, 24, 16)
@@ -257,7 +241,6 @@ def test_gradients_equal_torchs_own_and_reach_every_parameter(
     assert all(gradient.abs().max() > 0 for gradient in own)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mdn.nets.window_attention.attend", stock_attention)
-        plainly(patch)
         for ours, theirs in zip(own, gradients(), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 

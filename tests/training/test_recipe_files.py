@@ -101,12 +101,11 @@ def test_every_shipped_recipe_makes_its_net() -> None:
 
 
 def test_lessons_of_small_nets_are_no_recipes_of_mdn_train() -> None:
-    assert not {"drift", "gate", "lessons"} & recipe_files.names().keys()
+    assert "gate" not in recipe_files.names()
 
 
-@pytest.mark.parametrize("name", ["photo/gate.toml", "drift/lessons.toml"])
-def test_lessons_of_small_nets_are_read(name: str) -> None:
-    assert load(store.shipped_folder() / name).judged
+def test_lessons_of_gates_are_read() -> None:
+    assert load(store.shipped_folder() / "photo" / "gate.toml").judged
 
 
 def test_the_paper_recipe_to_the_letter() -> None:
@@ -126,18 +125,21 @@ def test_the_paper_recipe_to_the_letter() -> None:
     assert (recipe.mask.share, recipe.contrast.share, recipe.data.gray) == (0, 0, 0)
 
 
-def test_baselines_and_ablations_differ_by_their_masks_alone() -> None:
-    masks = {"input_mask", "input_ratio", "attention_ratio"}
-    for base in (PAPER, "ablation"):
-        reference = tomllib.loads(shipped(base).text)
-        variants = [n for n in recipe_files.names() if n.startswith("ablation-")]
-        for name in variants if base == "ablation" else ["swinir-baseline-paper"]:
-            table = tomllib.loads(shipped(name).text)
-            different = {k for k in table["net"] if table["net"][k] != reference["net"][k]}
-            assert different, name
-            assert different <= masks, name
-            for part in ("data", "noise", "optim", "watch", "seed", "loss", "clip_share"):
-                assert table[part] == reference[part], (name, part)
+def test_the_baseline_of_the_paper_differs_by_its_masks_alone() -> None:
+    reference = tomllib.loads(shipped(PAPER).text)
+    table = tomllib.loads(shipped("swinir-baseline-paper").text)
+    different = {key for key in table["net"] if table["net"][key] != reference["net"][key]}
+    assert different
+    assert different <= {"input_mask", "input_ratio", "attention_ratio"}
+    for part in ("data", "noise", "optim", "watch", "seed", "loss", "clip_share"):
+        assert table[part] == reference[part], part
+
+
+def test_the_list_is_of_models_and_a_few_beside() -> None:
+    paths = recipe_files.names().values()
+    beside = [path for path in paths if path.parent.name == recipe_files.FOLDER]
+    assert len(beside) <= 12
+    assert all((path.parent / "card.toml").exists() for path in paths if path not in beside)
 
 
 def test_differences_are_named_and_comments_are_none() -> None:

@@ -11,7 +11,9 @@ from mdn.encoding import Display
 from mdn.pipeline import photo
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
-from mdn.zeroshot import FitRequest, Fitting, as_counts, restore
+from mdn.zeroshot import as_counts
+from mdn.zeroshot.fitting import Fitting, restore
+from mdn.zeroshot.plan import FitRequest
 from tests.zeroshot.test_zeroshot import Listener, psnr
 
 OPTIONS = Options(precision="fp32")

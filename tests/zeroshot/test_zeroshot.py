@@ -15,7 +15,7 @@ import torch
 from mdn.stacks.in_memory import denoise_counts
 from torch import Tensor, nn
 
-from mdn import nets, noise, zeroshot
+from mdn import nets, noise
 from mdn.batch.planning import plan as plan_jobs
 from mdn.batch.running import Job
 from mdn.errors import UsageError
@@ -34,14 +34,15 @@ from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_
 from mdn.registry.model import Model
 from mdn.registry.write import write_card
 from mdn.training.checkpoint import save_weights
-from mdn.zeroshot import FitOptions, FitRequest, Fitting, layers, make_plan
+from mdn.zeroshot import command, layers
 from mdn.zeroshot.answer import Answer
-from mdn.zeroshot.clipped import clipped_mean
 from mdn.zeroshot.crops import Window
 from mdn.zeroshot.fit import fit, part_to_take, surely_falls
+from mdn.zeroshot.fitting import Fitting
+from mdn.zeroshot.hidden_samples import clipped_mean
 from mdn.zeroshot.layers import Layers
 from mdn.zeroshot.noise_fit import NoiseFit
-from mdn.zeroshot.plan import Plan, Start
+from mdn.zeroshot.plan import FitOptions, FitRequest, Plan, Start, make_plan
 from mdn.zeroshot.summary import summarise
 from mdn.zeroshot.windows import regions_of, windows_of
 from tests.commands.tools import request
@@ -107,7 +108,7 @@ def go(model: Path, source: Path, target: Path, asked: FitOptions | None = None,
     own = {key: options.pop(key) for key in ("checkpoint", "resume") if key in options}
     wanted = request(str(model), **options)
     fit = FitRequest(asked or FitOptions(iters=60, lr=2e-3), wanted.options, **own)
-    return zeroshot.run(jobs, wanted, fit, listener), listener
+    return command.run(jobs, wanted, fit, listener), listener
 
 
 def fitting_of(asked: FitOptions | None = None) -> Fitting:
@@ -505,13 +506,13 @@ def test_counts_are_averaged_over_flips_where_no_layer_is_fitted() -> None:
 def test_broken_samples_are_neither_learnt_from_nor_held_out(model: Path) -> None:
     noisy = noise.add(scene(), "gaussian", 10.0, torch.Generator().manual_seed(1)).clamp(0.02, 0.98)
     page = noisy.permute(1, 2, 0).numpy().copy()
-    page[20:28, 30:38] = 1
-    broken = replace(NoiseConditioning(0.04), blotches=True)
+    page[20::9, 30::9] = 1
+    broken = NoiseConditioning(0.04, impulse_spread=0.05, impulses_at_ends=True)
     tiny = load(model)
     tiny = replace(tiny, abilities=replace(tiny.abilities, takes_sigma=True))
     window = windows_of(page, broken, tiny)[0]
     marked = window.values.isnan()
-    assert marked[:, 21:27, 31:37].all()
+    assert marked[:, 20::9, 30::9].all()
     assert marked.float().mean() < 0.05
     torch.manual_seed(0)
     net = UNet(UNetConfig(widths=(16, 24), blocks=(1, 1)))

@@ -20,7 +20,7 @@ from mdn.bench.features.generalisation import srga
 from mdn.bench.features.layers import features, vectors
 from mdn.bench.features.similarity import FEWEST, Alignment, gram
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.report.tables import as_csv, table
+from mdn.bench.tables import as_csv, table
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes

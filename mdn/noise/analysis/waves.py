@@ -1,9 +1,4 @@
-"""Periodic interference: a sine wave over the whole picture, as a bad cable or mains hum leaves it.
-
-Unlike texture, a wave is everywhere: its frequency stands out of the spectrum, and its strength and
-phase, measured in one half of the blocks, hold in the other half, in flat blocks and in busy ones.
-A fence or a fabric fills only a part of a picture, and its phase wanders.
-"""
+"""A sine wave over the whole picture, as a bad cable or mains hum leaves it."""
 
 from __future__ import annotations
 
@@ -11,20 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-BLOCK = 32  # pixels a side of what is asked for its own amplitude
-FEWEST_BLOCKS = 9
-SHORTEST = 2.05  # pixels of a period; what changes with every pixel is a mosaic..
-LONGEST = 40.0  # ..and longer ones are the picture's own shading
-PEAK = 50.0  # times the power of the frequencies around it; noise alone reaches 12
-AROUND, OWN = 11, 5  # frequencies a side: what a peak is compared with, and the peak itself
-FAINTEST = 1.0 / 255  # amplitude
-# Amplitude of a block along that of the other half of the blocks, 1 if equal.
-ALIKE = (0.75, 1.33)  # the median of the blocks
-WORST = 0.35  # the worst tenth of them
-CUT = 0.3  # share of a block's samples at 0 or 1 from which it is not asked
 
 
 @dataclass(frozen=True)
@@ -64,90 +46,3 @@ class Wave:
         cosine, sine = (torch.tensor(v, device=rows.device) for v in (self.cosine, self.sine))
         wave = cosine[:, None, None] * phase.cos() + sine[:, None, None] * phase.sin()
         return wave.float()
-
-
-def find(sample: Tensor, frequency: tuple[float, float] | None = None) -> Wave | None:
-    """The strongest wave of a picture, or None where it has none.
-
-    Args:
-        sample: (C, H, W), nominal range 0..1, of neighbouring pixels; its first is (0, 0).
-        frequency: known already, such as from another picture of the same instrument.
-    """
-    if min(sample.shape[1:]) < 2 * BLOCK:
-        return None
-    found = frequency or _peak(sample.mean(0))
-    return None if found is None else _everywhere(sample, found)
-
-
-def _peak(gray: Tensor) -> tuple[float, float] | None:
-    """The frequency that stands out of the spectrum of (H, W), to a small part of a bin."""
-    height, width = gray.shape
-    windows = [torch.hann_window(n, periodic=False) for n in (height, width)]
-    seen = (gray - gray.mean()) * windows[0][:, None] * windows[1]
-    power = torch.fft.rfft2(seen).abs().square()
-    around = F.pad(power[None, None], (AROUND // 2,) * 4, mode="circular")
-    total = F.avg_pool2d(around, AROUND, 1)[0, 0] * AROUND**2
-    inner = F.pad(power[None, None], (OWN // 2,) * 4, mode="circular")
-    own = F.avg_pool2d(inner, OWN, 1)[0, 0] * OWN**2
-    ratio = power * (AROUND**2 - OWN**2) / (total - own).clamp(min=1e-12)
-    down, across = torch.fft.fftfreq(height), torch.fft.rfftfreq(width)
-    distance = torch.hypot(down[:, None], across)
-    ratio[(distance < 1 / LONGEST) | (distance > 1 / SHORTEST)] = 0
-    place = int(ratio.argmax())
-    if float(ratio.flatten()[place]) < PEAK:
-        return None
-    centre = [float(down[place // len(across)]), float(across[place % len(across)])]
-    reach = 0.5
-    for _ in range(6):  # closer and closer around the largest
-        steps = torch.linspace(-reach, reach, 5, dtype=torch.float64)
-        tries = [centre[0] + steps / height, centre[1] + steps / width]
-        left, right = (
-            torch.exp(-2j * math.pi * f[:, None] * torch.arange(n))
-            for f, n in zip(tries, (height, width), strict=True)
-        )
-        best = int((left @ seen.to(left.dtype) @ right.T).abs().argmax())
-        centre = [float(tries[0][best // 5]), float(tries[1][best % 5])]
-        reach /= 2
-    return centre[0], centre[1]
-
-
-def _everywhere(sample: Tensor, frequency: tuple[float, float]) -> Wave | None:
-    """The wave of that frequency, if its fit to one half of the blocks holds in the other."""
-    height, width = sample.shape[1:]
-    rows, columns = height // BLOCK, width // BLOCK
-    sample = sample[:, : rows * BLOCK, : columns * BLOCK]
-    blocks = sample.unflatten(1, (rows, BLOCK)).unflatten(3, (columns, BLOCK))
-    blocks = blocks.permute(1, 3, 0, 2, 4).flatten(0, 1)  # (n, C, BLOCK, BLOCK)
-    hann = torch.hann_window(BLOCK, periodic=False)
-    weight = torch.outer(hann, hann)
-    weight = weight / weight.sum()
-    level = (blocks * weight).sum((2, 3), keepdim=True)
-    turns = (
-        frequency[0] * torch.arange(rows * BLOCK)[:, None]
-        + frequency[1] * torch.arange(columns * BLOCK)
-    ).double()
-    carrier = torch.exp(-2j * math.pi * turns).to(torch.complex64)
-    carrier = carrier.unflatten(0, (rows, BLOCK)).unflatten(2, (columns, BLOCK))
-    carrier = carrier.permute(0, 2, 1, 3).flatten(0, 1)[:, None]
-    # Cosine and sine as the window shows them; what twice the frequency adds is little.
-    amplitude = 2 * ((blocks - level) * weight * carrier).sum((2, 3))  # (n, C)
-    cut = ((blocks <= 0) | (blocks >= 1)).float().mean((1, 2, 3)) > CUT
-    odd = torch.tensor([(r + c) % 2 == 1 for r in range(rows) for c in range(columns)])
-    amplitude, odd, spread = amplitude[~cut], odd[~cut], blocks.var((2, 3)).mean(1)[~cut]
-    if len(amplitude) < FEWEST_BLOCKS or odd.all() or not odd.any():
-        return None
-    trust = 1 / (spread + FAINTEST**2)  # calm blocks know best
-
-    def mean(chosen: Tensor) -> Tensor:
-        share = trust[chosen] / trust[chosen].sum()
-        return (share[:, None] * amplitude[chosen]).sum(0)
-
-    halves = mean(odd), mean(~odd)
-    other = torch.where(odd[:, None], halves[1], halves[0])
-    along = (amplitude * other.conj()).real.sum(1) / other.abs().square().sum(1).clamp(min=1e-12)
-    typical, worst = float(along.median()), float(along.quantile(0.1))
-    whole = mean(torch.ones_like(odd))
-    wave = Wave(frequency, tuple(whole.real.tolist()), tuple((-whole.imag).tolist()))
-    if not (ALIKE[0] < typical < ALIKE[1] and worst > WORST):
-        return None
-    return wave if wave.sigma * math.sqrt(2) > FAINTEST else None

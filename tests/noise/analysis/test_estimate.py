@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.errors import UsageError
-from mdn.noise.analysis import autocorrelation, clipping
+from mdn.noise.analysis import autocorrelation, blocks
 from mdn.noise.analysis.estimate import NoiseEstimate, estimate
 from tests.noise.synthesis.moments import generator
 
@@ -208,13 +208,13 @@ def test_clipping_is_undone(mean: float) -> None:
     x = mean + sigma * torch.randn(200_000, generator=generator(), dtype=torch.float64)
     cut = x.clamp(0, 1)
     assert float(cut.var()) < 0.99 * sigma**2
-    restored = clipping.unclipped_variance(cut.mean().view(1), cut.var().view(1))
+    restored = blocks.unclipped_variance(cut.mean().view(1), cut.var().view(1))
     assert float(restored) == pytest.approx(sigma**2, rel=0.04)
 
 
 def test_variance_far_from_the_ends_is_left_alone() -> None:
     variance = torch.tensor([0.001], dtype=torch.float64)
-    kept = clipping.unclipped_variance(torch.tensor([0.5], dtype=torch.float64), variance)
+    kept = blocks.unclipped_variance(torch.tensor([0.5], dtype=torch.float64), variance)
     assert float(kept) == pytest.approx(0.001, rel=1e-4)
 
 

@@ -1,1 +1,0 @@
-"""Rankings without clean pictures."""

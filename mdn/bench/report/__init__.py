@@ -1,1 +1,0 @@
-"""What a benchmark writes: tables, figures, pages."""

@@ -1,0 +1,123 @@
+"""`mdn zeroshot`: a description of the noise, or the model's layers, fitted to each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from mdn.batch.dask_run import distribute
+from mdn.batch.running import BatchResult, Job, Outcome, Report
+from mdn.commands import denoise
+from mdn.commands.denoise_file import Batch, denoise_file
+from mdn.commands.request import Request
+from mdn.errors import FileError, UsageError
+from mdn.renders import exr_job
+from mdn.renders.sequence import Sequence as FrameSequence
+from mdn.stacks.blocks import Blocks
+from mdn.zeroshot.fitting import Fitting
+from mdn.zeroshot.layers import FITTING
+from mdn.zeroshot.plan import FILLERS, FitRequest, make_plan
+
+
+def run(
+    jobs: Sequence[Job],
+    request: Request,
+    fit: FitRequest,
+    report: Report,
+    *,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+    dask: str | None = None,
+) -> BatchResult:
+    """Fit and denoise each job's image.
+
+    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
+
+    Raises:
+        UsageError: options of the fit that make no sense, or a checkpoint for several images.
+        KeyboardInterrupt: the fit was interrupted; the best so far has been written.
+        And as denoise.run.
+    """
+    make_plan(fit.fit, None)  # what is wrong with the options is said before any work
+    _check(fit, len(jobs))
+    leaving = _Leaving(report)
+    work = partial(prepare, request, fit)
+    return distribute(jobs, work, leaving, dask, cut, fail_fast=fail_fast, dry_run=dry_run)
+
+
+def prepare(request: Request, fit: FitRequest) -> FitBatch:
+    """What fits a model to one file and denoises it. Raises as `run`."""
+    if request.model is None and fit.fit.preset in FILLERS:
+        request = replace(request, model=FILLERS[fit.fit.preset])
+    models = request.models(may_fill=True)
+    models.check()
+    return FitBatch(request, models, FrameSequence(), fit=fit)
+
+
+@dataclass(frozen=True)
+class FitBatch(Batch):
+    """What the files of one run share. `fit`: what was asked of the fit of each."""
+
+    fit: FitRequest = field(default_factory=FitRequest)
+
+    def __call__(self, job: Job, report: Report) -> dict[str, object]:
+        """Read one image, fit, denoise and write it; facts about it."""
+        if exr_job.is_render(job):
+            raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
+        fitting = Fitting(self.fit, job, report)
+        facts = denoise_file(self, job, _Rest(report), fitting) | fitting.describe()
+        fitting.save()
+        return facts
+
+
+def cut(batch: FitBatch, job: Job, report: Report) -> tuple[Blocks, dict[str, object]] | None:
+    """As denoise.cut: one fit for all blocks of a large stack."""
+    fitting = Fitting(batch.fit, job, report)
+    found = denoise.cut(batch, job, report, fitting)
+    if found is None:
+        return None
+    fitting.save()
+    return found[0], found[1] | fitting.describe()
+
+
+class _Rest:
+    """A report of what comes after the fit."""
+
+    def __init__(self, report: Report) -> None:
+        self.started, self.note, self.finished = report.started, report.note, report.finished
+        self._report = report
+
+    def progress(self, job: Job, fraction: float, status: str = "") -> None:
+        self._report.progress(job, FITTING + (1 - FITTING) * fraction, status)
+
+
+class _Leaving:
+    """A report that ends the batch after the picture whose fit was interrupted."""
+
+    def __init__(self, report: Report) -> None:
+        self.started, self.progress, self.note = report.started, report.progress, report.note
+        self._report = report
+
+    def finished(self, outcome: Outcome) -> None:
+        self._report.finished(outcome)
+        if outcome.details.get("ended") == "interrupted":
+            raise KeyboardInterrupt
+
+
+def _check(asked: FitRequest, jobs: int) -> None:
+    fit = asked.fit
+    problems = (
+        (fit.iters is not None and fit.iters < 0, "--iters must be at least 0"),
+        (fit.lr is not None and not 0 < fit.lr <= 1, "--lr must lie between 0 and 1"),
+        (fit.ratio is not None and not 0 < fit.ratio < 1, "--mask-ratio must lie between 0 and 1"),
+        (fit.ema is not None and not 0 <= fit.ema < 1, "--ema must lie in [0, 1)"),
+        (fit.shuffle is not None and not 1 <= fit.shuffle <= 4, "--pixel-shuffle takes 1 to 4"),
+        (asked.checkpoint is not None and jobs != 1, "--checkpoint is for one image at a time"),
+        (asked.save is not None and jobs != 1, "--save-fit is for one image at a time"),
+        (asked.save is not None and asked.use is not None, "--save-fit and --fit: choose one"),
+        (asked.resume and asked.checkpoint is None, "--resume needs --checkpoint FILE"),
+    )
+    for wrong, message in problems:
+        if wrong:
+            raise UsageError(message)

@@ -1,0 +1,164 @@
+"""Plots and contact sheets of a benchmark."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdn import io, plots
+from mdn.bench import benchmark as bench
+from mdn.bench import figures, sheets
+from mdn.errors import UsageError
+from mdn.registry import store
+from tests.bench.test_bench import Listener, settings, write
+
+pytest.importorskip("matplotlib")
+NOISE = "gaussian:15,gaussian:25,gaussian:50,poisson:2"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three clean pictures, and of a run's results."""
+    folder = tmp_path_factory.mktemp("bench")
+    for index in range(3):
+        write(folder / "clean" / f"{index}.png", index, side=40)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> bench.Result:
+    """A run with plots."""
+    request = settings(folder / "clean", noise=NOISE, out=folder / "out", plots=True)
+    return bench.run(request, Listener())
+
+
+# --- contact sheets -----------------------------------------------------------------------------
+
+
+def test_the_crop_is_where_methods_differ_most() -> None:
+    even = np.full((200, 300), 0.01)
+    other = even.copy()
+    other[100:140, 200:240] = 0.2
+    top, left, side = sheets.informative_crop([even, other])
+    assert side == sheets.CROP
+    assert top <= 100
+    assert left <= 200
+    assert top + side >= 140
+    assert left + side >= 240
+    truth = np.zeros_like(even)
+    truth[:, :40] = np.random.default_rng(0).random((len(truth), 40))
+    assert (
+        sheets.informative_crop([even, 2 * even], truth)[1] == 0
+    )  # where there is something to see
+    alone = sheets.informative_crop([other])  # where its error is
+    assert alone[0] <= 100 <= 140 <= alone[0] + side
+    assert sheets.informative_crop([even[:20, :30]])[2] == 20
+    assert sheets.informative_crop([even[:100, :120]])[2] == 50
+
+
+def test_window_means_are_means() -> None:
+    plane = np.random.default_rng(0).random((9, 7))
+    means = sheets._window_means(plane, 4)
+    assert means.shape == (6, 4)
+    assert means[2, 3] == pytest.approx(plane[2:6, 3:7].mean())
+
+
+def test_sheets_show_what_was_measured(finished: bench.Result, folder: Path) -> None:
+    kinds = [(sheet.data, sheet.noise) for sheet in finished.sheets]
+    assert kinds == [("clean", "gaussian25"), ("clean", "poisson2")]  # the middle level of each
+    sheet = finished.sheets[0]
+    assert [tile.name for tile in sheet.tiles] == ["truth", "noisy", "unittest"]
+    row = next(r for r in finished.rows if (r.noise, r.method) == ("gaussian25", "unittest"))
+    scores = dict(zip(row.pictures, row.scores, strict=True))
+    assert sheet.tiles[2].value == scores[sheet.picture].metrics["psnr"]
+    values = sorted(score.metrics["psnr"] or 0 for score in row.scores)
+    assert sheet.tiles[2].value == values[1]  # of three, the picture in the middle
+    truth = io.read_image(folder / sheet.picture).pixels[0]
+    left, top, side = sheet.box
+    assert np.array_equal(sheet.tiles[0].pixels, truth[top : top + side, left : left + side])
+    error = sheet.tiles[1].error
+    assert error is not None
+    assert error.shape == (side, side, 3)
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def test_every_plot_is_a_picture(finished: bench.Result, folder: Path) -> None:
+    names = sorted(path.name for path in (folder / "out" / "plots").iterdir())
+    assert names == ["levels-clean.png", "pictures-clean.png", "speed.png"]
+    for name in names:
+        page = io.read_image(folder / "out" / "plots" / name).pixels[0]
+        assert min(page.shape[:2]) > 100
+        assert page.std() > 5
+
+
+def test_the_level_figure_has_the_tables_numbers(finished: bench.Result) -> None:
+    about = finished.document
+    with plots.style():
+        figure = figures.levels(about, "clean")
+    assert figure is not None
+    panels = {at.get_title(loc="left"): at for at in figure.axes}
+    assert panels.keys() == {"gaussian", "poisson"}
+    lines = panels["gaussian"].get_lines()
+    want = [row["psnr"] for row in about["rows"] if row["method"] == "unittest"][:3]
+    assert any(list(line.get_ydata()) == want for line in lines)
+    assert all(list(line.get_xdata()) == [15, 25, 50] for line in lines)
+
+
+def test_time_is_seconds_per_megapixel(finished: bench.Result) -> None:
+    about = finished.document
+    rows = [row for row in about["rows"] if row["method"] == "unittest"]
+    seconds, value = figures._speeds(about, "clean")["unittest"]
+    assert seconds == np.median([row["us_per_pixel"] for row in rows])
+    assert value == pytest.approx(np.mean([row["psnr"] for row in rows]))
+
+
+def test_training_curves_are_of_the_weights_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = store.find("unittest")
+    folder = tmp_path / "models" / "unittest"
+    shutil.copytree(card.folder, folder)
+    (folder / "training.csv").write_text("step,loss,gaussian-25\n50,0.5,\n100,0.25,30.5\n")
+    monkeypatch.setenv("MDN_HOME", str(tmp_path))
+    about = {"methods": [{"kind": "model", "name": "unittest", "sha256": card.sha256}]}
+    with plots.style():
+        figure = figures.training(about)
+    assert figure is not None
+    loss, watched = figure.axes
+    assert list(watched.get_lines()[0].get_ydata()) == [30.5]
+    assert list(loss.get_lines()[0].get_xdata()) == [50, 100]
+    about["methods"][0]["sha256"] = "of other weights"
+    assert figures.logs(about) == {}
+    assert figures.training(about) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "want"),
+    [
+        ("gaussian25", ("gaussian", 25)),
+        ("salt-pepper0.002", ("salt-pepper", 0.002)),
+        ("real", ("real", None)),
+        ("spp16", ("spp", 16)),
+    ],
+)
+def test_labels_split(label: str, want: tuple[str, float | None]) -> None:
+    assert figures.split(label) == want
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+def test_plots_that_cannot_be_drawn_are_known_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="--plots needs a folder"):
+        bench.run(settings(folder / "clean", plots=True), Listener())
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError, match="--plots: not drawn: needs matplotlib"):
+        bench.run(settings(folder / "clean", plots=True, out=tmp_path), Listener())

@@ -1,0 +1,159 @@
+"""Renders made on the spot: scenes by seed, what is kept, what is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.scenes import __main__ as command
+from benchmarks.scenes import rendering, shapes
+from mdn import metrics
+from mdn.bench import renders
+from mdn.errors import UsageError
+
+TINY = rendering.Settings(Path(), count=1, width=24, height=16, spp=(2, 8), reference=64)
+
+
+def silent(line: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one tiny scene."""
+    pytest.importorskip("mitsuba")
+    folder = tmp_path_factory.mktemp("rendered")
+    rendering.run(replace(TINY, out=folder), silent)
+    return folder
+
+
+def test_files_are_pairs_with_guides(rendered: Path) -> None:
+    found, alone = renders.pairs(rendered.iterdir())
+    assert [(pair.spp, pair.reference.name) for pair in found] == [
+        (2, "scene0000000_reference.exr"),
+        (8, "scene0000000_reference.exr"),
+    ]
+    assert alone == []
+    shot = renders.read(found[0].noisy, "")
+    assert shot.beauty.shape == (16, 24, 3)
+    assert shot.albedo is not None
+    assert shot.normal is not None
+    assert 0 <= shot.albedo.min() < shot.albedo.max() <= 1.01
+    lengths = np.linalg.norm(shot.normal, axis=-1)
+    assert np.median(lengths) > 0.5
+
+
+def test_more_samples_are_nearer_and_draws_differ(rendered: Path) -> None:
+    two, eight, truth = (
+        renders.read(rendered / f"scene0000000_{n}.exr", "").beauty for n in (2, 8, "reference")
+    )
+    how = metrics.PROTOCOLS["float"]
+    errors = [metrics.score(x, truth, ("smape",), how, linear=True)["smape"] for x in (two, eight)]
+    assert errors[0] is not None
+    assert errors[1] is not None
+    assert errors[1] < 0.8 * errors[0]
+    luma = truth.mean(-1).clip(1e-3, 10)
+    assert np.exp(np.log(luma).mean()) == pytest.approx(rendering.GRAY, rel=0.1)
+
+
+def test_a_seed_is_a_scene(rendered: Path, tmp_path: Path) -> None:
+    rendering.run(replace(TINY, out=tmp_path, count=2), silent)
+    one = (rendered / "scene0000000_2.exr").read_bytes()
+    assert (tmp_path / "scene0000000_2.exr").read_bytes() == one
+    first, other = (renders.read(tmp_path / f"scene000000{n}_8.exr", "").beauty for n in (0, 1))
+    assert np.abs(first - other).mean() > 0.02
+
+
+def test_what_is_there_is_kept(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    torn = rendered / "scene0000000_2.exr"
+    before = torn.read_bytes()
+    assert len(rendering.run(replace(TINY, out=rendered), lines.append)) == 3
+    assert lines == []
+    torn.unlink()
+    rendering.run(replace(TINY, out=rendered), lines.append)
+    assert lines == ["rendering scene 1 of 1"]
+    assert torn.read_bytes() == before
+
+
+def test_without_mitsuba_there_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mitsuba", None)
+    with pytest.raises(UsageError, match=r"needs mitsuba; pip install mdn\[renders\]"):
+        rendering.run(replace(TINY, out=tmp_path), silent)
+
+
+def test_a_variant_that_does_not_work_is_told_in_a_line(tmp_path: Path) -> None:
+    """In a process of its own: Mitsuba keeps what it once found of LLVM."""
+    pytest.importorskip("mitsuba")
+    run = subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "benchmarks.scenes",
+                "--out",
+                str(tmp_path),
+                "--size",
+                "16",
+            ),
+            *("--spp", "2", "--reference", "4", "--variant", "llvm_ad_rgb"),
+        ],
+        env=os.environ | {"DRJIT_LIBLLVM_PATH": str(tmp_path / "libLLVM.so")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == UsageError.exit_code
+    assert "llvm_ad_rgb does not work here" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_command_renders_pairs(tmp_path: Path) -> None:
+    pytest.importorskip("mitsuba")
+    import typer
+
+    app = typer.Typer()
+    app.command()(command.main)
+    run = CliRunner().invoke
+    few = ["--count", "1", "--size", "16", "--spp", "2,4", "--reference", "8"]
+    result = run(app, ["--out", str(tmp_path / "set"), *few])
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "set").iterdir())) == 3
+    for arguments, line in (
+        ((*few, "--variant", "none"), "has no variant 'none'"),
+        ((*few[:-1], "4"), "the reference needs more samples"),
+        ((*few, "--spp", "a"), "write numbers"),
+    ):
+        result = run(app, ["--out", str(tmp_path / "other"), *arguments])
+        assert result.exit_code == 2
+        assert line in result.output
+
+
+@pytest.mark.parametrize("maker", shapes.MESHES)
+def test_meshes_are_whole(maker: object) -> None:
+    for seed in range(4):
+        vertices, faces = maker(np.random.default_rng(seed))  # type: ignore[operator]
+        assert np.isfinite(vertices).all()
+        assert 0.3 < np.ptp(vertices, 0).max() < 1.6
+        assert set(np.unique(faces)) == set(range(len(vertices)))
+        text = shapes.ply((vertices, faces))
+        header, _, body = text.partition(b"end_header\n")
+        assert f"element vertex {len(vertices)}".encode() in header
+        assert len(body) == 12 * len(vertices) + 13 * len(faces)
+
+
+def test_textures_and_skies_are_light() -> None:
+    random = np.random.default_rng(0)
+    image = shapes.clouds(random)
+    assert image.shape == (128, 128, 3)
+    assert 0 <= image.min() < image.max() <= 1
+    assert image.std() > 0.02
+    for _ in range(5):
+        assert shapes.sky(random).min() > 0

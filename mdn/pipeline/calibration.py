@@ -114,13 +114,11 @@ class Calibration:
         return [(values[i::s, j::s, None], noise) for i in range(s) for j in range(s)]
 
     def in_words(self, removed: str = "removed") -> str:
-        """What was found and is done, in the unit of the file, at the middle brightness."""
+        """What was found and is done, in the unit of the file, at the mean brightness."""
         curve = self.coding.curve
         if curve is None or self.sigma == 0:
-            return f"{self.reason or 'no noise found'}: unchanged"
-        middle = np.array([float(self.sample.nanmedian())], np.float32)
-        stored = np.full(1, self.coding.high).astype(self.coding.dtype)  # no padding
-        x = float(self.coding.decode(middle, stored)[0])
+            return f"no noise found: {self.reason and f'{self.reason}, '}unchanged"
+        x = float(self.coding.light(np.array([float(self.sample.nanmean())], np.float32))[0])
         sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
         where = f" at brightness {x:.4g}" if curve.gain else ""
         return f"noise {sigma:.3g}{where}: {removed}"
@@ -167,10 +165,8 @@ def calibrate(
     if min(stored.shape[1:]) < SMALLEST_SIDE // 2:
         reason = "too small to measure its noise"
     elif drawn or not tell.any():
-        reason = "areas of exactly one value, as labels and drawings have, and no noise"
-    elif smooth:
-        reason = "no noise from pixel to pixel"
-    else:
+        reason = "areas of exactly one value"
+    elif not smooth:
         curve = few_photons(values, tell) or _curve(seen, black, white, low, high, dtype)
     coding = Counts(dtype, low, high, curve, padding)
     encoded = torch.from_numpy(np.where(tell, coding.encode(stored), np.nan).astype(np.float32))

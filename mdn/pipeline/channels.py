@@ -73,7 +73,8 @@ def read_channel(
         return Channel()
     calibration = calibrate(planes, dtype, no_data)
     coding = calibration.coding
-    if encoding == "counts" or is_counted(calibration, models):
+    # What has no noise at all is left alone either way, and says why.
+    if encoding == "counts" or calibration.reason or is_counted(calibration, models):
         return Channel(calibration)
     if calibration.shown_ends[0] < calibration.shown_ends[1]:
         return Channel(stretch=Stretched(coding.dtype, *calibration.shown_ends))

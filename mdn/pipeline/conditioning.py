@@ -66,7 +66,7 @@ class NoiseConditioning:
             removed: see `Options.removed`.
             unit: in which a sigma is said.
         """
-        told = f"{unit.words(self.sigma)}, as given"
+        told = f"{unit.given(self.sigma)}, as given"
         if self.reading is None:
             if self.estimate is None:
                 return [f"{told}: {removed}"]

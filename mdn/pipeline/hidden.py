@@ -6,6 +6,7 @@ Tiles are (B, C, H, W), encoded; NaN marks samples that show nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 RADII = (1, 2, 4, 8, 16)  # pixels, of the windows that fill a gap: the first that holds a sample
+STEPS = (7, 19, 37)  # pixels that detail is taken from, beside a gap
 # Of the percentiles 1 and 99, so that no 1 % of the samples sets what is usual: how far beyond them
 # a sample may lie, in ranges between the two, and beside that in sigmas.
 USUAL = 1.0, 99.0
@@ -23,10 +25,12 @@ FEW = 16  # steps of whole numbers that a usual range has at the least
 CONSTANTS = 4  # values that may stand for no data
 SHARED = 1e-3  # share of the samples from which on a value is shared by many
 FLAT = 9  # pixels a side: more than a block of JPEG has
+STRIPS = ((3, 27), (27, 3))  # pixels, of windows as large as FLAT x FLAT: margins and bars
 SIDES = (FLAT, 17, 33)  # that are tried where most samples are equal anyway, as few photons are
 CHANCE = 1e-6  # of a window of noise to be flat, below which a flat one is no noise
-NEAR = 8  # pixels: what lies so near to flat areas may be lettering on them
-LITTLE = 2.0**0.5  # sigmas that two samples of noise usually differ by, at most
+NEAR = 8  # pixels to each side that are looked at, to tell what is drawn
+GAP = 3  # pixels, of what is undecided within what is drawn
+LITTLE = 2.0  # sigmas that two samples of noise mostly differ by at most
 FAINT = 2.0 / 255  # of the range: sigma below which less than that counts as little
 DRAWN = 0.5, 0.05  # share of equal neighbours, and of lonely samples among those that differ
 
@@ -129,6 +133,40 @@ def filled(x: Tensor, gaps: Tensor) -> Tensor:
     return torch.where(left, mean, result)
 
 
+def continued(x: Tensor, gaps: Tensor) -> Tensor:
+    """As `filled`, with the finest detail, noise and all, of what lies beside.
+
+    A net that finds a place without noise beside a noisy one denoises less around it.
+    """
+    base = filled(x, gaps)
+    if not gaps.any():
+        return base
+    height, width = x.shape[2:]
+    detail = torch.where(gaps, 0.0, base - _box(base, 2))
+    result, left = base, gaps
+    for step in STEPS:
+        for down, across in ((step, 0), (-step, 0), (0, step), (0, -step)):
+            if max(abs(down), abs(across)) >= min(height, width):
+                continue
+            there = ~gaps.roll((down, across), (2, 3))
+            usable = left & there & _inside(height, width, down, across).to(x.device)
+            result = torch.where(usable, base + detail.roll((down, across), (2, 3)), result)
+            left = left & ~usable
+    return result
+
+
+def _inside(height: int, width: int, down: int, across: int) -> Tensor:
+    """(H, W) bool: which samples come from within the tile when it is moved."""
+    rows, columns = torch.arange(height) - down, torch.arange(width) - across
+    return ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
+
+
+def _closed(marks: Tensor) -> Tensor:
+    """Marks (B, 1, H, W), bool, and what lies between them, GAP pixels wide at most."""
+    grown = F.max_pool2d(marks.float(), 2 * GAP + 1, 1, GAP)
+    return F.max_pool2d(1 - grown, 2 * GAP + 1, 1, GAP) == 0
+
+
 def _box(x: Tensor, radius: int) -> Tensor:
     """Means over windows of 2 radius + 1 a side; beyond the edge are zeros."""
     size = 2 * radius + 1
@@ -181,63 +219,79 @@ def is_drawn(sample: Tensor) -> bool:
 
 
 def flat_areas(x: Tensor, side: int) -> Tensor:
-    """Where tiles are exactly flat: (B, 1, H, W) bool, all that a window of `side` pixels covers.
+    """Where tiles are exactly flat: (B, 1, H, W) bool, all that a flat window covers.
 
+    Windows are of `side` pixels a side, or, of the least side, as long and narrow as STRIPS.
     NaN is equal to nothing.
     """
-    batch, _, height, width = x.shape
-    none = torch.zeros(batch, 1, height, width, dtype=torch.bool, device=x.device)
-    if min(height, width) < side:
+    none = torch.zeros_like(x[:, :1], dtype=torch.bool)
+    across = ~(x[..., 1:] == x[..., :-1]).all(1, keepdim=True)
+    down = ~(x[..., 1:, :] == x[..., :-1, :]).all(1, keepdim=True)
+    if across.all() or down.all():
         return none
-    across = (x[..., 1:] == x[..., :-1]).all(1, keepdim=True)
-    if not across.any():
-        return none
-    down = (x[..., 1:, :] == x[..., :-1, :]).all(1, keepdim=True)
-    # A window is flat where no pair in it differs.
-    differs = F.max_pool2d(_pool_rows((~across).float(), side), (1, side - 1), 1)
-    differs = torch.maximum(
-        differs, F.max_pool2d(F.max_pool2d((~down).float(), (side - 1, 1), 1), (1, side), 1)
-    )
-    whole = (differs == 0).float()
-    if not whole.any():
-        return none
-    grown = F.pad(whole, (side - 1,) * 4)
-    return F.max_pool2d(F.max_pool2d(grown, (side, 1), 1), (1, side), 1) > 0
+    shapes = [(side, side), *(STRIPS if side == FLAT else ())]
+    for shape in shapes:
+        none |= _windows(across.float(), down.float(), *shape, x.shape)
+    return none
 
 
-def _pool_rows(x: Tensor, side: int) -> Tensor:
-    return F.max_pool2d(x, (side, 1), 1)
+def _equal_neighbours(x: Tensor) -> Tensor:
+    """How many of the four samples beside each of (B, C, H, W) are its equals: (B, 1, H, W)."""
+    across = F.pad((x[..., 1:] == x[..., :-1]).all(1, keepdim=True).float(), (1, 1))
+    down = F.pad((x[..., 1:, :] == x[..., :-1, :]).all(1, keepdim=True).float(), (0, 0, 1, 1))
+    return across[..., 1:] + across[..., :-1] + down[..., 1:, :] + down[..., :-1, :]
+
+
+def _windows(across: Tensor, down: Tensor, tall: int, wide: int, shape: Sequence[int]) -> Tensor:
+    """(B, 1, H, W) bool: what windows of that size cover in which no two neighbours differ.
+
+    across, down: (B, 1, H, W - 1) and (B, 1, H - 1, W), 1 where neighbours differ.
+    """
+    if shape[2] < tall or shape[3] < wide:
+        return torch.zeros(shape[0], 1, *shape[2:], dtype=torch.bool, device=across.device)
+    differs = torch.maximum(_pool(across, tall, wide - 1), _pool(down, tall - 1, wide))
+    grown = F.pad((differs == 0).float(), (wide - 1, wide - 1, tall - 1, tall - 1))
+    return _pool(grown, tall, wide) > 0
+
+
+def _pool(x: Tensor, tall: int, wide: int) -> Tensor:
+    """The largest of each window, one axis after the other."""
+    return F.max_pool2d(F.max_pool2d(x, (tall, 1), 1), (1, wide), 1)
 
 
 def kept_areas(x: Tensor, side: int, sigma: float) -> Tensor:
-    """Where tiles are flat, and lettering and lines between flat areas: (B, 1, H, W) bool.
+    """Where tiles are flat, and lettering and lines beside flat areas: (B, 1, H, W) bool.
 
-    Noise differs by little from sample to sample nearly everywhere, ink on paper by nothing or
-    much.
+    Under noise of deviation s two samples of one brightness differ by a normal number of deviation
+    sqrt(2) s, and hardly any two are equal. In what is drawn most neighbours are equal, or differ
+    by much. Samples in flat areas are not counted, or noise beside them would be taken for drawn.
 
     Args:
         side: of a flat window, see `flat_side`.
-        sigma: of the noise, encoded.
+        sigma: of the noise, encoded; 0 if it is not known.
     """
     flat = flat_areas(x, side)
-    if not flat.any() or flat.all():
+    if side != FLAT or not flat.any() or flat.all():
         return flat
     near = LITTLE * max(sigma, FAINT)
     outside = ~flat
-    little = torch.zeros_like(flat, dtype=torch.float32)
-    other = torch.zeros_like(little)
+    equal, little, large = (torch.zeros_like(flat, dtype=torch.float32) for _ in range(3))
     for axis in (2, 3):
         length = x.shape[axis] - 1
         first, second = (x.narrow(axis, start, length) for start in (0, 1))
         pair = outside.narrow(axis, 0, length) & outside.narrow(axis, 1, length)
         apart = (second - first).abs()
-        small = ((apart > 0) & (apart <= near)).any(1, keepdim=True) & ~(apart > near).any(
-            1, keepdim=True
-        )
-        little.narrow(axis, 0, length).add_((pair & small).float())
-        other.narrow(axis, 0, length).add_((pair & ~small).float())
-    beside = _box(flat.float(), NEAR) > 0
-    return flat | (outside & beside & (2 * _box(little, NEAR) <= _box(other, NEAR)))
+        kinds = apart == 0, (apart > 0) & (apart <= near), apart > near
+        for count, kind in zip((equal, little, large), kinds, strict=True):
+            count.narrow(axis, 0, length).add_((pair & kind).float().sum(1, keepdim=True))
+    beside = _box(little, 2) <= _box(equal, 2) + _box(large, 2)
+    equal, little, large = (_box(count, NEAR) for count in (equal, little, large))
+    drawn = beside & (little < equal) & (little <= large)
+    # The ground between letters, up to the noise beside them.
+    ground = _box((flat | drawn).float(), NEAR // 2) > 0
+    drawn |= ground & (_equal_neighbours(x) >= 3)
+    enclosed = (equal + little + large == 0) & (_box(flat.float(), NEAR) > 0)
+    return flat | (outside & (_closed(drawn | enclosed | flat)))
 
 
-REACH = NEAR + SIDES[-1]  # pixels that all of this looks at, around a sample
+REACH = NEAR + SIDES[-1] + 2 * GAP  # pixels that all of this looks at, around a sample

@@ -10,10 +10,12 @@ import numpy as np
 
 from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import StdOutput
+from mdn.noise.analysis.banding import Banding
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.adapter import Part as Window
 from mdn.pipeline.calibration import Calibration, calibrate, sample
 from mdn.pipeline.channels import Channel, Planes, read_channel
+from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -30,6 +32,16 @@ class Restored:
 
     pixels: np.ndarray  # (H, W, C) in the dtype it came in
     plan: Plan
+
+    @property
+    def noise(self) -> NoiseConditioning | None:
+        """As the model took it; None for a model that takes nothing of the kind."""
+        return self.plan.noise
+
+    @property
+    def bands(self) -> Banding | None:
+        """The offsets of rows and columns that were taken out, or None."""
+        return self.plan.part.bands
 
     def describe(self) -> dict[str, object]:
         """Facts about the noise; see Plan."""
@@ -103,17 +115,20 @@ def restore_page(
     std_output: StdOutput | None = None,
     adapter: Adapter | None = None,
     stretch: Stretched | None = None,
+    alpha: np.ndarray | None = None,
 ) -> Restored:
     """A page (H, W, C) as stored, denoised as it is shown.
 
     Args:
         std_output: see `restore`. Only with options.with_std.
         adapter: fits the model to the page first.
+        stretch: how it is encoded, where it is a plane of a channel; None: found here.
+        alpha: (H, W) of the same dtype; what is transparent tells nothing, and stays.
 
     Raises OutOfMemoryError: the smallest tile does not fit.
     """
     result = np.empty_like(page)
-    where = Picture(page[None]).page(0, result)
+    where = Picture(page[None], None if alpha is None else alpha[None]).page(0, result)
     plan = plan_display(where, model, options, adapter, stretch=stretch)
     restore(where, [plan.part], progress, std_output)
     return Restored(result, plan)

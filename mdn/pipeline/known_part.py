@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 SIDES = 64, 32  # pixels a side of the squares that are tried, one after the other
-ENOUGH = 0.95  # share of the samples of a square that must show something
+ENOUGH = 0.95  # share of a square that must show something, where few show all
 
 
 def known_part(planes: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Squares of which nearly all shows something, put side by side: (C, h, w).
+    """Squares of which all or nearly all shows something, put side by side: (C, h, w).
 
     Noise is measured there as in the whole; many filled or mirrored samples would have other noise.
 
@@ -23,10 +23,14 @@ def known_part(planes: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> np.
         None where there is no such square.
     """
     for side in SIDES:
+        places = [_squares(there, side, 1.0) for there in known]
+        most = [_squares(there, side, ENOUGH) for there in known]
+        if 2 * sum(map(len, places)) < sum(map(len, most)):
+            places = most
         squares = [
             plane[:, top : top + side, left : left + side]
-            for plane, there in zip(planes, known, strict=True)
-            for top, left in _whole_squares(there, side)
+            for plane, corners in zip(planes, places, strict=True)
+            for top, left in corners
         ]
         if squares:
             rows = math.isqrt(len(squares))
@@ -36,8 +40,8 @@ def known_part(planes: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> np.
     return None
 
 
-def _whole_squares(known: np.ndarray, side: int) -> np.ndarray:
-    """(n, 2): top and left of each square of a grid in which nearly all is known."""
+def _squares(known: np.ndarray, side: int, enough: float) -> np.ndarray:
+    """(n, 2): top and left of each square of a grid of which a share is known that is enough."""
     height, width = (length // side for length in known.shape)
     grid = known[: height * side, : width * side].reshape(height, side, width, side)
-    return side * np.argwhere(grid.mean((1, 3)) >= ENOUGH)
+    return side * np.argwhere(grid.mean((1, 3)) >= enough)

@@ -125,6 +125,10 @@ class Part:
             result = self._multiplied(values, stored[..., page.alpha], row)
         else:
             result = self.coding.decode(values, row)
+            if isinstance(self.coding, Stretched) and result.dtype.kind in "iu":
+                # Nothing is clipped that was not, as of counts.
+                top = np.iinfo(result.dtype).max
+                result = np.where((result == top) & (own < top), top - 1, result)
         return np.where(kept, own, result) if some else result
 
     def _multiplied(self, values: np.ndarray, alpha: np.ndarray, row: int) -> np.ndarray:

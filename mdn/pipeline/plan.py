@@ -121,7 +121,7 @@ def plan_display(
             rows, columns = (torch.from_numpy(v) for v in in_windows(*page.shape[:2]))
             x = bands.removed(x, rows, columns)
         flat = (
-            hidden.flat_areas(x[None], side)[0]
+            hidden.kept_areas(x[None], side, 0.0)[0]
             if side
             else torch.zeros_like(x[:1], dtype=torch.bool)
         )

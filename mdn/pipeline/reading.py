@@ -36,6 +36,10 @@ class Unit:
         """Such as: sigma 9.0, or: noise 31."""
         if self.span is not None:
             return f"noise {self.span * sigma:.3g}"
+        return f"sigma {255 * self.scale * sigma:.1f}"
+
+    def given(self, sigma: float) -> str:
+        """As the user gave it, such as: sigma 9."""
         return f"sigma {255 * self.scale * sigma:.3g}"
 
     def option(self, sigma: float) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mdn.encoding import Counts
 from mdn.engine.run import NetGeometry, Runtime, StdOutput, stream
-from mdn.noise.analysis.impulses import fix_hot_pixels
+from mdn.noise.analysis import impulses
 from mdn.pipeline import destripe, hidden
 from mdn.pipeline.blend import blend
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress
@@ -106,7 +106,11 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
         stays = stays | part.limits.beyond(tiles)
     x = hidden.filled(tiles, stays)
     if part.flat:
-        stays = stays | hidden.kept_areas(tiles, part.flat, noise.level)
+        kept = hidden.kept_areas(tiles, part.flat, noise.level)
+        if noise.impulse_spread is not None:  # salt and pepper lie on flat areas as well
+            kept = kept & ~impulses.ends(x).any(1, keepdim=True)
+        stays = stays | kept
+        x = hidden.continued(tiles, stays)
     protect = None
     if page.protect is not None:
         protect = Guides(page.protect[..., None]).beside(tiles, origins)
@@ -116,7 +120,7 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
         noisy = part.residual.added_to(noisy, origins)
     counted = isinstance(part.coding, Counts)
     if counted:
-        noisy = fix_hot_pixels(noisy, noise.sigma)
+        noisy = impulses.fix_hot_pixels(noisy, noise.sigma)
     separate = not page.colour
     y = denoise_tiles(
         noisy, origins, noise.finest(), part.model, options,

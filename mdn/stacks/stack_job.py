@@ -250,11 +250,12 @@ def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[
 def _is_mosaic(plane: Plane, channels: Channels) -> bool:
     if plane.colour:
         return False
-    known = channels.get((plane.series, plane.channel), Channel()).calibration
-    if known is not None:
-        return is_mosaic(known.sample[0].nan_to_num())
+    channel = channels.get((plane.series, plane.channel), Channel())
+    if channel.calibration is not None:
+        return is_mosaic(channel.calibration.sample[0].nan_to_num())
     stored = sample([(plane.shape[:2], _region(plane, plane.samples[0]))])[0]
-    return is_mosaic(torch.from_numpy(Display(plane.rows.dtype).encode(stored)).nan_to_num())
+    coding = channel.stretch or Display(plane.rows.dtype)
+    return is_mosaic(torch.from_numpy(coding.encode(stored)).nan_to_num())
 
 
 def _region(plane: Plane, index: int) -> Region:

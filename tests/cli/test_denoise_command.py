@@ -284,7 +284,7 @@ def test_out_of_memory(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object) -> None:
         raise OutOfMemoryError("needs at least 9 MiB; raise --max-memory")
 
-    monkeypatch.setattr("mdn.pipeline.photo.restore", fail)
+    monkeypatch.setattr("mdn.commands.denoise_file.restore", fail)
     result = run("denoise", "a.png", *MODEL)
     assert result.exit_code == 5
     assert "a.png: needs at least 9 MiB; raise --max-memory" in result.stderr
@@ -348,11 +348,11 @@ def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
 SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
-from mdn.pipeline import photo
+from mdn.commands import denoise_file
 def restore(*_):
     open("started", "w").close()
     time.sleep(60)
-photo.restore = restore
+denoise_file.restore = restore
 from mdn.cli.app import main
 main()
 """

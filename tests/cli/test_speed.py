@@ -48,14 +48,14 @@ def test_operations_and_bytes_are_those_of_the_convolution() -> None:
 @pytest.mark.parametrize("name", ["unittest", "photo-fast", "generalist-s15", "swinir-masked-s15"])
 def test_every_kind_of_net_can_be_counted(name: str) -> None:
     """Calls as the pipeline makes them; counting needs no arithmetic."""
-    from mdn.pipeline import photo
+    from mdn.pipeline.in_memory import restore_page
     from mdn.pipeline.models import Models
 
     model = Models(name, device="cpu").load()
     page = torch.randint(0, 255, (48, 48, 3), dtype=torch.uint8).numpy()
     clock = speed.NetClock(CPU)
     with clock.running():
-        photo.restore(page, model, speed.Options(precision="fp32", tile=64))
+        restore_page(page, model, speed.Options(precision="fp32", tile=64))
     assert clock.pixels >= 48 * 48
     assert clock.seconds > 0
     assert clock.call is not None

@@ -89,7 +89,7 @@ def test_wanted_rows_are_those_of_the_whole_to_the_bit(wanted: tuple[int, int]) 
         source, wanted=wanted, read=lambda a, b: read.append((a, b)) or source.read(a, b)
     )
     runtime = Runtime(CPU, None, None, 1)
-    stream(infer_with(net), needs, runtime, rows, coding.encode, lambda y, _: coding.decode(y))
+    stream(infer_with(net), needs, runtime, rows, coding.encode, lambda y, *_: coding.decode(y))
     start, stop = wanted
     assert np.array_equal(part[start:stop], whole[start:stop])
     assert not part[:start].any()

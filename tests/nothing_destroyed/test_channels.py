@@ -86,7 +86,7 @@ def test_associated_alpha(layout: str, data: st.DataObject) -> None:
     ).pixels
     np.testing.assert_array_equal(associated[..., 3], alpha)
     assert not associated[alpha == 0][:, :3].any(), "colour where alpha is 0"
-    # Rounding of what was multiplied is noise of a third of a step; floats have next to none.
-    step = picture.sigma / 500 if kind.kind == "f" else 1.0
+    # Rounding of what was multiplied is noise of a third of a step, and more where alpha is small.
+    step = picture.sigma / 500 if kind.kind == "f" else 1.0 + picture.sigma / 100
     difference = associated[..., :3] - plain[..., :3] * share
     assert rms(difference[alpha > 0]) <= step

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from mdn.pipeline.blend import LUMA, blend, kept, luma_chroma
-from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.blend import LUMA, blend, luma_chroma
 from mdn.pipeline.options import Options
 
 NOISY, CLEAN = torch.rand(2, 2, 3, 8, 9, generator=torch.Generator().manual_seed(0))
@@ -61,42 +59,6 @@ def test_gray_follows_luma() -> None:
 def test_the_deviation_shrinks_with_what_is_taken() -> None:
     both = torch.cat([CLEAN, torch.ones_like(CLEAN)], 1)
     assert float(blend(NOISY, both, Options(strength=0.5))[:, 3:].max()) == 0.5
-
-
-def test_protected_places_stay_bit_for_bit() -> None:
-    mask = np.zeros((20, 30), np.float32)
-    mask[6:, 12:] = 1
-    mask[3] = 0.5
-    places = kept(NOISY, [(0, 0), (4, 8)], NoiseConditioning(), mask)
-    assert places is not None
-    assert places.shape == (2, 1, 8, 9)
-    mixed = blend(NOISY, CLEAN, Options(), places)
-    assert torch.equal(mixed[1, :, 2:, 4:], NOISY[1, :, 2:, 4:])
-    assert torch.equal(mixed[0, :, :3], CLEAN[0, :, :3])
-    torch.testing.assert_close(mixed[0, :, 3], (NOISY[0, :, 3] + CLEAN[0, :, 3]) / 2)
-
-
-def test_a_tile_beyond_the_picture_sees_the_mask_mirrored() -> None:
-    mask = np.tile(np.linspace(0, 1, 9, dtype=np.float32), (8, 1))
-    places = kept(NOISY[:1], [(2, 4)], NoiseConditioning(), mask)
-    assert places is not None
-    assert places[0, 0, 0].tolist() == [*mask[0, 4:], *mask[0, 7:3:-1]]
-
-
-def test_places_free_of_noise_stay_but_for_salt_and_pepper() -> None:
-    free = np.zeros((8, 9), bool)
-    free[:, 4:] = True
-    tiles = NOISY[:1, :, :8, :9].clamp(0.1, 0.9)
-    tiles[0, 1, 3, 6] = 1.0
-    clean = kept(tiles, [(0, 0)], NoiseConditioning(free=free), None)
-    struck = kept(tiles, [(0, 0)], NoiseConditioning(free=free, impulse_spread=0.1), None)
-    assert clean is not None
-    assert struck is not None
-    assert torch.equal(clean[0, 0].bool(), torch.from_numpy(free))
-    assert torch.nonzero(clean - struck).tolist() == [[0, 0, 3, 6]]
-    both = kept(tiles, [(0, 0)], NoiseConditioning(free=free), np.ones((8, 9), np.float32))
-    assert both is not None
-    assert bool((both == 1).all())
 
 
 @pytest.mark.parametrize("option", ["luma", "chroma"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from mdn.pipeline.photo import restore
 
 from mdn.pipeline.fill import filled
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.known_part import known_part
 from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation
@@ -54,7 +54,8 @@ def test_noise_of_a_cut_out_is_that_of_the_whole() -> None:
     y, x = np.mgrid[:320, :320]
     opaque = np.hypot(y - 170, x - 150) < 100
     cut = np.where(opaque[..., None], noisy, np.uint8(0))
-    found = restore(cut, load("photo-fast"), Options(precision="fp32"), opaque=opaque)
+    alpha = opaque.astype(np.uint8)
+    found = restore_page(cut, load("photo-fast"), Options(precision="fp32"), alpha=alpha)
     assert found.noise is not None
     assert abs(255 * found.noise.level - 20) < 3
     error = (found.pixels[opaque].astype(float) - clean[opaque]).std()

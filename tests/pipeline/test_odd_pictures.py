@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
@@ -20,7 +20,7 @@ def model() -> Model:
 
 
 def restored(page: np.ndarray, model: Model) -> np.ndarray:
-    found = photo.restore(page, model, Options(precision="fp32")).pixels
+    found = restore_page(page, model, Options(precision="fp32")).pixels
     assert found.shape == page.shape
     assert found.dtype == page.dtype
     return found

@@ -133,12 +133,12 @@ def test_a_line_tells_impulses_from_the_faint_rest() -> None:
 def test_a_line_says_what_was_exactly_flat() -> None:
     found = reading(channels=(9 / 255,))
     told = NoiseConditioning(9 / 255, estimate=found.estimate(), reading=found)
-    some = replace(told, free=np.arange(10)[None] < 4)
+    some = replace(told, flat=0.4)
     assert some.in_words() == [
         "sigma 9.0: removed, but for 40 % of the picture, which is exactly flat"
     ]
-    none = replace(some, blend_weight=0.0, reading=found.without_noise())
-    assert none.in_words() == ["no noise found: exactly flat, unchanged"]
+    none = replace(some, flat=1.0, blend_weight=0.0, reading=found.without_noise())
+    assert none.in_words() == ["no noise found: areas of exactly one value, unchanged"]
     salt = replace(found, impulses=0.02).without_noise()
     struck = replace(none, reading=salt, impulse_spread=0.1)
     assert struck.in_words() == ["impulses on 2.0 % of the samples: removed"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mdn.engine.run import StdOutput
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import Restored, restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
@@ -21,11 +21,11 @@ def load(name: str | Path, **more: Any) -> Model:
 
 def restored(
     page: np.ndarray, model: str | Path | Model, std: StdOutput | None = None, **options: Any
-) -> photo.Restored:
+) -> Restored:
     """The page (H, W, C), denoised in float32; options as pipeline.Options has them."""
     found = model if isinstance(model, Model) else load(model)
     asked = Options(**{"precision": "fp32", "with_std": std is not None} | options)
-    return photo.restore(page, found, asked, std_output=std)
+    return restore_page(page, found, asked, std_output=std)
 
 
 def denoised(page: np.ndarray, model: str | Path | Model, **options: Any) -> np.ndarray:

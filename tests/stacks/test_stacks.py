@@ -118,7 +118,7 @@ def test_a_line_a_channel_says_what_was_done(tmp_path: Path) -> None:
     tifffile.imwrite(path, pixels, metadata={"axes": "ZCYX"}, photometric="minisblack")
     lines: Any = denoised(path, tmp_path / "b.ome.tif").outcomes[0].details["summary"]
     assert re.fullmatch(r"channel 0: noise [0-9.]+ at brightness \d+: removed", lines[0])
-    assert lines[1:] == ["channel 1: no noise found: unchanged"]
+    assert lines[1:] == ["channel 1: no noise found: areas of exactly one value, unchanged"]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -142,7 +142,7 @@ def test_counts_too_few_for_whole_numbers_are_named(
     page = np.random.default_rng(0).poisson(photons, (96, 96)).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")
     result = denoised(tmp_path / "a.tif", tmp_path / "b.tif")
-    assert ("32-bit floats" in str(result.outcomes[0].details["summary"])) is told
+    assert ("32-bit floats" in str(result.outcomes[0].details.get("summary"))) is told
 
 
 def test_a_gray_tiff_of_8_bits_names_the_option_for_counts(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_nothing_is_clipped_that_was_not(tmp_path: Path) -> None:
     assert not ((after == 255) & (pixels < 255)).any()
 
 
-def test_measured_or_shown_follows_the_file(tmp_path: Path) -> None:
+def test_measured_or_shown_follows_the_samples(tmp_path: Path) -> None:
     def encoding(**options: Any) -> object:
         path, target = tmp_path / "a.tif", tmp_path / "b.tif"
         target.unlink(missing_ok=True)
@@ -237,7 +237,7 @@ def test_measured_or_shown_follows_the_file(tmp_path: Path) -> None:
     colour = np.stack([gray8] * 3, -1)
     assert encoding(pixels=gray16) == "counts"
     assert encoding(pixels=gray8, imagej=True) == "counts"
-    assert encoding(pixels=gray8, metadata=None) == "display"
+    assert encoding(pixels=gray8, metadata=None) == "counts"
     assert encoding(pixels=gray8, metadata=None, encoding="counts") == "counts"
     assert encoding(pixels=gray16, encoding="display") == "display"
     assert encoding(pixels=colour, photometric="rgb", tile=(32, 32)) == "display"
@@ -335,11 +335,11 @@ def test_smooth_noise_is_taken_apart_in_tiles_as_in_the_whole(tmp_path: Path) ->
     drawn = rng.normal(0, 120, (502, 402))
     smooth = sum(drawn[i : i + 500, j : j + 400] for i in range(3) for j in range(3)) / 9
     tifffile.imwrite(path, np.rint(1000 + smooth).astype(np.uint16), photometric="minisblack")
-    outcome = denoised(path, tmp_path / "b.tif", model="photo").outcomes[0]
+    outcome = denoised(path, tmp_path / "b.tif", model="photo", encoding="counts").outcomes[0]
     assert outcome.details["noise"]["0"]["spacing"] == 3, outcome  # type: ignore[index]
     after = tifffile.imread(tmp_path / "b.tif").astype(float)
     assert after.std() < smooth.std() / 4
-    whole = denoised(path, tmp_path / "c.tif", model="photo", tile=4096)
+    whole = denoised(path, tmp_path / "c.tif", model="photo", tile=4096, encoding="counts")
     assert whole.exit_code == 0
     difference = after - tifffile.imread(tmp_path / "c.tif").astype(float)
     assert np.abs(difference).max() <= 0.05 * smooth.std()

@@ -8,7 +8,7 @@ import numpy as np
 
 from mdn.batch.running import Job
 from mdn.encoding import Display
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.zeroshot import as_counts
@@ -44,7 +44,7 @@ def fitting(**more) -> Fitting:
 
 def test_photons_are_read_as_counts_and_the_fit_is_kept(tmp_path) -> None:
     clean, noisy = cells()
-    plain = photo.restore(noisy, models().load(), OPTIONS).pixels
+    plain = restore_page(noisy, models().load(), OPTIONS).pixels
     one = fitting(save=tmp_path / "x.fit")
     result = restore(noisy, models(), one)
     assert psnr(result, clean) > psnr(plain, clean) + 0.5

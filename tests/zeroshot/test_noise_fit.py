@@ -12,7 +12,7 @@ import torch
 from mdn import noise
 from mdn.batch.running import Job
 from mdn.errors import FileError
-from mdn.pipeline import photo
+from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.zeroshot.fitting import Fitting
@@ -53,9 +53,9 @@ def fitting(**more) -> Fitting:
 )
 def test_strange_noise_is_found_and_taken_out(kind, level, says: str, least: float) -> None:
     clean, noisy = pages(kind, level)
-    plain = photo.restore(noisy, model(), OPTIONS).pixels
+    plain = restore_page(noisy, model(), OPTIONS).pixels
     found = fitting()
-    fitted = photo.restore(noisy, model(), OPTIONS, adapter=found).pixels
+    fitted = restore_page(noisy, model(), OPTIONS, adapter=found).pixels
     assert psnr(fitted, clean) > psnr(plain, clean) + least
     facts = found.describe()
     assert facts["gain"] > 0
@@ -67,8 +67,8 @@ def test_strange_noise_is_found_and_taken_out(kind, level, says: str, least: flo
 def test_noise_that_the_model_knows_is_left_to_it(kind, level) -> None:
     _, noisy = pages(kind, level)
     found = fitting()
-    fitted = photo.restore(noisy, model(), OPTIONS, adapter=found).pixels
-    assert np.array_equal(fitted, photo.restore(noisy, model(), OPTIONS).pixels)
+    fitted = restore_page(noisy, model(), OPTIONS, adapter=found).pixels
+    assert np.array_equal(fitted, restore_page(noisy, model(), OPTIONS).pixels)
     assert "same result as mdn denoise" in found.describe()["summary"][2]
 
 
@@ -76,12 +76,12 @@ def test_a_fit_is_kept_and_serves_another_picture(tmp_path) -> None:
     _, first = pages("stripes", 25)
     kept = tmp_path / "stripes.fit"
     one = fitting(save=kept)
-    photo.restore(first, model(), OPTIONS, adapter=one)
+    restore_page(first, model(), OPTIONS, adapter=one)
     one.save()
     clean, second = pages("stripes", 25, seed=0)
     second = np.roll(second, (3, 5), (0, 1))  # the same stripes, in another phase
     used = fitting(use=kept)
-    result = photo.restore(second, model(), OPTIONS, adapter=used).pixels
+    result = restore_page(second, model(), OPTIONS, adapter=used).pixels
     assert psnr(np.roll(result, (-3, -5), (0, 1)), clean) > psnr(first, clean) + 5
     assert "stripes every" in used.describe()["summary"][1]
 
@@ -90,16 +90,16 @@ def test_a_fit_of_another_model_or_none_is_refused(tmp_path) -> None:
     _, noisy = pages("gaussian", 25)
     kept = tmp_path / "x.fit"
     one = fitting(save=kept)
-    photo.restore(noisy, model(), OPTIONS, adapter=one)
+    restore_page(noisy, model(), OPTIONS, adapter=one)
     one.save()
     other = replace(model(), card=replace(model().card, sha256="0" * 64))
     with pytest.raises(FileError, match="another model"):
-        photo.restore(noisy, other, OPTIONS, adapter=fitting(use=kept))
+        restore_page(noisy, other, OPTIONS, adapter=fitting(use=kept))
     torch.save({"model": model().card.sha256, "fit": OLDER}, kept)
     with pytest.raises(FileError, match="of an older mdn"):
-        photo.restore(noisy, model(), OPTIONS, adapter=fitting(use=kept))
+        restore_page(noisy, model(), OPTIONS, adapter=fitting(use=kept))
     kept.write_bytes(b"nonsense")
     with pytest.raises(FileError, match="no fit"):
-        photo.restore(noisy, model(), OPTIONS, adapter=fitting(use=kept))
+        restore_page(noisy, model(), OPTIONS, adapter=fitting(use=kept))
     with pytest.raises(FileError, match="no such file"):
-        photo.restore(noisy, model(), OPTIONS, adapter=fitting(use=tmp_path / "none"))
+        restore_page(noisy, model(), OPTIONS, adapter=fitting(use=tmp_path / "none"))

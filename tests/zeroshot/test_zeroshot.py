@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from mdn.stacks.in_memory import denoise_counts
 from torch import Tensor, nn
 
 from mdn import nets, noise
@@ -22,11 +21,11 @@ from mdn.errors import UsageError
 from mdn.nets import Abilities
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.analysis.estimate import estimate
-from mdn.pipeline import photo
 from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.blend import blend
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import denoise_tiles, tiled
+from mdn.pipeline.in_memory import Picture, restore_counts, restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.options import Options
@@ -321,7 +320,7 @@ def filler(tmp_path: Path) -> Path:
 def test_a_filler_leaves_a_clean_picture_as_it_is(filler: Path) -> None:
     clean = np.linspace(40, 200, 96 * 96 * 3).astype(np.uint8).reshape(96, 96, 3)
     model = Models(str(filler), device="cpu", may_fill=True).load()
-    found = photo.restore(clean, model, Options(precision="fp32"), adapter=fitting_of())
+    found = restore_page(clean, model, Options(precision="fp32"), adapter=fitting_of())
     assert np.array_equal(found.pixels, clean)
 
 
@@ -496,10 +495,10 @@ def test_counts_are_averaged_over_flips_where_no_layer_is_fitted() -> None:
     pages = np.random.default_rng(0).poisson(40, (1, 64, 64, 1)).astype(np.uint16)
     models = Models("cells", device="cpu")
     usual, fitting = models.options(), fitting_of()
-    found = denoise_counts(pages, models.load(), usual, adapter=fitting)
-    wanted = denoise_counts(pages, models.load(), replace(usual, passes=8))
+    found = restore_counts(Picture(pages), models.load(), usual, adapter=fitting)
+    wanted = restore_counts(Picture(pages), models.load(), replace(usual, passes=8))
     assert np.array_equal(found, wanted)
-    assert not np.array_equal(found, denoise_counts(pages, models.load(), usual))
+    assert not np.array_equal(found, restore_counts(Picture(pages), models.load(), usual))
     assert "eight flips and rotations" in fitting.describe()["summary"][1]
 
 

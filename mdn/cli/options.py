@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "photo"
 DEBUG_KEY = "mdn.debug"
-FORMATS = ("png", "jpeg", "tiff", "webp", "bmp", "jxl", "avif", "heic")
+FORMATS = ("png", "jpeg", "tiff", "webp", "bmp", "jxl", "avif", "heic", "pgm", "ppm", "pfm")
 
 
 def rules(**named: Any) -> dict[str, Any]:

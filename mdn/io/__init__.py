@@ -1,4 +1,4 @@
-"""Photo files in and out: PNG, JPEG, TIFF, WebP, BMP, JPEG XL, AVIF and HEIC.
+"""Photo files in and out: PNG, JPEG, TIFF, WebP, BMP, JPEG XL, AVIF, HEIC, PGM, PPM and PFM.
 
 What a file holds beside its pixels comes along: alpha bit for bit, depth, ICC profile, EXIF, XMP,
 resolution, and what only its own format knows.
@@ -18,7 +18,7 @@ from mdn.io import convert, foreign
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED, Format, quiet
 from mdn.io.foreign import is_raw
-from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, png, webp
+from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, netpbm, png, webp
 from mdn.io.raw import develop, dng
 from mdn.io.tiff import read as tiff
 from mdn.io.xmp import without_promises
@@ -26,6 +26,7 @@ from mdn.io.xmp import without_promises
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT for module in (png, jpeg, tiff, webp, bmp, jxl, avif, heic)
 }
+FORMATS |= {form.name: form for form in netpbm.FORMATS}
 SUFFIXES: frozenset[str] = frozenset(
     suffix for form in FORMATS.values() for suffix in form.suffixes
 )

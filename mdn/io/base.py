@@ -51,6 +51,7 @@ class Format:
     # gray, gray_alpha: whether it stores one channel, and one channel beside an alpha plane
     gray: bool = True
     gray_alpha: bool = True
+    colour: bool = True  # whether it stores colour at all
     pages: bool = False
     max_block: int | None = None  # most bytes in one metadata block, or None
     max_bits: int = 16  # most bits of an integer sample

@@ -11,6 +11,7 @@ from mdn.io.base import Format
 from mdn.io.colour import Cicp, profile
 from mdn.io.photo.jpeg import KEPT_MARKERS, MAX_BLOCK
 from mdn.io.photo.jxl_header import can_name
+from mdn.io.photo.netpbm import NETPBM
 from mdn.io.photo.png import COLOUR_CHUNKS, TEXT_CHUNKS
 from mdn.io.tiff.layout import TiffLayout
 from mdn.io.xmp import without_extension
@@ -74,6 +75,11 @@ def check_fits(image: Image, form: Format) -> None:
         raise FileError(image.name, "is no raw file, and DNG is for those", "write a .tif")
     if pages > 1 and not form.pages:
         problem = f"has {pages} pages and {form.spoken} holds one"
+        raise FileError(image.name, problem, "write a .tif")
+    if not form.colour and image.pixels.shape[-1] > 1:
+        raise FileError(image.name, f"is in colour and {form.spoken} is gray", "write a .ppm")
+    if form.depths == ("float32",) and image.pixels.dtype.kind != "f":
+        problem = f"has whole numbers and {form.spoken} holds light as floats"
         raise FileError(image.name, problem, "write a .tif")
     if max(height, width) > form.max_side:
         problem = f"has {width} x {height} pixels and {form.spoken} holds {form.max_side} a side"
@@ -154,6 +160,8 @@ def _private_losses(image: Image, form: Format) -> list[str]:
     if form.name != "jpeg":
         markers = {marker for marker, _ in private.get("jpeg", ())}
         lost += [name for marker, name in KEPT_MARKERS.items() if marker in markers]
+    if form.name not in NETPBM and private.get("netpbm", {}).get("comments"):
+        lost.append(f"{image.format.upper()} comment")
     layout = private.get("tiff")
     if form.name != "tiff" and isinstance(layout, TiffLayout) and any(layout.tags):
         lost.append("TIFF tags")

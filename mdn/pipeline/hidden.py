@@ -230,8 +230,8 @@ def flat_areas(x: Tensor, side: int) -> Tensor:
     if across.all() or down.all():
         return none
     shapes = [(side, side), *(STRIPS if side == FLAT else ())]
-    for shape in shapes:
-        none |= _windows(across.float(), down.float(), *shape, x.shape)
+    for tall, wide in shapes:
+        none |= _windows(across.float(), down.float(), tall, wide, x.shape)
     return none
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,9 @@ def test_two_hundred_megapixels_are_read_in_silence(capfd: pytest.CaptureFixture
 
 @pytest.mark.parametrize("format", list(io.FORMATS))
 def test_random_damage_never_escapes(format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    whole = io.write_image(PHOTO, None, format=format)
+    pixels = PHOTO.pixels[..., :1] if format == "pgm" else PHOTO.pixels
+    pixels = pixels.astype(np.float32) if format == "pfm" else pixels
+    whole = io.write_image(replace(PHOTO, pixels=pixels), None, format=format)
     assert whole is not None
     chance = random.Random(format)
     outcomes = {"read": 0, "refused": 0}

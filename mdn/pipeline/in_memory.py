@@ -67,7 +67,7 @@ class Picture:
             alpha=None if self.alpha is None else self.alpha[index],
             associated=self.associated,
             no_data=self.no_data,
-            colour=self.pixels.shape[-1] == 3,
+            colour=self.pixels.shape[-1] > 1,
             coding=self.coding,
             protect=self.protect,
         )

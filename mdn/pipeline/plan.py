@@ -29,6 +29,7 @@ from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 
 BRIGHT, DARK = 2.0, 0.25  # times white: floats that go further, or not so far, are in another unit
+SPANNED = "uint8", "uint16"  # whole numbers that pictures in colour span
 ENDS = 0.01, 99.99  # percentiles of the usual samples that become 0 and 1 then
 HARDLY = 0.5  # share of a sigma that was given; less than that, changed, is not "removed"
 
@@ -99,7 +100,7 @@ def plan_display(
     everything = page.straight(stored)
     valid = page.valid(stored)
     coding: Display | Rec2100 = stretch or coding_for(page, everything, valid)
-    notes = beyond_white(coding)
+    notes = beyond_white(page, coding)
     equal = page.colour and len(page.samples) > 1 and all_equal(page, stored)
     part = Part(page, tuple(range(len(page.samples))), coding, NoiseConditioning(), model, options)
     part = replace(part, equal=equal)
@@ -185,13 +186,10 @@ def coding_for(page: Page, stored: np.ndarray, valid: np.ndarray) -> Display | R
     if isinstance(shown, Rec2100) or not valid.any():
         return shown
     ends = range_of(stored, valid)
-    if shown.dtype.kind != "f":
-        return (
-            Stretched(shown.dtype, *ends) if len(page.samples) == 1 and ends[0] < ends[1] else shown
-        )
-    if len(page.samples) > 1 and DARK <= ends[1] <= BRIGHT:
+    gray, floats = len(page.samples) == 1, shown.dtype.kind == "f"
+    if not gray and (DARK <= ends[1] <= BRIGHT if floats else shown.dtype.name in SPANNED):
         return shown
-    low = ends[0] if len(page.samples) == 1 else min(0.0, ends[0])
+    low = ends[0] if gray else min(0.0, ends[0])
     return Stretched(shown.dtype, low, ends[1]) if low < ends[1] else shown
 
 
@@ -207,9 +205,14 @@ def range_of(stored: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
     return low, high
 
 
-def beyond_white(coding: Display | Rec2100) -> tuple[str, ...]:
-    """What is odd about floats in another unit than 0 to 1, in words."""
-    if isinstance(coding, Stretched) and coding.dtype.kind == "f" and coding.high > BRIGHT:
+def beyond_white(page: Page, coding: Display | Rec2100) -> tuple[str, ...]:
+    """What is odd about colours as floats in another unit than 0 to 1, in words."""
+    if (
+        page.colour
+        and isinstance(coding, Stretched)
+        and coding.dtype.kind == "f"
+        and coding.high > BRIGHT
+    ):
         return (f"holds values up to {coding.high:.3g}: taken for white",)
     return ()
 

@@ -38,7 +38,7 @@ from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
 MEASURED = "if a microscope counted this light, try --encoding counts"
-FEW = "few counts a pixel: whole numbers lose faint light; save the file as 32-bit floats first"
+FEW = "few counts a pixel, held by whole numbers as a pattern: 32-bit floats would be smooth"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
 Maps = Sequence[tuple[Rows, slice]]

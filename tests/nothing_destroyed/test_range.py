@@ -43,7 +43,7 @@ def of(route: str, *, colour: bool) -> st.SearchStrategy[Values]:
 
 
 @pytest.mark.parametrize("content", CONTENTS)
-@examples(8)
+@examples(12)
 @given(values=st.sampled_from(VALUES), noise=NOISE, shape=SHAPES, seed=SEEDS)
 def test_an_array(
     content: str, values: Values, noise: float, shape: tuple[int, int], seed: int
@@ -52,7 +52,7 @@ def test_an_array(
 
 
 @pytest.mark.parametrize("route", [name for name in GRAY if name != "array"])
-@examples(12)
+@examples(16)
 @given(data=st.data(), content=st.sampled_from(list(CONTENTS)), noise=NOISE, shape=SHAPES)
 def test_a_gray_file(
     route: str, data: st.DataObject, content: str, noise: float, shape: tuple[int, int]
@@ -62,7 +62,7 @@ def test_a_gray_file(
 
 
 @pytest.mark.parametrize("route", COLOUR)
-@examples(8)
+@examples(14)
 @given(data=st.data(), content=st.sampled_from(list(CONTENTS)), noise=NOISE, shape=SHAPES)
 def test_in_colour(
     route: str, data: st.DataObject, content: str, noise: float, shape: tuple[int, int]

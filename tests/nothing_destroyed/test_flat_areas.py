@@ -17,7 +17,7 @@ from tests.nothing_destroyed.pictures import Picture, Values, examples, leaves, 
 from tests.nothing_destroyed.routes import COLOUR, GRAY, STACKS, takes
 
 PHOTO = 128, 160
-PAGE = 240, 304
+PAGE = 208, 256
 SIGMA = 20.0  # of 255
 SEEDS = st.sampled_from([1, 2, 3])
 SURROUNDS = ("page", "gray page", "border", "letterbox", "screenshot")
@@ -35,6 +35,12 @@ def photo(dtype: str, seed: int, colours: int) -> tuple[np.ndarray, np.ndarray]:
     truth = gray if not colours else np.stack([gray, 0.9 * gray, 0.8 * gray + 20], -1)
     noisy = truth + random.normal(0, SIGMA, truth.shape)
     return truth * scale(dtype), Values(dtype, 0, scale(dtype)).store(noisy.clip(0, 255))
+
+
+@cache
+def by_itself(route: str, dtype: str, seed: int, colours: int) -> np.ndarray:
+    """What comes back of the photo without anything around it."""
+    return (COLOUR if colours else GRAY)[route](photo(dtype, seed, colours)[1]).pixels
 
 
 def around(
@@ -82,7 +88,7 @@ def check(
     before = page.copy()
     before[rows, columns] = noisy
     after = routes[route](before).pixels
-    alone = routes[route](noisy).pixels
+    alone = by_itself(route, dtype, seed, colours)
     outside = np.ones(before.shape[:2], bool)
     outside[rows, columns] = False
     assert rms(alone - truth) < 0.6 * rms(noisy - truth), "not even alone is anything removed"
@@ -112,7 +118,7 @@ def check(
     assert not problems, "; ".join(problems)
 
 
-TOPS, LEFTS = st.integers(24, 110), st.integers(8, 140)
+TOPS, LEFTS = st.integers(24, 78), st.integers(8, 94)
 
 
 @pytest.mark.parametrize("kind", SURROUNDS)
@@ -124,7 +130,7 @@ def test_an_array(dtype: str, kind: str, seed: int, top: int, left: int) -> None
 
 
 @pytest.mark.parametrize("route", [name for name in COLOUR if name != "array"])
-@examples(4)
+@examples(3)
 @given(data=st.data(), kind=st.sampled_from(SURROUNDS), seed=SEEDS, top=TOPS, left=LEFTS)
 def test_in_colour(
     route: str, data: st.DataObject, kind: str, seed: int, top: int, left: int
@@ -134,7 +140,7 @@ def test_in_colour(
 
 
 @pytest.mark.parametrize("route", GRAY)
-@examples(4)
+@examples(3)
 @given(data=st.data(), kind=st.sampled_from(SURROUNDS), seed=SEEDS, top=TOPS, left=LEFTS)
 def test_gray(route: str, data: st.DataObject, kind: str, seed: int, top: int, left: int) -> None:
     kinds = [d for d in ("uint8", "uint16", "float32") if takes(route, d, colour=False)]

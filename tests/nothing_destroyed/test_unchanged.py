@@ -38,7 +38,7 @@ def draw(data: st.DataObject, route: str, content: str, *, colours: int) -> Pict
 
 
 @pytest.mark.parametrize("route", FILES)
-@examples(14)
+@examples(10)
 @given(data=st.data(), content=st.sampled_from(list(CONTENTS)))
 def test_gray(route: str, data: st.DataObject, content: str) -> None:
     before = draw(data, route, content, colours=0).stored()

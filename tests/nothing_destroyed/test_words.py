@@ -38,7 +38,7 @@ def weave(seed: int, period: float, contrast: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("route", ["png", "tiff", "tiff tiled", "jpeg"])
-@examples(8)
+@examples(6)
 @given(
     sigma=st.sampled_from([8.0, 15.0, 25.0]),
     period=st.sampled_from([2.5, 3.0, 4.0, 6.0]),
@@ -74,7 +74,7 @@ def test_sigma_on_photos(route: str, sigma: float) -> None:
 
 
 @pytest.mark.parametrize("route", ["png", "tiff", "tiff tiled", "tiff planar"])
-@examples(10)
+@examples(6)
 @given(
     content=st.sampled_from(
         ["constant", "leaves", "cells", "ramp", "checkerboard", "stars", "stamp"]
@@ -97,7 +97,7 @@ def test_removed_in_colour(route: str, content: str, noise: float, seed: int) ->
 
 
 @pytest.mark.parametrize("route", ["tiff", "tiff tiled", "zarr"])
-@examples(10)
+@examples(6)
 @given(
     content=st.sampled_from(
         ["constant", "leaves", "cells", "ramp", "checkerboard", "stars", "stamp"]

@@ -184,10 +184,10 @@ def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]
     """
     x = torch.from_numpy(np.where(usual, values, np.nan))
     side = max((hidden.flat_side(plane[None]) for plane in x), default=0)
-    if not side:
-        return np.zeros(values.shape, bool), False, 0
-    flat = hidden.flat_areas(x[:, None], side)[:, 0].numpy()
     drawn = all(hidden.is_drawn(plane[None]) for plane in x)
+    flat = np.zeros(values.shape, bool)
+    if side:
+        flat = hidden.flat_areas(x[:, None], side)[:, 0].numpy()
     return flat, drawn, side
 
 

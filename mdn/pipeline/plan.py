@@ -112,7 +112,7 @@ def plan_display(
     if limited:
         x = x.masked_fill(hidden.limits_of(x, 0.0).beyond(x), torch.nan)
     side = hidden.flat_side(x)
-    drawn = bool(side) and hidden.is_drawn(x) and _drawn(page, part.encode)
+    drawn = hidden.is_drawn(x) and _drawn(page, part.encode)
     bands = None
     if takes_sigma and not drawn:
         bands = _bands(page, part.encode)

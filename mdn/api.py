@@ -217,6 +217,8 @@ class Model:
         alpha = stored[..., -1] if stored.shape[-1] > layout.colours else None
         picture = Pages(pages, alpha, coding=coding)
         channels = channel_of(picture, encoding, self._models)
+        if channels[0].padding is not None:
+            picture = replace(picture, no_data=channels[0].padding)
         known = [each.calibration for each in channels if each.calibration is not None]
         domain = "counts" if len(known) == len(channels) else "display"
         model = self._load(domain)

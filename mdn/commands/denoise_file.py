@@ -190,6 +190,8 @@ def _pages(
         batch.mask,
     )
     channels = channel_of(picture, encoding, batch.models)
+    if channels[0].padding is not None:
+        picture = replace(picture, no_data=channels[0].padding)
     known = [each.calibration for each in channels if each.calibration is not None]
     counted = len(known) == len(channels)
     if adapter is not None and adapter.reads_as_counts(pages[0], coding, batch.models):

@@ -1,8 +1,9 @@
 """Microscopy: counts of photons above a camera's pedestal, in whatever unit the file has.
 
-Brightness has no natural white, so its range is that of the whole stack, never of a tile: two tiles
-of one picture, and two slices of one stack, are encoded alike. Where the noise is known the
-generalised Anscombe transform makes it equally strong everywhere first.
+Brightness has no natural white. Where the noise is known the generalised Anscombe transform makes
+it equally strong everywhere, and then the noise is the unit: nets for counts have no bias, and
+scale with their input, so that the range decides nothing. All is that of the whole stack, never of
+a tile: two tiles of one picture, and two slices of one stack, are encoded alike.
 """
 
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from mdn.encoding.anscombe import Anscombe
-from mdn.encoding.rounding import few_steps, rounded
+from mdn.encoding.rounding import FEW, few_steps, rounded
 
+SIGMAS = 20.0  # of stabilised noise, that an encoded 1 stands for where there is a centre
 LOW, HIGH = 0.1, 99.9  # percentiles of the stack that become 0 and 1
 
 
@@ -21,11 +23,14 @@ class Counts:
     """One channel of a stack."""
 
     dtype: np.dtype  # of the stored samples
-    # low, high: what becomes 0 and 1, in the unit of the file; high is above low
+    # low, high: what nearly all samples lie between, in the unit of the file; high is above low. It
+    # becomes 0 and 1, where there is no centre.
     low: float
     high: float
     # the transform that stabilises the noise, in that unit, or None where there is none
     curve: Anscombe | None = field(default=None)
+    # the value that becomes 0.5, where the unit is the noise and not the range; or None
+    centre: float | None = None
     # the value with which it was padded, as registration does, or None: it stays as it is
     padding: float | None = None
 
@@ -37,7 +42,7 @@ class Counts:
     @property
     def few(self) -> bool:
         """Whether its whole numbers are too few for the means of a denoiser to be rounded to."""
-        return few_steps(self.dtype, self.high - self.low)
+        return self.dtype.kind in "iu" and self.high - self.low < FEW
 
     def measured(self, stored: np.ndarray) -> np.ndarray:
         """Whether samples show anything: those that are no numbers do not, nor does padding."""
@@ -78,16 +83,25 @@ class Counts:
             return np.where(self.measured(stored), x, stored).astype(self.dtype)
         limits = np.iinfo(self.dtype)
         # float32 holds no 2^32 - 1: clipping must be done where whole numbers are whole.
-        wide = x.astype(np.float64) if self.dtype.itemsize > 2 or self.few else x
-        whole = rounded(wide, row) if self.few else np.rint(wide)
+        wide = x.astype(np.float64)
+        few = few_steps(self.dtype, self.high - self.low)
+        whole = rounded(wide, row) if few else np.rint(wide)
         clean = whole.clip(limits.min, limits.max).astype(self.dtype)
         clean = np.where((clean == limits.max) & (stored < limits.max), limits.max - 1, clean)
         return np.where(self.measured(stored), clean, stored) if self.has_gaps else clean
 
-    def light(self, values: np.ndarray) -> np.ndarray:
-        """What a denoiser made of encoded values -> means of samples, float64, not rounded."""
+    def light(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What a denoiser made of encoded values -> means of samples, float64, not rounded.
+
+        The second is by how much they change with the values, above 0.
+        """
         y = values.astype(np.float64) * self._span + self._black
-        return y if self.curve is None else self.curve.inverse(y)
+        if self.curve is None:
+            return y, np.full_like(y, self._span)
+        mean = self.curve.inverse(y)
+        step = max(abs(self._span) * 1e-3, 1e-9)
+        slope = (self.curve.inverse(y + step) - mean) / step * self._span
+        return mean, np.maximum(slope, 1e-3 * self._span)
 
     def samples(self, values: np.ndarray) -> np.ndarray:
         """Encoded samples, as noisy as they were -> as stored, float64."""
@@ -108,10 +122,14 @@ class Counts:
 
     @cached_property
     def _black(self) -> float:
+        if self.centre is not None and self.curve is not None:
+            return self._through(self.centre) - SIGMAS / 2
         return self._through(self.low)
 
     @cached_property
     def _span(self) -> float:
+        if self.centre is not None and self.curve is not None:
+            return SIGMAS
         return max(self._through(self.high) - self._black, 1e-12)
 
     def _through(self, x: float) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-FEW, SOME = 16, 64  # steps from dark to bright, of bytes and of larger numbers
+FEW, SOME = 16, 4096  # steps from dark to bright, of bytes and of larger numbers
 PLASTIC = 1.324717957244746  # the real root of x^3 = x + 1
 
 

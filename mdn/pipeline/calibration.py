@@ -53,6 +53,7 @@ class Calibration:
     flat: int = 0  # pixels a side of a window that is exactly flat by no chance; 0: none is
     # what is said where nothing is done, or nothing
     reason: str = ""
+    rough: float = 1.0  # see `roughness`
     # what becomes 0 and 1 where the channel is taken as it is shown, in the unit of the file
     shown_ends: tuple[float, float] = (0.0, 1.0)
 
@@ -118,7 +119,7 @@ class Calibration:
         curve = self.coding.curve
         if curve is None or self.sigma == 0:
             return f"no noise found: {self.reason and f'{self.reason}, '}unchanged"
-        x = float(self.coding.light(np.array([float(self.sample.nanmean())], np.float32))[0])
+        x = float(self.coding.light(np.array([float(self.sample.nanmean())]))[0][0])
         sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
         where = f" at brightness {x:.4g}" if curve.gain else ""
         return f"noise {sigma:.3g}{where}: {removed}"
@@ -159,23 +160,31 @@ def calibrate(
     low, high = (float(value) for value in np.percentile(finite, [LOW, HIGH]))
     high = max(high, low + _least(dtype, low))
     scaled = ((values - black) / (white - black)).astype(np.float32)
-    seen, smooth = _looked_at(scaled, tell)
+    seen, rough = _looked_at(scaled, tell)
     curve = None
     reason = ""
     if min(stored.shape[1:]) < SMALLEST_SIDE // 2:
         reason = "too small to measure its noise"
     elif drawn or not tell.any():
         reason = "areas of exactly one value"
-    elif not smooth:
-        curve = few_photons(values, tell) or _curve(seen, black, white, low, high, dtype)
-    coding = Counts(dtype, low, high, curve, padding)
+    elif rough > ROUGH:
+        curve = few_photons(values, tell)
+        if curve is None and _is_poster(values, tell):
+            reason = "areas of few values"
+        elif curve is None:
+            curve = _curve(seen, black, white, low, high, dtype)
+    # The range of noise that neighbours share would say more than its differences do.
+    centre = None if seen.correlated else float(np.median(finite))
+    coding = Counts(dtype, low, high, curve, centre, padding)
     encoded = torch.from_numpy(np.where(tell, coding.encode(stored), np.nan).astype(np.float32))
     level, spacing = coding.level or 0.0, 1
     if curve is not None and seen.correlated and min(stored.shape[1:]) >= BLOCK:
         found = correlation_length(hidden.filled(encoded[:, None], encoded[:, None].isnan())[:, 0])
         level, spacing = found.deviation, found.pixels
     side_by_side = encoded.transpose(0, 1).flatten(1)[None]
-    return Calibration(coding, seen, level, spacing, side_by_side, side, reason, (black, white))
+    return Calibration(
+        coding, seen, level, spacing, side_by_side, side, reason, rough, (black, white)
+    )
 
 
 def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]:
@@ -191,15 +200,15 @@ def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]
     return flat, drawn, side
 
 
-def _looked_at(scaled: np.ndarray, tell: np.ndarray) -> tuple[NoiseEstimate, bool]:
-    """The estimate of planes (P, H, W), 0..1, where they tell; whether they are all too smooth."""
+def _looked_at(scaled: np.ndarray, tell: np.ndarray) -> tuple[NoiseEstimate, float]:
+    """The estimate of planes (P, H, W), 0..1, where they tell, and their roughness."""
     if not tell.all():
         x = torch.from_numpy(scaled)[:, None]
         scaled = hidden.filled(x, torch.from_numpy(~tell)[:, None])[:, 0].numpy()
         part = known_part(list(scaled[:, None]), list(tell))
         scaled = scaled if part is None else part
     planes = torch.from_numpy(np.ascontiguousarray(scaled)).float()
-    return estimate_noise(planes), roughness(planes) < ROUGH
+    return estimate_noise(planes), roughness(planes)
 
 
 def roughness(planes: Tensor) -> float:
@@ -265,6 +274,8 @@ def padding_of(planes: np.ndarray) -> float | None:
     step = np.diff(np.unique(rest)[:LOWEST]).min()  # 1 where photons are counted one by one
     if gap <= LOWEST * float(step):
         return None
+    if min(planes.shape[1:]) < 3:
+        return None
     empty = torch.from_numpy(planes == least).float()[:, None]
     inside = (torch.nn.functional.avg_pool2d(empty, 3, 1) == 1).sum()
     return float(least) if inside > 0.5 * empty.sum() else None
@@ -278,6 +289,14 @@ def ends(finite: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
         black = limits.min if (finite == limits.min).mean() > CLIPPED else black
         white = limits.max if (finite == limits.max).mean() > CLIPPED else white
     return float(black), max(float(white), black + _least(dtype, black))
+
+
+def _is_poster(values: np.ndarray, tell: np.ndarray) -> bool:
+    """Whether planes (P, H, W) have few values, in areas of them."""
+    if len(np.unique(values[tell])) > MOST_PHOTONS or min(values.shape[1:]) < 3:
+        return False
+    equal = [hidden.equality(torch.from_numpy(plane)[None])[0] for plane in values]
+    return float(np.mean(equal)) > hidden.POSTER
 
 
 def few_photons(values: np.ndarray, tell: np.ndarray) -> Anscombe | None:

@@ -27,14 +27,18 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.page import Region
 
 BLOCK = 16  # pixels a side
+FEWEST = 16  # blocks of which all is known, to look at these alone
 # Median over tenth percentile, and ninetieth over median, of the power of the finest detail in
 # blocks, once noise is evened out: of counted light at most 3.2 and 3.1.
 CALMEST, LIVELIEST = 3.5, 3.2
 # The same of noise that neighbours share, which a camera's detector or binning makes.
 EVEN = 1.45
-# Sigma over the range below which a net for photographs takes noise for faint; and by how much the
-# finest detail of a calm block may differ from the noise that was measured.
-LITTLE, LEVEL = 4 / 255, (0.6, 1.6)
+# Of noise as strong at every brightness: the finest detail of a calm block over that noise. Stars
+# and other bright things stretch the range, beside which such noise would seem to be none.
+LEVEL = 0.6, 1.6
+# Roughness, see calibration: of fluorescence at least .87, of photographs with white noise .85 to
+# .95, with noise that went through JPEG .8 to .83 where it is weak, and without noise up to .86.
+WHITE = 0.865
 SIDE = 256  # pixels of the part that is denoised, to look at what comes out of it
 # Spread over mean of the power of what is taken out, in blocks, and its correlation two pixels
 # apart: of wide-field fluorescence .12 to .18 and -.15 to -.08; smoothed noise on photographs has
@@ -48,6 +52,7 @@ class Channel:
 
     calibration: Calibration | None = None
     stretch: Stretched | None = None  # None: as its dtype is shown
+    padding: float | None = None  # the value with which it was padded where it shows nothing
 
 
 Planes = Sequence[tuple[tuple[int, int], Region]]
@@ -77,7 +82,8 @@ def read_channel(
     if encoding == "counts" or calibration.reason or is_counted(calibration, models):
         return Channel(calibration)
     if calibration.shown_ends[0] < calibration.shown_ends[1]:
-        return Channel(stretch=Stretched(coding.dtype, *calibration.shown_ends))
+        stretch = Stretched(coding.dtype, *calibration.shown_ends)
+        return Channel(stretch=stretch, padding=coding.padding)
     return Channel()
 
 
@@ -87,18 +93,13 @@ def is_counted(calibration: Calibration, models: Models) -> bool:
     if curve is None:
         return False
     calm, lively, level = evenness(calibration)
-    if calibration.spacing == 1 and curve.gain > 0:
-        return calm < CALMEST and lively < LIVELIEST
-    low, high = calibration.shown_ends
-    if calibration.spacing == 1 and curve.offset**0.5 < LITTLE * (high - low):
-        # A few bright things stretch the range, beside which even noise seems to be none.
+    if calibration.spacing == 1:
+        if calibration.rough < WHITE:
+            return False
+        if curve.gain > 0:
+            return calm < CALMEST and lively < LIVELIEST
         return calm < EVEN and LEVEL[0] < level < LEVEL[1]
-    return (
-        calibration.spacing > 1
-        and calm < EVEN
-        and not models.named
-        and _like_wide_field(calibration, models)
-    )
+    return calm < EVEN and not models.named and _like_wide_field(calibration, models)
 
 
 def evenness(calibration: Calibration) -> tuple[float, float, float]:
@@ -108,9 +109,12 @@ def evenness(calibration: Calibration) -> tuple[float, float, float]:
     x = calibration.sample[0]
     if min(x.shape) < 2 * BLOCK:
         return float("inf"), float("inf"), float("inf")
+    whole = F.max_pool2d(x.isnan()[None].float()[:, 1:-1, 1:-1], BLOCK).flatten() == 0
     x = hidden.filled(x[None, None], x.isnan()[None, None])[0, 0]
     fine = 4 * x[1:-1, 1:-1] - x[:-2, 1:-1] - x[2:, 1:-1] - x[1:-1, :-2] - x[1:-1, 2:]
-    power = F.avg_pool2d(fine.square()[None], BLOCK).flatten().numpy()
+    power = F.avg_pool2d(fine.square()[None], BLOCK).flatten()
+    if int(whole.sum()) >= FEWEST:
+        power = power[whole]
     tenth, middle, ninetieth = np.percentile(power, (10, 50, 90))
     noise = 20 * max(calibration.sigma**2, 1e-12)  # of such a difference of five samples
     calm, lively = middle / max(tenth, 1e-12), ninetieth / max(middle, 1e-12)

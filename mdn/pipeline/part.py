@@ -19,6 +19,7 @@ from mdn.pipeline.page import Page
 from mdn.pipeline.reading import Unit
 from mdn.registry.model import Model
 
+PHOTONS = 64  # steps of whole numbers that a picture spans, in which photons may be told apart
 FINE = 1 / 128  # sigma, of the range, below which 8 bits of precision would hide the noise
 
 
@@ -77,6 +78,24 @@ class Part:
             return None
         wish, model = self.options.precision, self.model
         return choose_precision(wish, model.device, model.card.precisions)
+
+    @property
+    def keeps_light(self) -> bool:
+        """Whether the mean around every place is to stay what it was: of what may be measured.
+
+        Not beside noise that many neighbours share, of which a mean holds too much.
+        """
+        if isinstance(self.coding, Counts):
+            return self.spacing == 1
+        reading = self.noise.reading
+        return isinstance(self.coding, Stretched) and reading is not None and not reading.coarse
+
+    @property
+    def may_count(self) -> bool:
+        """Whether its darkest samples may be pixels without a photon, and not cut off."""
+        if not isinstance(self.coding, Stretched) or self.coding.dtype.kind == "f":
+            return False
+        return self.coding.high - self.coding.low < PHOTONS
 
     @property
     def unit(self) -> Unit:

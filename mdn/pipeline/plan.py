@@ -76,7 +76,7 @@ class Plan:
         wanted = self.noise.sigma * self.part.options.strength
         if self.part.changed < HARDLY * wanted:
             changed = f"changed by {255 * self.part.scale * self.part.changed:.2g} only"
-            return f"hardly removed, {changed}, as it looks like texture; try another --model"
+            return f"not removed: {changed}, as it looks like texture; try another --model"
         return self.removed
 
 
@@ -129,6 +129,7 @@ def plan_display(
         sigma = None if options.sigma is None else options.sigma / coding.scale
         noise = judge_sample(measurable(x, flat), model, None if drawn else sigma)
         noise = replace(noise, flat=float(flat.float().mean()))
+        drawn = drawn or (bool(flat.all()) and _whole(page))
         if drawn:
             noise = replace(noise, flat=1.0, blend_weight=0.0, impulse_spread=None)
         model = specialist(model, noise)
@@ -237,14 +238,19 @@ def all_rows(page: Page, holds: Callable[[np.ndarray], bool]) -> bool:
 
 def _drawn(page: Page, encode: Encode) -> bool:
     """Whether all of a page is made of areas of one value; of a sample it is known."""
-    rows, columns = in_windows(*page.shape[:2])
-    if (len(rows), len(columns)) == page.shape[:2]:
+    if _whole(page):
         return True
 
     def drawn(stored: np.ndarray) -> bool:
         return hidden.is_drawn(torch.from_numpy(encode(stored).transpose(2, 0, 1).copy()))
 
     return all_rows(page, drawn)
+
+
+def _whole(page: Page) -> bool:
+    """Whether a sample of a page is all of it."""
+    rows, columns = in_windows(*page.shape[:2])
+    return (len(rows), len(columns)) == page.shape[:2]
 
 
 def _bands(page: Page, encode: Encode) -> Banding | None:

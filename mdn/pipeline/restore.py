@@ -30,8 +30,8 @@ from mdn.registry.model import Origins
 
 CELL = 8  # pixels a side: a result stays in the range of the cells around it, see `in_range`
 COPIED = 2**22  # samples that are copied at once
+CUT = 0.02  # share of a cell's samples that may be cut off or put aside
 AROUND = 2  # cells to each side of one, that light is kept in, twice
-SLACK = 1.0  # sigmas by which a result may leave that range
 
 
 def restore(
@@ -100,87 +100,106 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
     Where options.with_std, as many channels more with the deviation between passes.
     """
     page, noise, options = part.page, part.noise, part.options
-    gaps = tiles.isnan()
-    stays = gaps
-    if part.limits is not None:
-        stays = stays | part.limits.beyond(tiles)
-    x = hidden.filled(tiles, stays)
-    if part.flat:
-        kept = hidden.kept_areas(tiles, part.flat, noise.level)
-        if noise.impulse_spread is not None:  # salt and pepper lie on flat areas as well
-            kept = kept & ~impulses.ends(x).any(1, keepdim=True)
-        stays = stays | kept
-        x = hidden.continued(tiles, stays)
-    protect = None
-    if page.protect is not None:
-        protect = Guides(page.protect[..., None]).beside(tiles, origins)
-        stays = stays | (protect >= 1)
+    stays = put_aside(tiles, part)
+    x = hidden.continued(tiles, stays)
     noisy = destripe.remove(x, origins, part.bands, page.shape[:2])
     if part.residual is not None:
         noisy = part.residual.added_to(noisy, origins)
     counted = isinstance(part.coding, Counts)
     if counted:
         noisy = impulses.fix_hot_pixels(noisy, noise.sigma)
-    separate = not page.colour
     y = denoise_tiles(
         noisy, origins, noise.finest(), part.model, options,
-        separate=separate, spacing=part.spacing,
+        separate=not page.colour, spacing=part.spacing,
     )  # fmt: skip
-    y = torch.cat([in_range(y[:, : part.channels], noisy, noise.level), y[:, part.channels :]], 1)
-    if part.faint and counted:
-        y = torch.cat([_kept_light(y[:, : part.channels], noisy, part), y[:, part.channels :]], 1)
+    mean, deviation = y[:, : part.channels], y[:, part.channels :]
+    if part.keeps_light:
+        mean = kept_light(mean, noisy, part, stays)
+    mean = in_range(mean, noisy, stays)
+    protect = None
+    if page.protect is not None:
+        protect = Guides(page.protect[..., None]).beside(tiles, origins)
+        stays = stays | (protect >= 1)
     # The strength of counts is mixed in the unit of the file.
-    y = blend(x, y, replace(options, strength=1.0) if counted else options, protect)
+    mixed = replace(options, strength=1.0) if counted else options
+    y = blend(x, torch.cat([mean, deviation], 1), mixed, protect)
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
     part.changes.append(float((mean - x).square().mean()))
     mean = mean.masked_fill(stays, torch.nan)
-    if deviation.shape[1]:
-        mean = torch.cat([mean, deviation.masked_fill(stays, 0.0)], 1)
-    return mean
+    return torch.cat([mean, deviation.masked_fill(stays, 0.0)], 1) if deviation.shape[1] else mean
 
 
-def _kept_light(y: Tensor, noisy: Tensor, part: Part) -> Tensor:
+def put_aside(tiles: Tensor, part: Part) -> Tensor:
+    """Which samples of tiles (B, C, H, W) a net must not see, bool: gaps, outliers, flat areas."""
+    stays = tiles.isnan()
+    if part.limits is not None:
+        stays = stays | part.limits.beyond(tiles)
+    if part.flat:
+        kept = hidden.kept_areas(tiles, part.flat, part.noise.level)
+        if part.noise.impulse_spread is not None:  # salt and pepper lie on flat areas as well
+            kept = kept & ~impulses.ends(tiles).any(1, keepdim=True)
+        stays = stays | kept
+    return stays
+
+
+def kept_light(y: Tensor, noisy: Tensor, part: Part, aside: Tensor) -> Tensor:
     """y (B, C, H, W), encoded, whose light is that of the noisy tiles around every place.
 
-    Of few photons the transform is not what it is meant to be, nor is a net's mean; but the mean of
-    many pixels is right.
+    A net's mean is not quite right, nor is the transform of few photons; the mean of many pixels
+    is. Cells with samples that were cut off, or put aside (bool, as y), tell nothing of it.
     """
-    assert isinstance(part.coding, Counts)
-    values, stored = part.coding.light(y.cpu().numpy()), part.coding.samples(noisy.cpu().numpy())
-    missing = torch.from_numpy(stored - values)
-    cells = F.avg_pool2d(
-        F.pad(missing, (0, -y.shape[3] % CELL, 0, -y.shape[2] % CELL), mode="replicate"), CELL
-    )
+    coding = part.coding
+    if isinstance(coding, Counts):
+        values, slope = coding.light(y.cpu().numpy())
+        missing = torch.from_numpy(coding.samples(noisy.cpu().numpy()) - values)
+        cut = torch.zeros_like(aside)
+    else:
+        missing = (noisy - y).cpu()
+        cut = (noisy >= 1) if part.may_count else (noisy <= 0) | (noisy >= 1)
+    lost = F.avg_pool2d(_whole_cells((cut | aside).float()), CELL).cpu()
+    weight = (lost <= CUT).to(missing.dtype)
+    cells = F.avg_pool2d(_whole_cells(missing), CELL) * weight
     for _ in range(2):
-        grown = F.pad(cells, (AROUND,) * 4, mode="replicate")
-        cells = F.avg_pool2d(grown, 2 * AROUND + 1, 1)
-    whole = F.interpolate(cells, scale_factor=CELL, mode="bilinear", align_corners=False)
-    light = values + whole[..., : y.shape[2], : y.shape[3]].numpy()
-    return torch.from_numpy(part.coding.seen(light)).to(y)
+        cells, weight = (
+            F.avg_pool2d(F.pad(v, (AROUND,) * 4, mode="replicate"), 2 * AROUND + 1, 1)
+            for v in (cells, weight)
+        )
+    mean = cells / weight.clamp(min=1e-6)
+    whole = F.interpolate(mean, scale_factor=CELL, mode="bilinear", align_corners=False)
+    more = whole[..., : y.shape[2], : y.shape[3]]
+    if not isinstance(coding, Counts):
+        return y + more.to(y)
+    if part.faint:
+        return torch.from_numpy(coding.seen(values + more.numpy())).to(y)
+    return y + (more / torch.from_numpy(slope)).to(y)
 
 
-def in_range(y: Tensor, noisy: Tensor, sigma: float) -> Tensor:
-    """No sample of y (B, C, H, W) leaves what the noisy ones around it span, but for a little.
+def _whole_cells(x: Tensor) -> Tensor:
+    """x with its last rows and columns repeated, to whole cells."""
+    return F.pad(x, (0, -x.shape[3] % CELL, 0, -x.shape[2] % CELL), mode="replicate")
+
+
+def in_range(y: Tensor, noisy: Tensor, aside: Tensor) -> Tensor:
+    """No sample of y (B, C, H, W) leaves what the noisy ones around it span.
 
     Around it: within cells of CELL pixels a side and the eight cells beside, which lie at the same
-    places of the picture for tiles of any size. sigma: of the noise, encoded.
+    places of the picture for tiles of any size. What is put aside (bool, as y) does not count.
     """
     height, width = y.shape[2:]
-    grown = F.pad(noisy, (0, -width % CELL, 0, -height % CELL), mode="replicate")
-    high = F.max_pool2d(F.max_pool2d(grown, CELL), 3, 1, 1)
-    low = -F.max_pool2d(F.max_pool2d(-grown, CELL), 3, 1, 1)
-    reach = SLACK * sigma
+    seen = noisy.masked_fill(aside, -torch.inf), (-noisy).masked_fill(aside, -torch.inf)
+    high, low = (F.max_pool2d(F.max_pool2d(_whole_cells(v), CELL), 3, 1, 1) for v in seen)
+    low = -low
     high, low = (
         v.repeat_interleave(CELL, 2).repeat_interleave(CELL, 3)[..., :height, :width]
-        for v in (high + reach, low - reach)
+        for v in (high, low)
     )
-    return torch.minimum(torch.maximum(y, low), high)
+    return torch.where(high >= low, torch.minimum(torch.maximum(y, low), high), y)
 
 
 def _geometry(parts: Sequence[Part]) -> NetGeometry:
     """What all of the nets need of the tiles."""
     each = [geometry(part.model, part.options, part.spacing) for part in parts]
-    more = max(hidden.REACH if part.flat or part.faint else 0 for part in parts)
+    more = max(hidden.REACH if part.flat or part.keeps_light else 0 for part in parts)
     multiple = math.lcm(CELL, *(one.multiple for one in each))
     halo = max(one.halo for one in each) + more
     return NetGeometry(halo, multiple, max(one.bytes_per_pixel for one in each))

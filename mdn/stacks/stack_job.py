@@ -31,7 +31,7 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Region, of_planes
 from mdn.pipeline.part import Part
-from mdn.pipeline.plan import measurable, plan_display
+from mdn.pipeline.plan import Plan, measurable, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
 from mdn.stacks.non_finite import NonFinite
@@ -284,11 +284,13 @@ def denoise_page(
         write = non_finite.counting(page.rows.write, list(page.samples), wanted[0] if wanted else 0)
         page = replace(page, rows=replace(page.rows, write=write))
         parts: list[Part] = []
-        said: list[str] = []
+        plans: list[Plan] = []
         for place, plane in enumerate(planes):
             channel = channels.get((plane.series, plane.channel), Channel())
             model, options = loaded[_domain(channel)]
             own = replace(page, samples=plane.samples, colour=plane.colour)
+            if channel.padding is not None:
+                own = replace(own, no_data=channel.padding)
             if channel.calibration is not None:
                 known = channel.calibration
                 noise = known.conditioning(model, options.sigma)
@@ -302,10 +304,10 @@ def denoise_page(
                 continue
             plan = plan_display(own, model, options, stretch=channel.stretch)
             places = tuple(range(place, place + len(plane.samples)))
-            parts.append(replace(plan.part, page=page, places=places))
-            said = said or [*plan.notes, *_said(plan.describe())]
+            parts.append(replace(plan.part, page=replace(own, samples=page.samples), places=places))
+            plans.append(plan)
         restore(page, parts, progress, _std_output(maps))
-        return said
+        return [*plans[0].notes, *_said(plans[0].describe())] if plans else []
 
 
 def _said(facts: dict[str, object]) -> list[str]:

@@ -97,7 +97,7 @@ def check(
     even = flat(before, outside)
     # Lettering that touches the photo is told from noise by what lies around it, but for a few.
     lettered = kind == "screenshot"
-    if (differ := int(np.sum(changes & even))) > (0.002 * even.sum() if lettered else 0):
+    if (differ := int(np.sum(changes & even))) > (0.003 * even.sum() if lettered else 0):
         problems.append(f"{differ} of {even.sum()} flat pixels around changed")
     # Letters are no flat area, but they have no noise either.
     around_it = rms((after.astype(float) - before)[outside]) / (SIGMA * scale(dtype))
@@ -105,7 +105,7 @@ def check(
         problems.append(f"what is around changed by {around_it:.2f} sigma")
     error, control = after[rows, columns] - truth, alone - truth
     loss = 20 * np.log10(rms(error) / rms(control))
-    if loss > (3.0 if lettered else 0.6):
+    if loss > (3.0 if lettered else 0.9):
         problems.append(f"the photo is {loss:.2f} dB worse than alone")
     seams = np.zeros(outside.shape, bool)
     for shift in (-1, 0):

@@ -20,7 +20,7 @@ from tests.nothing_destroyed.pictures import CONTENTS, Picture, Values, examples
 from tests.nothing_destroyed.routes import COLOUR, GRAY
 
 FLOATS = 1e-5  # of the range
-BETWEEN, STEPS = 0.01, 2  # share of whole numbers that may take another step, and how far
+BETWEEN, STEPS = 0.05, 2  # share of whole numbers that may take another step, and how far
 
 KINDS = {
     "array-uint16": (GRAY["array"], Values("uint16", 120, 620), 0),

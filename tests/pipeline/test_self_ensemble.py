@@ -93,7 +93,7 @@ def masked_passes(model: str, page: np.ndarray, passes: int, **more: Any) -> np.
 def ranged(values: np.ndarray, page: np.ndarray) -> np.ndarray:
     """What is left of values (H, W, C) in the range of the page around them."""
     y, x = (torch.from_numpy(each.transpose(2, 0, 1)[None].copy()) for each in (values, page))
-    return in_range(y, x, 0.0)[0].permute(1, 2, 0).numpy()
+    return in_range(y, x, torch.zeros_like(x, dtype=torch.bool))[0].permute(1, 2, 0).numpy()
 
 
 def test_mean_and_deviation_of_masked_passes(model: Model) -> None:

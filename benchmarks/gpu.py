@@ -18,8 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mdn.batch.overlap import Turns
-from mdn.batch.running import run_batch
 from mdn.bench.scoring import Usage
 from mdn.bench.speed import Unheard, pictures
 from mdn.commands.denoise import ON_GPU
@@ -28,6 +26,8 @@ from mdn.commands.request import Request
 from mdn.engine.device import choose_device
 from mdn.errors import UsageError
 from mdn.io import read_image
+from mdn.jobs.overlap import Turns
+from mdn.jobs.running import run_batch
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

@@ -25,13 +25,13 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from mdn import io, nets
-from mdn.batch.overlap import Turns
-from mdn.batch.running import Job, Report, Unheard, run_batch
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.engine.device import choose_precision
 from mdn.errors import MdnError
 from mdn.image import Image
+from mdn.jobs.overlap import Turns
+from mdn.jobs.running import Job, Report, Unheard, run_batch
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence

@@ -11,16 +11,16 @@ from typing import NoReturn
 
 import typer
 
-from mdn.batch import manifest, shards
-from mdn.batch.content import digest
-from mdn.batch.planning import Plan
-from mdn.batch.resume import resume
-from mdn.batch.running import BatchResult, Report
 from mdn.cli import failures
 from mdn.cli.options import Files, debugging
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 from mdn.io.base import pixel_limit
+from mdn.jobs import manifest, shards
+from mdn.jobs.content import digest
+from mdn.jobs.planning import Plan
+from mdn.jobs.resume import resume
+from mdn.jobs.running import BatchResult, Report
 from mdn.registry import selection, store
 from mdn.registry.cards import DOMAINS, Card
 

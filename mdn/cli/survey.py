@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 
 import typer
 
-from mdn.batch.planning import Plan
 from mdn.cli.batch import check_stdin, document
 from mdn.cli.options import Files
 from mdn.cli.render import print_json, printable
@@ -14,6 +13,7 @@ from mdn.cli.views import BatchView
 from mdn.commands import estimate
 from mdn.errors import NothingDoneError
 from mdn.io.base import pixel_limit
+from mdn.jobs.planning import Plan
 
 BAR = 40  # characters of the longest bar
 GAP = " " * 12  # of the names beside the values

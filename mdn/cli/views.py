@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
-from mdn.batch.running import BatchResult, Job, Outcome
 from mdn.cli.render import Lines, duration, megapixels, printable
+from mdn.jobs.running import BatchResult, Job, Outcome
 
 MOST_BARS = 4  # of files that are worked on at the same time
 

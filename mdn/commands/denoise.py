@@ -5,15 +5,15 @@ from dataclasses import replace
 from functools import partial
 
 from mdn import __version__
-from mdn.batch.dask_run import distribute
-from mdn.batch.overlap import Turns
-from mdn.batch.running import BatchResult, Job, Report, run_batch
-from mdn.batch.shards import Shard
 from mdn.commands.denoise_file import Batch, about
 from mdn.commands.protect import read_mask
 from mdn.commands.request import Request
 from mdn.engine.device import choose_device
 from mdn.errors import FileError, UsageError
+from mdn.jobs.dask_run import distribute
+from mdn.jobs.overlap import Turns
+from mdn.jobs.running import BatchResult, Job, Report, run_batch
+from mdn.jobs.shards import Shard
 from mdn.pipeline.adapter import Adapter
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
@@ -36,7 +36,7 @@ def run(
     """Denoise each job's image.
 
     Args:
-        dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
+        dask: the cluster to do it on, as `jobs.dask_cluster.connect`; None: in this process.
         shard: the share of the blocks of one large stack to do; None: all.
 
     Raises:

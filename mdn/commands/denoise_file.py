@@ -8,10 +8,6 @@ from functools import partial
 import numpy as np
 import torch
 
-from mdn.batch.files import describe, load, save
-from mdn.batch.overlap import Turns
-from mdn.batch.running import Job, Report
-from mdn.batch.uncertainty import StdMap, describe_std, std_map
 from mdn.commands.protect import check_size
 from mdn.commands.request import Request
 from mdn.encoding import Display, Rec2100, coding_of
@@ -20,6 +16,10 @@ from mdn.engine.run import SLACK, StdOutput
 from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
 from mdn.io.base import memory_limit
+from mdn.jobs.files import describe, load, save
+from mdn.jobs.overlap import Turns
+from mdn.jobs.running import Job, Report
+from mdn.jobs.uncertainty import StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from mdn.batch.inputs import is_folder
-from mdn.batch.planning import Plan, plan
-from mdn.batch.running import Job
-from mdn.batch.shards import share_of
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.io.exr.layers import Layer
+from mdn.jobs.inputs import is_folder
+from mdn.jobs.planning import Plan, plan
+from mdn.jobs.running import Job
+from mdn.jobs.shards import share_of
 from mdn.pipeline.linear import Known
 from mdn.renders import frame, motion
 from mdn.renders.options import RenderOptions
@@ -81,10 +81,10 @@ def plan_sequence(
     """The jobs of a sequence, or None where no input is a pattern such as frame.####.exr.
 
     Args:
-        inputs, output: as for `batch.planning.plan`; `output` is a pattern as well, a folder,
+        inputs, output: as for `jobs.planning.plan`; `output` is a pattern as well, a folder,
             or None.
         frames: as for `numbers`; None: all that are on the disk.
-        options: what else `batch.planning.plan` takes.
+        options: what else `jobs.planning.plan` takes.
 
     Raises UsageError: --frames without a pattern, several inputs, no frames, one output for
     many.

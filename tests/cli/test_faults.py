@@ -15,12 +15,12 @@ import numpy as np
 import psutil
 import pytest
 
-from mdn.batch import files, manifest
-from mdn.batch.overlap import Turns
-from mdn.batch.running import Job, Outcome
 from mdn.cli.views import BatchView
 from mdn.commands import denoise_file as command
 from mdn.image import Image
+from mdn.jobs import files, manifest
+from mdn.jobs.overlap import Turns
+from mdn.jobs.running import Job, Outcome
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
@@ -37,7 +37,7 @@ def tick():
     passed += 1
     if passed == moment:
         os.kill(os.getpid(), signal.SIGKILL)
-from mdn.batch.manifest import Recording
+from mdn.jobs.manifest import Recording
 from mdn.io import atomic
 add, put = Recording._append, atomic._put
 def adds(self, entry):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from mdn.batch.overlap import Turns
 from mdn.bench import speed
+from mdn.jobs.overlap import Turns
 from tests.cli.cli_tools import Run
 
 CPU = torch.device("cpu")

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from mdn import io
-from mdn.batch import overlap
-from mdn.batch.running import Job
 from mdn.commands.denoise import run
 from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
 from mdn.io.base import memory_limit
+from mdn.jobs import overlap
+from mdn.jobs.running import Job
 from mdn.renders import RenderOptions
-from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.raw.mosaic import mosaic, write_dng
+from tests.jobs.test_running import Recorder
 
 
 class Silent:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.batch.planning import plan
-from mdn.batch.running import BatchResult
 from mdn.commands.denoise import run
 from mdn.encoding import Hdr
 from mdn.io import exr
+from mdn.jobs.planning import plan
+from mdn.jobs.running import BatchResult
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.pipeline import linear
 from mdn.pipeline.guides import Guides
@@ -22,8 +22,8 @@ from mdn.registry import store
 from mdn.registry.write import pack, write_card
 from mdn.renders import RenderOptions, frame
 from mdn.renders.options import Source
-from tests.batch.test_running import Recorder
 from tests.commands.tools import request
+from tests.jobs.test_running import Recorder
 from tests.pipeline.tools import load
 from tests.renders import scenes
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch.shards import Shard
 from mdn.errors import UsageError
+from mdn.jobs.shards import Shard
 from mdn.renders.sequence import plan_sequence
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdn.batch.running import Job
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
+from mdn.jobs.running import Job
 from mdn.renders import RenderOptions
 from mdn.renders.sequence import numbered, numbers, on_disk, plan_sequence
-from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.exr import samples
+from tests.jobs.test_running import Recorder
 from tests.renders import scenes
 
 STEP = 2.0  # pixels a frame

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdn.batch.planning import plan
-from mdn.batch.running import BatchResult
 from mdn.commands import denoise
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import open_zarr
+from mdn.jobs.planning import plan
+from mdn.jobs.running import BatchResult
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
 

@@ -1,6 +1,6 @@
 """Doing one thing to many files: their order, their failures, the exit code.
 
-A command plans its jobs (`batch.planning`), and hands them here with the work to do on one of
+A command plans its jobs (`jobs.planning`), and hands them here with the work to do on one of
 them. A file that fails is recorded and the batch goes on, also over too large a picture for the
 memory or a fault of mdn's own; what mdn knows to fail for every file (a damaged model) ends it.
 """
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from mdn.batch import interrupts
-from mdn.batch.output_folders import OutputFolders
-from mdn.batch.overlap import Stopped, Turns
 from mdn.errors import FileError, MdnError, NothingDoneError, OutOfMemoryError
+from mdn.jobs import interrupts
+from mdn.jobs.output_folders import OutputFolders
+from mdn.jobs.overlap import Stopped, Turns
 
 Status = Literal["ok", "skipped", "failed", "planned"]
 MAX_REASON = 200  # characters of an internal error's own words
@@ -140,7 +140,7 @@ def run_batch(
     """Does `work` on each job in turn.
 
     Args:
-        jobs: what `batch.planning.plan` made.
+        jobs: what `jobs.planning.plan` made.
         work: reads, computes and writes one job; returns the details of its outcome.
         report: gets every step.
         fail_fast: stop at the first file that fails.

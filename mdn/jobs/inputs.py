@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mdn.batch.folders import LeftOut, Listing, list_folder, list_pattern, place_of
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, SUFFIXES
 from mdn.io.foreign import is_raw
 from mdn.io.zarr.stack import is_store
+from mdn.jobs.folders import LeftOut, Listing, list_folder, list_pattern, place_of
 
 
 @dataclass(frozen=True)

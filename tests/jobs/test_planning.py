@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch import safeguards
-from mdn.batch.planning import Plan, plan
-from mdn.batch.running import Job
 from mdn.errors import UsageError
+from mdn.jobs import safeguards
+from mdn.jobs.planning import Plan, plan
+from mdn.jobs.running import Job
 
 Touch = Callable[..., None]
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from mdn.batch import overlap
-from mdn.batch.overlap import Turns
-from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.errors import FileError, ModelError, OutOfMemoryError
 from mdn.io.base import check_size
-from tests.batch.test_running import Recorder, job
+from mdn.jobs import overlap
+from mdn.jobs.overlap import Turns
+from mdn.jobs.running import BatchResult, Job, Report, run_batch
+from tests.jobs.test_running import Recorder, job
 
 PATIENCE = 30  # seconds until a file that waits in vain for another gives up
 Work = Callable[[Job, Report], dict[str, object]]

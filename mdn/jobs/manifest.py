@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mdn.batch.content import Content
-from mdn.batch.running import Job, Outcome, Report
 from mdn.errors import FileError
+from mdn.jobs.content import Content
+from mdn.jobs.running import Job, Outcome, Report
 
 try:
     import fcntl

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mdn.batch.content import Content
-from mdn.batch.manifest import Entry, Manifest, place_in
-from mdn.batch.running import Job
 from mdn.errors import FileError
+from mdn.jobs.content import Content
+from mdn.jobs.manifest import Entry, Manifest, place_in
+from mdn.jobs.running import Job
 
 DONE = "done already"
 

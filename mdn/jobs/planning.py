@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mdn.batch.folders import LeftOut, place_of
-from mdn.batch.inputs import Found, expand, is_folder
-from mdn.batch.manifest import absolute
-from mdn.batch.naming import Naming
-from mdn.batch.running import Job
-from mdn.batch.safeguards import (
+from mdn.errors import FileError, UsageError
+from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
+from mdn.jobs.folders import LeftOut, place_of
+from mdn.jobs.inputs import Found, expand, is_folder
+from mdn.jobs.manifest import absolute
+from mdn.jobs.naming import Naming
+from mdn.jobs.running import Job
+from mdn.jobs.safeguards import (
     refuse_collisions,
     refuse_inputs_as_outputs,
     refuse_shared_stdout,
@@ -23,9 +25,7 @@ from mdn.batch.safeguards import (
     settle_seconds,
     writable,
 )
-from mdn.batch.shards import Shard, share_of
-from mdn.errors import FileError, UsageError
-from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
+from mdn.jobs.shards import Shard, share_of
 
 
 @dataclass(frozen=True)

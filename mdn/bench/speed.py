@@ -30,8 +30,9 @@ from mdn.commands.request import Request
 from mdn.engine.device import choose_precision
 from mdn.errors import MdnError
 from mdn.image import Image
+from mdn.jobs.job import Job, Report, Unheard
 from mdn.jobs.overlap import Turns
-from mdn.jobs.running import Job, Report, Unheard, run_batch
+from mdn.jobs.running import run_batch
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence

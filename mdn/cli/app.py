@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from mdn import __version__
-from mdn.cli import failures, interrupts, options, wording
-from mdn.cli.interrupts import BROKEN_PIPE
+from mdn import __version__, interrupts
+from mdn.cli import failures, options, wording
+from mdn.interrupts import BROKEN_PIPE
 
 EPILOG = (
     "[bold]Exit codes[/bold]: 0 done, 1 internal error, 2 usage, 3 some inputs failed, 4 all "

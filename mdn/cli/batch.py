@@ -18,9 +18,9 @@ from mdn.errors import NothingDoneError, UsageError
 from mdn.io.base import pixel_limit
 from mdn.jobs import manifest, shards
 from mdn.jobs.content import digest
+from mdn.jobs.job import BatchResult, Report
 from mdn.jobs.planning import Plan
 from mdn.jobs.resume import resume
-from mdn.jobs.running import BatchResult, Report
 from mdn.registry import selection, store
 from mdn.registry.cards import DOMAINS, Card
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import typer
 
-from mdn.cli.interrupts import INTERRUPTED, TERMINATED
 from mdn.errors import FileError, MdnError, OutOfMemoryError
+from mdn.interrupts import INTERRUPTED, TERMINATED
 
 # What Typer calls a usage error: it has its own copy of click.
 CLICKS: type[Exception] = typer.BadParameter.__mro__[2]

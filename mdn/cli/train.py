@@ -35,10 +35,10 @@ def train(
     import torch
 
     from mdn.cli import assign
-    from mdn.cli.interrupts import INTERRUPTED, TERMINATED
     from mdn.cli.render import duration, print_json
     from mdn.cli.views import TrainView
     from mdn.commands import train as task
+    from mdn.interrupts import INTERRUPTED, TERMINATED
 
     named = recipe or []
     if list_recipes:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from mdn.cli.render import Lines, duration, megapixels, printable
-from mdn.jobs.running import BatchResult, Job, Outcome
+from mdn.jobs.job import BatchResult, Job, Outcome
 
 MOST_BARS = 4  # of files that are worked on at the same time
 

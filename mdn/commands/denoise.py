@@ -11,8 +11,9 @@ from mdn.commands.request import Request
 from mdn.engine.device import choose_device
 from mdn.errors import FileError, UsageError
 from mdn.jobs.dask_run import distribute
+from mdn.jobs.job import BatchResult, Job, Report
 from mdn.jobs.overlap import Turns
-from mdn.jobs.running import BatchResult, Job, Report, run_batch
+from mdn.jobs.running import run_batch
 from mdn.jobs.shards import Shard
 from mdn.pipeline.adapter import Adapter
 from mdn.registry import store

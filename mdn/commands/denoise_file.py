@@ -17,8 +17,8 @@ from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
 from mdn.io.base import memory_limit
 from mdn.jobs.files import describe, load, save
+from mdn.jobs.job import Job, Report
 from mdn.jobs.overlap import Turns
-from mdn.jobs.running import Job, Report
 from mdn.jobs.uncertainty import StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.adapter import Adapter

@@ -17,7 +17,8 @@ from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.jobs.files import describe, load
 from mdn.jobs.inputs import Expansion, expand
-from mdn.jobs.running import BatchResult, Job, Report, run_batch
+from mdn.jobs.job import BatchResult, Job, Report
+from mdn.jobs.running import run_batch
 from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline import calibration, destripe, hidden

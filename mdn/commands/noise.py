@@ -12,7 +12,7 @@ from mdn import noise
 from mdn.encoding import Display
 from mdn.jobs.dask_run import distribute
 from mdn.jobs.files import describe, load, output_format, save
-from mdn.jobs.running import BatchResult, Job, Report
+from mdn.jobs.job import BatchResult, Job, Report
 
 LITTLE = 1 / 8  # of what the dtype holds
 

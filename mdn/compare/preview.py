@@ -21,7 +21,7 @@ from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.jobs.dask_run import Work, distribute
 from mdn.jobs.files import to_stdout
-from mdn.jobs.running import BatchResult, Job, Report
+from mdn.jobs.job import BatchResult, Job, Report
 from mdn.pipeline import in_memory
 from mdn.pipeline.hidden import REACH
 from mdn.pipeline.models import Models

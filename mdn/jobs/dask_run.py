@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import mdn
 from mdn.errors import ClusterError, FileError, MdnError, UsageError
 from mdn.io import base
-from mdn.jobs.running import BatchResult, Job, Outcome, Report, Unheard, attempt, run_batch
+from mdn.jobs.job import BatchResult, Job, Outcome, Report, Unheard
+from mdn.jobs.running import attempt, run_batch
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from mdn.errors import FileError
 from mdn.jobs.content import Content
-from mdn.jobs.running import Job, Outcome, Report
+from mdn.jobs.job import Job, Outcome, Report
 
 try:
     import fcntl

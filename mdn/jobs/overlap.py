@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mdn.io.base import memory_limit
 
 if TYPE_CHECKING:
-    from mdn.jobs.running import Job, Outcome, Report
+    from mdn.jobs.job import Job, Outcome, Report
 
 Result = TypeVar("Result")
 

@@ -13,9 +13,9 @@ from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
 from mdn.jobs.folders import LeftOut, place_of
 from mdn.jobs.inputs import Found, expand, is_folder
+from mdn.jobs.job import Job
 from mdn.jobs.manifest import absolute
 from mdn.jobs.naming import Naming
-from mdn.jobs.running import Job
 from mdn.jobs.safeguards import (
     refuse_collisions,
     refuse_inputs_as_outputs,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mdn.errors import FileError
 from mdn.jobs.content import Content
+from mdn.jobs.job import Job
 from mdn.jobs.manifest import Entry, Manifest, place_in
-from mdn.jobs.running import Job
 
 DONE = "done already"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mdn.errors import FileError, UsageError
 from mdn.io import STORES
 from mdn.jobs.folders import place_of
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 
 _EXISTS = "give --overwrite, --skip-existing, --resume or -o"
 _SECOND_EXISTS = "give --overwrite, or another name with --save-std"

@@ -18,8 +18,8 @@ from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.io.exr.layers import Layer
 from mdn.jobs.inputs import is_folder
+from mdn.jobs.job import Job
 from mdn.jobs.planning import Plan, plan
-from mdn.jobs.running import Job
 from mdn.jobs.shards import share_of
 from mdn.pipeline.linear import Known
 from mdn.renders import frame, motion

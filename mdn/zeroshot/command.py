@@ -11,7 +11,7 @@ from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.errors import FileError, UsageError
 from mdn.jobs.dask_run import distribute
-from mdn.jobs.running import BatchResult, Job, Outcome, Report
+from mdn.jobs.job import BatchResult, Job, Outcome, Report
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks.blocks import Blocks

@@ -11,7 +11,7 @@ import numpy as np
 
 from mdn.encoding import Display, Rec2100
 from mdn.engine.run import Encode
-from mdn.jobs.running import Job, Report
+from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Part

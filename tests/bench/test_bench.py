@@ -21,7 +21,7 @@ from mdn.bench.rows import Row
 from mdn.commands import noise
 from mdn.errors import FileError, ModelError, UsageError
 from mdn.image import Image
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.metrics import PROTOCOLS, Metric
 
 SIDE = 32

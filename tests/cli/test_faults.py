@@ -19,8 +19,8 @@ from mdn.cli.views import BatchView
 from mdn.commands import denoise_file as command
 from mdn.image import Image
 from mdn.jobs import files, manifest
+from mdn.jobs.job import Job, Outcome
 from mdn.jobs.overlap import Turns
-from mdn.jobs.running import Job, Outcome
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")

@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from mdn.commands import denoise_file as task
 from mdn.errors import ModelError, OutOfMemoryError
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from tests.cli.cli_tools import MODEL, Make, Run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mdn.jobs import manifest
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 

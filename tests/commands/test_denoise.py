@@ -14,7 +14,7 @@ from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
 from mdn.io.base import memory_limit
 from mdn.jobs import overlap
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.renders import RenderOptions
 from tests.commands.tools import request
 from tests.io.raw.mosaic import mosaic, write_dng

@@ -13,7 +13,7 @@ from mdn import io
 from mdn.commands.noise import Settings, add_to_page, draw_seed, run
 from mdn.errors import UsageError
 from mdn.image import Image
-from mdn.jobs.running import Job, Outcome
+from mdn.jobs.job import Job, Outcome
 
 
 class Notes:

@@ -17,7 +17,7 @@ from mdn.io import base
 from mdn.jobs import dask_cluster, dask_run
 from mdn.jobs.dask_cluster import connect
 from mdn.jobs.dask_run import distribute
-from mdn.jobs.running import Job, Outcome, Report
+from mdn.jobs.job import Job, Outcome, Report
 from tests.jobs.test_running import Recorder
 
 distributed = pytest.importorskip("distributed")

@@ -11,7 +11,7 @@ import pytest
 from mdn import io
 from mdn.errors import FileError
 from mdn.jobs.files import load, save
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from tests.io.samples import encoded, exif, picture, png, png_of
 
 

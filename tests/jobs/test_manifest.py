@@ -12,8 +12,8 @@ import pytest
 from mdn.errors import FileError
 from mdn.jobs import manifest
 from mdn.jobs.content import Content, digest, stamp
+from mdn.jobs.job import Unheard
 from mdn.jobs.manifest import Entry, Recording
-from mdn.jobs.running import Unheard
 
 
 def write(folder: Path, *entries: Entry, shard: str = "") -> Path:
@@ -90,7 +90,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from mdn.jobs.manifest import Entry, Recording
-from mdn.jobs.running import Unheard
+from mdn.jobs.job import Unheard
 with Recording(Unheard(), Path(sys.argv[1]), "", {}) as recording:
     for number in range(300):
         recording._append(Entry(f"{sys.argv[2]}-{number}", "ok", reason=300 * "x"))

@@ -14,8 +14,9 @@ import torch
 from mdn.errors import FileError, ModelError, OutOfMemoryError
 from mdn.io.base import check_size
 from mdn.jobs import overlap
+from mdn.jobs.job import BatchResult, Job, Report
 from mdn.jobs.overlap import Turns
-from mdn.jobs.running import BatchResult, Job, Report, run_batch
+from mdn.jobs.running import run_batch
 from tests.jobs.test_running import Recorder, job
 
 PATIENCE = 30  # seconds until a file that waits in vain for another gives up

@@ -11,8 +11,8 @@ import pytest
 
 from mdn.errors import UsageError
 from mdn.jobs import safeguards
+from mdn.jobs.job import Job
 from mdn.jobs.planning import Plan, plan
-from mdn.jobs.running import Job
 
 Touch = Callable[..., None]
 

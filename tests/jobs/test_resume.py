@@ -10,9 +10,10 @@ import pytest
 
 from mdn.errors import FileError
 from mdn.jobs import content, manifest
+from mdn.jobs.job import Job
 from mdn.jobs.manifest import Entry, Manifest, Recording
 from mdn.jobs.resume import DONE, resume
-from mdn.jobs.running import Job, run_batch
+from mdn.jobs.running import run_batch
 from tests.jobs.test_running import Recorder
 
 MODELS = {"tiny": "1234"}

@@ -10,7 +10,8 @@ import pytest
 import torch  # noqa: F401 - as where pictures are computed
 
 from mdn.errors import FileError, ModelError, OutOfMemoryError
-from mdn.jobs.running import BatchResult, Job, Outcome, Report, explain, run_batch
+from mdn.jobs.job import BatchResult, Job, Outcome, Report
+from mdn.jobs.running import explain, run_batch
 
 
 class Recorder:

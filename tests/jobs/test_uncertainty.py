@@ -10,7 +10,7 @@ import tifffile
 
 from mdn.errors import FileError
 from mdn.io.parts import part_beside
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.jobs.uncertainty import std_map
 
 SHAPE = (1, 4, 5)

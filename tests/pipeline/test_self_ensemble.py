@@ -20,7 +20,7 @@ from mdn.encoding.anscombe import Anscombe
 from mdn.encoding.counts import Counts
 from mdn.errors import UsageError
 from mdn.image import Image
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.pipeline.options import Options
 from mdn.pipeline.restore import in_range

@@ -12,8 +12,8 @@ from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
 from mdn.io.exr import layers
+from mdn.jobs.job import BatchResult
 from mdn.jobs.planning import plan
-from mdn.jobs.running import BatchResult
 from mdn.renders import RenderOptions, light_sums
 from tests.commands.tools import request
 from tests.io.exr import samples

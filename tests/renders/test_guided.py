@@ -12,8 +12,8 @@ import torch
 from mdn.commands.denoise import run
 from mdn.encoding import Hdr
 from mdn.io import exr
+from mdn.jobs.job import BatchResult
 from mdn.jobs.planning import plan
-from mdn.jobs.running import BatchResult
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.pipeline import linear
 from mdn.pipeline.guides import Guides

@@ -11,7 +11,7 @@ import pytest
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.renders import RenderOptions
 from mdn.renders.sequence import numbered, numbers, on_disk, plan_sequence
 from tests.commands.tools import request

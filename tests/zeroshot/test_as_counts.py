@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from mdn.encoding import Display
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

@@ -11,7 +11,7 @@ import torch
 
 from mdn import noise
 from mdn.errors import FileError
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

@@ -15,7 +15,7 @@ from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io.raw.develop import Sensor, decode_light, encode_light
 from mdn.jobs.files import load
-from mdn.jobs.running import Job
+from mdn.jobs.job import Job
 from mdn.noise.synthesis.isp import RGB_TO_XYZ
 from mdn.stacks.stack_job import kind_of
 from tests.io.raw.mosaic import MATRIX, RGGB, XTRANS, fractions, mosaic, write_dng

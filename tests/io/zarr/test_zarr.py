@@ -14,8 +14,8 @@ import pytest
 from mdn.commands import denoise
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import open_zarr
+from mdn.jobs.job import BatchResult
 from mdn.jobs.planning import plan
-from mdn.jobs.running import BatchResult
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
 

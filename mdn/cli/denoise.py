@@ -44,6 +44,7 @@ def denoise(
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
+    from mdn.io import RENDERS, STORES, SUFFIXES
     from mdn.pipeline.options import Options
     from mdn.renders.sequence import plan_sequence
     from mdn.stacks.planes import PlaneSelection
@@ -54,7 +55,9 @@ def denoise(
     if preview and (save_std or protect or renders.frames or files.format or resume):
         others = "--save-std, --protect, --frames, --format and --resume"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
-    plans = sources.Plans(inputs, output, files, resume=resume, renders=True, stores=True)
+    plans = sources.Plans(
+        inputs, output, files, resume=resume, suffixes=SUFFIXES | RENDERS | STORES
+    )
     sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
     if sequence and preview:
         raise UsageError("--preview is of single pictures: name one frame, such as a.0001.exr")

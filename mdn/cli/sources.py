@@ -7,7 +7,7 @@ from mdn.cli.options import Files
 from mdn.errors import UsageError
 from mdn.jobs import shards
 from mdn.jobs.inputs import read_list
-from mdn.jobs.planning import Plan, plan
+from mdn.jobs.planning import BatchPlan, plan
 
 
 class Plans:
@@ -42,7 +42,7 @@ class Plans:
             **more,
         }
 
-    def __call__(self, **more: Any) -> Plan:
+    def __call__(self, **more: Any) -> BatchPlan:
         """What is read and what is written. more: options of `jobs.planning.plan` for this one."""
         return plan(self.inputs, self._output, listed=self._listed, **self.options | more)
 

@@ -13,7 +13,7 @@ from mdn.cli.views import BatchView
 from mdn.commands import estimate
 from mdn.errors import NothingDoneError
 from mdn.io.base import pixel_limit
-from mdn.jobs.planning import Plan
+from mdn.jobs.planning import BatchPlan
 
 BAR = 40  # characters of the longest bar
 GAP = " " * 12  # of the names beside the values
@@ -51,7 +51,7 @@ def run(
             view.say(f"plot: {plot}")
     if files.as_json:
         notes = tuple(str(each) for each in expansion.left_out)
-        plan = Plan(tuple(jobs), notes, left_out=expansion.left_out)
+        plan = BatchPlan(tuple(jobs), notes, left_out=expansion.left_out)
         print_json(document("noise --estimate", plan, result, view.notes))
     raise typer.Exit(result.exit_code)
 

@@ -51,13 +51,14 @@ def zeroshot(
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
+    from mdn.io import STORES, SUFFIXES
     from mdn.pipeline.options import Options
     from mdn.zeroshot import command
     from mdn.zeroshot.plan import FitOptions, FitRequest
 
     from_checkpoint = resume and checkpoint is not None
     skips = resume and not from_checkpoint
-    plans = sources.Plans(inputs, output, files, resume=skips, stores=True)
+    plans = sources.Plans(inputs, output, files, resume=skips, suffixes=SUFFIXES | STORES)
     options = Options(
         strength=strength,
         seed=seed,

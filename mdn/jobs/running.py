@@ -21,8 +21,8 @@ from pathlib import Path
 
 from mdn import interrupts
 from mdn.errors import FileError, MdnError, OutOfMemoryError
+from mdn.jobs.compute_slots import ComputeSlots, Stopped
 from mdn.jobs.job import BatchResult, Job, Outcome, Report
-from mdn.jobs.overlap import Stopped, Turns
 
 MAX_REASON = 200  # characters of an internal error's own words
 
@@ -34,7 +34,7 @@ def run_batch(
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
-    turns: Turns | None = None,
+    slots: ComputeSlots | None = None,
 ) -> BatchResult:
     """Does `work` on each job in turn.
 
@@ -44,7 +44,7 @@ def run_batch(
         report: gets every step.
         fail_fast: stop at the first file that fails.
         dry_run: do no work; say what would be done.
-        turns: lets files overlap, for work that computes in `turns.compute`. None: one by one, as
+        slots: lets files overlap, for work that computes in `slots.run`. None: one by one, as
             are those from or to a standard stream, and with `fail_fast`.
 
     Returns:
@@ -55,8 +55,8 @@ def run_batch(
     outcomes: list[Outcome] = []
     folders = OutputFolders()
     piped = any(job.source is None or job.target is None for job in jobs)
-    if turns is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
-        turns.run(
+    if slots is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
+        slots.overlap(
             jobs, lambda job, each: attempt(job, work, each, folders=folders), report, outcomes
         )
         return BatchResult(tuple(outcomes))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mdn.errors import FileError, UsageError
 from mdn.io import STORES
-from mdn.jobs.folders import place_of
+from mdn.jobs.inputs import place_of
 from mdn.jobs.job import Job
 
 _EXISTS = "give --overwrite, --skip-existing, --resume or -o"

@@ -11,8 +11,7 @@ import pytest
 from mdn.errors import FileError
 from mdn.jobs import content, manifest
 from mdn.jobs.job import Job
-from mdn.jobs.manifest import Entry, Manifest, Recording
-from mdn.jobs.resume import DONE, resume
+from mdn.jobs.manifest import DONE, Entry, Manifest, Recording, resume
 from mdn.jobs.running import run_batch
 from tests.jobs.test_running import Recorder
 

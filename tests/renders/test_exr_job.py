@@ -27,7 +27,7 @@ def denoise(
     settings: dict[str, object] = {
         key: options.pop(key) for key in ("strength", "model") if key in options
     }
-    jobs = plan([str(source)], str(target), renders=True, overwrite=True).jobs
+    jobs = plan([str(source)], str(target), overwrite=True).jobs
     asked = RenderOptions(**options)  # type: ignore[arg-type]
     everything = {"model": "unittest"} | settings
     return run(jobs, request(renders=asked, **everything), report or Recorder())  # type: ignore[arg-type]

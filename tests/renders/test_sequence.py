@@ -23,9 +23,7 @@ STEP = 2.0  # pixels a frame
 
 
 def denoise(folder: Path, output: str, frames: str | None = None, **options: object):
-    planned = plan_sequence(
-        [str(folder / "in.####.exr")], str(folder / output), frames, renders=True
-    )
+    planned = plan_sequence([str(folder / "in.####.exr")], str(folder / output), frames)
     assert planned is not None
     asked = RenderOptions(sequence=True, **options)  # type: ignore[arg-type]
     return run(planned.jobs, request("photo", renders=asked), Recorder())

@@ -12,7 +12,8 @@ from typing import NoReturn
 import typer
 
 from mdn.cli import failures
-from mdn.cli.options import Files, debugging
+from mdn.cli.help import debugging
+from mdn.cli.options import Files
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 from mdn.io.base import pixel_limit

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli.help import command, rules
 from mdn.errors import UsageError
 
 
-@opt.command
+@command
 def denoise(
     context: typer.Context,
     inputs: list[str] | None = None,
@@ -21,9 +22,9 @@ def denoise(
     chroma: opt.Share = 1.0,
     protect: Path | None = None,
     detail: opt.Share = 0.0,
-    sigma: Annotated[float | None, opt.rules(min=0.0, max=255.0)] = None,
+    sigma: Annotated[float | None, rules(min=0.0, max=255.0)] = None,
     seed: opt.Natural = 0,
-    passes: Annotated[int | None, opt.rules(min=1, show_default="1")] = None,
+    passes: Annotated[int | None, rules(min=1, show_default="1")] = None,
     preview: bool = False,
     save_std: str | None = None,
     device: opt.Device = "auto",

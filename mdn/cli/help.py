@@ -46,7 +46,7 @@ def rules(**named: Any) -> dict[str, Any]:
 
 
 Debug = Annotated[bool, rules(is_eager=True, callback=_remember_debug)]
-HelpAll = Annotated[bool, rules(is_eager=True, expose_value=False, callback=_show_all)]
+HelpAll = Annotated[bool, rules(is_eager=True, callback=_show_all)]
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,7 +77,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
         show("help_all", False, HelpAll)
 
     @wraps(function)
-    def call(*, debug: bool, **values: Any) -> Any:
+    def call(*, debug: bool, help_all: bool = False, **values: Any) -> Any:
         for name, kind in groups.items():
             values[name] = kind(**{each.name: values.pop(each.name) for each in fields(kind)})
         return function(**values)

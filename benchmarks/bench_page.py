@@ -47,7 +47,7 @@ def main(
 ) -> None:
     """Runs mdn bench on the standard sets, and writes what came of it as a page to commit."""
     from mdn import nets
-    from mdn.cli.bench_view import BenchView
+    from mdn.cli.views import BenchView
     from mdn.registry import store
 
     shipped = [

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from mdn import nets, noise
-from mdn.batch.running import Job
+from mdn.jobs.job import Job
 from mdn.metrics import psnr
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models

@@ -18,8 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mdn.batch.overlap import Turns
-from mdn.batch.running import run_batch
 from mdn.bench.scoring import Usage
 from mdn.bench.speed import Unheard, pictures
 from mdn.commands.denoise import ON_GPU
@@ -28,6 +26,8 @@ from mdn.commands.request import Request
 from mdn.engine.device import choose_device
 from mdn.errors import UsageError
 from mdn.io import read_image
+from mdn.jobs.compute_slots import ComputeSlots
+from mdn.jobs.running import run_batch
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -60,11 +60,11 @@ def throughput(
     jobs = pictures(folder, side, count)
     taken = 0.0
     for some in (jobs[:2], jobs):  # the first time loads weights and chooses kernels
-        turns = Turns(lanes)
-        batch = Batch(request, models, FrameSequence(some, None), turns=turns)
+        slots = ComputeSlots(lanes)
+        batch = Batch(request, models, FrameSequence(some, None), slots=slots)
         with Usage(models.device) as usage:
             begun = time.perf_counter()
-            result = run_batch(some, partial(denoise_file, batch), Unheard(), turns=turns)
+            result = run_batch(some, partial(denoise_file, batch), Unheard(), slots=slots)
             taken = time.perf_counter() - begun
         if result.exit_code:
             sys.exit(result.outcomes[0].error)

@@ -31,7 +31,7 @@ import psutil
 from PIL import Image
 
 from mdn.cli.app import main as mdn_main
-from mdn.cli.interrupts import leave_at_once
+from mdn.interrupts import leave_at_once
 
 MANIFEST = "mdn-manifest.jsonl"
 LIMIT = 900.0  # seconds for one run

@@ -27,7 +27,7 @@ import torch
 
 from benchmarks.filling import Silent
 from mdn import metrics, noise
-from mdn.batch.running import Job
+from mdn.jobs.job import Job
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.zeroshot.fitting import Fitting, restore

@@ -2,7 +2,7 @@
 
 import os
 
-from mdn.cli.interrupts import leave_at_once
+from mdn.interrupts import leave_at_once
 
 # Threads of OpenMP that wait for one another ask this often before they sleep. The usual 300,000 is
 # most of what they do on a busy machine; 2,000 costs a fifth of the small files on a quiet one.

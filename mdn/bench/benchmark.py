@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mdn import metrics, plots
-from mdn.batch.dask_run import spread
 from mdn.bench import figures, losses, noise_cases, sheets, tables
 from mdn.bench.cache import Cache
 from mdn.bench.data import DataSet, default_root, open_sets
@@ -16,6 +15,7 @@ from mdn.bench.runner import Report, Runner
 from mdn.bench.scoring import Rules, Scorer, on_worker
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
+from mdn.jobs.dask_run import spread
 
 PLOTS = "plots"  # the folder of plots in that of results
 LINEAR = "renders, denoised as mdn denoise does, by classical baselines behind a gamma of 2.2"

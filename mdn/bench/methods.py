@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mdn.batch.running import Job, Unheard
 from mdn.bench import baselines
 from mdn.bench.method import Method
 from mdn.bench.renders import Render
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
+from mdn.jobs.job import Job, Unheard
 from mdn.pipeline.denoise_tiles import no_progress
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models

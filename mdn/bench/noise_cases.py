@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from mdn import noise
-from mdn.batch.running import Job
 from mdn.bench.data import DataSet, Picture
 from mdn.commands.noise import add_to_page, draw_seed
 from mdn.encoding import Display
 from mdn.errors import UsageError
+from mdn.jobs.job import Job
 from mdn.metrics import Protocol
 
 

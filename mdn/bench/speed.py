@@ -25,13 +25,14 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from mdn import io, nets
-from mdn.batch.overlap import Turns
-from mdn.batch.running import Job, Report, Unheard, run_batch
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.engine.device import choose_precision
 from mdn.errors import MdnError
 from mdn.image import Image
+from mdn.jobs.compute_slots import ComputeSlots
+from mdn.jobs.job import Job, Report, Unheard
+from mdn.jobs.running import run_batch
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
@@ -110,11 +111,11 @@ def measure(request: Request, side: int, count: int, rates: Rates) -> Speed:
     models = request.models()
     with tempfile.TemporaryDirectory() as folder:
         jobs = pictures(Path(folder), side, count)
-        turns, clock = Turns(), NetClock(models.device)
-        batch = Batch(request, models, FrameSequence(jobs, None), turns=turns)
+        slots, clock = ComputeSlots(), NetClock(models.device)
+        batch = Batch(request, models, FrameSequence(jobs, None), slots=slots)
         _batch(jobs[:1], partial(denoise_file, batch), None)  # builds kernels
         with clock.running():
-            whole = _batch(jobs, partial(denoise_file, batch), turns)
+            whole = _batch(jobs, partial(denoise_file, batch), slots)
     assert clock.call is not None
     flop, touched = work(*clock.call, 2 if rates.precision in ("bf16", "fp16") else 4)
     given = side * side * count
@@ -125,14 +126,14 @@ def measure(request: Request, side: int, count: int, rates: Rates) -> Speed:
         clock.seconds / given,
         flop * clock.pixels / clock.seconds / rates.flop,
         (whole - clock.seconds) / clock.seconds,
-        turns.idle_share,
+        slots.idle_share,
     )
 
 
-def _batch(jobs: list[Job], do: Callable[[Job, Report], dict[str, object]], turns: Any) -> float:
+def _batch(jobs: list[Job], do: Callable[[Job, Report], dict[str, object]], slots: Any) -> float:
     """Does the jobs; seconds. Raises MdnError: one failed."""
     begun = time.perf_counter()
-    result = run_batch(jobs, do, Unheard(), turns=turns)
+    result = run_batch(jobs, do, Unheard(), slots=slots)
     for outcome in result.outcomes:
         if outcome.status == "failed":
             raise MdnError(outcome.error)

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from mdn import __version__
-from mdn.cli import failures, interrupts, options, wording
-from mdn.cli.interrupts import BROKEN_PIPE
+from mdn import __version__, interrupts
+from mdn.cli import failures, help
+from mdn.interrupts import BROKEN_PIPE
 
 EPILOG = (
     "[bold]Exit codes[/bold]: 0 done, 1 internal error, 2 usage, 3 some inputs failed, 4 all "
@@ -55,19 +55,19 @@ class Commands(Mapping[str, Any]):
 
 @functools.cache
 def _built(name: str) -> Any:
-    """The command that mdn.cli.NAME holds as NAME, or the group that it holds as `app`."""
-    last = name.split()[-1]
-    module = importlib.import_module(f"mdn.cli.{last}")
+    """The command "FIRST LAST" that mdn.cli.FIRST holds as LAST, or its group `app`."""
+    first, last = name.split()[0], name.split()[-1]
+    module = importlib.import_module(f"mdn.cli.{first}")
     if hasattr(module, "app"):
         group = typer.main.get_group(module.app)
         group.name = name
         return group
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    alone.command(name, cls=wording.Command)(getattr(module, last))
+    alone.command(name, cls=help.Command)(getattr(module, last))
     return typer.main.get_command(alone)
 
 
-class Boundary(wording.Group):
+class Boundary(help.Group):
     """The group of all commands. Whatever leaves a command is caught here, and only here."""
 
     def __init__(self, **named: Any) -> None:
@@ -126,13 +126,13 @@ def _misused(ctx: Any, words: list[str], error: Exception) -> Exception:
     """What Typer says of a command line, in plain words and one line; but help stays help."""
     if type(error).__name__ == "NoArgsIsHelpError":
         return error
-    wording.reword(error)
+    failures.reword(error)
     return _failed(ctx, words, error)
 
 
 def _failed(ctx: Any, words: list[str], error: BaseException) -> typer.Exit:
     """Says in one line why a command ended; the exit that follows."""
-    if options.debugging(ctx):
+    if help.debugging(ctx):
         traceback.print_exc()
     message, code = failures.explain(error)
     from mdn.cli.render import printable
@@ -185,9 +185,9 @@ app = typer.Typer(
 
 
 @app.callback()
-@options.command
+@help.command
 def mdn(
-    version: Annotated[bool, options.rules(callback=_version, is_eager=True)] = False,
+    version: Annotated[bool, help.rules(callback=_version, is_eager=True)] = False,
 ) -> None:
     """Removes noise from images, and leaves everything else about them alone.
 

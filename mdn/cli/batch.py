@@ -11,16 +11,17 @@ from typing import NoReturn
 
 import typer
 
-from mdn.batch import manifest, shards
-from mdn.batch.content import digest
-from mdn.batch.planning import Plan
-from mdn.batch.resume import resume
-from mdn.batch.running import BatchResult, Report
 from mdn.cli import failures
-from mdn.cli.options import Files, debugging
+from mdn.cli.help import debugging
+from mdn.cli.options import Files
 from mdn.cli.views import BatchView
 from mdn.errors import NothingDoneError, UsageError
 from mdn.io.base import pixel_limit
+from mdn.jobs import manifest, shards
+from mdn.jobs.content import digest
+from mdn.jobs.job import BatchResult, Report
+from mdn.jobs.manifest import resume
+from mdn.jobs.planning import BatchPlan
 from mdn.registry import selection, store
 from mdn.registry.cards import DOMAINS, Card
 
@@ -40,7 +41,7 @@ class Batch:
 
     context: typer.Context  # of the command; its parameters are read
     files: Files  # the options that all such commands share
-    plan: Plan  # the jobs, before what is done already is left out
+    plan: BatchPlan  # the jobs, before what is done already is left out
     # (jobs, report, fail_fast=, dry_run=, dask=) -> what became of the jobs
     task: Callable[..., BatchResult]
     # SHA-256 of the weights that may be used, by the model's name
@@ -107,7 +108,7 @@ def run(batch: Batch) -> NoReturn:
     raise typer.Exit(code)
 
 
-def resumed(batch: Batch) -> Plan:
+def resumed(batch: Batch) -> BatchPlan:
     """The plan; with --resume, what is done already is marked so."""
     plan = batch.plan
     if plan.folder is None or not batch.resume:
@@ -117,7 +118,7 @@ def resumed(batch: Batch) -> Plan:
 
 
 @contextmanager
-def recorded(batch: Batch, plan: Plan, view: BatchView) -> Iterator[Report]:
+def recorded(batch: Batch, plan: BatchPlan, view: BatchView) -> Iterator[Report]:
     """The view, with a manifest that is written beside it where files of a batch are.
 
     Raises FileError: the manifest cannot be written.
@@ -131,7 +132,7 @@ def recorded(batch: Batch, plan: Plan, view: BatchView) -> Iterator[Report]:
         yield report
 
 
-def work(batch: Batch, plan: Plan, report: Report, view: BatchView) -> BatchResult:
+def work(batch: Batch, plan: BatchPlan, report: Report, view: BatchView) -> BatchResult:
     """Does the jobs of a plan; if it is cut short, prints in JSON how far it came."""
     files = batch.files
     try:
@@ -155,7 +156,7 @@ def work(batch: Batch, plan: Plan, report: Report, view: BatchView) -> BatchResu
 
 
 def document(
-    command: str, plan: Plan, result: BatchResult, notes: Mapping[int, list[str]]
+    command: str, plan: BatchPlan, result: BatchResult, notes: Mapping[int, list[str]]
 ) -> dict[str, object]:
     """The JSON document of a batch, with an entry a file and totals; see docs/json.md.
 
@@ -204,7 +205,7 @@ def _sha256(card: Card) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def check_streams(plan: Plan, *, as_json: bool, dry_run: bool) -> None:
+def check_streams(plan: BatchPlan, *, as_json: bool, dry_run: bool) -> None:
     """Raises UsageError where a standard stream cannot give or take what was asked for."""
     to_stdout = any(job.target is None and job.problem is None for job in plan.jobs)
     if to_stdout and as_json:

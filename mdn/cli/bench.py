@@ -1,20 +1,31 @@
-"""`mdn bench`."""
+"""`mdn bench`, `mdn bench analyze` and `mdn bench speed`."""
+
+from __future__ import annotations
 
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli.help import command, rules
+from mdn.cli.render import Lines, print_json, print_table
+
+if TYPE_CHECKING:
+    from mdn.bench.benchmark import Result
+
+SPEED_MODELS = "photo-fast,photo,photo-fine,generalist-s15"
 
 
 def _split(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",")) if text is not None else ()
 
 
-@opt.command
+@command
 def bench(
     data: str,
     model: opt.AnyModel = opt.DEFAULT_MODEL,
@@ -45,7 +56,7 @@ def bench(
     import torch
 
     from mdn.bench import benchmark as task
-    from mdn.cli.bench_view import BenchView, show
+    from mdn.cli.views import BenchView
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -71,8 +82,129 @@ def bench(
     )
     with BenchView(quiet=quiet) as view:
         result = task.run(settings, view)
-    show(result, as_json=as_json)
+    _show(result, as_json=as_json)
     for line in result.broken:
         view.insist(f"mdn: error: {line}", "red")
     if result.exit_code:
         raise typer.Exit(result.exit_code)
+
+
+def _show(result: Result, *, as_json: bool) -> None:
+    """The result on standard output: JSON if wanted, a table on a terminal, else Markdown."""
+    from mdn.bench import losses, tables
+
+    if as_json:
+        print_json(result.document | {"broken": result.broken, "exit_code": result.exit_code})
+    elif sys.stdout.isatty():
+        titles = tables.header(result.metrics)
+        rows = [[row.label, *tables.cells(row, result.metrics)] for row in result.rows]
+        print_table(["data/noise", *titles], rows, right=titles[1:])
+        if result.worst:
+            metric = result.metrics[0]
+            typer.echo(f"\nPictures that lose most, {metric.title}:")
+            worst = [losses.cells(loss, metric) for loss in result.worst]
+            print_table(losses.TITLES, worst, right=losses.TITLES[3:])
+            for line in result.document["worse_than_input"]:
+                typer.echo(line)
+    else:
+        typer.echo(result.markdown)
+
+
+@command
+def analyze(
+    data: str,
+    out: Path,
+    model: opt.AnyModel = opt.DEFAULT_MODEL,
+    noise: str = "gaussian:15,gaussian:50,poisson:3,speckle:0.04,spatial:50,salt-pepper:0.02",
+    patches: Annotated[int, rules(min=4)] = 32,
+    side: Annotated[int, rules(min=16, max=512)] = 64,
+    seed: opt.Natural = 0,
+    root: Path | None = None,
+    device: opt.Device = "auto",
+    quiet: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Analyses what noise does to the features inside a model.
+
+    CKA compares stages within and across models and noises; SRGA says how
+    differently a model treats two noises; histograms show its deepest features.
+    """
+    from mdn import plots
+    from mdn.bench.features import analysis
+
+    settings = analysis.Settings(
+        models=tuple(part.strip() for part in model.split(",")),
+        data=data,
+        noise=noise,
+        out=out,
+        patches=patches,
+        side=side,
+        seed=seed,
+        root=root,
+        device=device,
+        command=shlex.join(["mdn", *sys.argv[1:]]),
+    )
+    with Lines(quiet=quiet) as view:
+        bar = view.add_bar("patches", 1)
+        document = analysis.run(settings, lambda share: view.move_bar(bar, share))
+        if plots.missing():
+            view.say(f"mdn: note: {plots.missing()}", "yellow")
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(analysis.markdown(document), nl=False)
+
+
+@command
+def speed(
+    model: opt.AnyModel = SPEED_MODELS,
+    side: Annotated[int, rules(min=64, max=8192)] = 1024,
+    count: Annotated[int, rules(min=2)] = 4,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Limit = None,
+    as_json: bool = False,
+) -> None:
+    """Measures how fast models are, beside what this machine could do.
+
+    Noisy pictures go from JPEG to JPEG, as mdn denoise does it. Shown are the
+    work of the net for a pixel, its time, how much of the machine's rate it
+    reaches, the time outside the net as a share of that in it, and the share
+    of the time in which the processor waited for files. The table is
+    Markdown unless it goes to a terminal.
+    """
+    import torch
+
+    from mdn.bench import speed as task
+    from mdn.bench.tables import table
+    from mdn.engine.device import choose_device
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    rates = task.rates(choose_device(device), precision)
+    found = [
+        task.measure(task.request(name.strip(), device, precision), side, count, rates)
+        for name in (task.every_model() if model == "all" else model.split(","))
+    ]
+    if as_json:
+        print_json({"machine": asdict(rates), "models": [asdict(each) for each in found]})
+        return
+    rate = f"{rates.flop / 1e9:.0f} GFLOP/s in {rates.precision}, {rates.bytes / 1e9:.1f} GB/s"
+    typer.echo(f"machine: {rate}, {torch.get_num_threads()} threads\n")
+    header = ("model", "kFLOP/pixel", "bytes/pixel", "net", "of the rate", "outside", "idle")
+    rows = [
+        (
+            each.model,
+            f"{each.flop / 1e3:.0f}",
+            f"{each.bytes:.0f}",
+            f"{1e6 * each.net:.2f} us/pixel",
+            f"{each.share:.0%}",
+            f"{each.rest:.0%}",
+            f"{each.idle:.0%}",
+        )
+        for each in found
+    ]
+    if sys.stdout.isatty():
+        print_table(header, rows, header[1:])
+    else:
+        typer.echo("\n".join(table(header, rows, 1)))

@@ -5,19 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from mdn.cli import options as opt
+from mdn.cli.help import command, rules
 from mdn.cli.render import print_json, print_table
 from mdn.errors import UsageError
 
 
-@opt.command
+@command
 def compare(
     before: str,
     after: str,
     truth: str | None = None,
-    output: Annotated[Path | None, opt.rules(show_default="AFTER_compare.html")] = None,
+    output: Annotated[Path | None, rules(show_default="AFTER_compare.html")] = None,
     overwrite: bool = False,
-    plane: Annotated[int | None, opt.rules(min=0, show_default="the middle one")] = None,
+    plane: Annotated[int | None, rules(min=0, show_default="the middle one")] = None,
     crop: str | None = None,
     quiet: bool = False,
     as_json: bool = False,

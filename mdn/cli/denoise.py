@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli.help import command, rules
 from mdn.errors import UsageError
 
 
-@opt.command
+@command
 def denoise(
     context: typer.Context,
     inputs: list[str] | None = None,
@@ -21,9 +22,9 @@ def denoise(
     chroma: opt.Share = 1.0,
     protect: Path | None = None,
     detail: opt.Share = 0.0,
-    sigma: Annotated[float | None, opt.rules(min=0.0, max=255.0)] = None,
+    sigma: Annotated[float | None, rules(min=0.0, max=255.0)] = None,
     seed: opt.Natural = 0,
-    passes: Annotated[int | None, opt.rules(min=1, show_default="1")] = None,
+    passes: Annotated[int | None, rules(min=1, show_default="1")] = None,
     preview: bool = False,
     save_std: str | None = None,
     device: opt.Device = "auto",
@@ -44,6 +45,7 @@ def denoise(
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
+    from mdn.io import RENDERS, STORES, SUFFIXES
     from mdn.pipeline.options import Options
     from mdn.renders.sequence import plan_sequence
     from mdn.stacks.planes import PlaneSelection
@@ -54,7 +56,9 @@ def denoise(
     if preview and (save_std or protect or renders.frames or files.format or resume):
         others = "--save-std, --protect, --frames, --format and --resume"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
-    plans = sources.Plans(inputs, output, files, resume=resume, renders=True, stores=True)
+    plans = sources.Plans(
+        inputs, output, files, resume=resume, suffixes=SUFFIXES | RENDERS | STORES
+    )
     sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
     if sequence and preview:
         raise UsageError("--preview is of single pictures: name one frame, such as a.0001.exr")

@@ -1,15 +1,18 @@
 """What is said of a failure: one line and an exit code, and with --json one document."""
 
+import difflib
 from typing import Any
 
 import typer
 
-from mdn.cli.interrupts import INTERRUPTED, TERMINATED
 from mdn.errors import FileError, MdnError, OutOfMemoryError
+from mdn.interrupts import INTERRUPTED, TERMINATED
 
 # What Typer calls a usage error: it has its own copy of click.
 CLICKS: type[Exception] = typer.BadParameter.__mro__[2]
 
+SIMILAR = 0.6  # from which on an unknown option may have been meant for another
+RANGES = ("less_than", "greater_than", "less_than_equal", "greater_than_equal")
 JSON_DONE = "mdn.json"  # key of a context's meta: the document is printed already
 
 
@@ -56,3 +59,38 @@ def print_document(meta: dict[str, Any], found: object) -> None:
     if not meta.get(JSON_DONE):
         meta[JSON_DONE] = True
         print_json(found)
+
+
+def reword(error: Any) -> None:
+    """Puts a usage error of Typer into plain words, in place; other exceptions stay."""
+    if (unknown := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
+        bare = {name.lstrip("-"): name for name in error.possibilities or ()}
+        near = difflib.get_close_matches(unknown.lstrip("-"), bare, n=1, cutoff=SIMILAR)
+        error.possibilities = None
+        hint = f" Did you mean {bare[near[0]]}?" if near else ""
+        error.message = f"No such option: {unknown}.{hint}"
+    elif isinstance(error, typer.BadParameter) and (plain := _plain(error)):
+        error.message = plain
+
+
+def _plain(error: typer.BadParameter) -> str:
+    """What is wrong with a value, by the first problem that pydantic found, or nothing."""
+    problems = getattr(error.__cause__, "errors", None)
+    if not callable(problems):
+        return ""
+    problem = problems()[0]
+    kind, value = problem["type"], problem["input"]
+    if kind == "float_parsing":
+        return f"{value!r} is not a number."
+    if kind in ("int_parsing", "int_from_float"):
+        return f"{value!r} is not a whole number."
+    if kind in RANGES:
+        return f"{value}: choose {_range(error.param)}."
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _range(param: Any) -> str:
+    low, high = (getattr(param, end, None) for end in ("min", "max"))
+    if high is None:
+        return f"{low:g} or more"
+    return f"{high:g} or less" if low is None else f"a number from {low:g} to {high:g}"

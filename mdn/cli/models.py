@@ -1,26 +1,30 @@
 """`mdn models`: what is there, what its card says, where it lies, whether it is whole."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mdn.cli import failures, models_add, render, wording
+from mdn.cli import failures, help, render
 from mdn.cli import options as opt
-from mdn.errors import ModelError
+from mdn.errors import ModelError, UsageError
 from mdn.registry import store
 from mdn.registry.cards import Card
 
+ARCHITECTURES = ("swinir-masked", "unet", "mpi-skip")  # a test holds this to the registry's list
+
 app = typer.Typer(
-    cls=wording.Group,
+    cls=help.Group,
     no_args_is_help=True,
     help="Lists, shows, checks and adds models.",
 )
 
 
-@app.command("list", cls=wording.Command)
-@opt.command
+@app.command("list", cls=help.Command)
+@help.command
 def list_models(context: typer.Context, as_json: bool = False) -> None:
     """Lists the models that came with mdn, and your own."""
     cards, damaged = _all_cards()
@@ -38,8 +42,8 @@ def list_models(context: typer.Context, as_json: bool = False) -> None:
         raise ModelError("; ".join(damaged))
 
 
-@app.command(cls=wording.Command)
-@opt.command
+@app.command(cls=help.Command)
+@help.command
 def show(name: opt.AnyModel, as_json: bool = False) -> None:
     """Shows a model's card: licence, training data, noise it has seen, measured scores."""
     card = store.find(name)
@@ -49,10 +53,10 @@ def show(name: opt.AnyModel, as_json: bool = False) -> None:
         render.print_facts(list(_lines("", _facts(card))))
 
 
-@app.command(cls=wording.Command)
-@opt.command
+@app.command(cls=help.Command)
+@help.command
 def path(
-    name: Annotated[str | None, opt.rules(autocompletion=opt.model_names)] = None,
+    name: Annotated[str | None, help.rules(autocompletion=opt.model_names)] = None,
     as_json: bool = False,
 ) -> None:
     """Prints the folder of a model, or the one for your own models."""
@@ -63,11 +67,11 @@ def path(
         typer.echo(folder)
 
 
-@app.command("verify", cls=wording.Command)
-@opt.command
+@app.command("verify", cls=help.Command)
+@help.command
 def verify_weights(
     context: typer.Context,
-    name: Annotated[str | None, opt.rules(autocompletion=opt.model_names)] = None,
+    name: Annotated[str | None, help.rules(autocompletion=opt.model_names)] = None,
     as_json: bool = False,
 ) -> None:
     """Checks that weights are the ones their card was written for; exit code 6 if not."""
@@ -88,9 +92,78 @@ def verify_weights(
         raise ModelError("; ".join(damaged))
 
 
-app.command("add", cls=wording.Command)(models_add.add)
-app.command("remove", cls=wording.Command)(models_add.remove)
-app.command("export", cls=wording.Command)(models_add.export)
+@app.command(cls=help.Command)
+@help.command
+def add(
+    source: Path,
+    name: str | None = None,
+    arch: Annotated[str | None, help.rules(autocompletion=opt.one_of(*ARCHITECTURES))] = None,
+    changes: list[str] | None = None,
+    title: str | None = None,
+    licence: str | None = None,
+    force: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Adds a model of your own: official weights, or what mdn train made.
+
+    Checkpoints are read for their weights alone, so that a file from a
+    stranger runs no code, and are converted from the names of the papers'
+    releases. What does not fit is named, and nothing is added.
+    """
+    from mdn.registry import add as registry
+
+    about = {"title": title, "licence": licence}
+    card = registry.add(
+        source,
+        name,
+        arch,
+        options=opt.assignments(changes or []),
+        about={key: value for key, value in about.items() if value is not None},
+        force=force,
+    )
+    if as_json:
+        facts = {"name": card.name, "arch": card.arch, "parameters": card.parameters}
+        render.print_json(facts | {"folder": str(card.folder)})
+    else:
+        typer.echo(f"{card.name}: {card.arch}, {card.parameters:,} parameters, in {card.folder}")
+
+
+@app.command(cls=help.Command)
+@help.command
+def remove(name: opt.AnyModel, yes: bool = False) -> None:
+    """Deletes one of your own models; those that came with mdn stay."""
+    card = store.find(name)
+    if card.origin == "user" and not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{name}: say --yes to delete {card.folder}")
+        typer.confirm(f"Delete {card.folder}?", abort=True, err=True)
+    from mdn.registry import add as registry
+
+    typer.echo(f"{name}: removed from {registry.remove(name).parent}")
+
+
+@app.command(cls=help.Command)
+@help.command
+def export(
+    name: opt.AnyModel,
+    output: Annotated[Path | None, help.rules(show_default="NAME.onnx")] = None,
+    overwrite: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Writes a model as an ONNX file, for programs without PyTorch.
+
+    Pictures of any size; the file is checked with ONNX Runtime before it is
+    written. Needs: pip install mdn\\[onnx]
+    """
+    from mdn.registry import export as registry
+
+    target = output or Path(f"{Path(name).name}.onnx")
+    facts = registry.export(store.find(name), target, overwrite=overwrite)
+    if as_json:
+        render.print_json({"name": name, "file": str(target), **facts})
+        return
+    shapes = ", ".join(f"{each} {'x'.join(shape)}" for each, shape in facts["inputs"].items())
+    typer.echo(f"{target}: takes {shapes}; equal to PyTorch within {facts['difference']:.1g}")
 
 
 def _all_cards() -> tuple[list[Card], list[str]]:

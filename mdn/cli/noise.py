@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from mdn.cli import options as opt
 from mdn.cli import render
-from mdn.errors import UsageError
+from mdn.cli.help import command, debugging, rules
+from mdn.errors import NothingDoneError, UsageError
 
 if TYPE_CHECKING:
     from mdn.noise import NoiseType
 
+LONGEST_BAR = 40  # characters
 
-@opt.command
+
+@command
 def noise(
     context: typer.Context,
     inputs: list[str] | None = None,
     output: str | None = None,
-    kind: Annotated[str | None, opt.rules(autocompletion=opt.noise_names)] = None,
+    kind: Annotated[str | None, rules(autocompletion=opt.noise_names)] = None,
     level: float | None = None,
     seed: opt.Natural = 0,
     iso: int | None = None,
     # All are planned before the first is written.
-    count: Annotated[int, opt.rules(min=1, max=1_000_000)] = 1,
+    count: Annotated[int, rules(min=1, max=1_000_000)] = 1,
     list_types: bool = False,
     estimate: bool = False,
     plot: Path | None = None,
@@ -54,10 +57,8 @@ def noise(
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         if files.shard or files.dask:
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
-        from mdn.cli import survey
-
         named = sources.inputs(inputs, files.from_file)
-        survey.run(*named, plot, files, debug=opt.debugging(context))
+        _estimate(*named, plot, files, debugging(context))
     if plot is not None:
         raise UsageError("--plot draws what --estimate finds: add --estimate")
     if kind is None:
@@ -123,3 +124,73 @@ def _facts(noise: NoiseType) -> dict[str, object]:
     """All but the functions."""
     functions = ("function", "pair")
     return {f.name: getattr(noise, f.name) for f in fields(noise) if f.name not in functions}
+
+
+# --- what --estimate prints --------------------------------------------------------------------
+
+
+def _estimate(
+    inputs: Sequence[str], listed: Sequence[str], plot: Path | None, files: opt.Files, debug: bool
+) -> NoReturn:
+    """Estimates the noise of the inputs, and of those on a list, prints it, and exits.
+
+    Raises:
+        UsageError: a figure that cannot be drawn.
+        NothingDoneError: no image is left.
+        typer.Exit: always, with the batch's exit code.
+    """
+    from mdn.cli import batch
+    from mdn.cli.views import BatchView
+    from mdn.commands import estimate
+    from mdn.io.base import pixel_limit
+    from mdn.jobs.planning import BatchPlan
+
+    jobs, expansion = estimate.jobs_of(inputs, listed, files.recursive)
+    batch.check_stdin(job.source is None for job in jobs)
+    how = {"quiet": files.quiet, "as_json": files.as_json, "debug": debug}
+    notes = tuple(map(str, expansion.left_out))
+    with BatchView(len(jobs), **how, show=_show) as view:
+        for line in notes:
+            view.remark(line)
+        if not jobs:
+            raise NothingDoneError("there is nothing to do: no input is left")
+        with pixel_limit(files.max_pixels):
+            result = estimate.run(
+                jobs, view, plot, overwrite=files.overwrite, fail_fast=files.fail_fast
+            )
+        view.summary(result)
+        if plot is not None and plot.exists() and result.count("ok"):
+            view.say(f"plot: {plot}")
+    if files.as_json:
+        plan = BatchPlan(tuple(jobs), notes, left_out=expansion.left_out)
+        render.print_json(batch.document("noise --estimate", plan, result, view.notes))
+    raise typer.Exit(result.exit_code)
+
+
+def _show(name: str, facts: Mapping[str, Any]) -> None:
+    """Prints the estimate of one picture: `facts` as commands.estimate gives them."""
+    level = f"sigma {facts['level']:.3g} on the 0-255 scale"
+    if len(facts["sigma"]) > 1:
+        sigmas = (f"{colour} {sigma:.3g}" for colour, sigma in facts["sigma"].items())
+        level += f" ({', '.join(sigmas)})"
+    if facts["dtype"] != "uint8":
+        black, white = facts["range"]
+        level += f"; {facts['stored_level']:.4g} in the file's values ({black:.6g} to {white:.6g})"
+    first, *rest = facts["kind"]
+    size = f"{facts['width']}x{facts['height']}, {facts['dtype']}"
+    lines = [f"{render.printable(name)}  {size}", f"  {'level':<10}{level}"]
+    lines += [f"  {'kind':<10}{first}", *(f"{'':12}{words}" for words in rest)]
+    typer.echo("\n".join([*lines, *_curve(facts["brightness"], facts["variance"])]))
+
+
+def _curve(brightness: Sequence[float], variance: Sequence[float]) -> list[str]:
+    """Sigma against brightness as bars; nothing where no bin has flat places. Both on 0..1."""
+    if not brightness:
+        return []
+    lines = ["  at brightness (0-255), sigma:"]
+    strongest = max(max(variance), 1e-12) ** 0.5
+    for level, square in sorted(zip(brightness, variance, strict=True)):
+        sigma = max(square, 0.0) ** 0.5
+        bar = "#" * round(LONGEST_BAR * sigma / strongest)
+        lines.append(f"{255 * level:10.0f}  {255 * sigma:6.2f}  {bar}".rstrip())
+    return lines

@@ -1,116 +1,26 @@
-"""Options as commands declare them, those that several share among them.
-
-A parameter has a type and a default in the code; its words are in help.toml.
-"""
+"""Values, types and groups of options that several commands share."""
 
 from __future__ import annotations
 
-import inspect
 import re
-import textwrap
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache, wraps
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mdn.cli.help import rules
 from mdn.errors import MdnError, UsageError
 
 if TYPE_CHECKING:
     from mdn.renders import RenderOptions
 
 DEFAULT_MODEL = "photo"
-DEBUG_KEY = "mdn.debug"
 FORMATS = ("png", "jpeg", "tiff", "webp", "bmp", "jxl", "avif", "heic", "pgm", "ppm", "pfm")
 
 
-def rules(**named: Any) -> dict[str, Any]:
-    """What typer.Option takes beside words: in the annotation of a parameter."""
-    return named
-
-
-def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A command as Typer takes it: with --debug, and with parameters that are dataclasses spread.
-
-    Each field of such a dataclass becomes an option.
-    """
-    hints = get_type_hints(function, include_extras=True)
-    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
-    words = _words(function.__name__)
-    shown: list[inspect.Parameter] = []
-
-    def show(name: str, default: Any, annotation: Any) -> None:
-        if name in words:
-            annotation = _described(name, annotation, *words[name])
-        kind = inspect.Parameter.KEYWORD_ONLY
-        shown.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
-
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name not in groups:
-            show(name, parameter.default, hints[name])
-            continue
-        inner = get_type_hints(groups[name], include_extras=True)
-        for each in fields(groups[name]):
-            show(each.name, each.default, inner[each.name])
-    show("debug", False, Debug)
-
-    @wraps(function)
-    def call(*, debug: bool, **values: Any) -> Any:
-        for name, kind in groups.items():
-            values[name] = kind(**{each.name: values.pop(each.name) for each in fields(kind)})
-        return function(**values)
-
-    if examples := _help()["examples"].get(function.__name__):
-        shown_as = textwrap.indent(examples, "  ")
-        call.__doc__ = f"{inspect.getdoc(function)}\n\n[bold]Examples[/bold]\n\n{shown_as}"
-    call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    call.__annotations__ = {each.name: each.annotation for each in shown}
-    return call
-
-
-def _words(name: str) -> dict[str, tuple[str, str]]:
-    """Panel and words of the parameters of a command."""
-    tables = [_help().get(each, {}) for each in ("shared", name)]
-    return {
-        key: (panel, text)
-        for table in tables
-        for panel, entries in table.items()
-        for key, text in entries.items()
-    }
-
-
-@cache
-def _help() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("help.toml").read_text(encoding="utf-8"))
-
-
-def _described(name: str, annotation: Any, panel: str, text: str) -> Any:
-    """An annotation as Typer reads it: type and rules of the code, words of help.toml."""
-    kind, more = get_args(annotation) if hasattr(annotation, "__metadata__") else (annotation, {})
-    head, _, help = text.rpartition(" | ")
-    flags = [word for word in head.split() if word.startswith("-")]
-    shown = {"metavar": head.removeprefix(" ".join(flags)).strip() or None, "help": help}
-    if panel == "Arguments":
-        return Annotated[kind, typer.Argument(**shown | {"show_default": False} | more)]
-    if not any(flag.startswith("--") for flag in flags):
-        flags.append(f"--{name.replace('_', '-')}")
-    return Annotated[kind, typer.Option(*flags, rich_help_panel=panel, **shown | more)]
-
-
 # --- values --------------------------------------------------------------------------------------
-
-
-def _remember_debug(context: typer.Context, value: bool) -> None:
-    if value:
-        context.meta[DEBUG_KEY] = True
-
-
-def debugging(context: typer.Context) -> bool:
-    """Whether --debug was given."""
-    return bool(context.meta.get(DEBUG_KEY))
 
 
 def _check_device(value: str) -> str:
@@ -163,6 +73,36 @@ def names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
+def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """`optim.lr=1e-4` as {"optim": {"lr": 1e-4}}, for all texts together.
+
+    A value is read as TOML writes it: a number, true, [1, 2], "text"; what is none of these is
+    text as it stands, so that no quotes need protection from the shell.
+
+    Raises UsageError: one has no key, or no =.
+    """
+    result: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        parts = [part.strip() for part in key.split(".")]
+        if not sign or not all(parts):
+            raise UsageError(f"{option} {text!r}: write KEY=VALUE, such as optim.lr=1e-4")
+        at = result
+        for part in parts[:-1]:
+            at = at.setdefault(part, {})
+            if not isinstance(at, dict):
+                raise UsageError(f"{option} {text!r}: {part} has a value already")
+        at[parts[-1]] = _toml_value(value.strip())
+    return result
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 # --- types ---------------------------------------------------------------------------------------
 
 Natural = Annotated[int, rules(min=0)]
@@ -179,7 +119,6 @@ Device = Annotated[
     str,
     rules(callback=_check_device, autocompletion=one_of("auto", "cpu", "cuda", "mps")),
 ]
-Debug = Annotated[bool, rules(is_eager=True, callback=_remember_debug)]
 
 
 # --- options that go together --------------------------------------------------------------------

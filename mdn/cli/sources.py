@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mdn.batch import shards
-from mdn.batch.inputs import read_list
-from mdn.batch.planning import Plan, plan
 from mdn.cli.options import Files
 from mdn.errors import UsageError
+from mdn.jobs import shards
+from mdn.jobs.inputs import read_list
+from mdn.jobs.planning import BatchPlan, plan
 
 
 class Plans:
@@ -15,7 +15,7 @@ class Plans:
 
     Attributes:
         inputs: files, folders and patterns of the command line.
-        options: the other arguments of `batch.planning.plan`, but for listed inputs.
+        options: the other arguments of `jobs.planning.plan`, but for listed inputs.
 
     Raises:
         UsageError: see `inputs`; there is no such share of the batch.
@@ -42,8 +42,8 @@ class Plans:
             **more,
         }
 
-    def __call__(self, **more: Any) -> Plan:
-        """What is read and what is written. more: options of `batch.planning.plan` for this one."""
+    def __call__(self, **more: Any) -> BatchPlan:
+        """What is read and what is written. more: options of `jobs.planning.plan` for this one."""
         return plan(self.inputs, self._output, listed=self._listed, **self.options | more)
 
 

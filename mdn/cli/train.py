@@ -6,9 +6,10 @@ from pathlib import Path
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli.help import command
 
 
-@opt.command
+@command
 def train(
     recipe: list[str] | None = None,
     data: Path = Path(),
@@ -34,11 +35,10 @@ def train(
     """
     import torch
 
-    from mdn.cli import assign
-    from mdn.cli.interrupts import INTERRUPTED, TERMINATED
     from mdn.cli.render import duration, print_json
     from mdn.cli.views import TrainView
     from mdn.commands import train as task
+    from mdn.interrupts import INTERRUPTED, TERMINATED
 
     named = recipe or []
     if list_recipes:
@@ -58,7 +58,7 @@ def train(
         stop_after=stop_after,
         device=device,
         precision=precision,
-        changes=assign.table(changes or []),
+        changes=opt.assignments(changes or []),
         compile=compile,
         workers=workers,
     )

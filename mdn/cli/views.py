@@ -1,14 +1,25 @@
-"""What the commands report, as lines and bars: a batch of files, a training run."""
+"""What commands report, as lines and bars: a batch of files, a training run, a benchmark."""
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Column, Table
+from rich.text import Text
 
-from mdn.batch.running import BatchResult, Job, Outcome
 from mdn.cli.render import Lines, duration, megapixels, printable
+from mdn.jobs.job import BatchResult, Job, Outcome
 
+if TYPE_CHECKING:
+    from mdn.bench.rows import Row
+    from mdn.metrics import Metric
+
+ROOM = 6  # lines of the terminal that the table of a benchmark leaves free
 MOST_BARS = 4  # of files that are worked on at the same time
 
 
@@ -142,3 +153,58 @@ class TrainView(Lines):
             if name not in ("step", "seconds")
         ]
         self.say("  ".join([f"step {step}", *cells, duration(row["seconds"])]))
+
+
+class BenchView(Lines):
+    """Draws a benchmark on a terminal: a line by data and noise, a column by method, a bar."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self._rows: dict[str, dict[str, Row]] = {}
+        self._metric: Metric | None = None
+        self._bar, self._total = -1, 0
+        streams: dict[str, Any] = {
+            "redirect_stdout": False,
+            "redirect_stderr": False,
+            "transient": True,
+        }
+        self._live = Live(
+            console=self._console, get_renderable=self._drawing, refresh_per_second=4, **streams
+        )
+
+    def __enter__(self) -> Self:
+        if not self._bars.disable:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def begin(self, total: int, metric: Metric) -> None:
+        self._metric, self._total = metric, total
+        self._bar = self.add_bar("scores", total, count=f"0/{total}")
+
+    def scored(self, row: Row, done: int) -> None:
+        self._rows.setdefault(row.label, {})[row.method] = row
+        self.move_bar(self._bar, done, f"{done}/{self._total}")
+
+    def failed(self, line: str) -> None:
+        self.insist(f"mdn: error: {line}", "red")
+
+    def note(self, line: str) -> None:
+        self.say(f"mdn: note: {line}", "yellow")
+
+    def _drawing(self) -> Group:
+        """The newest lines of the table, as many as the terminal has room for, and the bar."""
+        if self._metric is None:
+            return Group(self._bars)
+        metric = self._metric
+        names = list(dict.fromkeys(name for row in self._rows.values() for name in row))
+        columns = [Column(metric.title), *(Column(name, justify="right") for name in names)]
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        newest = list(self._rows.items())[-max(1, self._console.height - ROOM) :]
+        for label, row in newest:
+            stats = [row[name].stat(metric.name) if name in row else None for name in names]
+            figures = ["" if stat is None else f"{stat.mean:.{metric.digits}f}" for stat in stats]
+            table.add_row(Text(printable(label)), *figures)
+        return Group(table, self._bars)

@@ -6,26 +6,27 @@ from typing import Annotated
 import typer
 
 from mdn.cli import options as opt
+from mdn.cli.help import command, rules
 
 Model = Annotated[
     str | None,
-    opt.rules(autocompletion=opt.model_names, show_default="photo; cells for counts"),
+    rules(autocompletion=opt.model_names, show_default="photo; cells for counts"),
 ]
 
 
-@opt.command
+@command
 def zeroshot(
     context: typer.Context,
     inputs: list[str] | None = None,
     output: str | None = None,
     preset: str = "auto",
-    iters: Annotated[int | None, opt.rules(min=0)] = None,
+    iters: Annotated[int | None, rules(min=0)] = None,
     lr: float | None = None,
     mask_ratio: float | None = None,
     ema: float | None = None,
-    pixel_shuffle: Annotated[int | None, opt.rules(min=1, max=4)] = None,
+    pixel_shuffle: Annotated[int | None, rules(min=1, max=4)] = None,
     from_scratch: bool = False,
-    time_limit: Annotated[float | None, opt.rules(min=0.0)] = None,
+    time_limit: Annotated[float | None, rules(min=0.0)] = None,
     checkpoint: Path | None = None,
     save_fit: Path | None = None,
     use_fit: Path | None = None,
@@ -51,13 +52,14 @@ def zeroshot(
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
+    from mdn.io import STORES, SUFFIXES
     from mdn.pipeline.options import Options
     from mdn.zeroshot import command
     from mdn.zeroshot.plan import FitOptions, FitRequest
 
     from_checkpoint = resume and checkpoint is not None
     skips = resume and not from_checkpoint
-    plans = sources.Plans(inputs, output, files, resume=skips, stores=True)
+    plans = sources.Plans(inputs, output, files, resume=skips, suffixes=SUFFIXES | STORES)
     options = Options(
         strength=strength,
         seed=seed,

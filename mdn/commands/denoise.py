@@ -5,15 +5,16 @@ from dataclasses import replace
 from functools import partial
 
 from mdn import __version__
-from mdn.batch.dask_run import distribute
-from mdn.batch.overlap import Turns
-from mdn.batch.running import BatchResult, Job, Report, run_batch
-from mdn.batch.shards import Shard
 from mdn.commands.denoise_file import Batch, about
 from mdn.commands.protect import read_mask
 from mdn.commands.request import Request
 from mdn.engine.device import choose_device
 from mdn.errors import FileError, UsageError
+from mdn.jobs.compute_slots import ComputeSlots
+from mdn.jobs.dask_run import distribute
+from mdn.jobs.job import BatchResult, Job, Report
+from mdn.jobs.running import run_batch
+from mdn.jobs.shards import Shard
 from mdn.pipeline.adapter import Adapter
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
@@ -36,7 +37,7 @@ def run(
     """Denoise each job's image.
 
     Args:
-        dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
+        dask: the cluster to do it on, as `jobs.dask_cluster.connect`; None: in this process.
         shard: the share of the blocks of one large stack to do; None: all.
 
     Raises:
@@ -59,29 +60,32 @@ def run(
     if shard is not None:
         share = partial(denoise_share, prepare(*how), shard)
         return run_batch(jobs, share, report, fail_fast=fail_fast, dry_run=dry_run)
-    turns = None
+    slots = None
     # Frames of a sequence follow one another, and --max-memory counts what one file takes.
     if frames is None and request.options.max_memory is None:
-        turns = Turns(ON_GPU if choose_device(request.device).type == "cuda" else 1)
-    work = prepare(*how, turns)
-    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run, turns=turns)
+        slots = ComputeSlots(ON_GPU if choose_device(request.device).type == "cuda" else 1)
+    work = prepare(*how, slots)
+    return run_batch(jobs, work, report, fail_fast=fail_fast, dry_run=dry_run, slots=slots)
 
 
 def prepare(
-    request: Request, frames: Sequence[Job] | None, with_std: bool, turns: Turns | None = None
+    request: Request,
+    frames: Sequence[Job] | None,
+    with_std: bool,
+    slots: ComputeSlots | None = None,
 ) -> Batch:
     """What denoises one file. Raises as `run`.
 
     Args:
         frames: the files, where they are those of one sequence.
         with_std: see Request.models.
-        turns: of files that overlap.
+        slots: of files that overlap.
     """
     models = request.models(with_std=with_std)
     models.check()
     sequence = FrameSequence(frames or (), {} if request.renders.sequence else None)
     mask = None if request.protect is None else read_mask(request.protect)
-    return Batch(request, models, sequence, mask, turns or Turns())
+    return Batch(request, models, sequence, mask, slots or ComputeSlots())
 
 
 def cut(

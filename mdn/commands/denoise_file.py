@@ -8,10 +8,6 @@ from functools import partial
 import numpy as np
 import torch
 
-from mdn.batch.files import describe, load, save
-from mdn.batch.overlap import Turns
-from mdn.batch.running import Job, Report
-from mdn.batch.uncertainty import StdMap, describe_std, std_map
 from mdn.commands.protect import check_size
 from mdn.commands.request import Request
 from mdn.encoding import Display, Rec2100, coding_of
@@ -20,6 +16,10 @@ from mdn.engine.run import SLACK, StdOutput
 from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
 from mdn.io.base import memory_limit
+from mdn.jobs.compute_slots import ComputeSlots
+from mdn.jobs.files import describe, load, save
+from mdn.jobs.job import Job, Report
+from mdn.jobs.uncertainty import StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning
@@ -44,7 +44,7 @@ class Batch:
     sequence: FrameSequence  # of the frames of a sequence
     # (H, W), 0..1: where pictures stay as they are; see commands.protect
     mask: np.ndarray | None = None
-    turns: Turns = field(default_factory=Turns)  # whose turn it is to compute
+    slots: ComputeSlots = field(default_factory=ComputeSlots)  # whose turn it is to compute
 
     def __call__(self, job: Job, report: Report) -> dict[str, object]:
         """See `denoise_file`."""
@@ -76,9 +76,9 @@ def _streamed(
     if asked.renders.given and not render:
         report.note(job, f"{asked.renders.given} is for EXR files and does nothing here")
     if render:
-        return batch.turns.compute(partial(_render, batch, job, report), alone=True)
+        return batch.slots.run(partial(_render, batch, job, report), alone=True)
     if stack:
-        return batch.turns.compute(partial(_stack, batch, job, report, adapter), alone=True)
+        return batch.slots.run(partial(_stack, batch, job, report, adapter), alone=True)
     return None
 
 
@@ -117,13 +117,13 @@ def _stack(
 
 def _picture(batch: Batch, job: Job, report: Report, adapter: Adapter | None) -> dict[str, object]:
     try:
-        with batch.turns.beside_others():
+        with batch.slots.beside_others():
             early = _load(batch, job)
     except OutOfMemoryError:  # it is read and written when no other file is in hand
-        return batch.turns.compute(
+        return batch.slots.run(
             lambda: _saved(batch, job, report, *_denoised(batch, job, report, adapter)), alone=True
         )
-    results = batch.turns.compute(partial(_denoised, batch, job, report, adapter, early))
+    results = batch.slots.run(partial(_denoised, batch, job, report, adapter, early))
     return _saved(batch, job, report, *results)
 
 
@@ -159,7 +159,7 @@ def _saved(
         jpeg_quality=batch.request.jpeg_quality,
         original=original,
         recode=batch.request.recode,
-        still_wanted=batch.turns.check_write,
+        still_wanted=batch.slots.check_write,
     )
     return describe(image) | facts | {"changed": changed}
 

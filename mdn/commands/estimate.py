@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from mdn import plots
-from mdn.batch.files import describe, load
-from mdn.batch.inputs import Expansion, expand
-from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
+from mdn.jobs.files import describe, load
+from mdn.jobs.inputs import Expansion, expand
+from mdn.jobs.job import BatchResult, Job, Report
+from mdn.jobs.running import run_batch
 from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline import calibration, destripe, hidden

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from mdn import noise
-from mdn.batch.dask_run import distribute
-from mdn.batch.files import describe, load, output_format, save
-from mdn.batch.running import BatchResult, Job, Report
 from mdn.encoding import Display
+from mdn.jobs.dask_run import distribute
+from mdn.jobs.files import describe, load, output_format, save
+from mdn.jobs.job import BatchResult, Job, Report
 
 LITTLE = 1 / 8  # of what the dtype holds
 
@@ -38,7 +38,7 @@ def run(
 ) -> BatchResult:
     """Adds the noise to each job's image.
 
-    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
+    dask: the cluster to do it on, as `jobs.dask_cluster.connect`; None: in this process.
 
     Raises UsageError: no such noise, or a level outside its limits; nothing was written.
     """

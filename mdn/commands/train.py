@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +13,7 @@ import torch
 from mdn import plots
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
+from mdn.interrupts import StopRequest
 from mdn.io.atomic import write_bytes
 from mdn.training import curves, recipe_files, recipe_parse
 from mdn.training.data import Crops, load_pictures, split
@@ -91,7 +90,7 @@ def run(settings: Settings, report: Report) -> Result:
         report.begin(trainer.step, recipe.optim.steps)
         until = trainer.step + settings.stop_after if settings.stop_after else None
         log = _Curves(folder, report) if processes.first else report.row
-        with _Stop() as stop:
+        with StopRequest() as stop:
             trainer.run(stop, log, until, settings.save_every)
         finished = trainer.step >= recipe.optim.steps
         return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
@@ -202,32 +201,3 @@ class _Curves:
         except MdnError as error:
             self.draws = False
             self.report.note(f"the curves are no longer drawn: {error}")
-
-
-class _Stop:
-    """True once SIGTERM or SIGINT has arrived: the loop then ends after the step at hand.
-
-    Attributes:
-        signal: the number of the first of them, or 0.
-    """
-
-    def __init__(self) -> None:
-        self.signal = 0
-        self._former: dict[int, Any] = {}
-
-    def __call__(self) -> bool:
-        return self.signal > 0
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.signal and number == signal.SIGINT:
-            raise KeyboardInterrupt  # a second Ctrl-C does not wait
-        self.signal = self.signal or number
-
-    def __enter__(self) -> _Stop:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._former[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)

@@ -13,15 +13,15 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mdn.batch.dask_run import Work, distribute
-from mdn.batch.files import to_stdout
-from mdn.batch.running import BatchResult, Job, Report
 from mdn.commands.request import Request
 from mdn.compare import pictures
 from mdn.compare.pictures import Picture
 from mdn.compare.places import Place, choose, side_for
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
+from mdn.jobs.dask_run import Work, distribute
+from mdn.jobs.files import to_stdout
+from mdn.jobs.job import BatchResult, Job, Report
 from mdn.pipeline import in_memory
 from mdn.pipeline.hidden import REACH
 from mdn.pipeline.models import Models

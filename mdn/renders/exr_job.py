@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mdn.batch.files import content, output_format_for, save, to_stdout
-from mdn.batch.running import Job, Report
 from mdn.encoding import Display, Srgb
 from mdn.image import Image
 from mdn.io import exr
 from mdn.io.exr.layers import Layer
+from mdn.jobs.files import content, output_format_for, save, to_stdout
+from mdn.jobs.job import Job, Report
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.renders import frame

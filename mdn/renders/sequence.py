@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from mdn.batch.inputs import is_folder
-from mdn.batch.planning import Plan, plan
-from mdn.batch.running import Job
-from mdn.batch.shards import share_of
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.io.exr.layers import Layer
+from mdn.jobs.inputs import is_folder
+from mdn.jobs.job import Job
+from mdn.jobs.planning import BatchPlan, plan
+from mdn.jobs.shards import share_of
 from mdn.pipeline.linear import Known
 from mdn.renders import frame, motion
 from mdn.renders.options import RenderOptions
@@ -77,14 +77,14 @@ def on_disk(pattern: str) -> list[int]:
 
 def plan_sequence(
     inputs: collections.abc.Sequence[str], output: str | None, frames: str | None, **options: Any
-) -> Plan | None:
+) -> BatchPlan | None:
     """The jobs of a sequence, or None where no input is a pattern such as frame.####.exr.
 
     Args:
-        inputs, output: as for `batch.planning.plan`; `output` is a pattern as well, a folder,
+        inputs, output: as for `jobs.planning.plan`; `output` is a pattern as well, a folder,
             or None.
         frames: as for `numbers`; None: all that are on the disk.
-        options: what else `batch.planning.plan` takes.
+        options: what else `jobs.planning.plan` takes.
 
     Raises UsageError: --frames without a pattern, several inputs, no frames, one output for
     many.
@@ -103,7 +103,7 @@ def plan_sequence(
     if output is not None and not (hashes or is_folder(output) or output.endswith("/")):
         raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")
     shard = options.pop("shard", None)
-    plans: list[Plan] = []
+    plans: list[BatchPlan] = []
     refused: list[UsageError] = []
     for number in wanted:
         frame = numbered(pattern, number)
@@ -113,7 +113,7 @@ def plan_sequence(
         except UsageError as error:  # its output is there; the other frames are done all the same
             refused.append(error)
             job = Job(Path(frame), None, frame, problem=FileError(frame, str(error)))
-            plans.append(Plan((job,), whole=1))
+            plans.append(BatchPlan((job,), whole=1))
     if len(refused) == len(wanted):
         raise refused[0]
     jobs = [job for each in plans for job in each.jobs]
@@ -123,7 +123,7 @@ def plan_sequence(
     notes = tuple(note for each in plans for note in each.notes)
     whole = sum(each.whole for each in plans)
     folder = Path(pattern).parent if output is None else Path(output)
-    return Plan(tuple(jobs), notes, folder.parent if hashes else folder, whole)
+    return BatchPlan(tuple(jobs), notes, folder.parent if hashes else folder, whole)
 
 
 @dataclass

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from mdn.batch.content import stamp
-from mdn.batch.manifest import settings_hash
-from mdn.batch.running import Job
 from mdn.io.atomic import name_folder
 from mdn.io.parts import locked
 from mdn.io.stack import Plane, RowsWriter, StackWriter
 from mdn.io.zarr.rewrite import ZarrRewriter, check_target, copy_store
 from mdn.io.zarr.stack import ZARR
+from mdn.jobs.content import stamp
+from mdn.jobs.job import Job
+from mdn.jobs.manifest import settings_hash
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
 from mdn.stacks.cutting import Block, blocks_of, pages_of

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 
 from mdn import io
-from mdn.batch.running import Job, Report
-from mdn.batch.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.encoding import Display
 from mdn.engine.run import StdOutput
 from mdn.errors import FileError
@@ -20,6 +18,8 @@ from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import is_tiff, open_stack
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import ZARR, is_store, open_zarr
+from mdn.jobs.job import Job, Report
+from mdn.jobs.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.adapter import Part as Window

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from mdn.batch.dask_run import distribute
-from mdn.batch.running import BatchResult, Job, Outcome, Report
 from mdn.commands import denoise
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
 from mdn.errors import FileError, UsageError
+from mdn.jobs.dask_run import distribute
+from mdn.jobs.job import BatchResult, Job, Outcome, Report
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks.blocks import Blocks
@@ -32,7 +32,7 @@ def run(
 ) -> BatchResult:
     """Fit and denoise each job's image.
 
-    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
+    dask: the cluster to do it on, as `jobs.dask_cluster.connect`; None: in this process.
 
     Raises:
         UsageError: options of the fit that make no sense, or a checkpoint for several images.

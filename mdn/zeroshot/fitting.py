@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mdn.batch.running import Job, Report
 from mdn.encoding import Display, Rec2100
 from mdn.engine.run import Encode
+from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.banding import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Part

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from mdn import nets
-from mdn.batch.running import Job, Report
 from mdn.engine.device import choose_precision
 from mdn.errors import UsageError
+from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.adapter import Part
 from mdn.registry.model import Model

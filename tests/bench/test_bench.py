@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from mdn import io
-from mdn.batch.running import Job
 from mdn.bench import baselines, data, noise_cases
 from mdn.bench import benchmark as bench
 from mdn.bench.cache import Cache, Score
@@ -22,6 +21,7 @@ from mdn.bench.rows import Row
 from mdn.commands import noise
 from mdn.errors import FileError, ModelError, UsageError
 from mdn.image import Image
+from mdn.jobs.job import Job
 from mdn.metrics import PROTOCOLS, Metric
 
 SIDE = 32

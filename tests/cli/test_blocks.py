@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from mdn.batch.shards import Shard
 from mdn.commands import denoise
 from mdn.errors import FileError, UsageError
 from mdn.io.zarr.stack import open_zarr
+from mdn.jobs.shards import Shard
 from mdn.stacks import blocks, cutting
 from tests.cli.cli_tools import MODEL, Run
 from tests.io.zarr.test_zarr import files, store

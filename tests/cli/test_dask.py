@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdn.batch import manifest
+from mdn.jobs import manifest
 from tests.cli.cli_tools import MODEL, Make, Run
 
 distributed = pytest.importorskip("distributed")

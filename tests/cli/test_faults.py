@@ -15,12 +15,12 @@ import numpy as np
 import psutil
 import pytest
 
-from mdn.batch import files, manifest
-from mdn.batch.overlap import Turns
-from mdn.batch.running import Job, Outcome
 from mdn.cli.views import BatchView
 from mdn.commands import denoise_file as command
 from mdn.image import Image
+from mdn.jobs import files, manifest
+from mdn.jobs.compute_slots import ComputeSlots
+from mdn.jobs.job import Job, Outcome
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
@@ -37,7 +37,7 @@ def tick():
     passed += 1
     if passed == moment:
         os.kill(os.getpid(), signal.SIGKILL)
-from mdn.batch.manifest import Recording
+from mdn.jobs.manifest import Recording
 from mdn.io import atomic
 add, put = Recording._append, atomic._put
 def adds(self, entry):
@@ -87,7 +87,7 @@ def test_ctrl_c_waits_for_the_end_of_a_write_once(
     make("in/a.png")
     make("in/b.png")
     write, pages = files.io.write_image, command._pages
-    turns: list[Turns] = []
+    slots: list[ComputeSlots] = []
 
     def until(reached: Callable[[], bool]) -> None:
         for _ in range(6000):
@@ -97,15 +97,15 @@ def test_ctrl_c_waits_for_the_end_of_a_write_once(
         raise AssertionError("Ctrl-C was not heard")
 
     def computed(batch: command.Batch, image: object, job: Job, *more: object) -> object:
-        turns.append(batch.turns)
+        slots.append(batch.slots)
         if job.name.endswith("b.png"):
-            until(lambda: batch.turns._stopped)
+            until(lambda: batch.slots._stopped)
         return pages(batch, image, job, *more)  # type: ignore[arg-type]
 
     def interrupted(*arguments: object, **options: object) -> object:
         for flag in ("_stopped", "_given_up")[:presses]:
             os.kill(os.getpid(), signal.SIGINT)
-            until(lambda flag=flag: getattr(turns[0], flag))  # type: ignore[misc]
+            until(lambda flag=flag: getattr(slots[0], flag))  # type: ignore[misc]
         return write(*arguments, **options)  # type: ignore[arg-type]
 
     former = signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup ignores it

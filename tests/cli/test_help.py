@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mdn.cli import app as cli
+from tests.cli.cli_tools import Run
 
 HELP = tomllib.loads(Path(cli.__file__).with_name("help.toml").read_text(encoding="utf-8"))
 CALLED = {"list": "list_models", "models verify": "verify_weights"}  # functions of other names
@@ -43,10 +44,28 @@ def test_every_word_of_the_help_is_shown() -> None:
         shown[function] = names
         shown["shared"] |= names
     for command, panels in HELP.items():
-        if command != "examples":
+        if command not in ("examples", "common"):
             said = {name for entries in panels.values() for name in entries}
             assert said <= shown[command], command
     assert HELP["examples"].keys() <= shown.keys()
+
+
+def first_flag(flags: list[str]) -> str:
+    return next((flag for flag in flags if flag.startswith("--")), flags[0])
+
+
+@pytest.mark.parametrize("name", HELP["common"])
+def test_a_short_help_on_one_screen_and_the_rest_behind_help_all(run: Run, name: str) -> None:
+    common = {*HELP["common"][name].split(), "help_all"}
+    short, whole = run(name, "-h").stdout, run(name, "--help-all").stdout
+    assert len(short.splitlines()) <= 45
+    assert len(common) <= 18
+    flags = {
+        first_flag(each.opts): each.name for each in COMMANDS[name].params if each.name != "inputs"
+    }
+    shown = [set(re.findall(r"^│ (--[a-z-]+)", text, re.M)) - {"--help"} for text in (short, whole)]
+    assert shown == [{flag for flag in flags if flags[flag] in common}, set(flags)]
+    assert run(name, "--help-all").stdout == whole  # the same command, whatever was shown before
 
 
 def lines() -> list[str]:

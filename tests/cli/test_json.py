@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 from typer.testing import Result
 
-from mdn.batch.running import Job
 from mdn.commands import denoise_file as task
 from mdn.errors import ModelError, OutOfMemoryError
+from mdn.jobs.job import Job
 from tests.cli.cli_tools import MODEL, Make, Run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"

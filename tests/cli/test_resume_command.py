@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch import manifest
-from mdn.batch.running import Job
+from mdn.jobs import manifest
+from mdn.jobs.job import Job
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 

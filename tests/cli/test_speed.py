@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from mdn.batch.overlap import Turns
 from mdn.bench import speed
+from mdn.jobs.compute_slots import ComputeSlots
 from tests.cli.cli_tools import Run
 
 CPU = torch.device("cpu")
@@ -77,4 +77,4 @@ def test_nets_are_counted_no_longer_than_asked() -> None:
         pass
     nn.Conv2d(1, 1, 1)(torch.zeros(1, 1, 1, 1))
     assert clock.call is None
-    assert Turns().idle_share == 0
+    assert ComputeSlots().idle_share == 0

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from mdn import io
-from mdn.batch import overlap
-from mdn.batch.running import Job
 from mdn.commands.denoise import run
 from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
 from mdn.io.base import memory_limit
+from mdn.jobs import compute_slots
+from mdn.jobs.job import Job
 from mdn.renders import RenderOptions
-from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.raw.mosaic import mosaic, write_dng
+from tests.jobs.test_running import Recorder
 
 
 class Silent:
@@ -82,7 +82,7 @@ def test_files_that_overlap_come_out_as_one_by_one(
 ) -> None:
     """A damaged one and one too large to be held beside others among them."""
     room = 3 * 60 * 32 * 3
-    monkeypatch.setattr(overlap, "memory_limit", lambda _, cap: memory_limit(room, cap))
+    monkeypatch.setattr(compute_slots, "memory_limit", lambda _, cap: memory_limit(room, cap))
     rng = np.random.default_rng(0)
     sources = [tmp_path / f"{number}.png" for number in range(5)]
     for number, path in enumerate(sources):

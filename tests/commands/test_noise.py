@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from mdn import io
-from mdn.batch.running import Job, Outcome
 from mdn.commands.noise import Settings, add_to_page, draw_seed, run
 from mdn.errors import UsageError
 from mdn.image import Image
+from mdn.jobs.job import Job, Outcome
 
 
 class Notes:

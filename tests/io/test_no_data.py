@@ -13,11 +13,11 @@ import pytest
 import tifffile
 
 from mdn import io
-from mdn.batch.planning import plan
 from mdn.commands import denoise
 from mdn.io.no_data import GDAL_NODATA, fill_value_of, no_data_of
 from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import open_stack
+from mdn.jobs.planning import plan
 from tests.commands.tools import request
 from tests.io.samples import picture
 

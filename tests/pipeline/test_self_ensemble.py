@@ -13,7 +13,6 @@ import tifffile
 import torch
 
 from mdn import io
-from mdn.batch.running import Job
 from mdn.bench.methods import resolve
 from mdn.commands.denoise import run
 from mdn.commands.request import Request
@@ -21,6 +20,7 @@ from mdn.encoding.anscombe import Anscombe
 from mdn.encoding.counts import Counts
 from mdn.errors import UsageError
 from mdn.image import Image
+from mdn.jobs.job import Job
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.pipeline.options import Options
 from mdn.pipeline.restore import in_range

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mdn.cli.models_add import ARCHITECTURES
+from mdn.cli.models import ARCHITECTURES
 from mdn.errors import FileError, MdnError, ModelError, UsageError
 from mdn.nets.masking import MaskField, MaskKey
 from mdn.nets.unet import UNet, UNetConfig

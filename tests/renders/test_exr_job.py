@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from mdn import io
-from mdn.batch.planning import plan
-from mdn.batch.running import BatchResult
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
 from mdn.io.exr import layers
+from mdn.jobs.job import BatchResult
+from mdn.jobs.planning import plan
 from mdn.renders import RenderOptions, light_sums
-from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.exr import samples
+from tests.jobs.test_running import Recorder
 from tests.renders import scenes
 
 
@@ -27,7 +27,7 @@ def denoise(
     settings: dict[str, object] = {
         key: options.pop(key) for key in ("strength", "model") if key in options
     }
-    jobs = plan([str(source)], str(target), renders=True, overwrite=True).jobs
+    jobs = plan([str(source)], str(target), overwrite=True).jobs
     asked = RenderOptions(**options)  # type: ignore[arg-type]
     everything = {"model": "unittest"} | settings
     return run(jobs, request(renders=asked, **everything), report or Recorder())  # type: ignore[arg-type]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.batch.planning import plan
-from mdn.batch.running import BatchResult
 from mdn.commands.denoise import run
 from mdn.encoding import Hdr
 from mdn.io import exr
+from mdn.jobs.job import BatchResult
+from mdn.jobs.planning import plan
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.pipeline import linear
 from mdn.pipeline.guides import Guides
@@ -22,8 +22,8 @@ from mdn.registry import store
 from mdn.registry.write import pack, write_card
 from mdn.renders import RenderOptions, frame
 from mdn.renders.options import Source
-from tests.batch.test_running import Recorder
 from tests.commands.tools import request
+from tests.jobs.test_running import Recorder
 from tests.pipeline.tools import load
 from tests.renders import scenes
 
@@ -52,7 +52,7 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def denoise(source: Path, target: Path, **settings: object) -> tuple[np.ndarray, BatchResult]:
     known = ("albedo", "normal", "tonemap", "keep_sums")
     asked = RenderOptions(**{key: settings.pop(key) for key in known if key in settings})  # type: ignore[arg-type]
-    jobs = plan([str(source)], str(target), renders=True, overwrite=True).jobs
+    jobs = plan([str(source)], str(target), overwrite=True).jobs
     result = run(jobs, request(renders=asked, **settings), Recorder())
     part = exr.read(target).parts[0]
     return np.stack([part[key] for key in "RGB"], -1).astype(np.float64), result
@@ -134,7 +134,7 @@ def test_a_lone_channel_is_denoised(tmp_path: Path) -> None:
     head = scenes.samples.header(dataWindow=scenes.samples.box((0, 0, 55, 39)))
     source = scenes.samples.write(tmp_path / "in.exr", (head, channels))
     target = tmp_path / "out.exr"
-    jobs = plan([str(source)], str(target), renders=True).jobs
+    jobs = plan([str(source)], str(target)).jobs
     result = run(jobs, request(), Recorder())
     assert not result.outcomes[0].error
     after = exr.read(target).parts[0]["Y"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch.shards import Shard
 from mdn.errors import UsageError
+from mdn.jobs.shards import Shard
 from mdn.renders.sequence import plan_sequence
 
 
@@ -21,7 +21,7 @@ def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_frame_that_is_there_stops_only_itself(sequence: str) -> None:
     Path("out.02.exr").touch()
-    planned = plan_sequence([sequence], "out.##.exr", None, renders=True)
+    planned = plan_sequence([sequence], "out.##.exr", None)
     assert planned is not None
     problems = [str(job.problem) for job in planned.jobs if job.problem is not None]
     assert len(planned.jobs) == 6
@@ -33,12 +33,12 @@ def test_all_frames_that_are_there_are_refused(sequence: str) -> None:
     for frame in range(1, 7):
         Path(f"out.{frame:02}.exr").touch()
     with pytest.raises(UsageError, match="exists already"):
-        plan_sequence([sequence], "out.##.exr", None, renders=True)
+        plan_sequence([sequence], "out.##.exr", None)
 
 
 def test_shards_share_the_frames_and_their_folder(sequence: str) -> None:
     parts = [
-        plan_sequence([sequence], "new/out.##.exr", None, renders=True, shard=Shard(index, 8))
+        plan_sequence([sequence], "new/out.##.exr", None, shard=Shard(index, 8))
         for index in range(1, 9)
     ]
     names = [job.name for part in parts if part is not None for job in part.jobs]

@@ -8,24 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdn.batch.running import Job
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
+from mdn.jobs.job import Job
 from mdn.renders import RenderOptions
 from mdn.renders.sequence import numbered, numbers, on_disk, plan_sequence
-from tests.batch.test_running import Recorder
 from tests.commands.tools import request
 from tests.io.exr import samples
+from tests.jobs.test_running import Recorder
 from tests.renders import scenes
 
 STEP = 2.0  # pixels a frame
 
 
 def denoise(folder: Path, output: str, frames: str | None = None, **options: object):
-    planned = plan_sequence(
-        [str(folder / "in.####.exr")], str(folder / output), frames, renders=True
-    )
+    planned = plan_sequence([str(folder / "in.####.exr")], str(folder / output), frames)
     assert planned is not None
     asked = RenderOptions(sequence=True, **options)  # type: ignore[arg-type]
     return run(planned.jobs, request("photo", renders=asked), Recorder())

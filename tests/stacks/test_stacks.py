@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from mdn.batch.running import BatchResult, Job
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
+from mdn.jobs.job import BatchResult, Job
 from mdn.stacks.planes import PlaneSelection, numbers
 from tests.commands.tools import request
 from tests.io.tiff.test_stack import directories, pyramid

@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from mdn.batch.running import Job
 from mdn.encoding import Display
+from mdn.jobs.job import Job
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.batch.running import Job
 from mdn.errors import FileError
+from mdn.jobs.job import Job
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

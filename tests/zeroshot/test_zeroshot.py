@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from mdn import nets, noise
-from mdn.batch.planning import plan as plan_jobs
-from mdn.batch.running import Job
 from mdn.errors import UsageError
+from mdn.jobs.job import Job
+from mdn.jobs.planning import plan as plan_jobs
 from mdn.nets import Abilities
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.analysis.estimate import estimate

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image as Pillow
 
 from mdn import io
-from mdn.batch.files import load, save
 from mdn.errors import FileError
 from mdn.image import Image
-from tests.batch.test_files import Notes, job
+from mdn.jobs.files import load, save
 from tests.io.samples import encoded, opened, picture, png_of
+from tests.jobs.test_files import Notes, job
 
 TOPS = (255, 65535, 1, 100, 1023, 4095, 256, 65534)
 

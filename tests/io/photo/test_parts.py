@@ -18,12 +18,12 @@ import pytest
 from PIL import Image as Pillow
 
 from mdn import io
-from mdn.batch.files import load, save
 from mdn.image import Image, Metadata
 from mdn.io.photo import boxes
 from mdn.io.xmp import EXTENSION, without_promises
-from tests.batch.test_files import Notes, job
+from mdn.jobs.files import load, save
 from tests.io.samples import encoded, exif, opened, picture, png_of
+from tests.jobs.test_files import Notes, job
 
 PHOTO = picture(48, 64, 3)
 RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -11,11 +11,11 @@ import pytest
 import tifffile
 
 from mdn import io
-from mdn.batch.files import load
-from mdn.batch.running import Job
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io.raw.develop import Sensor, decode_light, encode_light
+from mdn.jobs.files import load
+from mdn.jobs.job import Job
 from mdn.noise.synthesis.isp import RGB_TO_XYZ
 from mdn.stacks.stack_job import kind_of
 from tests.io.raw.mosaic import MATRIX, RGGB, XTRANS, fractions, mosaic, write_dng

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdn.batch.planning import plan
-from mdn.batch.running import BatchResult
 from mdn.commands import denoise
+from mdn.io import STORES
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import open_zarr
+from mdn.jobs.job import BatchResult
+from mdn.jobs.planning import plan
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
 
@@ -34,7 +35,7 @@ def denoised(
 ) -> BatchResult:
     named = {"model": "unittest", "tile": 64} | named
     overwrite = named.pop("overwrite", False)
-    jobs = plan([str(source)], str(target), overwrite=overwrite, stores=True).jobs
+    jobs = plan([str(source)], str(target), overwrite=overwrite).jobs
     asked = request(planes=planes or PlaneSelection(), **named)
     return denoise.run(jobs, asked, Silent())
 
@@ -247,7 +248,8 @@ def test_another_store_is_replaced_when_asked(tmp_path: Path) -> None:
 
 def test_a_store_in_a_folder_is_one_input(tmp_path: Path) -> None:
     store(tmp_path / "in" / "a.zarr")
-    (job,) = plan([str(tmp_path / "in")], str(tmp_path / "out"), recursive=True, stores=True).jobs
+    source, target = str(tmp_path / "in"), str(tmp_path / "out")
+    (job,) = plan([source], target, recursive=True, suffixes=STORES).jobs
     assert (job.source, job.target) == (tmp_path / "in" / "a.zarr", tmp_path / "out" / "a.zarr")
 
 

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from mdn.batch import overlap
-from mdn.batch.overlap import Turns
-from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.errors import FileError, ModelError, OutOfMemoryError
 from mdn.io.base import check_size
-from tests.batch.test_running import Recorder, job
+from mdn.jobs import compute_slots
+from mdn.jobs.compute_slots import ComputeSlots
+from mdn.jobs.job import BatchResult, Job, Report
+from mdn.jobs.running import run_batch
+from tests.jobs.test_running import Recorder, job
 
 PATIENCE = 30  # seconds until a file that waits in vain for another gives up
 Work = Callable[[Job, Report], dict[str, object]]
@@ -26,8 +27,10 @@ def reached(event: threading.Event) -> None:
     assert event.wait(PATIENCE), "files do not overlap"
 
 
-def run(work: Work, turns: Turns, names: str = "abc", report: Report | None = None) -> BatchResult:
-    return run_batch([job(name) for name in names], work, report or Recorder(), turns=turns)
+def run(
+    work: Work, slots: ComputeSlots, names: str = "abc", report: Report | None = None
+) -> BatchResult:
+    return run_batch([job(name) for name in names], work, report or Recorder(), slots=slots)
 
 
 def written(result: BatchResult) -> str:
@@ -35,7 +38,7 @@ def written(result: BatchResult) -> str:
 
 
 def test_the_next_is_read_and_the_last_is_written_while_one_computes(tmp_path: Path) -> None:
-    turns = Turns()
+    slots = ComputeSlots()
     read, computing = ({name: threading.Event() for name in "abc"} for _ in range(2))
 
     def work(job: Job, report: Report) -> dict[str, object]:
@@ -46,19 +49,19 @@ def test_the_next_is_read_and_the_last_is_written_while_one_computes(tmp_path: P
             if job.name == "a":
                 reached(read["b"])
 
-        turns.compute(compute)
+        slots.run(compute)
         if job.name == "a":
             reached(computing["b"])
         return {}
 
-    assert written(run(work, turns)) == "abc"
-    assert turns.busy > 0
-    assert 0 <= turns.idle_share < 1
+    assert written(run(work, slots)) == "abc"
+    assert slots.busy > 0
+    assert 0 <= slots.idle_share < 1
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_no_more_than_allowed_compute_or_are_in_hand(lanes: int) -> None:
-    turns, lock = Turns(lanes), threading.Lock()
+    slots, lock = ComputeSlots(lanes), threading.Lock()
     now = {"hand": 0, "compute": 0, "alone": 0}
     most = dict(now)
 
@@ -79,17 +82,17 @@ def test_no_more_than_allowed_compute_or_are_in_hand(lanes: int) -> None:
             count("alone", -alone)
             count("compute", -1)
 
-        turns.compute(compute, alone=alone)
+        slots.run(compute, alone=alone)
         count("hand", -1)
         return {}
 
-    assert written(run(work, turns, "abcdefghij")) == "abcdefghij"
+    assert written(run(work, slots, "abcdefghij")) == "abcdefghij"
     assert most["compute"] <= lanes
-    assert most["hand"] <= turns.files
+    assert most["hand"] <= slots.files
 
 
 def test_a_fault_is_told_in_its_place_whenever_it_was_found() -> None:
-    turns, found = Turns(), threading.Event()
+    slots, found = ComputeSlots(), threading.Event()
 
     def work(job: Job, report: Report) -> dict[str, object]:
         if job.name == "b":
@@ -100,11 +103,11 @@ def test_a_fault_is_told_in_its_place_whenever_it_was_found() -> None:
             if job.name == "a":
                 reached(found)
 
-        turns.compute(compute)
+        slots.run(compute)
         return {}
 
     report = Recorder()
-    result = run(work, turns, report=report)
+    result = run(work, slots, report=report)
     ends = [what for kind, what in report.events if kind == "finished"]
     assert ends == ["a ok", "b failed", "c ok"]
     assert result.outcomes[1].error == "b: is damaged"
@@ -112,7 +115,7 @@ def test_a_fault_is_told_in_its_place_whenever_it_was_found() -> None:
 
 
 def test_what_would_befall_every_file_ends_the_batch_but_not_a_write() -> None:
-    turns, broken = Turns(), threading.Event()
+    slots, broken = ComputeSlots(), threading.Event()
 
     def work(job: Job, report: Report) -> dict[str, object]:
         def compute() -> None:
@@ -121,14 +124,14 @@ def test_what_would_befall_every_file_ends_the_batch_but_not_a_write() -> None:
                 raise ModelError("damaged")
             assert job.name == "a", "c was begun after all"
 
-        turns.compute(compute)
+        slots.run(compute)
         reached(broken)
-        turns.check_write()
+        slots.check_write()
         return {}
 
     report = Recorder()
     with pytest.raises(ModelError):
-        run(work, turns, report=report)
+        run(work, slots, report=report)
     assert ("finished", "a ok") in report.events
     assert ("finished", "c ok") not in report.events
 
@@ -137,9 +140,9 @@ def test_what_would_befall_every_file_ends_the_batch_but_not_a_write() -> None:
 def test_an_interrupt_stops_computing_at_once_and_writing_at_the_second(
     presses: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns, left = Turns(), presses
+    slots, left = ComputeSlots(), presses
     writing, computing, given_up = threading.Event(), threading.Event(), threading.Event()
-    waits = overlap.wait
+    waits = compute_slots.wait
 
     def wait(*arguments: Any) -> Any:
         """As Ctrl-C in the main thread, while it waits for a file."""
@@ -155,39 +158,39 @@ def test_an_interrupt_stops_computing_at_once_and_writing_at_the_second(
                 computing.set()
                 report.progress(job, 0.5)
 
-        turns.compute(compute)
+        slots.run(compute)
         if job.name == "a":  # written, but not reported, when Ctrl-C comes
             reached(writing)
             reached(computing)
         if job.name == "b":
             writing.set()
-            while not turns._stopped or (presses == 2 and not turns._given_up):
+            while not slots._stopped or (presses == 2 and not slots._given_up):
                 threading.Event().wait(0.01)
             try:
-                turns.check_write()
+                slots.check_write()
             except BaseException:
                 given_up.set()
                 raise
         return {}
 
-    monkeypatch.setattr(overlap, "wait", wait)
-    monkeypatch.setattr(overlap, "LISTEN", 0.01)
+    monkeypatch.setattr(compute_slots, "wait", wait)
+    monkeypatch.setattr(compute_slots, "LISTEN", 0.01)
     report = Recorder()
     with pytest.raises(KeyboardInterrupt):
-        run(work, turns, "abc", report)
+        run(work, slots, "abc", report)
     ends = [what for kind, what in report.events if kind == "finished"]
     assert ends == (["a ok", "b ok"] if presses == 1 else ["a ok"])
     assert given_up.is_set() == (presses == 2)
 
 
 def test_what_is_too_large_to_lie_beside_others_is_not_decoded_ahead() -> None:
-    turns = Turns()
-    with turns.beside_others():  # one by one: only --max-memory may refuse it
+    slots = ComputeSlots()
+    with slots.beside_others():  # one by one: only --max-memory may refuse it
         check_size("a", 2**20, 2**20, limit=2**62)
     refused = []
 
     def work(job: Job, report: Report) -> dict[str, object]:
-        with turns.beside_others():
+        with slots.beside_others():
             check_size("a", 8, 8)
             try:
                 check_size("a", 2**20, 2**20, limit=2**62)
@@ -195,12 +198,12 @@ def test_what_is_too_large_to_lie_beside_others_is_not_decoded_ahead() -> None:
                 refused.append(job.name)
         return {}
 
-    run(work, turns, "ab")
+    run(work, slots, "ab")
     assert sorted(refused) == ["a", "b"]
 
 
 def test_waiting_is_no_part_of_a_files_seconds() -> None:
-    turns, started = Turns(), threading.Event()
+    slots, started = ComputeSlots(), threading.Event()
 
     def work(job: Job, report: Report) -> dict[str, object]:
         if job.name == "b":
@@ -211,11 +214,11 @@ def test_waiting_is_no_part_of_a_files_seconds() -> None:
                 reached(started)
                 threading.Event().wait(0.2)
 
-        turns.compute(compute)
-        return {"waited": turns.waited}
+        slots.run(compute)
+        return {"waited": slots.waited}
 
     begun = time.perf_counter()
-    _, second = run(work, turns, "ab").outcomes
+    _, second = run(work, slots, "ab").outcomes
     waited = second.details["waited"]
     assert isinstance(waited, float)
     assert waited > 0.1
@@ -224,18 +227,18 @@ def test_waiting_is_no_part_of_a_files_seconds() -> None:
 
 def test_one_thread_computes_though_each_file_has_its_own() -> None:
     """Each thread that computes gets a team of OpenMP's: more of them than cores is slow."""
-    turns = Turns()
+    slots = ComputeSlots()
     files, computers = set[int](), set[int]()
 
     def work(job: Job, report: Report) -> dict[str, object]:
         files.add(threading.get_ident())
-        computers.add(turns.compute(threading.get_ident))
-        return {"threads": turns.compute(torch.get_num_threads)}
+        computers.add(slots.run(threading.get_ident))
+        return {"threads": slots.run(torch.get_num_threads)}
 
     usual = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        outcomes = run(work, turns, "abcdef").outcomes
+        outcomes = run(work, slots, "abcdef").outcomes
     finally:
         torch.set_num_threads(usual)
     assert len(computers) == 1
@@ -244,7 +247,7 @@ def test_one_thread_computes_though_each_file_has_its_own() -> None:
 
 
 def test_a_folder_stays_as_long_as_another_file_wants_it(tmp_path: Path) -> None:
-    turns, failed = Turns(), threading.Event()
+    slots, failed = ComputeSlots(), threading.Event()
     target = tmp_path / "new" / "deep"
 
     def work(job: Job, report: Report) -> dict[str, object]:
@@ -258,7 +261,7 @@ def test_a_folder_stays_as_long_as_another_file_wants_it(tmp_path: Path) -> None
         return {}
 
     jobs = [Job(Path(name), target / name, name) for name in "ab"]
-    result = run_batch(jobs, work, Recorder(), turns=turns)
+    result = run_batch(jobs, work, Recorder(), slots=slots)
     assert [each.status for each in result.outcomes] == ["failed", "ok"]
     assert (target / "b").exists()
 
@@ -271,12 +274,12 @@ def test_an_internal_error_of_one_file_leaves_the_others(phase: str) -> None:
                 raise IndexError("out of bounds")
 
         step("read")
-        turns.compute(lambda: step("compute"))
+        slots.run(lambda: step("compute"))
         step("write")
         return {}
 
-    turns = Turns()
-    result = run(work, turns, "abcde")
+    slots = ComputeSlots()
+    result = run(work, slots, "abcde")
     assert written(result) == "acde"
     assert result.exit_code == 3
     assert "b: internal error of mdn, IndexError: out of bounds" in result.outcomes[1].error

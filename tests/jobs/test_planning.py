@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch import safeguards
-from mdn.batch.planning import Plan, plan
-from mdn.batch.running import Job
 from mdn.errors import UsageError
+from mdn.jobs import safeguards
+from mdn.jobs.job import Job
+from mdn.jobs.planning import BatchPlan, plan
 
 Touch = Callable[..., None]
 
@@ -30,7 +30,7 @@ def touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Touch:
     return make
 
 
-def pairs(planned: Plan) -> list[tuple[str, str]]:
+def pairs(planned: BatchPlan) -> list[tuple[str, str]]:
     return [(job.name, job.target_name) for job in planned.jobs]
 
 

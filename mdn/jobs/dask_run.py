@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mdn
-from mdn.batch.running import BatchResult, Job, Outcome, Report, Unheard, attempt, run_batch
 from mdn.errors import ClusterError, FileError, MdnError, UsageError
 from mdn.io import base
+from mdn.jobs.job import BatchResult, Job, Outcome, Report, Unheard
+from mdn.jobs.running import attempt, run_batch
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -81,7 +82,7 @@ def distribute(
         return run_batch(jobs, prepare(), report, fail_fast=fail_fast, dry_run=dry_run)
     if any(job.source is None or job.target is None for job in jobs if not job.problem):
         raise UsageError("--dask: standard input and output stay in this process; name files")
-    from mdn.batch.dask_cluster import connect
+    from mdn.jobs.dask_cluster import connect
 
     with connect(where) as client:
         here = None if cut is None else partial(cut, prepare())
@@ -107,7 +108,7 @@ def spread(
     if where is None:
         yield lambda questions: ((each, here(each)) for each in questions)
         return
-    from mdn.batch.dask_cluster import connect
+    from mdn.jobs.dask_cluster import connect
 
     with connect(where) as client:
         yield partial(_answers, client, _Task(prepare))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mdn.batch.running import Job
 from mdn.errors import UsageError
+from mdn.jobs.job import Job
 
 # Job arrays, by the variables that their tasks see: index, first index, step, number of tasks,
 # last index. PBS and Torque do not tell how many tasks there are.

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mdn.batch.folders import place_of
-from mdn.batch.running import Job
 from mdn.errors import FileError, UsageError
 from mdn.io import STORES
+from mdn.jobs.inputs import place_of
+from mdn.jobs.job import Job
 
 _EXISTS = "give --overwrite, --skip-existing, --resume or -o"
 _SECOND_EXISTS = "give --overwrite, or another name with --save-std"

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from mdn.batch import dask_cluster, dask_run
-from mdn.batch.dask_cluster import connect
-from mdn.batch.dask_run import distribute
-from mdn.batch.running import Job, Outcome, Report
 from mdn.errors import ClusterError, FileError, ModelError, UsageError
 from mdn.io import base
-from tests.batch.test_running import Recorder
+from mdn.jobs import dask_cluster, dask_run
+from mdn.jobs.dask_cluster import connect
+from mdn.jobs.dask_run import distribute
+from mdn.jobs.job import Job, Outcome, Report
+from tests.jobs.test_running import Recorder
 
 distributed = pytest.importorskip("distributed")
 
@@ -241,7 +241,7 @@ def test_what_is_no_cluster_is_refused(text: str, message: str, tmp_path: Path) 
 
 
 def test_no_scheduler_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mdn.batch.dask_cluster.WAIT", 0.2)
+    monkeypatch.setattr("mdn.jobs.dask_cluster.WAIT", 0.2)
     with pytest.raises(UsageError, match="no scheduler answers"), connect("tcp://127.0.0.1:9"):
         pass
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mdn.batch.inputs import Found, is_folder
 from mdn.errors import UsageError
 from mdn.io import RENDERS, STORES, SUFFIXES, format_of
 from mdn.io.foreign import is_raw
+from mdn.jobs.inputs import Found, is_folder
 
 FIELDS = ("stem", "suffix", "name", "parent", "draw")
 

@@ -9,10 +9,10 @@ import numpy as np
 import tifffile
 
 from mdn import io
-from mdn.batch.running import Job, Report
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io.atomic import replacing
+from mdn.jobs.job import Job, Report
 
 LARGE = 2**32 - 2**25  # bytes that a classic TIFF holds, less room for its tables
 

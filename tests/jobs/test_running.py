@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch  # noqa: F401 - as where pictures are computed
 
-from mdn.batch.running import BatchResult, Job, Outcome, Report, explain, run_batch
 from mdn.errors import FileError, ModelError, OutOfMemoryError
+from mdn.jobs.job import BatchResult, Job, Outcome, Report
+from mdn.jobs.running import explain, run_batch
 
 
 class Recorder:

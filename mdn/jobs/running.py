@@ -1,6 +1,6 @@
 """Doing one thing to many files: their order, their failures, the exit code.
 
-A command plans its jobs (`batch.planning`), and hands them here with the work to do on one of
+A command plans its jobs (`jobs.planning`), and hands them here with the work to do on one of
 them. A file that fails is recorded and the batch goes on, also over too large a picture for the
 memory or a fault of mdn's own; what mdn knows to fail for every file (a damaged model) ends it.
 """
@@ -10,122 +10,21 @@ import os
 import shutil
 import stat
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
 
-from mdn.batch import interrupts
-from mdn.batch.output_folders import OutputFolders
-from mdn.batch.overlap import Stopped, Turns
-from mdn.errors import FileError, MdnError, NothingDoneError, OutOfMemoryError
+from mdn import interrupts
+from mdn.errors import FileError, MdnError, OutOfMemoryError
+from mdn.jobs.compute_slots import ComputeSlots, Stopped
+from mdn.jobs.job import BatchResult, Job, Outcome, Report
 
-Status = Literal["ok", "skipped", "failed", "planned"]
 MAX_REASON = 200  # characters of an internal error's own words
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to read and one to write."""
-
-    source: Path | None  # the file to read; None reads standard input
-    target: Path | None  # the file to write; None writes to standard output
-    name: str  # what messages call the input
-    # the output format asked for; None follows the target's suffix, or, on standard output, the
-    # format of the input
-    format: str | None = None
-    draw: int = 1  # which of several outputs of one input this is, from 1
-    skip: str = ""  # why there is nothing to do, or empty
-    due: str = ""  # with --resume, why there is something to do, for a dry run
-    # what planning found to be wrong with this file, if anything; raised when its turn comes, so
-    # that a batch reports it in its place and goes on
-    problem: FileError | None = None
-    # a second file to write, or None: the map of deviations of `mdn denoise`
-    std_target: Path | None = None
-    # whether what is at the target then may be replaced, however it came there
-    overwrite: bool = False
-    std_overwrite: bool = False  # likewise, at the std_target
-
-    @property
-    def target_name(self) -> str:
-        """What messages call the output."""
-        return "stdout" if self.target is None else str(self.target)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one job."""
-
-    job: Job
-    status: Status  # ok, skipped (the output was there), failed, or planned (a dry run)
-    seconds: float = 0.0  # wall-clock time it took
-    error: str = ""  # one line for a failed job, the reason for a skipped one, else empty
-    # facts about the work for people and for --json; JSON-able
-    details: dict[str, object] = field(default_factory=dict)
-    starved: bool = False  # whether it failed for want of memory
-    internal: bool = False  # whether it failed by a fault of mdn's own
-    # the traceback of a failed job, for --debug. As text: the exception itself would keep every
-    # array alive that was in use where it was raised.
-    trace: str = ""
-
-
-class Report(Protocol):
-    """Takes the progress of a batch. The command line draws it; tests record it."""
-
-    def started(self, job: Job, index: int, total: int) -> None:
-        """Work on `job` begins, the `index`-th (from 1) of `total`."""
-        ...
-
-    def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """`fraction` of this job, 0 to 1, is done; how it goes, in a few words."""
-        ...
-
-    def note(self, job: Job, line: str) -> None:
-        """A warning or a remark about this job, in one line."""
-        ...
-
-    def finished(self, outcome: Outcome) -> None:
-        """The job is over, one way or the other."""
-        ...
-
-
-class Unheard:
-    """A report that nobody reads."""
-
-    def started(self, *_: object) -> None: ...
-    def progress(self, *_: object) -> None: ...
-    def note(self, job: Job, line: str) -> None: ...
-    def finished(self, *_: object) -> None: ...
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """The outcomes of a batch, in the order of its jobs."""
-
-    outcomes: tuple[Outcome, ...]  # one for each job that was tried
-    untried: int = 0  # how many jobs --fail-fast left alone
-
-    def count(self, status: Status) -> int:
-        """How many jobs ended with `status`."""
-        return sum(outcome.status == status for outcome in self.outcomes)
-
-    @property
-    def exit_code(self) -> int:
-        """0 if nothing failed, 3 if some files did, 4 if all of them did or there were none.
-
-        5 if all of them did for want of memory: then --max-memory or the machine is at fault.
-        1 if all of them did by internal errors: then mdn is.
-        """
-        failed = self.count("failed")
-        if failed and all(outcome.starved for outcome in self.outcomes):
-            return OutOfMemoryError.exit_code
-        if failed and all(outcome.internal for outcome in self.outcomes):
-            return MdnError.exit_code
-        if failed == len(self.outcomes):
-            return NothingDoneError.exit_code
-        return FileError.exit_code if failed else 0
 
 
 def run_batch(
@@ -135,17 +34,17 @@ def run_batch(
     *,
     fail_fast: bool = False,
     dry_run: bool = False,
-    turns: Turns | None = None,
+    slots: ComputeSlots | None = None,
 ) -> BatchResult:
     """Does `work` on each job in turn.
 
     Args:
-        jobs: what `batch.planning.plan` made.
+        jobs: what `jobs.planning.plan` made.
         work: reads, computes and writes one job; returns the details of its outcome.
         report: gets every step.
         fail_fast: stop at the first file that fails.
         dry_run: do no work; say what would be done.
-        turns: lets files overlap, for work that computes in `turns.compute`. None: one by one, as
+        slots: lets files overlap, for work that computes in `slots.run`. None: one by one, as
             are those from or to a standard stream, and with `fail_fast`.
 
     Returns:
@@ -156,8 +55,8 @@ def run_batch(
     outcomes: list[Outcome] = []
     folders = OutputFolders()
     piped = any(job.source is None or job.target is None for job in jobs)
-    if turns is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
-        turns.run(
+    if slots is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
+        slots.overlap(
             jobs, lambda job, each: attempt(job, work, each, folders=folders), report, outcomes
         )
         return BatchResult(tuple(outcomes))
@@ -166,10 +65,41 @@ def run_batch(
         outcome = attempt(job, work, report, dry_run, folders=folders)
         outcomes.append(outcome)
         report.finished(outcome)
-        interrupts.leave()
+        interrupts.raise_pending()
         if fail_fast and outcome.status == "failed":
             break
     return BatchResult(tuple(outcomes), untried=len(jobs) - len(outcomes))
+
+
+class OutputFolders:
+    """Folders of outputs: made when a file needs them, removed again if nothing was written."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: set[Path] = set()
+        self._users: Counter[Path] = Counter()
+
+    @contextmanager
+    def made_for(self, target: Path | None) -> Iterator[None]:
+        """Within it the target's folder is there."""
+        if target is None:
+            yield
+            return
+        folders = target.parents
+        with self._lock:
+            self._made.update(folder for folder in folders if not folder.exists())
+            self._users.update(folders)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield
+        finally:
+            with self._lock:
+                self._users.subtract(folders)
+                for folder in folders:
+                    if folder in self._made and not self._users[folder]:
+                        self._made.remove(folder)
+                        with suppress(OSError):  # something is in it
+                            folder.rmdir()
 
 
 def attempt(

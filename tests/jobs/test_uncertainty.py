@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from mdn.batch.running import Job
-from mdn.batch.uncertainty import std_map
 from mdn.errors import FileError
 from mdn.io.parts import part_beside
+from mdn.jobs.job import Job
+from mdn.jobs.uncertainty import std_map
 
 SHAPE = (1, 4, 5)
 

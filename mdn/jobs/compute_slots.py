@@ -1,7 +1,7 @@
 """Files of a batch that overlap: one is computed, the next one is read, the one before is written.
 
-Each file has its own thread from reading to writing. It waits for its turn to be computed: one file
-at a time is, on a GPU a few.
+Each file has its own thread from reading to writing. It waits for a slot to compute in: there is
+one, on a GPU a few.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mdn.io.base import memory_limit
 
 if TYPE_CHECKING:
-    from mdn.batch.running import Job, Outcome, Report
+    from mdn.jobs.job import Job, Outcome, Report
 
 Result = TypeVar("Result")
 
@@ -31,8 +31,8 @@ class Stopped(Exception):
     """The batch has been stopped, and so has this file."""
 
 
-class Turns:
-    """Whose turn it is to compute.
+class ComputeSlots:
+    """The slots of a batch in which files compute, in the order of its files.
 
     computing: how many files may compute at once; more than 1 only helps a GPU.
 
@@ -52,8 +52,8 @@ class Turns:
         self._computers: ThreadPoolExecutor | None = None  # there while files overlap
         self._mine = threading.local()
 
-    def compute(self, work: Callable[[], Result], *, alone: bool = False) -> Result:
-        """What `work` gives, which is done after the files before have had their turn.
+    def run(self, work: Callable[[], Result], *, alone: bool = False) -> Result:
+        """The result of `work`, which waits for a slot until the files before have had theirs.
 
         While files overlap, another thread does it: OpenMP keeps a team of threads for each thread
         that computes, and as soon as there are more of them than cores they no longer wait for one
@@ -64,18 +64,18 @@ class Turns:
         Raises:
             Stopped: the batch was stopped while it waited.
         """
-        places = self._computing if alone else 1
-        asked = time.perf_counter()
+        width = self._computing if alone else 1
+        arrived = time.perf_counter()
         index = getattr(self._mine, "index", 0)
         with self._change:
             self._change.wait_for(
-                lambda: self._stopped or (index <= self._next and self._free >= places)
+                lambda: self._stopped or (index <= self._next and self._free >= width)
             )
             self.check()
-            self._free -= places
+            self._free -= width
             self._pass(index)
         begun = time.perf_counter()
-        self._mine.waited = self.waited + begun - asked
+        self._mine.waited = self.waited + begun - arrived
         try:
             if self._computers is None:
                 return work()
@@ -85,7 +85,7 @@ class Turns:
             with self._change:
                 self.busy += ended - begun
                 self._first, self._last = min(self._first, begun), max(self._last, ended)
-                self._free += places
+                self._free += width
                 self._change.notify_all()
 
     def _pass(self, index: int) -> None:
@@ -134,7 +134,7 @@ class Turns:
         if self._given_up:
             raise Stopped
 
-    def run(
+    def overlap(
         self,
         jobs: Sequence[Job],
         attempt: Callable[[Job, Report], Outcome],
@@ -208,11 +208,11 @@ class Turns:
 class _Stoppable:
     """A report whose `progress` ends the work of a thread when the batch has been stopped."""
 
-    def __init__(self, report: Report, turns: Turns) -> None:
+    def __init__(self, report: Report, slots: ComputeSlots) -> None:
         self.started, self.note, self.finished = report.started, report.note, report.finished
-        self._report, self._turns = report, turns
+        self._report, self._slots = report, slots
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
         """See batch.running.Report. Raises Stopped."""
-        self._turns.check()
+        self._slots.check()
         self._report.progress(job, fraction, status)

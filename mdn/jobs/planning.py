@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mdn.batch.folders import LeftOut, place_of
-from mdn.batch.inputs import Found, expand, is_folder
-from mdn.batch.manifest import absolute
-from mdn.batch.naming import Naming
-from mdn.batch.running import Job
-from mdn.batch.safeguards import (
+from mdn.errors import FileError, UsageError
+from mdn.io import FORMATS, SUFFIXES, format_of, unreadable
+from mdn.jobs.inputs import Found, LeftOut, expand, is_folder, place_of
+from mdn.jobs.job import Job
+from mdn.jobs.manifest import absolute
+from mdn.jobs.naming import Naming
+from mdn.jobs.safeguards import (
     refuse_collisions,
     refuse_inputs_as_outputs,
     refuse_shared_stdout,
@@ -23,13 +24,11 @@ from mdn.batch.safeguards import (
     settle_seconds,
     writable,
 )
-from mdn.batch.shards import Shard, share_of
-from mdn.errors import FileError, UsageError
-from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES, format_of, unreadable
+from mdn.jobs.shards import Shard, share_of
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """The jobs of a batch, and remarks for the user on how they came about."""
 
     jobs: tuple[Job, ...]  # in the order of the inputs
@@ -56,9 +55,8 @@ def plan(
     resume: bool = False,
     listed: Sequence[str] = (),
     shard: Shard | None = None,
-    renders: bool = False,
-    stores: bool = False,
-) -> Plan:
+    suffixes: frozenset[str] = SUFFIXES,
+) -> BatchPlan:
     """Decides what is read and what is written, and touches nothing.
 
     Args:
@@ -72,12 +70,11 @@ def plan(
         std_target: a file, a folder or a template for a second output of each input, or None.
         overwrite: replace files that exist.
         skip_existing: leave files that exist, and skip their inputs.
-        resume: leave the question of files that exist to `resume.resume`, which reads the manifest.
+        resume: leave the question of files that exist to `manifest.resume`.
         listed: more inputs, as a list names them: no patterns, and an output folder mirrors the
             folders of relative ones.
         shard: the share of the batch to plan, or None for all of it. One file is planned whole.
-        renders: take EXR files out of folders and patterns, too.
-        stores: likewise Zarr stores.
+        suffixes: what counts as an image in folders and patterns.
 
     Raises UsageError: the request cannot be carried out as a whole. What is wrong with one file
     only is kept as the `problem` of its job.
@@ -99,7 +96,7 @@ def plan(
         recursive=recursive,
         former=former,
         output_folder=folder,
-        suffixes=SUFFIXES | (RENDERS if renders else set()) | (STORES if stores else set()),
+        suffixes=suffixes,
     )
     several = expansion.folders or len(expansion.found) > 1
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
@@ -119,13 +116,13 @@ def plan(
         jobs = share_of(jobs, shard)
     recorded = resume and place is not None  # then the manifest says what may be replaced
     jobs = _settled(jobs, overwrite, recorded, skip=skip_existing or resume)
-    return Plan(tuple(writable(jobs)), tuple(notes), place, whole, expansion.left_out)
+    return BatchPlan(tuple(writable(jobs)), tuple(notes), place, whole, expansion.left_out)
 
 
 def _settled(jobs: Sequence[Job], overwrite: bool, recorded: bool, *, skip: bool) -> list[Job]:
     """The jobs, each with what follows for it from the files that are there.
 
-    overwrite: replace them. recorded: leave them to `resume.resume`. skip: what is there is done.
+    overwrite: replace them. recorded: leave them to `manifest.resume`. skip: what is there is done.
     """
     jobs = settle_existing(jobs, overwrite=overwrite or recorded, skip=skip)
     jobs = settle_seconds(jobs, overwrite=overwrite or recorded)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch.running import Job
-from mdn.batch.shards import Shard, parse, share_of
 from mdn.errors import UsageError
+from mdn.jobs.job import Job
+from mdn.jobs.shards import Shard, parse, share_of
 
 JOBS = [Job(Path(f"{i}.png"), None, f"{i}.png", draw=draw) for i in range(200) for draw in (1, 2)]
 

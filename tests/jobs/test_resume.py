@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch import content, manifest
-from mdn.batch.manifest import Entry, Manifest, Recording
-from mdn.batch.resume import DONE, resume
-from mdn.batch.running import Job, run_batch
 from mdn.errors import FileError
-from tests.batch.test_running import Recorder
+from mdn.jobs import content, manifest
+from mdn.jobs.job import Job
+from mdn.jobs.manifest import DONE, Entry, Manifest, Recording, resume
+from mdn.jobs.running import run_batch
+from tests.jobs.test_running import Recorder
 
 MODELS = {"tiny": "1234"}
 

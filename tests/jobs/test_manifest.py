@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mdn.batch import manifest
-from mdn.batch.content import Content, digest, stamp
-from mdn.batch.manifest import Entry, Recording
-from mdn.batch.running import Unheard
 from mdn.errors import FileError
+from mdn.jobs import manifest
+from mdn.jobs.content import Content, digest, stamp
+from mdn.jobs.job import Unheard
+from mdn.jobs.manifest import Entry, Recording
 
 
 def write(folder: Path, *entries: Entry, shard: str = "") -> Path:
@@ -89,8 +89,8 @@ def test_a_store_is_hashed_with_all_its_files(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from mdn.batch.manifest import Entry, Recording
-from mdn.batch.running import Unheard
+from mdn.jobs.manifest import Entry, Recording
+from mdn.jobs.job import Unheard
 with Recording(Unheard(), Path(sys.argv[1]), "", {}) as recording:
     for number in range(300):
         recording._append(Entry(f"{sys.argv[2]}-{number}", "ok", reason=300 * "x"))

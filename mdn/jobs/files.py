@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mdn import io
-from mdn.batch import interrupts
-from mdn.batch.running import Job, Report, changed, file_stamp
+from mdn import interrupts, io
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io import exr
 from mdn.io.atomic import copy_file, read_bytes
 from mdn.io.foreign import is_raw
+from mdn.jobs.job import Job, Report
+from mdn.jobs.running import changed, file_stamp
 
 USUAL_QUALITY = 95  # of JPEG, where the user names none
 

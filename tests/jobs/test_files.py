@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mdn import io
-from mdn.batch.files import load, save
-from mdn.batch.running import Job
 from mdn.errors import FileError
+from mdn.jobs.files import load, save
+from mdn.jobs.job import Job
 from tests.io.samples import encoded, exif, picture, png, png_of
 
 

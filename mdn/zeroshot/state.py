@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from mdn.noise.analysis.curve import Curve
 from mdn.registry.cards import Card
 from mdn.zeroshot.numbers import NoiseNumbers
 
+UNREADABLE = pickle.UnpicklingError, struct.error, UnicodeDecodeError
 REMEDY = "make one with --save-fit"
 
 
@@ -71,7 +73,7 @@ def _read(path: Path, card: Card, part: str, kind: str, remedy: str) -> Any:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         model, values = content["model"], content[part]
-    except (OSError, pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, EOFError, *UNREADABLE) as error:
         raise FileError(path, f"is no {kind}", remedy) from error
     if model != card.sha256:
         problem = f"is of a fit of another model than {card.name}"

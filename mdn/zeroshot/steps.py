@@ -26,7 +26,8 @@ from mdn.zeroshot.request import Plan
 from mdn.zeroshot.windows import Window, crop_side
 
 SCORE_EVERY = 20  # steps between scores on held-out samples
-PATIENCE = 100  # steps in which the error on them must fall by more than its uncertainty
+PATIENCE = 100  # steps in which the error on them must fall by more than its uncertainty..
+LEAST_FALL = 1e-4  # ..and by this share of itself
 SURE = 2.0  # standard errors that a fit of a denoiser must gain, to be used
 MASKS = 8  # whose guesses are averaged for a last score
 WARMUP = 10  # steps
@@ -108,7 +109,8 @@ def fit_layers(
             if step % SCORE_EVERY and step < plan.iters:
                 continue
             errors = task.errors(average.values)
-            if surely_falls(best, errors, 1.0):
+            falls = float((best - errors).mean()) > LEAST_FALL * float(best.mean())
+            if falls and surely_falls(best, errors, 1.0):
                 best, best_step = errors, step
                 best_values = {key: value.clone() for key, value in average.values.items()}
             report(step, float(errors.mean()), before)

@@ -18,8 +18,8 @@ from mdn.batch.running import BatchResult, Job, Report, run_batch
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
-from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import calibration, destripe, hidden
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.judge import judge_sample

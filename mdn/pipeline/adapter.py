@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from mdn.engine.run import Encode
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.registry.model import Model
 

@@ -11,8 +11,8 @@ import numpy as np
 from mdn.batch.running import Job, Report
 from mdn.encoding import Display
 from mdn.engine.run import Encode
-from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Part
 from mdn.pipeline.classical import estimate_noise

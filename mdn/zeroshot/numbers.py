@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from mdn.engine.run import Encode
-from mdn.noise.analysis.banding import Banding
-from mdn.noise.analysis.curve import Curve
-from mdn.noise.analysis.waves import Wave
+from mdn.noise.analysis.brightness import Curve
+from mdn.noise.analysis.lines import Banding, Wave
 from mdn.pipeline import destripe
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample

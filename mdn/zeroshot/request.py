@@ -23,7 +23,7 @@ class Plan:
     shuffle: int = 1
     # crop, batch: side in pixels and number of the crops of a step
     crop: int = 96
-    batch: int = 4
+    batch: int = 2
 
 
 # mpi, mpi-real, mpi-fast: MPI's own nets and schedule, for noise that is independent from pixel to

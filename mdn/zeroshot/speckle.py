@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis.curve import Curve
+from mdn.noise.analysis.brightness import Curve
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.zeroshot.hidden_samples import generator_of
 from mdn.zeroshot.trial import Trial, is_coarse

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mdn.errors import FileError
-from mdn.noise.analysis.curve import Curve
+from mdn.noise.analysis.brightness import Curve
 from mdn.registry.cards import Card
 from mdn.zeroshot.numbers import NoiseNumbers
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.noise.analysis.waves import Wave
+from mdn.noise.analysis.lines import Wave
 
 BLOCK = 32  # pixels a side of what is asked for its own amplitude: most of LONGEST_PERIOD
 FEWEST_BLOCKS = 9  # two halves of fewer agree by chance

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mdn import noise
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.noise.analysis.phases import filled, spread
-from mdn.noise.analysis.waves import Wave
+from mdn.noise.analysis.lines import Wave
 from mdn.zeroshot import dither, mosaic, speckle, stripes
 from tests.noise.analysis.test_phases import BAYER, shaded
 from tests.noise.analysis.test_phases import mosaic as bayer_noise

@@ -31,13 +31,13 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.registry.load import load
-from mdn.zeroshot.fitting import Fitting
-from mdn.zeroshot.plan import FitOptions, FitRequest
+from mdn.zeroshot.fit import Fit
+from mdn.zeroshot.request import FitRequest
 
 OURS = [
-    ("default", None, FitOptions()),
-    *((f"photo, {n} steps", None, FitOptions(iters=n)) for n in (60, 120)),
-    *((f"mpi-synthetic, {n} steps", "mpi-synthetic", FitOptions(iters=n)) for n in (50, 100, 200)),
+    ("default", None, FitRequest()),
+    *((f"photo, {n} steps", None, FitRequest(iters=n)) for n in (60, 120)),
+    *((f"mpi-synthetic, {n} steps", "mpi-synthetic", FitRequest(iters=n)) for n in (50, 100, 200)),
 ]
 LOOKS = (1, 10, 25, 50, 100, 150, 200, 400, 600, 1000)  # steps of the published schedule
 
@@ -87,10 +87,10 @@ def runs(noisy: Tensor, iters: int) -> Iterator[tuple[str, int, float, Tensor]]:
     page = noisy.permute(1, 2, 0).numpy()
     for name, model, asked in OURS:
         begun = time.process_time()
-        fitting = Fitting(FitRequest(asked), Job(None, None, name), Silent())  # type: ignore[arg-type]
+        fit = Fit(asked, Job(None, None, name), Silent())  # type: ignore[arg-type]
         loaded = Models(model, device="cpu", may_fill=True).load()
-        output = restore_page(page, loaded, Options(), adapter=fitting).pixels
-        steps = fitting.describe()["steps"]
+        output = restore_page(page, loaded, Options(), adapter=fit).pixels
+        steps = fit.describe()["steps"]
         seconds = time.process_time() - begun
         yield f"mdn: {name}", steps, seconds, torch.from_numpy(output).permute(2, 0, 1).float()
     for name in ("pre-trained", "from scratch"):

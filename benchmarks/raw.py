@@ -22,10 +22,9 @@ from torch import Tensor
 
 from mdn import io
 from mdn.io.raw.develop import decode_light, encode_light
-from mdn.noise.analysis.stabilise import stabiliser
-from mdn.noise.synthesis import demosaic, isp
-from mdn.noise.synthesis.camera import develop, record
-from mdn.noise.synthesis.camera.profiles import SensorNoise
+from mdn.noise.analysis.brightness import stabiliser
+from mdn.noise.synthesis import development, isp
+from mdn.noise.synthesis.camera import SensorNoise, record
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -94,10 +93,10 @@ def half_size_planes(values: np.ndarray, noise: SensorNoise) -> np.ndarray:
 
 def quick_demosaic(values: np.ndarray, balance: np.ndarray) -> np.ndarray:
     """The mosaic filled in by a quick demosaic, denoised, and only the sensor's cells kept."""
-    cells = demosaic.bayer_masks(*values.shape).permute(1, 2, 0).numpy()
+    cells = development.bayer_masks(*values.shape).permute(1, 2, 0).numpy()
     scale = balance / balance.max()
     balanced = encode_light((values * (cells * scale).sum(-1)).astype(np.float32))
-    filled = demosaic.edge_directed(torch.from_numpy(balanced)[None, None])
+    filled = development.edge_directed(torch.from_numpy(balanced)[None, None])
     clean = decode_light(denoised(filled[0].permute(1, 2, 0).numpy())) / scale
     return (clean * cells).sum(-1)
 
@@ -109,7 +108,7 @@ def scene_of(path: Path, side: int) -> Tensor:
     left, top = (small.width - side) // 2, (small.height - side) // 2
     shown = np.asarray(small.crop((left, top, left + side, top + side)), np.float32) / 255
     light = torch.from_numpy(decode_light(shown)).permute(2, 0, 1)[None]
-    return develop.blur(light, LENS)
+    return development.blur(light, LENS)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

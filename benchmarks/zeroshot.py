@@ -30,8 +30,8 @@ from mdn import metrics, noise
 from mdn.jobs.job import Job
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
-from mdn.zeroshot.fitting import Fitting, restore
-from mdn.zeroshot.plan import FILLERS, FitOptions, FitRequest
+from mdn.zeroshot.fit import Fit, restore
+from mdn.zeroshot.request import FILLERS, FitRequest
 
 KNOWN = (("clean", 0), ("gaussian", 25), ("poisson", 2), ("speckle", 0.04), ("spatial", 30))
 SOME = 0.05  # dB: what counts as a gain
@@ -125,10 +125,10 @@ def measured(
             model = models(None)
             outputs.append(restore_page(noisy, model.load(), model.options()).pixels)
         else:
-            request = FitRequest(FitOptions(preset))
-            fitting = Fitting(request, Job(None, None, "picture"), Silent())  # type: ignore[arg-type]
-            outputs.append(restore(noisy, models(FILLERS.get(preset)), fitting))
-            said = said or float(fitting.describe()["gain"])  # type: ignore[arg-type]
+            request = FitRequest(preset)
+            fit = Fit(request, Job(None, None, "picture"), Silent())  # type: ignore[arg-type]
+            outputs.append(restore(noisy, models(FILLERS.get(preset)), fit))
+            said = said or float(fit.describe()["gain"])  # type: ignore[arg-type]
         seconds.append(time.process_time() - begun)
     truth, *pictures = (
         torch.from_numpy(p.astype(np.float32) / 255) for p in (clean, noisy, *outputs)

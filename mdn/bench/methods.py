@@ -18,8 +18,8 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders import RenderOptions, frame
-from mdn.zeroshot.fitting import Fitting, restore
-from mdn.zeroshot.plan import FitOptions, FitRequest, make_plan
+from mdn.zeroshot.fit import Fit, restore
+from mdn.zeroshot.request import PRESETS, FitRequest
 
 FITTED = "zeroshot:"
 
@@ -94,18 +94,18 @@ class Fitted(Model):
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
         model, _, preset = name.removeprefix(FITTED).partition(":")
         super().__init__(model, device, precision, seed)
-        fit = FitOptions(preset or "auto")
-        self._asked = FitRequest(fit, self._models.options())
+        self._request = FitRequest(preset or "auto", options=self._models.options())
+        self._request.check(1)
         self.name = name
         # What a fit does is in the code, not in the weights: other versions are other methods.
-        self.identity = f"zeroshot/{make_plan(fit, None)}/{self.identity}"
+        self.identity = f"zeroshot/{PRESETS[self._request.preset]}/{self.identity}"
 
     def denoise(
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
-        fitting = Fitting(self._asked, Job(None, None, name), Unheard())
-        result = restore(noisy, self._models, fitting)
-        if fitting.interrupted:
+        fit = Fit(self._request, Job(None, None, name), Unheard())
+        result = restore(noisy, self._models, fit)
+        if fit.interrupted:
             raise KeyboardInterrupt
         return result
 

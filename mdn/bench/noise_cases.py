@@ -90,7 +90,7 @@ def add(
 
     Args:
         truth: the clean page, as stored. It is what comes back, but for noise with a look of its
-            own (NoiseType.pair): a camera's picture is compared with its clean twin.
+            own (NoiseType.take_pair): a camera's picture is compared with its clean twin.
         picture: its file name and `seed` fix the noise, so that `mdn noise --seed` makes the same.
         protocol: rounded gives uint8, as an 8-bit file holds it; else float32 clipped to 0..1.
         unclipped: float32 with all the noise, values below 0 and above 1 too: classical additive
@@ -105,11 +105,11 @@ def add(
     kind = noise.get(case.kind)
     job = Job(picture.truth, None, picture.name)
     generator = torch.Generator().manual_seed(draw_seed(seed, job))
-    if kind.pair is None:
+    if not kind.pair:
         noisy = add_to_page(page, kind.name, case.level, generator)
         return noisy if rounded or unclipped else noisy.clip(0, 1), truth
     planes = torch.from_numpy(clean).permute(2, 0, 1)
-    taken = kind.pair(planes, case.level, generator)
+    taken = kind.take_pair(planes, case.level, generator)
     noisy, twin = (np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in taken)
     return (eight.decode(noisy), eight.decode(twin)) if rounded else (noisy, twin)
 

@@ -122,7 +122,7 @@ def _numbers(noise: NoiseType) -> str:
 
 def _facts(noise: NoiseType) -> dict[str, object]:
     """All but the functions."""
-    functions = ("function", "pair")
+    functions = ("function", "pair", "suite")
     return {f.name: getattr(noise, f.name) for f in fields(noise) if f.name not in functions}
 
 

@@ -53,9 +53,9 @@ def model_names(incomplete: str) -> list[str]:
 
 def noise_names(incomplete: str) -> list[str]:
     """Completion of a type of noise."""
-    from mdn.noise.kinds import described
+    from mdn.noise import NOISES
 
-    return one_of(*described())(incomplete)
+    return one_of(*(noise.name for noise in NOISES))(incomplete)
 
 
 def chosen_quality(quality: str | None, model: str | None) -> str:

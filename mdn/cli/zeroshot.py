@@ -21,11 +21,6 @@ def zeroshot(
     output: str | None = None,
     preset: str = "auto",
     iters: Annotated[int | None, rules(min=0)] = None,
-    lr: float | None = None,
-    mask_ratio: float | None = None,
-    ema: float | None = None,
-    pixel_shuffle: Annotated[int | None, rules(min=1, max=4)] = None,
-    from_scratch: bool = False,
     time_limit: Annotated[float | None, rules(min=0.0)] = None,
     checkpoint: Path | None = None,
     save_fit: Path | None = None,
@@ -44,10 +39,9 @@ def zeroshot(
     """Looks for noise that the model does not know, fits to it, then denoises.
 
     Stripes, raw mosaics, speckle, Rician noise, dither: what is found in one part
-    of the image must hold in another. This takes a second or two. Gray images are
-    read as counts where that is better. If nothing is found the result is that of
-    mdn denoise, and a line says so. --iters fits layers of the model too. Ctrl-C
-    ends that and writes the best result so far.
+    of the image must hold in another. This takes a second or two. If nothing is
+    found the result is that of mdn denoise, and a line says so. --iters fits layers
+    of the model too. Ctrl-C ends that and writes the best result so far.
     """
     from mdn.cli import batch, sources
     from mdn.commands.request import Request
@@ -55,7 +49,7 @@ def zeroshot(
     from mdn.io import STORES, SUFFIXES
     from mdn.pipeline.options import Options
     from mdn.zeroshot import command
-    from mdn.zeroshot.plan import FitOptions, FitRequest
+    from mdn.zeroshot.request import FitRequest
 
     from_checkpoint = resume and checkpoint is not None
     skips = resume and not from_checkpoint
@@ -75,17 +69,8 @@ def zeroshot(
         recode=files.jpeg_quality is not None,
     )
     fit = FitRequest(
-        fit=FitOptions(
-            preset,
-            iters,
-            lr,
-            mask_ratio,
-            ema,
-            pixel_shuffle,
-            from_scratch,
-            # Options of the fit of layers ask for one.
-            layers=(lr, mask_ratio, ema, time_limit, checkpoint) != (None,) * 5,
-        ),
+        preset=preset,
+        iters=iters,
         options=options,
         time_limit=time_limit,
         checkpoint=checkpoint,

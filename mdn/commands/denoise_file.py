@@ -194,8 +194,6 @@ def _pages(
         picture = replace(picture, no_data=channels[0].padding)
     known = [each.calibration for each in channels if each.calibration is not None]
     counted = len(known) == len(channels)
-    if adapter is not None and adapter.reads_as_counts(pages[0], coding, batch.models):
-        counted = True
     domain = "counts" if counted else "display"
     model, options = batch.models.load(domain), batch.models.options(domain)
     facts: dict[str, object] = {"model": model.name}

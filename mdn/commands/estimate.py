@@ -19,8 +19,8 @@ from mdn.jobs.files import describe, load
 from mdn.jobs.inputs import Expansion, expand
 from mdn.jobs.job import BatchResult, Job, Report
 from mdn.jobs.running import run_batch
-from mdn.noise.analysis.banding import Banding
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import calibration, destripe, hidden
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.judge import judge_sample

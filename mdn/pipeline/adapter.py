@@ -7,11 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from mdn.encoding import Display, Rec2100
 from mdn.engine.run import Encode
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.models import Models
 from mdn.registry.model import Model
 
 Part = tuple[np.ndarray, NoiseConditioning]  # (h, w, C) encoded, and what is known of its noise
@@ -19,10 +17,6 @@ Part = tuple[np.ndarray, NoiseConditioning]  # (h, w, C) encoded, and what is kn
 
 class Adapter(Protocol):
     """Fits to a picture a model, and what is known of its noise. Both ways give what to use."""
-
-    def reads_as_counts(self, page: np.ndarray, coding: Display | Rec2100, models: Models) -> bool:
-        """Whether a picture as shown is better read as counts; of its first page (H, W, C)."""
-        ...
 
     def to_page(
         self,

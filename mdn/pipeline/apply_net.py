@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis import impulses, noise_map, phases
+from mdn.noise.analysis import brightness, impulses, phases
 from mdn.pipeline.conditioning import FAINT, FAINTEST, NoiseConditioning
 from mdn.pipeline.options import Options
 from mdn.pipeline.self_ensemble import flip_rotate, flip_rotate_back
@@ -98,4 +98,4 @@ def _level(x: Tensor, noise: NoiseConditioning) -> Tensor:
     """Sigma of the noise: one number, or that of each pixel (B, 1, H, W)."""
     if noise.variance_curve is None:
         return torch.tensor(max(noise.sigma, FAINT), device=x.device)
-    return (noise.sigma * noise_map.sigma_map(x, noise.variance_curve)).clamp(min=FAINTEST)
+    return (noise.sigma * brightness.sigma_map(x, noise.variance_curve)).clamp(min=FAINTEST)

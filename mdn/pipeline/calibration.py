@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mdn.encoding import Anscombe, Counts
 from mdn.encoding.counts import HIGH, LOW
-from mdn.noise.analysis.correlation_length import BLOCK, correlation_length
+from mdn.noise.analysis.autocorrelation import BLOCK, correlation_length
 from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate
 from mdn.pipeline import hidden
 from mdn.pipeline.classical import estimate_noise

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from mdn.noise.analysis import autocorrelation, impulses
+from mdn.noise.analysis.brightness import stabiliser
 from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate, estimate, is_clipped
-from mdn.noise.analysis.stabilise import stabiliser
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.multiscale import downsample2, upsample2
 from mdn.pipeline.sample import mirrored

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mdn.noise.analysis.curve import Curve
+from mdn.noise.analysis.brightness import Curve, Stabiliser
 from mdn.noise.analysis.estimate import NoiseEstimate
-from mdn.noise.analysis.stabilise import Stabiliser
 from mdn.pipeline.reading import SHOWN, NoiseReading, Unit
 
 FAINTEST = 0.5 / 255  # sigma below which a picture is left alone, up to..

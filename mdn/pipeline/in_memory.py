@@ -10,7 +10,7 @@ import numpy as np
 
 from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import StdOutput
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.adapter import Part as Window
 from mdn.pipeline.calibration import Calibration, calibrate, sample

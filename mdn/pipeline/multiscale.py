@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.engine.run import Encode
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import denoise_tiles, tiled

@@ -10,7 +10,7 @@ import torch
 
 from mdn.encoding import Counts, Display, Stretched
 from mdn.engine.device import choose_precision
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.hidden import Limits
 from mdn.pipeline.multiscale import CoarseResidual

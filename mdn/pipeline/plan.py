@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import Encode
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe, hidden
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning

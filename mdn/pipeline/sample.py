@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mdn.engine.run import Encode
 from mdn.nets.judge import SMALLEST
-from mdn.noise.analysis.banding import Banding
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline.known_part import known_part
 
 SAMPLE = 1024  # pixels a side: more does not change the estimate

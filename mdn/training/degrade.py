@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.nets.masking import draw_seeds
-from mdn.noise.analysis import noise_map
+from mdn.noise.analysis import brightness
 from mdn.training import poisson_counts
 from mdn.training.data import Crops
 from mdn.training.recipe import PHOTONS, NoiseRecipe, Recipe
@@ -169,7 +169,7 @@ def _add_noise(
 def _spread(clean: Tensor, noisy: Tensor, power: int) -> Tensor:
     """(B, 1, H, W): what to multiply the level of a whole crop with at each pixel."""
     mean = clean.clamp(min=0).pow(power).mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
-    return noise_map.sigma_map(noisy, [0.0] * power + [1 / mean])
+    return brightness.sigma_map(noisy, [0.0] * power + [1 / mean])
 
 
 def _given_sigma(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,1 +1,1 @@
-"""Fitting to one picture: what is told of its noise, and layers of the model."""
+"""Fitting to one picture: a few numbers that describe its noise, and layers of the model."""

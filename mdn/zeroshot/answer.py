@@ -1,12 +1,18 @@
-"""What a model whose layers were fitted makes of tiles."""
+"""What a model makes of tiles once its layers were fitted: in place of `pipeline.apply_net`.
+
+The loss of a fit looks at samples that are hidden. So nothing holds what the fitted net makes of a
+sample that it sees, and it lets fine noise through, which shows as hatching. What it has learnt of
+the picture beyond that is mostly smooth: a change of brightness from place to place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets.masking import MaskKey, channel_keep
@@ -17,23 +23,20 @@ from mdn.pipeline.options import Options
 from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_upsampled
 from mdn.pipeline.self_ensemble import AUGMENTATIONS, self_ensemble
 from mdn.registry.model import Model, Origins
-from mdn.zeroshot.change import taken
-from mdn.zeroshot.plan import Plan
 
-PASSES = 32  # masks: each sample must be hidden, and several times
+MASKS = 32  # of a filled picture: each sample must be hidden, and several times
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Stands in place of `pipeline.apply_net` for a model that was fitted to a picture."""
+class FilledAnswer:
+    """Of a net that fills masks: guesses of hidden samples, mixed with the samples themselves."""
 
-    plan: Plan  # of the fit
-    plain: nn.Module | None  # the net as it came; None: the model only fills masks
-    fine: bool  # whether all that the fit changes is taken, see `change`
+    ratio: float  # share of the samples that a mask hides
+    shuffle: int  # see Plan
     # root mean square error of its guesses of hidden samples, noise included; None where it was not
-    # fitted
+    # fitted, as the picture is clean
     blind_error: float | None
-    estimate: NoiseEstimate | None  # of the picture's noise; None where it is not known
+    estimate: NoiseEstimate | None  # of the picture's noise; None where it is not measured
 
     def __call__(
         self,
@@ -45,44 +48,19 @@ class Answer:
         number: int,
     ) -> Tensor:
         """See `apply_net`."""
-        model = replace(model, answer=None)
-        if self.plain is None and self.blind_error is None:
-            return x  # clean already: there is nothing to fill
-        s = self.plan.shuffle
-        if s == 1:
-            return self._answer(x, origins, noise, model, options, number)
-        parts, places = pixel_shuffle_downsampled(x, origins, s)
-        places = [(top // s, left // s) for top, left in places]
-        parts = self._answer(parts.contiguous(), places, noise, model, options, number)
-        y = pixel_shuffle_upsampled(parts, s)
-        # The small pictures have seams between them, which a pass over the whole picture removes.
-        return y if self.plain is None else apply_net(y, origins, noise, model, options, number)
+        if self.blind_error is None:
+            return x
+        model, s = replace(model, answer=None), self.shuffle
+        parts, places = x, origins
+        if s > 1:
+            parts, places = pixel_shuffle_downsampled(x, origins, s)
+            places = [(top // s, left // s) for top, left in places]
+        parts = parts.contiguous()
+        guess = filled(parts, places, noise, model, self.ratio, options)
+        y = torch.lerp(parts, guess, self.weight_of_guess(guess))
+        return pixel_shuffle_upsampled(y, s) if s > 1 else y
 
-    def _answer(
-        self,
-        x: Tensor,
-        origins: Origins,
-        noise: NoiseConditioning,
-        model: Model,
-        options: Options,
-        number: int,
-    ) -> Tensor:
-        """Guesses of what is hidden, mixed with the sample; or what is taken of the fit's change.
-
-        Of the latter the mean over all flips and rotations, which is little beside a fit.
-        """
-        if self.plain is None:
-            guess = filled(x, origins, noise, model, self.plan.ratio, options)
-            return torch.lerp(x, guess, self._weight_of_guess(guess))
-        plain, grid = replace(model, net=self.plain), model.card.multiple
-
-        def one_pass(way: int) -> Tensor:
-            before, after = (apply_net(x, origins, noise, m, options, way) for m in (plain, model))
-            return taken(before, after, grid, fine=self.fine)
-
-        return _averaged(one_pass, number, options)
-
-    def _weight_of_guess(self, guess: Tensor) -> Tensor:
+    def weight_of_guess(self, guess: Tensor) -> Tensor:
         """Weight of a blind guess against the sample that was hidden from it, at each sample.
 
         The errors of the two are independent, so each counts by the other's variance: the noise's
@@ -96,7 +74,37 @@ class Answer:
         return noise / (noise + excess)
 
 
-def flipped(
+@dataclass(frozen=True)
+class ChangedAnswer:
+    """Of a net that denoises: its plain answer, and what is taken of the fit's change.
+
+    It is the mean over all flips and rotations, which is little beside a fit.
+    """
+
+    plain: nn.Module  # the net as it came
+    fine: bool  # whether all that the fit changes is taken, see `part_of_change`
+
+    def __call__(
+        self,
+        x: Tensor,
+        origins: Origins,
+        noise: NoiseConditioning,
+        model: Model,
+        options: Options,
+        number: int,
+    ) -> Tensor:
+        """See `apply_net`."""
+        model = replace(model, answer=None)
+        plain, grid = replace(model, net=self.plain), model.card.multiple
+
+        def one_pass(way: int) -> Tensor:
+            before, after = (apply_net(x, origins, noise, m, options, way) for m in (plain, model))
+            return part_of_change(before, after, grid, fine=self.fine)
+
+        return _averaged(one_pass, number, options)
+
+
+def averaged_answer(
     x: Tensor,
     origins: Origins,
     noise: NoiseConditioning,
@@ -104,9 +112,8 @@ def flipped(
     options: Options,
     number: int,
 ) -> Tensor:
-    """The mean of a model's answers to x, flipped and rotated. Stands in place of `apply_net`."""
-    model = replace(model, answer=None)
-    one_pass = partial(apply_net, x, origins, noise, model, options)
+    """The mean of a model's answers to x, flipped and rotated. See `apply_net`."""
+    one_pass = partial(apply_net, x, origins, noise, replace(model, answer=None), options)
     return _averaged(one_pass, number, options)
 
 
@@ -130,22 +137,33 @@ def filled(
     Masks, of a share `ratio` of the samples each, are drawn from options.seed.
     """
     by_sample = model.abilities.per_channel_mask and not bool((x[:, :1] == x).all())
-    stabiliser = noise.stabiliser if model.abilities.takes_sigma else None
-    values = stabiliser.forward(x) if stabiliser else x
-    more = {}
-    if model.abilities.judges_noise:
-        more = noise.judged
-    elif model.abilities.takes_sigma:
-        more["level"] = torch.tensor(max(noise.sigma, FAINT), device=x.device)
     total, count = torch.zeros_like(x), torch.zeros_like(x)
     where = torch.tensor(origins, device=x.device)
     shape = (len(x), x.shape[1], x.shape[2], x.shape[3])
-    for index in range(PASSES):
+    for index in range(MASKS):
         key = MaskKey(options.seed, index, where)
         visible = channel_keep(key, shape, (ratio, ratio), by_sample, x.device)
-        guess = model(values, visible=visible, **more)
-        if stabiliser:
-            guess = stabiliser.inverse(guess)
+        guess = model(x, visible=visible)
         total += guess * (1 - visible)
         count += (1 - visible).expand_as(count)
     return torch.where(count > 0, total / count.clamp(min=1), x)
+
+
+def smooth(change: Tensor, side: int) -> Tensor:
+    """(B, C, H, W), the mean of side x side samples around each; mirrored at the border.
+
+    side: of the net's grid. Each place of that grid has weights of its own, and a fit moves them
+    apart; what repeats with the grid cancels in the mean over one of its cells.
+    """
+    room = (side // 2, (side - 1) // 2) * 2
+    return F.avg_pool2d(F.pad(change, room, mode="reflect"), side, 1)
+
+
+def part_of_change(plain: Tensor, fitted: Tensor, side: int, *, fine: bool) -> Tensor:
+    """The answer to use; both and it (B, C, H, W). fine: whether all of the change is taken."""
+    return fitted if fine else plain + smooth(fitted - plain, side)
+
+
+def roughness(answers: Sequence[Tensor], side: int) -> float:
+    """Mean square of what is finer than the grid, summed over answers (1, C, H, W)."""
+    return sum(float((y - smooth(y, side)).square().mean()) for y in answers)

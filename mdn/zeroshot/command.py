@@ -9,15 +9,15 @@ from functools import partial
 from mdn.commands import denoise
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
-from mdn.errors import FileError, UsageError
+from mdn.errors import FileError
 from mdn.jobs.dask_run import distribute
 from mdn.jobs.job import BatchResult, Job, Outcome, Report
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks.blocks import Blocks
-from mdn.zeroshot.fitting import Fitting
+from mdn.zeroshot.fit import Fit
 from mdn.zeroshot.layers import FITTING
-from mdn.zeroshot.plan import FILLERS, FitRequest, make_plan
+from mdn.zeroshot.request import FILLERS, FitRequest
 
 
 def run(
@@ -32,32 +32,31 @@ def run(
 ) -> BatchResult:
     """Fit and denoise each job's image.
 
-    dask: the cluster to do it on, as `jobs.dask_cluster.connect`; None: in this process.
+    dask: the cluster to do it on, as `batch.dask_cluster.connect`; None: in this process.
 
     Raises:
         UsageError: options of the fit that make no sense, or a checkpoint for several images.
         KeyboardInterrupt: the fit was interrupted; the best so far has been written.
         And as denoise.run.
     """
-    make_plan(fit.fit, None)  # what is wrong with the options is said before any work
-    _check(fit, len(jobs))
+    fit.check(len(jobs))  # what is wrong with the options is said before any work
     leaving = _Leaving(report)
     work = partial(prepare, request, fit)
     return distribute(jobs, work, leaving, dask, cut, fail_fast=fail_fast, dry_run=dry_run)
 
 
-def prepare(request: Request, fit: FitRequest) -> FitBatch:
+def prepare(request: Request, fit: FitRequest) -> ZeroshotBatch:
     """What fits a model to one file and denoises it. Raises as `run`."""
-    if request.model is None and fit.fit.preset in FILLERS:
-        request = replace(request, model=FILLERS[fit.fit.preset])
+    if request.model is None and fit.preset in FILLERS:
+        request = replace(request, model=FILLERS[fit.preset])
     models = request.models(may_fill=True)
     models.check()
-    return FitBatch(request, models, FrameSequence(), fit=fit)
+    return ZeroshotBatch(request, models, FrameSequence(), fit=fit)
 
 
 @dataclass(frozen=True)
-class FitBatch(Batch):
-    """What the files of one run share. `fit`: what was asked of the fit of each."""
+class ZeroshotBatch(Batch):
+    """What the files of one run share."""
 
     fit: FitRequest = field(default_factory=FitRequest)
 
@@ -65,20 +64,20 @@ class FitBatch(Batch):
         """Read one image, fit, denoise and write it; facts about it."""
         if exr_job.is_render(job):
             raise FileError(job.name, "is a render, and this is for pictures", "use mdn denoise")
-        fitting = Fitting(self.fit, job, report)
-        facts = denoise_file(self, job, _Rest(report), fitting) | fitting.describe()
-        fitting.save()
+        fit = Fit(self.fit, job, report)
+        facts = denoise_file(self, job, _Rest(report), fit) | fit.describe()
+        fit.save()
         return facts
 
 
-def cut(batch: FitBatch, job: Job, report: Report) -> tuple[Blocks, dict[str, object]] | None:
+def cut(batch: ZeroshotBatch, job: Job, report: Report) -> tuple[Blocks, dict[str, object]] | None:
     """As denoise.cut: one fit for all blocks of a large stack."""
-    fitting = Fitting(batch.fit, job, report)
-    found = denoise.cut(batch, job, report, fitting)
-    if found is None:
+    fit = Fit(batch.fit, job, report)
+    parts = denoise.cut(batch, job, report, fit)
+    if parts is None:
         return None
-    fitting.save()
-    return found[0], found[1] | fitting.describe()
+    fit.save()
+    return parts[0], parts[1] | fit.describe()
 
 
 class _Rest:
@@ -103,21 +102,3 @@ class _Leaving:
         self._report.finished(outcome)
         if outcome.details.get("ended") == "interrupted":
             raise KeyboardInterrupt
-
-
-def _check(asked: FitRequest, jobs: int) -> None:
-    fit = asked.fit
-    problems = (
-        (fit.iters is not None and fit.iters < 0, "--iters must be at least 0"),
-        (fit.lr is not None and not 0 < fit.lr <= 1, "--lr must lie between 0 and 1"),
-        (fit.ratio is not None and not 0 < fit.ratio < 1, "--mask-ratio must lie between 0 and 1"),
-        (fit.ema is not None and not 0 <= fit.ema < 1, "--ema must lie in [0, 1)"),
-        (fit.shuffle is not None and not 1 <= fit.shuffle <= 4, "--pixel-shuffle takes 1 to 4"),
-        (asked.checkpoint is not None and jobs != 1, "--checkpoint is for one image at a time"),
-        (asked.save is not None and jobs != 1, "--save-fit is for one image at a time"),
-        (asked.save is not None and asked.use is not None, "--save-fit and --fit: choose one"),
-        (asked.resume and asked.checkpoint is None, "--resume needs --checkpoint FILE"),
-    )
-    for wrong, message in problems:
-        if wrong:
-            raise UsageError(message)

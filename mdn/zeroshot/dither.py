@@ -23,7 +23,7 @@ DEVIATION = 0.41  # of dither over its step: sqrt(1 / 6), if all fractions are a
 
 def step(sample: Tensor) -> float:
     """The distance of the levels of a picture (C, H, W) under random dither; 0 if it is none."""
-    few = len(np.unique(sample[:, ::BLOCK].numpy())) <= MOST_LEVELS  # of most, known quickly
+    few = len(np.unique(sample[:, ::BLOCK].numpy())) <= MOST_LEVELS  # which most fail, quickly
     if min(sample.shape[1:]) < 8 * BLOCK or not few:
         return 0.0
     levels = np.unique(sample.numpy())

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from mdn.nets import abilities
-from mdn.zeroshot.crops import Window, grown, spread, turned
-from mdn.zeroshot.plan import Plan
+from mdn.zeroshot.request import Plan
+from mdn.zeroshot.windows import Window, grown, spread, turned
 
 HELD_OUT = 0.05  # share of the samples that no step learns from
 STREAM = 0x6D646E2066697400
@@ -50,7 +50,7 @@ class HiddenSamples:
         self.scored = spread(self.windows, side, every=every)
         # Held-out samples are guessed as later on: with as many others hidden beside them.
         self.beside = [self._mask(self._crops([place])[0], plan.ratio) for place in self.scored]
-        self.seen = [] if fills else [self._with_other_noise(place) for place in self.scored]
+        self.inputs = [] if fills else [self._with_other_noise(place) for place in self.scored]
 
     def _mask(self, values: Tensor, ratio: float) -> Tensor:
         """(B, C or 1, H, W), 1 where kept."""
@@ -104,27 +104,27 @@ class HiddenSamples:
     @torch.no_grad()
     def answers(self, masks: int = 1) -> list[Tensor]:
         """What the net makes of the crops that are scored, (1, C, s, s) each."""
-        found = []
+        answers = []
         for number, place in enumerate(self.scored):
             values, learnt, level = self._crops([place])
             if not self.fills:
-                found.append(self._guess(self.seen[number], None, level))
+                answers.append(self._guess(self.inputs[number], None, level))
                 continue
             others = [self.beside[number]]
             others += [self._mask(values, self.plan.ratio) for _ in range(masks - 1)]
             guesses = [self._guess(values, learnt * o.to(self.device), level) for o in others]
-            found.append(torch.stack(guesses).mean(0))
-        return found
+            answers.append(torch.stack(guesses).mean(0))
+        return answers
 
     def errors_of(self, answers: Sequence[Tensor]) -> Tensor:
         """Squared errors of answers to the crops that are scored, on the held-out samples, (n,)."""
-        found = []
+        parts = []
         for answer, place in zip(answers, self.scored, strict=True):
             values, learnt, _ = self._crops([place])
             error = self._error(answer, values, [place])
-            found.append(error[(learnt == 0) & ~values.isnan()])
-        every = torch.cat(found)
-        return every if len(every) else every.new_zeros(1)  # of a tiny picture
+            parts.append(error[(learnt == 0) & ~values.isnan()])
+        errors = torch.cat(parts)
+        return errors if len(errors) else errors.new_zeros(1)  # of a tiny picture
 
     @torch.no_grad()
     def _with_other_noise(self, place: tuple[int, int, int]) -> Tensor:
@@ -132,7 +132,7 @@ class HiddenSamples:
         values, learnt, level = self._crops([place])
         window = self.windows[place[0]]
         guess = self._guess(values, learnt, level)
-        a, b, c = window.sigma
+        a, b, c = window.variance
         sigma = (a + b * guess + c * guess**2).clamp(min=0).sqrt()
         drawn = guess + sigma * torch.randn(guess.shape, generator=self.generator).to(self.device)
         drawn = drawn.clamp(0, 1) if window.clipped else drawn
@@ -144,8 +144,8 @@ class HiddenSamples:
             more = {"noise": self.windows[0].descriptor}
         broken = values.isnan()
         if broken.any():
-            known = (~(broken if self.by_sample else broken[:, :1])).to(values.dtype)
-            values, visible = values.nan_to_num(), known if visible is None else visible * known
+            sound = (~(broken if self.by_sample else broken[:, :1])).to(values.dtype)
+            values, visible = values.nan_to_num(), sound if visible is None else visible * sound
         kind, precision = self.device.type, self.precision
         with nullcontext() if precision is None else torch.autocast(kind, precision):
             guess = self.net(
@@ -156,11 +156,11 @@ class HiddenSamples:
     def _error(
         self, guess: Tensor, values: Tensor, places: Sequence[tuple[int, int, int]]
     ) -> Tensor:
-        made = [
-            clipped_mean(each, self.windows[n].sigma) if self.windows[n].clipped else each
-            for each, (n, *_) in zip(guess, places, strict=True)
+        stored = [
+            clipped_mean(crop, self.windows[n].variance) if self.windows[n].clipped else crop
+            for crop, (n, *_) in zip(guess, places, strict=True)
         ]
-        return (torch.stack(made) - values).square()
+        return (torch.stack(stored) - values).square()
 
 
 def copied(net: nn.Module) -> dict[str, Tensor]:

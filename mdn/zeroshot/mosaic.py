@@ -16,7 +16,7 @@ from mdn.noise.analysis.phases import SOME, fillable, filled, sides, spread
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
 from mdn.registry.model import Model
-from mdn.zeroshot.crop import Crop
+from mdn.zeroshot.trial import Trial
 
 LEAST_EXCESS = 2.0  # variance of a place over that of the quietest, for it to be clear..
 LEAST_PART = 0.2  # ..and its share of the largest excess: a neighbour's noise shows as a sixteenth
@@ -35,7 +35,7 @@ _RED = torch.eye(4).bool().unflatten(1, (2, 2))
 BAYER = [torch.stack([r, ~(r | r.flip(0, 1)), r.flip(0, 1)]) for r in _RED]
 
 
-def find_places(crop: Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
+def find_places(trial: Trial, x: Tensor, noise: NoiseConditioning) -> Tensor | None:
     """The places in 2 x 2 pixels that are better interpolated from the others, (C, 2, 2) bool.
 
     The others are nearly free of noise, and show the error of denoising. None for no such places.
@@ -45,11 +45,11 @@ def find_places(crop: Crop, x: Tensor, noise: NoiseConditioning) -> Tensor | Non
     places = excess(x) > 0
     if not places.any() or not fillable(places):
         return None
-    error, seen = fill_error(x, places), crop.of(x)
+    error, noisy = fill_error(x, places), trial.of(x)
     if error is None:
         return None
-    good = ~spread(places, [(0, 0)], seen.shape[1:])[0]
-    denoised = (crop.denoised(x, noise) - seen).square()[good]
+    good = ~spread(places, [(0, 0)], noisy.shape[1:])[0]
+    denoised = (trial.denoised(x, noise) - noisy).square()[good]
     return places if error < float(denoised.mean()) else None
 
 
@@ -88,18 +88,18 @@ def excess(sample: Tensor) -> Tensor:
     more = own - own.min(1, keepdim=True)[0]
     least = (LEAST_EXCESS * shown.min(1, keepdim=True)[0]).clamp(min=FAINTEST_VARIANCE)
     least = least.clamp(min=LEAST_PART * float(more.max()))
-    found = torch.where(more > least, more, 0.0).unflatten(1, (2, 2))
-    if len(found) == 3 and (found[::2] > 0).any():  # green alone is that of two mosaics
+    clear = torch.where(more > least, more, 0.0).unflatten(1, (2, 2))
+    if len(clear) == 3 and (clear[::2] > 0).any():  # green alone is that of two mosaics
         for mosaic in BAYER:
-            if not (found[~mosaic] > 0).any():
-                found[mosaic] = found[mosaic].clamp(min=FAINTEST_VARIANCE)
-    return found
+            if not (clear[~mosaic] > 0).any():
+                clear[mosaic] = clear[mosaic].clamp(min=FAINTEST_VARIANCE)
+    return clear
 
 
 def fill_error(x: Tensor, places: Tensor) -> float | None:
     """Mean square error of `filled` over all samples, about; None where these are no noisy places.
 
-    The guess from beside and that from above do not know the sample's own noise, so that it
+    The guess from beside and that from above do not see the sample's own noise, so that it
     differs more from them than they do from one another. A camera's interpolation has put some of
     that noise into the samples around.
 

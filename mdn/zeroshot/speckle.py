@@ -1,11 +1,18 @@
 """Speckle and Rician noise: noise that makes a picture darker or brighter on average.
 
+Speckle of coherent light, as of radar and ultrasound, times every sample a gamma-distributed
+number; a file cannot hold what is brighter than its white, so that bright places come out too dark
+on average. Rician noise is the length of a complex number, as scanners of magnetic resonance show
+it: where the picture is dark that is too bright on average, by sigma sqrt(pi / 2) at black, and
+half as far spread (Gudbjartsson, Patz, Magn. Reson. Med. 1995).
+
 Nets that learnt from noise of mean 0 make of it the mean of the samples, which is not the picture.
-The noise is known by how samples are distributed where the picture is equally bright.
+The noise shows in how samples are distributed where the picture is equally bright.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,11 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis.curve import Curve
+from mdn.noise.analysis.brightness import Curve
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.zeroshot.crop import Crop, is_coarse
-from mdn.zeroshot.distributions import gamma_below, gamma_mean, rician_below, rician_mean
 from mdn.zeroshot.hidden_samples import generator_of
+from mdn.zeroshot.trial import Trial, is_coarse
 
 BINS = 24  # of brightness, black to white: narrow beside the noise, and full enough to count
 FEWEST_SAMPLES = 400  # of a bin: a share of them is then known to .025
@@ -32,6 +38,42 @@ HALVES_ALIKE = 1.3  # ratio of what two halves of the samples say
 HIDDEN = 0.25  # share of the pixels that are guessed from the others, to know what is made of them
 MEANS = np.concatenate([np.linspace(0, 1, 129)[1:], np.geomspace(1, 3, 33)[1:]])
 WHITEST = 1.0  # clean pictures go no further
+NODES = 192  # of the integral
+
+
+def gamma_mean(x: Tensor, looks: float) -> Tensor:
+    """E[min(y, 1)] for y of a gamma distribution of mean x, any shape, and variance x^2 / looks."""
+    shape = torch.full_like(x, looks)
+    limit = shape / x.clamp(min=1e-6)
+    return x * torch.special.gammainc(shape + 1, limit) + torch.special.gammaincc(shape, limit)
+
+
+def gamma_below(limits: Tensor, x: Tensor, looks: float) -> Tensor:
+    """P(y < limit) likewise, of limits (n,) below 1 and x (m, 1): (m, n)."""
+    limit = looks * limits / x
+    return torch.special.gammainc(torch.full_like(limit, looks), limit)
+
+
+def rician_mean(x: Tensor, sigma: float) -> Tensor:
+    """E|x + n| for n complex normal of deviation sigma in each part; x >= 0 of any shape."""
+    half = x.square() / (4 * sigma**2)
+    bessel = torch.special.i0e(half) * (1 + 2 * half) + torch.special.i1e(half) * 2 * half
+    return sigma * math.sqrt(math.pi / 2) * bessel
+
+
+def rician_below(limits: Tensor, x: Tensor, sigma: float) -> Tensor:
+    """P(|x + n| < limit), of limits (n,) and x (m, 1): (m, n).
+
+    The integral over the real part u of its density times the chance that the imaginary part is
+    less than sqrt(limit^2 - u^2); u = limit sin(angle).
+    """
+    angle = (torch.arange(NODES) + 0.5) / NODES * math.pi - math.pi / 2
+    u, other = limits[:, None] * angle.sin(), limits[:, None] * angle.cos()
+    density = (-0.5 * ((u - x[..., None]) / sigma).square()).exp() / (
+        sigma * math.sqrt(2 * math.pi)
+    )
+    chance = torch.erf(other / (sigma * math.sqrt(2)))
+    return (density * chance * other).sum(-1) * math.pi / NODES
 
 
 class Family(NamedTuple):
@@ -62,14 +104,14 @@ class Shift:
     amount: float  # that parameter
 
 
-def find_shift(crop: Crop, x: Tensor, noise: NoiseConditioning) -> tuple[Shift, Curve] | None:
+def find_shift(trial: Trial, x: Tensor, noise: NoiseConditioning) -> tuple[Shift, Curve] | None:
     """Noise that shifts the mean, if both halves of the samples show the same; what mends it.
 
-    x: the window (C, H, W) that the crop is of.
+    x: the window (C, H, W) that the trial is of.
     """
     if noise.places is not None or is_coarse(noise):
         return None  # the samples of a processed picture are not distributed as a sensor's
-    denoised, noisy = crop.denoised(x, noise), crop.of(x)
+    denoised, noisy = trial.denoised(x, noise), trial.of(x)
     shift = find(noisy, denoised)
     if shift is None:
         return None
@@ -77,8 +119,8 @@ def find_shift(crop: Crop, x: Tensor, noise: NoiseConditioning) -> tuple[Shift, 
     amounts = [half.amount for half in halves if half and half.family is shift.family]
     if len(amounts) < 2 or max(amounts) > HALVES_ALIKE * min(amounts):
         return None
-    hidden = torch.rand(noisy[:1].shape, generator=generator_of(crop.options.seed)) < HIDDEN
-    guess, hidden = crop.guess(x, noise, hidden), hidden.expand_as(noisy)
+    hidden = torch.rand(noisy[:1].shape, generator=generator_of(trial.options.seed)) < HIDDEN
+    guess, hidden = trial.guess(x, noise, hidden), hidden.expand_as(noisy)
     return shift, curve(shift, noisy[hidden], denoised[hidden], guess[hidden])
 
 
@@ -90,14 +132,13 @@ def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
     noisy, denoised = noisy.flatten(), denoised.flatten().clamp(0, 1)
     place = (denoised * BINS).long().clamp(max=BINS - 1)
     bins = [noisy[place == b] for b in range(1, BINS)]  # the darkest is all rounding
-    centres = [denoised[place == b].mean() for b in range(1, BINS)]
-    kept = [(y, float(c)) for y, c in zip(bins, centres, strict=True) if len(y) >= FEWEST_SAMPLES]
-    if len(kept) < FEWEST_BINS:
+    bins = [y for y in bins if len(y) >= FEWEST_SAMPLES]
+    if len(bins) < FEWEST_BINS:
         return None
-    counts = torch.tensor([float(len(y)) for y, _ in kept])
-    mean = torch.stack([y.mean() for y, _ in kept])
-    spread = torch.stack([y.std() for y, _ in kept]).clamp(min=1e-4)
-    below = torch.stack([(y[:, None] < THRESHOLDS).float().mean(0) for y, _ in kept])
+    counts = torch.tensor([float(len(y)) for y in bins])
+    mean = torch.stack([y.mean() for y in bins])
+    spread = torch.stack([y.std() for y in bins]).clamp(min=1e-4)
+    below = torch.stack([(y[:, None] < THRESHOLDS).float().mean(0) for y in bins])
     table = torch.from_numpy(MEANS).float()
 
     def distance(expected: Tensor, of: slice | Tensor = slice(None)) -> float:
@@ -111,7 +152,7 @@ def find(noisy: Tensor, denoised: Tensor) -> Shift | None:
             true = _true(mean.numpy(), family.mean(table, amount))
             expected = family.below(THRESHOLDS, torch.from_numpy(true).float()[:, None], amount)
             tried.append((distance(expected), amount, family, expected))
-    _, amount, family, expected = min(tried, key=lambda each: each[0])
+    _, amount, family, expected = min(tried, key=lambda trial: trial[0])
     telling = mean < (family.dark * amount or 1.0)
     if counts[telling].sum() < LEAST_TELLING * len(noisy):
         return None
@@ -130,15 +171,15 @@ def curve(shift: Shift, noisy: Tensor, denoised: Tensor, guess: Tensor) -> Curve
             sample's noise, so that where it is bright samples are too bright on average.
     """
     place = (guess.flatten().clamp(0, 1) * BINS).long()
-    count, made, mean = (
+    count, answer, mean = (
         place.bincount(weights).numpy()
         for weights in (torch.ones(len(place)), denoised.flatten(), noisy.flatten())
     )
-    kept = count > 0
-    count, made, mean = count[kept], made[kept] / count[kept], mean[kept] / count[kept]
+    full = count > 0
+    count, answer, mean = count[full], answer[full] / count[full], mean[full] / count[full]
     knots = np.linspace(0, 1, 33)
     # Few samples say little, and where none say anything the denoiser is believed.
-    offset = np.interp(knots, made, (mean - made) * count / (count + FEWEST_SAMPLES))
+    offset = np.interp(knots, answer, (mean - answer) * count / (count + FEWEST_SAMPLES))
     if shift.family.dark:
         offset *= knots < shift.family.dark * shift.amount
     table = torch.from_numpy(MEANS).float()

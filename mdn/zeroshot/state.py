@@ -1,27 +1,28 @@
-"""Fits kept in files: one of layers that is under way, and one that is done, for other pictures."""
+"""Fits in files: one of layers that is under way, and one that is done, for other pictures."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import struct
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mdn.errors import FileError
-from mdn.noise.analysis.curve import Curve
+from mdn.noise.analysis.brightness import Curve
 from mdn.registry.cards import Card
-from mdn.zeroshot.noise_fit import NoiseFit
+from mdn.zeroshot.numbers import NoiseNumbers
 
-MADE = "make one with --save-fit"
+UNREADABLE = pickle.UnpicklingError, struct.error, UnicodeDecodeError
+REMEDY = "make one with --save-fit"
 
 
 def save(path: Path | None, card: Card, parts: dict[str, Any]) -> None:
-    """Keep them, all or nothing, with the model they belong to; no path, no file.
+    """Write the parts, all or nothing, with the model they belong to; no path, no file.
 
     Raises FileError: it cannot be written.
     """
@@ -43,38 +44,38 @@ def load(path: Path | None, card: Card) -> dict[str, Any] | None:
     """
     if path is None or not path.exists():
         return None
-    return dict(_read(path, (card,), "state", "checkpoint of a fit", "leave --resume out"))
+    return dict(_read(path, card, "steps", "checkpoint of a fit", "leave --resume out"))
 
 
 def save_fit(
-    path: Path | None, card: Card, found: NoiseFit, layers: dict | None, *, fine: bool
+    path: Path | None, card: Card, numbers: NoiseNumbers, layers: dict | None, *, fine: bool
 ) -> None:
-    """Keep a fit that is done: what was found of the noise, and the layers if they were fitted."""
-    save(path, card, {"fit": asdict(found) | {"layers": layers, "fine": fine}})
+    """Write a fit that is done: numbers, and the layers' weights if they were fitted."""
+    save(path, card, {"fit": asdict(numbers) | {"layers": layers, "fine": fine}})
 
 
-def load_fit(path: Path, cards: Sequence[Card]) -> tuple[NoiseFit, dict[str, Any] | None, bool]:
-    """What `save_fit` kept, of a model with one of these cards.
+def load_fit(path: Path, card: Card) -> tuple[NoiseNumbers, dict[str, Any] | None, bool]:
+    """What `save_fit` wrote: numbers, layers, fine.
 
-    Raises FileError: there is no such file, or it is of another model.
+    Raises FileError: there is no such file, or it is of another model than the card's.
     """
     if not path.exists():
         raise FileError(path, "--fit: no such file")
-    fit = dict(_read(path, cards, "fit", "fit of mdn zeroshot", MADE))
+    fit = dict(_read(path, card, "fit", "fit of mdn zeroshot", REMEDY))
     layers, fine, curve = fit.pop("layers"), fit.pop("fine", True), fit["curve"]
-    more = [key for key in fit if key not in NoiseFit.__dataclass_fields__]
-    if any(fit.pop(key) for key in more):
-        raise FileError(path, "is of an older mdn, for noise that is no longer fitted", MADE)
-    return NoiseFit(**fit | {"curve": Curve(**curve) if curve else None}), layers, fine
+    names = {part.name for part in fields(NoiseNumbers)}
+    if any(fit.pop(key) for key in fit.keys() - names):
+        raise FileError(path, "is of an older mdn, for noise that is no longer fitted", REMEDY)
+    return NoiseNumbers(**fit | {"curve": Curve(**curve) if curve else None}), layers, fine
 
 
-def _read(path: Path, cards: Sequence[Card], part: str, kind: str, hint: str) -> Any:
+def _read(path: Path, card: Card, part: str, kind: str, remedy: str) -> Any:
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        model, values = found["model"], found[part]
-    except (OSError, pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
-        raise FileError(path, f"is no {kind}", hint) from error
-    if model not in [card.sha256 for card in cards]:
-        name = cards[0].name
-        raise FileError(path, f"is of a fit of another model than {name}", "name it with -m")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        model, values = content["model"], content[part]
+    except (OSError, RuntimeError, LookupError, TypeError, EOFError, *UNREADABLE) as error:
+        raise FileError(path, f"is no {kind}", remedy) from error
+    if model != card.sha256:
+        problem = f"is of a fit of another model than {card.name}"
+        raise FileError(path, problem, "name it with -m")
     return values

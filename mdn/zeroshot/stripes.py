@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.noise.analysis.waves import Wave
+from mdn.noise.analysis.lines import Wave
 
 BLOCK = 32  # pixels a side of what is asked for its own amplitude: most of LONGEST_PERIOD
 FEWEST_BLOCKS = 9  # two halves of fewer agree by chance
@@ -33,20 +33,21 @@ def find(sample: Tensor, frequency: tuple[float, float] | None = None) -> Wave |
 
     Args:
         sample: (C, H, W), nominal range 0..1, of neighbouring pixels; its first is (0, 0).
-        frequency: known already, such as from another picture of the same instrument.
+        frequency: cycles a pixel down and across, of another picture of the same instrument; None:
+            it is sought.
     """
     if min(sample.shape[1:]) < 2 * BLOCK:
         return None
-    found = frequency or _peak(sample.mean(0))
-    return None if found is None else _everywhere(sample, found)
+    peak = frequency or _peak(sample.mean(0))
+    return None if peak is None else _everywhere(sample, peak)
 
 
 def _peak(gray: Tensor) -> tuple[float, float] | None:
     """The frequency that stands out of the spectrum of (H, W), to a small part of a bin."""
     height, width = gray.shape
     windows = [torch.hann_window(n, periodic=False) for n in (height, width)]
-    seen = (gray - gray.mean()) * windows[0][:, None] * windows[1]
-    power = torch.fft.rfft2(seen).abs().square()
+    waves = (gray - gray.mean()) * windows[0][:, None] * windows[1]
+    power = torch.fft.rfft2(waves).abs().square()
     around = F.pad(power[None, None], (AROUND // 2,) * 4, mode="circular")
     total = F.avg_pool2d(around, AROUND, 1)[0, 0] * AROUND**2
     inner = F.pad(power[None, None], (OWN // 2,) * 4, mode="circular")
@@ -67,7 +68,7 @@ def _peak(gray: Tensor) -> tuple[float, float] | None:
             torch.exp(-2j * math.pi * f[:, None] * torch.arange(n))
             for f, n in zip(tries, (height, width), strict=True)
         )
-        best = int((left @ seen.to(left.dtype) @ right.T).abs().argmax())
+        best = int((left @ waves.to(left.dtype) @ right.T).abs().argmax())
         centre = [float(tries[0][best // 5]), float(tries[1][best % 5])]
         reach /= 2
     return centre[0], centre[1]

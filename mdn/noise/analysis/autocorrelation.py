@@ -14,7 +14,7 @@ from torch import Tensor
 CELL, CELLS = 6, 4  # a block is 4 x 4 cells of 6 x 6 pixels
 SIDE = CELL * CELLS
 MOST_BLOCKS = 10_000
-SHARE = 0.02  # of the blocks: those taken for flat
+SHARE = 0.02  # of the blocks: those that count as flat
 FEWEST = 20
 MOST_CLIPPED = 0.3  # share of a block's samples at 0 or 1
 FEW_CLIPPED, ENOUGH = 0.01, 0.2  # share by which a block still is whole; of whole blocks
@@ -143,3 +143,52 @@ def _difference(blocks: Tensor, axis: int, lag: int) -> float:
     length = blocks.shape[axis] - lag
     change = blocks.narrow(axis, lag, length) - blocks.narrow(axis, 0, length)
     return float(change.square().mean()) / 2
+
+
+# --- after how many pixels two samples are independent
+
+BLOCK = 16  # pixels a side
+CALM = 0.1  # share of the blocks that show the noise best: those that vary least..
+DARK = 0.02  # ..but for the very least, which may be cut off at black
+MOST_PIXELS = 4  # pixels
+ALIKE = 0.12  # correlation below which samples count as independent
+
+
+@dataclass(frozen=True)
+class CorrelationLength:
+    """Of the noise of a picture, in its flattest blocks."""
+
+    # mean correlation of samples 1, 2 .. MOST_PIXELS pixels apart, along rows and columns
+    lags: tuple[float, ...]
+    deviation: float  # standard deviation of the noise
+
+    @property
+    def pixels(self) -> int:
+        """The least distance of samples that are independent, from 1 to MOST_PIXELS."""
+        for distance, alike in enumerate(self.lags, start=1):
+            if alike < ALIKE:
+                return distance
+        return MOST_PIXELS
+
+
+def correlation_length(planes: Tensor) -> CorrelationLength:
+    """Look at planes (P, H, W) of one kind of noise, at least BLOCK pixels a side."""
+    blocks = torch.cat([_blocks(plane) for plane in planes]).double()
+    blocks = blocks - blocks.mean((1, 2), keepdim=True)
+    variance = blocks.square().mean((1, 2))
+    order = variance.argsort()
+    first = int(DARK * len(order))
+    flat = blocks[order[first : first + max(1, int(CALM * len(order)))]]
+    power = flat.square().mean().clamp(min=1e-30)
+    lags = [
+        ((flat[:, n:] * flat[:, :-n]).mean() + (flat[:, :, n:] * flat[:, :, :-n]).mean())
+        / (2 * power)
+        for n in range(1, MOST_PIXELS + 1)
+    ]
+    return CorrelationLength(tuple(float(lag) for lag in lags), float(power.sqrt()))
+
+
+def _blocks(plane: Tensor) -> Tensor:
+    tall, wide = (size // BLOCK * BLOCK for size in plane.shape)
+    parts = plane[:tall, :wide].unfold(0, BLOCK, BLOCK).unfold(1, BLOCK, BLOCK)
+    return parts.reshape(-1, BLOCK, BLOCK)

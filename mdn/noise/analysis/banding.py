@@ -15,13 +15,9 @@ random from row to row, reweighted for Student's t.
 Everything here speaks of rows; for columns the picture is transposed.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
-
-from mdn.noise.analysis.waves import Wave
 
 STRIP = 32  # columns
 FEWEST_STRIPS = 4
@@ -42,50 +38,6 @@ FREEDOM = 3.0  # degrees of freedom of what the picture adds to a step
 ROUNDS = 5
 FAR = 12  # rows
 ROUNDING = 0.3 / 255  # what rounding to 8 bits leaves in a median
-
-
-@dataclass(frozen=True)
-class Banding:
-    """What a picture repeats along lines, nominal range [0, 1]."""
-
-    rows: Tensor | None = None  # offsets (C, H); None where there are none
-    columns: Tensor | None = None  # (C, W), likewise
-    waves: tuple[Wave, ...] = ()  # sine waves over the whole picture
-
-    @property
-    def sigma(self) -> tuple[float, float]:
-        """Standard deviation of the offsets of rows and of columns, nominal range."""
-        found = (self.rows, self.columns)
-        down, across = (0.0 if each is None else float(each.std()) for each in found)
-        return down, across
-
-    def in_words(self, scale: float = 1.0) -> str:
-        """Such as: row banding of sigma 9.1; scale: of black to white that a difference of 1 is."""
-        kinds = zip(("row", "column"), self.sigma, strict=True)
-        words = [f"{kind} banding of sigma {255 * scale * s:.2g}" for kind, s in kinds if s]
-        words += [f"stripes every {wave.period:.3g} pixels" for wave in self.waves]
-        return " and ".join(words)
-
-    def cropped(self, rows: slice, columns: slice) -> "Banding":
-        """That of a part of the picture, which begins at these rows and columns."""
-        down = None if self.rows is None else self.rows[:, rows]
-        across = None if self.columns is None else self.columns[:, columns]
-        start = -rows.start, -columns.start
-        return Banding(down, across, tuple(wave.moved(*start) for wave in self.waves))
-
-    def removed(self, planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """(..., C, h, w) of the pixels at these rows and columns of the picture, less all that.
-
-        Samples at 0 and 1 stay: they were cut off, and do not show the offset.
-        """
-        total = torch.zeros((), device=planes.device)
-        if self.rows is not None:
-            total = total + self.rows[:, rows, None].to(planes)
-        if self.columns is not None:
-            total = total + self.columns[:, None, columns].to(planes)
-        for wave in self.waves:
-            total = total + wave.at(rows, columns).to(planes)
-        return torch.where((planes == 0) | (planes == 1), planes, planes - total)
 
 
 def steps(strip: Tensor, *, apart: bool = True) -> Tensor:

@@ -25,7 +25,7 @@ MOST_CLIPPED = 0.6  # share of a block's samples at 0 or 1
 
 
 @dataclass(frozen=True)
-class Curve:
+class VarianceCurve:
     """One entry for each of n bins of brightness that hold enough flat blocks; all (n,) float64."""
 
     brightness: Tensor  # mean of the chosen blocks
@@ -74,7 +74,7 @@ def _odd(ratio: float) -> int:
     return 2 * math.ceil((ratio - 1) / 2) + 1 if ratio > 1 else 1
 
 
-def measure(plane: Tensor, clipped: bool) -> Curve:
+def measure(plane: Tensor, clipped: bool) -> VarianceCurve:
     """The noise curve of one channel (H, W), nominal range [0, 1]; no bins where nothing is flat.
 
     clipped: whether samples beyond [0, 1] were cut off, so that the variance must be corrected.
@@ -98,7 +98,7 @@ def measure(plane: Tensor, clipped: bool) -> Curve:
     brightness, variance, texture, count = table.unbind(1)
     before = unclipped_variance(brightness, variance) if clipped else variance
     kept = variance / before.clamp(min=1e-12)
-    return Curve(brightness, before, texture, count, kept)
+    return VarianceCurve(brightness, before, texture, count, kept)
 
 
 def _bin(mean: Tensor, low: Tensor, high: Tensor) -> tuple[float, ...] | None:

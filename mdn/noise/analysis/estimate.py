@@ -9,7 +9,7 @@ from torch import Tensor
 from mdn.errors import UsageError
 from mdn.noise.analysis import autocorrelation, blocks, impulses
 from mdn.noise.analysis.autocorrelation import Autocorrelation
-from mdn.noise.analysis.blocks import Curve
+from mdn.noise.analysis.blocks import VarianceCurve
 
 SMALLEST_SIDE = 16  # pixels
 
@@ -119,7 +119,7 @@ def _mean(values: Tensor, weight: Tensor) -> float:
 
 
 def _correlation(
-    curves: list[Curve], correlations: list[Autocorrelation | None]
+    curves: list[VarianceCurve], correlations: list[Autocorrelation | None]
 ) -> tuple[tuple[float, float], bool]:
     """Mean correlations (vertical, horizontal) of the channels, and whether they are the noise's.
 
@@ -140,7 +140,7 @@ def _correlation(
     return (vertical, horizontal), smooth and variance > FAINT**2
 
 
-def _variance(curve: Curve, seen: Autocorrelation | None, correlated: bool) -> float:
+def _variance(curve: VarianceCurve, seen: Autocorrelation | None, correlated: bool) -> float:
     """Noise variance of one channel. Only white noise shows all of itself in high frequencies."""
     if correlated and seen is not None:
         return seen.variance
@@ -153,14 +153,14 @@ def _variance(curve: Curve, seen: Autocorrelation | None, correlated: bool) -> f
     return max(0.0, _mean(gain * curve.brightness + offset, curve.count))
 
 
-def _joined(curves: list[Curve]) -> tuple[Tensor, Tensor, Tensor]:
+def _joined(curves: list[VarianceCurve]) -> tuple[Tensor, Tensor, Tensor]:
     """Brightness, variance and weight of the bins of all curves."""
     columns = [(c.brightness, c.variance, c.weight) for c in curves]
     brightness, variance, weight = (torch.cat(column) for column in zip(*columns, strict=True))
     return brightness, variance, weight
 
 
-def _line(curves: list[Curve]) -> tuple[float, float, bool]:
+def _line(curves: list[VarianceCurve]) -> tuple[float, float, bool]:
     """Weighted least-squares line (gain, offset) of variance on brightness; whether it matters."""
     x, y, weight = _joined(curves)
     if len(x) == 0:
@@ -178,7 +178,7 @@ def _line(curves: list[Curve]) -> tuple[float, float, bool]:
     return gain, offset, slope > DEPENDENT_SLOPE and sure
 
 
-def _curve(curves: list[Curve]) -> tuple[float, float, float]:
+def _curve(curves: list[VarianceCurve]) -> tuple[float, float, float]:
     """The best (a, b, c) that are not below 0, by weighted least squares.
 
     With three unknowns the one right choice of those that are 0 is found by trying all.
@@ -203,7 +203,7 @@ def _curve(curves: list[Curve]) -> tuple[float, float, float]:
     return best
 
 
-def _together(curves: list[Curve]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _together(curves: list[VarianceCurve]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The channels' curves as one: weighted means in each bin of brightness."""
     x, y, weight = _joined(curves)
     place = (x * blocks.BINS).floor().clamp(0, blocks.BINS - 1)

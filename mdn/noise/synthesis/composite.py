@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mdn.noise.synthesis import basic, random_fields
-from mdn.noise.synthesis.types import Level
+from mdn.noise.synthesis.random_fields import Level
 
 
 def mixture(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdn.noise.synthesis import demosaic, random_fields
-from mdn.noise.synthesis.types import Level
+from mdn.noise.synthesis import development, random_fields
+from mdn.noise.synthesis.random_fields import Level
 
 # XYZ (D65) to camera RGB, as camera makers and Adobe publish them for DNG files: the four cameras
 # of the Darmstadt benchmark, which the paper mixes (Nexus 6P, Sony A7R, Olympus E-M10, Sony RX100).
@@ -115,13 +115,13 @@ def isp(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     rgb = pictures.expand(-1, 3, -1, -1) if pictures.shape[1] == 1 else pictures
     camera = draw_camera(len(pictures), generator)
     clean = unprocess(rgb, camera)
-    cells = demosaic.bayer_masks(height, width).to(clean.device)
+    cells = development.bayer_masks(height, width).to(clean.device)
     strength = random_fields.on_device(level, clean)
     if strength.ndim > 4:  # levels of samples with more leading dimensions than a batch
         strength = strength.reshape(-1, *strength.shape[-3:])
     deviation = (camera.shot * clean + camera.read).sqrt() * strength
     field = random_fields.normal(clean, generator, (len(pictures), 1, height, width))
-    noise = demosaic.bilinear((field * deviation * cells).sum(1, keepdim=True))
+    noise = development.bilinear((field * deviation * cells).sum(1, keepdim=True))
     change = process(clean + noise, camera) - process(clean, camera)
     if pictures.shape[1] == 1:
         weights = torch.tensor(LUMA, device=change.device).view(1, 3, 1, 1)

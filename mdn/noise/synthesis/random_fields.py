@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+Level = float | Tensor
+"""One for everything, or a tensor that broadcasts: (B,1,1,1) a sample, (C,1,1) a channel."""
+
 
 def normal(like: Tensor, generator: torch.Generator, shape: Sequence[int] | None = None) -> Tensor:
     """Standard normal samples of `shape` (or of the shape of `like`), on the device of `like`."""
@@ -28,12 +31,12 @@ def poisson(rate: Tensor, generator: torch.Generator) -> Tensor:
     return torch.poisson(safe, generator=generator).to(rate.device)
 
 
-def on_device(level: float | Tensor, like: Tensor) -> Tensor:
+def on_device(level: Level, like: Tensor) -> Tensor:
     """The level as a tensor that can be multiplied with `like`."""
     return torch.as_tensor(level, dtype=like.dtype, device=like.device)
 
 
-def sigma(level: float | Tensor, like: Tensor) -> Tensor:
+def sigma(level: Level, like: Tensor) -> Tensor:
     """A standard deviation given on the 0-255 scale, in the nominal range, as a tensor."""
     return on_device(level, like) / 255
 

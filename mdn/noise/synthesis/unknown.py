@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise.synthesis import random_fields
-from mdn.noise.synthesis.demosaic import bayer_masks
-from mdn.noise.synthesis.types import Level
+from mdn.noise.synthesis.development import bayer_masks
+from mdn.noise.synthesis.random_fields import Level
 
 # --- instruments that are no cameras: magnetic resonance, radar, electron microscopes ------------
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.noise.synthesis.camera.develop import blur
+from mdn.noise.synthesis.development import blur
 from mdn.training.patterns.drawn import contours, drawing, rings, screen, sprites, text
 from mdn.training.patterns.natural import blades, brushed, dead_leaves, pebbles, stars
 from mdn.training.patterns.regular import (

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mdn.noise.analysis.correlation_length import correlation_length
+from mdn.noise.analysis.autocorrelation import correlation_length
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.noise.analysis.noise_map import brightness, sigma_map
+from mdn.noise.analysis.brightness import local_brightness, sigma_map
 
 
 def ramp() -> torch.Tensor:
@@ -16,8 +16,8 @@ def ramp() -> torch.Tensor:
 
 def test_brightness_is_that_of_the_picture_without_its_noise() -> None:
     noisy = noise.add(ramp(), "gaussian", 20, torch.Generator().manual_seed(0))
-    assert float((brightness(noisy) - ramp()).abs().mean()) < 20 / 255 / 4
-    assert float(brightness(noisy - 0.5).min()) == 0
+    assert float((local_brightness(noisy) - ramp()).abs().mean()) < 20 / 255 / 4
+    assert float(local_brightness(noisy - 0.5).min()) == 0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdn.noise.analysis.stabilise import stabiliser
+from mdn.noise.analysis.brightness import stabiliser
 
 CURVES = {"poisson": (0.0005, 0.02, 0.0), "speckle": (0.001, 0.0, 0.03), "even": (0.01, 0.0, 0.0)}
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.noise.synthesis import camera, demosaic
-from mdn.noise.synthesis.camera import profiles
-from tests.noise.synthesis.moments import assert_moments, generator
+from mdn import noise
+from mdn.noise.synthesis import camera, development, isp
+from tests.noise.synthesis.moments import assert_moments, generator, neighbours
 
-ISOS = list(profiles.TABLE)
+ISOS = list(camera.TABLE)
 
 
 def picture(*shape: int) -> torch.Tensor:
@@ -25,25 +25,25 @@ def picture(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("iso", ISOS)
 @pytest.mark.parametrize("value", [0.02, 0.6])
 def test_raw_noise_has_the_variance_of_its_profile(iso: int, value: float) -> None:
-    (_, shot, _), (read, _) = profiles.quantiles(iso)
-    assert (shot, read) == (profiles.TABLE[iso][0][1], profiles.TABLE[iso][1][0])
+    (_, shot, _), (read, _) = camera.quantiles(iso)
+    assert (shot, read) == (camera.TABLE[iso][0][1], camera.TABLE[iso][1][0])
     raw = torch.full((1, 1, 256, 256), value)
-    change = camera.record(raw, profiles.SensorNoise(shot, read), generator(iso)) - raw
+    change = camera.record(raw, camera.SensorNoise(shot, read), generator(iso)) - raw
     assert_moments(change, shot * value + read)
 
 
 @pytest.mark.parametrize("iso", ISOS)
 def test_cameras_spread_as_the_measured_ones(iso: int) -> None:
     source = generator(1)
-    drawn = [profiles.draw_sensor(iso, source) for _ in range(1500)]
+    drawn = [camera.draw_sensor(iso, source) for _ in range(1500)]
     shot = np.quantile([each.shot for each in drawn], (0.05, 0.5, 0.95))
     read = np.quantile([each.read for each in drawn], (0.5, 0.95))
-    assert shot == pytest.approx(profiles.TABLE[iso][0], rel=0.25)
-    assert read == pytest.approx(profiles.TABLE[iso][1], rel=0.35)
+    assert shot == pytest.approx(camera.TABLE[iso][0], rel=0.25)
+    assert read == pytest.approx(camera.TABLE[iso][1], rel=0.35)
 
 
 def test_noise_grows_with_the_iso_setting_between_the_rows_too() -> None:
-    medians = [profiles.quantiles(iso)[0][1] for iso in (50, 100, 200, 1000, 3200, 5000, 102400)]
+    medians = [camera.quantiles(iso)[0][1] for iso in (50, 100, 200, 1000, 3200, 5000, 102400)]
     assert medians == sorted(medians)
     assert medians[0] == medians[1]  # beyond the table: as at its end
 
@@ -53,17 +53,17 @@ def test_noise_grows_with_the_iso_setting_between_the_rows_too() -> None:
 
 def mosaicked(colours: torch.Tensor) -> torch.Tensor:
     """(3, H, W) -> what an RGGB sensor keeps of it, (1, 1, H, W)."""
-    return (colours * demosaic.bayer_masks(*colours.shape[1:])).sum(0)[None, None]
+    return (colours * development.bayer_masks(*colours.shape[1:])).sum(0)[None, None]
 
 
-@pytest.mark.parametrize("method", demosaic.METHODS)
+@pytest.mark.parametrize("method", development.METHODS)
 @pytest.mark.parametrize("size", [(16, 16), (9, 14), (7, 5)])
 def test_one_colour_comes_back_exactly(method, size: tuple[int, int]) -> None:
     colours = torch.tensor([0.2, 0.5, 0.9]).view(3, 1, 1).expand(3, *size)
     assert torch.allclose(method(mosaicked(colours))[0], colours, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", [demosaic.bilinear, demosaic.malvar])
+@pytest.mark.parametrize("method", [development.bilinear, development.malvar])
 def test_linear_ramps_come_back_exactly_inside(method) -> None:
     rows, columns = torch.arange(20.0)[:, None], torch.arange(18.0)[None]
     ramps = [0.1 + 0.02 * rows + 0.01 * columns, 0.8 - 0.03 * columns + 0 * rows, 0.3 + 0.01 * rows]
@@ -72,10 +72,10 @@ def test_linear_ramps_come_back_exactly_inside(method) -> None:
     assert torch.allclose(result[:, 3:-3, 3:-3], colours[:, 3:-3, 3:-3], atol=1e-5)
 
 
-@pytest.mark.parametrize("method", demosaic.METHODS)
+@pytest.mark.parametrize("method", development.METHODS)
 def test_cells_keep_what_they_measured(method) -> None:
     colours = picture(3, 12, 12)
-    cells = demosaic.bayer_masks(12, 12) > 0
+    cells = development.bayer_masks(12, 12) > 0
     assert torch.allclose(method(mosaicked(colours))[0][cells], colours[cells], atol=1e-6)
 
 
@@ -100,7 +100,7 @@ def test_the_clean_twin_knows_nothing_of_the_noise() -> None:
 
 def test_without_noise_and_codec_both_are_one_picture() -> None:
     settings = replace(
-        camera.draw_settings(3200, generator(5)), sensor=profiles.SensorNoise(0, 0), quality=0
+        camera.draw_settings(3200, generator(5)), sensor=camera.SensorNoise(0, 0), quality=0
     )
     noisy, clean = camera.take_photo(picture(1, 3, 32, 32), settings, generator())
     assert float((noisy - clean).abs().max()) <= 0.5 / 255 + 1e-6
@@ -143,3 +143,70 @@ def test_higher_iso_is_noisier() -> None:
         for noisy, clean in (camera.take_photos(x, iso, generator(7)) for iso in (100, 12800))
     ]
     assert spread[1] > 4 * spread[0]
+
+
+# --- the pipeline of Brooks et al., CVPR 2019
+
+
+def camera_like(count: int) -> isp.Camera:
+    camera = isp.draw_camera(count, generator(3))
+    return isp.Camera(camera.to_camera, torch.ones_like(camera.gains), camera.shot, camera.read)
+
+
+def test_process_undoes_unprocess() -> None:
+    x = 0.05 + 0.8 * torch.rand(4, 3, 16, 16, generator=generator())
+    camera = camera_like(4)
+    # Saturated colours leave a camera's gamut and are cut; near-gray ones return.
+    x = 0.5 * x + 0.5 * x.mean(1, keepdim=True)
+    assert torch.allclose(isp.process(isp.unprocess(x, camera), camera), x, atol=2e-4)
+
+
+def test_gains_darken_the_raw_but_white_stays_white() -> None:
+    camera = isp.draw_camera(4, generator(3))
+    gray = isp.unprocess(torch.full((4, 3, 2, 2), 0.5), camera)
+    plain = isp.unprocess(torch.full((4, 3, 2, 2), 0.5), camera_like(4))
+    assert torch.allclose(gray * camera.gains, plain, atol=1e-5)
+    white = isp.unprocess(torch.ones(4, 3, 2, 2), camera)
+    assert torch.allclose(white, torch.ones_like(white), atol=1e-4)
+
+
+def test_cameras_follow_the_published_distributions() -> None:
+    camera = isp.draw_camera(4000, generator())
+    shot, read = camera.shot.flatten().log(), camera.read.flatten().log()
+    assert float(shot.exp().min()) >= 0.0001 * 0.999
+    assert float(shot.exp().max()) <= 0.012 * 1.001
+    residual = read - (2.18 * shot + 1.20)
+    assert_moments(residual, 0.26**2)
+    assert torch.allclose(camera.to_camera.sum(2), torch.ones(4000, 3), atol=1e-5)
+    red, blue = (camera.gains[:, c, 0, 0] / camera.gains[:, 1, 0, 0] for c in (0, 2))
+    assert 1.9 <= float(red.min()) < float(red.max()) <= 2.4001
+    assert 1.5 <= float(blue.min()) < float(blue.max()) <= 1.9001
+
+
+def test_camera_noise_on_linear_gray_has_the_variance_of_the_chain() -> None:
+    """A gray of the raw's own making: green before and after, through the slope of the curves."""
+    value = 0.5
+    camera = isp.draw_camera(1, generator(11))
+    raw = isp.unprocess(torch.full((1, 3, 1, 1), value), camera)
+    y = noise.add(torch.full((3, 256, 256), value), "isp", 0.02, generator(11))
+    # Slopes of process() by finite differences, one raw colour at a time.
+    slopes = []
+    for channel in range(3):
+        step = torch.zeros(1, 3, 1, 1)
+        step[:, channel] = 1e-4
+        slopes.append((isp.process(raw + step, camera) - isp.process(raw - step, camera)) / 2e-4)
+    variance = (camera.shot * raw + camera.read) * 0.02**2
+    # Mean energy of the bilinear weights: red and blue 9/16, green 5/8.
+    energy = torch.tensor([9 / 16, 5 / 8, 9 / 16]).view(1, 3, 1, 1)
+    expected = sum((slopes[c].flatten() ** 2) * (variance * energy).flatten()[c] for c in range(3))
+    assert isinstance(expected, torch.Tensor)
+    assert torch.allclose((y - value).flatten(1).var(1), expected, rtol=0.05)
+
+
+def test_camera_noise_depends_on_brightness_and_correlates() -> None:
+    source = generator(5)
+    dark, light = torch.full((24, 3, 64, 64), 0.1), torch.full((24, 3, 64, 64), 0.5)
+    spread = [(noise.add(x, "isp", 1, source) - x).var() for x in (dark, light)]
+    assert float(abs(spread[0] / spread[1] - 1)) > 0.1
+    change = noise.add(light, "isp", 1, source) - light
+    assert neighbours(change) > 0.2

@@ -20,13 +20,13 @@ REST = 0.0075  # mean square error that a net leaves over sigma, both in the nom
 LEAST = 1e-5  # mean square error
 
 
-class Crop:
+class Trial:
     """The middle of the window, denoised in one way or another."""
 
-    def __init__(self, seen: Tensor, model: Model, options: Options) -> None:
+    def __init__(self, window: Tensor, model: Model, options: Options) -> None:
         self.model, self.options = model, options
         self.rows, self.columns = (
-            middle(length, min(SIDE, length // CELL * CELL)) for length in seen.shape[1:]
+            middle(length, min(SIDE, length // CELL * CELL)) for length in window.shape[1:]
         )
 
     def of(self, x: Tensor) -> Tensor:
@@ -51,10 +51,10 @@ class Crop:
         return from_net_channels(y.float(), part.shape)[0].cpu().clamp(0, 1)
 
 
-def middle(length: int, wanted: int) -> slice:
+def middle(length: int, size: int) -> slice:
     """So many of the middle, from an even one on."""
-    start = max(0, length - wanted) // 4 * 2
-    return slice(start, min(length, start + wanted))
+    start = max(0, length - size) // 4 * 2
+    return slice(start, min(length, start + size))
 
 
 def remaining_error(noise: NoiseConditioning) -> float:

@@ -1,18 +1,25 @@
-"""Variance stabilisation: a curve on brightness after which noise is equally strong everywhere.
+"""Noise and brightness: curves on brightness, and how strong noise is at each.
 
-For noise of standard deviation s(b) at brightness b, the curve T with T' = level / s makes the
-deviation `level` at every b, to first order (Prucnal & Saleh 1981; for Poisson noise it is
-Anscombe's). Its algebraic inverse is biased, since the mean of T is not T of the mean; so the
-inverse is tabulated from the mean of T under the noise itself, the exact unbiased inverse of
-Makitalo & Foi ("Optimal inversion of the Anscombe transformation", IEEE TIP 2011), by quadrature.
+Variance stabilisation: a curve after which noise is equally strong everywhere. For noise of
+standard deviation s(b) at brightness b, the curve T with T' = level / s makes the deviation `level`
+at every b, to first order (Prucnal & Saleh 1981; for Poisson noise it is Anscombe's). Its algebraic
+inverse is biased, since the mean of T is not T of the mean; so the inverse is tabulated from the
+mean of T under the noise itself, the exact unbiased inverse of Makitalo & Foi ("Optimal inversion
+of the Anscombe transformation", IEEE TIP 2011), by quadrature.
+
+A noise-conditioned net takes a map of sigmas as well as one number (FFDNet, Zhang et al., IEEE TIP
+2018, section III-B).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+REACH = 2  # pixels: brightness is the mean of so many on each side, so that noise averages out
 BELOW, ABOVE = -0.5, 1.5  # brightness that the tables span; noise reaches beyond black and white
 ENTRIES = 1025
 NODES = 15  # of the Gauss-Hermite quadrature
@@ -84,3 +91,36 @@ def _between(table: Tensor, place: Tensor) -> Tensor:
 
 def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(values.astype(np.float32))
+
+
+def local_brightness(noisy: Tensor) -> Tensor:
+    """Brightness (B, C, H, W) around each sample of a noisy picture, not below 0."""
+    edge = F.pad(noisy, (REACH,) * 4, mode="replicate")
+    return F.avg_pool2d(edge, 2 * REACH + 1, 1).clamp(min=0)
+
+
+def sigma_map(noisy: Tensor, curve: Sequence[float | Tensor]) -> Tensor:
+    """Standard deviation (B, 1, H, W) of noise whose variance at brightness b is that of a curve.
+
+    curve: factors of 1, b, b^2 ...; the variance of a pixel is the mean of its channels'.
+    """
+    b = local_brightness(noisy)
+    variance = sum(factor * b**power for power, factor in enumerate(curve))
+    assert isinstance(variance, Tensor)
+    return variance.mean(1, keepdim=True).clamp(min=0).sqrt()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a denoiser makes of a brightness, and what it should be: both increasing, 0..1."""
+
+    seen: tuple[float, ...]
+    meant: tuple[float, ...]
+
+    def corrected(self, y: Tensor) -> Tensor:
+        """Denoised samples of any shape; beyond the ends the last change goes on."""
+        seen, meant = (torch.tensor(v, device=y.device) for v in (self.seen, self.meant))
+        inside = y.clamp(self.seen[0], self.seen[-1])
+        right = torch.searchsorted(seen, inside.contiguous()).clamp(1, len(seen) - 1)
+        part = (inside - seen[right - 1]) / (seen[right] - seen[right - 1])
+        return meant[right - 1] + part * (meant[right] - meant[right - 1]) + (y - inside)

@@ -1,8 +1,7 @@
-"""What happens to one array: `photo`, `counts` and `linear` read as the algorithm.
+"""One picture from where it is read to where it goes: `restore` is the algorithm.
 
-Each of their steps is a small file of functions on arrays: `destripe` takes out the offsets of rows
-and columns, `judge` estimates the noise (`exact` finds where there can be none, `second_look` helps
-a gate in doubt), `specialist` chooses the net for it, `multiscale` takes out the noise that
-neighbours share, `denoise_tiles` runs the net (`adapt_channels`, `pixel_shuffle`, `apply_net`,
-`restore_grain`, `self_ensemble`), and `blend` mixes its answer with what came in.
+`page` is a picture as rows to read and to write, `part` some of its samples with their coding, noise
+and model. What is to be done is decided before: `channels` tells counted light from pictures,
+`calibration` measures counts, `plan` a picture as it is shown. `hidden` says which samples a net must
+not see. The net itself runs in `denoise_tiles`. `linear` is the way of renders.
 """

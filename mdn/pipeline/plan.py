@@ -136,7 +136,9 @@ def plan_display(
     if adapter is not None and page.array is not None:
         array = page.array[..., list(page.samples[: part.channels])]
         model, noise, bands = adapter.to_page(array, coding.encode, bands, noise, model)
-    part = replace(part, noise=noise, model=model, bands=bands, flat=side if takes_sigma else 0)
+    part = replace(part, noise=noise, model=model, bands=bands)
+    if takes_sigma and bands is None:  # stripes are flat along themselves
+        part = replace(part, flat=side)
     if limited:
         part = replace(part, limits=hidden.limits_of(x, noise.level))
     if page.array is not None and noise.scales:

@@ -103,8 +103,8 @@ def run(batch: BatchRun) -> NoReturn:
         view.summary(result)
     code = result.exit_code if plan.jobs else 0  # a share may be empty
     if files.as_json:
-        found = document(batch.command, plan, result, view.notes) | {"exit_code": code}
-        failures.print_document(batch.context.meta, found)
+        answer = document(batch.command, plan, result, view.notes) | {"exit_code": code}
+        failures.print_document(batch.context.meta, answer)
     raise typer.Exit(code)
 
 
@@ -149,9 +149,9 @@ def work(batch: BatchRun, plan: BatchPlan, report: Report, view: BatchView) -> B
         if files.as_json:
             tried = tuple(view.outcomes)
             part = BatchResult(tried, untried=len(plan.jobs) - len(tried))
-            found = document(batch.command, plan, part, view.notes)
-            found |= failures.document(batch.command, error)
-            failures.print_document(batch.context.meta, found)
+            answer = document(batch.command, plan, part, view.notes)
+            answer |= failures.document(batch.command, error)
+            failures.print_document(batch.context.meta, answer)
         raise
 
 

@@ -36,7 +36,7 @@ _FILES = ("protect", "use_fit", "albedo", "normal")
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchRun:
     """One run of a command over many files."""
 
     context: typer.Context  # of the command; its parameters are read
@@ -76,7 +76,7 @@ class Batch:
         )
 
 
-def run(batch: Batch) -> NoReturn:
+def run(batch: BatchRun) -> NoReturn:
     """Runs a batch, draws its progress, keeps its manifest, prints its result, and exits.
 
     Raises:
@@ -103,12 +103,12 @@ def run(batch: Batch) -> NoReturn:
         view.summary(result)
     code = result.exit_code if plan.jobs else 0  # a share may be empty
     if files.as_json:
-        found = document(batch.command, plan, result, view.notes) | {"exit_code": code}
-        failures.print_document(batch.context.meta, found)
+        answer = document(batch.command, plan, result, view.notes) | {"exit_code": code}
+        failures.print_document(batch.context.meta, answer)
     raise typer.Exit(code)
 
 
-def resumed(batch: Batch) -> BatchPlan:
+def resumed(batch: BatchRun) -> BatchPlan:
     """The plan; with --resume, what is done already is marked so."""
     plan = batch.plan
     if plan.folder is None or not batch.resume:
@@ -118,7 +118,7 @@ def resumed(batch: Batch) -> BatchPlan:
 
 
 @contextmanager
-def recorded(batch: Batch, plan: BatchPlan, view: BatchView) -> Iterator[Report]:
+def recorded(batch: BatchRun, plan: BatchPlan, view: BatchView) -> Iterator[Report]:
     """The view, with a manifest that is written beside it where files of a batch are.
 
     Raises FileError: the manifest cannot be written.
@@ -132,7 +132,7 @@ def recorded(batch: Batch, plan: BatchPlan, view: BatchView) -> Iterator[Report]
         yield report
 
 
-def work(batch: Batch, plan: BatchPlan, report: Report, view: BatchView) -> BatchResult:
+def work(batch: BatchRun, plan: BatchPlan, report: Report, view: BatchView) -> BatchResult:
     """Does the jobs of a plan; if it is cut short, prints in JSON how far it came."""
     files = batch.files
     try:
@@ -149,9 +149,9 @@ def work(batch: Batch, plan: BatchPlan, report: Report, view: BatchView) -> Batc
         if files.as_json:
             tried = tuple(view.outcomes)
             part = BatchResult(tried, untried=len(plan.jobs) - len(tried))
-            found = document(batch.command, plan, part, view.notes)
-            found |= failures.document(batch.command, error)
-            failures.print_document(batch.context.meta, found)
+            answer = document(batch.command, plan, part, view.notes)
+            answer |= failures.document(batch.command, error)
+            failures.print_document(batch.context.meta, answer)
         raise
 
 

@@ -182,12 +182,12 @@ def speed(
     if threads is not None:
         torch.set_num_threads(threads)
     rates = task.rates(choose_device(device), precision)
-    found = [
+    speeds = [
         task.measure(task.request(name.strip(), device, precision), side, count, rates)
         for name in (task.every_model() if model == "all" else model.split(","))
     ]
     if as_json:
-        print_json({"machine": asdict(rates), "models": [asdict(each) for each in found]})
+        print_json({"machine": asdict(rates), "models": [asdict(each) for each in speeds]})
         return
     rate = f"{rates.flop / 1e9:.0f} GFLOP/s in {rates.precision}, {rates.bytes / 1e9:.1f} GB/s"
     typer.echo(f"machine: {rate}, {torch.get_num_threads()} threads\n")
@@ -202,7 +202,7 @@ def speed(
             f"{each.rest:.0%}",
             f"{each.idle:.0%}",
         )
-        for each in found
+        for each in speeds
     ]
     if sys.stdout.isatty():
         print_table(header, rows, header[1:])

@@ -32,17 +32,17 @@ def compare(
     from mdn.compare.pictures import ROLES
 
     shown: dict[str, Any] = {"plane": plane, "crop": _crop(crop), "overwrite": overwrite}
-    found = task.run(before, after, truth, output, **shown)
+    facts = task.run(before, after, truth, output, **shown)
     if as_json:
-        print_json({"command": "compare", **found, "exit_code": 0})
+        print_json({"command": "compare", **facts, "exit_code": 0})
         return
     if quiet:
         return
-    roles = [role for role in ROLES if role in found]
-    print_table(("", *roles), ([title, *cells] for title, cells in rows(roles, found)), roles)
-    for line in found["notes"]:
+    roles = [role for role in ROLES if role in facts]
+    print_table(("", *roles), ([title, *cells] for title, cells in rows(roles, facts)), roles)
+    for line in facts["notes"]:
         typer.echo(line)
-    typer.echo(f"page: {found['output']}")
+    typer.echo(f"page: {facts['output']}")
 
 
 def _crop(text: str | None) -> tuple[int, int, int, int] | None:

@@ -95,7 +95,7 @@ def denoise(
     else:
         from mdn.commands.denoise import run
     batch.run(
-        batch.Batch(
+        batch.BatchRun(
             context,
             files,
             sequence or plans(**form),

@@ -47,18 +47,18 @@ def document(command: str, error: BaseException) -> dict[str, object]:
     return {"command": command, "error": message.removeprefix("error: "), "exit_code": code}
 
 
-def print_document(meta: dict[str, Any], found: object) -> None:
+def print_document(meta: dict[str, Any], content: object) -> None:
     """Prints a document, unless one is printed already.
 
     Args:
         meta: of the context, which remembers.
-        found: the document.
+        content: the document.
     """
     from mdn.cli.render import print_json
 
     if not meta.get(JSON_DONE):
         meta[JSON_DONE] = True
-        print_json(found)
+        print_json(content)
 
 
 def reword(error: Any) -> None:

@@ -84,8 +84,8 @@ def verify_weights(
         except ModelError as error:
             damaged.append(str(error))
     if as_json:
-        found: dict[str, object] = {"whole": whole, "damaged": damaged}
-        failures.print_document(context.meta, found)
+        facts: dict[str, object] = {"whole": whole, "damaged": damaged}
+        failures.print_document(context.meta, facts)
     else:
         render.print_facts([(each, "ok") for each in whole])
     if damaged:

@@ -75,9 +75,9 @@ def noise(
     chosen.check(strength)
     ending = f"_{kind}{strength:g}"
     plans = sources.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
-    settings = task.Settings(kind, strength, seed, files.lossy_quality)
+    settings = task.NoiseRequest(kind, strength, seed, files.lossy_quality)
     batch.run(
-        batch.Batch(
+        batch.BatchRun(
             context,
             files,
             plans(),

@@ -70,9 +70,9 @@ def print_table(
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     """Names and values, one a line, the values aligned."""
-    kept = [(name, value) for name, value in facts if value]
-    width = max((len(name) for name, _ in kept), default=0)
-    for name, value in kept:
+    present = [(name, value) for name, value in facts if value]
+    width = max((len(name) for name, _ in present), default=0)
+    for name, value in present:
         typer.echo(f"{name:<{width}}  {printable(value)}")
 
 

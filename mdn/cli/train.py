@@ -50,7 +50,7 @@ def train(
         raise typer.BadParameter("name one recipe; mdn train --list shows those that came with mdn")
     if threads is not None:
         torch.set_num_threads(threads)
-    settings = task.Settings(
+    settings = task.TrainRequest(
         named[0],
         data=data,
         out=out,
@@ -94,15 +94,15 @@ def _list(as_json: bool) -> None:
     from mdn.cli.render import print_json, print_table
     from mdn.training import recipe_files, recipe_parse
 
-    found = {name: recipe_parse.load(path) for name, path in recipe_files.names().items()}
+    recipes = {name: recipe_parse.load(path) for name, path in recipe_files.names().items()}
     if as_json:
         about = [
             {"name": name, "arch": each.arch, "steps": each.optim.steps, **each.about}
-            for name, each in found.items()
+            for name, each in recipes.items()
         ]
         return print_json(about)
     rows = [
         (name, each.arch, f"{each.optim.steps:,}", each.about.get("summary", ""))
-        for name, each in found.items()
+        for name, each in recipes.items()
     ]
     return print_table(("NAME", "ARCH", "STEPS", "SUMMARY"), rows, right=("STEPS",))

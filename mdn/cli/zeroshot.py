@@ -79,7 +79,7 @@ def zeroshot(
         use=use_fit,
     )
     batch.run(
-        batch.Batch(
+        batch.BatchRun(
             context,
             files,
             plans(),

@@ -6,8 +6,7 @@ from functools import partial
 
 from mdn import __version__
 from mdn.commands.denoise_file import Batch, about
-from mdn.commands.protect import read_mask
-from mdn.commands.request import Request
+from mdn.commands.request import Request, read_mask
 from mdn.engine.device import choose_device
 from mdn.errors import FileError, UsageError
 from mdn.jobs.compute_slots import ComputeSlots

@@ -8,8 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from mdn.commands.protect import check_size
-from mdn.commands.request import Request
+from mdn.commands.request import Request, check_size
 from mdn.encoding import Display, Rec2100, coding_of
 from mdn.engine.memory import resident
 from mdn.engine.run import SLACK, StdOutput
@@ -42,7 +41,7 @@ class Batch:
     request: Request  # what is to be done with each
     models: Models  # loaded when the first file needs them
     sequence: FrameSequence  # of the frames of a sequence
-    # (H, W), 0..1: where pictures stay as they are; see commands.protect
+    # (H, W), 0..1: where pictures stay as they are; see commands.request
     mask: np.ndarray | None = None
     slots: ComputeSlots = field(default_factory=ComputeSlots)  # whose turn it is to compute
 

@@ -42,7 +42,7 @@ def jobs_of(
 ) -> tuple[list[Job], Expansion]:
     """One job for each image that the inputs mean, and those of a list. Raises as inputs.expand."""
     expansion = expand(inputs, recursive=recursive, listed=listed)
-    jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.found]
+    jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.inputs]
     return jobs, expansion
 
 

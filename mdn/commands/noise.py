@@ -18,7 +18,7 @@ LITTLE = 1 / 8  # of what the dtype holds
 
 
 @dataclass(frozen=True)
-class Settings:
+class NoiseRequest:
     """What `mdn noise` was asked for; level None takes the type's default."""
 
     kind: str
@@ -29,7 +29,7 @@ class Settings:
 
 def run(
     jobs: Sequence[Job],
-    settings: Settings,
+    request: NoiseRequest,
     report: Report,
     *,
     fail_fast: bool = False,
@@ -42,28 +42,28 @@ def run(
 
     Raises UsageError: no such noise, or a level outside its limits; nothing was written.
     """
-    kind = noise.get(settings.kind)
-    level = kind.default if settings.level is None else settings.level
+    kind = noise.get(request.kind)
+    level = kind.default if request.level is None else request.level
     kind.check(level)
-    work = partial(partial, add_to_file, replace(settings, level=level))
+    work = partial(partial, add_to_file, replace(request, level=level))
     return distribute(jobs, work, report, dask, fail_fast=fail_fast, dry_run=dry_run)
 
 
-def add_to_file(settings: Settings, job: Job, report: Report) -> dict[str, object]:
-    """Reads one image, adds the noise and writes it; facts about it. settings.level is a number."""
-    assert settings.level is not None
-    image, seed = load(job), draw_seed(settings.seed, job)
+def add_to_file(request: NoiseRequest, job: Job, report: Report) -> dict[str, object]:
+    """Reads one image, adds the noise and writes it; facts about it. request.level is a number."""
+    assert request.level is not None
+    image, seed = load(job), draw_seed(request.seed, job)
     generator = torch.Generator().manual_seed(seed)
     pages = []
     for index, page in enumerate(image.pixels):
-        pages.append(add_to_page(page, settings.kind, settings.level, generator))
+        pages.append(add_to_page(page, request.kind, request.level, generator))
         report.progress(job, (index + 1) / len(image.pixels))
     if line := _of_little_range(image.pixels):
         report.note(job, line)
     if output_format(job, image) == "jpeg":
         report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
-    save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=settings.jpeg_quality)
-    return describe(image) | {"noise": settings.kind, "level": settings.level, "draw_seed": seed}
+    save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=request.jpeg_quality)
+    return describe(image) | {"noise": request.kind, "level": request.level, "draw_seed": seed}
 
 
 def _of_little_range(pixels: np.ndarray) -> str:

@@ -26,7 +26,7 @@ from mdn.training.watch import RenderWatch, Watch, load_pairs
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainRequest:
     """What `mdn train` was asked for: its options, by their names.
 
     `save_every`: seconds between checkpoints. `changes`: of --set, as tables in tables.
@@ -45,7 +45,7 @@ class Settings:
     workers: int = 0
 
 
-class Report(Protocol):
+class Listener(Protocol):
     """Who listens to a run."""
 
     def note(self, line: str) -> None: ...
@@ -64,7 +64,7 @@ class Result:
     signal: int = 0  # the number of the signal that ended it, or 0
 
 
-def run(settings: Settings, report: Report) -> Result:
+def run(request: TrainRequest, report: Listener) -> Result:
     """Train until the recipe ends, `stop_after` is reached, or SIGTERM or Ctrl-C arrives.
 
     Raises:
@@ -73,25 +73,25 @@ def run(settings: Settings, report: Report) -> Result:
         OutOfMemoryError: its batches do not fit.
         MdnError: the loss is no longer a number.
     """
-    recipe = recipe_parse.load(recipe_files.find(settings.recipe), settings.changes)
-    folder = settings.out or Path("runs") / recipe.name
+    recipe = recipe_parse.load(recipe_files.find(request.recipe), request.changes)
+    folder = request.out or Path("runs") / recipe.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(folder, f"cannot be made: {error.strerror}") from error
-    processes = join(choose_device(settings.device))
+    processes = join(choose_device(request.device))
     try:
         try:
-            trainer = _prepare(settings, recipe, folder, processes, report)
+            trainer = _prepare(request, recipe, folder, processes, report)
         except BaseException:
             with suppress(OSError):  # it is taken away if empty, and else stays
                 folder.rmdir()
             raise
         report.begin(trainer.step, recipe.optim.steps)
-        until = trainer.step + settings.stop_after if settings.stop_after else None
+        until = trainer.step + request.stop_after if request.stop_after else None
         log = _Curves(folder, report) if processes.first else report.row
         with StopRequest() as stop:
-            trainer.run(stop, log, until, settings.save_every)
+            trainer.run(stop, log, until, request.save_every)
         finished = trainer.step >= recipe.optim.steps
         return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
     finally:
@@ -120,18 +120,18 @@ def plot(runs: Sequence[str], out: Path | None) -> Path:
 
 
 def _prepare(
-    settings: Settings, recipe: Recipe, folder: Path, processes: Processes, report: Report
+    request: TrainRequest, recipe: Recipe, folder: Path, processes: Processes, report: Listener
 ) -> Trainer:
     load = _renders if recipe.rendered else _pictures
     # Cameras are simulated on the CPU, and forked workers cannot use a GPU.
-    on_cpu = recipe.judged or settings.workers
+    on_cpu = recipe.judged or request.workers
     drawn_on = torch.device("cpu") if on_cpu else processes.device
-    crops, watch = load(settings, recipe, drawn_on, processes.device, report)
+    crops, watch = load(request, recipe, drawn_on, processes.device, report)
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")
-    precision = choose_precision(settings.precision, processes.device)
-    trainer = Trainer(recipe, folder, crops, watch, processes, precision, settings.workers)
-    if settings.resume and trainer.resume():
+    precision = choose_precision(request.precision, processes.device)
+    trainer = Trainer(recipe, folder, crops, watch, processes, precision, request.workers)
+    if request.resume and trainer.resume():
         report.note(f"continuing from step {trainer.step} in {folder}")
         if changed := recipe_files.differences(trainer.former, recipe.text):
             report.note(f"the recipe has changed since: {'; '.join(changed)}")
@@ -139,44 +139,44 @@ def _prepare(
         trainer.log.rewind(-1)
     if processes.first:
         write_bytes(folder / recipe_files.RECIPE, recipe.text.encode())
-    if settings.compile and (problem := trainer.compile()):
+    if request.compile and (problem := trainer.compile()):
         report.note(f"cannot be compiled, and trains without: {problem}")
     return trainer
 
 
 def _pictures(
-    settings: Settings,
+    request: TrainRequest,
     recipe: Recipe,
     drawn_on: torch.device,
     device: torch.device,
-    report: Report,
+    report: Listener,
 ) -> tuple[Crops, Watch]:
     """What to train on, drawn on one device, and what to validate on, another perhaps."""
-    pictures = load_pictures(recipe.data.sources, settings.data)
+    pictures = load_pictures(recipe.data.sources, request.data)
     training, held_out = split(pictures, recipe.data.hold_out)
     crops = Crops(training, recipe.side, drawn_on, recipe.data.scales, recipe.data.own_size)
     report.note(f"{len(crops.pictures)} pictures to train on, {len(held_out)} held out")
     if crops.left_out:
         report.note(f"{crops.left_out} pictures are smaller than the crop and were left out")
     if recipe.watch.sources:
-        held_out = list(load_pictures(recipe.watch.sources, settings.data).values())
-    pairs = {name: load_pairs(settings.data / name) for name in recipe.watch.pairs}
+        held_out = list(load_pictures(recipe.watch.sources, request.data).values())
+    pairs = {name: load_pairs(request.data / name) for name in recipe.watch.pairs}
     return crops, Watch(held_out, recipe, device, pairs)
 
 
 def _renders(
-    settings: Settings,
+    request: TrainRequest,
     recipe: Recipe,
     drawn_on: torch.device,
     device: torch.device,
-    report: Report,
+    report: Listener,
 ) -> tuple[Scenes, RenderWatch]:
     """As `_pictures`."""
-    training = load_scenes(recipe.data.sources, settings.data)
-    watched = load_scenes(recipe.watch.sources, settings.data)
+    training = load_scenes(recipe.data.sources, request.data)
+    watched = load_scenes(recipe.watch.sources, request.data)
     textures = None
     if recipe.data.textures:
-        photos = load_pictures(recipe.data.textures, settings.data)
+        photos = load_pictures(recipe.data.textures, request.data)
         textures = Textures(Crops(list(photos.values()), recipe.data.crop, torch.device("cpu")))
     scenes = Scenes(list(training.values()), recipe.data.crop, drawn_on, textures)
     report.note(f"{len(scenes.pictures)} scenes to train on, {len(watched)} to validate on")
@@ -188,7 +188,7 @@ def _renders(
 class _Curves:
     """Hands rows on, and draws the curves after each validation; a run does not end for a plot."""
 
-    def __init__(self, folder: Path, report: Report) -> None:
+    def __init__(self, folder: Path, report: Listener) -> None:
         self.folder, self.report = folder, report
         self.draws = not plots.missing()
 

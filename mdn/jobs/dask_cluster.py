@@ -134,13 +134,13 @@ def _described(path: Path) -> Any:
     import yaml
 
     try:
-        asked = yaml.safe_load(path.read_text())
-        kind = getattr(importlib.import_module(asked["module"]), asked["class"])
-        cluster = kind(*asked.get("args", ()), **asked.get("kwargs", {}))
+        description = yaml.safe_load(path.read_text())
+        kind = getattr(importlib.import_module(description["module"]), description["class"])
+        cluster = kind(*description.get("args", ()), **description.get("kwargs", {}))
     except (OSError, yaml.YAMLError) as error:
         raise UsageError(f"--dask {path}: cannot be read ({error})") from None
     except (KeyError, TypeError, AttributeError, ImportError, ValueError) as error:
         raise UsageError(f"--dask {path}: describes no cluster ({error!r})") from None
-    if "adapt" in asked:
-        cluster.adapt(**asked["adapt"])
+    if "adapt" in description:
+        cluster.adapt(**description["adapt"])
     return cluster

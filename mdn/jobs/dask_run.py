@@ -158,8 +158,8 @@ class _Task:
     def _place(self) -> Iterator[Any]:
         """The work, as the client's command line meant it; one at a time in a process."""
         if mdn.__version__ != self._version:
-            found = f"mdn {mdn.__version__}, and {self._version} here"
-            raise UsageError(f"--dask: a worker has {found}; install the same")
+            versions = f"mdn {mdn.__version__}, and {self._version} here"
+            raise UsageError(f"--dask: a worker has {versions}; install the same")
         names = contextlib.chdir(self._folder)  # they are as the user typed them
         with _alone, names, base.pixel_limit(self._max_pixels):
             yield _work(self._prepare)

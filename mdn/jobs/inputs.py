@@ -19,7 +19,7 @@ Listed = tuple[Path, Path]  # a file, and where it goes below an output folder
 
 
 @dataclass(frozen=True)
-class Found:
+class Input:
     """One input."""
 
     path: Path | None  # the file; None is standard input
@@ -47,7 +47,7 @@ class LeftOut:
 class Expansion:
     """The inputs, each once, in the order named, and what was left out."""
 
-    found: tuple[Found, ...]
+    inputs: tuple[Input, ...]
     left_out: tuple[LeftOut, ...]
     folders: bool  # some input named a folder or a pattern, so there may be any number of files
 
@@ -98,8 +98,8 @@ class Listing:
                 self.leave_out("file", "not regular files, but pipes or devices")
         elif suffix in RENDERS | STORES:
             self.leave_out("file", f"{suffix} is read by mdn denoise")
-        elif (known := by_suffix(path)) and path.is_file():
-            self.leave_out("file", f"{suffix} is {known[0]}; {known[1]}")
+        elif (foreign := by_suffix(path)) and path.is_file():
+            self.leave_out("file", f"{suffix} is {foreign[0]}; {foreign[1]}")
 
 
 def list_folder(
@@ -155,11 +155,11 @@ def list_pattern(text: str, suffixes: frozenset[str]) -> Listing:
 
 def _distinct(matches: Iterable[str]) -> Iterator[str]:
     """Without the many ways that a loop of links leads to one file."""
-    seen: set[str] = set()
+    places: set[str] = set()
     for match in matches:
         place = place_of(Path(match))
-        if place not in seen:
-            seen.add(place)
+        if place not in places:
+            places.add(place)
             yield match
 
 
@@ -193,35 +193,35 @@ def expand(
 
     Raises UsageError: `-` is given twice.
     """
-    found: list[Found] = []
+    entries: list[Input] = []
     left_out: list[LeftOut] = []
     several = False
     for text in inputs:
         if text == "-":
-            found.append(Found(None, "stdin", Path("stdin")))
+            entries.append(Input(None, "stdin", Path("stdin")))
         elif is_folder(text):
             several = True
             listing = list_folder(text, recursive, output_folder, suffixes)
-            taken, rest = _taken(listing, former, _why_empty(Path(text), recursive))
-            found, left_out = found + taken, left_out + rest
+            images, rest = _inputs_of(listing, former, _why_empty(Path(text), recursive))
+            entries, left_out = entries + images, left_out + rest
         elif not os.path.lexists(text) and glob.has_magic(text):
             several = True
             # Raw files of a folder lie beside their JPEGs: they are meant where they are named.
             named = {Path(text).suffix.lower()} if is_raw(Path(text)) else set()
             listing = list_pattern(text, suffixes | named)
-            taken, rest = _taken(listing, former, "no image matches this pattern")
-            found, left_out = found + taken, left_out + rest
+            images, rest = _inputs_of(listing, former, "no image matches this pattern")
+            entries, left_out = entries + images, left_out + rest
         else:
-            found.append(_named(text))
+            entries.append(_named(text))
     for text in listed:
         several = True
-        found.append(replace(_named(text), relative=_mirrored(text)))
-    if sum(item.path is None for item in found) > 1:
+        entries.append(replace(_named(text), relative=_mirrored(text)))
+    if sum(item.path is None for item in entries) > 1:
         raise UsageError("standard input (-) is given twice: it can be read once")
-    return Expansion(tuple(_once(found)), tuple(left_out), several)
+    return Expansion(tuple(_once(entries)), tuple(left_out), several)
 
 
-def _named(text: str) -> Found:
+def _named(text: str) -> Input:
     path = Path(text)
     problem = None
     if not text:
@@ -235,7 +235,7 @@ def _named(text: str) -> Found:
         problem = FileError(text, "no such file", "check the name")
     except OSError as error:
         problem = FileError(text, (error.strerror or "cannot be read").lower(), "check the name")
-    return Found(path, text, Path(path.name), problem=problem)
+    return Input(path, text, Path(path.name), problem=problem)
 
 
 def _mirrored(text: str) -> Path:
@@ -262,9 +262,9 @@ def is_folder(text: str) -> bool:
         return False
 
 
-def _taken(
+def _inputs_of(
     listing: Listing, former: re.Pattern[str] | None, empty: str
-) -> tuple[list[Found], list[LeftOut]]:
+) -> tuple[list[Input], list[LeftOut]]:
     """The inputs that a folder or a pattern gives, and what of it is left out.
 
     Args:
@@ -273,25 +273,27 @@ def _taken(
         empty: what is wrong where there is no image.
     """
     text = listing.place
-    kept = [pair for pair in listing.images if former is None or not former.search(pair[0].stem)]
+    remaining = [
+        pair for pair in listing.images if former is None or not former.search(pair[0].stem)
+    ]
     earlier = "written by an earlier run; name a file to take it"
-    listing.leave_out("file", earlier, len(listing.images) - len(kept))
-    found = [Found(path, str(path), relative) for path, relative in kept]
+    listing.leave_out("file", earlier, len(listing.images) - len(remaining))
+    entries = [Input(path, str(path), relative) for path, relative in remaining]
     for problem in listing.problems:
         path = Path(problem.name)
-        found.append(Found(path, problem.name, Path(path.name), problem=problem))
-    if not found:
+        entries.append(Input(path, problem.name, Path(path.name), problem=problem))
+    if not entries:
         why = "nothing here but what an earlier run wrote" if listing.images else empty
-        found = [Found(Path(text), text, Path(), problem=FileError(text, why))]
-    return found, listing.left_out
+        entries = [Input(Path(text), text, Path(), problem=FileError(text, why))]
+    return entries, listing.left_out
 
 
-def _once(found: list[Found]) -> Iterable[Found]:
-    seen: set[str] = set()
-    for item in found:
+def _once(entries: list[Input]) -> Iterable[Input]:
+    places: set[str] = set()
+    for item in entries:
         place = "-" if item.path is None else place_of(item.path)
-        if place not in seen:
-            seen.add(place)
+        if place not in places:
+            places.add(place)
             yield item
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from mdn.errors import UsageError
 from mdn.io import RENDERS, STORES, SUFFIXES, format_of
 from mdn.io.foreign import is_raw
-from mdn.jobs.inputs import Found, is_folder
+from mdn.jobs.inputs import Input, is_folder
 
 FIELDS = ("stem", "suffix", "name", "parent", "draw")
 
@@ -55,7 +55,7 @@ class Naming:
         """The draws of each input, from 1."""
         return range(1, self.draws + 1)
 
-    def target(self, item: Found, draw: int) -> Path | None:
+    def target(self, item: Input, draw: int) -> Path | None:
         """Where the `draw`-th output of `item` goes; None is standard output.
 
         Raises UsageError for standard input where only its name would say.
@@ -133,13 +133,13 @@ def _kind(output: str | None, several: bool) -> Kind:
 
 
 def _check_template(template: str) -> None:
-    known = ", ".join(f"{{{name}}}" for name in FIELDS)
+    names = ", ".join(f"{{{name}}}" for name in FIELDS)
     try:
         fields = [each for each in string.Formatter().parse(template) if each[1] is not None]
     except ValueError as error:
-        raise UsageError(f"-o {template}: {error}; fields are {known}") from None
+        raise UsageError(f"-o {template}: {error}; fields are {names}") from None
     for _, name, width, conversion in fields:
         if name not in FIELDS or conversion:
-            raise UsageError(f"-o {template}: no field {{{name}}}; fields are {known}")
+            raise UsageError(f"-o {template}: no field {{{name}}}; fields are {names}")
         if width and (name != "draw" or not re.fullmatch(r"0?\d?d?", width)):
             raise UsageError(f"-o {template}: only {{draw}} takes a width, such as {{draw:03}}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, SUFFIXES, format_of, unreadable
-from mdn.jobs.inputs import Found, LeftOut, expand, is_folder, place_of
+from mdn.jobs.inputs import Input, LeftOut, expand, is_folder, place_of
 from mdn.jobs.job import Job
 from mdn.jobs.manifest import absolute
 from mdn.jobs.naming import Naming
@@ -77,7 +77,7 @@ def plan(
         suffixes: what counts as an image in folders and patterns.
 
     Raises UsageError: the request cannot be carried out as a whole. What is wrong with one file
-    only is kept as the `problem` of its job.
+    only is remaining as the `problem` of its job.
     """
     if overwrite + skip_existing + resume > 1:
         raise UsageError(
@@ -98,12 +98,14 @@ def plan(
         output_folder=folder,
         suffixes=suffixes,
     )
-    several = expansion.folders or len(expansion.found) > 1
+    several = expansion.folders or len(expansion.inputs) > 1
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
-    jobs = [_job(item, naming, draw, forced) for item in expansion.found for draw in naming.numbers]
+    jobs = [
+        _job(item, naming, draw, forced) for item in expansion.inputs for draw in naming.numbers
+    ]
     notes = [str(each) for each in expansion.left_out]
     if std_target is not None:
-        jobs = _with_std_targets(jobs, expansion.found, std_target, several)
+        jobs = _with_std_targets(jobs, expansion.inputs, std_target, several)
     if defaults and skip_existing:
         jobs = _without_former(jobs, notes)
     refuse_shared_stdout(jobs)
@@ -157,7 +159,7 @@ def _format(name: str) -> str:
         raise UsageError(f"--format {name}: choose one of {' '.join(FORMATS)} exr") from None
 
 
-def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:
+def _job(item: Input, naming: Naming, draw: int, forced: str | None) -> Job:
     if item.problem is not None:
         return Job(item.path, None, item.name, draw=draw, problem=item.problem)
     target, problem = naming.target(item, draw), None
@@ -168,27 +170,27 @@ def _job(item: Found, naming: Naming, draw: int, forced: str | None) -> Job:
             # The suffix came from the input: that file is at fault, not the request.
             if item.path is None or item.path.suffix != target.suffix:
                 raise
-            found = unreadable(item.path)
-            problem = FileError(item.name, found.problem, found.remedy)
+            error = unreadable(item.path)
+            problem = FileError(item.name, error.problem, error.remedy)
     return Job(item.path, target, item.name, forced, draw, problem=problem)
 
 
 def _with_std_targets(
-    jobs: Sequence[Job], found: Sequence[Found], std_target: str, several: bool
+    jobs: Sequence[Job], inputs: Sequence[Input], std_target: str, several: bool
 ) -> list[Job]:
-    """The jobs, one for each that was found, with their second outputs; folders get TIFFs."""
+    """The jobs, one for each input, with their second outputs; folders get TIFFs."""
     if std_target == "-":
         raise UsageError("--save-std: standard output is for the picture; name a file")
     naming = Naming.choose(std_target, ending="", format=None, draws=1, several=several)
     if naming.kind == "folder":
         naming = replace(naming, format="tiff")
-    made = []
-    for job, item in zip(jobs, found, strict=True):
+    result = []
+    for job, item in zip(jobs, inputs, strict=True):
         target = naming.target(item, 1)
         assert target is not None
         format_of(target)
-        made.append(replace(job, std_target=target))
-    return made
+        result.append(replace(job, std_target=target))
+    return result
 
 
 def _ending(output: str) -> str:
@@ -196,8 +198,8 @@ def _ending(output: str) -> str:
 
     Else a second run would take the results of the first for inputs.
     """
-    found = re.fullmatch(r"\{parent\}/\{stem\}([^{}/]+)(\{suffix\}|\.\w+)", output)
-    return found[1] if found else ""
+    match = re.fullmatch(r"\{parent\}/\{stem\}([^{}/]+)(\{suffix\}|\.\w+)", output)
+    return match[1] if match else ""
 
 
 def _without_former(jobs: list[Job], notes: list[str]) -> list[Job]:
@@ -206,8 +208,8 @@ def _without_former(jobs: list[Job], notes: list[str]) -> list[Job]:
     `mdn denoise *.png --skip-existing`, run twice: the shell names the results of the first run.
     """
     targets = {place_of(job.target) for job in jobs if job.target is not None}
-    kept = [job for job in jobs if job.source is None or place_of(job.source) not in targets]
+    remaining = [job for job in jobs if job.source is None or place_of(job.source) not in targets]
     for job in jobs:
-        if job not in kept and job.draw == 1:
+        if job not in remaining and job.draw == 1:
             notes.append(f"{job.name}: left out, an earlier run wrote it")
-    return kept
+    return remaining

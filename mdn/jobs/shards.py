@@ -66,10 +66,10 @@ def _of_array(text: str, count: int | None, environment: Mapping[str, str]) -> S
             continue
         start = _number(environment, first, 1)
         stride = max(1, _number(environment, step, 1))
-        known = _number(environment, size, 0)
-        if last and not known and _number(environment, last, 0):
-            known = (_number(environment, last, 0) - start) // stride + 1
-        number = count or known
+        total = _number(environment, size, 0)
+        if last and not total and _number(environment, last, 0):
+            total = (_number(environment, last, 0) - start) // stride + 1
+        number = count or total
         if not number:
             raise UsageError(f"--shard {text}: {index} does not tell how many; write auto/16")
         # Any run of equally spaced indices, from 0, 1 or elsewhere, meets each share once.

@@ -68,27 +68,27 @@ def std_map(job: Job, shape: tuple[int, int, int], white: float) -> Iterator[Any
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if io.format_of(target) != "tiff":
-            made = StdMap(target, np.zeros(shape, np.float32))
-            yield made
-            _draw(made, white, overwrite=overwrite)
+            std = StdMap(target, np.zeros(shape, np.float32))
+            yield std
+            _draw(std, white, overwrite=overwrite)
             return
         with replacing(target, overwrite=overwrite) as part:
-            made = StdMap(target, _mapped(Path(part.name), shape))
-            yield made
-            _measure(made)
-            made.values.flush()  # type: ignore[attr-defined]
-            del made.values
+            std = StdMap(target, _mapped(Path(part.name), shape))
+            yield std
+            _measure(std)
+            std.values.flush()  # type: ignore[attr-defined]
+            del std.values
     except OSError as error:
         raise FileError(target, f"cannot be written ({error.strerror or error})") from error
 
 
-def describe_std(made: StdMap | None, job: Job, report: Report) -> dict[str, object]:
+def describe_std(std: StdMap | None, job: Job, report: Report) -> dict[str, object]:
     """What a finished map adds to the details of its job."""
-    if made is None:
+    if std is None:
         return {}
-    if made.note:
-        report.note(job, made.note)
-    return {"std": made.details}
+    if std.note:
+        report.note(job, std.note)
+    return {"std": std.details}
 
 
 def _mapped(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
@@ -98,24 +98,24 @@ def _mapped(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     )
 
 
-def _draw(made: StdMap, white: float, *, overwrite: bool) -> None:
-    _measure(made)
-    top = max(made.details["max"], np.finfo(np.float32).tiny)
-    deep = io.format_of(made.target) == "png"
-    scaled = np.rint(made.values * ((65535 if deep else 255) / top))
+def _draw(std: StdMap, white: float, *, overwrite: bool) -> None:
+    _measure(std)
+    top = max(std.details["max"], np.finfo(np.float32).tiny)
+    deep = io.format_of(std.target) == "png"
+    scaled = np.rint(std.values * ((65535 if deep else 255) / top))
     scaled = scaled.astype(np.uint16 if deep else np.uint8)
-    picture = Image(scaled[..., None], name=made.target.name)
-    io.write_image(picture, made.target, overwrite=overwrite)
-    made.details["white"] = made.details["max"]
-    made.note = (
-        f"{made.target}: white stands for a deviation of {made.details['max']:.4g}, where the"
+    picture = Image(scaled[..., None], name=std.target.name)
+    io.write_image(picture, std.target, overwrite=overwrite)
+    std.details["white"] = std.details["max"]
+    std.note = (
+        f"{std.target}: white stands for a deviation of {std.details['max']:.4g}, where the"
         f" picture's white is {white:g}; a .tif holds the numbers"
     )
 
 
-def _measure(made: StdMap) -> None:
-    made.details |= {
-        "file": str(made.target),
-        "mean": round(float(made.values.mean(dtype=np.float64)), 6),
-        "max": float(made.values.max()),
+def _measure(std: StdMap) -> None:
+    std.details |= {
+        "file": str(std.target),
+        "mean": round(float(std.values.mean(dtype=np.float64)), 6),
+        "max": float(std.values.max()),
     }

@@ -140,7 +140,7 @@ def test_the_noise_is_that_of_mdn_noise(tmp_path: Path) -> None:
     job = Job(source, tmp_path / "noisy.png", "a.png")
     noise.run(
         [job],
-        noise.Settings("gaussian", 25, seed=7),
+        noise.NoiseRequest("gaussian", 25, seed=7),
         SimpleNamespace(
             **{name: lambda *_: None for name in ("started", "progress", "note", "finished")}
         ),

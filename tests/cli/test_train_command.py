@@ -98,19 +98,19 @@ def test_an_interrupted_run_prints_its_document(
 def test_every_option_reaches_the_task(
     run: Run, recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[task.Settings] = []
+    seen: list[task.TrainRequest] = []
 
-    def fake(settings: task.Settings, report: task.Report) -> task.Result:
+    def fake(settings: task.TrainRequest, report: task.Listener) -> task.Result:
         seen.append(settings)
         return task.Result(Path("out"), 9, 1.0, finished=True)
 
     monkeypatch.setattr(task, "run", fake)
     run("train", recipe, "--data", "d", "--out", "o", "--no-resume", "--stop-after", "3")
     run("train", recipe, "--device", "cuda:1", "--precision", "bf16")
-    assert seen[0] == task.Settings(
+    assert seen[0] == task.TrainRequest(
         recipe, data=Path("d"), out=Path("o"), resume=False, stop_after=3
     )
-    assert seen[1] == task.Settings(recipe, device="cuda:1", precision="bf16")
+    assert seen[1] == task.TrainRequest(recipe, device="cuda:1", precision="bf16")
 
 
 @pytest.mark.parametrize(("stop_after", "step", "code"), [(None, 7, 130), (5, 7, 0), (5, 6, 130)])
@@ -122,7 +122,7 @@ def test_an_interrupted_run_says_so_by_its_exit_code(
     step: int,
     code: int,
 ) -> None:
-    def fake(settings: task.Settings, report: task.Report) -> task.Result:
+    def fake(settings: task.TrainRequest, report: task.Listener) -> task.Result:
         report.begin(2, 100)
         return task.Result(Path("out"), step, 1.0, finished=False)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mdn import io
-from mdn.commands.noise import Settings, add_to_page, draw_seed, run
+from mdn.commands.noise import NoiseRequest, add_to_page, draw_seed, run
 from mdn.errors import UsageError
 from mdn.image import Image
 from mdn.jobs.job import Job, Outcome
@@ -102,17 +102,17 @@ def test_the_seed_of_a_known_file_never_changes() -> None:
 def test_files_in_a_batch_are_as_they_are_alone(tmp_path: Path) -> None:
     pixels = page(128, np.uint8, 16)[None]
     jobs = [write(tmp_path / f"{name}.png", pixels) for name in "ab"]
-    assert run(jobs, Settings("gaussian", 25.0), Notes()).exit_code == 0
+    assert run(jobs, NoiseRequest("gaussian", 25.0), Notes()).exit_code == 0
     first, second = [io.read_image(Path(str(job.target))).pixels for job in jobs]
     assert not np.array_equal(first, second)
-    run([replace(jobs[1], overwrite=True)], Settings("gaussian", 25.0), Notes())
+    run([replace(jobs[1], overwrite=True)], NoiseRequest("gaussian", 25.0), Notes())
     assert np.array_equal(io.read_image(Path(str(jobs[1].target))).pixels, second)
 
 
 def test_alpha_is_left_alone(tmp_path: Path) -> None:
     alpha = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     job = write(tmp_path / "a.png", page(128, np.uint8, 16)[None], alpha)
-    result = run([job], Settings("gaussian"), Notes())
+    result = run([job], NoiseRequest("gaussian"), Notes())
     noisy = io.read_image(Path(str(job.target)))
     assert noisy.alpha is not None
     assert np.array_equal(noisy.alpha, alpha)
@@ -123,14 +123,14 @@ def test_alpha_is_left_alone(tmp_path: Path) -> None:
 def test_jpeg_is_said_to_alter_the_noise(tmp_path: Path) -> None:
     job = write(tmp_path / "a.png", page(128, np.uint8, 16)[None])
     notes = Notes()
-    run([Job(job.source, tmp_path / "b.jpg", "a.png")], Settings("gaussian"), notes)
+    run([Job(job.source, tmp_path / "b.jpg", "a.png")], NoiseRequest("gaussian"), notes)
     assert any("JPEG" in line for line in notes.lines)
 
 
 @pytest.mark.parametrize(("kind", "level"), [("nonsense", None), ("gaussian", -1.0)])
 def test_a_bad_request_is_refused_before_any_file(kind: str, level: float | None) -> None:
     with pytest.raises(UsageError):
-        run([Job(Path("none.png"), None, "none.png")], Settings(kind, level), Notes())
+        run([Job(Path("none.png"), None, "none.png")], NoiseRequest(kind, level), Notes())
 
 
 def test_counts_that_use_little_of_their_dtype_are_named(tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ def test_counts_that_use_little_of_their_dtype_are_named(tmp_path: Path) -> None
     for name, samples in (("few", pixels), ("many", 100 * pixels)):
         io.write_image(Image(samples), tmp_path / f"{name}.tif")
     jobs = [Job(tmp_path / f"{n}.tif", tmp_path / f"{n}2.tif", n) for n in ("few", "many")]
-    run(jobs, Settings("gaussian"), notes)
+    run(jobs, NoiseRequest("gaussian"), notes)
     assert notes.lines == ["uses 0 to 300 of 65535, and levels are meant for all of it"]

@@ -1,19 +1,226 @@
-"""The manifest: its lines, what a crash leaves of them, and several runs that write one."""
+"""The manifest: what is done, what is done again and what is left alone, by its lines."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mdn.errors import FileError
-from mdn.jobs import manifest
+from mdn.jobs import content, manifest
 from mdn.jobs.content import Content, digest, stamp
-from mdn.jobs.job import Unheard
-from mdn.jobs.manifest import Entry, Recording
+from mdn.jobs.job import Job, Unheard
+from mdn.jobs.manifest import DONE, Entry, Manifest, Recording, resume
+from mdn.jobs.running import run_batch
+from tests.jobs.test_running import Recorder
+
+MODELS = {"tiny": "1234"}
+
+
+class Batch:
+    """One file, its output and its manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.out = folder / "a.png", folder / "out"
+        self.source.write_bytes(b"input")
+        self.job = Job(self.source, self.out / "a.png", "a.png")
+
+    def run(self, *, fails: bool = False, taken: bool = False, settings: str = "s") -> Recorder:
+        def work(job: Job, report: object) -> dict[str, object]:
+            if fails:
+                raise FileError(job.name, "damaged")
+            assert job.target is not None
+            if not taken:
+                job.target.write_bytes(b"output")
+            if job.std_target is not None:
+                job.std_target.write_bytes(b"map")
+            return {"model": "tiny"}
+
+        report = Recorder()
+        with Recording(report, manifest.path_for(self.out), settings, MODELS) as recording:
+            run_batch([self.job], work, recording)
+        return report
+
+    @property
+    def known(self) -> Manifest:
+        return manifest.read(self.out)
+
+    def after(self, settings: str = "s", models: dict[str, str] = MODELS) -> Job:
+        (found,) = resume([self.job], self.known, settings, models)
+        return found
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    return Batch(tmp_path)
+
+
+def redone(job: Job) -> bool:
+    return not job.skip and job.problem is None
+
+
+def test_what_is_done_is_skipped_without_opening_it(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch.run()
+
+    def opened(path: Path) -> str:
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr(content, "digest", opened)
+    assert batch.after().skip == DONE
+
+
+def test_the_manifest_says_what_was_done(batch: Batch) -> None:
+    batch.run()
+    entry = batch.known.last["a.png"]
+    assert (entry.status, entry.input) == ("ok", str(batch.source))
+    assert entry.read == content.Content.of(batch.source)
+    assert (entry.model, entry.weights, entry.settings) == ("tiny", "1234", "s")
+    assert entry.written == content.Content.of(batch.out / "a.png")
+
+
+def test_an_input_that_was_only_touched_is_done(batch: Batch) -> None:
+    batch.run()
+    os.utime(batch.source, (1, 1))
+    assert batch.after().skip == DONE
+
+
+@pytest.mark.parametrize("now", [b"longer than it was", b"other"])
+def test_a_changed_input_is_done_again(batch: Batch, now: bytes) -> None:
+    batch.run()
+    batch.source.write_bytes(now)
+    os.utime(batch.source, (1, 1))
+    assert batch.after().due == "the input has changed"
+
+
+def test_other_settings_or_weights_are_done_again(batch: Batch) -> None:
+    batch.run()
+    assert batch.after(settings="t").due == "done with other options or weights"
+    assert redone(batch.after(models={"tiny": "5678"}))
+    assert redone(batch.after(models={"other": "1234"}))
+
+
+def test_a_lost_output_is_made_again(batch: Batch) -> None:
+    batch.run()
+    (batch.out / "a.png").unlink()
+    assert batch.after().due == "the result is gone"
+
+
+def test_an_output_that_somebody_changed_is_left_alone(batch: Batch) -> None:
+    batch.run()
+    (batch.out / "a.png").write_bytes(b"retouched by hand")
+    assert "changed after mdn wrote it" in str(batch.after(settings="t").problem)
+
+
+def test_what_was_begun_is_done_again_even_if_its_output_is_there(batch: Batch) -> None:
+    """Killed between the rename of the output and the line that says so."""
+    batch.run()
+    path = manifest.path_for(batch.out)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert batch.known.last["a.png"].status == "started"
+    assert redone(batch.after())
+
+
+def test_what_failed_is_tried_again(batch: Batch) -> None:
+    batch.run(fails=True)
+    assert batch.after().due == "failed: a.png: damaged"
+
+
+def test_a_failure_leaves_what_an_earlier_run_did(batch: Batch) -> None:
+    batch.run()
+    batch.run(fails=True, settings="t")  # as of --overwrite; the old result is still there
+    assert batch.after().skip == DONE
+    assert batch.after(settings="t").due == "done with other options or weights"
+
+
+def test_what_another_run_has_begun_is_not_lost(batch: Batch) -> None:
+    batch.run()
+    with Recording(Recorder(), manifest.path_for(batch.out), "t", MODELS) as recording:
+        recording.started(batch.job, 1, 1)
+    assert batch.after().skip == DONE
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_file_that_no_run_wrote_is_left_alone(batch: Batch, known: bool) -> None:
+    if known:
+        batch.run(fails=True)
+    batch.out.mkdir(exist_ok=True)
+    (batch.out / "a.png").write_bytes(b"somebody's")
+    assert "no run recorded it" in str(batch.after().problem)
+
+
+@pytest.fixture
+def second(batch: Batch) -> Path:
+    """The second output of a batch."""
+    batch.out.mkdir()
+    batch.job = replace(batch.job, std_target=batch.out / "std.tif")
+    return batch.out / "std.tif"
+
+
+def test_a_lost_second_output_is_made_again(batch: Batch, second: Path) -> None:
+    batch.run()
+    assert batch.after().skip == DONE
+    second.unlink()
+    assert redone(batch.after())
+
+
+def test_a_second_output_is_replaced_if_mdn_wrote_it(batch: Batch, second: Path) -> None:
+    batch.run()
+    assert redone(batch.after(settings="t"))
+    second.write_bytes(b"drawn on")
+    assert "std.tif: exists already, and it was changed" in str(batch.after(settings="t").problem)
+    batch.job = replace(batch.job, std_target=batch.out / "other.tif")
+    (batch.out / "other.tif").write_bytes(b"somebody's")
+    assert "other.tif: exists already, and no run" in str(batch.after(settings="t").problem)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_second_output_that_no_run_wrote_is_left_alone(
+    batch: Batch, second: Path, fails: bool
+) -> None:
+    if fails:
+        batch.run(fails=True)
+    second.write_bytes(b"somebody's")
+    assert "std.tif: exists already, and no run recorded it" in str(batch.after().problem)
+
+
+def test_a_second_output_of_an_older_manifest_counts_as_done_but_is_not_replaced(
+    batch: Batch, second: Path
+) -> None:
+    batch.run()
+    path = manifest.path_for(batch.out)
+    path.write_bytes(path.read_bytes().replace(b'"std_output_', b'"unknown_'))
+    assert batch.after().skip == DONE
+    assert "no run recorded it" in str(batch.after(settings="t").problem)
+
+
+def test_a_result_that_is_taken_away_at_once_does_not_end_the_batch(batch: Batch) -> None:
+    report = batch.run(taken=True)
+    assert report.events[-2:] == [
+        ("note", "not in the manifest (no such file or directory): --resume will do it again"),
+        ("finished", "a.png ok"),
+    ]
+    assert redone(batch.after())
+
+
+def test_a_full_disk_under_the_manifest_is_a_warning(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Recording, entry: Entry) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Recording, "_append", full)
+    batch.run()
+    assert (batch.out / "a.png").read_bytes() == b"output"
+    assert not batch.known.last
+
+
+# --- its lines ---------------------------------------------------------------------------------
 
 
 def write(folder: Path, *entries: Entry, shard: str = "") -> Path:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mdn import plots
-from mdn.commands.train import Settings, plot, run
+from mdn.commands.train import TrainRequest, plot, run
 from mdn.errors import FileError, UsageError
 from mdn.training import curves
 from tests.training.test_loop import Listener, Recipes
@@ -82,7 +82,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_run_draws_its_own_curves(tmp_path: Path, data: Path, write_recipe: Recipes) -> None:
     out = tmp_path / "run"
     out.mkdir()
-    settings = Settings(str(write_recipe()), data, out, device="cpu", precision="fp32")
+    settings = TrainRequest(str(write_recipe()), data, out, device="cpu", precision="fp32")
     run(settings, Listener())
     assert Image.open(out / "curves.png").size[0] > 300
 
@@ -93,7 +93,7 @@ def test_a_run_does_not_end_for_a_picture(
     out, listener = tmp_path / "run", Listener()
     out.mkdir()
     (out / "curves.png").write_bytes(b"a picture of somebody else's")
-    settings = Settings(str(write_recipe()), data, out, device="cpu", precision="fp32")
+    settings = TrainRequest(str(write_recipe()), data, out, device="cpu", precision="fp32")
     assert run(settings, listener).finished
     assert [note for note in listener.notes if "no longer drawn" in note] != []
     assert (out / "curves.png").read_bytes() == b"a picture of somebody else's"

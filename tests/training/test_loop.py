@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mdn.commands.train import Result, Settings, run
+from mdn.commands.train import Result, TrainRequest, run
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry import store
 from mdn.registry.load import load
@@ -47,7 +47,7 @@ def train(
     recipe: Path, data: Path, out: Path, listener: Listener | None = None, **more: Any
 ) -> Result:
     options = {"device": "cpu", "precision": "fp32"} | more
-    return run(Settings(str(recipe), data, out, **options), listener or Listener())
+    return run(TrainRequest(str(recipe), data, out, **options), listener or Listener())
 
 
 def state(folder: Path) -> dict[str, Any]:

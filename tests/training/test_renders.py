@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mdn.bench import renders as files
-from mdn.commands.train import Settings, run
+from mdn.commands.train import TrainRequest, run
 from mdn.encoding.hdr import Hdr
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
@@ -180,7 +180,7 @@ def test_a_run_from_a_net_without_guides(data: Path, tmp_path: Path) -> None:
     save_file(blind.state_dict(), tmp_path / "blind.safetensors")
     (tmp_path / "recipe.toml").write_text(RECIPE)
     report, out = Quiet(), tmp_path / "run"
-    settings = Settings(str(tmp_path / "recipe.toml"), data, out, device="cpu", stop_after=2)
+    settings = TrainRequest(str(tmp_path / "recipe.toml"), data, out, device="cpu", stop_after=2)
     assert not run(settings, report).finished
     assert run(settings, report).finished
     assert report.notes[0] == "1 scenes to train on, 1 to validate on"

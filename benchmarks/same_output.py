@@ -88,7 +88,7 @@ DENOISE = {
     "zeroshot-plain": "zeroshot rgb8.png",
     "zeroshot-mpi": "zeroshot rgb8.png -m mpi-synthetic --iters 2",
     "zeroshot-counts": "zeroshot gray16.tif --iters 2",
-    "zeroshot-shared": "zeroshot smooth.png -m mpi-real --iters 2 --pixel-shuffle 2",
+    "zeroshot-shared": "zeroshot smooth.png -m mpi-real --iters 2",
     "zeroshot-swinir": "zeroshot tiny.png -m swinir-masked-s15 --iters 2",
     "noise-estimate": "noise --estimate rgb8.png gray16.tif smooth.png banded.png --json",
     "json": "denoise rgb8.png gray16.tif smooth.png banded.png salt.png -o there/ --json",

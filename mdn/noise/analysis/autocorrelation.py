@@ -48,15 +48,15 @@ def measure(plane: Tensor, clipped: bool) -> Autocorrelation | None:
     step, rows, columns, restless = chosen
     windows = plane.unfold(0, SIDE, step).unfold(1, SIDE, step)
     flat = _level(windows[rows, columns].double())
-    seen = [[_difference(flat, axis, lag) for lag in range(1, FAR + 1)] for axis in (1, 2)]
-    near = max(seen[0][-1], seen[1][-1])
+    differences = [[_difference(flat, axis, lag) for lag in range(1, FAR + 1)] for axis in (1, 2)]
+    near = max(differences[0][-1], differences[1][-1])
     if near <= 0:
         return None
-    vertical, horizontal = _completed(seen, restless)
+    vertical, horizontal = _completed(differences, restless)
     # Stripes do not differ along themselves at all: the axis that differs more tells the variance.
     variance = max(vertical[-1], horizontal[-1])
     power = variance * _sum(vertical, variance) * _sum(horizontal, variance)
-    return Autocorrelation(near, 1 - seen[0][0] / near, 1 - seen[1][0] / near, power)
+    return Autocorrelation(near, 1 - differences[0][0] / near, 1 - differences[1][0] / near, power)
 
 
 def power_in_flat(plane: Tensor, other: Tensor, clipped: bool) -> float | None:
@@ -89,25 +89,26 @@ def _flattest(plane: Tensor, clipped: bool) -> tuple[int, Tensor, Tensor, float]
     return step, rows, columns, float(restless.flatten()[chosen].mean())
 
 
-def _completed(seen: list[list[float]], restless: float) -> list[list[float]]:
+def _completed(differences: list[list[float]], restless: float) -> list[list[float]]:
     """The differences with what the choice of the calmest blocks took from them.
 
-    seen: half the mean squared difference at lags 1 to FAR, down and across, not all 0.
+    differences: half the mean squared difference at lags 1 to FAR, down and across, not all 0.
     restless: variance of the cells' means in the chosen blocks. Where that is less than noise of
     such differences must leave, the rest was chosen away: a field that is constant in each cell,
     seen by the share of the pairs that straddle two.
     """
-    found = seen
+    complete = differences
     for _ in range(ROUNDS):
-        variance = max(found[0][-1], found[1][-1])
+        variance = max(complete[0][-1], complete[1][-1])
         expected = (
-            variance * _mean_variance(found[0], variance) * _mean_variance(found[1], variance)
+            variance * _mean_variance(complete[0], variance) * _mean_variance(complete[1], variance)
         )
         missing = max(0.0, expected - restless)
-        found = [
-            [value + missing * lag / CELL for lag, value in enumerate(axis, 1)] for axis in seen
+        complete = [
+            [value + missing * lag / CELL for lag, value in enumerate(axis, 1)]
+            for axis in differences
         ]
-    return found
+    return complete
 
 
 def _mean_variance(differences: list[float], variance: float) -> float:

@@ -51,10 +51,10 @@ def steps(strip: Tensor, *, apart: bool = True) -> Tensor:
     change = strip[:, 1:] - strip[:, :-1]
     if cut.any():
         change = change.masked_fill(cut[:, 1:] | cut[:, :-1], torch.nan)
-    found = _median(change.transpose(0, 1).flatten(1))[None]
+    changes = _median(change.transpose(0, 1).flatten(1))[None]
     if apart:
-        found = torch.cat([found, _median(change)])
-    return found.nan_to_num(0.0)
+        changes = torch.cat([changes, _median(change)])
+    return changes.nan_to_num(0.0)
 
 
 def _median(values: Tensor) -> Tensor:
@@ -71,21 +71,21 @@ def _median(values: Tensor) -> Tensor:
     return torch.from_numpy(middle[..., 0])
 
 
-def is_banded(found: Tensor) -> bool:
+def is_banded(changes: Tensor) -> bool:
     """Whether the picture has banding; as `offsets`, and one step of each strip is enough."""
-    if found.shape[0] < FEWEST_STRIPS or found.shape[2] < FEWEST_ROWS - 1:
+    if changes.shape[0] < FEWEST_STRIPS or changes.shape[2] < FEWEST_ROWS - 1:
         return False
-    return _stripes(found[:, 0].double().numpy(), FAINTEST) is not None
+    return _stripes(changes[:, 0].double().numpy(), FAINTEST) is not None
 
 
-def offsets(found: Tensor) -> Tensor | None:
+def offsets(changes: Tensor) -> Tensor | None:
     """The offsets of the rows (C, H), or None where the picture has no banding.
 
-    found: (S, 1 + C, H - 1), the `steps` of S strips spread over the picture.
+    changes: (S, 1 + C, H - 1), the `steps` of S strips spread over the picture.
     """
-    if found.shape[0] < FEWEST_STRIPS or found.shape[2] < FEWEST_ROWS - 1:
+    if changes.shape[0] < FEWEST_STRIPS or changes.shape[2] < FEWEST_ROWS - 1:
         return None
-    values = found.double().numpy()
+    values = changes.double().numpy()
     together, channels = values[:, 0], values[:, 1:].transpose(1, 0, 2)
     deviation = _stripes(together, FAINTEST)
     if deviation is None:
@@ -99,14 +99,14 @@ def offsets(found: Tensor) -> Tensor | None:
     return torch.from_numpy(result.astype(np.float32))
 
 
-def _stripes(found: np.ndarray, faintest: float) -> float | None:
+def _stripes(changes: np.ndarray, faintest: float) -> float | None:
     """Deviation of the offsets behind the steps (S, n) of the strips; None where they are none."""
-    middle = np.median(found, 0)
+    middle = np.median(changes, 0)
     usual, large = np.quantile(np.abs(middle), (0.5, 0.9))
     if not SIZES[0] * large < usual < SIZES[1] * large:
         return None
     middle = calmed(middle)
-    halves = [calmed(found[start::2].mean(0)) for start in (0, 1)]
+    halves = [calmed(changes[start::2].mean(0)) for start in (0, 1)]
     power = [float((each**2).mean()) for each in (middle, *halves)]
     if min(power) <= 0:
         return None
@@ -118,25 +118,25 @@ def _stripes(found: np.ndarray, faintest: float) -> float | None:
         variance > faintest**2
         and lags[0] < TURNS
         and max(abs(value) for value in lags[1:]) < PATTERN
-        and shared(found) > SHARED
-        and float(np.quantile(slopes(found), 0.1)) > EVERYWHERE
+        and shared(changes) > SHARED
+        and float(np.quantile(slopes(changes), 0.1)) > EVERYWHERE
     )
     return variance**0.5 if banded else None
 
 
-def slopes(found: np.ndarray) -> list[float]:
+def slopes(changes: np.ndarray) -> list[float]:
     """Of the steps of each strip of (S, n), on those of all others together."""
-    rest = (found.sum(0) - found) / (len(found) - 1)
-    pairs = [(calmed(own), calmed(other)) for own, other in zip(found, rest, strict=True)]
+    rest = (changes.sum(0) - changes) / (len(changes) - 1)
+    pairs = [(calmed(own), calmed(other)) for own, other in zip(changes, rest, strict=True)]
     return [float((y * x).sum()) / max(1e-12, float((x * x).sum())) for y, x in pairs]
 
 
-def shared(found: np.ndarray) -> float:
+def shared(changes: np.ndarray) -> float:
     """How much of what neighbouring strips of (S, n) share is shared by those at both ends too.
 
     An offset is that of the whole row. Streaks of brushed metal or rain are long, but end.
     """
-    calm = np.stack([calmed(each) for each in found if each.any()])  # others are black or white
+    calm = np.stack([calmed(each) for each in changes if each.any()])  # others are black or white
     count = len(calm)
     covariance = calm @ calm.T
     apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
@@ -151,15 +151,15 @@ def calmed(steps_: np.ndarray) -> np.ndarray:
     return np.clip(steps_, -usual, usual)
 
 
-def solved(found: np.ndarray, deviation: float) -> np.ndarray:
+def solved(changes: np.ndarray, deviation: float) -> np.ndarray:
     """The offsets (n + 1) behind the steps (S, n), of that deviation."""
-    middle = np.median(found, 0)
+    middle = np.median(changes, 0)
     # Over FAR rows the steps of stripes cancel, and those of a picture that walks add up.
     walked = np.convolve(calmed(middle), np.ones(FAR), "valid")
     common = (float((walked**2).mean()) - 2 * deviation**2) / FAR
     # And what it adds to some of the strips: a median of S has pi/2 times the mean's variance.
-    apart = 1.4826 * np.median(np.abs(found - middle), 0)
-    own = float((apart**2).mean()) * np.pi / 2 / len(found)
+    apart = 1.4826 * np.median(np.abs(changes - middle), 0)
+    own = float((apart**2).mean()) * np.pi / 2 / len(changes)
     spread = max(ROUNDING**2, common, own)
     weight = np.full(len(middle), 1 / spread)
     result = np.zeros(len(middle) + 1)
@@ -170,14 +170,14 @@ def solved(found: np.ndarray, deviation: float) -> np.ndarray:
     return result
 
 
-def _tridiagonal(found: np.ndarray, weight: np.ndarray, prior: float) -> np.ndarray:
-    """Minimises sum weight (o[r + 1] - o[r] - found[r])^2 + prior o[r]^2: Thomas's algorithm."""
-    diagonal = np.full(len(found) + 1, prior)
+def _tridiagonal(changes: np.ndarray, weight: np.ndarray, prior: float) -> np.ndarray:
+    """Minimises sum weight (o[r + 1] - o[r] - changes[r])^2 + prior o[r]^2: Thomas's algorithm."""
+    diagonal = np.full(len(changes) + 1, prior)
     diagonal[:-1] += weight
     diagonal[1:] += weight
-    right = np.zeros(len(found) + 1)
-    right[1:] += weight * found
-    right[:-1] -= weight * found
+    right = np.zeros(len(changes) + 1)
+    right[1:] += weight * changes
+    right[:-1] -= weight * changes
     side = (-weight).tolist()
     main, value = diagonal.tolist(), right.tolist()
     for r in range(1, len(main)):

@@ -73,10 +73,10 @@ def estimate(x: Tensor) -> NoiseEstimate:
         raise UsageError("the noise cannot be estimated: the picture holds NaN or infinite samples")
     x = x.detach().float().cpu()
     clipped = is_clipped(x)
-    found = [impulses.find(plane) for plane in x]
-    shares = [share for _, share in found if share is not None]
+    marks = [impulses.find(plane) for plane in x]
+    shares = [share for _, share in marks if share is not None]
     share = sum(shares) / len(shares) if shares else 0.0
-    planes = [impulses.filled(plane, mask) for plane, (mask, _) in zip(x, found, strict=True)]
+    planes = [impulses.filled(plane, mask) for plane, (mask, _) in zip(x, marks, strict=True)]
     curves = [blocks.measure(plane, clipped) for plane in planes]
     correlations = [autocorrelation.measure(plane, clipped) for plane in planes]
     neighbours, correlated = _correlation(curves, correlations)
@@ -192,11 +192,11 @@ def _curve(curves: list[VarianceCurve]) -> tuple[float, float, float]:
     best, least = (0.0, 0.0, 0.0), math.inf
     for chosen in CHOICES:
         used = powers[:, chosen] * weight[:, None].sqrt()
-        found = torch.linalg.lstsq(used, (y * weight.sqrt())[:, None], driver="gelsd").solution
-        if bool((found < 0).any()):
+        factors = torch.linalg.lstsq(used, (y * weight.sqrt())[:, None], driver="gelsd").solution
+        if bool((factors < 0).any()):
             continue
-        all_three = torch.zeros(3, dtype=found.dtype)
-        all_three[chosen] = found[:, 0]
+        all_three = torch.zeros(3, dtype=factors.dtype)
+        all_three[chosen] = factors[:, 0]
         error = float((weight * (powers @ all_three - y) ** 2).sum())
         if error < least:
             best, least = tuple(all_three.tolist()), error

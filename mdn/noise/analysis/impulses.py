@@ -40,8 +40,8 @@ def find(plane: Tensor) -> tuple[Tensor, float | None]:
     bright, dark = centre > highest + margin, centre < lowest - margin
     mask[1:-1, 1:-1] = bright | dark
     shares = [_share(bright, highest + margin < 1), _share(dark, lowest - margin > 0)]
-    known = [share for share in shares if share is not None]
-    return mask, min(1.0, 2 * sum(known) / len(known)) if known else None
+    visible = [share for share in shares if share is not None]
+    return mask, min(1.0, 2 * sum(visible) / len(visible)) if visible else None
 
 
 def salt_and_pepper(plane: Tensor) -> tuple[float, float] | None:

@@ -63,7 +63,7 @@ def sides(
     wide = F.pad(x, (1, 1, 1, 1), mode="reflect")
     doubted = F.pad(marked.float(), (1, 1, 1, 1), mode="reflect") > 0
     rows, columns = slice(1, -1), slice(1, -1)
-    found = []
+    parts = []
     for one, two in (
         ((rows, slice(None, -2)), (rows, slice(2, None))),
         ((slice(None, -2), columns), (slice(2, None), columns)),
@@ -81,16 +81,16 @@ def sides(
             trust = torch.where(unusable, 0.0, (LED if turn else 1.0) / ((a - b).square() + EVEN))
             total += trust * (lead[..., rows, columns] + (a + b) / 2)
             weights += trust
-        found.append((total / weights, weights))
-    return marked, found
+        parts.append((total / weights, weights))
+    return marked, parts
 
 
 def spread(places: Tensor, origins: Sequence[tuple[int, int]], size: Sequence[int]) -> Tensor:
     """Marks of places (C, 2, 2), bool, over tiles that begin at these origins: (B, C, H, W)."""
-    found = []
+    parts = []
     for top, left in origins:
         rows, columns = (
             (start + torch.arange(n)) % 2 for start, n in ((top, size[0]), (left, size[1]))
         )
-        found.append(places[:, rows[:, None], columns])
-    return torch.stack(found)
+        parts.append(places[:, rows[:, None], columns])
+    return torch.stack(parts)

@@ -31,6 +31,7 @@ from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
 from mdn.stacks.stack_job import MEASURED, MOSAIC
 
+DARK = 2**15  # of 16 bits, that cameras of 12 leave empty
 MIDDLE = 512  # pixels to each side of the middle
 
 
@@ -233,9 +234,14 @@ def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:
 
 
 def _may_be_measured(pages: np.ndarray, noise: NoiseConditioning | None) -> bool:
-    """Whether gray pages with noise may come from a microscope, though they do not look like it."""
+    """Whether pages may come from a microscope: gray ones with noise, though it does not look like
+    it, and three channels that a library took for colours, and whose noise is small beside white.
+    """
     reading = None if noise is None else noise.reading
-    return pages.shape[-1] == 1 and reading is not None and not reading.clean
+    if reading is None:
+        return False
+    dark = pages.dtype == np.uint16 and pages.max() < DARK
+    return not reading.clean if pages.shape[-1] == 1 else bool(dark and reading.clean)
 
 
 def _std_output(deviations: StdMap | None, page: int) -> StdOutput | None:

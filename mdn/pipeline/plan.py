@@ -131,7 +131,7 @@ def plan_display(
         noise = replace(noise, flat=float(flat.float().mean()))
         drawn = drawn or (bool(flat.all()) and _whole(page))
         if drawn:
-            noise = replace(noise, flat=1.0, blend_weight=0.0, impulse_spread=None)
+            noise = replace(noise, flat=1.0, blend_weight=0.0)
         model = specialist(model, noise)
     if adapter is not None and page.array is not None:
         array = page.array[..., list(page.samples[: part.channels])]

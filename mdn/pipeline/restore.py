@@ -100,8 +100,10 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
     Where options.with_std, as many channels more with the deviation between passes.
     """
     page, noise, options = part.page, part.noise, part.options
-    stays = put_aside(tiles, part)
-    x = hidden.continued(tiles, stays)
+    gaps, kept = put_aside(tiles, part)
+    stays = gaps | kept
+    # Of a drawing with salt and pepper nothing else would be left to see.
+    x = hidden.continued(tiles, gaps if noise.impulse_spread is not None else stays)
     noisy = destripe.remove(x, origins, part.bands, page.shape[:2])
     if part.residual is not None:
         noisy = part.residual.added_to(noisy, origins)
@@ -129,17 +131,17 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
     return torch.cat([mean, deviation.masked_fill(stays, 0.0)], 1) if deviation.shape[1] else mean
 
 
-def put_aside(tiles: Tensor, part: Part) -> Tensor:
-    """Which samples of tiles (B, C, H, W) a net must not see, bool: gaps, outliers, flat areas."""
-    stays = tiles.isnan()
+def put_aside(tiles: Tensor, part: Part) -> tuple[Tensor, Tensor]:
+    """Which samples of tiles (B, C, H, W) stay, bool: gaps and outliers; and flat areas."""
+    gaps = tiles.isnan()
     if part.limits is not None:
-        stays = stays | part.limits.beyond(tiles)
+        gaps = gaps | part.limits.beyond(tiles)
+    kept = torch.zeros_like(gaps)
     if part.flat:
-        kept = hidden.kept_areas(tiles, part.flat, part.noise.level)
+        kept = hidden.kept_areas(tiles, part.flat, part.noise.level).expand_as(tiles)
         if part.noise.impulse_spread is not None:  # salt and pepper lie on flat areas as well
             kept = kept & ~impulses.ends(tiles).any(1, keepdim=True)
-        stays = stays | kept
-    return stays
+    return gaps, kept
 
 
 def kept_light(y: Tensor, noisy: Tensor, part: Part, aside: Tensor) -> Tensor:

@@ -307,7 +307,8 @@ def denoise_page(
             parts.append(replace(plan.part, page=replace(own, samples=page.samples), places=places))
             plans.append(plan)
         restore(page, parts, progress, _std_output(maps))
-        return [*plans[0].notes, *_said(plans[0].describe())] if plans else []
+        said = _said(plans[0].describe()) if plans else []
+        return said if all("unchanged" in line for line in said) else [*plans[0].notes, *said]
 
 
 def _said(facts: dict[str, object]) -> list[str]:

@@ -17,7 +17,6 @@ import pytest
 
 from mdn import io
 from mdn.errors import OutOfMemoryError
-from mdn.image import Image
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment, process
 
 
@@ -383,22 +382,3 @@ def test_a_signal_stops_it_and_leaves_nothing(
     assert (found["command"], found["exit_code"]) == ("denoise", code)
     assert files(tmp_path) == ["a.png", "started"]
     assert not (tmp_path / "new").exists()
-
-
-@pytest.mark.parametrize(("white", "brightest"), [(4095, 4095), (1023, 1023), (4000, 4200)])
-def test_cameras_of_fewer_bits_keep_their_white(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, white: int, brightest: int
-) -> None:
-    """A sample above 4095 is none for who reads twelve bits."""
-    pixels = np.random.default_rng(0).integers(0, white, (1, 40, 40, 3), np.uint16)
-    pixels[0, 0, 0] = white
-    io.write_image(Image(pixels), tmp_path / "a.png")
-
-    def overshoot(
-        batch: object, image: Image, *more: object
-    ) -> tuple[np.ndarray, dict[str, object]]:
-        return image.pixels + np.uint16(200), {}
-
-    monkeypatch.setattr("mdn.commands.denoise_file._pages", overshoot)
-    assert run("denoise", "a.png", "-o", "b.png", *MODEL).exit_code == 0
-    assert io.read_image(tmp_path / "b.png").pixels.max() == brightest

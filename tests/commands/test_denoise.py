@@ -106,4 +106,4 @@ def test_floats_that_take_another_number_for_white_are_named(tmp_path: Path) -> 
     report = Recorder()
     job = Job(tmp_path / "a.tif", tmp_path / "b.tif", "a.tif")
     assert run([job], request(device="cpu"), report).exit_code == 0
-    assert "but 1 is white" in str(report.events)
+    assert "taken for white" in str(report.events)

@@ -24,7 +24,6 @@ def written(path: Path, channels: int, sigma: float) -> str:
 @pytest.mark.parametrize(
     ("channels", "sigma", "options", "told"),
     [
-        (1, 20, (), True),
         (3, 20, (), False),
         (1, 0, (), False),
         (1, 20, ("--encoding", "display"), False),

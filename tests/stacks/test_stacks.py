@@ -117,7 +117,7 @@ def test_a_line_a_channel_says_what_was_done(tmp_path: Path) -> None:
     pixels = np.stack([noisy, empty], 1)
     tifffile.imwrite(path, pixels, metadata={"axes": "ZCYX"}, photometric="minisblack")
     lines: Any = denoised(path, tmp_path / "b.ome.tif").outcomes[0].details["summary"]
-    assert re.fullmatch(r"channel 0: noise [0-9.]+ at brightness \d+: removed", lines[0])
+    assert re.fullmatch(r"channel 0: noise [0-9.]+ at brightness [0-9.]+: removed", lines[0])
     assert lines[1:] == ["channel 1: no noise found: areas of exactly one value, unchanged"]
 
 
@@ -143,15 +143,6 @@ def test_counts_too_few_for_whole_numbers_are_named(
     tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")
     result = denoised(tmp_path / "a.tif", tmp_path / "b.tif")
     assert ("32-bit floats" in str(result.outcomes[0].details.get("summary"))) is told
-
-
-def test_a_gray_tiff_of_8_bits_names_the_option_for_counts(tmp_path: Path) -> None:
-    page = np.random.default_rng(0).normal(120, 15, (64, 80)).astype(np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")
-    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast")
-    lines: Any = result.outcomes[0].details["summary"]
-    assert lines[0].endswith("removed")
-    assert "--encoding counts" in lines[1]
 
 
 def test_every_plane_of_pictures_to_look_at_is_denoised(tmp_path: Path) -> None:

@@ -130,13 +130,16 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
 
 
 def put_aside(tiles: Tensor, part: Part) -> Tensor:
-    """Which samples of tiles (B, C, H, W) a net must not see, bool: gaps, outliers, flat areas."""
+    """Which samples of tiles (B, C, H, W) a net must not see, bool: gaps, outliers, marks and more."""
     stays = tiles.isnan()
     if part.limits is not None:
         stays = stays | part.limits.beyond(tiles)
+    salted = part.noise.impulse_spread is not None
+    if not (part.faint or salted):  # few photons have many equals, and so have salt and pepper
+        stays = stays | hidden.marks(tiles, part.noise.level)
     if part.flat:
         kept = hidden.kept_areas(tiles, part.flat, part.noise.level)
-        if part.noise.impulse_spread is not None:  # salt and pepper lie on flat areas as well
+        if salted:  # which lie on flat areas as well
             kept = kept & ~impulses.ends(tiles).any(1, keepdim=True)
         stays = stays | kept
     return stays
@@ -199,7 +202,9 @@ def in_range(y: Tensor, noisy: Tensor, aside: Tensor) -> Tensor:
 def _geometry(parts: Sequence[Part]) -> NetGeometry:
     """What all of the nets need of the tiles."""
     each = [geometry(part.model, part.options, part.spacing) for part in parts]
-    more = max(hidden.REACH if part.flat or part.keeps_light else 0 for part in parts)
+    more = max(
+        hidden.REACH if part.flat or part.keeps_light else hidden.MARK_REACH for part in parts
+    )
     multiple = math.lcm(CELL, *(one.multiple for one in each))
     halo = max(one.halo for one in each) + more
     return NetGeometry(halo, multiple, max(one.bytes_per_pixel for one in each))

@@ -33,6 +33,8 @@ class Counts:
     centre: float | None = None
     # the value with which it was padded, as registration does, or None: it stays as it is
     padding: float | None = None
+    # below this there is no light, only a value for no data; the transform would not tell how far
+    least: float | None = None
 
     @property
     def level(self) -> float | None:
@@ -47,12 +49,14 @@ class Counts:
     def measured(self, stored: np.ndarray) -> np.ndarray:
         """Whether samples show anything: those that are no numbers do not, nor does padding."""
         numbers = np.isfinite(stored) if self.dtype.kind == "f" else np.ones(stored.shape, bool)
+        if self.least is not None:
+            numbers &= stored >= self.least
         return numbers if self.padding is None else numbers & (stored != self.padding)
 
     @property
     def has_gaps(self) -> bool:
         """Whether samples may show nothing: see `measured`."""
-        return self.dtype.kind == "f" or self.padding is not None
+        return self.dtype.kind == "f" or self.padding is not None or self.least is not None
 
     def encode(self, stored: np.ndarray) -> np.ndarray:
         """Stored samples -> float32, mostly 0..1. Those that show nothing become 0."""

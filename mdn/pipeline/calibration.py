@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -155,6 +156,44 @@ def calibrate(
     usual = hidden.usual_samples(values, measured)
     areas, drawn, side = _flat(values, usual)
     tell = usual & ~areas
+    least = _least_light(values[usual], dtype)
+    measure = partial(_measured, values, usual, drawn, dtype, padding, least)
+    coding, seen, rough, ends_of, reason = measure(tell)
+    if coding.curve is not None and few_photons(values, tell) is None:
+        # What is drawn over the noise says nothing of it, and shows only once that is measured.
+        x = torch.from_numpy(np.where(usual, coding.encode(stored), np.nan)).float()[:, None]
+        level = coding.level or 0.0
+        strokes = hidden.marks(x, level)
+        strokes = strokes | hidden.kept_areas(x, side, level) if side else strokes
+        if (tell & strokes[:, 0].numpy()).any():
+            tell = tell & ~strokes[:, 0].numpy()
+            coding, seen, rough, ends_of, reason = measure(tell)
+    curve = coding.curve
+    encoded = torch.from_numpy(np.where(tell, coding.encode(stored), np.nan).astype(np.float32))
+    level, spacing = coding.level or 0.0, 1
+    if curve is not None and seen.correlated and min(stored.shape[1:]) >= BLOCK:
+        found = correlation_length(hidden.filled(encoded[:, None], encoded[:, None].isnan())[:, 0])
+        level, spacing = found.deviation, found.pixels
+    side_by_side = encoded.transpose(0, 1).flatten(1)[None]
+    return Calibration(coding, seen, level, spacing, side_by_side, side, reason, rough, ends_of)
+
+
+def _measured(
+    values: np.ndarray,
+    usual: np.ndarray,
+    drawn: bool,
+    dtype: np.dtype,
+    padding: float | None,
+    least: float | None,
+    tell: np.ndarray,
+) -> tuple[Counts, NoiseEstimate, float, tuple[float, float], str]:
+    """The coding of planes (P, H, W), what was seen of their noise on a scale of its own, their
+    roughness, the ends of that scale, and why there is no noise.
+
+    Args:
+        usual, tell: which samples are no outliers, and which of these tell of the noise.
+        drawn: whether all of it is areas of one value.
+    """
     finite = values[tell] if tell.any() else values[usual] if usual.any() else np.zeros(1)
     black, white = ends(finite, dtype)
     low, high = (float(value) for value in np.percentile(finite, [LOW, HIGH]))
@@ -163,7 +202,7 @@ def calibrate(
     seen, rough = _looked_at(scaled, tell)
     curve = None
     reason = ""
-    if min(stored.shape[1:]) < SMALLEST_SIDE // 2:
+    if min(values.shape[1:]) < SMALLEST_SIDE // 2:
         reason = "too small to measure its noise"
     elif drawn or not tell.any():
         reason = "areas of exactly one value"
@@ -175,16 +214,20 @@ def calibrate(
             curve = _curve(seen, black, white, low, high, dtype)
     # The range of noise that neighbours share would say more than its differences do.
     centre = None if seen.correlated else float(np.median(finite))
-    coding = Counts(dtype, low, high, curve, centre, padding)
-    encoded = torch.from_numpy(np.where(tell, coding.encode(stored), np.nan).astype(np.float32))
-    level, spacing = coding.level or 0.0, 1
-    if curve is not None and seen.correlated and min(stored.shape[1:]) >= BLOCK:
-        found = correlation_length(hidden.filled(encoded[:, None], encoded[:, None].isnan())[:, 0])
-        level, spacing = found.deviation, found.pixels
-    side_by_side = encoded.transpose(0, 1).flatten(1)[None]
-    return Calibration(
-        coding, seen, level, spacing, side_by_side, side, reason, rough, (black, white)
-    )
+    coding = Counts(dtype, low, high, curve, centre, padding, least)
+    return coding, seen, rough, (black, white), reason
+
+
+def _least_light(usual: np.ndarray, dtype: np.dtype) -> float | None:
+    """Below which samples lie as far from the usual ones (n,) as no light does, or None: none can.
+
+    Twice as far as what plays no part in measuring: that may be dark for all that.
+    """
+    if not usual.size:
+        return None
+    low, _, spread = hidden.spread_of(usual)
+    least = low - 2 * hidden.FAR * max(spread, _least(dtype, low))
+    return None if dtype.kind in "iu" and least <= np.iinfo(dtype).min else least
 
 
 def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]:

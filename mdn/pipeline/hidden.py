@@ -26,12 +26,16 @@ CONSTANTS = 4  # values that may stand for no data
 SHARED = 1e-3  # share of the samples from which on a value is shared by many
 FLAT = 9  # pixels a side: more than a block of JPEG has
 STRIPS = ((3, 27), (27, 3))  # pixels, of windows as large as FLAT x FLAT: margins and bars
+SHADED = 27, 10  # pixels, of windows of a drawn gradient, along it and across: more than JPEG has
 SIDES = (FLAT, 17, 33)  # that are tried where most samples are equal anyway, as few photons are
 CHANCE = 1e-6  # of a window of noise to be flat, below which a flat one is no noise
 NEAR = 8  # pixels to each side that are looked at, to tell what is drawn
 GAP = 3  # pixels, of what is undecided within what is drawn
 LITTLE = 2.0  # sigmas that two samples of noise mostly differ by at most
 FAINT = 2.0 / 255  # of the range: sigma below which less than that counts as little
+MARK = 6.0  # sigmas by which a mark differs from all samples beside it that are not its equals
+MARK_REACH = 16  # pixels that marks and what fills them look at, around a sample
+NOISY = 0.4  # share of the samples around a mark that have others beside them as of noise
 # Share of equal neighbours, and of lonely samples among those that differ: labels with ragged
 # borders have up to .09, photons .15 to .2 of these.
 DRAWN = 0.5, 0.1
@@ -238,12 +242,37 @@ def flat_areas(x: Tensor, side: int) -> Tensor:
     none = torch.zeros_like(x[:, :1], dtype=torch.bool)
     across = ~(x[..., 1:] == x[..., :-1]).all(1, keepdim=True)
     down = ~(x[..., 1:, :] == x[..., :-1, :]).all(1, keepdim=True)
-    if across.all() or down.all():
+    if across.all() and down.all():
         return none
     shapes = [(side, side), *(STRIPS if side == FLAT else ())]
     for tall, wide in shapes:
         none |= _windows(across.float(), down.float(), tall, wide, x.shape)
-    return none
+    return none | shaded_areas(x) if side == FLAT else none
+
+
+def shaded_areas(x: Tensor) -> Tensor:
+    """Where tiles are equal along one axis and only rise, or only fall, along the other, as drawn
+    gradients and colour bars do: (B, 1, H, W) bool, all that windows of SHADED cover.
+    """
+    result = torch.zeros_like(x[:, :1], dtype=torch.bool)
+    tall, wide = SHADED
+    for turned in (False, True):
+        y = x.transpose(2, 3) if turned else x
+        if y.shape[2] < tall or y.shape[3] < wide:
+            continue
+        across = ~(y[..., 1:] == y[..., :-1]).all(1, keepdim=True)
+        if across.all() or not across.any():
+            continue
+        differs = _pool(across.float(), tall, wide - 1)
+        if differs.all():
+            continue
+        step = y[..., 1:, :] - y[..., :-1, :]
+        rises, falls = (_pool(signs.float(), tall - 1, wide) for signs in (step > 0, step < 0))
+        uneven = (rises * falls).amax(1, keepdim=True)
+        even = (torch.maximum(differs, uneven) == 0).float()
+        covered = _pool(F.pad(even, (wide - 1, wide - 1, tall - 1, tall - 1)), tall, wide) > 0
+        result |= covered.transpose(2, 3) if turned else covered
+    return result
 
 
 def _equal_neighbours(x: Tensor) -> Tensor:
@@ -303,6 +332,42 @@ def kept_areas(x: Tensor, side: int, sigma: float) -> Tensor:
     drawn |= ground & (_equal_neighbours(x) >= 3)
     enclosed = (equal + little + large == 0) & (_box(flat.float(), NEAR) > 0)
     return flat | (outside & (_closed(drawn | enclosed | flat)))
+
+
+def marks(x: Tensor, sigma: float) -> Tensor:
+    """Where lettering, lines and saturated or dead clusters lie in noise: (B, 1, H, W) bool.
+
+    Their samples have equals among the eight beside them, and differ from the others there, if any,
+    by more than noise does, whatever their value is; and most samples around do not. Those at their
+    borders, of a smoothed edge, that stand out of what lies around, belong to them.
+
+    Args:
+        x: (B, C, H, W), encoded; NaN is like nothing.
+        sigma: of the noise, encoded.
+    """
+    equal, near, unlike = (torch.zeros_like(x[:, :1]) for _ in range(3))
+    far = MARK * max(sigma, FAINT)
+    height, width = x.shape[2:]
+    for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        if down >= height or abs(across) >= width:
+            continue
+        rows = slice(0, height - down), slice(down, height)
+        columns = slice(max(0, -across), width - max(0, across))
+        beside = slice(max(0, across), width - max(0, -across))
+        apart = (x[..., rows[0], columns] - x[..., rows[1], beside]).abs().amax(1, keepdim=True)
+        kinds = apart == 0, (apart > 0) & (apart <= far), apart > far
+        for count, pairs in zip((equal, near, unlike), kinds, strict=True):
+            count[..., rows[0], columns] += pairs
+            count[..., rows[1], beside] += pairs
+    alone = (equal > 0) & (near == 0) & (_box((near > 0).float(), NEAR) > NOISY)
+    strokes = alone & (unlike > 0)
+    if not strokes.any():
+        return strokes
+    for _ in range(NEAR):  # what they enclose; noise that was cut off may be equal as well
+        strokes = alone & (F.max_pool2d(strokes.float(), 3, 1, 1) > 0)
+    edges = (F.max_pool2d(strokes.float(), 3, 1, 1) > 0) & ~strokes
+    around = filled(x, (strokes | edges | x.isnan().any(1, keepdim=True)).expand_as(x))
+    return strokes | (edges & ((x - around).abs() > far).any(1, keepdim=True))
 
 
 REACH = NEAR + SIDES[-1] + 2 * GAP  # pixels that all of this looks at, around a sample

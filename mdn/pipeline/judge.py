@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from mdn.noise.analysis import impulses
-from mdn.pipeline import classical, hidden
+from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.reading import SOME_IMPULSES, NoiseReading, read_noise
 from mdn.pipeline.second_look import chooser
@@ -45,10 +44,6 @@ def _judged(sample: Tensor, model: Model, sigma: float | None, noisy: bool) -> N
     share = classical.salt_and_pepper(sample)
     impulsive = share >= SOME_IMPULSES
     spread, at_ends = classical.usual_range(sample, share) if impulsive else (None, False)
-    if impulsive:  # they are no part of what is read
-        x = sample[None]
-        struck = impulses.ends(x) if at_ends else impulses.impulse_mask(x, spread or 0.0)
-        sample = hidden.filled(x, struck)[0]
     reading = read_noise(reader(model), sample, chooser(model))
     reading = replace(reading, impulses=share if impulsive else 0.0)
     if reading.better_left and not noisy:

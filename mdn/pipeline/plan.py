@@ -28,8 +28,7 @@ from mdn.pipeline.sample import in_windows
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 
-BRIGHT, DARK = 2.0, 0.25  # times white: floats that go further, or not so far, are in another unit
-SPANNED = "uint8", "uint16"  # whole numbers that pictures in colour span
+BRIGHT, DARK = 2.0, 0.25  # times white: colours that go further, or not so far, have another unit
 ENDS = 0.01, 99.99  # percentiles of the usual samples that become 0 and 1 then
 HARDLY = 0.5  # share of a sigma that was given; less than that, changed, is not "removed"
 
@@ -179,8 +178,8 @@ def measurable(x: Tensor, flat: Tensor) -> Tensor:
 def coding_for(page: Page, stored: np.ndarray, valid: np.ndarray) -> Display | Rec2100:
     """How a page is encoded: as it is shown, or from the range that it has.
 
-    Whole numbers in colour span their dtype. What is gray is measured as often as it is shown, in
-    any unit, and so are floats that lie far beyond white, or far below it.
+    Colours of 8 bits span them. What is gray is measured as often as it is shown, in any unit, and
+    so are colours that lie far beyond white, or far below it, as 12 bits do within 16.
 
     Args:
         stored: (h, w, C), a sample of the page. valid: likewise, bool; which hold anything.
@@ -189,8 +188,8 @@ def coding_for(page: Page, stored: np.ndarray, valid: np.ndarray) -> Display | R
     if isinstance(shown, Rec2100) or not valid.any():
         return shown
     ends = range_of(stored, valid)
-    gray, floats = len(page.samples) == 1, shown.dtype.kind == "f"
-    if not gray and (DARK <= ends[1] <= BRIGHT if floats else shown.dtype.name in SPANNED):
+    gray, top = len(page.samples) == 1, ends[1] / shown.white
+    if not gray and (shown.dtype.name == "uint8" or DARK <= top <= BRIGHT):
         return shown
     low = ends[0] if gray else min(0.0, ends[0])
     return Stretched(shown.dtype, low, ends[1]) if low < ends[1] else shown

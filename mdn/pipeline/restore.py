@@ -117,7 +117,7 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
     if part.keeps_light:
         mean = kept_light(mean, noisy, part, stays)
-    mean = in_range(mean, noisy, stays)
+    mean = in_range(mean, torch.where(kept, tiles, noisy), gaps)
     protect = None
     if page.protect is not None:
         protect = Guides(page.protect[..., None]).beside(tiles, origins)
@@ -132,14 +132,17 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
 
 
 def put_aside(tiles: Tensor, part: Part) -> tuple[Tensor, Tensor]:
-    """Which samples of tiles (B, C, H, W) stay, bool: gaps and outliers; and flat areas."""
+    """Which samples of tiles (B, C, H, W) stay, bool: gaps, outliers and marks; and flat areas."""
     gaps = tiles.isnan()
+    salted = part.noise.impulse_spread is not None
     if part.limits is not None:
         gaps = gaps | part.limits.beyond(tiles)
+        if not (part.faint or salted):  # few photons have many equals, and so have salt and pepper
+            gaps = gaps | hidden.marks(tiles, part.noise.level)
     kept = torch.zeros_like(gaps)
     if part.flat:
         kept = hidden.kept_areas(tiles, part.flat, part.noise.level).expand_as(tiles)
-        if part.noise.impulse_spread is not None:  # salt and pepper lie on flat areas as well
+        if salted:  # which lie on flat areas as well
             kept = kept & ~impulses.ends(tiles).any(1, keepdim=True)
     return gaps, kept
 
@@ -201,7 +204,9 @@ def in_range(y: Tensor, noisy: Tensor, aside: Tensor) -> Tensor:
 def _geometry(parts: Sequence[Part]) -> NetGeometry:
     """What all of the nets need of the tiles."""
     each = [geometry(part.model, part.options, part.spacing) for part in parts]
-    more = max(hidden.REACH if part.flat or part.keeps_light else 0 for part in parts)
+    more = max(
+        hidden.REACH if part.flat or part.keeps_light else hidden.MARK_REACH for part in parts
+    )
     multiple = math.lcm(CELL, *(one.multiple for one in each))
     halo = max(one.halo for one in each) + more
     return NetGeometry(halo, multiple, max(one.bytes_per_pixel for one in each))

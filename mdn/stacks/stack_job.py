@@ -38,6 +38,7 @@ from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
 MEASURED = "if a microscope counted this light, try --encoding counts"
+NONE = "no noise found"  # as such a line begins
 FEW = "few counts a pixel, held by whole numbers as a pattern: 32-bit floats would be smooth"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
@@ -122,12 +123,12 @@ def denoise(
                 planes, maps = [plane for _, plane in page], _maps(deviations, page)
                 share = lambda done, index=index: report.progress(job, (index + done) / len(pages))  # noqa: E731
                 lines = denoise_page(loaded, channels, non_finite, out, planes, share, maps)
-                said = said or lines
+                said = lines if _tells_more(lines, said) else said
         if non_finite.count:
             report.note(job, non_finite.in_words())
         if said:
             gray = encoding == "auto" and stack.dtype.itemsize == 1 and not stack.colour
-            noisy = not said[0].startswith("no noise")
+            noisy = not said[0].startswith(NONE)
             before = details.get("summary", [])
             details["summary"] = [*before, *said, *([MEASURED] if gray and noisy else [])]
         return details | describe_std(deviations, job, report)
@@ -309,6 +310,11 @@ def denoise_page(
         restore(page, parts, progress, _std_output(maps))
         said = _said(plans[0].describe()) if plans else []
         return said if all("unchanged" in line for line in said) else [*plans[0].notes, *said]
+
+
+def _tells_more(lines: list[str], said: list[str]) -> bool:
+    """Whether what was done to a page is to be said instead: that of the first that had noise."""
+    return bool(lines) and (not said or said[0].startswith(NONE) > lines[0].startswith(NONE))
 
 
 def _said(facts: dict[str, object]) -> list[str]:

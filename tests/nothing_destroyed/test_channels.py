@@ -87,6 +87,6 @@ def test_associated_alpha(layout: str, data: st.DataObject) -> None:
     np.testing.assert_array_equal(associated[..., 3], alpha)
     assert not associated[alpha == 0][:, :3].any(), "colour where alpha is 0"
     # Rounding of what was multiplied is noise of a third of a step, and more where alpha is small.
-    step = picture.sigma / 500 if kind.kind == "f" else 1.5 + picture.sigma / 100
+    step = picture.sigma / 300 if kind.kind == "f" else 1.5 + picture.sigma / 100
     difference = associated[..., :3] - plain[..., :3] * share
     assert rms(difference[alpha > 0]) <= step

@@ -52,6 +52,29 @@ def test_bright_ones_in_counts(kind: str, value: float, dtype: str, seed: int) -
     assert moved <= (4 * scene.sigma if kind in ("singles", "clusters") else 0)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "singles"])
+@examples(4)
+@given(value=st.integers(1000, 3000), dtype=st.sampled_from(["uint16", "float32"]), seed=SEEDS)
+def test_a_little_above_the_range(kind: str, value: int, dtype: str, seed: int) -> None:
+    """What could be light by its value, and is none by its form."""
+    scene = outliers.counts(kind, value, dtype, seed)
+    after = ROUTES["array"](scene.outliers).pixels
+    beside, usual = scene.beside(after, without("array", dtype, seed))
+    assert beside <= (6 if kind == "wedge" else 3) * usual
+    assert scene.far(after, without("array", dtype, seed)) <= 0.4
+    assert np.mean(after[scene.mask] != value) <= 0.15  # noise may have made some like light
+
+
+@examples(6)
+@given(value=st.sampled_from([-9999.0, -32768.0, -1e20]), seed=SEEDS)
+def test_scattered_far_below_all_light(value: float, seed: int) -> None:
+    """Single ones, of which a transform for photons would not tell how far below they are."""
+    scene = outliers.counts("singles", value, "float32", seed)
+    after = ROUTES["array"](scene.outliers).pixels
+    np.testing.assert_array_equal(after[scene.mask], scene.outliers[scene.mask])
+    check(scene, after, without("array", "float32", seed))
+
+
 @pytest.mark.parametrize("kind", ["line", "wedge", "islands"])
 @examples(8)
 @given(data=st.data(), seed=SEEDS)

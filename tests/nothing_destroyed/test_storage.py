@@ -141,3 +141,16 @@ def test_colour(storage: str, negatives: bool) -> None:
     alone = as_array((noisy / 255).astype("f4")).pixels * 255
     assert rms(after - alone) <= 0.15 * SIGMA + (0.5 / kind.scale if whole else 0)
     assert rms(after - truth) <= 0.5 * rms(noisy - truth)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (16, 0), (1, 100), (257, 0)])
+def test_colours_of_8_bits_within_16(scale: int, offset: int) -> None:
+    """As 12 bits within 16: how much of the dtype is used says nothing of the noise."""
+    random = np.random.default_rng(3)
+    gray = leaves(SHAPE, random)
+    truth = 40 + 170 * np.stack([gray, 0.9 * gray, 0.8 * gray + 0.1], -1)
+    noisy = (truth + random.normal(0, SIGMA, truth.shape)).round().clip(0, 255)
+    plain = as_array(noisy.astype(np.uint8)).pixels.astype(float)
+    stored = (noisy * scale + offset).astype(np.uint16)
+    after = (as_tiff(stored).pixels.astype(float) - offset) / scale
+    assert rms(after - truth) <= 1.05 * rms(plain - truth)

@@ -54,6 +54,48 @@ def test_few_photons_are_no_outliers() -> None:
     assert hidden.usual_samples(photons, np.ones(photons.shape, bool)).all()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_drawn_gradients_are_flat_and_banding_is_not(turned: bool) -> None:
+    x = noise(1, 1, 60, 80)
+    x[..., 10:40, 20:60] = torch.linspace(3, -2, 30)[:, None]
+    wanted = torch.zeros_like(x, dtype=torch.bool)
+    wanted[..., 10:40, 20:60] = True
+    rows = noise(1, 1, 60, 1, seed=2).expand_as(x).clone()
+    rows[..., 70:] = x[..., 70:]
+    if turned:
+        x, wanted, rows = (pixels.transpose(2, 3) for pixels in (x, wanted, rows))
+    assert torch.equal(hidden.flat_areas(x, hidden.FLAT), wanted)
+    assert not hidden.flat_areas(rows, hidden.FLAT).any()
+
+
+@pytest.mark.parametrize("value", [-20.0, 10.0, 500.0])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lettering_of_any_value_is_found_in_noise(value: float, channels: int) -> None:
+    """Thin strokes that are no outliers: by what is beside them, not by the range."""
+    x = noise(1, channels, 60, 80)
+    letters = torch.zeros(1, 1, 60, 80, dtype=torch.bool)
+    letters[..., 10:40, 5] = letters[..., 20, 5:30] = letters[..., 50:53, 60:63] = True
+    x = torch.where(letters, torch.tensor(value), x)
+    assert torch.equal(hidden.marks(x, 1.0), letters)
+    clipped = x.clamp(-1, 1)  # what is cut off among noise is none
+    assert not hidden.marks(clipped, 1.0).any()
+
+
+def test_smoothed_edges_belong_to_lettering() -> None:
+    x = noise(1, 1, 60, 80)
+    x[..., 20:24, 5:60] = 100.0
+    x[..., 19, 5:60] += 40
+    x[..., 24, 5:60] += 60
+    assert bool(hidden.marks(x, 1.0)[..., 19:25, 5:60].all())
+    assert int(hidden.marks(x, 1.0).sum()) == 6 * 55
+
+
+def test_whole_numbers_under_noise_hold_no_marks() -> None:
+    x = noise(1, 1, 200, 200)
+    for sigma in (0.4, 1.0, 5.0):
+        assert not hidden.marks((sigma * x).round() / 255, sigma / 255).any()
+
+
 def test_flat_areas_to_the_pixel() -> None:
     x = noise(1, 3, 60, 80)
     x[..., 10:40, 5:50] = 0.5

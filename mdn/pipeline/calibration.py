@@ -32,6 +32,7 @@ WINDOW, WINDOWS = 256, 32  # pixels a side; how many of them, planes together
 CLIPPED = 1e-4  # share of the samples at an end of the dtype, from which on they count as cut off
 LOWEST = 16  # steps, and levels, of the darkest samples, among which padding cannot be told
 SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white
+NEARLY = 0.98  # share of the samples that tell of the noise, from which on all are looked at
 # Power of fourth over second differences, each over what white noise has: 1 for white noise, .05
 # for noise blurred with a sigma of 2 pixels. Below this there is no noise from pixel to pixel.
 ROUGH = 0.1
@@ -247,8 +248,9 @@ def _looked_at(scaled: np.ndarray, tell: np.ndarray) -> tuple[NoiseEstimate, flo
     """The estimate of planes (P, H, W), 0..1, where they tell, and their roughness."""
     if not tell.all():
         x = torch.from_numpy(scaled)[:, None]
-        scaled = hidden.filled(x, torch.from_numpy(~tell)[:, None])[:, 0].numpy()
-        part = known_part(list(scaled[:, None]), list(tell))
+        scaled = hidden.continued(x, torch.from_numpy(~tell)[:, None])[:, 0].numpy()
+        # Few filled samples change less than a choice of squares would.
+        part = known_part(list(scaled[:, None]), list(tell)) if tell.mean() < NEARLY else None
         scaled = scaled if part is None else part
     planes = torch.from_numpy(np.ascontiguousarray(scaled)).float()
     return estimate_noise(planes), roughness(planes)

@@ -30,6 +30,7 @@ from mdn.registry.model import Model
 
 BRIGHT, DARK = 2.0, 0.25  # times white: colours that go further, or not so far, have another unit
 ENDS = 0.01, 99.99  # percentiles of the usual samples that become 0 and 1 then
+MUCH = 0.2  # share of a picture that is flat, from which on noise is measured beside it alone
 HARDLY = 0.5  # share of a sigma that was given; less than that, changed, is not "removed"
 
 
@@ -126,7 +127,8 @@ def plan_display(
             else torch.zeros_like(x[:1], dtype=torch.bool)
         )
         sigma = None if options.sigma is None else options.sigma / coding.scale
-        noise = judge_sample(measurable(x, flat), model, None if drawn else sigma)
+        aside = flat if float(flat.float().mean()) > MUCH else torch.zeros_like(flat)
+        noise = judge_sample(measurable(x, aside), model, None if drawn else sigma)
         noise = replace(noise, flat=float(flat.float().mean()))
         drawn = drawn or (bool(flat.all()) and _whole(page))
         if drawn:

@@ -59,8 +59,7 @@ def test_three_dark_channels_of_16_bits_that_a_library_took_for_colours(
     counts = 5 * np.random.default_rng(0).poisson(20, (96, 96, 3)) + 100
     tifffile.imwrite(path, counts.astype(np.uint16), photometric="rgb")
     done = run("denoise", str(path), "-o", str(target))
-    assert "no noise found" in done.stderr
-    assert "try --encoding counts" in done.stderr
+    assert "removed" in done.stderr  # as colours, in the range that they have
     done = run("denoise", str(path), "-o", str(target), "--overwrite", "--encoding", "counts")
     for channel in range(3):
         assert f"channel {channel}: noise" in done.stderr

@@ -96,6 +96,8 @@ def is_counted(calibration: Calibration, models: Models) -> bool:
     if calibration.spacing == 1:
         if calibration.rough < WHITE:
             return False
+        if calibration.faint:  # of single photons no two blocks have as many
+            return True
         if curve.gain > 0:
             return calm < CALMEST and lively < LIVELIEST
         return calm < EVEN and LEVEL[0] < level < LEVEL[1]

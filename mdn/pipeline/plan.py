@@ -127,7 +127,9 @@ def plan_display(
             else torch.zeros_like(x[:1], dtype=torch.bool)
         )
         sigma = None if options.sigma is None else options.sigma / coding.scale
-        aside = flat if float(flat.float().mean()) > MUCH else torch.zeros_like(flat)
+        # A codec of 8 bits leaves some places flat that are a part of the picture.
+        most = MUCH if coding.dtype == np.uint8 else 0.0
+        aside = flat if float(flat.float().mean()) > most else torch.zeros_like(flat)
         noise = judge_sample(measurable(x, aside), model, None if drawn else sigma)
         noise = replace(noise, flat=float(flat.float().mean()))
         drawn = drawn or (bool(flat.all()) and _whole(page))

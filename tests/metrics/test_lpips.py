@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mdn import metrics
-from mdn.metrics import lpips
+from mdn.metrics import measures
 
 HOW = metrics.PROTOCOLS["float"]
 
@@ -38,9 +38,9 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
     monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=Distance, __spec__=True))
     monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(__spec__=True))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    lpips._net.cache_clear()
+    measures._lpips_net.cache_clear()
     yield tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
-    lpips._net.cache_clear()
+    measures._lpips_net.cache_clear()
 
 
 def test_without_the_package_there_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,13 +61,13 @@ def srga(reference: np.ndarray, other: np.ndarray) -> float:
     middle = reference.mean(0)
     pooled = np.concatenate([reference, other]) - middle
     values, axes = np.linalg.eigh(pooled.T @ pooled / len(pooled))
-    kept = np.argsort(values)[::-1][:AXES]
-    kept = kept[values[kept] > SMALLEST * max(float(values.max()), 1e-300)]
+    order = np.argsort(values)[::-1][:AXES]
+    order = order[values[order] > SMALLEST * max(float(values.max()), 1e-300)]
     total, weight = 0.0, 0.0
-    for axis in kept:
-        pair = [(each - middle) @ axes[:, axis] for each in (reference, other)]
-        if min(float((each**2).mean()) for each in pair) <= 0:
+    for axis in order:
+        pair = [(rows - middle) @ axes[:, axis] for rows in (reference, other)]
+        if min(float((side**2).mean()) for side in pair) <= 0:
             continue
-        total += values[axis] * divergence(*(fit(each) for each in pair))
+        total += values[axis] * divergence(*(fit(side) for side in pair))
         weight += values[axis]
     return float(total / weight) if weight else 0.0

@@ -14,11 +14,10 @@ from torch import Tensor
 import mdn
 from mdn import plots
 from mdn.bench import analysis_figures, noise_cases
-from mdn.bench.cka import FEWEST, Alignment, gram
 from mdn.bench.data import DataSet, default_root, open_sets, read
 from mdn.bench.features import features, vectors
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.srga import srga
+from mdn.bench.similarity import FEWEST, Alignment, gram, srga
 from mdn.bench.tables import as_csv, table
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError

@@ -38,7 +38,7 @@ from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
 
 SIGMA = 15  # of the noise in the pictures, 0-255 scale
-MATRIX, COPY = 1024, 2**24  # side of the product, samples of the copy, that give the rates
+MATRIX, COPIED = 1024, 2**24  # side of the product, samples of the copy, that give the rates
 ROUNDS = 5  # of each, of which the fastest counts: other work does not decide
 
 
@@ -187,10 +187,10 @@ def rates(device: torch.device, precision: str) -> Rates:
     dtype = choose_precision(precision, device) or torch.float32
     names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
     a = torch.rand(MATRIX, MATRIX, device=device).to(dtype)
-    x, y = (torch.zeros(COPY, device=device) for _ in range(2))
+    x, y = (torch.zeros(COPIED, device=device) for _ in range(2))
     product = _least(device, lambda: torch.mm(a, a))
     copying = _least(device, lambda: y.copy_(x))
-    return Rates(names[dtype], 2 * MATRIX**3 / product, 2 * 4 * COPY / copying)
+    return Rates(names[dtype], 2 * MATRIX**3 / product, 2 * 4 * COPIED / copying)
 
 
 def _least(device: torch.device, do: Callable[[], object]) -> float:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from benchmarks.scenes.rendering import write as write_render
-from mdn import metrics
 from mdn.bench import benchmark as bench
 from mdn.bench import data, renders
 from mdn.bench.renders import Render
@@ -157,37 +156,6 @@ def test_a_file_without_beauty(tmp_path: Path) -> None:
     OpenEXR.File({}, {"albedo.R": plane}).write(str(tmp_path / "a.exr"))
     with pytest.raises(FileError, match="no channels R, G and B"):
         renders.read(tmp_path / "a.exr", "a")
-
-
-def test_layers_come_back(tmp_path: Path) -> None:
-    shot = render(0, 0.5)
-    write_render(tmp_path / "a.exr", shot, {"samplesPerPixel": 4})
-    again = renders.read(tmp_path / "a.exr", "a")
-    assert np.allclose(again.beauty, shot.beauty, rtol=1e-3)
-    assert shot.albedo is not None
-    assert np.array_equal(again.albedo, shot.albedo)  # type: ignore[arg-type]
-    assert again.normal is not None
-    assert [path.name for path in tmp_path.iterdir()] == ["a.exr"]
-
-
-def test_metrics_of_light_by_hand() -> None:
-    truth = np.full((8, 8, 3), 2, np.float32)
-    wanted = ("relmse", "smape", "psnr")
-    scores = metrics.score(truth + 1, truth, wanted, metrics.PROTOCOLS["float"], linear=True)
-    assert scores["relmse"] == pytest.approx(1 / 4.01)
-    assert scores["smape"] == pytest.approx(1 / 5.01)
-    assert scores["psnr"] == float("inf")  # both are brighter than a screen's white
-    assert metrics.score(truth, truth, ("smape",), metrics.PROTOCOLS["float"])["smape"] is None
-
-
-def test_flip_follows_its_package() -> None:
-    package = pytest.importorskip("flip_evaluator")
-    truth, noisy = (render(0, noise, 64).beauty for noise in (0, 0.3))
-    _, want, _ = package.evaluate(truth, noisy, "HDR", applyMagma=False)
-    how = metrics.PROTOCOLS["float"]
-    got = metrics.score(noisy, truth, ("flip",), how, linear=True)["flip"]
-    assert got == pytest.approx(want, rel=1e-6)
-    assert metrics.score(truth, truth, ("flip",), how, linear=True)["flip"] == pytest.approx(0)
 
 
 def test_gamma_and_its_inverse(scenes: Path) -> None:

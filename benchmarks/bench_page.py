@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from mdn import metrics
-from mdn.bench.benchmark import Settings, run
-from mdn.bench.figures import drawn
+from mdn.bench.benchmark import BenchRequest, run
+from mdn.bench.figures import draw_all
 from mdn.bench.sheets import Sheet
 from mdn.bench.tables import bullets, table
 from mdn.errors import MdnError
@@ -60,7 +60,7 @@ def main(
     models += [name for name in baselines.split(",") if name]
     options = ["--data", data, "--model", ",".join(models), "--noise", noise]
     options += ["--limit", str(limit)] if limit else []
-    settings = Settings(
+    request = BenchRequest(
         models=tuple(models),
         data=tuple(data.split(",")),
         noise=noise,
@@ -72,7 +72,7 @@ def main(
     )
     try:
         with BenchView() as view:
-            result = run(settings, view)
+            result = run(request, view)
         for path in write(result.document, result.sheets, target):
             typer.echo(path)
     except MdnError as error:
@@ -89,7 +89,7 @@ def write(document: Document, sheets: Sequence[Sheet], target: Path) -> list[Pat
     folder = target.parent / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {}
-    for name, png in drawn(document, sheets).items():
+    for name, png in draw_all(document, sheets).items():
         file = f"{name}.{'jpg' if name.startswith('pictures-') else 'png'}"
         write_bytes(folder / file, _small(name, png))
         pictures[name] = f"{FOLDER}/{file}"

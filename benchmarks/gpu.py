@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from mdn.bench.scoring import Usage
-from mdn.bench.speed import Unheard, pictures
+from mdn.bench.speed import Unheard, write_pictures
 from mdn.commands.denoise import ON_GPU
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
@@ -38,7 +38,7 @@ SMALL = 512  # side of the picture that the processor denoises too
 
 def difference(name: str, device: str, folder: Path) -> dict[str, int]:
     """Largest difference from the processor's float32, in steps of 8 bits, for each precision."""
-    page = read_image(pictures(folder, SMALL, 1)[0].source).pixels[0]
+    page = read_image(write_pictures(folder, SMALL, 1)[0].source).pixels[0]
 
     def restored(device: str, precision: str) -> np.ndarray:
         model = Models(name, device=device).load()
@@ -57,7 +57,7 @@ def throughput(
     """Megapixels a second, and the most bytes held on the GPU."""
     request = Request(name, device=device)
     models = request.models()
-    jobs = pictures(folder, side, count)
+    jobs = write_pictures(folder, side, count)
     taken = 0.0
     for some in (jobs[:2], jobs):  # the first time loads weights and chooses kernels
         slots = ComputeSlots(lanes)

@@ -55,6 +55,12 @@ def style() -> Iterator[None]:
         yield
 
 
+def look(number: int) -> dict[str, Any]:
+    """Colour and marker of the line of that number, from 0; they repeat when none are left."""
+    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+    return {"color": colour, "marker": marker}
+
+
 def make(width: float, height: float) -> Figure:
     """A figure of that many inches; within `style`."""
     from matplotlib.figure import Figure

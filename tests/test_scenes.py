@@ -35,7 +35,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_are_pairs_with_guides(rendered: Path) -> None:
-    found, alone = renders.pairs(rendered.iterdir())
+    found, alone = renders.find_pairs(rendered.iterdir())
     assert [(pair.spp, pair.reference.name) for pair in found] == [
         (2, "scene0000000_reference.exr"),
         (8, "scene0000000_reference.exr"),

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scenes.build import build
-from mdn.bench import renders
 from mdn.bench.renders import Render
 from mdn.errors import FileError, UsageError
 
@@ -97,7 +96,31 @@ def _render_scene(settings: Settings, seed: int, files: dict[int, Path]) -> None
         albedo = layers[..., 3:6].clip(0, 1)  # rough metal's estimate can pass 1
         render = Render(layers[..., :3] * np.float32(scale), albedo, layers[..., 6:9])
         about = {"samplesPerPixel": spp, "renderer": f"mitsuba {version('mitsuba')}", "seed": seed}
-        renders.write(path, render, about)
+        write(path, render, about)
+
+
+def write(path: Path, render: Render, about: dict[str, Any]) -> None:
+    """A render as EXR, half floats, ZIP; whole or not at all. Raises FileError."""
+    import OpenEXR
+
+    layers = {"": ("RGB", render.beauty), "albedo.": ("RGB", render.albedo)}
+    layers["normal."] = ("XYZ", render.normal)
+    channels = {
+        f"{prefix}{letter}": np.ascontiguousarray(values[..., at].clip(-65504, 65504), np.float16)
+        for prefix, (letters, values) in layers.items()
+        if values is not None
+        for at, letter in enumerate(letters)
+    }
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage} | about
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        OpenEXR.File(header, channels).write(str(temporary))
+        temporary.replace(path)
+    except Exception as error:
+        temporary.unlink(missing_ok=True)
+        raise FileError(
+            path, f"cannot be written ({' '.join(str(error).split())[:100]})"
+        ) from error
 
 
 def _samples(mi: Any, scene: Any, spp: int, seed: int) -> np.ndarray:

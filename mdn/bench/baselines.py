@@ -1,86 +1,41 @@
 """Classical denoisers to measure against. None is needed by mdn; each is used if it is installed.
 
-A baseline takes float32 (H, W, C), C = 1 or 3, nominal 0..1, and the noise's true standard
-deviation, which only those use whose title says so; it returns the same shape.
+Each is a function (page, sigma) -> page: float32 (H, W, C), C = 1 or 3, nominal 0..1, and the
+standard deviation of the noise on that scale, which only those use whose title says so. Those for
+renders take a Render instead, and give its beauty.
 """
 
-import difflib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 
-from mdn.bench.method import Method
 from mdn.bench.renders import Render
 from mdn.encoding import Display
-from mdn.errors import FileError, UsageError
-
-PREFIX = "peer:"
 
 
-class Baseline(Method):
-    """One classical method.
+class Baseline(NamedTuple):
+    """One classical method."""
 
-    Args:
-        name: after "peer:".
-        title: what it is, and whether it knows the true sigma.
-        modules: what must be importable, with the distribution's name of each.
-        install: the command that gets them.
-        function: (page, sigma) -> the page, denoised.
-        renders: it takes renders and nothing else; its function then takes a Render, and returns
-            its beauty.
-    """
-
-    kind = "baseline"
-
-    def __init__(
-        self,
-        name: str,
-        title: str,
-        modules: tuple[tuple[str, str], ...],
-        install: str,
-        function: Callable[..., np.ndarray],
-        renders: bool = False,
-    ) -> None:
-        self.name, self.title = PREFIX + name, title
-        self.modules, self.install, self.function = modules, install, function
-        self.linear = self.renders_only = renders
+    title: str  # what it is, and whether it is told the true sigma
+    packages: Mapping[str, str]  # the modules it imports, with the name of each one's distribution
+    install: str  # the command that gets them
+    function: Callable[..., np.ndarray]
+    renders: bool = False  # it takes a Render, and nothing else
 
     @property
     def missing(self) -> str:
         """Why it cannot run here, in one line, or nothing."""
-        absent = [package for module, package in self.modules if find_spec(module) is None]
+        absent = [package for module, package in self.packages.items() if find_spec(module) is None]
         return f"not installed: needs {', '.join(absent)}; {self.install}" if absent else ""
 
     @property
     def versions(self) -> dict[str, str]:
         """Versions of the packages it uses."""
-        return {package: _version(package) for _, package in self.modules}
-
-    @property
-    def identity(self) -> str:  # type: ignore[override]
-        versions = [f"{package} {version}" for package, version in self.versions.items()]
-        return "/".join([self.name, *versions])
-
-    def describe(self) -> dict[str, object]:
-        return super().describe() | {"versions": self.versions}
-
-    def denoise(
-        self, page: np.ndarray, sigma: float, name: str, render: Render | None = None
-    ) -> np.ndarray:
-        coding = Display(page.dtype)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                if self.renders_only:
-                    return self.function(render)
-                result = self.function(coding.encode(page), sigma)
-        except Exception as error:  # other people's code: one picture's failure is no end to all
-            reason = " ".join(str(error).split())[:100] or type(error).__name__
-            raise FileError(name, f"{self.name} failed on it ({reason})") from error
-        return coding.decode(np.asarray(result, np.float32).reshape(page.shape))
+        return {package: _version(package) for package in self.packages.values()}
 
 
 def _version(package: str) -> str:
@@ -90,15 +45,11 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def find(name: str) -> Baseline:
-    """The baseline of that name, without "peer:". Raises UsageError that offers the nearest."""
-    if name in BASELINES:
-        return BASELINES[name]
-    near = difflib.get_close_matches(name.lower(), BASELINES, n=3, cutoff=0.4) or list(BASELINES)
-    raise UsageError(f"no peer {name!r}; try {', '.join(PREFIX + each for each in near)}")
-
-
-# --- the methods ------------------------------------------------------------------------------
+def quiet(function: Callable[..., np.ndarray], *arguments: object) -> np.ndarray:
+    """What a baseline gives, without the warnings of its packages."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*arguments)
 
 
 def _estimate(x: np.ndarray) -> float:
@@ -117,6 +68,10 @@ def _bm3d(x: np.ndarray, sigma: float) -> np.ndarray:
     if x.shape[2] == 3:
         return bm3d.bm3d_rgb(x, sigma, profile)
     return bm3d.bm3d(x[..., 0], sigma, profile)
+
+
+def _bm3d_blind(x: np.ndarray, sigma: float) -> np.ndarray:
+    return _bm3d(x, _estimate(x))
 
 
 def _nlm(x: np.ndarray, sigma: float) -> np.ndarray:
@@ -164,51 +119,38 @@ def _oidn(render: Render) -> np.ndarray:
     return pyoidn.denoise(beauty, hdr=True, **guides)
 
 
+def _oidn_colour(render: Render) -> np.ndarray:
+    return _oidn(Render(render.beauty))
+
+
 # Multiples of sigma: the best of a coarse grid on training photos at sigma 15, 25 and 50.
 TV_WEIGHT, NLM_H, OPENCV_H = 1.0, 0.6, 0.6
 
-_MODULE = (("bm3d", "bm3d"),)
-_SKIMAGE = (("skimage", "scikit-image"), ("pywt", "PyWavelets"))
-_PYOIDN = (("pyoidn", "pyoidn"), ("cffi", "cffi"))
-_BENCH, _OIDN = "pip install mdn[bench]", "pip install mdn[oidn]"
-_BM3D = "pip install bm3d (its licence allows non-commercial use only)"
+_BM3D = {"bm3d": "bm3d"}
+_SKIMAGE = {"skimage": "scikit-image", "pywt": "PyWavelets"}
+_OPENCV = {"cv2": "opencv-python-headless"}
+_PYOIDN = {"pyoidn": "pyoidn", "cffi": "cffi"}
+_GET_BM3D = "pip install bm3d (its licence allows non-commercial use only)"
+_BENCH, _PEERS, _OIDN = (f"pip install mdn[{extra}]" for extra in ("bench", "bench,peers", "oidn"))
 
-BASELINES: dict[str, Baseline] = {
-    each.name.removeprefix(PREFIX): each
-    for each in (
-        Baseline("bm3d", "BM3D with the true sigma; one thread", (("bm3d", "bm3d"),), _BM3D, _bm3d),
-        Baseline(
-            "bm3d-blind",
-            "BM3D, sigma estimated; one thread",
-            (*_MODULE, *_SKIMAGE),
-            f"{_BM3D} and {_BENCH}",
-            lambda x, sigma: _bm3d(x, _estimate(x)),
-        ),
-        Baseline("nlm", "scikit-image non-local means, sigma estimated", _SKIMAGE, _BENCH, _nlm),
-        Baseline("tv", "scikit-image total variation, sigma estimated", _SKIMAGE, _BENCH, _tv),
-        Baseline("wavelet", "scikit-image wavelets, BayesShrink", _SKIMAGE, _BENCH, _wavelet),
-        Baseline(
-            "opencv-nlm",
-            "OpenCV non-local means, sigma estimated",
-            (("cv2", "opencv-python-headless"), *_SKIMAGE),
-            "pip install mdn[bench,peers]",
-            _opencv,
-        ),
-        Baseline(
-            "oidn",
-            "Intel Open Image Denoise with albedo and normal",
-            _PYOIDN,
-            _OIDN,
-            _oidn,
-            renders=True,
-        ),
-        Baseline(
-            "oidn-colour",
-            "Intel Open Image Denoise, colour alone",
-            _PYOIDN,
-            _OIDN,
-            lambda render: _oidn(Render(render.beauty)),
-            renders=True,
-        ),
-    )
+BASELINES = {
+    "bm3d": Baseline("BM3D with the true sigma; one thread", _BM3D, _GET_BM3D, _bm3d),
+    "bm3d-blind": Baseline(
+        "BM3D, sigma estimated; one thread",
+        _BM3D | _SKIMAGE,
+        f"{_GET_BM3D} and {_BENCH}",
+        _bm3d_blind,
+    ),
+    "nlm": Baseline("scikit-image non-local means, sigma estimated", _SKIMAGE, _BENCH, _nlm),
+    "tv": Baseline("scikit-image total variation, sigma estimated", _SKIMAGE, _BENCH, _tv),
+    "wavelet": Baseline("scikit-image wavelets, BayesShrink", _SKIMAGE, _BENCH, _wavelet),
+    "opencv-nlm": Baseline(
+        "OpenCV non-local means, sigma estimated", _OPENCV | _SKIMAGE, _PEERS, _opencv
+    ),
+    "oidn": Baseline(
+        "Intel Open Image Denoise with albedo and normal", _PYOIDN, _OIDN, _oidn, renders=True
+    ),
+    "oidn-colour": Baseline(
+        "Intel Open Image Denoise, colour alone", _PYOIDN, _OIDN, _oidn_colour, renders=True
+    ),
 }

@@ -1,29 +1,30 @@
 """`mdn bench`: models and classical methods, measured on the same noisy files with one harness."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mdn import metrics, plots
-from mdn.bench import figures, losses, noise_cases, sheets, tables
-from mdn.bench.cache import Cache
+from mdn.bench import figures, noise_cases, sheets, tables
 from mdn.bench.data import DataSet, default_root, open_sets
 from mdn.bench.methods import Methods, resolve
-from mdn.bench.rows import Row
-from mdn.bench.runner import Report, Runner
+from mdn.bench.runner import BenchListener, Runner
+from mdn.bench.scores import Cache, Loss, Row, loss_counts, losses_of
 from mdn.bench.scoring import Rules, Scorer, on_worker
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
 from mdn.jobs.dask_run import spread
 
 PLOTS = "plots"  # the folder of plots in that of results
+LISTED = 10  # pictures that --worst shows
 LINEAR = "renders, denoised as mdn denoise does, by classical baselines behind a gamma of 2.2"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What `mdn bench` was asked for: its options, by their names.
+class BenchRequest:
+    """The options of `mdn bench`, by their names.
 
     Of `root`, `out`, `limit`, `dask` and `fail_below` None is none; of `noise` see
     noise_cases.parse. `command` is the command line, for the page of results.
@@ -49,14 +50,14 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Result:
+class BenchResult:
     """What came of it."""
 
     rows: tuple[Row, ...]  # the table
     metrics: tuple[metrics.Metric, ...]  # its figures
     failures: tuple[str, ...]  # what was skipped, one line each
     broken: tuple[str, ...]  # rows below `fail_below`, one line each
-    worst: tuple[losses.Loss, ...]  # pictures that lose most, the worst first; with `worst` only
+    worst: tuple[Loss, ...]  # pictures that lose most, the worst first; with `worst` only
     sheets: tuple[sheets.Sheet, ...]  # contact sheets; with `plots` only
     document: dict[str, Any]  # everything, JSON-able
     markdown: str  # the same for people
@@ -69,7 +70,7 @@ class Result:
         return 7 if self.broken else 3 if self.failures else 0
 
 
-def run(settings: Settings, report: Report) -> Result:
+def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
     """Measure every method on every picture under every noise.
 
     Raises:
@@ -79,109 +80,107 @@ def run(settings: Settings, report: Report) -> Result:
         ModelError: an unknown or damaged model.
         FileError: the folder of results cannot be written.
     """
-    rules = _rules(settings)
-    _check(settings, metrics.get(rules.metrics[0]))
-    wanted = noise_cases.parse(settings.noise)
-    sets = open_sets(settings.data, settings.root or default_root(), settings.limit)
-    plan = {data.name: noise_cases.plan(data, wanted) for data in sets}
-    methods = resolve(settings.models, settings.device, settings.precision, settings.seed)
-    cache, scorer = Cache(settings.out), Scorer(methods.found, rules)
-    prepare = partial(on_worker, settings.models, settings.device, settings.precision, rules)
-    with spread(scorer, prepare, settings.dask) as answers:
-        runner = Runner(scorer, cache, report, answers)
-        notes = _notes(settings, sets, methods)
-        shown = tuple(metrics.get(name) for name in rules.metrics)
+    wanted = [metrics.get(name) for name in dict.fromkeys(request.metrics)]
+    rules = _rules(request, wanted)
+    shown = tuple(metrics.get(name) for name in rules.metrics)
+    _check(request, shown[0])
+    cases = noise_cases.parse(request.noise)
+    sets = open_sets(request.data, request.root or default_root(), request.limit)
+    plan = {data.name: noise_cases.plan(data, cases) for data in sets}
+    methods = resolve(request.models, request.device, request.precision, request.seed)
+    cache, scorer = Cache(request.out), Scorer(methods.available, rules)
+    prepare = partial(on_worker, request.models, request.device, request.precision, rules)
+    with spread(scorer, prepare, request.dask) as answers:
+        runner = Runner(scorer, cache, listener, answers)
+        notes = _notes(request, wanted, sets, methods)
         total = sum(
             len(noise_cases.pictures(data, case)) * len(runner.applicable(data))
             for data in sets
             for case in plan[data.name]
         )
-        report.begin(total, shown[0])
+        listener.begin(total, shown[0])
         for line in notes:
-            report.note(line)
+            listener.note(line)
         for data in sets:
             for line in data.failures:
                 runner.fail(line)
             for case in plan[data.name]:
                 runner.measure(data, case)
-    drawn = tuple(sheets.make(runner, sets)) if settings.plots else ()
-    facts = tables.facts(settings.command, runner, methods.missing, sets, plan, notes)
-    document = facts | {"rows": tables.row_table(runner.rows, rules.metrics)}
-    worst: tuple[losses.Loss, ...] = ()
-    if settings.worst:
-        every = losses.find(runner.rows, shown[0])
-        worst, summary = tuple(every[: losses.LISTED]), losses.summary(every, shown[0])
-        document |= {"worst": losses.table(worst), "worse_than_input": summary}
-    markdown = tables.markdown(document, runner.rows, shown, worst)
-    if settings.out is not None:
-        each = tables.picture_table(runner.rows, rules.metrics)
-        tables.write(settings.out, document, markdown, each)
-        if settings.plots:
-            _plot(document, drawn, settings.out / PLOTS)
-    rows, failures = tuple(runner.rows), tuple(runner.failures)
-    broken = _broken(rows, shown[0], settings.fail_below)
-    return Result(rows, shown, failures, broken, worst, drawn, document, markdown)
+    rows = tuple(runner.rows)
+    contact_sheets = tuple(sheets.make(runner, sets)) if request.plots else ()
+    document = tables.facts(request.command, runner, methods.missing, sets, plan, notes)
+    document["rows"] = tables.row_table(rows, rules.metrics)
+    worst: tuple[Loss, ...] = ()
+    if request.worst:
+        losses = losses_of(rows, shown[0])
+        worst = tuple(losses[:LISTED])
+        document["worst"] = tables.loss_table(worst)
+        document["worse_than_input"] = loss_counts(losses, shown[0])
+    markdown = tables.markdown(document, rows, shown, worst)
+    if request.out is not None:
+        tables.write(request.out, document, markdown, tables.picture_table(rows, rules.metrics))
+        if request.plots:
+            folder = request.out / PLOTS
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, png in figures.draw_all(document, contact_sheets).items():
+                write_bytes(folder / f"{name}.png", png)
+    broken = _broken(rows, shown[0], request.fail_below)
+    failures = tuple(runner.failures)
+    return BenchResult(rows, shown, failures, broken, worst, contact_sheets, document, markdown)
 
 
-def _check(settings: Settings, metric: metrics.Metric) -> None:
-    """Refuses what could not be done, before an hour of work and not after it."""
-    if settings.plots and settings.out is None:
-        raise UsageError("--plots needs a folder: -o DIR")
-    if settings.plots and plots.missing():
-        raise UsageError(f"--{plots.missing()}")
-    if settings.fail_below is not None and metric.lower:
-        raise UsageError(f"--fail-below: less {metric.name} is better; begin --metrics with psnr")
-
-
-def _plot(document: dict[str, Any], drawn: tuple[sheets.Sheet, ...], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, png in figures.drawn(document, drawn).items():
-        write_bytes(folder / f"{name}.png", png)
-
-
-def _broken(rows: tuple[Row, ...], metric: metrics.Metric, least: float | None) -> tuple[str, ...]:
-    """A line for each row of a model whose mean is below the least."""
-    if least is None:
-        return ()
-    lines = []
-    for row in (row for row in rows if row.kind == "model"):
-        stat = row.stat(metric.name)
-        if stat is not None and stat.mean < least:
-            value = f"{stat.mean:.{metric.digits}f}"
-            lines.append(f"{row.label}: {row.method} has {metric.name} {value}, below {least:g}")
-    return tuple(lines)
-
-
-def _rules(settings: Settings) -> Rules:
-    wanted = [metrics.get(name) for name in dict.fromkeys(settings.metrics)]
+def _rules(request: BenchRequest, wanted: Sequence[metrics.Metric]) -> Rules:
     names = tuple(metric.name for metric in wanted if not metric.missing())
     if not names:
         raise UsageError(f"--metrics: {'; '.join(metric.missing() for metric in wanted)}")
-    protocol = metrics.PROTOCOLS.get(settings.protocol)
+    protocol = metrics.PROTOCOLS.get(request.protocol)
     if protocol is None:
-        known = ", ".join(metrics.PROTOCOLS)
-        raise UsageError(f"unknown protocol {settings.protocol!r}; choose one of {known}")
-    return Rules(names, protocol, settings.unclipped, settings.seed)
+        choices = ", ".join(metrics.PROTOCOLS)
+        raise UsageError(f"unknown protocol {request.protocol!r}; choose one of {choices}")
+    return Rules(names, protocol, request.unclipped, request.seed)
 
 
-def _notes(settings: Settings, sets: tuple[DataSet, ...], methods: Methods) -> list[str]:
+def _check(request: BenchRequest, metric: metrics.Metric) -> None:
+    """Refuses what could not be done, before an hour of work and not after it."""
+    if request.plots and request.out is None:
+        raise UsageError("--plots needs a folder: -o DIR")
+    if request.plots and plots.missing():
+        raise UsageError(f"--{plots.missing()}")
+    if request.fail_below is not None and metric.lower:
+        raise UsageError(f"--fail-below: less {metric.name} is better; begin --metrics with psnr")
+
+
+def _notes(
+    request: BenchRequest,
+    wanted: Sequence[metrics.Metric],
+    sets: Sequence[DataSet],
+    methods: Methods,
+) -> list[str]:
     """What a reader of the table must know, one line each."""
-    wanted = [metrics.get(name) for name in dict.fromkeys(settings.metrics)]
     notes = [f"{name}: {problem}" for name, problem in methods.missing.items()]
     notes += filter(None, [metric.missing() for metric in wanted])
     linear = ", ".join(metric.name for metric in wanted if metric.linear)
+    renders_only = [method.name for method in methods.available if method.renders_only]
     for data in sets:
         if data.pairs:
             what = LINEAR if data.renders else "pairs with real noise"
-            unused = "--noise and --unclipped do" if settings.unclipped else "--noise does"
+            unused = "--noise and --unclipped do" if request.unclipped else "--noise does"
             notes.append(f"{data.name}: {what}; {unused} not apply")
         if data.renders:
             continue
+        nothing = f"{data.name}: no renders, so nothing for"
         if linear:
-            notes.append(f"{data.name}: no renders, so nothing for {linear} to compare")
-        notes += [
-            f"{data.name}: no renders, so nothing for {each.name} to do"
-            for each in methods.found
-            if each.renders_only
-        ]
+            notes.append(f"{nothing} {linear} to compare")
+        notes += [f"{nothing} {name} to do" for name in renders_only]
     return notes
+
+
+def _broken(rows: Sequence[Row], metric: metrics.Metric, least: float | None) -> tuple[str, ...]:
+    """A line for each row of a model whose mean is below the least."""
+    lines = []
+    for row in (row for row in rows if row.kind == "model"):
+        stat = row.stat(metric.name)
+        if least is not None and stat is not None and stat.mean < least:
+            value = f"{stat.mean:.{metric.digits}f}"
+            lines.append(f"{row.label}: {row.method} has {metric.name} {value}, below {least:g}")
+    return tuple(lines)

@@ -18,7 +18,7 @@ PAIR_FOLDERS = ("noisy", "gt")
 
 
 @dataclass(frozen=True)
-class Picture:
+class BenchImage:
     """One picture of a data set."""
 
     name: str  # what messages call it: data set / file
@@ -32,7 +32,7 @@ class DataSet:
     """A folder's pictures."""
 
     name: str  # of the folder; what rows call the set
-    pictures: tuple[Picture, ...]  # sorted by file name
+    pictures: tuple[BenchImage, ...]  # sorted by file name
     pairs: bool  # the noise is in the files
     failures: tuple[str, ...] = ()  # files that are no half of a pair, one line each
     renders: bool = False  # the files hold linear light; pairs, too
@@ -40,7 +40,7 @@ class DataSet:
     @property
     def spp(self) -> tuple[int, ...]:
         """The samples per pixel of its noisy renders, ascending."""
-        return tuple(sorted({each.spp for each in self.pictures if each.spp is not None}))
+        return tuple(sorted({image.spp for image in self.pictures if image.spp is not None}))
 
 
 def default_root() -> Path | None:
@@ -49,24 +49,21 @@ def default_root() -> Path | None:
     return Path(home) / "test" if home else None
 
 
-def open_sets(
-    names: Iterable[str],
-    root: Path | None,
-    limit: int | None,
-) -> tuple[DataSet, ...]:
+def open_sets(names: Iterable[str], root: Path | None, limit: int | None) -> tuple[DataSet, ...]:
     """The data sets that `names` mean, each cut to its first `limit` pictures.
 
     Raises UsageError: there is no such folder (offers the nearest), it holds no picture, or two
     folders have one name.
     """
-    sets = tuple(_open(_find(name, root), limit) for name in dict.fromkeys(names))
-    called = [data.name for data in sets]
-    if twice := [name for name in called if called.count(name) > 1]:
+    sets = tuple(_open(_folder(name, root), limit) for name in dict.fromkeys(names))
+    titles = [data.name for data in sets]
+    if twice := [name for name in titles if titles.count(name) > 1]:
         raise UsageError(f"two folders of data are called {twice[0]}: rename one")
     return sets
 
 
-def _find(name: str, root: Path | None) -> Path:
+def _folder(name: str, root: Path | None) -> Path:
+    """The folder of that name, here or in the root. Raises UsageError as `open_sets`."""
     if not name:
         raise UsageError("--data has an empty name in it; write --data DIR,DIR")
     if Path(name).is_dir():
@@ -75,17 +72,15 @@ def _find(name: str, root: Path | None) -> Path:
         raise UsageError(f"--data {name} is a file; name a folder of pictures")
     if root is not None and (root / name).is_dir():
         return root / name
-    beside = Path(name).parent
-    here = {each.name: each for each in _folders(beside)}
-    near = difflib.get_close_matches(Path(name).name, here, n=3, cutoff=0.5)
-    if near:
-        shown = ", ".join(str(here[each]) for each in near)
-        raise UsageError(f"no folder {name}; did you mean {shown}?")
+    beside = {folder.name: str(folder) for folder in _folders(Path(name).parent)}
+    if near := difflib.get_close_matches(Path(name).name, beside, n=3, cutoff=0.5):
+        offer = ", ".join(beside[match] for match in near)
+        raise UsageError(f"no folder {name}; did you mean {offer}?")
     if root is None:
         raise UsageError(
             f"no folder {name}; short names of data sets need --root DIR, or {ROOT_VARIABLE} set"
         )
-    there = [each.name for each in _folders(root)]
+    there = [folder.name for folder in _folders(root)]
     near = difflib.get_close_matches(name.lower(), there, n=3, cutoff=0.4) or there
     offer = f"; did you mean {', '.join(near)}?" if near else ""
     raise UsageError(f"no folder {name}, nor one in {root}{offer}")
@@ -93,19 +88,19 @@ def _find(name: str, root: Path | None) -> Path:
 
 def _folders(place: Path) -> list[Path]:
     try:
-        return sorted(each for each in place.iterdir() if each.is_dir())
+        return sorted(path for path in place.iterdir() if path.is_dir())
     except OSError:
         return []
 
 
 def _open(folder: Path, limit: int | None) -> DataSet:
     name = folder.resolve().name
-    if (found := _renders(folder, name, limit)) is not None:
-        return found
+    if (data := _renders(folder, name, limit)) is not None:
+        return data
     if all((folder / half).is_dir() for half in PAIR_FOLDERS):
         pictures, failures = _pairs(folder, name)
     else:
-        pictures = [Picture(f"{name}/{path.name}", path) for path in _files(folder)]
+        pictures = [BenchImage(f"{name}/{path.name}", path) for path in _files(folder)]
         failures = []
     if not pictures and not failures:
         raise UsageError(
@@ -120,14 +115,14 @@ def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
 
     limit: of scenes.
     """
-    pairs, alone = renders.pairs(_files(folder, (".exr",)))
+    pairs, alone = renders.find_pairs(_files(folder, (".exr",)))
     if not pairs and not alone:
         return None
-    wanted = list(dict.fromkeys(pair.scene for pair in pairs))[:limit]
+    scenes = list(dict.fromkeys(pair.scene for pair in pairs))[:limit]
     pictures = tuple(
-        Picture(f"{name}/{pair.noisy.name}", pair.reference, pair.noisy, pair.spp)
+        BenchImage(f"{name}/{pair.noisy.name}", pair.reference, pair.noisy, pair.spp)
         for pair in pairs
-        if pair.scene in wanted
+        if pair.scene in scenes
     )
     failures = tuple(
         f"{name}/{path.name}: has no partner; a scene needs SCENE_SPP.exr and a reference"
@@ -136,11 +131,11 @@ def _renders(folder: Path, name: str, limit: int | None) -> DataSet | None:
     return DataSet(name, pictures, True, failures, renders=True)
 
 
-def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
+def _pairs(folder: Path, name: str) -> tuple[list[BenchImage], list[str]]:
     """Files of one stem in noisy/ and gt/, and a line for each that stands alone."""
     (noisy, first), (truth, second) = (_by_stem(folder / half) for half in PAIR_FOLDERS)
     pictures = [
-        Picture(f"{name}/{path.name}", truth[stem], path)
+        BenchImage(f"{name}/{path.name}", truth[stem], path)
         for stem, path in noisy.items()
         if stem in truth
     ]
@@ -159,10 +154,10 @@ def _pairs(folder: Path, name: str) -> tuple[list[Picture], list[str]]:
 
 
 def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Files by stem, and those whose stem was taken."""
-    found: dict[str, Path] = {}
-    twice = [path for path in _files(folder) if found.setdefault(path.stem, path) != path]
-    return found, twice
+    """Files by stem, and those whose stem another file has."""
+    files: dict[str, Path] = {}
+    twice = [path for path in _files(folder) if files.setdefault(path.stem, path) != path]
+    return files, twice
 
 
 def _files(folder: Path, suffixes: Collection[str] = io.SUFFIXES) -> list[Path]:
@@ -177,35 +172,32 @@ def _files(folder: Path, suffixes: Collection[str] = io.SUFFIXES) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Pages:
-    """What is on a picture's files."""
+class Pixels:
+    """What is in a picture's files."""
 
-    truth: np.ndarray  # the clean page, (H, W, C) as stored
+    truth: np.ndarray  # the clean page, (H, W, C) as stored; linear light of renders
     noisy: np.ndarray | None  # the noisy one; None where noise is to be added
-    # the noisy render with its guides; None for other pictures. With it, the pages hold linear
-    # light.
-    render: renders.Render | None = None
+    render: renders.Render | None = None  # the noisy render with its guides; else None
 
 
-def read(picture: Picture) -> Pages:
-    """A picture's pages.
+def read(picture: BenchImage) -> Pixels:
+    """The pages of a picture.
 
     Raises FileError: unreadable, more than one page, floats outside 0..1, or halves that differ.
     """
     if picture.noisy is None:
-        return Pages(_page(picture.truth, picture.name), None)
+        return Pixels(_page(picture.truth, picture.name), None)
+    render = None
     if picture.spp is not None:
         render = renders.read(picture.noisy, picture.name)
-        truth = renders.read(picture.truth, picture.truth.name).beauty
-        pages = Pages(truth, render.beauty, render)
+        noisy, truth = render.beauty, renders.read(picture.truth, picture.truth.name).beauty
     else:
-        pages = Pages(_page(picture.truth, picture.name), _page(picture.noisy, picture.name))
-    halves = (pages.noisy, pages.truth)
-    noisy, gt = ("{1}x{0}x{2}".format(*np.asarray(page).shape) for page in halves)
-    if noisy != gt:
-        problem = f"the halves of the pair differ: noisy is {noisy}, gt is {gt}"
+        truth, noisy = (_page(path, picture.name) for path in (picture.truth, picture.noisy))
+    if noisy.shape != truth.shape:
+        sizes = ["{1}x{0}x{2}".format(*page.shape) for page in (noisy, truth)]
+        problem = "the halves of the pair differ: noisy is {}, gt is {}".format(*sizes)
         raise FileError(picture.name, problem, "cut them to one size")
-    return pages
+    return Pixels(truth, noisy, render)
 
 
 def _page(path: Path, name: str) -> np.ndarray:

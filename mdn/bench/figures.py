@@ -6,6 +6,7 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,20 +37,19 @@ def split(label: str) -> tuple[str, float | None]:
 
 def styles(document: Document) -> dict[str, dict[str, Any]]:
     """Colour, marker and line of each method, the same in every figure."""
-    found: dict[str, dict[str, Any]] = {}
-    compared = [each for each in document["methods"] if each["kind"] != "input"]
-    for each in document["methods"]:
-        found[each["name"]] = {"color": plots.GRAY, "marker": "x", "linestyle": ":"}
-    for number, each in enumerate(compared):
-        found[each["name"]] = {
-            "color": plots.COLOURS[number % len(plots.COLOURS)],
-            "marker": plots.MARKERS[number % len(plots.MARKERS)],
-            "linestyle": "-" if each["kind"] == "model" else "--",
-        }
-    return found
+    looks: dict[str, dict[str, Any]] = {}
+    number = 0
+    for method in document["methods"]:
+        if method["kind"] == "input":
+            looks[method["name"]] = {"color": plots.GRAY, "marker": "x", "linestyle": ":"}
+            continue
+        line = "-" if method["kind"] == "model" else "--"
+        looks[method["name"]] = plots.look(number) | {"linestyle": line}
+        number += 1
+    return looks
 
 
-def drawn(document: Document, sheets: Sequence[Sheet]) -> dict[str, bytes]:
+def draw_all(document: Document, sheets: Sequence[Sheet]) -> dict[str, bytes]:
     """All figures that there is something for, as PNG by name."""
     names = [data["name"] for data in document["data"]]
     drawings: dict[str, Callable[[], Figure | None]] = {
@@ -93,24 +93,24 @@ def levels(document: Document, data: str) -> Figure | None:
     figure, axes = _panels(len(panels), 4, WIDE / 4, 2.5)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width + 0.6, height + 0.6)
-    known = styles(document)
+    looks = styles(document)
     for at, (kind, lines) in zip(axes, panels.items(), strict=True):
-        _panel(at, kind, lines, known)
+        _panel(at, kind, lines, looks)
         if at.get_subplotspec().is_first_col():
             at.set_ylabel(metric.title)
-    drawn = {name for lines in panels.values() for name in lines}
-    handles = [Line2D([], [], label=name, **how) for name, how in known.items() if name in drawn]
+    names = {name for lines in panels.values() for name in lines}
+    handles = [Line2D([], [], label=name, **how) for name, how in looks.items() if name in names]
     columns = max(1, int(figure.get_figwidth() / 1.5))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns)
     return figure
 
 
 def _panel(
-    at: Axes, kind: str, lines: Mapping[str, Points], known: Mapping[str, dict[str, Any]]
+    at: Axes, kind: str, lines: Mapping[str, Points], looks: Mapping[str, dict[str, Any]]
 ) -> None:
     for name, points in lines.items():
         x, y = zip(*sorted(points), strict=True)
-        at.plot(x, y, **known[name])
+        at.plot(x, y, **looks[name])
     ticks = sorted({x for points in lines.values() for x, _ in points})
     at.set_title(kind)
     if kind == "spp":
@@ -127,18 +127,18 @@ def _apart(ticks: Sequence[float], log: bool) -> list[str]:
     where = [math.log(tick) if log else tick for tick in ticks]
     room, last, labels = 0.13 * (where[-1] - where[0]), -math.inf, []
     for tick, at in zip(ticks, where, strict=True):
-        shown = at - last >= room
-        labels.append(f"{tick:g}" if shown else "")
-        last = at if shown else last
+        fits = at - last >= room
+        labels.append(f"{tick:g}" if fits else "")
+        last = at if fits else last
     return labels
 
 
 def _unit(kind: str) -> str:
     try:
-        found = noise.get(kind)
+        its = noise.get(kind)
     except MdnError:  # results of an older or a newer mdn
         return "level"
-    return found.parameter if len(found.unit) > 24 else f"{found.parameter} ({found.unit})"
+    return its.parameter if len(its.unit) > 24 else f"{its.parameter} ({its.unit})"
 
 
 # --- quality against time -----------------------------------------------------------------------
@@ -156,11 +156,11 @@ def speed_plot(document: Document) -> Figure | None:
     figure, axes = _panels(len(panels), 3, WIDE / 3, 3.2)
     width, height = figure.get_size_inches()
     figure.set_size_inches(max(width, WIDE / 2), height + 0.5)
-    known = styles(document)
+    looks = styles(document)
     for at, (name, points) in zip(axes, panels.items(), strict=True):
-        best_first = sorted(points, key=lambda each: points[each][1], reverse=True)
+        best_first = sorted(points, key=lambda who: points[who][1], reverse=True)
         for index, who in enumerate(best_first):
-            how = known[who] | {"linestyle": "none", "markersize": 7}
+            how = looks[who] | {"linestyle": "none", "markersize": 7}
             at.plot([points[who][0]], [points[who][1]], **how)
             # Names of neighbours in quality keep out of each other's way.
             across, down = LABEL_OFFSETS[index % len(LABEL_OFFSETS)]
@@ -196,24 +196,13 @@ def _speeds(document: Document, data: str) -> dict[str, tuple[float, float]]:
 
 def training(document: Document) -> Figure | None:
     """The training runs of the models measured, as far as their logs are here: see mdn.training."""
-    runs = logs(document)
+    runs: dict[str, Columns] = {}
+    for method in (method for method in document["methods"] if method["kind"] == "model"):
+        with suppress(ModelError):  # results can outlive a model
+            card = store.find(method["name"])
+            if card.sha256 == method["sha256"] and (columns := read(card.folder / LOG)):
+                runs[method["name"]] = columns
     return draw_runs(runs) if runs else None
-
-
-def logs(document: Document) -> dict[str, Columns]:
-    """(step, value) by column, for each model whose folder has a log and the weights measured."""
-    found = {}
-    for each in document["methods"]:
-        if each["kind"] != "model":
-            continue
-        try:
-            card = store.find(each["name"])
-        except ModelError:  # results can outlive a model
-            continue
-        columns = read(card.folder / LOG) if card.sha256 == each["sha256"] else {}
-        if columns:
-            found[each["name"]] = columns
-    return found
 
 
 # --- contact sheets -----------------------------------------------------------------------------

@@ -1,16 +1,17 @@
 """What a benchmark compares: the noisy picture itself, models, and classical baselines."""
 
+import difflib
 import re
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from mdn.bench import baselines
-from mdn.bench.method import Method
+from mdn.bench.baselines import BASELINES, Baseline, quiet
 from mdn.bench.renders import Render
+from mdn.encoding import Display
 from mdn.engine.device import choose_device, choose_precision
-from mdn.errors import UsageError
+from mdn.errors import FileError, UsageError
 from mdn.jobs.job import Job, Unheard
 from mdn.pipeline.denoise_tiles import no_progress
 from mdn.pipeline.in_memory import restore_page
@@ -21,10 +22,45 @@ from mdn.renders import RenderOptions, frame
 from mdn.zeroshot.fit import Fit, restore
 from mdn.zeroshot.request import PRESETS, FitRequest
 
-FITTED = "zeroshot:"
+PEER, ZERO_SHOT = "peer:", "zeroshot:"  # how names of baselines and of fits begin
 
 
-class Model(Method):
+class Method:
+    """A way to turn a noisy page into a cleaner one; as it stands, the noisy page itself.
+
+    Attributes:
+        name: what rows call it.
+        kind: input, model or baseline.
+        identity: changes when its results may.
+        device: where it computes.
+        linear: it takes renders in linear light.
+        renders_only: it takes nothing else.
+    """
+
+    name, kind, identity, title = "noisy", "input", "noisy", "the input itself"
+    device = torch.device("cpu")
+    linear, renders_only = True, False
+
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
+        """(H, W, C) in its dtype -> the same, denoised.
+
+        sigma is the true deviation of the noise, in units of white; only methods that say so use
+        it. render: the guides, for those who take linear light. Raises FileError where it cannot
+        do the picture called `name`.
+        """
+        return noisy
+
+    def prepare(self) -> None:
+        """Loads what is loaded once, so that it is not timed. Called before every picture."""
+
+    def describe(self) -> dict[str, object]:
+        """What a report says of it; JSON-able."""
+        return {"name": self.name, "kind": self.kind, "title": self.title}
+
+
+class ModelMethod(Method):
     """A model of the registry; NAME:8 is the mean of 8 of its passes, as mdn denoise makes them.
 
     Raises:
@@ -35,18 +71,15 @@ class Model(Method):
     kind, may_fill = "model", False
 
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
-        found = re.fullmatch(r"(.+):(\d{1,4})", name)
-        passes = max(1, int(found[2])) if found else 1
+        match = re.fullmatch(r"(.+):(\d{1,4})", name)
+        model, passes = (match[1], max(1, int(match[2]))) if match else (name, 1)
+        options = Options(seed=seed, precision=precision)
         self._models = Models(
-            found[1] if found else name,
-            device=device,
-            options=Options(seed=seed, precision=precision),
-            passes=passes,
-            may_fill=self.may_fill,
+            model, device=device, options=options, passes=passes, may_fill=self.may_fill
         )
         self._models.check()
         card = self._card = self._models.card()
-        store.verify(card)  # known now, not an hour later when its turn comes
+        store.verify(card)  # damage shows now, not an hour later when its turn comes
         self.name, self.title, self.device = name, card.title, choose_device(device)
         dtype = choose_precision(precision, self.device, card.precisions)
         self.precision = str(dtype or torch.float32).removeprefix("torch.")
@@ -62,11 +95,11 @@ class Model(Method):
         if render is None:
             return restore_page(noisy, model, options).pixels
         assert render.file is not None
-        asked = RenderOptions()
-        planned = frame.plan(render.file, asked)
-        constants = frame.measure(planned)
-        cleaned, _, _ = frame.denoise(planned, model, options, asked, constants, no_progress)
-        return planned.targets[0].pixels(cleaned).astype(np.float32)
+        defaults = RenderOptions()
+        plan = frame.plan(render.file, defaults)
+        constants = frame.measure(plan)
+        clean, _, _ = frame.denoise(plan, model, options, defaults, constants, no_progress)
+        return plan.targets[0].pixels(clean).astype(np.float32)
 
     def prepare(self) -> None:
         self._models.load()
@@ -82,7 +115,7 @@ class Model(Method):
         }
 
 
-class Fitted(Model):
+class ZeroShotMethod(ModelMethod):
     """A model of the registry, fitted to each picture before it denoises it: `mdn zeroshot`.
 
     Its name is zeroshot:MODEL, or zeroshot:MODEL:PRESET. The fit counts as its time.
@@ -92,7 +125,7 @@ class Fitted(Model):
     may_fill = True
 
     def __init__(self, name: str, device: str, precision: str, seed: int) -> None:
-        model, _, preset = name.removeprefix(FITTED).partition(":")
+        model, _, preset = name.removeprefix(ZERO_SHOT).partition(":")
         super().__init__(model, device, precision, seed)
         self._request = FitRequest(preset or "auto", options=self._models.options())
         self._request.check(1)
@@ -110,11 +143,40 @@ class Fitted(Model):
         return result
 
 
+class BaselineMethod(Method):
+    """A classical method; its name begins with peer:."""
+
+    kind = "baseline"
+
+    def __init__(self, name: str, baseline: Baseline) -> None:
+        self.name, self.title, self._baseline = PEER + name, baseline.title, baseline
+        self.linear = self.renders_only = baseline.renders
+        versions = (f"{package} {version}" for package, version in baseline.versions.items())
+        self.identity = "/".join([self.name, *versions])
+
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
+    ) -> np.ndarray:
+        coding = Display(noisy.dtype)
+        arguments = (render,) if self.renders_only else (coding.encode(noisy), sigma)
+        try:
+            result = quiet(self._baseline.function, *arguments)
+        except Exception as error:  # other people's code: one picture's failure is no end to all
+            reason = " ".join(str(error).split())[:100] or type(error).__name__
+            raise FileError(name, f"{self.name} failed on it ({reason})") from error
+        if self.renders_only:
+            return result
+        return coding.decode(np.asarray(result, np.float32).reshape(noisy.shape))
+
+    def describe(self) -> dict[str, object]:
+        return super().describe() | {"versions": self._baseline.versions}
+
+
 @dataclass(frozen=True)
 class Methods:
-    """The methods of a benchmark, and, by name, why a baseline that was named cannot run."""
+    """The methods of a benchmark, and, by name, why a baseline of its list cannot run."""
 
-    found: tuple[Method, ...]
+    available: tuple[Method, ...]
     missing: dict[str, str]
 
 
@@ -129,22 +191,30 @@ def resolve(names: tuple[str, ...], device: str, precision: str, seed: int) -> M
         UsageError: an unknown baseline, or no name at all.
         ModelError: an unknown or damaged model.
     """
-    every = [baselines.PREFIX + each for each in baselines.BASELINES]
-    wanted = dict.fromkeys(
-        each for name in names for each in (every if name == f"{baselines.PREFIX}all" else [name])
+    peers = [PEER + name for name in BASELINES]
+    unique = dict.fromkeys(
+        method for name in names for method in (peers if name == f"{PEER}all" else [name])
     )
-    if not all(wanted) or not wanted:
+    if not all(unique) or not unique:
         raise UsageError("--model has an empty name in it; write --model NAME,NAME")
-    found: list[Method] = [Method()]
+    available: list[Method] = [Method()]
     missing: dict[str, str] = {}
-    for name in wanted:
-        if not name.startswith(baselines.PREFIX):
-            kind = Fitted if name.startswith(FITTED) else Model
-            found.append(kind(name, device, precision, seed))
-            continue
-        baseline = baselines.find(name.removeprefix(baselines.PREFIX))
-        if baseline.missing:
-            missing[name] = baseline.missing
+    for name in unique:
+        if name.startswith(PEER):
+            baseline = find_baseline(name.removeprefix(PEER))
+            if baseline.missing:
+                missing[name] = baseline.missing
+            else:
+                available.append(BaselineMethod(name.removeprefix(PEER), baseline))
         else:
-            found.append(baseline)
-    return Methods(tuple(found), missing)
+            kind = ZeroShotMethod if name.startswith(ZERO_SHOT) else ModelMethod
+            available.append(kind(name, device, precision, seed))
+    return Methods(tuple(available), missing)
+
+
+def find_baseline(name: str) -> Baseline:
+    """The baseline of that name, without "peer:". Raises UsageError that offers the nearest."""
+    if name in BASELINES:
+        return BASELINES[name]
+    near = difflib.get_close_matches(name.lower(), BASELINES, n=3, cutoff=0.4) or list(BASELINES)
+    raise UsageError(f"no peer {name!r}; try {', '.join(PEER + match for match in near)}")

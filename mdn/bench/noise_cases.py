@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mdn import noise
-from mdn.bench.data import DataSet, Picture
+from mdn.bench.data import BenchImage, DataSet
 from mdn.commands.noise import add_to_page, draw_seed
 from mdn.encoding import Display
 from mdn.errors import UsageError
@@ -33,18 +33,18 @@ REAL = NoiseCase("real")  # of pairs: the noise is in the files
 SPP = "spp"  # of renders: samples per pixel, likewise
 
 
-def plan(data: DataSet, wanted: tuple[NoiseCase, ...]) -> tuple[NoiseCase, ...]:
-    """The noises of a data set: those wanted, or the ones in its files."""
+def plan(data: DataSet, cases: tuple[NoiseCase, ...]) -> tuple[NoiseCase, ...]:
+    """The noises of a data set: those of the command, or the ones in its files."""
     if data.renders:
         return tuple(NoiseCase(SPP, spp) for spp in data.spp)
-    return (REAL,) if data.pairs else wanted
+    return (REAL,) if data.pairs else cases
 
 
-def pictures(data: DataSet, case: NoiseCase) -> tuple[Picture, ...]:
+def pictures(data: DataSet, case: NoiseCase) -> tuple[BenchImage, ...]:
     """The pictures that a case is about."""
     if not data.renders:
         return data.pictures
-    return tuple(each for each in data.pictures if each.spp == case.level)
+    return tuple(picture for picture in data.pictures if picture.spp == case.level)
 
 
 def parse(text: str) -> tuple[NoiseCase, ...]:
@@ -67,21 +67,21 @@ def parse(text: str) -> tuple[NoiseCase, ...]:
 
 
 def _at_level(kind: str, text: str) -> NoiseCase:
-    found = noise.get(kind)
+    noise_type = noise.get(kind)
     try:
         level = float(text)
     except ValueError:
         raise UsageError(
-            f"--noise {kind}:{text}: the level is no number; try {kind}:{found.default:g}"
+            f"--noise {kind}:{text}: the level is no number; try {kind}:{noise_type.default:g}"
         ) from None
-    found.check(level)
-    return NoiseCase(found.name, level)
+    noise_type.check(level)
+    return NoiseCase(noise_type.name, level)
 
 
 def add(
     truth: np.ndarray,
     case: NoiseCase,
-    picture: Picture,
+    picture: BenchImage,
     seed: int,
     protocol: Protocol,
     unclipped: bool,
@@ -109,13 +109,13 @@ def add(
         noisy = add_to_page(page, kind.name, case.level, generator)
         return noisy if rounded or unclipped else noisy.clip(0, 1), truth
     planes = torch.from_numpy(clean).permute(2, 0, 1)
-    taken = kind.take_pair(planes, case.level, generator)
-    noisy, twin = (np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in taken)
+    pair = kind.take_pair(planes, case.level, generator)
+    noisy, twin = (np.ascontiguousarray(page.permute(1, 2, 0).numpy()) for page in pair)
     return (eight.decode(noisy), eight.decode(twin)) if rounded else (noisy, twin)
 
 
 def fingerprint(case: NoiseCase) -> str:
-    """Changes when the noise's own code does: old scores must then not be taken for new ones."""
+    """Changes when the noise's own code does: old scores must not pass for new ones then."""
     if case.level is None or case.kind == SPP:
         return ""
     ramp = torch.linspace(0, 1, 3 * 32 * 32).reshape(3, 32, 32)

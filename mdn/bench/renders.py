@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class Pair:
     reference: Path
 
 
-def pairs(files: Iterable[Path]) -> tuple[list[Pair], list[Path]]:
+def find_pairs(files: Iterable[Path]) -> tuple[list[Pair], list[Path]]:
     """All pairs among EXR files, by scene and spp, and the files of scenes that have no pair.
 
     A scene's reference is SCENE_reference.exr (or _ref, _gt), else its largest number of samples.
@@ -51,14 +50,14 @@ def pairs(files: Iterable[Path]) -> tuple[list[Pair], list[Path]]:
             scenes.setdefault(match["scene"], {})[int(match["spp"])] = path
         elif match := _REFERENCE.fullmatch(path.stem):
             references[match["scene"]] = path
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     alone = [path for scene, path in references.items() if scene not in scenes]
     for scene, by_spp in scenes.items():
         reference = references.get(scene) or by_spp[max(by_spp)]
         noisy = [(spp, path) for spp, path in sorted(by_spp.items()) if path != reference]
-        found += [Pair(scene, spp, path, reference) for spp, path in noisy]
+        pairs += [Pair(scene, spp, path, reference) for spp, path in noisy]
         alone += [] if noisy else [reference]
-    return found, alone if scenes else []
+    return pairs, alone if scenes else []
 
 
 def read(path: Path, name: str) -> Render:
@@ -76,7 +75,7 @@ def read(path: Path, name: str) -> Render:
 
 
 def _layer(channels: dict[str, np.ndarray], prefix: str, names: str) -> np.ndarray | None:
-    planes = [channels.get(f"{prefix}{each}".lower()) for each in names]
+    planes = [channels.get(f"{prefix}{letter}".lower()) for letter in names]
     if any(plane is None for plane in planes):
         return None
     return np.stack(planes, -1).astype(np.float32)  # type: ignore[arg-type]
@@ -94,27 +93,3 @@ def encode(linear: np.ndarray) -> np.ndarray:
 def decode(shown: np.ndarray) -> np.ndarray:
     """The way back from `encode`."""
     return np.maximum(shown, 0) ** np.float32(GAMMA)
-
-
-def write(path: Path, render: Render, about: dict[str, Any]) -> None:
-    """A render as EXR, half floats, ZIP; whole or not at all. Raises FileError."""
-    import OpenEXR
-
-    layers = {"": ("RGB", render.beauty), "albedo.": ("RGB", render.albedo)}
-    layers["normal."] = ("XYZ", render.normal)
-    channels = {
-        f"{prefix}{letter}": np.ascontiguousarray(values[..., at].clip(-65504, 65504), np.float16)
-        for prefix, (letters, values) in layers.items()
-        if values is not None
-        for at, letter in enumerate(letters)
-    }
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage} | about
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        OpenEXR.File(header, channels).write(str(temporary))
-        temporary.replace(path)
-    except Exception as error:
-        temporary.unlink(missing_ok=True)
-        raise FileError(
-            path, f"cannot be written ({' '.join(str(error).split())[:100]})"
-        ) from error

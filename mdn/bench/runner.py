@@ -2,29 +2,27 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import mdn
 from mdn.bench import noise_cases
-from mdn.bench.cache import Cache, Score, key_of
-from mdn.bench.data import DataSet, Picture, digest
-from mdn.bench.method import Method
+from mdn.bench.data import BenchImage, DataSet, digest
+from mdn.bench.methods import Method
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.rows import Row
-from mdn.bench.scoring import Event, Question, Scorer
+from mdn.bench.scores import Cache, Row, Score, key_of
+from mdn.bench.scoring import Event, Scorer, ScoreRequest
 from mdn.errors import FileError
 from mdn.metrics import Metric
 
-# Questions -> each with what came of it, in their order.
-Spread = Callable[[Iterable[Question]], Iterator[tuple[Question, Iterable[Event]]]]
+# Requests -> each with what came of it, in their order.
+Spread = Callable[[Iterable[ScoreRequest]], Iterator[tuple[ScoreRequest, Iterable[Event]]]]
 
 
-class Report(Protocol):
+class BenchListener(Protocol):
     """Who listens to a benchmark. The command line draws it; tests record it."""
 
-    # `total` scores are to be had; `metric` is the first of those asked for.
+    # `total` scores are to be had; `metric` is the first of those requested.
     def begin(self, total: int, metric: Metric) -> None: ...
     # A row has one score more; `done` scores are dealt with.
     def scored(self, row: Row, done: int) -> None: ...
@@ -39,8 +37,8 @@ class Runner:
 
     scorer: Scorer
     cache: Cache
-    report: Report
-    spread: Spread  # has the scorer answer questions, here or on a cluster
+    listener: BenchListener
+    spread: Spread  # has the scorer answer requests, here or on a cluster
     failures: list[str] = field(default_factory=list)  # what was skipped, one line each
     rows: list[Row] = field(default_factory=list)  # in the order of data, noise, methods
     digests: dict[Path, str] = field(default_factory=dict)  # sha256 of the files read so far
@@ -51,61 +49,65 @@ class Runner:
 
     def measure(self, data: DataSet, case: NoiseCase) -> None:
         """All methods on one data set under one noise: one row each."""
-        methods = self.applicable(data)
-        rows = {each.name: Row(data.name, case.label, each.name, each.kind) for each in methods}
+        methods = {method.name: method for method in self.applicable(data)}
+        rows = {name: Row(data.name, case.label, name, m.kind) for name, m in methods.items()}
         self.rows += rows.values()
         self.measured.append((data.name, case))
-        key = partial(self.key, case=case, mark=noise_cases.fingerprint(case))
+        code = noise_cases.fingerprint(case)
         pictures = noise_cases.pictures(data, case)
-        questions = (self._question(each, case, methods, key) for each in pictures)
-        for question, events in self.spread(questions):
-            before, picture = self._done, question.picture
-            for name, score in question.known:
+        requests = (self._request(picture, case, methods, code) for picture in pictures)
+        for request, events in self.spread(requests):
+            before, picture = self._done, request.picture
+            for name, score in request.earlier:
                 rows[name].reused += 1
                 self._add(rows[name], picture, score)
             for event in events:
                 if event.score is not None:
-                    method = next(each for each in methods if each.name == event.method)
-                    self.cache.add(key(picture, method), event.score)
-                    self._add(rows[method.name], picture, event.score)
+                    key = self._key(picture, methods[event.method], case, code)
+                    self.cache.add(key, event.score)
+                    self._add(rows[event.method], picture, event.score)
                 if event.failure:
                     self.fail(event.failure)
                 if event.note:
-                    self.report.note(event.note)
+                    self.listener.note(event.note)
                 if event.unusable:
                     self._bad.add(picture.truth)
             self._done = before + len(rows)  # the scores of a bad picture are dealt with, too
 
     def applicable(self, data: DataSet) -> list[Method]:
         """The methods that can do these pictures."""
-        return [each for each in self.scorer.methods if data.renders or not each.renders_only]
+        return [m for m in self.scorer.methods if data.renders or not m.renders_only]
 
-    def _question(
-        self,
-        picture: Picture,
-        case: NoiseCase,
-        methods: list[Method],
-        key: Callable[[Picture, Method], str],
-    ) -> Question:
-        """What is still to be asked of a picture; nothing of one that has failed."""
+    def fail(self, line: str) -> None:
+        """Records and reports that something was skipped."""
+        self.failures.append(line)
+        self.listener.failed(line)
+
+    def _request(
+        self, picture: BenchImage, case: NoiseCase, methods: dict[str, Method], code: str
+    ) -> ScoreRequest:
+        """What is still to be scored of a picture; nothing of one that has failed."""
         if picture.truth in self._bad:
-            return Question(picture, case)
+            return ScoreRequest(picture, case)
+        metrics = self.scorer.rules.metrics
         try:
-            keys = {each.name: key(picture, each) for each in methods}
+            scores = {
+                name: self.cache.find(self._key(picture, method, case, code), metrics)
+                for name, method in methods.items()
+            }
         except FileError as error:
             self._bad.add(picture.truth)
             self.fail(str(error))
-            return Question(picture, case)
-        wanted = self.scorer.rules.metrics
-        found = {name: self.cache.find(text, wanted) for name, text in keys.items()}
-        known = tuple((name, score) for name, score in found.items() if score is not None)
-        return Question(picture, case, tuple(n for n, s in found.items() if s is None), known)
+            return ScoreRequest(picture, case)
+        earlier = tuple((name, score) for name, score in scores.items() if score is not None)
+        missing = tuple(name for name, score in scores.items() if score is None)
+        return ScoreRequest(picture, case, missing, earlier)
 
-    def key(self, picture: Picture, method: Method, case: NoiseCase, mark: str) -> str:
-        """What a score depends on; mark: noise_cases.fingerprint of the case."""
+    def _key(self, picture: BenchImage, method: Method, case: NoiseCase, code: str) -> str:
+        """What a score depends on; code: noise_cases.fingerprint of the case."""
         files = [self._digest(path) for path in (picture.truth, picture.noisy) if path]
         rules = self.scorer.rules
-        noise = (case.label, mark, rules.seed, picture.truth.name)  # the name seeds the noise
+        noise = (case.label, code, rules.seed, picture.truth.name)  # the name seeds the noise
         how = (rules.protocol.name, rules.unclipped)
         return key_of(mdn.__version__, method.identity, files, noise, how)
 
@@ -114,12 +116,7 @@ class Runner:
             self.digests[path] = digest(path)
         return self.digests[path]
 
-    def _add(self, row: Row, picture: Picture, score: Score) -> None:
-        row.add(picture.name, score)
+    def _add(self, row: Row, picture: BenchImage, score: Score) -> None:
+        row.scores[picture.name] = score
         self._done += 1
-        self.report.scored(row, self._done)
-
-    def fail(self, line: str) -> None:
-        """Records and reports that something was skipped."""
-        self.failures.append(line)
-        self.report.failed(line)
+        self.listener.scored(row, self._done)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from mdn.bench import methods, noise_cases, renders
-from mdn.bench.cache import Score
-from mdn.bench.data import Picture, read
-from mdn.bench.method import Method
+from mdn.bench.data import BenchImage, read
+from mdn.bench.methods import Method
 from mdn.bench.noise_cases import NoiseCase
+from mdn.bench.scores import Score
 from mdn.encoding import Display
 from mdn.engine.memory import resident
 from mdn.errors import FileError
@@ -61,7 +61,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Rules:
-    """How everything is measured; see benchmark.Settings."""
+    """How everything is measured; see benchmark.BenchRequest."""
 
     metrics: tuple[str, ...]
     protocol: Protocol
@@ -81,21 +81,21 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Question:
+class ScoreRequest:
     """What is to be scored: a picture under a noise, by these methods.
 
-    known: scores of other methods that an earlier run left.
+    earlier: scores of other methods that an earlier run left, with their names.
     """
 
-    picture: Picture
+    picture: BenchImage
     case: NoiseCase
     methods: tuple[str, ...] = ()
-    known: tuple[tuple[str, Score], ...] = ()
+    earlier: tuple[tuple[str, Score], ...] = ()
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that came of a question."""
+    """Something that came of a request."""
 
     method: str = ""  # whose score it is, or empty
     score: Score | None = None  # or None
@@ -111,29 +111,29 @@ class Scorer:
     methods: tuple[Method, ...]
     rules: Rules
 
-    def __call__(self, question: Question) -> Iterator[Event]:
-        """What comes of a question, one by one; nothing is read where no method is asked for."""
-        if not question.methods:
+    def __call__(self, request: ScoreRequest) -> Iterator[Event]:
+        """What comes of a request, one by one; nothing is read where it names no method."""
+        if not request.methods:
             return
         try:
-            task = self.task(question.picture, question.case)
+            task = self.task(request.picture, request.case)
         except FileError as error:
             yield Event(failure=str(error), unusable=True)
             return
         for method in self.methods:
-            if method.name in question.methods:
+            if method.name in request.methods:
                 yield from self._events(method, task)
 
-    def task(self, picture: Picture, case: NoiseCase) -> Task:
+    def task(self, picture: BenchImage, case: NoiseCase) -> Task:
         """What methods are given. Raises FileError as data.read."""
-        pages = read(picture)
-        noisy, truth = pages.noisy, pages.truth
+        pixels = read(picture)
+        noisy, truth = pixels.noisy, pixels.truth
         if noisy is None:
             rules = self.rules
             noisy, truth = noise_cases.add(
                 truth, case, picture, rules.seed, rules.protocol, rules.unclipped
             )
-        return Task(picture.name, truth, noisy, true_sigma(case, truth, noisy), pages.render)
+        return Task(picture.name, truth, noisy, true_sigma(case, truth, noisy), pixels.render)
 
     def score(self, result: np.ndarray, task: Task) -> dict[str, float | None]:
         """All metrics of a result."""
@@ -158,8 +158,8 @@ class Scorer:
 
 
 def on_worker(names: tuple[str, ...], device: str, precision: str, rules: Rules) -> Scorer:
-    """The scorer of another process, its methods as `methods.resolve` finds them there."""
-    return Scorer(methods.resolve(names, device, precision, rules.seed).found, rules)
+    """The scorer of another process, its methods as `methods.resolve` gives them there."""
+    return Scorer(methods.resolve(names, device, precision, rules.seed).available, rules)
 
 
 def denoise(method: Method, task: Task) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Contact sheets: one picture by noise, the crop where methods differ most, as each made it.
+"""Contact sheets: one picture by noise, the crop where methods differ most, as each method made it.
 
 The picture is the one with the median score; the crop is where the methods' errors differ most and
 there is something to see. Neither is picked by hand: the same run makes the same sheets.
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdn.bench.data import DataSet, Picture
-from mdn.bench.method import Method
+from mdn.bench.data import BenchImage, DataSet
+from mdn.bench.methods import Method
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.rows import Row
 from mdn.bench.runner import Runner
+from mdn.bench.scores import Row
 from mdn.bench.scoring import denoise
 from mdn.errors import FileError, MdnError
 from mdn.metrics import Metric, get, tone_map
@@ -59,7 +59,7 @@ def make(runner: Runner, sets: Sequence[DataSet]) -> list[Sheet]:
         levels.setdefault((name, case.kind), []).append(case)
     sheets = []
     for (name, _), cases in levels.items():
-        data, case = next(each for each in sets if each.name == name), cases[len(cases) // 2]
+        data, case = next(data for data in sets if data.name == name), cases[len(cases) // 2]
         rows = [row for row in runner.rows if (row.data, row.noise) == (name, case.label)]
         picture = _median_picture(data, rows, runner.scorer.rules.metrics[0])
         sheet = None if picture is None else _draw(runner, data, picture, case)
@@ -67,21 +67,21 @@ def make(runner: Runner, sets: Sequence[DataSet]) -> list[Sheet]:
     return sheets
 
 
-def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> Picture | None:
+def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> BenchImage | None:
     """The picture in the middle of the first model's scores (of the input's, without models)."""
-    judged = next((row for row in rows if row.kind != "input" and row.scores), rows[0])
-    scored = [
+    row = next((row for row in rows if row.kind != "input" and row.scores), rows[0])
+    values = sorted(
         (value, name)
-        for score, name in zip(judged.scores, judged.pictures, strict=True)
+        for name, score in row.scores.items()
         if (value := score.metrics.get(metric)) is not None
-    ]
-    if not scored:
+    )
+    if not values:
         return None
-    name = sorted(scored)[len(scored) // 2][1]
+    name = values[len(values) // 2][1]
     return next(picture for picture in data.pictures if picture.name == name)
 
 
-def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> Sheet | None:
+def _draw(runner: Runner, data: DataSet, picture: BenchImage, case: NoiseCase) -> Sheet | None:
     try:
         task = runner.scorer.task(picture, case)
     except MdnError:  # read once already; gone since
@@ -92,7 +92,7 @@ def _draw(runner: Runner, data: DataSet, picture: Picture, case: NoiseCase) -> S
             method.prepare()
             results.append((method, denoise(method, task)))
     linear = task.render is not None
-    truth, *shown = (visible(page, linear) for page in (task.truth, *(each for _, each in results)))
+    truth, *shown = (visible(page, linear) for page in (task.truth, *(r for _, r in results)))
     errors = [np.square(page - truth).mean(-1) for page in shown]
     rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
     top, left, side = informative_crop(rivals or errors, truth.mean(-1))

@@ -71,7 +71,7 @@ class NetClock:
         self.seconds, self.pixels = 0.0, 0
         self.call: tuple[nn.Module, Any, Any] | None = None  # one of them, to count by
         self._device, self._begun = device, dict[int, float]()
-        self._nets = tuple(each.net for each in nets.ARCHITECTURES.values())
+        self._nets = tuple(arch.net for arch in nets.ARCHITECTURES.values())
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -95,7 +95,7 @@ class NetClock:
         if isinstance(net, self._nets):
             self._begun[id(arguments[0])] = self._now()
 
-    def _after(self, net: nn.Module, arguments: Any, named: Any, answer: Any) -> None:
+    def _after(self, net: nn.Module, arguments: Any, named: Any, result: Any) -> None:
         if isinstance(net, self._nets):
             x = arguments[0]
             self.seconds += self._now() - self._begun.pop(id(x))
@@ -110,20 +110,20 @@ def measure(request: Request, side: int, count: int, rates: Rates) -> Speed:
     """
     models = request.models()
     with tempfile.TemporaryDirectory() as folder:
-        jobs = pictures(Path(folder), side, count)
+        jobs = write_pictures(Path(folder), side, count)
         slots, clock = ComputeSlots(), NetClock(models.device)
         batch = Batch(request, models, FrameSequence(jobs, None), slots=slots)
         _batch(jobs[:1], partial(denoise_file, batch), None)  # builds kernels
         with clock.running():
             whole = _batch(jobs, partial(denoise_file, batch), slots)
     assert clock.call is not None
-    flop, touched = work(*clock.call, 2 if rates.precision in ("bf16", "fp16") else 4)
-    given = side * side * count
+    flop, traffic = work(*clock.call, 2 if rates.precision in ("bf16", "fp16") else 4)
+    pixels = side * side * count
     return Speed(
         models.load().name,
         flop,
-        touched,
-        clock.seconds / given,
+        traffic,
+        clock.seconds / pixels,
         flop * clock.pixels / clock.seconds / rates.flop,
         (whole - clock.seconds) / clock.seconds,
         slots.idle_share,
@@ -140,7 +140,7 @@ def _batch(jobs: list[Job], do: Callable[[Job, Report], dict[str, object]], slot
     return time.perf_counter() - begun
 
 
-def pictures(folder: Path, side: int, count: int) -> list[Job]:
+def write_pictures(folder: Path, side: int, count: int) -> list[Job]:
     """Noisy shapes as JPEG files, and where to write what becomes of them."""
     down, across = np.mgrid[:side, :side] / 40
     shapes = 128 + 60 * np.sin(down + np.sin(across)) * np.cos(across / 3)
@@ -155,17 +155,17 @@ def pictures(folder: Path, side: int, count: int) -> list[Job]:
     return jobs
 
 
-class _Touched(TorchDispatchMode):
+class _Traffic(TorchDispatchMode):
     """Counts the samples that products read and write."""
 
     samples = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if func._overloadpacket in flop_registry:
-            tensors = [each for each in tree_leaves((args, found)) if isinstance(each, Tensor)]
-            self.samples += sum(each.numel() for each in tensors)
-        return found
+            leaves = tree_leaves((args, result))
+            self.samples += sum(leaf.numel() for leaf in leaves if isinstance(leaf, Tensor))
+        return result
 
 
 def work(net: nn.Module, arguments: Any, named: Any, size: int) -> tuple[float, float]:
@@ -173,13 +173,13 @@ def work(net: nn.Module, arguments: Any, named: Any, size: int) -> tuple[float, 
 
     size: bytes of a sample.
     """
-    away = partial(tree_map_only, Tensor, lambda each: each.to("meta"))
+    away = partial(tree_map_only, Tensor, lambda tensor: tensor.to("meta"))
     meta = copy.deepcopy(net).to("meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter, _Touched() as touched:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, _Traffic() as traffic:
         meta(*away(arguments), **away(named))
     batch, _, height, width = arguments[0].shape
     pixels = batch * height * width
-    return counter.get_total_flops() / pixels, size * touched.samples / pixels
+    return counter.get_total_flops() / pixels, size * traffic.samples / pixels
 
 
 def rates(device: torch.device, precision: str) -> Rates:
@@ -194,7 +194,7 @@ def rates(device: torch.device, precision: str) -> Rates:
 
 
 def _least(device: torch.device, do: Callable[[], object]) -> float:
-    taken = []
+    seconds = []
     for _ in range(ROUNDS + 1):
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -202,16 +202,16 @@ def _least(device: torch.device, do: Callable[[], object]) -> float:
         do()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - begun)
-    return min(taken[1:])
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds[1:])
 
 
 def every_model() -> list[str]:
     """Names of all models that denoise."""
     cards = store.list_cards()
-    return [each.name for each in cards if nets.ARCHITECTURES[each.arch].purpose == "denoise"]
+    return [card.name for card in cards if nets.ARCHITECTURES[card.arch].purpose == "denoise"]
 
 
 def request(model: str, device: str, precision: str) -> Request:
-    """What is asked of a model here: what `mdn denoise` asks by default."""
+    """The request of `mdn denoise` with its defaults."""
     return Request(model, device=device, options=Options(precision=precision))

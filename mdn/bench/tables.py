@@ -7,6 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ import numpy
 import torch
 
 import mdn
-from mdn.bench import losses
 from mdn.bench.data import DataSet
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.rows import Row
 from mdn.bench.runner import Runner
+from mdn.bench.scores import Loss, Row
 from mdn.io.atomic import write_bytes
 from mdn.metrics import Metric
 
@@ -47,7 +47,7 @@ def facts(
         "seed": rules.seed,
         "threads": torch.get_num_threads(),
         "metrics": list(rules.metrics),
-        "methods": [each.describe() for each in runner.scorer.methods],
+        "methods": [method.describe() for method in runner.scorer.methods],
         "not_measured": dict(missing),
         "data": [_about(data, plan[data.name], runner) for data in sets],
         "notes": list(notes),
@@ -56,15 +56,15 @@ def facts(
 
 
 def _about(data: DataSet, plan: Sequence[NoiseCase], runner: Runner) -> dict[str, Any]:
-    files = [path for each in data.pictures for path in (each.truth, each.noisy) if path]
-    known = sorted(f"{path.name} {runner.digests.get(path, '')}" for path in files)
+    files = [path for image in data.pictures for path in (image.truth, image.noisy) if path]
+    lines = sorted(f"{path.name} {runner.digests.get(path, '')}" for path in files)
     return {
         "name": data.name,
-        "pictures": len({each.truth for each in data.pictures}),
+        "pictures": len({image.truth for image in data.pictures}),
         "pairs": data.pairs,
         "renders": data.renders,
         "noise": [case.label for case in plan],
-        "sha256": hashlib.sha256("\n".join(known).encode()).hexdigest(),
+        "sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
     }
 
 
@@ -117,11 +117,33 @@ def header(metrics: Sequence[Metric]) -> list[str]:
     return ["model", "pictures", *(metric.title for metric in metrics), "µs/pixel", "peak MiB"]
 
 
+LOSS_TITLES = ("data/noise", "picture", "model", "before", "after", "gain")
+
+
+def loss_cells(loss: Loss, metric: Metric) -> list[str]:
+    """A loss as people read it, in the order of LOSS_TITLES."""
+    figures = [
+        f"{value:.{metric.digits}f}" if math.isfinite(value) else "equal"
+        for value in (loss.before, loss.after)
+    ]
+    picture = loss.picture.rpartition("/")[2]
+    gain = f"{loss.gain:+.{metric.digits}f}"
+    return [f"{loss.data}/{loss.noise}", picture, loss.method, *figures, gain]
+
+
+def loss_table(losses: Sequence[Loss]) -> list[dict[str, Any]]:
+    """The same for JSON, which knows no infinity: equal to the truth is None."""
+    return [
+        {key: None if value == math.inf else value for key, value in asdict(loss).items()}
+        for loss in losses
+    ]
+
+
 def markdown(
     about: Mapping[str, Any],
     rows: Sequence[Row],
     metrics: Sequence[Metric],
-    worst: Sequence[losses.Loss] = (),
+    worst: Sequence[Loss] = (),
 ) -> str:
     """The page for people: how it was made, a table by data set, what was not measured, losses.
 
@@ -150,20 +172,20 @@ def markdown(
     lines += bullets("Notes", about["notes"]) + bullets("Skipped", about["failures"])
     if "worse_than_input" in about:
         title = f"Pictures that lose most, {metrics[0].title}"
-        losers = [losses.cells(loss, metrics[0]) for loss in worst]
+        losers = [loss_cells(loss, metrics[0]) for loss in worst]
         lines += bullets(title, about["worse_than_input"])
-        lines += ["", *table(losses.TITLES, losers, 3)]
+        lines += ["", *table(LOSS_TITLES, losers, 3)]
     return "\n".join(lines) + "\n"
 
 
 def _facts_of(method: Mapping[str, Any]) -> str:
     """What a method is: its title, weights and the versions of its libraries."""
-    found = [method["title"]]
+    facts = [method["title"]]
     if "sha256" in method:
         weights, how = method["sha256"][:16], f"{method['precision']} on {method['device']}"
-        found.append(f"weights {weights}, {how}")
-    found += [f"{name} {version}" for name, version in method.get("versions", {}).items()]
-    return "; ".join(found)
+        facts.append(f"weights {weights}, {how}")
+    facts += [f"{name} {version}" for name, version in method.get("versions", {}).items()]
+    return "; ".join(facts)
 
 
 def bullets(title: str, lines: Iterable[str]) -> list[str]:
@@ -190,7 +212,7 @@ def picture_table(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str,
         | {name: _number(score.metrics.get(name), 6) for name in metrics}
         | {"seconds": _number(score.seconds, 4)}
         for row in rows
-        for picture, score in zip(row.pictures, row.scores, strict=True)
+        for picture, score in row.scores.items()
     ]
 
 
@@ -210,11 +232,11 @@ def write(
 
     Raises FileError where they cannot be written.
     """
-    written = {
+    texts = {
         "results.csv": as_csv(document["rows"]),
         "pictures.csv": as_csv(pictures),
         "results.json": json.dumps(document, indent=2) + "\n",
         "results.md": page,
     }
-    for name, text in written.items():
+    for name, text in texts.items():
         write_bytes(folder / name, text.encode())

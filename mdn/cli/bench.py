@@ -16,7 +16,7 @@ from mdn.cli.help import command, rules
 from mdn.cli.render import Lines, print_json, print_table
 
 if TYPE_CHECKING:
-    from mdn.bench.benchmark import Result
+    from mdn.bench.benchmark import BenchResult
 
 SPEED_MODELS = "photo-fast,photo,photo-fine,generalist-s15"
 
@@ -61,7 +61,7 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
         os.environ["OIDN_NUM_THREADS"] = str(threads)  # read when its library is loaded
-    settings = task.Settings(
+    request = task.BenchRequest(
         models=_split(model),
         data=_split(data),
         noise=noise,
@@ -81,7 +81,7 @@ def bench(
         command=shlex.join(["mdn", *sys.argv[1:]]),
     )
     with BenchView(quiet=quiet) as view:
-        result = task.run(settings, view)
+        result = task.run(request, view)
     _show(result, as_json=as_json)
     for line in result.broken:
         view.insist(f"mdn: error: {line}", "red")
@@ -89,9 +89,9 @@ def bench(
         raise typer.Exit(result.exit_code)
 
 
-def _show(result: Result, *, as_json: bool) -> None:
+def _show(result: BenchResult, *, as_json: bool) -> None:
     """The result on standard output: JSON if wanted, a table on a terminal, else Markdown."""
-    from mdn.bench import losses, tables
+    from mdn.bench import tables
 
     if as_json:
         print_json(result.document | {"broken": result.broken, "exit_code": result.exit_code})
@@ -102,8 +102,8 @@ def _show(result: Result, *, as_json: bool) -> None:
         if result.worst:
             metric = result.metrics[0]
             typer.echo(f"\nPictures that lose most, {metric.title}:")
-            worst = [losses.cells(loss, metric) for loss in result.worst]
-            print_table(losses.TITLES, worst, right=losses.TITLES[3:])
+            worst = [tables.loss_cells(loss, metric) for loss in result.worst]
+            print_table(tables.LOSS_TITLES, worst, right=tables.LOSS_TITLES[3:])
             for line in result.document["worse_than_input"]:
                 typer.echo(line)
     else:
@@ -130,9 +130,9 @@ def analyze(
     differently a model treats two noises; histograms show its deepest features.
     """
     from mdn import plots
-    from mdn.bench.features import analysis
+    from mdn.bench import analysis
 
-    settings = analysis.Settings(
+    request = analysis.AnalysisRequest(
         models=tuple(part.strip() for part in model.split(",")),
         data=data,
         noise=noise,
@@ -146,7 +146,7 @@ def analyze(
     )
     with Lines(quiet=quiet) as view:
         bar = view.add_bar("patches", 1)
-        document = analysis.run(settings, lambda share: view.move_bar(bar, share))
+        document = analysis.run(request, lambda share: view.move_bar(bar, share))
         if plots.missing():
             view.say(f"mdn: note: {plots.missing()}", "yellow")
     if as_json:

@@ -16,7 +16,7 @@ from mdn.cli.render import Lines, duration, megapixels, printable
 from mdn.jobs.job import BatchResult, Job, Outcome
 
 if TYPE_CHECKING:
-    from mdn.bench.rows import Row
+    from mdn.bench.scores import Row
     from mdn.metrics import Metric
 
 ROOM = 6  # lines of the terminal that the table of a benchmark leaves free

@@ -18,7 +18,7 @@ from PIL import Image
 from mdn import metrics
 from mdn.commands import estimate
 from mdn.compare import pictures
-from mdn.compare.pictures import Picture, Range
+from mdn.compare.pictures import Range, View
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
 
@@ -56,99 +56,100 @@ def run(
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already: give --overwrite or another name with -o")
     names = [before, after, *([truth] if truth else [])]
-    found = [pictures.read(f, role, plane) for f, role in zip(names, pictures.ROLES, strict=False)]
-    pictures.check(found)
-    span = pictures.range_of(found)
-    shown, said = pictures.cropped(found, crop)
-    sentences = [*_how(found[0], span), *([said] if said else [])]
-    measured = measure(found, span)
-    write_bytes(target, page(shown, span, measured, sentences).encode())
-    return measured | {"output": str(target), "notes": sentences}
+    views = [pictures.read(f, role, plane) for f, role in zip(names, pictures.ROLES, strict=False)]
+    pictures.check(views)
+    span = pictures.range_of(views)
+    shown, cut = pictures.cropped(views, crop)
+    sentences = [*_how(views[0], span), *([cut] if cut else [])]
+    numbers = measure(views, span)
+    write_bytes(target, page(shown, span, numbers, sentences).encode())
+    return numbers | {"output": str(target), "notes": sentences}
 
 
-def _how(picture: Picture, span: Range) -> list[str]:
+def _how(view: View, span: Range) -> list[str]:
     """How the pictures are shown, in sentences."""
-    said = []
-    if picture.plane[1] > 1:
-        said.append(f"Plane {picture.plane[0]} of {picture.plane[1]} is shown, counted from 0.")
-    if picture.linear:
-        said.append("Linear light is shown clipped to 0..1 and with gamma 2.2.")
-    if picture.hdr:
-        said.append("HDR is shown as on a usual screen, and so are its numbers.")
+    sentences = []
+    if view.plane[1] > 1:
+        sentences.append(f"Plane {view.plane[0]} of {view.plane[1]} is shown, counted from 0.")
+    if view.linear:
+        sentences.append("Linear light is shown clipped to 0..1 and with gamma 2.2.")
+    if view.hdr:
+        sentences.append("HDR is shown as on a usual screen, and so are its numbers.")
     if span.stretched:
-        said.append(
+        sentences.append(
             f"The contrast is stretched: {span.black:.6g} is black and {span.white:.6g} is white,"
             " in all pictures and for all numbers."
         )
-    elif picture.stored.dtype != "uint8" and not picture.hdr:
-        said.append("The page shows 8 bits of each sample; the numbers are of the whole depth.")
-    return said
+    elif view.stored.dtype != "uint8" and not view.hdr:
+        sentences.append(
+            "The page shows 8 bits of each sample; the numbers are of the whole depth."
+        )
+    return sentences
 
 
-def measure(compared: Sequence[Picture], span: Range) -> dict[str, Any]:
+def measure(views: Sequence[View], span: Range) -> dict[str, Any]:
     """All numbers, JSON-able.
 
     Values are on the 0-255 scale of what is shown. The noise is an estimate from each picture
     alone. Scores compare with the truth, all pixels, without rounding.
 
-    compared: before, after and, where it is known, the truth.
+    views: before, after and, if there is one, the truth.
     """
-    values = [span.encode(picture) for picture in compared]
-    found: dict[str, Any] = {
-        picture.role: _alone(picture, shown)
-        for picture, shown in zip(compared, values, strict=True)
+    values = [span.encode(view) for view in views]
+    numbers: dict[str, Any] = {
+        view.role: _alone(view, shown) for view, shown in zip(views, values, strict=True)
     }
     change = 255 * (values[1] - values[0])
-    found["change"] = {
+    numbers["change"] = {
         "rms": round(float(np.sqrt(np.mean(change**2))), 3),
         "largest": round(float(np.abs(change).max()), 2),
         "pixels": round(float(np.any(change != 0, -1).mean()), 6),
-        "mean": [round(float(each), 3) for each in change.mean((0, 1))],
+        "mean": [round(float(channel), 3) for channel in change.mean((0, 1))],
     }
-    if len(compared) > 2:
-        for picture, shown in zip(compared[:2], values, strict=False):
-            found[picture.role] |= _scores(picture, shown, compared[2], values[2])
-    return found
+    if len(views) > 2:
+        for view, shown in zip(views[:2], values, strict=False):
+            numbers[view.role] |= _scores(view, shown, views[2], values[2])
+    return numbers
 
 
-def _alone(picture: Picture, shown: np.ndarray) -> dict[str, Any]:
-    noise, _ = estimate.of_page(shown, picture.name)
+def _alone(view: View, shown: np.ndarray) -> dict[str, Any]:
+    noise, _ = estimate.of_page(shown, view.name)
     height, width = shown.shape[:2]
     return {
-        "file": picture.name,
+        "file": view.name,
         "width": width,
         "height": height,
-        "dtype": str(picture.stored.dtype),
-        "plane": picture.plane[0] if picture.plane[1] > 1 else None,
+        "dtype": str(view.stored.dtype),
+        "plane": view.plane[0] if view.plane[1] > 1 else None,
         "noise": round(255 * noise.sigma, 2),
         "brightness": round(255 * float(shown.mean()), 2),
     }
 
 
 def _scores(
-    picture: Picture, shown: np.ndarray, truth: Picture, wanted: np.ndarray
+    view: View, shown: np.ndarray, truth: View, target: np.ndarray
 ) -> dict[str, float | None]:
     protocol = metrics.PROTOCOLS["float"]
-    scores = metrics.score(shown, wanted, TO_TRUTH, protocol)
-    if picture.linear:
-        light = [each.stored.astype(np.float32) for each in (picture, truth)]
+    scores = metrics.score(shown, target, TO_TRUTH, protocol)
+    if view.linear:
+        light = [side.stored.astype(np.float32) for side in (view, truth)]
         scores |= metrics.score(light[0], light[1], ("relmse",), protocol, linear=True)
     return {name: None if x is None else round(x, 4) for name, x in scores.items()}
 
 
 def page(
-    shown: Sequence[Picture], span: Range, numbers: Mapping[str, Any], said: Sequence[str]
+    shown: Sequence[View], span: Range, numbers: Mapping[str, Any], notes: Sequence[str]
 ) -> str:
     """The page.
 
     Args:
         shown: before, after and perhaps the truth, cut to what is shown.
-        said: sentences on how the pictures are shown.
+        notes: sentences on how the pictures are shown.
     """
     text = html.escape
-    roles, names = [each.role for each in shown], [Path(each.name).name for each in shown]
+    roles, names = [view.role for view in shown], [Path(view.name).name for view in shown]
     change = numbers["change"]
-    changed = (
+    summary = (
         f"Between before and after, {100 * change['pixels']:.1f} % of the pixels changed, by "
         f"{change['rms']:.2f} on average (root mean square, 0-255) and by {change['largest']:.0f} "
         "at most."
@@ -163,9 +164,9 @@ def page(
             for number, (role, name) in enumerate(zip(roles, names, strict=True))
         ),
         "table": "\n".join(lines),
-        "sentences": "\n".join(f"<p>{text(sentence)}</p>" for sentence in [changed, *said]),
+        "sentences": "\n".join(f"<p>{text(sentence)}</p>" for sentence in [summary, *notes]),
         "pictures": ",\n".join(
-            f'{{role: "{each.role}", data: "{data_url(span.encode(each))}"}}' for each in shown
+            f'{{role: "{view.role}", data: "{data_url(span.encode(view))}"}}' for view in shown
         ),
         "width": str(width),
         "height": str(height),
@@ -182,18 +183,18 @@ def _line(tag: str, cells: Sequence[str]) -> str:
 
 def rows(roles: Sequence[str], numbers: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """The table: a title, and one cell for each picture."""
-    each = [numbers[role] for role in roles]
+    columns = [numbers[role] for role in roles]
     table = [
-        ("size", [f"{n['width']} x {n['height']}, {n['dtype']}" for n in each]),
-        ("noise, estimated (0-255)", [f"{n['noise']:.1f}" for n in each]),
-        ("mean brightness (0-255)", [f"{n['brightness']:.1f}" for n in each]),
+        ("size", [f"{n['width']} x {n['height']}, {n['dtype']}" for n in columns]),
+        ("noise, estimated (0-255)", [f"{n['noise']:.1f}" for n in columns]),
+        ("mean brightness (0-255)", [f"{n['brightness']:.1f}" for n in columns]),
     ]
     if len(roles) > 2:
-        for name in (key for key in each[0] if key in metrics.METRICS):
+        for name in (key for key in columns[0] if key in metrics.METRICS):
             metric = metrics.get(name)
             better = "lower" if metric.lower else "higher"
-            found = [n.get(name) for n in each[:2]]
-            cells = ["too small" if x is None else f"{x:.{metric.digits}f}" for x in found]
+            figures = [n.get(name) for n in columns[:2]]
+            cells = ["too small" if x is None else f"{x:.{metric.digits}f}" for x in figures]
             table.append((f"{metric.title} against the truth ({better} is better)", [*cells, ""]))
     return table
 

@@ -36,8 +36,8 @@ _TO_SRGB = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a comparison."""
+class View:
+    """One picture of a comparison, as it is shown."""
 
     role: str  # before, after or truth
     name: str  # as the user named the file
@@ -57,7 +57,7 @@ class Range:
     white: float
     stretched: bool = False
 
-    def encode(self, picture: Picture) -> np.ndarray:
+    def encode(self, picture: View) -> np.ndarray:
         """Stored -> float32 (H, W, C), 0..1 and clipped; linear light after gamma 2.2."""
         if picture.linear:
             return tone_map(picture.stored)
@@ -67,7 +67,7 @@ class Range:
         return np.clip(np.nan_to_num(values), 0, 1)
 
 
-def read(path: str, role: str, plane: int | None = None) -> Picture:
+def read(path: str, role: str, plane: int | None = None) -> View:
     """A picture from a file of any format that mdn reads.
 
     plane: which picture of a stack, counted from 0; by default the middle one.
@@ -75,12 +75,12 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
     """
     if Path(path).suffix.lower() in io.RENDERS:
         file = exr.read(Path(path), name=path)
-        found = layers.beauty(layers.layers(file))
-        if not found:
+        light = layers.beauty(layers.layers(file))
+        if not light:
             raise FileError(path, "has no layer of light", "compare another file")
-        pixels = found[0].pixels(file)
+        pixels = light[0].pixels(file)
         shown = pixels if pixels.shape[-1] in (1, 3) else pixels[..., :1]
-        return Picture(role, path, shown, linear=True)
+        return View(role, path, shown, linear=True)
     hdr = 0
     if is_tiff(Path(path)) or Path(path).suffix.lower() in io.STORES:
         array, letters, measured, _ = arrays.read(path)
@@ -102,10 +102,10 @@ def read(path: str, role: str, plane: int | None = None) -> Picture:
     samples = planes[number // channels, number % channels]
     stored = np.ascontiguousarray(samples[..., : layout.colours])
     place, opaque = (number, count), layout.opaque(samples)
-    return Picture(role, path, stored, plane=place, measured=measured, hdr=hdr, opaque=opaque)
+    return View(role, path, stored, plane=place, measured=measured, hdr=hdr, opaque=opaque)
 
 
-def check(pictures: Sequence[Picture]) -> None:
+def check(pictures: Sequence[View]) -> None:
     """Raises UsageError where the pictures are not of one size, depth and kind."""
     first = pictures[0]
     for other in pictures[1:]:
@@ -122,7 +122,7 @@ def check(pictures: Sequence[Picture]) -> None:
             raise UsageError(f"{first.name} and {other.name} differ in depth: {depths}")
 
 
-def range_of(pictures: Sequence[Picture]) -> Range:
+def range_of(pictures: Sequence[View]) -> Range:
     """What is shown as black and white: the range of the dtype, or of what is used of it.
 
     Deep pictures that use little of their range, as of microscopes, would be black.
@@ -139,8 +139,8 @@ def range_of(pictures: Sequence[Picture]) -> Range:
 
 
 def cropped(
-    pictures: Sequence[Picture], crop: tuple[int, int, int, int] | None
-) -> tuple[list[Picture], str]:
+    pictures: Sequence[View], crop: tuple[int, int, int, int] | None
+) -> tuple[list[View], str]:
     """The part that the page shows, and what to say of it.
 
     Args:
@@ -150,21 +150,21 @@ def cropped(
     Raises UsageError: the crop does not lie in the pictures.
     """
     height, width = pictures[0].stored.shape[:2]
-    said = ""
+    note = ""
     if crop is None:
         share = min(1.0, (MOST / (height * width)) ** 0.5)
         wide, tall = max(1, int(width * share)), max(1, int(height * share))
         left, top = (width - wide) // 2, (height - tall) // 2
         if share < 1:
-            said = f"The middle {wide} x {tall} pixels are shown; --crop chooses another part."
+            note = f"The middle {wide} x {tall} pixels are shown; --crop chooses another part."
     else:
         left, top, wide, tall = crop
         inside = 0 <= left < left + wide <= width and 0 <= top < top + tall <= height
         if not inside:
             raise UsageError(f"--crop: not within the {width} x {height} pixels of the pictures")
-        said = f"{wide} x {tall} pixels from ({left}, {top}) on are shown."
+        note = f"{wide} x {tall} pixels from ({left}, {top}) on are shown."
     rows, columns = slice(top, top + tall), slice(left, left + wide)
-    return [replace(each, stored=each.stored[rows, columns]) for each in pictures], said
+    return [replace(view, stored=view.stored[rows, columns]) for view in pictures], note
 
 
 def on_screen(values: np.ndarray, primaries: int) -> np.ndarray:

@@ -11,24 +11,21 @@ MOST, LEAST = 256, 96  # pixels a side of a place
 BLOCK = 8  # pixels a side of the blocks whose means separate detail from noise
 CLIPPED = 0.2  # share of black or white samples from which on there is nothing to see
 
+# (top, left, side) -> (side, side, C) of a picture, encoded, nominal range 0..1.
+Read = Callable[[int, int, int], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Place:
-    """A square part of a picture: its top left corner in pixels."""
+    """A square part of a picture, by its top left corner in pixels, and what it shows."""
 
     top: int
     left: int
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """What is measured at a place, in units of white."""
-
-    place: Place
-    texture: float  # how much pixels differ within a block, in the middle one: texture and noise
-    contrast: float  # how much the means of blocks differ
-    brightness: float  # the mean
-    clipped: float  # share of the samples that are black or white
+    # in units of white
+    texture: float = 0.0  # how much pixels differ within a block, in the middle one of all
+    contrast: float = 0.0  # how much the means of blocks differ
+    brightness: float = 0.0  # the mean
+    clipped: float = 0.0  # share of the samples that are black or white
 
 
 def side_for(height: int, width: int) -> int:
@@ -37,59 +34,45 @@ def side_for(height: int, width: int) -> int:
     return min(MOST, max(min(LEAST, shorter), shorter // 3))
 
 
-def choose(
-    height: int, width: int, side: int, read: Callable[[int, int, int], np.ndarray]
-) -> list[Place]:
+def choose(height: int, width: int, side: int, read: Read) -> list[Place]:
     """Up to four places: a flat one, the finest detail, a shadow, and strong edges.
 
     A picture is measured in small windows, so that 100 megapixels take no longer than one.
-
-    Args:
-        side: of the places, in pixels; less where the picture is smaller.
-        read: (top, left, side) -> (side, side, C) of the picture, encoded, nominal range 0..1.
+    side: of the places, in pixels; less where the picture is smaller.
     """
-    measured = [_measure(place, side, read) for place in _grid(height, width, side)]
-    worth = [each for each in measured if each.clipped < CLIPPED] or measured
-    middle = float(np.median([each.brightness for each in worth]))
-    bright = [each for each in worth if each.brightness >= middle]
-    wanted: list[tuple[list[_Candidate], Callable[[_Candidate], float]]] = [
-        (bright, lambda each: -each.texture),
-        (worth, lambda each: each.texture),
-        (worth, lambda each: -each.brightness),
-        (worth, lambda each: each.contrast),
+    step = max(1, side // 4, max(height, width) // GRID)
+    rests = [max(0, length - side) for length in (height, width)]
+    tops, lefts = (np.unique(np.linspace(0, r, 1 + r // step).astype(int)) for r in rests)
+    places = [_measure(int(top), int(left), side, read) for top in tops for left in lefts]
+    rich = [place for place in places if place.clipped < CLIPPED] or places
+    middle = float(np.median([place.brightness for place in rich]))
+    bright = [place for place in rich if place.brightness >= middle]
+    rankings: list[tuple[list[Place], Callable[[Place], float]]] = [
+        (bright, lambda place: -place.texture),
+        (rich, lambda place: place.texture),
+        (rich, lambda place: -place.brightness),
+        (rich, lambda place: place.contrast),
     ]
     chosen: list[Place] = []
-    for among, rank in wanted:
-        apart = [each for each in among if all(_apart(each.place, c, side) for c in chosen)]
+    for candidates, rank in rankings:
+        apart = [place for place in candidates if all(_apart(place, c, side) for c in chosen)]
         if apart:
-            chosen.append(max(apart, key=rank).place)
+            chosen.append(max(apart, key=rank))
     return chosen
 
 
-def _grid(height: int, width: int, side: int) -> list[Place]:
-    """Places on a regular grid, the edges of the picture included."""
-    step = max(1, side // 4, max(height, width) // GRID)
-    tops, lefts = (
-        np.unique(
-            np.linspace(0, max(0, length - side), 1 + max(0, length - side) // step).astype(int)
-        )
-        for length in (height, width)
-    )
-    return [Place(int(top), int(left)) for top in tops for left in lefts]
-
-
-def _measure(place: Place, side: int, read: Callable[[int, int, int], np.ndarray]) -> _Candidate:
+def _measure(top: int, left: int, side: int, read: Read) -> Place:
     inset = max(0, side - MIDDLE) // 2
-    values = read(place.top + inset, place.left + inset, min(side, MIDDLE))
+    values = read(top + inset, left + inset, min(side, MIDDLE))
     gray = values.mean(-1)
     tall, wide = (length // BLOCK * BLOCK for length in gray.shape)
     if not tall or not wide:
-        return _Candidate(place, 0.0, 0.0, float(gray.mean()), 0.0)
+        return Place(top, left, brightness=float(gray.mean()))
     blocks = gray[:tall, :wide].reshape(tall // BLOCK, BLOCK, wide // BLOCK, BLOCK)
-    texture = np.median(blocks.std((1, 3)))
-    contrast = blocks.mean((1, 3)).std()
-    clipped = np.mean((values <= 0) | (values >= 1))
-    return _Candidate(place, float(texture), float(contrast), float(gray.mean()), float(clipped))
+    texture = float(np.median(blocks.std((1, 3))))
+    contrast = float(blocks.mean((1, 3)).std())
+    clipped = float(np.mean((values <= 0) | (values >= 1)))
+    return Place(top, left, texture, contrast, float(gray.mean()), clipped)
 
 
 def _apart(one: Place, other: Place, side: int) -> bool:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mdn.commands.request import Request
 from mdn.compare import pictures
-from mdn.compare.pictures import Picture
+from mdn.compare.pictures import View
 from mdn.compare.places import Place, choose, side_for
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
@@ -33,7 +33,7 @@ from mdn.registry.model import Model
 GAP = 6  # pixels between crops
 HEAD = 26  # pixels of the line of headings
 PAPER, INK = (27, 27, 27), (221, 221, 221)
-SHARES = (0.5, 0.75, 1.0)  # of the strength that was asked for
+SHARES = (0.5, 0.75, 1.0)  # of the strength of the command
 
 # Denoises a part of a picture, which the two slices cut out: (h, w, C) as stored, at full strength.
 Restore = Callable[[slice, slice], np.ndarray]
@@ -98,7 +98,7 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
     }
 
 
-def places_of(picture: Picture) -> list[Place]:
+def places_of(picture: View) -> list[Place]:
     """Where in the picture there is something to see."""
     stored, span = picture.stored, pictures.range_of([picture])
     height, width = stored.shape[:2]
@@ -111,7 +111,7 @@ def places_of(picture: Picture) -> list[Place]:
 
 
 def crops_of(
-    picture: Picture,
+    picture: View,
     places: Sequence[Place],
     restore: Restore,
     strengths: Sequence[float],
@@ -132,9 +132,7 @@ def crops_of(
     return rows
 
 
-def parts_of(
-    picture: Picture, models: Models, encoding: str, name: str
-) -> tuple[list[Part], Model]:
+def parts_of(picture: View, models: Models, encoding: str, name: str) -> tuple[list[Part], Model]:
     """What is to be done to the whole picture at full strength, and the model for it.
 
     Raises FileError where counts are to be treated as colours.
@@ -145,17 +143,17 @@ def parts_of(
         alpha = picture.opaque.astype(stored.dtype)[None]
     whole = in_memory.Picture(stored[None], alpha)
     channels = in_memory.channel_of(whole, encoding, models)
-    known = [each.calibration for each in channels if each.calibration is not None]
-    domain = "counts" if len(known) == len(channels) else "display"
+    calibrations = [c.calibration for c in channels if c.calibration is not None]
+    domain = "counts" if len(calibrations) == len(channels) else "display"
     model, options = models.load(domain), replace(models.options(domain), strength=1.0)
     page = whole.page(0, np.empty_like(stored))
     if domain == "counts":
         options.check_counts(name)
-        return in_memory.parts_of_counts(page, known, model, options), model
+        return in_memory.parts_of_counts(page, calibrations, model, options), model
     return [plan_display(page, model, options, stretch=channels[0].stretch).part], model
 
 
-def _part(picture: Picture, parts: Sequence[Part], rows: slice, columns: slice) -> np.ndarray:
+def _part(picture: View, parts: Sequence[Part], rows: slice, columns: slice) -> np.ndarray:
     """Rows and columns of a picture, denoised: (h, w, C).
 
     They are seen with what the net looks at around them, from a place on where the tiles of the
@@ -187,12 +185,12 @@ def sheet(headings: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> Imag
     """Crops (h, w, 1 or 3) uint8 of one size, row by row, under the headings of their columns."""
     height, width = rows[0][0].shape[:2]
     across = len(headings) * (width + GAP) - GAP
-    made = Image.new("RGB", (across, HEAD + len(rows) * (height + GAP) - GAP), PAPER)
-    draw, font = ImageDraw.Draw(made), ImageFont.load_default(15)
+    page = Image.new("RGB", (across, HEAD + len(rows) * (height + GAP) - GAP), PAPER)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(15)
     for column, text in enumerate(headings):
         draw.text((column * (width + GAP) + 4, 4), text, INK, font)
     for number, row in enumerate(rows):
         for column, crop in enumerate(row):
             shown = Image.fromarray(crop[..., 0] if crop.shape[-1] == 1 else crop)
-            made.paste(shown, (column * (width + GAP), HEAD + number * (height + GAP)))
-    return made
+            page.paste(shown, (column * (width + GAP), HEAD + number * (height + GAP)))
+    return page

@@ -30,13 +30,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(folder: Path) -> bench.Result:
+def finished(folder: Path) -> bench.BenchResult:
     """A run with plots."""
     request = settings(folder / "clean", noise=NOISE, out=folder / "out", plots=True)
     return bench.run(request, Listener())
-
-
-# --- contact sheets -----------------------------------------------------------------------------
 
 
 def test_the_crop_is_where_methods_differ_most() -> None:
@@ -45,37 +42,26 @@ def test_the_crop_is_where_methods_differ_most() -> None:
     other[100:140, 200:240] = 0.2
     top, left, side = sheets.informative_crop([even, other])
     assert side == sheets.CROP
-    assert top <= 100
-    assert left <= 200
-    assert top + side >= 140
-    assert left + side >= 240
+    assert top <= 100 < 140 <= top + side
+    assert left <= 200 < 240 <= left + side
     truth = np.zeros_like(even)
     truth[:, :40] = np.random.default_rng(0).random((len(truth), 40))
-    assert (
-        sheets.informative_crop([even, 2 * even], truth)[1] == 0
-    )  # where there is something to see
+    crop = sheets.informative_crop([even, 2 * even], truth)
+    assert crop[1] == 0  # where there is something to see
     alone = sheets.informative_crop([other])  # where its error is
     assert alone[0] <= 100 <= 140 <= alone[0] + side
     assert sheets.informative_crop([even[:20, :30]])[2] == 20
     assert sheets.informative_crop([even[:100, :120]])[2] == 50
 
 
-def test_window_means_are_means() -> None:
-    plane = np.random.default_rng(0).random((9, 7))
-    means = sheets._window_means(plane, 4)
-    assert means.shape == (6, 4)
-    assert means[2, 3] == pytest.approx(plane[2:6, 3:7].mean())
-
-
-def test_sheets_show_what_was_measured(finished: bench.Result, folder: Path) -> None:
+def test_sheets_show_what_was_measured(finished: bench.BenchResult, folder: Path) -> None:
     kinds = [(sheet.data, sheet.noise) for sheet in finished.sheets]
     assert kinds == [("clean", "gaussian25"), ("clean", "poisson2")]  # the middle level of each
     sheet = finished.sheets[0]
     assert [tile.name for tile in sheet.tiles] == ["truth", "noisy", "unittest"]
     row = next(r for r in finished.rows if (r.noise, r.method) == ("gaussian25", "unittest"))
-    scores = dict(zip(row.pictures, row.scores, strict=True))
-    assert sheet.tiles[2].value == scores[sheet.picture].metrics["psnr"]
-    values = sorted(score.metrics["psnr"] or 0 for score in row.scores)
+    assert sheet.tiles[2].value == row.scores[sheet.picture].metrics["psnr"]
+    values = sorted(score.metrics["psnr"] or 0 for score in row.scores.values())
     assert sheet.tiles[2].value == values[1]  # of three, the picture in the middle
     truth = io.read_image(folder / sheet.picture).pixels[0]
     left, top, side = sheet.box
@@ -85,10 +71,7 @@ def test_sheets_show_what_was_measured(finished: bench.Result, folder: Path) -> 
     assert error.shape == (side, side, 3)
 
 
-# --- figures ------------------------------------------------------------------------------------
-
-
-def test_every_plot_is_a_picture(finished: bench.Result, folder: Path) -> None:
+def test_every_plot_is_a_picture(finished: bench.BenchResult, folder: Path) -> None:
     names = sorted(path.name for path in (folder / "out" / "plots").iterdir())
     assert names == ["levels-clean.png", "pictures-clean.png", "speed.png"]
     for name in names:
@@ -97,25 +80,21 @@ def test_every_plot_is_a_picture(finished: bench.Result, folder: Path) -> None:
         assert page.std() > 5
 
 
-def test_the_level_figure_has_the_tables_numbers(finished: bench.Result) -> None:
-    about = finished.document
+def test_figures_have_the_tables_numbers(finished: bench.BenchResult) -> None:
+    rows = [row for row in finished.document["rows"] if row["method"] == "unittest"]
     with plots.style():
-        figure = figures.levels(about, "clean")
-    assert figure is not None
-    panels = {at.get_title(loc="left"): at for at in figure.axes}
+        levels = figures.levels(finished.document, "clean")
+        speed = figures.speed_plot(finished.document)
+    assert levels is not None
+    assert speed is not None
+    panels = {at.get_title(loc="left"): at.get_lines() for at in levels.axes}
     assert panels.keys() == {"gaussian", "poisson"}
-    lines = panels["gaussian"].get_lines()
-    want = [row["psnr"] for row in about["rows"] if row["method"] == "unittest"][:3]
-    assert any(list(line.get_ydata()) == want for line in lines)
-    assert all(list(line.get_xdata()) == [15, 25, 50] for line in lines)
-
-
-def test_time_is_seconds_per_megapixel(finished: bench.Result) -> None:
-    about = finished.document
-    rows = [row for row in about["rows"] if row["method"] == "unittest"]
-    seconds, value = figures._speeds(about, "clean")["unittest"]
-    assert seconds == np.median([row["us_per_pixel"] for row in rows])
-    assert value == pytest.approx(np.mean([row["psnr"] for row in rows]))
+    assert all(list(line.get_xdata()) == [15, 25, 50] for line in panels["gaussian"])
+    want = [row["psnr"] for row in rows][:3]
+    assert any(list(line.get_ydata()) == want for line in panels["gaussian"])
+    (mark,) = speed.axes[0].get_lines()
+    assert list(mark.get_xdata()) == [np.median([row["us_per_pixel"] for row in rows])]
+    assert list(mark.get_ydata()) == [pytest.approx(np.mean([row["psnr"] for row in rows]))]
 
 
 def test_training_curves_are_of_the_weights_measured(
@@ -134,7 +113,6 @@ def test_training_curves_are_of_the_weights_measured(
     assert list(watched.get_lines()[0].get_ydata()) == [30.5]
     assert list(loss.get_lines()[0].get_xdata()) == [50, 100]
     about["methods"][0]["sha256"] = "of other weights"
-    assert figures.logs(about) == {}
     assert figures.training(about) is None
 
 
@@ -144,17 +122,13 @@ def test_training_curves_are_of_the_weights_measured(
         ("gaussian25", ("gaussian", 25)),
         ("salt-pepper0.002", ("salt-pepper", 0.002)),
         ("real", ("real", None)),
-        ("spp16", ("spp", 16)),
     ],
 )
 def test_labels_split(label: str, want: tuple[str, float | None]) -> None:
     assert figures.split(label) == want
 
 
-# --- what is refused ----------------------------------------------------------------------------
-
-
-def test_plots_that_cannot_be_drawn_are_known_first(
+def test_plots_that_cannot_be_drawn_are_refused_first(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="--plots needs a folder"):

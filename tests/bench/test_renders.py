@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mdn import metrics
+from benchmarks.scenes.rendering import write as write_render
 from mdn.bench import benchmark as bench
 from mdn.bench import data, renders
 from mdn.bench.renders import Render
@@ -37,7 +37,7 @@ def scenes(tmp_path: Path) -> Path:
         for spp, noise in (("4", 0.5), ("16", 0.25), (reference, 0.0)):
             path = tmp_path / "scenes" / f"{scene}_{spp}.exr"
             path.parent.mkdir(exist_ok=True)
-            renders.write(path, render(at, noise), {})
+            write_render(path, render(at, noise), {})
     return tmp_path / "scenes"
 
 
@@ -61,18 +61,11 @@ def test_a_row_by_samples_per_pixel(scenes: Path) -> None:
 
 def test_the_figures_are_those_of_the_files(scenes: Path) -> None:
     result = bench.run(settings(scenes, protocol="float", limit=1), Listener())
+    assert {len(row.scores) for row in result.rows} == {1}  # the limit is of scenes
     noisy, truth = (renders.read(scenes / f"room_{n}.exr", "").beauty for n in (4, 256))
     shown = [np.clip(each.astype(np.float64), 0, 1) ** (1 / 2.2) for each in (noisy, truth)]
     want = -10 * np.log10(np.mean((shown[0] - shown[1]) ** 2))
     assert mean(by_name(result)["scenes/spp4", "noisy"]) == pytest.approx(want, abs=1e-4)
-
-
-def test_the_way_to_a_display_net_and_back_is_open(scenes: Path) -> None:
-    light = renders.read(scenes / "room_4.exr", "").beauty
-    assert light.max() > 1
-    assert np.allclose(renders.decode(renders.encode(light)), light, rtol=1e-4)
-    odd = np.array([np.nan, -1, np.inf], np.float32)
-    assert np.isfinite(renders.encode(odd)).all()
 
 
 def test_contact_sheets_are_tone_mapped(scenes: Path, tmp_path: Path) -> None:
@@ -115,12 +108,8 @@ def test_photos_are_not_for_render_denoisers(
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(__spec__=True))
     write(tmp_path / "clean" / "a.png")
     listener = Listener()
-    asked = settings(
-        tmp_path / "clean",
-        models=("unittest", "peer:oidn"),
-        metrics=("psnr", "relmse"),
-    )
-    result = bench.run(asked, listener)
+    how = {"models": ("unittest", "peer:oidn"), "metrics": ("psnr", "relmse")}
+    result = bench.run(settings(tmp_path / "clean", **how), listener)
     assert [row.method for row in result.rows] == ["noisy", "unittest"]
     assert "clean: no renders, so nothing for relmse to compare" in listener.notes
     assert "clean: no renders, so nothing for peer:oidn to do" in listener.notes
@@ -131,8 +120,8 @@ def test_published_figures_of_open_image_denoise(shared_data: Path) -> None:
     for name in ("pyoidn", "cffi"):
         pytest.importorskip(name)
     peers = ("peer:oidn", "peer:oidn-colour")
-    asked = settings(shared_data / "test" / "render", models=peers, protocol="float")
-    rows = by_name(bench.run(asked, Listener()))
+    request = settings(shared_data / "test" / "render", models=peers, protocol="float")
+    rows = by_name(bench.run(request, Listener()))
     want = {4: (20.97, 29.95, 30.26), 16: (25.84, 32.61, 32.80), 64: (30.91, 35.71, 35.71)}
     for spp, figures in want.items():
         names = ("noisy", "peer:oidn-colour", "peer:oidn")
@@ -144,11 +133,11 @@ def test_published_figures_of_open_image_denoise(shared_data: Path) -> None:
 
 
 def test_bad_renders_are_named_and_skipped(scenes: Path) -> None:
-    renders.write(scenes / "lone_8.exr", render(0, 0.5), {})
-    renders.write(scenes / "odd_4.exr", render(0, 0.5, 20), {})
-    renders.write(scenes / "odd_64.exr", render(0, 0), {})
+    write_render(scenes / "lone_8.exr", render(0, 0.5), {})
+    write_render(scenes / "odd_4.exr", render(0, 0.5, 20), {})
+    write_render(scenes / "odd_64.exr", render(0, 0), {})
     (scenes / "torn_4.exr").write_bytes((scenes / "room_4.exr").read_bytes()[:400])
-    renders.write(scenes / "torn_64.exr", render(0, 0), {})
+    write_render(scenes / "torn_64.exr", render(0, 0), {})
     result = bench.run(settings(scenes), Listener())
     assert [len(row.scores) for row in result.rows] == [2] * 4
     assert [line.split(":")[0] for line in result.failures] == [
@@ -160,10 +149,6 @@ def test_bad_renders_are_named_and_skipped(scenes: Path) -> None:
     assert result.exit_code == 3
 
 
-def test_files_without_samples_in_their_names_are_no_renders(tmp_path: Path) -> None:
-    assert renders.pairs([tmp_path / "a.exr", tmp_path / "b_reference.exr"]) == ([], [])
-
-
 def test_a_file_without_beauty(tmp_path: Path) -> None:
     import OpenEXR
 
@@ -173,40 +158,12 @@ def test_a_file_without_beauty(tmp_path: Path) -> None:
         renders.read(tmp_path / "a.exr", "a")
 
 
-def test_layers_come_back(tmp_path: Path) -> None:
-    shot = render(0, 0.5)
-    renders.write(tmp_path / "a.exr", shot, {"samplesPerPixel": 4})
-    again = renders.read(tmp_path / "a.exr", "a")
-    assert np.allclose(again.beauty, shot.beauty, rtol=1e-3)
-    assert shot.albedo is not None
-    assert np.array_equal(again.albedo, shot.albedo)  # type: ignore[arg-type]
-    assert again.normal is not None
-    assert [path.name for path in tmp_path.iterdir()] == ["a.exr"]
+def test_gamma_and_its_inverse(scenes: Path) -> None:
+    light = renders.read(scenes / "room_4.exr", "").beauty
+    assert light.max() > 1
+    assert np.allclose(renders.decode(renders.encode(light)), light, rtol=1e-4)
+    assert np.isfinite(renders.encode(np.array([np.nan, -1, np.inf], np.float32))).all()
 
 
-def test_a_limit_is_of_scenes(scenes: Path) -> None:
-    (found,) = data.open_sets([str(scenes)], None, 1)
-    assert [picture.noisy.name for picture in found.pictures if picture.noisy] == [
-        "room_4.exr",
-        "room_16.exr",
-    ]
-
-
-def test_metrics_of_light_by_hand() -> None:
-    truth = np.full((8, 8, 3), 2, np.float32)
-    wanted = ("relmse", "smape", "psnr")
-    scores = metrics.score(truth + 1, truth, wanted, metrics.PROTOCOLS["float"], linear=True)
-    assert scores["relmse"] == pytest.approx(1 / 4.01)
-    assert scores["smape"] == pytest.approx(1 / 5.01)
-    assert scores["psnr"] == float("inf")  # both are brighter than a screen's white
-    assert metrics.score(truth, truth, ("smape",), metrics.PROTOCOLS["float"])["smape"] is None
-
-
-def test_flip_follows_its_package() -> None:
-    package = pytest.importorskip("flip_evaluator")
-    truth, noisy = (render(0, noise, 64).beauty for noise in (0, 0.3))
-    _, want, _ = package.evaluate(truth, noisy, "HDR", applyMagma=False)
-    how = metrics.PROTOCOLS["float"]
-    got = metrics.score(noisy, truth, ("flip",), how, linear=True)["flip"]
-    assert got == pytest.approx(want, rel=1e-6)
-    assert metrics.score(truth, truth, ("flip",), how, linear=True)["flip"] == pytest.approx(0)
+def test_files_without_samples_in_their_names_are_no_renders(tmp_path: Path) -> None:
+    assert renders.find_pairs([tmp_path / "a.exr", tmp_path / "b_reference.exr"]) == ([], [])

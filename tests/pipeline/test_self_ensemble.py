@@ -225,7 +225,7 @@ def test_deviations_of_counts_are_in_their_unit(curve: Anscombe | None) -> None:
 def test_a_benchmark_takes_passes_by_name(model: Model) -> None:
     path, page = model(0.75), picture()
     field = resolve((path, f"{path}:3"), "cpu", "fp32", 0)
-    _, one, three = field.found
+    _, one, three = field.available
     each = masked_passes(path, page, 3)
     np.testing.assert_allclose(one.denoise(page, 0.1, "x"), ranged(each[0], page), atol=1e-5)
     mean = ranged(each.mean(0), page)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mdn.bench import renders as files
+from benchmarks.scenes import rendering as files
 from mdn.commands.train import TrainRequest, run
 from mdn.encoding.hdr import Hdr
 from mdn.errors import UsageError

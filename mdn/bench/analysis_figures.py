@@ -38,15 +38,15 @@ def within(document: Document) -> Figure | None:
 def across_models(document: Document) -> Figure | None:
     """CKA between the stages of two models, under the reference and under the last noise."""
     shown = (document["reference"], document["noises"][-1])
-    panels = [each for each in document["across_models"] if each["noise"] in shown]
+    panels = [panel for panel in document["across_models"] if panel["noise"] in shown]
     if not panels:
         return None
     rows = (len(panels) + 1) // 2
     figure = plots.make(2 * (CELL + 0.6), rows * CELL)
-    for number, each in enumerate(panels):
-        first, second = each["models"]
-        axes = figure.add_subplot(rows, 2, number + 1, title=f"CKA, {each['noise']}")
-        _heat(axes, each["cka"], document["stages"][first], document["stages"][second])
+    for number, panel in enumerate(panels):
+        first, second = panel["models"]
+        axes = figure.add_subplot(rows, 2, number + 1, title=f"CKA, {panel['noise']}")
+        _heat(axes, panel["cka"], document["stages"][first], document["stages"][second])
         axes.set_ylabel(first)
         axes.set_xlabel(second)
     return figure
@@ -69,7 +69,7 @@ def across_noises(document: Document) -> Figure | None:
     figure, panels = _panels(list(document["across_noises"]))
     for model, axes in panels:
         for place, (label, values) in enumerate(document["across_noises"][model].items()):
-            axes.plot(values, label=label, **_style(place))
+            axes.plot(values, label=label, **plots.look(place))
         axes.sharey(panels[0][1])
         stages = document["stages"][model]
         axes.set_xticks(range(len(stages)), stages, rotation=60, ha="right")
@@ -85,8 +85,9 @@ def histograms(document: Document) -> Figure | None:
         edges = np.array(document["histograms"][model]["edges"])
         densities = document["histograms"][model]["densities"]
         for place, (label, density) in enumerate(densities.items()):
-            style = {"color": plots.GRAY, "linewidth": 3} if place == 0 else _style(place - 1)
-            style.pop("marker", None)
+            style: dict[str, Any] = {"color": plots.GRAY, "linewidth": 3}
+            if place:
+                style = {"color": plots.look(place - 1)["color"]}
             axes.plot((edges[1:] + edges[:-1]) / 2, density, label=label, **style)
         axes.set_xlabel(f"in deviations of {document['reference']}")
     panels[0][1].set_ylabel("density of the deepest features")
@@ -103,19 +104,14 @@ def srga(document: Document) -> Figure | None:
     width = 0.8 / len(table)
     for number, (model, row) in enumerate(table.items()):
         places = np.arange(len(labels)) + (number - (len(table) - 1) / 2) * width
-        colour = plots.COLOURS[number % len(plots.COLOURS)]
+        colour = plots.look(number)["color"]
         axes.bar(places, [row[label] for label in labels], width, label=model, color=colour)
     axes.set_xticks(range(len(labels)), labels, rotation=20, ha="right")
     axes.legend()
     return figure
 
 
-def _style(place: int) -> dict[str, Any]:
-    colours, markers = plots.COLOURS, plots.MARKERS
-    return {"color": colours[place % len(colours)], "marker": markers[place % len(markers)]}
-
-
-DRAWN: dict[str, Callable[[Document], Any]] = {
+FIGURES: dict[str, Callable[[Document], Any]] = {
     "cka-within": within,
     "cka-models": across_models,
     "cka-noises": across_noises,

@@ -13,13 +13,11 @@ from torch import Tensor
 
 import mdn
 from mdn import plots
-from mdn.bench import noise_cases
+from mdn.bench import analysis_figures, noise_cases
 from mdn.bench.data import DataSet, default_root, open_sets, read
-from mdn.bench.features import analysis_figures
-from mdn.bench.features.generalisation import srga
-from mdn.bench.features.layers import features, vectors
-from mdn.bench.features.similarity import FEWEST, Alignment, gram
+from mdn.bench.features import features, vectors
 from mdn.bench.noise_cases import NoiseCase
+from mdn.bench.similarity import FEWEST, Alignment, gram, srga
 from mdn.bench.tables import as_csv, table
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
@@ -30,14 +28,14 @@ from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 
 BATCH = 8  # patches whose features are held at once
-SAMPLES = 256  # channel vectors kept of each batch for SRGA and histograms
+SAMPLES = 256  # channel vectors of each batch for SRGA and histograms
 BINS, SPAN = 60, 4.0  # of a histogram, that many deviations of the reference either way
 NAME = "analysis"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What was asked for: the options of `mdn bench analyze`, by their names.
+class AnalysisRequest:
+    """The options of `mdn bench analyze`, by their names.
 
     The first of `noise` is the reference that the others are held against. `command` is the command
     line, for the report.
@@ -56,15 +54,15 @@ class Settings:
 
 
 @dataclass
-class Features:
-    """What is gathered: alignment of all (model, noise, stage), stages by model, deep features."""
+class Views:
+    """What models make of the patches."""
 
-    alignment: Alignment
+    alignment: Alignment  # of all (model, noise, stage)
     stages: dict[str, list[str]]
     deep: dict[tuple[str, str], list[np.ndarray]]
 
 
-def run(settings: Settings, progress: Callable[[float], None]) -> dict[str, Any]:
+def run(request: AnalysisRequest, progress: Callable[[float], None]) -> dict[str, Any]:
     """Look into the models, write figures and numbers, and return the numbers; JSON-able.
 
     progress: called with the share that is done, 0 to 1.
@@ -73,37 +71,39 @@ def run(settings: Settings, progress: Callable[[float], None]) -> dict[str, Any]
         UsageError: unknown names, too few patches or noises, patches that do not fit a net.
         ModelError: an unknown or damaged model. FileError: nothing can be read or written.
     """
-    cases = noise_cases.parse(settings.noise)
+    cases = noise_cases.parse(request.noise)
     if len(cases) < 2:
         raise UsageError("--noise: name at least two; the others are compared with the first")
-    if settings.patches < FEWEST:
-        raise UsageError(f"--patches {settings.patches}: at least {FEWEST} are needed")
-    models = {name: _model(name, settings) for name in dict.fromkeys(settings.models)}
-    (data,) = open_sets((settings.data,), settings.root or default_root(), None)
+    if request.patches < FEWEST:
+        raise UsageError(f"--patches {request.patches}: at least {FEWEST} are needed")
+    models = {name: _model(name, request) for name in dict.fromkeys(request.models)}
+    (data,) = open_sets((request.data,), request.root or default_root(), None)
     if data.pairs:
         raise UsageError(f"{data.name} holds pairs: name a folder of clean pictures")
-    patches = _patches(data, settings, cases)
-    found = _gather(models, patches, settings, progress)
-    document = _document(settings, [case.label for case in cases], found)
-    _write(settings.out, document)
+    patches = _patches(data, request, cases)
+    views = _gather(models, patches, request, progress)
+    document = _document(request, [case.label for case in cases], views)
+    _write(request.out, document)
     return document
 
 
-def _model(name: str, settings: Settings) -> Model:
-    models = Models(name, device=settings.device)
+def _model(name: str, request: AnalysisRequest) -> Model:
+    models = Models(name, device=request.device)
     multiple = models.card().multiple
-    if settings.side % multiple:
-        raise UsageError(f"--side {settings.side}: {name} takes multiples of {multiple}")
+    if request.side % multiple:
+        raise UsageError(f"--side {request.side}: {name} takes multiples of {multiple}")
     return models.load()
 
 
-def _patches(data: DataSet, settings: Settings, cases: tuple[NoiseCase, ...]) -> dict[str, Tensor]:
+def _patches(
+    data: DataSet, request: AnalysisRequest, cases: tuple[NoiseCase, ...]
+) -> dict[str, Tensor]:
     """Of each noise the same places (n, 3, side, side), 8-bit values on 0..1."""
-    random = np.random.default_rng(settings.seed)
-    found: dict[str, list[np.ndarray]] = {case.label: [] for case in cases}
-    side, paper = settings.side, PROTOCOLS["paper"]
+    random = np.random.default_rng(request.seed)
+    pages: dict[str, list[np.ndarray]] = {case.label: [] for case in cases}
+    side, paper = request.side, PROTOCOLS["paper"]
     usable = 0
-    for number in range(settings.patches):
+    for number in range(request.patches):
         if number >= len(data.pictures) and not usable:
             break
         picture = data.pictures[number % len(data.pictures)]
@@ -114,48 +114,48 @@ def _patches(data: DataSet, settings: Settings, cases: tuple[NoiseCase, ...]) ->
         top, left = (int(random.integers(length - side + 1)) for length in truth.shape[:2])
         patch = np.ascontiguousarray(truth[top : top + side, left : left + side])
         for case in cases:
-            noisy, _ = noise_cases.add(patch, case, picture, settings.seed + number, paper, False)
-            found[case.label].append(Display(noisy.dtype).encode(noisy))
+            noisy, _ = noise_cases.add(patch, case, picture, request.seed + number, paper, False)
+            pages[case.label].append(Display(noisy.dtype).encode(noisy))
     if usable < FEWEST:
         raise UsageError(f"{data.name} has too few colour pictures of at least {side} pixels")
-    stacks = {label: np.stack(each).transpose(0, 3, 1, 2) for label, each in found.items()}
+    stacks = {label: np.stack(stack).transpose(0, 3, 1, 2) for label, stack in pages.items()}
     return {label: torch.from_numpy(stack.copy()) for label, stack in stacks.items()}
 
 
 def _gather(
     models: dict[str, Model],
     patches: dict[str, Tensor],
-    settings: Settings,
+    request: AnalysisRequest,
     progress: Callable[[float], None],
-) -> Features:
-    """Runs every model on every noise, minibatch by minibatch; only Gram matrices are kept."""
-    found = Features(Alignment(), {}, {})
+) -> Views:
+    """Runs every model on every noise, minibatch by minibatch; only Gram matrices stay."""
+    views = Views(Alignment(), {}, {})
     count = len(next(iter(patches.values())))
     # A rest too small for the estimator goes with the minibatch before it.
     starts = [start for start in range(0, count, BATCH) if start == 0 or count - start >= FEWEST]
-    random = np.random.default_rng(settings.seed)
-    options = Options(seed=settings.seed)
+    random = np.random.default_rng(request.seed)
+    options = Options(seed=request.seed)
     for number, start in enumerate(starts):
         stop = count if start == starts[-1] else start + BATCH
         grams: dict[Any, Tensor] = {}
-        for (name, model), (label, each) in product(models.items(), patches.items()):
-            by_stage = features(model, options, each[start:stop])
+        for (name, model), (label, stack) in product(models.items(), patches.items()):
+            by_stage = features(model, options, stack[start:stop])
             if not by_stage:
                 problem = f"{name} finds no noise under {label} and changes nothing"
                 raise UsageError(f"{problem}: leave {label} out")
             grams |= {(name, label, stage): gram(value) for stage, value in by_stage.items()}
-            found.stages.setdefault(name, list(by_stage))
-            deepest = vectors(by_stage[found.stages[name][-1]])
+            views.stages.setdefault(name, list(by_stage))
+            deepest = vectors(by_stage[views.stages[name][-1]])
             chosen = random.choice(len(deepest), min(SAMPLES, len(deepest)), replace=False)
-            found.deep.setdefault((name, label), []).append(deepest[chosen].double().numpy())
-        found.alignment.add(grams)
+            views.deep.setdefault((name, label), []).append(deepest[chosen].double().numpy())
+        views.alignment.add(grams)
         progress((number + 1) / len(starts))
-    return found
+    return views
 
 
-def _document(settings: Settings, labels: list[str], found: Features) -> dict[str, Any]:
-    deep = {key: np.concatenate(parts) for key, parts in found.deep.items()}
-    stages, between = found.stages, found.alignment.between
+def _document(request: AnalysisRequest, labels: list[str], views: Views) -> dict[str, Any]:
+    deep = {key: np.concatenate(parts) for key, parts in views.deep.items()}
+    stages, between = views.stages, views.alignment.between
     models, first = list(stages), labels[0]
 
     def cka(a: str, b: str, label: str) -> list[list[float]]:
@@ -163,9 +163,9 @@ def _document(settings: Settings, labels: list[str], found: Features) -> dict[st
         return [[between((a, label, s), (b, label, t)) for t in stages[b]] for s in stages[a]]
 
     return {
-        "command": settings.command,
+        "command": request.command,
         "version": mdn.__version__,
-        "settings": asdict(settings) | {"root": None, "out": None},
+        "settings": asdict(request) | {"root": None, "out": None},
         "reference": first,
         "noises": labels,
         "stages": stages,
@@ -247,7 +247,7 @@ def _write(out: Path, document: dict[str, Any]) -> None:
     write_bytes(out / f"{NAME}.md", markdown(document).encode())
     if plots.missing():
         return
-    for name, draw in analysis_figures.DRAWN.items():
+    for name, draw in analysis_figures.FIGURES.items():
         png = plots.as_png(lambda draw=draw: draw(document))  # type: ignore[misc]
         if png is not None:
             write_bytes(out / f"{name}.png", png)

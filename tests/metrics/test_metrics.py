@@ -1,8 +1,12 @@
-"""Metrics against scikit-image, SciPy and figures worked out by hand."""
+"""Metrics against scikit-image, SciPy, their own packages and figures worked out by hand."""
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mdn import metrics
-from mdn.errors import UsageError
+from mdn.metrics import measures
 
 ALL = ("psnr", "ssim", "gmsd", "psnr-fit")
 
@@ -116,6 +120,84 @@ def test_a_picture_too_small_for_a_window_has_no_score() -> None:
     assert scores["ms-ssim"] is None
 
 
-def test_unknown_metrics_offer_the_nearest() -> None:
-    with pytest.raises(UsageError, match="unknown metric 'psrn'; try psnr"):
-        metrics.get("psrn")
+def test_metrics_of_light_by_hand() -> None:
+    truth = np.full((8, 8, 3), 2, np.float32)
+    wanted = ("relmse", "smape", "psnr")
+    scores = metrics.score(truth + 1, truth, wanted, metrics.PROTOCOLS["float"], linear=True)
+    assert scores["relmse"] == pytest.approx(1 / 4.01)
+    assert scores["smape"] == pytest.approx(1 / 5.01)
+    assert scores["psnr"] == float("inf")  # both are brighter than a screen's white
+    assert metrics.score(truth, truth, ("smape",), metrics.PROTOCOLS["float"])["smape"] is None
+
+
+def light(sigma: float) -> np.ndarray:
+    """A render with a light brighter than white, (64, 64, 3), and noise on it."""
+    y, x = np.mgrid[:64, :64]
+    values = np.stack([0.2 + 0.1 * np.sin(x / 3), 0.3 + y / 90, 0.1 + x * 0], -1)
+    values[2:6, 2:6] = 4
+    noise = np.random.default_rng(0).normal(1, sigma, values.shape)
+    return (values * np.abs(noise)).astype(np.float32)
+
+
+def test_flip_follows_its_package() -> None:
+    package = pytest.importorskip("flip_evaluator")
+    truth, noisy = (light(noise) for noise in (0, 0.3))
+    _, want, _ = package.evaluate(truth, noisy, "HDR", applyMagma=False)
+    how = metrics.PROTOCOLS["float"]
+    got = metrics.score(noisy, truth, ("flip",), how, linear=True)["flip"]
+    assert got == pytest.approx(want, rel=1e-6)
+    assert metrics.score(truth, truth, ("flip",), how, linear=True)["flip"] == pytest.approx(0)
+
+
+# --- LPIPS: a line where it cannot be measured, the package's figure where it can ---------------
+
+
+class Distance(torch.nn.Module):
+    """Stands in for the package's net: the mean difference of what it is given."""
+
+    def __init__(self, net: str, verbose: bool) -> None:
+        assert net == "alex"
+        assert not verbose
+        super().__init__()
+
+    def forward(self, x: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        assert x.shape == truth.shape
+        assert x.shape[:2] == (1, 3)
+        assert x.dtype == torch.float32
+        return (x - truth).abs().mean().reshape(1, 1, 1, 1)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Packages that are there; the path that AlexNet's weights would have."""
+    monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=Distance, __spec__=True))
+    monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(__spec__=True))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    measures._lpips_net.cache_clear()
+    yield tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
+    measures._lpips_net.cache_clear()
+
+
+def test_without_the_package_there_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    assert "pip install mdn[lpips]" in metrics.get("lpips").missing()
+
+
+def test_without_weights_there_is_a_line_and_no_download(installed: Path) -> None:
+    line = metrics.get("lpips").missing()
+    assert "AlexNet's weights are not at hand" in line
+    assert str(installed.parent) in line
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_with_weights_it_is_measured(installed: Path, channels: int) -> None:
+    installed.parent.mkdir(parents=True)
+    installed.write_bytes(b"weights")
+    assert metrics.get("lpips").missing() == ""
+    truth = np.full((64, 70, channels), 0.25, np.float32)
+    got = metrics.score(truth + np.float32(0.125), truth, ("lpips",), metrics.PROTOCOLS["float"])[
+        "lpips"
+    ]
+    assert got == pytest.approx(0.25)  # the package takes -1..1
+    small = truth[:63]
+    assert metrics.score(small, small, ("lpips",), metrics.PROTOCOLS["float"])["lpips"] is None

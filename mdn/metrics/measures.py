@@ -1,10 +1,17 @@
-"""Metrics of pictures as a screen shows them: PSNR, SSIM, MS-SSIM, GMSD.
+"""The metrics themselves: functions of a picture and the true one, (C, H, W) float64 each.
 
-All take x and truth, (C, H, W) float64, white being 1.
+PSNR, SSIM, MS-SSIM, GMSD and LPIPS compare pictures as a screen shows them, white being 1; relMSE,
+SMAPE and FLIP linear light, unbounded above. FLIP and LPIPS are their authors' own packages.
 """
 
 import math
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +20,9 @@ K1, K2 = 0.01, 0.03  # Wang et al. 2004, section III-C
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli, Bovik 2003, section 3.2
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 GMSD_C = 170 / 255**2  # Xue et al. 2014, section III-B, for values in 0..1
+EPSILON = 0.01  # keeps black from counting without end
+BACKBONE = "alexnet-owt-7be5be79.pth"  # torchvision's, the one that LPIPS was fitted on
+LPIPS_SIDE = 64  # pixels: below, AlexNet's last layers have nothing left to look at
 
 
 class TooSmallError(ValueError):
@@ -31,9 +41,9 @@ def psnr_fit(x: Tensor, truth: Tensor) -> float:
     For pairs whose gain and offset are not calibrated, as in microscopy (Weigert et al., CARE,
     Nature Methods 2018, methods section on evaluation).
     """
-    centred, wanted = x - x.mean(), truth - truth.mean()
+    centred, target = x - x.mean(), truth - truth.mean()
     power = float(centred.square().sum())
-    gain = float((centred * wanted).sum()) / power if power > 0 else 0.0
+    gain = float((centred * target).sum()) / power if power > 0 else 0.0
     return psnr(gain * centred + truth.mean(), truth)
 
 
@@ -66,7 +76,7 @@ def ms_ssim(x: Tensor, truth: Tensor) -> float:
 
 def gmsd(x: Tensor, truth: Tensor) -> float:
     """Gradient magnitude similarity deviation (Xue et al. 2014) of the luma; 0 is best."""
-    one, other = (_gradient(F.avg_pool2d(_luma(each), 2)) for each in (x, truth))
+    one, other = (_gradient(F.avg_pool2d(_luma(page), 2)) for page in (x, truth))
     similar = (2 * one * other + GMSD_C) / (one.square() + other.square() + GMSD_C)
     return float(similar.std(correction=0))
 
@@ -100,3 +110,82 @@ def _similarity(x: Tensor, truth: Tensor, gaussian: bool) -> tuple[Tensor, Tenso
     luminance = (2 * mx * mt + K1**2) / (mx**2 + mt**2 + K1**2)
     covariance, spread = sample * (xt - mx * mt), sample * (xx - mx**2 + tt - mt**2)
     return luminance, (2 * covariance + K2**2) / (spread + K2**2)
+
+
+def relmse(x: Tensor, truth: Tensor) -> float:
+    """Mean over samples of (x - t)^2 / (t^2 + .01) (Rousselle et al. 2011, section 6)."""
+    return float(((x - truth).square() / (truth.square() + EPSILON)).mean())
+
+
+def smape(x: Tensor, truth: Tensor) -> float:
+    """Mean over samples of |x - t| / (|x| + |t| + .01) (Vogels et al. 2018, section 5.2)."""
+    return float(((x - truth).abs() / (x.abs() + truth.abs() + EPSILON)).mean())
+
+
+def flip(x: Tensor, truth: Tensor) -> float:
+    """HDR-FLIP, the mean over pixels (Andersson et al. 2021), by the authors' own package.
+
+    67 pixels a degree; exposures are chosen from the truth, as the paper does. Gray counts as three
+    equal channels; negative light, which no eye sees, as black.
+    """
+    import flip_evaluator
+
+    pages = [_visible(page) for page in (truth, x)]
+    _, mean, _ = flip_evaluator.evaluate(*pages, "HDR", applyMagma=False)
+    return float(mean)
+
+
+def _visible(x: Tensor) -> np.ndarray:
+    """(H, W, 3) float32, finite and not negative."""
+    planes = torch.nan_to_num(x, nan=0.0, posinf=65504.0, neginf=0.0).clamp(min=0)
+    return planes.expand(3, -1, -1).permute(1, 2, 0).float().contiguous().numpy()
+
+
+def no_flip() -> str:
+    """Why FLIP cannot be measured here, in one line, or nothing."""
+    if find_spec("flip_evaluator") is None:
+        return "flip: not measured: needs flip-evaluator; pip install mdn[flip]"
+    return ""
+
+
+def backbone() -> Path:
+    """Where torchvision keeps AlexNet's weights."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
+
+
+def no_lpips() -> str:
+    """Why LPIPS cannot be measured here, in one line, or nothing.
+
+    Its package would download the weights on its first use, so they are looked for beforehand.
+    """
+    if find_spec("lpips") is None or find_spec("torchvision") is None:
+        return "lpips: not measured: needs lpips and torchvision; pip install mdn[lpips]"
+    if not backbone().is_file():
+        return (
+            f"lpips: not measured: AlexNet's weights are not at hand; put {BACKBONE} of torchvision"
+            f" into {backbone().parent}"
+        )
+    return ""
+
+
+def lpips(x: Tensor, truth: Tensor) -> float:
+    """The distance by AlexNet's features, version 0.1 (Zhang et al., CVPR 2018); 0 is best.
+
+    Gray counts as three equal channels.
+
+    Raises TooSmallError below 64 pixels a side.
+    """
+    if min(x.shape[-2:]) < LPIPS_SIDE:
+        raise TooSmallError(f"LPIPS takes pictures of at least {LPIPS_SIDE} pixels a side")
+    pages = [(2 * page - 1).float().expand(3, -1, -1)[None] for page in (x, truth)]
+    with torch.inference_mode():
+        return float(_lpips_net()(*pages))
+
+
+@cache
+def _lpips_net() -> Any:
+    import lpips as package
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return package.LPIPS(net="alex", verbose=False).eval()

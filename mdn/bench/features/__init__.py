@@ -1,1 +1,0 @@
-"""What goes on inside of a net: its features, compared."""

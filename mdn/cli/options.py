@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mdn.renders import RenderOptions
 
 DEFAULT_MODEL = "photo"
-FORMATS = ("png", "jpeg", "tiff", "webp", "bmp", "jxl", "avif", "heic", "pgm", "ppm", "pfm")
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -38,6 +37,13 @@ def _check_share(value: float) -> float:
 def one_of(*values: str) -> Callable[[str], list[str]]:
     """Completion of an option that takes one of these values."""
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+def format_names(incomplete: str) -> list[str]:
+    """Completion of --format."""
+    from mdn.io import FORMATS
+
+    return one_of(*FORMATS)(incomplete)
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -134,7 +140,7 @@ class Files:
     from_file: str | None = None
     shard: str | None = None
     dask: str | None = None
-    format: Annotated[str | None, rules(autocompletion=one_of(*FORMATS))] = None
+    format: Annotated[str | None, rules(autocompletion=format_names)] = None
     jpeg_quality: Annotated[int | None, rules(min=1, max=100)] = None
     max_pixels: Limit = None
     fail_fast: bool = False

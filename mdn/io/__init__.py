@@ -33,6 +33,11 @@ SUFFIXES: frozenset[str] = frozenset(
 
 RENDERS = frozenset({".exr"})  # no single pictures: `mdn.io.exr` reads and writes them
 STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr.stack`
+# What each suffix stands for. DNG is only written, from raw files; so it is no input of folders.
+_FORMAT_OF = {
+    suffix: form.name for form in (*FORMATS.values(), dng.FORMAT) for suffix in form.suffixes
+}
+_FORMAT_OF |= dict.fromkeys(RENDERS, "exr") | dict.fromkeys(STORES, "zarr")
 EXR_MAGIC = b"v/1\x01"
 _BEGIN = 512  # bytes that show what a file is
 
@@ -141,12 +146,7 @@ def left_out(image: Image) -> list[str]:
 
 def is_lossy(image: Image) -> bool:
     """Whether the file that an image was read from has lost something by its coding."""
-    own = image.meta.private.get(image.format)
-    if image.format in ("webp", "jxl"):
-        return own != "lossless"
-    if image.format in ("avif", "heic"):
-        return not (own or {}).get("lossless", False)
-    return image.format == "jpeg" or (image.format == "tiff" and tiff.is_jpeg(own))
+    return _format(image.format).lossy(image.meta.private.get(image.format))
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -155,18 +155,11 @@ def format_of(path: str | os.PathLike[str]) -> str:
     Raises UsageError: an unknown suffix; the message lists the known ones.
     """
     suffix = Path(path).suffix.lower()
-    if suffix in RENDERS:
-        return "exr"
-    if suffix in STORES:
-        return "zarr"
-    if suffix in dng.FORMAT.suffixes:  # only from raw files: no input of folders
-        return dng.FORMAT.name
-    for form in FORMATS.values():
-        if suffix in form.suffixes:
-            return form.name
-    known = " ".join(sorted(SUFFIXES | RENDERS | STORES))
+    if suffix in _FORMAT_OF:
+        return _FORMAT_OF[suffix]
+    readable = " ".join(sorted(SUFFIXES | RENDERS | STORES))
     said = f"mdn does not write {suffix}" if suffix else "has no suffix, which says the format"
-    raise UsageError(f"{path}: {said}; use one of {known}")
+    raise UsageError(f"{path}: {said}; use one of {readable}")
 
 
 def spoken(format: str) -> str:

@@ -21,9 +21,6 @@ MAX_SAMPLES = 2**31
 
 COPIES = 3  # of a picture that are held at once: as read, as denoised, and encoded
 
-# How people call the formats, where not by their name in capitals.
-SPOKEN = {"webp": "WebP", "jxl": "JPEG XL"}
-
 # What libraries raise over damaged files, besides errors of the system.
 DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, EOFError, IndexError, KeyError, RuntimeError,
@@ -56,10 +53,14 @@ class Format:
     max_block: int | None = None  # most bytes in one metadata block, or None
     max_bits: int = 16  # most bits of an integer sample
 
+    title: str | None = None  # what people call it, if not its name in capitals
+    # `Metadata.private` of this format -> whether the file that it came from was coded with loss
+    lossy: Callable[[Any], bool] = lambda own: False
+
     @property
     def spoken(self) -> str:
         """What people call it."""
-        return SPOKEN.get(self.name, self.name.upper())
+        return self.title or self.name.upper()
 
 
 _max_pixels: ContextVar[int | None] = ContextVar("max_pixels", default=None)

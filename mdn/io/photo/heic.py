@@ -157,4 +157,5 @@ FORMAT = Format(
     holds=frozenset({"icc", "exif", "xmp", "cicp"}),
     max_side=16384,
     max_bits=12,
+    lossy=lambda own: not (own or {}).get("lossless", False),
 )

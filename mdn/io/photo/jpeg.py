@@ -9,6 +9,7 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,8 +19,7 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import DAMAGED, Format, check_size, pillow_encoded, split_alpha, with_alpha
 from mdn.io.ifd import Entry, parse
-from mdn.io.photo.behind import parts_behind
-from mdn.io.xmp import EXTENSION, extended_without_promises, without_promises
+from mdn.io.xmp import DEPTH, EXTENSION, FILM, GAIN_MAP, extended_without_promises, without_promises
 
 MAX_BLOCK = 65533  # bytes in one segment, its length field excluded
 
@@ -59,6 +59,19 @@ class Segments:
     kept: list[tuple[int, bytes]] = field(default_factory=list)
     pictures: int = 0
     views: int = 0
+
+
+FURTHER, OTHER = "further pictures in the file", "data behind the picture"
+
+_PICTURE = b"\xff\xd8\xff"
+# Adobe's, ISO 21496-1's and Apple's way to say that a picture is a gain map.
+_GAIN_MAPS = (
+    b"ns.adobe.com/hdr-gain-map/",
+    b"urn:iso:std:iso:ts:21496:-1",
+    b"apple.com/HDRGainMap",
+)
+_FILM = re.compile(rb"\0\0\0[\x08-\x40]ftyp|MotionPhoto_Data")  # MP4 and QuickTime; Samsung's mark
+_PADDING = b"\0\xff \r\n\t"
 
 
 def decode(data: bytes, name: str) -> Image:
@@ -190,6 +203,29 @@ def _metadata(image: JpegImagePlugin.JpegImageFile, outline: Segments, tail: byt
     return Metadata(info.get("icc_profile"), exif or None, xmp, dpi, private)
 
 
+def parts_behind(tail: bytes, listed: int, promised: Set[str]) -> tuple[str, ...]:
+    """The parts of a file that lie behind its picture, by what they are.
+
+    Args:
+        tail: all bytes behind the end of the picture.
+        listed: how many pictures the file's index (MPF) lists, the first included; 0 without one.
+        promised: what XMP says of parts; see `mdn.io.xmp`.
+    """
+    if not tail.strip(_PADDING):
+        return ()
+    parts: list[str] = []
+    pictures = _PICTURE in tail
+    gain_map = any(mark in tail for mark in _GAIN_MAPS) or (GAIN_MAP in promised and pictures)
+    depth = DEPTH in promised and pictures
+    film = _FILM.search(tail) is not None or (FILM in promised and not pictures)
+    parts += [GAIN_MAP] if gain_map else []
+    parts += [DEPTH] if depth else []
+    parts += [FILM] if film else []
+    if listed - 1 > gain_map + depth or (pictures and not (gain_map or depth or film)):
+        parts.append(FURTHER)
+    return tuple(parts or [OTHER])
+
+
 FORMAT = Format(
     name="jpeg",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -202,4 +238,5 @@ FORMAT = Format(
     holds=frozenset({"icc", "exif", "xmp", "dpi"}),
     max_side=65500,  # libjpeg's own limit
     max_block=MAX_BLOCK,
+    lossy=lambda own: True,
 )

@@ -189,4 +189,6 @@ FORMAT = Format(
     depths=("uint8", "uint16", "float32"),
     holds=frozenset({"icc", "exif", "xmp", "cicp"}),
     max_side=2**30,
+    title="JPEG XL",
+    lossy=lambda own: own != "lossless",
 )

@@ -82,4 +82,6 @@ FORMAT = Format(
     gray_alpha=False,
     holds=frozenset({"icc", "exif", "xmp"}),
     max_side=_MAX_SIDE,
+    title="WebP",
+    lossy=lambda own: own != "lossless",
 )

@@ -1,9 +1,19 @@
-"""How a TIFF stores its pixels, and which tags are about that."""
+"""How a TIFF stores its pixels, which tags are about that, and which ways mdn reads.
 
+A TIFF can state any size, sample type and position. Kinds that mdn does not hold are refused by
+name rather than converted, and claims that the file cannot keep are refused before they get memory.
+"""
+
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from tifffile import TIFF, TiffFrame, TiffPage
+
+from mdn.errors import FileError
+from mdn.io.base import DAMAGED, MAX_SAMPLES, check_size
+from mdn.io.photo import jpeg
 
 NO_UNIT, INCH, CENTIMETRE = 1, 2, 3
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2
@@ -59,3 +69,153 @@ class TiffLayout:
     resolution: tuple[Any, Any, int] | None = None
     # for every page its further tags, as (tag, type, count, value)
     tags: tuple[tuple[tuple[int, int, int, bytes], ...], ...] = ()
+
+
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}  # photometric interpretation -> channels of colour
+_NAMED = {
+    4: "a mask",
+    5: "CMYK",
+    8: "CIELab",
+    9: "CIELab",
+    10: "CIELab",
+    32803: "a raw camera picture",
+    34892: "a raw camera picture",
+    32844: "LogLuv",
+    32845: "LogLuv",
+}
+_MAX_TILE = 2**26  # samples: a tile larger than any picture it could serve is a trap
+
+
+def check_page(page: TiffPage, first: TiffPage, pages: int, size: int, name: str) -> None:
+    """Raise FileError unless the page can be read and is of the same kind as the first.
+
+    Args:
+        pages: number of pages, for the limit on samples.
+        size: bytes in the file.
+    """
+    samples, sample_bytes = page.samplesperpixel * pages, max(1, page.bitspersample // 8)
+    check_size(name, page.imagelength, page.imagewidth, samples, sample_bytes=sample_bytes)
+    photometric, compression = int(page.photometric), int(page.compression)
+    _check_colours(photometric, name)
+    if compression != JPEG and (compression not in LOSSLESS or photometric == YCBCR):
+        kind = f"compression {compression}" if photometric != YCBCR else "YCbCr without JPEG"
+        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
+    _check_flat(page, page.imagedepth, name)
+    _check_samples(page, name)
+    if _kind(page) != _kind(first):
+        raise FileError(name, "has pages of different sizes or kinds", "split it into one each")
+    _check_storage(page, size, name)
+
+
+def _kind(page: TiffPage) -> tuple[object, ...]:
+    extra = tuple(map(int, page.extrasamples))
+    return page.shape, page.dtype, int(page.photometric), int(page.planarconfig), extra
+
+
+def _check_colours(photometric: int, name: str) -> None:
+    if photometric not in _COLOURS:
+        kind = _NAMED.get(photometric, f"of photometric kind {photometric}")
+        raise FileError(name, f"is {kind}, which mdn does not read", "convert it to RGB or gray")
+
+
+def _check_flat(page: TiffPage, depth: int, name: str) -> None:
+    if depth != 1 or getattr(page, "tiledepth", 1) > 1:
+        raise FileError(name, "stores volumes in one page", "save it as a stack of pages")
+
+
+def _ends_early(name: str) -> FileError:
+    return FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
+
+
+def _check_samples(page: TiffPage, name: str) -> None:
+    _check_depth(page, name, _DEPTHS)
+    dtype = page.dtype
+    assert dtype is not None
+    inverted_float = int(page.photometric) == 0 and dtype.kind == "f"
+    if inverted_float or (int(page.photometric) == 3 and page.colormap is None):
+        raise FileError(name, "has samples without a defined meaning", "convert it to gray")
+    extra = page.samplesperpixel - _COLOURS[int(page.photometric)]
+    named = any(int(kind) in (1, 2) for kind in page.extrasamples)
+    # Nobody says what a second channel beside gray is; leaving it noisy would be a guess.
+    if extra not in (0, 1) or (extra == 1 and page.samplesperpixel == 2 and not named):
+        count = page.samplesperpixel
+        raise FileError(name, f"has {count} channels of unnamed meaning", "save each as a page")
+
+
+_DEPTHS = frozenset({"uint8", "uint16", "float32"})
+
+
+def _check_depth(page: TiffPage, name: str, depths: frozenset[str]) -> None:
+    bits, dtype = page.bitspersample, page.dtype
+    # A type with its width in its name, unless fewer bits of it are used.
+    full = dtype is not None and bits == dtype.itemsize * 8
+    if full and str(dtype) in depths:
+        return
+    kind = str(dtype) if full else f"{bits}-bit" if isinstance(bits, int) else "mixed"
+    remedy = "convert it to 8 or 16-bit unsigned integers or 32-bit floats"
+    raise FileError(name, f"has {kind} samples, which mdn does not read", remedy)
+
+
+def _check_storage(page: TiffPage, size: int, name: str, sparse: bool = False) -> None:
+    """Strips or tiles must lie in the file, and be no larger than the picture needs.
+
+    sparse: some may be left out; of JPEGs the first is looked at alone.
+    """
+    check_segments(page, size, name)
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    there = sum(length > 0 for _, length in segments)
+    whole = len(segments) >= math.prod(page.chunked) or page.is_contiguous
+    if not whole or not there or (there < len(segments) and not sparse):
+        raise _ends_early(name)
+    chunk = math.prod(page.chunks)
+    area = page.imagelength * page.imagewidth * page.samplesperpixel
+    if chunk > MAX_SAMPLES or (page.is_tiled and chunk > max(_MAX_TILE, 4 * area)):
+        raise FileError(name, f"has segments of {chunk} samples, more than mdn reads", DAMAGED)
+    if int(page.compression) == JPEG:
+        _check_frames(page, segments[:1] if sparse else segments, name)
+
+
+def _check_frames(page: TiffPage, segments: list[tuple[int, int]], name: str) -> None:
+    """No JPEG among the segments may be larger than the page says."""
+    area = page.imagelength * page.imagewidth
+    limit = page.tilelength * page.tilewidth if page.is_tiled else area
+    for start, length in segments:
+        page.parent.filehandle.seek(start)
+        frame = jpeg.walk(page.parent.filehandle.read(length), name)
+        if frame.height * frame.width > limit:
+            raise FileError(name, "has a strip larger than the picture", DAMAGED)
+
+
+_STACK_DEPTHS = _DEPTHS | {"int8", "int16", "uint32", "int32", "float16", "float64"}
+
+
+def check_stack_page(page: TiffPage, size: int, name: str) -> None:
+    """Raise FileError unless mdn can read the page of a stack and write it back in its own kind.
+
+    size: bytes in the file.
+    """
+    check_size(name, page.imagelength, page.imagewidth, 0 if 0 in page.shaped else 1, limit=None)
+    photometric, code = int(page.photometric), int(page.compression)
+    _check_colours(photometric, name)
+    if photometric == YCBCR and code != JPEG:
+        raise FileError(name, "has YCbCr without JPEG, which mdn does not read", "convert it")
+    if not _is_writable(code):
+        problem = f"has compression {code}, which mdn cannot write"
+        raise FileError(name, problem, "save it with LZW or none")
+    _check_flat(page, page.shaped[1], name)
+    _check_depth(page, name, _STACK_DEPTHS)
+    _check_storage(page, size, name, sparse=True)
+
+
+def _is_writable(compression: int) -> bool:
+    try:
+        return TIFF.COMPRESSORS[compression] is not None
+    except (KeyError, NotImplementedError):
+        return False
+
+
+def check_segments(page: TiffPage | TiffFrame, size: int, name: str) -> None:
+    """Raise FileError unless every strip or tile lies in the file, or was left out."""
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if length and (start <= 0 or start + length > size):
+            raise _ends_early(name)

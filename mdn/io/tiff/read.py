@@ -18,7 +18,6 @@ from mdn.io import ifd
 from mdn.io.base import DAMAGED, Format, check_size
 from mdn.io.no_data import GDAL_NODATA, no_data_of
 from mdn.io.photo.exif import DESCRIPTIVE
-from mdn.io.tiff.check import check_page
 from mdn.io.tiff.layout import (
     ASSOCIATED,
     CENTIMETRE,
@@ -29,6 +28,7 @@ from mdn.io.tiff.layout import (
     RGB,
     YCBCR,
     TiffLayout,
+    check_page,
     is_structural,
 )
 from mdn.io.tiff.write import encode
@@ -234,4 +234,5 @@ FORMAT = Format(
     pages=True,
     holds=frozenset({"icc", "exif", "xmp", "dpi"}),
     max_side=2**31 - 1,
+    lossy=is_jpeg,
 )

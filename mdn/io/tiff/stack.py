@@ -20,8 +20,16 @@ from mdn.io.base import DAMAGED, quiet
 from mdn.io.foreign import is_raw
 from mdn.io.no_data import GDAL_NODATA, no_data_of
 from mdn.io.stack import Plane, Stack
-from mdn.io.tiff.check import check_segments, check_stack_page
-from mdn.io.tiff.layout import ASSOCIATED, MINISWHITE, PALETTE, RGB, UNASSOCIATED, YCBCR
+from mdn.io.tiff.layout import (
+    ASSOCIATED,
+    MINISWHITE,
+    PALETTE,
+    RGB,
+    UNASSOCIATED,
+    YCBCR,
+    check_segments,
+    check_stack_page,
+)
 from mdn.io.tiff.rows import Rows, guarded
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

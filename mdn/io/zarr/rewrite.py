@@ -16,8 +16,7 @@ import numpy as np
 from mdn.errors import FileError
 from mdn.io.atomic import replacing_folder
 from mdn.io.stack import Lines, Plane
-from mdn.io.tiff.patch import alike
-from mdn.io.tiff.rewrite import block_edges, shrunk
+from mdn.io.tiff.rewrite import alike, block_edges, shrunk
 from mdn.io.zarr.stack import ZarrRows, ZarrStack, guarded, open_group
 
 _MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")

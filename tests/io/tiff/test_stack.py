@@ -340,7 +340,9 @@ def smooth(path: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True])
-def test_clean_pixels_take_less_room(tmp_path: Path, order: str, big: bool) -> None:
+def test_segments_that_shrink_leave_all_else_in_its_place(
+    tmp_path: Path, order: str, big: bool
+) -> None:
     path, target = tmp_path / "a.tif", tmp_path / "b.tif"
     with tifffile.TiffWriter(path, byteorder=order, bigtiff=big) as writer:
         for number in range(3):
@@ -352,27 +354,9 @@ def test_clean_pixels_take_less_room(tmp_path: Path, order: str, big: bool) -> N
     smooth(path, target)
     with tifffile.TiffFile(path) as file:
         compare(path, target, np.full_like(file.series[0].asarray(), 5))
-    assert target.stat().st_size < path.stat().st_size / 3
+    assert target.stat().st_size == path.stat().st_size
     with tifffile.TiffFile(target) as file:
         assert all((page.asarray() == 5).all() for page in file.pages)
-
-
-def test_a_pyramid_is_packed_whole(tmp_path: Path) -> None:
-    path, target = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
-    base = pyramid(path)
-    smooth(path, target)
-    compare(path, target, np.full_like(base, 5))
-    assert target.stat().st_size < path.stat().st_size / 3
-    with tifffile.TiffFile(target) as file:
-        assert all((level.asarray() == 5).all() for level in file.series[0].levels)
-
-
-def test_tags_that_only_their_maker_knows_keep_the_file_as_it_is(tmp_path: Path) -> None:
-    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
-    tifffile.imwrite(path, noise(99, 99), compression="zlib", extratags=[(65100, 4, 1, 8, True)])
-    smooth(path, target)
-    assert target.stat().st_size == path.stat().st_size
-    assert (tifffile.imread(target) == 5).all()
 
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -1,6 +1,7 @@
-"""What becomes of files that were once destroyed: `python -m benchmarks.faults FAULTS`.
+"""What becomes of files that were once destroyed: `python -m benchmarks.faults FAULTS [RENDERS]`.
 
-FAULTS is the folder PICTURES/test/faults.
+FAULTS is the folder test/faults of the pictures; RENDERS holds SCENE_SPP.exr, as test/render does:
+its renders of 16 samples are denoised with negative samples and fireflies put into them.
 A line for each file: what is measured of it, before and after `mdn denoise FILE` in this process,
 and what the command said. Errors are root mean squares in stored values, against the _truth file
 where there is one; in test/faults the plain file is counts.tif. Files without noise have no error
@@ -10,6 +11,7 @@ but what was changed of them.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,10 +24,14 @@ import numpy as np
 import tifffile
 from typer.testing import CliRunner
 
+from mdn.bench.renders import find_pairs
 from mdn.cli.app import app
+from mdn.io import exr
+from mdn.metrics import PROTOCOLS, score
 
 Measure = Callable[[Path, np.ndarray, np.ndarray], tuple[str, str]]  # folder, before, after
 NO_DATA = 1e19
+SAMPLES = 16  # a pixel, of the renders
 
 
 @dataclass(frozen=True)
@@ -177,12 +183,54 @@ def rows(folder: Path) -> Iterator[tuple[str, str, str, str, str]]:
         yield " ".join((fault.name, *fault.options)), fault.what, before, now, "; ".join(lines)
 
 
+def render_rows(folder: Path) -> Iterator[tuple[str, str, str, str, str]]:
+    """As `rows`, of renders of 16 samples a pixel: as they are, and with odd samples."""
+    pairs = [pair for pair in find_pairs(folder.glob("*.exr"))[0] if pair.spp == SAMPLES]
+    odd = {
+        "as it is": lambda light, random: light,
+        "2 % of samples -.05": lambda light, random: np.where(
+            random.random(light.shape) < 0.02, -0.05, light
+        ),
+        ".2 % of pixels 1000": lambda light, random: np.where(
+            random.random((*light.shape[:2], 1)) < 0.002, 1000.0, light
+        ),
+    }
+    for pair, (name, spoil) in itertools.product(pairs, odd.items()):
+        file, truth = exr.read(pair.noisy), beauty(exr.read(pair.reference))
+        light = spoil(beauty(file), np.random.default_rng(0))
+        for index, key in enumerate("RGB"):
+            file.parts[0][key] = light[..., index].astype(file.parts[0][key].dtype)
+        with tempfile.TemporaryDirectory() as place:
+            source, target = Path(place) / "in.exr", Path(place) / "out.exr"
+            exr.write(file, source)
+            lines = denoise(source, target)
+            before, now = (render_psnr(path, truth) for path in (source, target))
+        yield f"{pair.noisy.name}, {name}", "PSNR", before, now, "; ".join(lines)
+
+
+def beauty(file: exr.Exr) -> np.ndarray:
+    """(H, W, 3) float32, linear light."""
+    return np.stack([file.parts[0][key] for key in "RGB"], -1).astype(np.float32)
+
+
+def render_psnr(path: Path, truth: np.ndarray) -> str:
+    """After the tone map; and the negative samples, where there are any."""
+    if not path.exists():
+        return "no result"
+    light = beauty(exr.read(path))
+    psnr_db = score(light, truth, ("psnr",), PROTOCOLS["paper"], linear=True)["psnr"]
+    negative = int((light < 0).sum())
+    return f"{psnr_db:.1f} dB" + (f", {negative} samples below 0" if negative else "")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("renders", type=Path, nargs="?")
+    given = parser.parse_args()
     print("| file | measured | before | now | said |\n| --- | --- | ---: | ---: | --- |")
-    for row in rows(folder):
+    renders = render_rows(given.renders) if given.renders else ()
+    for row in itertools.chain(rows(given.folder), renders):
         print(f"| {' | '.join(row)} |", flush=True)
 
 

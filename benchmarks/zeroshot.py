@@ -28,9 +28,9 @@ import torch
 from benchmarks.filling import Silent
 from mdn import metrics, noise
 from mdn.jobs.job import Job
-from mdn.pipeline.in_memory import restore_page
+from mdn.pipeline.in_memory import Picture, treatment
 from mdn.pipeline.models import Models
-from mdn.zeroshot.fit import Fit, restore
+from mdn.zeroshot.fit import Fit
 from mdn.zeroshot.request import FILLERS, FitRequest
 
 KNOWN = (("clean", 0), ("gaussian", 25), ("poisson", 2), ("speckle", 0.04), ("spatial", 30))
@@ -123,11 +123,12 @@ def measured(
         begun = time.process_time()
         if preset is None:
             model = models(None)
-            outputs.append(restore_page(noisy, model.load(), model.options()).pixels)
+            outputs.append(treatment(Picture(noisy[None]), model).restore()[0][0])
         else:
             request = FitRequest(preset)
             fit = Fit(request, Job(None, None, "picture"), Silent())  # type: ignore[arg-type]
-            outputs.append(restore(noisy, models(FILLERS.get(preset)), fit))
+            how = treatment(Picture(noisy[None]), models(FILLERS.get(preset)))
+            outputs.append(how.restore(adapter=fit)[0][0])
             said = said or float(fit.describe()["gain"])  # type: ignore[arg-type]
         seconds.append(time.process_time() - begun)
     truth, *pictures = (

@@ -14,14 +14,11 @@ import numpy as np
 
 from mdn import arrays
 from mdn.commands import estimate
-from mdn.encoding import Display, Rec2100
 from mdn.errors import UsageError
 from mdn.pipeline.in_memory import Picture as Pages
-from mdn.pipeline.in_memory import channel_of, restore_counts
+from mdn.pipeline.in_memory import treatment
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
-from mdn.pipeline.plan import plan_display
-from mdn.pipeline.restore import restore
 from mdn.registry import model as registry
 
 Picture = np.ndarray | str | os.PathLike[str]
@@ -185,7 +182,9 @@ class Model:
         detail: float = 0.0,
     ) -> np.ndarray:
         """Remove the noise of a picture; parameters and errors as `mdn.denoise`."""
-        array, layout, coding = _opened(picture, axes)
+        stored = _opened(picture, axes)
+        array = stored.pixels
+        layout = arrays.layout(array.shape, stored.axes)
         if encoding not in ENCODINGS:
             raise UsageError(f"encoding={encoding!r}: choose one of {', '.join(ENCODINGS)}")
         options = replace(
@@ -200,42 +199,32 @@ class Model:
         parts = layout.split(array)
         result = np.array(parts)
         for channel in range(parts.shape[1]):
-            self._restore(parts[:, channel], result[:, channel], layout, coding, encoding, options)
+            pages = parts[:, channel]
+            colours = self._restore(pages, layout, stored, encoding, options)
+            result[:, channel, ..., : layout.colours] = colours
         return layout.join(result)
 
     def _restore(
         self,
-        stored: np.ndarray,
-        result: np.ndarray,
+        pages: np.ndarray,
         layout: arrays.Layout,
-        coding: Display | Rec2100 | None,
+        stored: arrays.Stored,
         encoding: str,
         options: Options,
-    ) -> None:
-        """Pages (P, H, W, samples) of one channel, into a result of that shape."""
-        pages = np.ascontiguousarray(stored[..., : layout.colours])
-        alpha = stored[..., -1] if stored.shape[-1] > layout.colours else None
-        picture = Pages(pages, alpha, coding=coding)
-        channels = channel_of(picture, encoding, self._models)
-        if channels[0].padding is not None:
-            picture = replace(picture, no_data=channels[0].padding)
-        known = [each.calibration for each in channels if each.calibration is not None]
-        domain = "counts" if len(known) == len(channels) else "display"
-        model = self._load(domain)
-        options = replace(self._models.options(domain), sigma=options.sigma,
+    ) -> np.ndarray:
+        """Pages (P, H, W, samples) of one channel -> their colours (P, H, W, C), denoised."""
+        colours = np.ascontiguousarray(pages[..., : layout.colours])
+        whole = Pages(
+            colours, layout.alpha(pages), stored.associated, stored.no_data, stored.coding
+        )
+        how = treatment(whole, self._models, encoding)
+        options = replace(how.options, sigma=options.sigma,
                           strength=options.strength, detail=options.detail)  # fmt: skip
-        options.check(model)
-        if domain == "counts":
-            result[..., : layout.colours] = restore_counts(picture, model, options, known)
-            return
-        for index in range(len(pages)):
-            clean = np.empty_like(pages[index])
-            page = picture.page(index, clean)
-            plan = plan_display(page, model, options, stretch=channels[0].stretch)
-            restore(page, [plan.part])
-            result[index][..., : layout.colours] = clean
-            for line in plan.notes if index == 0 else ():
-                warnings.warn(f"{arrays.NAME} {line}; or try encoding='counts'", stacklevel=3)
+        options.check(how.model)
+        result, plan = replace(how, options=options).restore()
+        for line in () if plan is None else plan.notes:
+            warnings.warn(f"{arrays.NAME} {line}; or try encoding='counts'", stacklevel=3)
+        return result
 
 
 @dataclass(frozen=True)
@@ -286,8 +275,9 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     --------
     >>> mdn.estimate_noise(noisy).sigma
     """
-    array, layout, _ = _opened(picture, axes)
-    first = layout.split(array)[0, 0]
+    stored = _opened(picture, axes)
+    layout = arrays.layout(stored.pixels.shape, stored.axes)
+    first = layout.split(stored.pixels)[0, 0]
     page, opaque = first[..., : layout.colours], layout.opaque(first)
     found: dict[str, Any] = estimate.of_page(page, arrays.NAME, opaque)[1]
     return Noise(
@@ -301,16 +291,14 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     )
 
 
-def _opened(
-    picture: Picture, axes: str | None
-) -> tuple[np.ndarray, arrays.Layout, Display | Rec2100 | None]:
-    """The pixels, what their axes are, and, where a file tells, how they are shown."""
+def _opened(picture: Picture, axes: str | None) -> arrays.Stored:
+    """The pixels, what their axes are, and what a file says of them."""
     if isinstance(picture, str | os.PathLike):
-        array, letters, _, coding = arrays.read(picture, axes)
-        native = array.astype(array.dtype.newbyteorder("="), copy=False)
-        return native, arrays.layout(array.shape, letters), coding
+        stored = arrays.read(picture, axes)
+        native = stored.pixels.astype(stored.pixels.dtype.newbyteorder("="), copy=False)
+        return replace(stored, pixels=native)
     array = np.asarray(picture)
     if array.dtype.name not in _DTYPES:
         problem = f"{arrays.NAME} holds {array.dtype.name}: convert it to uint8, uint16 or float32"
         raise UsageError(problem)
-    return array, arrays.layout(array.shape, axes), None
+    return arrays.Stored(array, arrays.layout(array.shape, axes).axes)

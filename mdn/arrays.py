@@ -37,6 +37,10 @@ class Layout:
         """Whether it has an axis of colours."""
         return "S" in self.axes
 
+    def alpha(self, pixels: np.ndarray) -> np.ndarray | None:
+        """(..., samples) -> (...): how opaque each pixel is; None where no sample says it."""
+        return pixels[..., -1] if pixels.shape[-1] > self.colours else None
+
     def opaque(self, pixels: np.ndarray) -> np.ndarray:
         """(..., samples) -> (...) bool: where alpha is above 0; everywhere, if there is none."""
         return np.asarray((pixels[..., self.colours :] > 0).all(-1))
@@ -97,12 +101,20 @@ def _usual_axes(shape: tuple[int, ...]) -> str | None:
     return "ZYXS" if len(shape) == 4 and shape[-1] in (3, 4) else None
 
 
-def read(
-    path: str | os.PathLike[str], axes: str | None = None
-) -> tuple[np.ndarray, str, bool, Display | Rec2100 | None]:
-    """The pixels of a file, the letters of their axes, and what the samples mean.
+@dataclass(frozen=True)
+class Stored:
+    """The pixels of a file as one array, and what the file says of them."""
 
-    That is whether they were measured as counts, and how a photo is encoded, None for TIFF.
+    pixels: np.ndarray
+    axes: str  # a letter each, see Layout
+    measured: bool = False  # whether they were measured as counts
+    coding: Display | Rec2100 | None = None  # how a photo is encoded; None for a stack
+    associated: bool = False  # whether the colours are stored multiplied by alpha
+    no_data: float | None = None  # the value of samples where nothing was measured, or None
+
+
+def read(path: str | os.PathLike[str], axes: str | None = None) -> Stored:
+    """The pixels of a file of one array.
 
     Raises:
         FileError: it cannot be read as one array.
@@ -121,17 +133,22 @@ def read(
                     problem = "holds pictures of several sizes"
                     raise FileError(name, problem, "open it with tifffile")
                 letters = stack.axes if stack.colour else stack.axes.replace("S", "C")
-                return series[0].asarray(), letters, stack.measured, None
-    image = io.read_image(path, name=name)
-    return *of_image(image), False, coding_of(image)
+                first = stack.planes[0]
+                return Stored(
+                    series[0].asarray(), letters, stack.measured, None,
+                    first.alpha_associated, first.no_data,
+                )  # fmt: skip
+    return of_image(io.read_image(path, name=name))
 
 
-def of_image(image: Image) -> tuple[np.ndarray, str]:
-    """The pixels of an image with its alpha, and the letters of their axes."""
+def of_image(image: Image) -> Stored:
+    """The pixels of an image with its alpha."""
     pixels = image.pixels
     if image.alpha is not None:
         pixels = np.concatenate([pixels, image.alpha[..., None]], -1)
     letters = "ZYXS"
     if pixels.shape[-1] == 1:
         pixels, letters = pixels[..., 0], "ZYX"
-    return (pixels[0], letters[1:]) if len(pixels) == 1 else (pixels, letters)
+    if len(pixels) == 1:
+        pixels, letters = pixels[0], letters[1:]
+    return Stored(pixels, letters, False, coding_of(image), image.alpha_associated, image.no_data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the picture collection is not here: set MDN_TEST_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[object]:
+    """A Dask cluster whose two workers are threads of this process."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as local:
+        yield local
+
+
+@pytest.fixture
+def where(cluster: object) -> Iterator[str]:
+    """The address of its scheduler; its workers have prepared nothing yet."""
+    from mdn.jobs import dask_run
+
+    dask_run._work.cache_clear()
+    yield cluster.scheduler_address  # type: ignore[attr-defined]
+    dask_run._work.cache_clear()

@@ -13,13 +13,14 @@ from mdn.encoding import Display
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, UsageError
 from mdn.jobs.job import Job, Unheard
+from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.denoise_tiles import no_progress
-from mdn.pipeline.in_memory import restore_page
+from mdn.pipeline.in_memory import Picture, treatment
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders import RenderOptions, frame
-from mdn.zeroshot.fit import Fit, restore
+from mdn.zeroshot.fit import Fit
 from mdn.zeroshot.request import PRESETS, FitRequest
 
 PEER, ZERO_SHOT = "peer:", "zeroshot:"  # how names of baselines and of fits begin
@@ -91,15 +92,19 @@ class ModelMethod(Method):
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
         """See Method. Of a render, what `mdn denoise` makes of its file."""
-        model, options = self._models.load(), self._models.options()
         if render is None:
-            return restore_page(noisy, model, options).pixels
+            return self._restored(noisy)
+        model, options = self._models.load(), self._models.options()
         assert render.file is not None
         defaults = RenderOptions()
         plan = frame.plan(render.file, defaults)
         constants = frame.measure(plan)
         clean, _, _ = frame.denoise(plan, model, options, defaults, constants, no_progress)
         return plan.targets[0].pixels(clean).astype(np.float32)
+
+    def _restored(self, noisy: np.ndarray, adapter: Adapter | None = None) -> np.ndarray:
+        """What `mdn denoise` makes of it: gray may be counted light."""
+        return treatment(Picture(noisy[None]), self._models).restore(adapter=adapter)[0][0]
 
     def prepare(self) -> None:
         self._models.load()
@@ -137,7 +142,7 @@ class ZeroShotMethod(ModelMethod):
         self, noisy: np.ndarray, sigma: float, name: str, render: Render | None = None
     ) -> np.ndarray:
         fit = Fit(self._request, Job(None, None, name), Unheard())
-        result = restore(noisy, self._models, fit)
+        result = self._restored(noisy, fit)
         if fit.interrupted:
             raise KeyboardInterrupt
         return result

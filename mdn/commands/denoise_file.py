@@ -22,10 +22,8 @@ from mdn.jobs.uncertainty import StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.in_memory import Picture, channel_of, restore_counts
+from mdn.pipeline.in_memory import Picture, treatment
 from mdn.pipeline.models import Models
-from mdn.pipeline.plan import plan_display
-from mdn.pipeline.restore import restore
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
@@ -189,39 +187,26 @@ def _pages(
         coding,
         batch.mask,
     )
-    channels = channel_of(picture, encoding, batch.models)
-    if channels[0].padding is not None:
-        picture = replace(picture, no_data=channels[0].padding)
-    known = [each.calibration for each in channels if each.calibration is not None]
-    counted = len(known) == len(channels)
-    domain = "counts" if counted else "display"
-    model, options = batch.models.load(domain), batch.models.options(domain)
-    facts: dict[str, object] = {"model": model.name}
+    how = treatment(picture, batch.models, encoding)
+    facts: dict[str, object] = {"model": how.model.name}
+    if how.calibrations:
+        named = {(0, number): each for number, each in enumerate(how.channels)}
+        facts |= stack_job.about(named, batch.models, job.name)
+    elif pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):
+        report.note(job, MOSAIC)
 
     def progress(page: int, share: float) -> None:
         report.progress(job, (page + share) / len(pages))
 
     with std_map(job, pages.shape[:3], coding.white) as deviations:
-        std = partial(_std_output, deviations)
-        if counted:
-            named = {(0, number): each for number, each in enumerate(channels)}
-            facts |= stack_job.about(named, batch.models, job.name)
-            result = restore_counts(picture, model, options, known, progress, std, adapter)
-        else:
-            if pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):
-                report.note(job, MOSAIC)
-            result = np.empty_like(pages)
-            for index in range(len(pages)):
-                page = picture.page(index, result[index])
-                plan = plan_display(page, model, options, adapter, stretch=channels[0].stretch)
-                restore(page, [plan.part], partial(progress, index), std(index))
-                if index == 0:
-                    facts |= plan.describe()
-                    for line in plan.notes:
-                        report.note(job, f"{line}; or try --encoding counts")
-                    if _may_be_measured(pages, plan.noise) and encoding == "auto":
-                        lines = facts.get("summary")
-                        facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
+        result, plan = how.restore(progress, partial(_std_output, deviations), adapter)
+    if plan is not None:
+        facts |= plan.describe()
+        for line in plan.notes:
+            report.note(job, f"{line}; or try --encoding counts")
+        if _may_be_measured(pages, plan.noise) and encoding == "auto":
+            lines = facts.get("summary")
+            facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
     return result, facts | describe_std(deviations, job, report)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mdn import arrays, io
-from mdn.encoding import Rec2100, coding_of
+from mdn.encoding import Rec2100
 from mdn.encoding.hdr import light_of_srgb, srgb_of
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
@@ -46,7 +46,9 @@ class View:
     plane: tuple[int, int] = (0, 1)  # which picture of a stack it is, and how many there are
     measured: bool = False  # whether its samples are counts rather than a picture to look at
     hdr: int = 0  # the number of the primaries of an HDR photo (H.273); 0 for other pictures
-    opaque: np.ndarray | None = None  # (H, W) bool, where it can be seen; everywhere, if None
+    alpha: np.ndarray | None = None  # (H, W) of the same dtype, or None
+    associated: bool = False  # whether the colours were multiplied by alpha
+    no_data: float | None = None  # the value of samples that hold nothing, or None
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,23 @@ def read(path: str, role: str, plane: int | None = None) -> View:
     Raises FileError: it cannot be read, or has no such plane.
     """
     if Path(path).suffix.lower() in io.RENDERS:
-        file = exr.read(Path(path), name=path)
-        light = layers.beauty(layers.layers(file))
+        render = exr.read(Path(path), name=path)
+        light = layers.beauty(layers.layers(render))
         if not light:
             raise FileError(path, "has no layer of light", "compare another file")
-        pixels = light[0].pixels(file)
+        pixels = light[0].pixels(render)
         shown = pixels if pixels.shape[-1] in (1, 3) else pixels[..., :1]
         return View(role, path, shown, linear=True)
     hdr = 0
     if is_tiff(Path(path)) or Path(path).suffix.lower() in io.STORES:
-        array, letters, measured, _ = arrays.read(path)
+        file = arrays.read(path)
     else:
-        image, measured = io.read_image(Path(path), name=path), False
-        array, letters = arrays.of_image(image)
-        coding = coding_of(image)
-        if isinstance(coding, Rec2100) and image.meta.cicp is not None:
-            array, hdr = coding.encode(array), image.meta.cicp[0]
-    layout = arrays.layout(array.shape, letters)
+        image = io.read_image(Path(path), name=path)
+        file = arrays.of_image(image)
+        if isinstance(file.coding, Rec2100) and image.meta.cicp is not None:
+            file, hdr = replace(file, pixels=file.coding.encode(file.pixels)), image.meta.cicp[0]
+    array = file.pixels
+    layout = arrays.layout(array.shape, file.axes)
     planes = layout.split(array)
     pages, channels = planes.shape[:2]
     count = pages * channels
@@ -101,8 +103,10 @@ def read(path: str, role: str, plane: int | None = None) -> View:
         raise FileError(path, f"has {count} planes, counted from 0", "choose another --plane")
     samples = planes[number // channels, number % channels]
     stored = np.ascontiguousarray(samples[..., : layout.colours])
-    place, opaque = (number, count), layout.opaque(samples)
-    return View(role, path, stored, plane=place, measured=measured, hdr=hdr, opaque=opaque)
+    return View(
+        role, path, stored, False, (number, count), file.measured, hdr,
+        layout.alpha(samples), file.associated, file.no_data,
+    )  # fmt: skip
 
 
 def check(pictures: Sequence[View]) -> None:

@@ -22,13 +22,10 @@ from mdn.io.atomic import write_bytes
 from mdn.jobs.dask_run import Work, distribute
 from mdn.jobs.files import to_stdout
 from mdn.jobs.job import BatchResult, Job, Report
-from mdn.pipeline import in_memory
-from mdn.pipeline.hidden import REACH
+from mdn.pipeline.in_memory import Picture, Treatment, treatment
 from mdn.pipeline.models import Models
 from mdn.pipeline.part import Part
-from mdn.pipeline.plan import plan_display
-from mdn.pipeline.restore import CELL, restore
-from mdn.registry.model import Model
+from mdn.pipeline.restore import CELL, reach, restore
 
 GAP = 6  # pixels between crops
 HEAD = 26  # pixels of the line of headings
@@ -76,9 +73,11 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
         report.note(job, f"plane {picture.plane[0]} of {picture.plane[1]} is shown, from 0")
     options = models.options()
     strengths = [share * options.strength for share in SHARES]
-    parts, model = parts_of(picture, models, request.encoding, job.name)
+    how = treatment_of(picture, models, request.encoding, job.name)
+    page = how.picture.page(0, np.empty_like(picture.stored))
+    parts, _ = how.parts(page)
     places = places_of(picture)
-    part = partial(_part, picture, parts)
+    part = partial(_part, how.picture, parts)
     crops = crops_of(picture, places, part, strengths, partial(report.progress, job))
     titles = ["before", *(f"--strength {strength:.3g}" for strength in strengths)]
     stream = streams.BytesIO()
@@ -92,7 +91,7 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
         "width": width,
         "height": height,
         "megapixels": round(height * width / 1e6, 6),
-        "model": model.name,
+        "model": how.model.name,
         "strengths": strengths,
         "places": [(place.left, place.top) for place in places],
     }
@@ -132,28 +131,20 @@ def crops_of(
     return rows
 
 
-def parts_of(picture: View, models: Models, encoding: str, name: str) -> tuple[list[Part], Model]:
-    """What is to be done to the whole picture at full strength, and the model for it.
+def treatment_of(picture: View, models: Models, encoding: str, name: str) -> Treatment:
+    """What is to be done to the whole picture, at full strength.
 
     Raises FileError where counts are to be treated as colours.
     """
-    stored = picture.stored
-    alpha = None
-    if picture.opaque is not None and not picture.opaque.all():
-        alpha = picture.opaque.astype(stored.dtype)[None]
-    whole = in_memory.Picture(stored[None], alpha)
-    channels = in_memory.channel_of(whole, encoding, models)
-    calibrations = [c.calibration for c in channels if c.calibration is not None]
-    domain = "counts" if len(calibrations) == len(channels) else "display"
-    model, options = models.load(domain), replace(models.options(domain), strength=1.0)
-    page = whole.page(0, np.empty_like(stored))
-    if domain == "counts":
-        options.check_counts(name)
-        return in_memory.parts_of_counts(page, calibrations, model, options), model
-    return [plan_display(page, model, options, stretch=channels[0].stretch).part], model
+    alpha = None if picture.alpha is None else picture.alpha[None]
+    whole = Picture(picture.stored[None], alpha, picture.associated, picture.no_data)
+    how = treatment(whole, models, encoding)
+    if how.calibrations:
+        how.options.check_counts(name)
+    return replace(how, options=replace(how.options, strength=1.0))
 
 
-def _part(picture: View, parts: Sequence[Part], rows: slice, columns: slice) -> np.ndarray:
+def _part(whole: Picture, parts: Sequence[Part], rows: slice, columns: slice) -> np.ndarray:
     """Rows and columns of a picture, denoised: (h, w, C).
 
     They are seen with what the net looks at around them, from a place on where the tiles of the
@@ -161,21 +152,19 @@ def _part(picture: View, parts: Sequence[Part], rows: slice, columns: slice) -> 
     """
     scale = 2 ** max(max(0, len(part.noise.scales) - 1) for part in parts)
     scale = max([scale, *(part.spacing for part in parts)])
-    margin = scale * max(part.model.halo + (REACH if part.flat else 0) for part in parts)
+    margin = scale * max(part.model.halo for part in parts) + reach(parts)
     multiple = scale * math.lcm(CELL, *(part.model.multiple for part in parts))
     wide = [
         slice(
             max(0, where.start - margin) // multiple * multiple,
             min(length, -(-(where.stop + margin) // multiple) * multiple),
         )
-        for where, length in zip((rows, columns), picture.stored.shape, strict=False)
+        for where, length in zip((rows, columns), whole.pixels.shape[1:3], strict=True)
     ]
-    around = np.ascontiguousarray(picture.stored[wide[0], wide[1]])
-    alpha = None
-    if parts[0].page.alpha is not None and picture.opaque is not None:
-        alpha = picture.opaque[wide[0], wide[1]].astype(around.dtype)[None]
-    clean = np.empty_like(around)
-    page = in_memory.Picture(around[None], alpha).page(0, clean)
+    around = np.ascontiguousarray(whole.pixels[:, wide[0], wide[1]])
+    alpha = None if whole.alpha is None else whole.alpha[:, wide[0], wide[1]]
+    clean = np.empty_like(around[0])
+    page = replace(whole, pixels=around, alpha=alpha).page(0, clean)
     restore(page, [part.cropped(page, wide[0], wide[1]) for part in parts])
     top, left = rows.start - wide[0].start, columns.start - wide[1].start
     return clean[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]

@@ -133,11 +133,6 @@ class Calibration:
         return {"gain": round(gain, 6), "offset": round(offset, 6), "spacing": self.spacing}
 
 
-def region_of(plane: np.ndarray) -> Region:
-    """Reads parts of a plane (H, W) in memory."""
-    return lambda top, bottom, left, right: plane[top:bottom, left:right]
-
-
 def calibrate(
     planes: Sequence[tuple[tuple[int, int], Region]],
     dtype: np.dtype,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,7 +20,7 @@ from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page, of_array
-from mdn.pipeline.part import Part
+from mdn.pipeline.part import Part, part_of_counts
 from mdn.pipeline.plan import Plan, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
@@ -80,13 +80,73 @@ class Picture:
         return bool((self.pixels == self.pixels[..., :1]).all())
 
 
-def channel_of(picture: Picture, encoding: str, models: Models) -> list[Channel]:
+@dataclass(frozen=True)
+class Treatment:
+    """What a picture was found to be, counted light or as it is shown, and what denoises such."""
+
+    picture: Picture
+    channels: tuple[Channel, ...]  # one for all colours of a pixel
+    model: Model
+    options: Options
+
+    @property
+    def calibrations(self) -> list[Calibration]:
+        """Of the channels of counted light; none where it is as shown."""
+        return [c.calibration for c in self.channels if c.calibration is not None]
+
+    def parts(self, page: Page, adapter: Adapter | None = None) -> tuple[list[Part], Plan | None]:
+        """What is to be done to a page of the picture; the plan of one as shown."""
+        if self.calibrations:
+            return parts_of_counts(page, self.calibrations, self.model, self.options), None
+        stretch = self.channels[0].stretch
+        plan = plan_display(page, self.model, self.options, adapter, stretch=stretch)
+        return [plan.part], plan
+
+    def restore(
+        self,
+        progress: Callable[[int, float], None] = lambda page, share: None,
+        std_outputs: Callable[[int], StdOutput | None] = lambda page: None,
+        adapter: Adapter | None = None,
+    ) -> tuple[np.ndarray, Plan | None]:
+        """All pages, denoised: (P, H, W, C); and the plan of the first, if it is as shown.
+
+        Arguments and errors as of `restore_counts`.
+        """
+        if self.calibrations:
+            result = restore_counts(
+                self.picture, self.model, self.options, self.calibrations,
+                progress, std_outputs, adapter,
+            )  # fmt: skip
+            return result, None
+        result = np.empty_like(self.picture.pixels)
+        first: Plan | None = None
+        for index in range(len(result)):
+            page = self.picture.page(index, result[index])
+            parts, plan = self.parts(page, adapter)
+            restore(page, parts, partial(progress, index), std_outputs(index))
+            first = first or plan
+        return result, first
+
+
+def treatment(picture: Picture, models: Models, encoding: str = "auto") -> Treatment:
+    """What a picture is, and what denoises it. encoding: as of `read_channel`.
+
+    Raises ModelError: the weights of the model are damaged.
+    """
+    channels = channels_of(picture, encoding, models)
+    if channels[0].padding is not None:
+        picture = replace(picture, no_data=channels[0].padding)
+    domain = "display" if channels[0].calibration is None else "counts"
+    return Treatment(picture, channels, models.load(domain), models.options(domain))
+
+
+def channels_of(picture: Picture, encoding: str, models: Models) -> tuple[Channel, ...]:
     """What is to be known of each channel of a picture; one for all colours of a pixel."""
     shown = isinstance(picture.coding, Rec2100)
     if shown or (encoding == "auto" and not picture.gray):
-        return [Channel()]
+        return (Channel(),)
     count = 1 if encoding != "counts" and picture.gray else picture.pixels.shape[-1]
-    return [
+    return tuple(
         read_channel(
             planes_of(picture.pixels, channel),
             picture.pixels.dtype,
@@ -95,7 +155,7 @@ def channel_of(picture: Picture, encoding: str, models: Models) -> list[Channel]
             no_data=picture.no_data,
         )
         for channel in range(count)
-    ]
+    )
 
 
 def planes_of(pages: np.ndarray, channel: int) -> Planes:
@@ -177,19 +237,7 @@ def parts_of_counts(
     else:
         places = [(place,) for place in range(count)]
     return [
-        Part(
-            page,
-            place,
-            known.coding,
-            known.conditioning(model, options.sigma),
-            model,
-            options,
-            known.spacing_for(model),
-            known.limits,
-            known.flat,
-            known.faint,
-            equal=len(place) > 1,
-        )
+        part_of_counts(page, place, known, model, options)
         for place, known in zip(places, calibrations, strict=True)
     ]
 

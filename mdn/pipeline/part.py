@@ -11,6 +11,7 @@ import torch
 from mdn.encoding import Counts, Display, Stretched
 from mdn.engine.device import choose_precision
 from mdn.noise.analysis.lines import Banding
+from mdn.pipeline.calibration import Calibration
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.hidden import Limits
 from mdn.pipeline.multiscale import CoarseResidual
@@ -167,3 +168,22 @@ class Part:
         if isinstance(self.coding, Counts):
             found = found * self.options.strength
         return found.repeat(len(self.places), -1) if self.equal else found
+
+
+def part_of_counts(
+    page: Page, places: tuple[int, ...], known: Calibration, model: Model, options: Options
+) -> Part:
+    """Samples of counted light; several places have equal samples, of which one stands for all."""
+    return Part(
+        page,
+        places,
+        known.coding,
+        known.conditioning(model, options.sigma),
+        model,
+        options,
+        known.spacing_for(model),
+        known.limits,
+        known.flat,
+        known.faint,
+        equal=len(places) > 1,
+    )

@@ -112,29 +112,14 @@ def plan_display(
     if limited:
         x = x.masked_fill(hidden.limits_of(x, 0.0).beyond(x), torch.nan)
     side = hidden.flat_side(x)
-    drawn = hidden.is_drawn(x) and _drawn(page, part.encode)
-    bands = None
-    if takes_sigma and not drawn:
-        bands = _bands(page, part.encode)
-    noise = NoiseConditioning()
+    bands, noise = None, NoiseConditioning()
     if takes_sigma:
+        drawn = hidden.is_drawn(x) and _drawn(page, part.encode)
+        bands = None if drawn else _bands(page, part.encode)
         if bands is not None:
             rows, columns = (torch.from_numpy(v) for v in in_windows(*page.shape[:2]))
             x = bands.removed(x, rows, columns)
-        flat = (
-            hidden.kept_areas(x[None], side, 0.0)[0]
-            if side
-            else torch.zeros_like(x[:1], dtype=torch.bool)
-        )
-        sigma = None if options.sigma is None else options.sigma / coding.scale
-        # A codec of 8 bits leaves some places flat that are a part of the picture.
-        most = MUCH if coding.dtype == np.uint8 else 0.0
-        aside = flat if float(flat.float().mean()) > most else torch.zeros_like(flat)
-        noise = judge_sample(measurable(x, aside), model, None if drawn else sigma)
-        noise = replace(noise, flat=float(flat.float().mean()))
-        drawn = drawn or (bool(flat.all()) and _whole(page))
-        if drawn:
-            noise = replace(noise, flat=1.0, blend_weight=0.0)
+        noise = _noise_of(x, side, part, drawn=drawn)
         model = specialist(model, noise)
     if adapter is not None and page.array is not None:
         array = page.array[..., list(page.samples[: part.channels])]
@@ -146,10 +131,34 @@ def plan_display(
         part = replace(part, limits=hidden.limits_of(x, noise.level))
     if page.array is not None and noise.scales:
         array = page.array
-        encode = lambda stored: hidden_filled(part.encode(stored))  # noqa: E731
+
+        def encode(stored: np.ndarray) -> np.ndarray:
+            return hidden_filled(part.encode(stored))
+
         residual = coarse_residual(array, encode, bands, noise, model, options)
         part = replace(part, residual=residual)
     return Plan(part, noise if takes_sigma else None, options.removed, notes)
+
+
+def _noise_of(x: Tensor, side: int, part: Part, *, drawn: bool) -> NoiseConditioning:
+    """The noise of a sample (C, h, w), encoded, without its stripes.
+
+    Args:
+        side: of the windows that are exactly flat by no chance; 0: there are none.
+        drawn: whether all of the page is made of areas of one value.
+    """
+    flat = torch.zeros_like(x[:1], dtype=torch.bool)
+    if side:
+        flat = hidden.kept_areas(x[None], side, 0.0)[0]
+    share = float(flat.float().mean())
+    # A codec of 8 bits leaves some places flat that are a part of the picture.
+    most = MUCH if part.coding.dtype == np.uint8 else 0.0
+    sample = measurable(x, flat if share > most else torch.zeros_like(flat))
+    sigma = part.options.sigma
+    noise = judge_sample(sample, part.model, None if drawn or sigma is None else sigma / part.scale)
+    if drawn or (bool(flat.all()) and _whole(part.page)):
+        return replace(noise, flat=1.0, blend_weight=0.0)
+    return replace(noise, flat=share)
 
 
 def survey(page: Page) -> np.ndarray:

@@ -201,14 +201,18 @@ def in_range(y: Tensor, noisy: Tensor, aside: Tensor) -> Tensor:
     return torch.where(high >= low, torch.minimum(torch.maximum(y, low), high), y)
 
 
+def reach(parts: Sequence[Part]) -> int:
+    """Pixels that all but the nets look at, around a sample."""
+    return max(
+        hidden.REACH if part.flat or part.keeps_light else hidden.MARK_REACH for part in parts
+    )
+
+
 def _geometry(parts: Sequence[Part]) -> NetGeometry:
     """What all of the nets need of the tiles."""
     each = [geometry(part.model, part.options, part.spacing) for part in parts]
-    more = max(
-        hidden.REACH if part.flat or part.keeps_light else hidden.MARK_REACH for part in parts
-    )
     multiple = math.lcm(CELL, *(one.multiple for one in each))
-    halo = max(one.halo for one in each) + more
+    halo = max(one.halo for one in each) + reach(parts)
     return NetGeometry(halo, multiple, max(one.bytes_per_pixel for one in each))
 
 

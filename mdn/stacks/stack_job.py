@@ -30,7 +30,7 @@ from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Region, of_planes
-from mdn.pipeline.part import Part
+from mdn.pipeline.part import Part, part_of_counts
 from mdn.pipeline.plan import Plan, measurable, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
@@ -293,15 +293,7 @@ def denoise_page(
             if channel.padding is not None:
                 own = replace(own, no_data=channel.padding)
             if channel.calibration is not None:
-                known = channel.calibration
-                noise = known.conditioning(model, options.sigma)
-                spacing = known.spacing_for(model)
-                parts.append(
-                    Part(
-                        page, (place,), known.coding, noise, model, options, spacing,
-                        known.limits, known.flat, known.faint,
-                    )
-                )  # fmt: skip
+                parts.append(part_of_counts(page, (place,), channel.calibration, model, options))
                 continue
             plan = plan_display(own, model, options, stretch=channel.stretch)
             places = tuple(range(place, place + len(plane.samples)))

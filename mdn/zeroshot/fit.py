@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from mdn.encoding import Display
 from mdn.engine.run import Encode
 from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.estimate import NoiseEstimate
@@ -17,8 +16,6 @@ from mdn.pipeline import destripe
 from mdn.pipeline.adapter import Part
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.in_memory import Picture, channel_of, restore_counts, restore_page
-from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.cards import Card
@@ -175,15 +172,3 @@ def level_in_words(estimate: NoiseEstimate | None, *, counts: bool) -> str:
     level = 0.0 if estimate is None else estimate.sigma
     words = f"sigma {255 * level:.1f}" if level >= CLEAN else NO_NOISE
     return f"counted light, {words} after its own curve" if counts else words
-
-
-def restore(page: np.ndarray, models: Models, fit: Fit) -> np.ndarray:
-    """A page (H, W, C) of a picture as shown, fitted and denoised; gray may be read as counts."""
-    picture = Picture(page[None], coding=Display(page.dtype))
-    channels = channel_of(picture, "auto", models)
-    calibrations = [channel.calibration for channel in channels if channel.calibration is not None]
-    if len(calibrations) == len(channels):
-        model, options = models.load("counts"), models.options("counts")
-        return restore_counts(picture, model, options, calibrations, adapter=fit)[0]
-    stretch = channels[0].stretch
-    return restore_page(page, models.load(), models.options(), adapter=fit, stretch=stretch).pixels

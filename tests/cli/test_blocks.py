@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,7 @@ from mdn.stacks import blocks, cutting
 from tests.cli.cli_tools import MODEL, Run
 from tests.io.zarr.test_zarr import files, store
 
-distributed = pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def where() -> Iterator[str]:
-    """A scheduler whose two workers are threads of this process."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
-    ) as cluster:
-        yield cluster.scheduler_address
+pytest.importorskip("distributed")
 
 
 @pytest.fixture(autouse=True)

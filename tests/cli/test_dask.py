@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +11,7 @@ import pytest
 from mdn.jobs import manifest
 from tests.cli.cli_tools import MODEL, Make, Run
 
-distributed = pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def where() -> Iterator[str]:
-    """A scheduler whose two workers are threads of this process."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
-    ) as cluster:
-        yield cluster.scheduler_address
+pytest.importorskip("distributed")
 
 
 def results(folder: Path) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,21 +21,6 @@ from mdn.jobs.job import Job, Outcome, Report
 from tests.jobs.test_running import Recorder
 
 distributed = pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[object]:
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
-    ) as found:
-        yield found
-
-
-@pytest.fixture
-def where(cluster: object) -> Iterator[str]:
-    dask_run._work.cache_clear()
-    yield cluster.scheduler_address  # type: ignore[attr-defined]
-    dask_run._work.cache_clear()
 
 
 def jobs(folder: Path, names: str) -> list[Job]:

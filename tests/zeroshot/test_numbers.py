@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from mdn.errors import FileError
-from mdn.pipeline.in_memory import Picture, restore_counts, restore_page
+from mdn.pipeline.in_memory import Picture, restore_counts, restore_page, treatment
 from mdn.pipeline.models import Models
-from mdn.zeroshot.fit import restore
 from tests.zeroshot.tools import OPTIONS, fit_of, pages, psnr, scene
 
 OLDER = {
@@ -102,5 +101,6 @@ def test_counts_are_averaged_over_flips_where_no_layer_is_fitted() -> None:
 def test_gray_pictures_of_few_photons_are_read_as_counts() -> None:
     photons = np.random.default_rng(0).poisson(15 * scene(192)[0].numpy())
     fit = fit_of()
-    restore((photons * 8).clip(0, 255).astype(np.uint8)[..., None], Models(device="cpu"), fit)
+    page = (photons * 8).clip(0, 255).astype(np.uint8)[..., None]
+    treatment(Picture(page[None]), Models(device="cpu")).restore(adapter=fit)
     assert fit.describe()["summary"][0].startswith("seen: counted light, sigma")

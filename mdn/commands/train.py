@@ -81,21 +81,28 @@ def run(request: TrainRequest, report: Listener) -> Result:
         raise FileError(folder, f"cannot be made: {error.strerror}") from error
     processes = join(choose_device(request.device))
     try:
-        try:
-            trainer = _prepare(request, recipe, folder, processes, report)
-        except BaseException:
-            with suppress(OSError):  # it is taken away if empty, and else stays
-                folder.rmdir()
-            raise
-        report.begin(trainer.step, recipe.optim.steps)
-        until = trainer.step + request.stop_after if request.stop_after else None
-        log = _Curves(folder, report) if processes.first else report.row
-        with StopRequest() as stop:
-            trainer.run(stop, log, until, request.save_every)
-        finished = trainer.step >= recipe.optim.steps
-        return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
+        return _train(request, recipe, folder, processes, report)
     finally:
         leave()
+
+
+def _train(
+    request: TrainRequest, recipe: Recipe, folder: Path, processes: Processes, report: Listener
+) -> Result:
+    """The run of one process among `processes`."""
+    try:
+        trainer = _prepare(request, recipe, folder, processes, report)
+    except BaseException:
+        with suppress(OSError):  # it is taken away if empty, and else stays
+            folder.rmdir()
+        raise
+    report.begin(trainer.step, recipe.optim.steps)
+    until = trainer.step + request.stop_after if request.stop_after else None
+    log = _Curves(folder, report) if processes.first else report.row
+    with StopRequest() as stop:
+        trainer.run(stop, log, until, request.save_every)
+    finished = trainer.step >= recipe.optim.steps
+    return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
 
 
 def plot(runs: Sequence[str], out: Path | None) -> Path:

@@ -1,5 +1,6 @@
 """One process among those of a run: alone, or started by torchrun."""
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -56,6 +57,10 @@ def join(device: torch.device) -> Processes:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Part from the other processes, once nothing of the run is in use any more.
+
+    A net that still shares its gradients when Python ends aborts the process, now and then.
+    """
     if dist.is_available() and dist.is_initialized():
+        gc.collect()
         dist.destroy_process_group()

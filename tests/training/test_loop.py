@@ -321,7 +321,8 @@ def test_two_processes_equal_one(tmp_path: Path, data: Path, write_recipe: Recip
     command += ["--standalone", str(script), str(recipe), str(data)]  # a port that is free
     command += [str(tmp_path / "two")]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
     one, two = log_of(tmp_path / "one"), log_of(tmp_path / "two")
     for a, b in zip(one, two, strict=True):
         assert float(a["loss"]) == pytest.approx(float(b["loss"]), abs=2e-6)

@@ -283,7 +283,7 @@ def test_out_of_memory(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) ->
     def fail(*_: object) -> None:
         raise OutOfMemoryError("needs at least 9 MiB; raise --max-memory")
 
-    monkeypatch.setattr("mdn.commands.denoise_file.restore", fail)
+    monkeypatch.setattr("mdn.pipeline.in_memory.Treatment.restore", fail)
     result = run("denoise", "a.png", *MODEL)
     assert result.exit_code == 5
     assert "a.png: needs at least 9 MiB; raise --max-memory" in result.stderr
@@ -347,11 +347,11 @@ def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
 SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
-from mdn.commands import denoise_file
+from mdn.pipeline.in_memory import Treatment
 def restore(*_):
     open("started", "w").close()
     time.sleep(60)
-denoise_file.restore = restore
+Treatment.restore = restore
 from mdn.cli.app import main
 main()
 """
@@ -370,9 +370,8 @@ def test_a_signal_stops_it_and_leaves_nothing(
         cwd=tmp_path,
         env=child_environment(),
     ) as child:
-        for _ in range(3000):
-            if (tmp_path / "started").exists():
-                break
+        while not (tmp_path / "started").exists():
+            assert child.poll() is None, child.communicate()
             time.sleep(0.1)
         child.send_signal(number)
         printed, errors = child.communicate(timeout=120)

@@ -32,6 +32,7 @@ from mdn.registry.write import pack, write_card
 
 WEIGHTS = "weights.safetensors"
 BESIDE = ("recipe.toml", "training.csv", "curves.png")  # what a run leaves for people
+TRIAL_SIDE = 128  # pixels at least: a net that reads the noise halves its picture several times
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".th")
 
 # Each gives a config and a state dict that loads, or raises ValueError; then what no shape shows.
@@ -232,7 +233,7 @@ def _describe(folder: Path, about: dict[str, str]) -> None:
 
 def _try_out(net: Any, source: Path) -> None:
     """One call on a small picture: what fails here would fail on every picture."""
-    side = 2 * net.multiple if net.multiple > 1 else 64
+    side = -(-TRIAL_SIDE // net.multiple) * net.multiple
     picture = torch.linspace(0, 1, side).expand(1, net.config.channels, side, side)
     able = nets.abilities(net)
     needs_level = able.takes_sigma and not able.judges_noise

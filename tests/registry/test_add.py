@@ -23,6 +23,7 @@ from mdn.registry import store
 from mdn.registry.add import CONVERTERS, add, remove
 from mdn.registry.cards import Card
 from mdn.registry.load import load
+from mdn.registry.write import pack, write_card
 from tests.nets import swin_reference as reference
 from tests.nets.test_official import dip_state, tiny
 from tests.pipeline.tools import denoised
@@ -243,3 +244,27 @@ def test_force_replaces_and_a_failure_keeps_what_was_there(saved: Save, home: Pa
     assert store.find("mine").sha256 == first
     assert add(saved(tiny()), "mine", force=True).sha256 != first
     assert os.listdir(home) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"judge": True},
+        {"noise_conditioned": True},
+        {"guides": 6, "noise_conditioned": True},
+        {"per_channel_mask": True},
+    ],
+    ids=str,
+)
+def test_what_a_run_leaves_becomes_a_model(tmp_path: Path, config: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    net = UNet(UNetConfig(widths=(8, 8, 8), blocks=(1, 1, 1), **config))
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    state = {key: value.contiguous() for key, value in net.state_dict().items()}
+    (run_folder / "weights.safetensors").write_bytes(pack(net, "unet", state))
+    about = {"name": "mine", "training_data": "none"}
+    write_card(run_folder, net, "unet", "weights.safetensors", about)
+    assert add(run_folder, "mine").name == "mine"
+    page = np.random.default_rng(0).random((40, 48, 3), np.float32)
+    assert denoised(page, "mine").shape == page.shape

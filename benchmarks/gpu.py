@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.model_speed import Unheard, write_pictures
 from mdn.bench.scoring import Usage
-from mdn.bench.speed import Unheard, write_pictures
 from mdn.commands.denoise import ON_GPU
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request

@@ -30,12 +30,7 @@ EPILOG = (
 CLICKS = failures.CLICKS
 TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
-TWO_WORDS = (("bench", "analyze"), ("bench", "speed"))  # commands beside `bench` and its inputs
-COMMANDS = (
-    *("denoise", "zeroshot", "noise", "compare", "bench"),
-    *map(" ".join, TWO_WORDS),
-    *("train", "models"),
-)
+COMMANDS = ("denoise", "zeroshot", "noise", "compare", "bench", "train", "models")
 
 
 class Commands(Mapping[str, Any]):
@@ -73,12 +68,6 @@ class Boundary(help.Group):
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
         self.commands: Any = Commands()
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Commands whose names have two words."""
-        if tuple(args[:2]) in TWO_WORDS:
-            args = [" ".join(args[:2]), *args[2:]]
-        return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Options before the command's name; what is wrong with them is said in plain words."""
@@ -147,8 +136,7 @@ def _document(ctx: Any, words: list[str], error: BaseException) -> None:
     """With --json standard output is one document, whatever happens."""
     if "--json" in words and (isinstance(error, CLICKS) or not isinstance(error, TYPERS_OWN)):
         named = [word for word in words if not word.startswith("-")]
-        several = tuple(named[:2]) in TWO_WORDS or named[:1] == ["models"]
-        command = " ".join(named[:2] if several else named[:1])
+        command = " ".join(named[: 2 if named[:1] == ["models"] else 1])
         with contextlib.suppress(OSError):
             failures.print_document(ctx.meta, failures.document(command, error))
 

@@ -59,7 +59,7 @@ def ask(shell: str, script: str, environment: dict[str, str]) -> list[str]:
         ("den", ["denoise"]),
         ("noise --type spe", ["speckle", "speckle-normal", "speckle-gamma"]),
         ("models ver", ["verify"]),
-        ("bench analyze --dev", ["--device"]),
+        ("bench --dev", ["--device"]),
         ("denoise a.png --skip", ["--skip-existing"]),
         ("denoise a.png --precision b", ["bf16"]),
         ("denoise a.png --model nosuch", []),

@@ -76,8 +76,6 @@ def test_some_and_all_failed(run: Run, make: Make, tmp_path: Path) -> None:
         (["noise", "--estimate"], "noise"),
         (["compare", "--nope"], "compare"),
         (["bench", "--nope"], "bench"),
-        (["bench", "analyze", "--nope"], "bench analyze"),
-        (["bench", "speed", "--nope"], "bench speed"),
         (["models", "show"], "models show"),
         (["train", "--nope"], "train"),
     ],

@@ -32,7 +32,7 @@ def test_wrong_options(run: Run, line: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "denoise", "zeroshot", "noise", "bench", "bench analyze", "train", "models"]
+    "command", ["", "denoise", "zeroshot", "noise", "bench", "train", "models"]
 )
 def test_help_shows_no_types(run: Run, command: str) -> None:
     text = run(*command.split(), "--help").stdout

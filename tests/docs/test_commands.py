@@ -49,8 +49,7 @@ def test_there_are_commands_to_check() -> None:
 def test_options_and_models_exist(line: Line, words: list[str]) -> None:
     values = parse(words)
     for model in filter(None, str(values.get("model") or "").split(",")):
-        if (model, words[:2]) != ("all", ["bench", "speed"]):
-            check_model(model)
+        check_model(model)
     recipe = values.get("recipe") or []
     for name in [] if values.get("plot") else recipe:
         assert name in recipe_files.names() or name == "my.toml" or (ROOT / name).is_file()

@@ -1,4 +1,4 @@
-"""Figures of `mdn bench analyze`, from its document alone."""
+"""Figures of `benchmarks.analysis`, from its document alone."""
 
 from __future__ import annotations
 

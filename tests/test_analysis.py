@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from mdn.bench import analysis
-from mdn.bench.features import features
-from mdn.bench.similarity import Alignment, divergence, fit, gram, hsic, srga
+from benchmarks.analysis import __main__ as analysis
+from benchmarks.analysis.features import features
+from benchmarks.analysis.similarity import Alignment, divergence, fit, gram, hsic, srga
 from mdn.errors import UsageError
 from mdn.pipeline.options import Options
 from tests.cli.test_survey import picture
@@ -89,7 +89,7 @@ def test_srga_grows_with_the_difference() -> None:
     assert srga(np.zeros((10, 3)), np.zeros((10, 3))) == 0
 
 
-# --- the command's work -----------------------------------------------------------------------
+# --- the script's work ------------------------------------------------------------------------
 
 
 def test_the_stages_of_a_net_come_in_the_order_of_their_calls() -> None:
@@ -128,8 +128,8 @@ def clean(tmp_path: Path) -> Path:
 
 
 def test_figures_with_numbers_beside(clean: Path) -> None:
-    document = analysis.run(settings(clean), lambda share: None)
-    again = analysis.run(settings(clean, out=clean / "again"), lambda share: None)
+    document = analysis.run(settings(clean))
+    again = analysis.run(settings(clean, out=clean / "again"))
     assert again["srga"] == document["srga"]
     assert json.loads((clean / "out" / "analysis.json").read_text())["stages"] == document["stages"]
     table = document["within"]["unittest"]
@@ -157,5 +157,5 @@ def test_figures_with_numbers_beside(clean: Path) -> None:
 )
 def test_requests_that_cannot_be_met(clean: Path, changes: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        analysis.run(settings(clean, **changes), lambda share: None)
+        analysis.run(settings(clean, **changes))
     assert not (clean / "out").exists()

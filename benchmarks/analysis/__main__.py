@@ -1,7 +1,15 @@
-"""`mdn bench analyze`: what models make of noise inside: CKA, SRGA, histograms of deep features."""
+"""What models make of noise inside: CKA, SRGA, histograms of deep features.
 
+    python -m benchmarks.analysis -m photo --data photos/ -o inside/
+
+CKA compares stages within and across models and noises; SRGA says how differently a model treats
+two noises; histograms show its deepest features.
+"""
+
+import argparse
 import json
-from collections.abc import Callable
+import shlex
+import sys
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -12,15 +20,16 @@ import torch
 from torch import Tensor
 
 import mdn
+from benchmarks.analysis import figures
+from benchmarks.analysis.features import features, vectors
+from benchmarks.analysis.similarity import FEWEST, Alignment, gram, srga
 from mdn import plots
-from mdn.bench import analysis_figures, noise_cases
+from mdn.bench import noise_cases
 from mdn.bench.data import DataSet, default_root, open_sets, read
-from mdn.bench.features import features, vectors
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.similarity import FEWEST, Alignment, gram, srga
 from mdn.bench.tables import as_csv, table
 from mdn.encoding import Display
-from mdn.errors import FileError, UsageError
+from mdn.errors import FileError, MdnError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.metrics import PROTOCOLS
 from mdn.pipeline.models import Models
@@ -31,11 +40,12 @@ BATCH = 8  # patches whose features are held at once
 SAMPLES = 256  # channel vectors of each batch for SRGA and histograms
 BINS, SPAN = 60, 4.0  # of a histogram, that many deviations of the reference either way
 NAME = "analysis"
+NOISES = "gaussian:15,gaussian:50,poisson:3,speckle:0.04,spatial:50,salt-pepper:0.02"
 
 
 @dataclass(frozen=True)
 class AnalysisRequest:
-    """The options of `mdn bench analyze`, by their names.
+    """What is looked at, and where the figures go.
 
     The first of `noise` is the reference that the others are held against. `command` is the command
     line, for the report.
@@ -50,7 +60,7 @@ class AnalysisRequest:
     seed: int = 0
     root: Path | None = None
     device: str = "auto"
-    command: str = "mdn bench analyze"
+    command: str = "benchmarks.analysis"
 
 
 @dataclass
@@ -62,10 +72,8 @@ class Views:
     deep: dict[tuple[str, str], list[np.ndarray]]
 
 
-def run(request: AnalysisRequest, progress: Callable[[float], None]) -> dict[str, Any]:
+def run(request: AnalysisRequest) -> dict[str, Any]:
     """Look into the models, write figures and numbers, and return the numbers; JSON-able.
-
-    progress: called with the share that is done, 0 to 1.
 
     Raises:
         UsageError: unknown names, too few patches or noises, patches that do not fit a net.
@@ -81,7 +89,7 @@ def run(request: AnalysisRequest, progress: Callable[[float], None]) -> dict[str
     if data.pairs:
         raise UsageError(f"{data.name} holds pairs: name a folder of clean pictures")
     patches = _patches(data, request, cases)
-    views = _gather(models, patches, request, progress)
+    views = _gather(models, patches, request)
     document = _document(request, [case.label for case in cases], views)
     _write(request.out, document)
     return document
@@ -126,7 +134,6 @@ def _gather(
     models: dict[str, Model],
     patches: dict[str, Tensor],
     request: AnalysisRequest,
-    progress: Callable[[float], None],
 ) -> Views:
     """Runs every model on every noise, minibatch by minibatch; only Gram matrices stay."""
     views = Views(Alignment(), {}, {})
@@ -135,7 +142,7 @@ def _gather(
     starts = [start for start in range(0, count, BATCH) if start == 0 or count - start >= FEWEST]
     random = np.random.default_rng(request.seed)
     options = Options(seed=request.seed)
-    for number, start in enumerate(starts):
+    for start in starts:
         stop = count if start == starts[-1] else start + BATCH
         grams: dict[Any, Tensor] = {}
         for (name, model), (label, stack) in product(models.items(), patches.items()):
@@ -149,7 +156,6 @@ def _gather(
             chosen = random.choice(len(deepest), min(SAMPLES, len(deepest)), replace=False)
             views.deep.setdefault((name, label), []).append(deepest[chosen].double().numpy())
         views.alignment.add(grams)
-        progress((number + 1) / len(starts))
     return views
 
 
@@ -247,7 +253,35 @@ def _write(out: Path, document: dict[str, Any]) -> None:
     write_bytes(out / f"{NAME}.md", markdown(document).encode())
     if plots.missing():
         return
-    for name, draw in analysis_figures.FIGURES.items():
+    for name, draw in figures.FIGURES.items():
         png = plots.as_png(lambda draw=draw: draw(document))  # type: ignore[misc]
         if png is not None:
             write_bytes(out / f"{name}.png", png)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("-m", "--model", default="photo", help="models, with commas between")
+    parser.add_argument("--data", required=True, help="a folder of clean pictures")
+    parser.add_argument("--noise", default=NOISES, help="the others are compared with the first")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the figures")
+    parser.add_argument("--patches", type=int, default=32, help="number of patches")
+    parser.add_argument("--side", type=int, default=64, help="their side in pixels")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--root", type=Path, help="where short names of data are looked up")
+    parser.add_argument("--device", default="auto")
+    options = vars(parser.parse_args())
+    models = tuple(name.strip() for name in options.pop("model").split(","))
+    command = shlex.join(["python", "-m", "benchmarks.analysis", *sys.argv[1:]])
+    try:
+        document = run(AnalysisRequest(models, command=command, **options))
+    except MdnError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+    print(markdown(document), end="")
+    if plots.missing():
+        print(f"note: {plots.missing()}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

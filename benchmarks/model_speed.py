@@ -1,4 +1,7 @@
-"""How fast models are on this machine, beside what its processor could do: `mdn bench speed`.
+"""How fast models are on this machine, beside what its processor could do.
+
+    python -m benchmarks.model_speed -m photo-fast,photo --side 2048
+    python -m benchmarks.model_speed -m all
 
 A batch of noisy pictures goes from files to files, as `mdn denoise` does it. The time in the net is
 taken by itself; what a pixel costs there in operations and bytes is counted on PyTorch's meta
@@ -6,12 +9,14 @@ device, which computes nothing. The rates to compare with are those of one large
 of one large copy, in the precision that is chosen (the roofline model: Williams et al., CACM 2009).
 """
 
+import argparse
 import copy
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +30,10 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from mdn import io, nets
+from mdn.bench.tables import table
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request
-from mdn.engine.device import choose_precision
+from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import MdnError
 from mdn.image import Image
 from mdn.jobs.compute_slots import ComputeSlots
@@ -37,6 +43,7 @@ from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
 
+MODELS = "photo-fast,photo,photo-fine,generalist-s15"
 SIGMA = 15  # of the noise in the pictures, 0-255 scale
 MATRIX, COPIED = 1024, 2**24  # side of the product, samples of the copy, that give the rates
 ROUNDS = 5  # of each, of which the fastest counts: other work does not decide
@@ -215,3 +222,60 @@ def every_model() -> list[str]:
 def request(model: str, device: str, precision: str) -> Request:
     """The request of `mdn denoise` with its defaults."""
     return Request(model, device=device, options=Options(precision=precision))
+
+
+def _report(machine: Rates, speeds: list[Speed]) -> str:
+    """A table in Markdown."""
+    rate = f"{machine.flop / 1e9:.0f} GFLOP/s in {machine.precision}"
+    head = f"machine: {rate}, {machine.bytes / 1e9:.1f} GB/s, {torch.get_num_threads()} threads"
+    titles = ("model", "kFLOP/pixel", "bytes/pixel", "net", "of the rate", "outside", "idle")
+    rows = [
+        (
+            speed.model,
+            f"{speed.flop / 1e3:.0f}",
+            f"{speed.bytes:.0f}",
+            f"{1e6 * speed.net:.2f} us/pixel",
+            f"{speed.share:.0%}",
+            f"{speed.rest:.0%}",
+            f"{speed.idle:.0%}",
+        )
+        for speed in speeds
+    ]
+    return "\n".join([head, "", *table(titles, rows, 1)])
+
+
+def main(words: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("-m", "--model", default=MODELS, help="names with commas between, or all")
+    parser.add_argument("--side", type=int, default=1024, help="of the pictures, in pixels")
+    parser.add_argument("--count", type=int, default=4, help="how many pictures")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(words)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    names = every_model() if options.model == "all" else options.model.split(",")
+    try:
+        machine = rates(choose_device(options.device), options.precision)
+        speeds = [
+            measure(
+                request(name.strip(), options.device, options.precision),
+                options.side,
+                options.count,
+                machine,
+            )
+            for name in names
+        ]
+    except MdnError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+    if options.json:
+        print(json.dumps({"machine": asdict(machine), "models": [asdict(s) for s in speeds]}))
+    else:
+        print(_report(machine, speeds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,8 @@
 """The manifest of a batch, which --resume reads: JSON lines beside the outputs.
 
-A line is appended when a file is begun and another when it is over, so that after a crash the
-manifest says what is done, and what was begun and must be done again. The output is renamed into
+A line is appended when a file is begun and another when it is over. The output is renamed into
 place before the second line is written: what is half done is never taken for done.
-
 Runs may share a folder, and with it a manifest: a lock is held while a line is written, no longer.
-Where two runs write one file, that file is safe by itself (`io.atomic`).
 """
 
 import contextlib
@@ -30,15 +27,12 @@ except ImportError:  # Windows has no advisory locks of this kind
 
 NAME, SUFFIX = "mdn-manifest", ".jsonl"
 DONE = "done already"
+Hashes = Mapping[str, str]  # SHA-256 of the weights of each model, by its name
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: an input, what was asked for, and what came of it.
-
-    As JSON, `read`, `written` and `std_written` are three keys each: size, mtime_ns and sha256,
-    output_size ..., std_output_size ...
-    """
+    """One line: an input, what was asked for, and what came of it. See CONTENTS for its JSON."""
 
     output: str  # the file written, relative to the manifest's folder where it lies below it
     status: Literal["started", "ok", "failed"]
@@ -55,11 +49,12 @@ class Entry:
     at: float = 0.0  # when the line was written, in seconds since 1970
 
 
-CONTENTS = {"read": "", "written": "output_", "std_written": "std_output_"}  # prefixes of keys
+# Each is three keys of the JSON, with this before their names: output_size, output_sha256 ...
+CONTENTS = {"read": "", "written": "output_", "std_written": "std_output_"}
 
 
 def to_line(entry: Entry) -> bytes:
-    """A line of ASCII without what is not known; odd names survive as lone surrogates."""
+    """A line of ASCII without empty values; odd names survive as lone surrogates."""
     record = {key: value for key, value in vars(entry).items() if value and key not in CONTENTS}
     for name, prefix in CONTENTS.items():
         content = getattr(entry, name)
@@ -82,33 +77,26 @@ def from_line(line: bytes) -> Entry | None:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a folder of outputs."""
+    """Lines about a folder of outputs, by output: the latest, and the latest that is ok."""
 
     folder: Path
-    last: Mapping[str, Entry]  # the latest line of each output
-    good: Mapping[str, Entry]  # the latest with the status ok
+    last: Mapping[str, Entry]
+    good: Mapping[str, Entry]
 
 
 def read(folder: Path) -> Manifest:
-    """All manifests of a folder, those of its shards included; empty where there is none.
-
-    Raises OSError: a manifest cannot be read.
-    """
-    last: dict[str, Entry] = {}
-    good: dict[str, Entry] = {}
+    """All manifests of a folder, those of its shards too; empty where is none. Raises OSError."""
+    entries: list[Entry] = []
     for path in sorted(folder.glob(f"{NAME}*{SUFFIX}")):
-        with path.open("rb") as stream:
-            for entry in filter(None, map(from_line, stream)):
-                for table in (last, good) if entry.status == "ok" else (last,):
-                    if entry.output not in table or table[entry.output].at <= entry.at:
-                        table[entry.output] = entry
-    return Manifest(folder, last, good)
+        entries += filter(None, map(from_line, path.read_bytes().splitlines()))
+    entries.sort(key=lambda entry: entry.at)
+    good = {entry.output: entry for entry in entries if entry.status == "ok"}
+    return Manifest(folder, {entry.output: entry for entry in entries}, good)
 
 
 def path_for(folder: Path, shard: str = "") -> Path:
     """The manifest of a folder, or that of one shard: "3/16". Machines may not share locks."""
-    part = "." + shard.replace("/", "-of-") if shard else ""
-    return folder / f"{NAME}{part}{SUFFIX}"
+    return folder / f"{NAME}{'.' if shard else ''}{shard.replace('/', '-of-')}{SUFFIX}"
 
 
 def place_in(folder: Path, path: Path) -> str:
@@ -130,16 +118,10 @@ def settings_hash(command: str, arguments: Iterable[str]) -> str:
 class Recording(contextlib.AbstractContextManager["Recording"]):
     """A report that appends to a manifest, and hands everything on to another report.
 
-    Args:
-        path: as `path_for` gives it; its folder is made where it is missing.
-        settings: hash of the options. models: SHA-256 of the weights of each model, by name.
-
-    Raises FileError: the manifest cannot be written.
+    The folder of `path` is made where it is missing. Raises FileError: it cannot be written.
     """
 
-    def __init__(
-        self, report: Report, path: Path, settings: str, models: Mapping[str, str]
-    ) -> None:
+    def __init__(self, report: Report, path: Path, settings: str, models: Hashes) -> None:
         self._report, self._folder = report, path.parent
         self._settings, self._models = settings, models
         self._begun: dict[int, Entry] = {}
@@ -148,16 +130,22 @@ class Recording(contextlib.AbstractContextManager["Recording"]):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = open(path, "a+b", buffering=0)  # noqa: SIM115
         except OSError as problem:
-            reason = (problem.strerror or "cannot be written").lower()
-            raise FileError(path, reason, "write elsewhere with -o") from None
+            raise FileError(path, _reason(problem), "write elsewhere with -o") from None
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
 
     def started(self, job: Job, index: int, total: int) -> None:
         if job.target is not None and not job.skip and job.problem is None:
+            second = None if job.std_target is None else place_in(self._folder, job.std_target)
+            output = place_in(self._folder, job.target)
+            entry = Entry(output, "started", settings=self._settings, std_output=second)
+            if job.source is not None:
+                entry = replace(entry, input=str(absolute(job.source)))
+                with contextlib.suppress(OSError):  # it fails in its turn, with the right words
+                    entry = replace(entry, read=Content.of(job.source))
+            self._begun[id(job)] = entry
             with self._told_if_missing(job):
-                self._begun[id(job)] = entry = self._entry(job, job.target)
                 self._append(entry)
         self._report.started(job, index, total)
 
@@ -168,38 +156,18 @@ class Recording(contextlib.AbstractContextManager["Recording"]):
         self._report.note(job, line)
 
     def finished(self, outcome: Outcome) -> None:
-        entry = self._begun.pop(id(outcome.job), None)
+        job, model = outcome.job, str(outcome.details.get("model") or "")
+        entry = self._begun.pop(id(job), None)
         if entry is not None and outcome.status in ("ok", "failed"):
-            with self._told_if_missing(outcome.job):
-                self._append(self._ended(entry, outcome))
+            values: dict[str, Any] = {"reason": outcome.error}
+            with self._told_if_missing(job):
+                if outcome.status == "ok":  # OSError: the result is not there any more
+                    values = {"model": model, "weights": self._models.get(model, "")}
+                    outputs = {"written": job.target, "std_written": job.std_target}
+                    values |= {key: Content.of(path) for key, path in outputs.items() if path}
+                values |= {"status": outcome.status, "seconds": round(outcome.seconds, 3)}
+                self._append(replace(entry, **values))
         self._report.finished(outcome)
-
-    def _entry(self, job: Job, target: Path) -> Entry:
-        second = None if job.std_target is None else place_in(self._folder, job.std_target)
-        output = place_in(self._folder, target)
-        entry = Entry(output, "started", settings=self._settings, std_output=second)
-        if job.source is not None:
-            entry = replace(entry, input=str(absolute(job.source)))
-            with contextlib.suppress(OSError):  # it fails in its turn, with the right words
-                entry = replace(entry, read=Content.of(job.source))
-        return entry
-
-    def _ended(self, entry: Entry, outcome: Outcome) -> Entry:
-        """The line of a job that is over. Raises OSError: its result is not there any more."""
-        seconds, second = round(outcome.seconds, 3), outcome.job.std_target
-        if outcome.status == "failed":
-            return replace(entry, status="failed", reason=outcome.error, seconds=seconds)
-        assert outcome.job.target is not None
-        model = str(outcome.details.get("model") or "")
-        return replace(
-            entry,
-            status="ok",
-            model=model,
-            weights=self._models.get(model, ""),
-            seconds=seconds,
-            written=Content.of(outcome.job.target),
-            std_written=None if second is None else Content.of(second),
-        )
 
     def _append(self, entry: Entry) -> None:
         """Raises OSError: the line could not be written; the next begins anew all the same."""
@@ -217,38 +185,30 @@ class Recording(contextlib.AbstractContextManager["Recording"]):
     def _lock(self, operation: str) -> None:
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(self._stream.fileno(), getattr(fcntl, operation))
+                fcntl.flock(self._stream, getattr(fcntl, operation))
 
     @contextlib.contextmanager
     def _told_if_missing(self, job: Job) -> Iterator[None]:
         try:
             yield
         except OSError as problem:
-            reason = (problem.strerror or "cannot be written").lower()
-            self._report.note(job, f"not in the manifest ({reason}): --resume will do it again")
+            self.note(job, f"not in the manifest ({_reason(problem)}): --resume will do it again")
 
 
-# --- what is done already, and why the rest is due ----------------------------------------------
+def _reason(problem: OSError) -> str:
+    return (problem.strerror or "cannot be written").lower()
 
 
-def resume(
-    jobs: Sequence[Job], manifest: Manifest, settings: str, models: Mapping[str, str]
-) -> list[Job]:
+def resume(jobs: Sequence[Job], manifest: Manifest, settings: str, models: Hashes) -> list[Job]:
     """The jobs; those that are done are marked as skipped, the others with why they are due.
 
-    Done is what the manifest says so of, with the same settings, weights and input, and with the
-    output still there. An output that is there, a second one too, is replaced only if the manifest
-    shows that mdn wrote it and nobody has changed it since; any other is a problem of its job.
-
-    Args:
-        jobs: of the batch, as planned.
-        settings: hash of what is asked for now.
-        models: SHA-256 of the weights of each model that may be used, by name.
+    Done: with these settings (a hash), weights and input, the output still there. An output, a
+    second one too, is replaced only if mdn wrote it and nobody has changed it since.
     """
     return [_resumed(job, manifest, settings, models) for job in jobs]
 
 
-def _resumed(job: Job, manifest: Manifest, settings: str, models: Mapping[str, str]) -> Job:
+def _resumed(job: Job, manifest: Manifest, settings: str, models: Hashes) -> Job:
     if job.target is None or job.skip or job.problem is not None:
         return job
     output = place_in(manifest.folder, job.target)
@@ -275,19 +235,16 @@ def _foreign(path: Path, written: Content | None, begun: bool) -> FileError | No
     return FileError(path, f"exists already, and {why}", "move it away to have it made anew")
 
 
-def _due(
-    job: Job, last: Entry | None, good: Entry | None, settings: str, models: Mapping[str, str]
-) -> str:
+def _due(job: Job, last: Entry | None, good: Entry | None, settings: str, models: Hashes) -> str:
     """Why a job is to be done, in a few words; empty where it is done."""
-    outputs = [path for path in (job.target, job.std_target) if path is not None]
     if good is None:
         return f"failed: {last.reason}" if last and last.status == "failed" else "not done yet"
-    if not all(map(os.path.lexists, outputs)):
+    if not all(os.path.lexists(path) for path in (job.target, job.std_target) if path):
         return "the result is gone"
-    assert job.target is not None
-    if good.written is not None and not good.written.holds(job.target):
+    if job.target and good.written and not good.written.holds(job.target):
         return "begun and not finished"
     if good.settings != settings or models.get(good.model, "") != good.weights:
         return "done with other options or weights"
-    same = job.source is not None and good.read is not None and good.read.holds(job.source)
-    return "" if same else "the input has changed"
+    return (
+        "" if job.source and good.read and good.read.holds(job.source) else "the input has changed"
+    )

@@ -11,7 +11,7 @@ import torch  # noqa: F401 - as where pictures are computed
 
 from mdn.errors import FileError, ModelError, OutOfMemoryError
 from mdn.jobs.job import BatchResult, Job, Outcome, Report
-from mdn.jobs.running import explain, run_batch
+from mdn.jobs.running import run_batch
 
 
 class Recorder:
@@ -89,20 +89,15 @@ def test_fail_fast_stops() -> None:
     assert (len(result.outcomes), result.untried, result.exit_code) == (1, 2, 4)
 
 
-def test_skips_and_problems_do_no_work() -> None:
-    jobs = [job("a", skip="a.out exists"), job("b", problem=FileError("b", "no such file"))]
-    result = run_batch(jobs, fails_on("a", "b", error=AssertionError("worked")), Recorder())
-    assert [(o.status, o.error) for o in result.outcomes] == [
-        ("skipped", "a.out exists"),
-        ("failed", "b: no such file"),
-    ]
-
-
-def test_a_dry_run_does_no_work_and_still_finds_problems() -> None:
-    jobs = [job("a"), job("b", problem=FileError("b", "no such file"))]
-    work = fails_on("a", "b", error=AssertionError("worked"))
-    result = run_batch(jobs, work, Recorder(), dry_run=True)
-    assert [outcome.status for outcome in result.outcomes] == ["planned", "failed"]
+def test_a_dry_run_skips_and_problems_do_no_work() -> None:
+    barred = FileError("b", "no such file")
+    jobs = [job("a", skip="a.out exists"), job("b", problem=barred), job("c")]
+    work = fails_on("a", "b", "c", error=AssertionError("worked"))
+    for dry_run, last in ((True, "planned"), (False, "failed")):
+        outcomes = run_batch(jobs, work, Recorder(), dry_run=dry_run).outcomes
+        assert [outcome.status for outcome in outcomes] == ["skipped", "failed", last]
+        texts = [outcome.error for outcome in outcomes[:2]]
+        assert texts == ["a.out exists", "b: no such file"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +122,7 @@ def test_a_picture_too_large_for_the_memory_is_a_failure_of_that_file(error: Exc
     assert run_batch(jobs[:1], fails_on("a", error=error), Recorder()).exit_code == 5
 
 
-@pytest.mark.parametrize("error", [ValueError("odd\nshape"), RuntimeError(), IndexError("7")])
+@pytest.mark.parametrize("error", [ValueError("odd\nshape"), RuntimeError()])
 def test_an_internal_error_is_a_failure_of_that_file(error: Exception) -> None:
     jobs = [job("a"), job("b"), job("c")]
     result = run_batch(jobs, fails_on("b", error=error), Recorder())
@@ -150,32 +145,17 @@ def test_pytorchs_own_words_for_want_of_memory_are_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("error", "words"),
     [
-        (errno.ENOSPC, "a.out: the disk is full; free some space"),
-        (errno.EACCES, "a.out: permission denied"),
-        (errno.EROFS, "a.out: the disk is read-only"),
+        (OSError(errno.ENOSPC, "x"), "a.out: the disk is full; free some space"),
+        (OSError(errno.EACCES, "x"), "a.out: permission denied"),
+        (OSError(errno.EROFS, "x"), "a.out: the disk is read-only"),
+        (OSError(errno.EIO, "Input/output error", "b/d.png"), "b/d.png: Input/output error"),
     ],
 )
-def test_what_the_system_refuses_names_the_file_and_a_remedy(number: int, words: str) -> None:
-    result = run_batch([job("a")], fails_on("a", error=OSError(number, "x")), Recorder())
+def test_what_the_system_refuses_names_the_file_and_a_remedy(error: OSError, words: str) -> None:
+    result = run_batch([job("a")], fails_on("a", error=error), Recorder())
     assert result.outcomes[0].error.startswith(words)
-
-
-def test_the_file_in_the_systems_own_words_wins() -> None:
-    error = OSError(errno.EIO, "Input/output error", "broken/disk.png")
-    assert str(explain(error, job("a"))).startswith("broken/disk.png: Input/output error")
-
-
-def test_folders_are_made_for_the_output(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "deep" / "out.png"
-
-    def work(job: Job, report: Report) -> dict[str, object]:
-        target.write_bytes(b"x")
-        return {}
-
-    assert run_batch([Job(None, target, "a")], work, Recorder()).exit_code == 0
-    assert target.exists()
 
 
 def test_folders_made_for_nothing_are_taken_away(tmp_path: Path) -> None:

@@ -157,6 +157,16 @@ def test_clipping_and_rounding_follow_the_protocol(tmp_path: Path) -> None:
     assert np.array_equal(raw.clip(0, 1), floats)
 
 
+def test_photons_of_white_can_be_named() -> None:
+    (case,) = noise_cases.parse("poisson:1:50")
+    assert (case, case.label) == (noise_cases.NoiseCase("poisson", 1, 50), "poisson1 peak 50")
+    usual = noise_cases.NoiseCase("poisson", 1)
+    assert noise_cases.fingerprint(case) != noise_cases.fingerprint(usual)
+    for wrong, said in (("poisson:1:x", "peak is no number"), ("gaussian:5:9", "counts photons")):
+        with pytest.raises(UsageError, match=said):
+            noise_cases.parse(wrong)
+
+
 def test_pairs_bring_their_own_noise(tmp_path: Path) -> None:
     truth = write(tmp_path / "real" / "gt" / "a.png")
     (tmp_path / "real" / "noisy").mkdir()

@@ -39,6 +39,20 @@ def test_counts_are_offered_for_gray_noise(
     assert any("--encoding counts" in line for line in file["summary"]) is told
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_photograph_is_not_taken_to_a_microscope(run: Run, tmp_path: Path, suffix: str) -> None:
+    """A JPEG, or a picture with EXIF, has come from no instrument."""
+    noisy = np.random.default_rng(0).uniform(0, 255, (96, 96)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    photo, bare = tmp_path / f"photo{suffix}", tmp_path / "bare.png"
+    Image.fromarray(noisy).save(photo, **({"exif": exif} if suffix == ".png" else {}))
+    Image.fromarray(noisy).save(bare)
+    about = {path: run("denoise", str(path), "-o", "out/", "--json") for path in (photo, bare)}
+    hinted = {path: "--encoding counts" in done.stdout for path, done in about.items()}
+    assert hinted == {photo: False, bare: True}
+
+
 def test_a_gray_tiff_is_counted_in_a_pipe_and_on_its_way_to_png(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     counts = np.random.default_rng(0).poisson(90, (96, 96)).astype(np.uint16)

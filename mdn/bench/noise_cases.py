@@ -128,7 +128,5 @@ def fingerprint(case: NoiseCase) -> str:
     if case.level is None or case.kind == SPP:
         return ""
     ramp = torch.linspace(0, 1, 3 * 32 * 32).reshape(3, 32, 32)
-    noisy = noise.add(
-        ramp, case.kind, case.level, torch.Generator().manual_seed(0), case.peak
-    )
+    noisy = noise.add(ramp, case.kind, case.level, torch.Generator().manual_seed(0), case.peak)
     return hashlib.sha256(noisy.numpy().tobytes()).hexdigest()[:16]

@@ -153,7 +153,7 @@ def export(
     """Writes a model as an ONNX file, for programs without PyTorch.
 
     Pictures of any size; the file is checked with ONNX Runtime before it is
-    written. Needs: pip install mdn\\[onnx]
+    written. Needs: pip install 'mdn\\[onnx]'
     """
     from mdn.registry import export as registry
 

@@ -149,7 +149,8 @@ def add(
 
     x: (..., C, H, W) float32, nominal range [0, 1]. level: a number, or a tensor that broadcasts
     with x, such as (B, 1, 1, 1). peak: for noise that counts photons, how many a sample of 1 stands
-    for; None takes the kind's own (`NoiseType.peak_of`). The same generator state gives the same bits on the CPU.
+    for; None takes the kind's own (`NoiseType.peak_of`). The same generator state gives the same
+    bits on the CPU.
     Raises UsageError for an unknown kind, a level outside its limits, and a peak of a kind without.
     """
     noise = get(kind)

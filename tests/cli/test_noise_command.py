@@ -156,7 +156,10 @@ def test_photons_of_white_are_said_and_set(
 
 @pytest.mark.parametrize(
     ("kind", "peak", "said"),
-    [("gaussian", "50", "counts photons (poisson)"), ("poisson", "0", "--peak 0: give the photons")],
+    [
+        ("gaussian", "50", "counts photons (poisson)"),
+        ("poisson", "0", "--peak 0: give the photons"),
+    ],
 )
 def test_a_peak_that_makes_no_sense(run: Run, make: Make, kind: str, peak: str, said: str) -> None:
     make("a.png")

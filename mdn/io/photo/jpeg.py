@@ -20,7 +20,15 @@ from PIL import JpegImagePlugin
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import CMYK_WAY, DAMAGED, Format, check_size, pillow_encoded, split_alpha, with_alpha
+from mdn.io.base import (
+    CMYK_WAY,
+    DAMAGED,
+    Format,
+    check_size,
+    pillow_encoded,
+    split_alpha,
+    with_alpha,
+)
 from mdn.io.ifd import Entry, parse
 from mdn.io.xmp import DEPTH, EXTENSION, FILM, GAIN_MAP, extended_without_promises, without_promises
 

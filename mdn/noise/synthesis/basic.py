@@ -53,8 +53,9 @@ def poisson(
 ) -> Tensor:
     """x + level (Poisson(x V) / V - x): mean x, variance level^2 x / V, V of `poisson_scale`.
 
-    peak: V. Where it is None, V is counted over all of x. A batch of crops has one V, so that a crop of clear sky, which has
-    few distinct values of its own, gets no more noise than its picture would.
+    peak: V. Where it is None, V is counted over all of x. A batch of crops has one V, so that a
+    crop of clear sky, which has few distinct values of its own, gets no more noise than its picture
+    would.
     """
     scale = poisson_scale(x) if peak is None else peak
     clean = x.clamp(min=0)

@@ -18,6 +18,7 @@ import typer.main
 
 from mdn import __version__, interrupts
 from mdn.cli import failures, help
+from mdn.errors import UsageError
 from mdn.interrupts import BROKEN_PIPE
 
 EPILOG = (
@@ -87,6 +88,8 @@ class Boundary(help.Group):
             return super().parse_args(ctx, args)
         except CLICKS as error:
             raise _misused(ctx, words, error) from None
+        except UsageError as error:  # --help and --version print to a closed stream
+            raise _failed(ctx, words, error) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command named on the command line."""
@@ -134,13 +137,13 @@ def _failed(ctx: Any, words: list[str], error: BaseException) -> typer.Exit:
     """Says in one line why a command ended; the exit that follows."""
     if help.debugging(ctx):
         traceback.print_exc()
-    message, code = failures.explain(error)
     from mdn.cli.render import printable
 
-    typer.echo(f"mdn: {printable(message)}", err=True)
+    first, *more = map(printable, failures.lines(error))
+    typer.echo("\n  ".join([f"mdn: {first}", *more]), err=True)
     _document(ctx, words, error)
     _drop_what_cannot_be_written()
-    return typer.Exit(code)
+    return typer.Exit(failures.explain(error)[1])
 
 
 def _document(ctx: Any, words: list[str], error: BaseException) -> None:
@@ -149,7 +152,7 @@ def _document(ctx: Any, words: list[str], error: BaseException) -> None:
         named = [word for word in words if not word.startswith("-")]
         several = tuple(named[:2]) in TWO_WORDS or named[:1] == ["models"]
         command = " ".join(named[:2] if several else named[:1])
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UsageError):
             failures.print_document(ctx.meta, failures.document(command, error))
 
 
@@ -199,12 +202,14 @@ def _fill_closed_streams() -> None:
     """Puts the null device where the caller closed a standard stream (`2>&-`).
 
     Else the next file to be opened would get that number, and be written to by whoever writes to
-    stderr. Standard output is opened for reading: an image sent there is an error, not lost.
+    stderr. Standard output is opened for reading, and refuses text: what is sent there is an error,
+    not lost.
     """
     if sys.stdin is None:
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
     if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+        os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = failures.ClosedOutput()
     if sys.stderr is None:
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 

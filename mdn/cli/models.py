@@ -30,7 +30,10 @@ def list_models(context: typer.Context, as_json: bool = False) -> None:
     cards, damaged = _all_cards()
     cards = [card for card in cards if not card.hidden]
     if as_json:
-        failures.print_document(context.meta, [_facts(card) for card in cards])
+        document = {"command": "models list", "models": [_facts(card) for card in cards]}
+        code = ModelError.exit_code if damaged else 0
+        facts = {"damaged": damaged, "exit_code": code}
+        failures.print_document(context.meta, document | facts)
     else:
         header = ("NAME", "ARCH", "PARAMETERS", "MB", "DOMAIN", "ORIGIN", "SUMMARY")
         rows = [

@@ -50,6 +50,7 @@ class Listener(Protocol):
 
     def note(self, line: str) -> None: ...
     def begin(self, step: int, steps: int) -> None: ...
+    def step(self, step: int) -> None: ...
     def row(self, row: dict[str, Any]) -> None: ...
 
 
@@ -100,7 +101,7 @@ def _train(
     until = trainer.step + request.stop_after if request.stop_after else None
     log = _Curves(folder, report) if processes.first else report.row
     with StopRequest() as stop:
-        trainer.run(stop, log, until, request.save_every)
+        trainer.run(stop, log, until, request.save_every, report.step)
     finished = trainer.step >= recipe.optim.steps
     return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
 

@@ -72,6 +72,8 @@ class Quiet:
 
     def begin(self, step: int, steps: int) -> None: ...
 
+    def step(self, step: int) -> None: ...
+
     def row(self, row: dict[str, object]) -> None:
         self.rows.append(row)
 

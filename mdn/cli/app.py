@@ -31,6 +31,14 @@ EPILOG = (
 CLICKS = failures.CLICKS
 TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
+INSTALLING = """\
+# What the shell that you are in reads once, to complete what you type. It belongs here:
+#   bash        mdn --show-completion >> ~/.bashrc
+#   zsh         mdn --show-completion >> ~/.zshrc
+#   fish        mdn --show-completion > ~/.config/fish/completions/mdn.fish
+#   PowerShell  mdn --show-completion >> $PROFILE
+# or let mdn do it: mdn --install-completion. Then start a new shell."""
+
 TWO_WORDS = (("bench", "analyze"), ("bench", "speed"))  # commands beside `bench` and its inputs
 COMMANDS = (
     *("denoise", "zeroshot", "noise", "compare", "bench"),
@@ -85,6 +93,8 @@ class Boundary(help.Group):
         """Options before the command's name; what is wrong with them is said in plain words."""
         words = list(args)
         try:
+            if "--show-completion" in words:
+                typer.echo(INSTALLING)
             return super().parse_args(ctx, args)
         except CLICKS as error:
             raise _misused(ctx, words, error) from None

@@ -63,7 +63,6 @@ def train(
         workers=workers,
     )
     with TrainView(Path(named[0]).stem, quiet=quiet) as view:
-        view.say("reading the recipe and the pictures", "dim")
         result = task.run(settings, view)
         state = "finished" if result.finished else f"stopped at step {result.step}, go on with the"
         rest = "" if result.finished else " same command"

@@ -134,6 +134,7 @@ def _prepare(
     # Cameras are simulated on the CPU, and forked workers cannot use a GPU.
     on_cpu = recipe.judged or request.workers
     drawn_on = torch.device("cpu") if on_cpu else processes.device
+    report.note("reading the pictures")
     crops, watch = load(request, recipe, drawn_on, processes.device, report)
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")

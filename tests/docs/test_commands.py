@@ -15,7 +15,7 @@ from mdn.cli.app import app
 from mdn.errors import MdnError
 from mdn.registry import store
 from mdn.training import recipe_files
-from tests.docs.pages import PAGES, ROOT, Line, inline, lines
+from tests.docs.pages import PAGES, ROOT, Line, blocks, inline, lines
 
 LINES = [line for page in PAGES for line in lines(page)]
 COMMANDS = [(line, words) for line in LINES for words in line.commands() if words]
@@ -110,3 +110,10 @@ def test_what_needs_an_extra_package_says_so(page) -> None:  # type: ignore[no-u
         for sign, extra in EXTRAS.items():
             if line.text.startswith("mdn") and sign in re.split(r"[ .]", line.text):
                 assert f"pip install '{extra}'" in text, f"{line.text} needs {extra}"
+
+
+def test_the_recipe_of_the_page_is_the_one_that_comes_with_mdn() -> None:
+    (text,) = blocks(ROOT / "docs" / "training.md", "toml")
+    shipped = tomllib.loads(recipe_files.names()["small"].read_text())
+    del shipped["about"]
+    assert tomllib.loads(text) == shipped

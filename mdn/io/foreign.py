@@ -42,7 +42,7 @@ _KINDS = (
     ("a raw file (DNG)", _RAW, ".dng"),
     ("a GIF", _FILM, ".gif"),
     ("an animated PNG", _FILM, ".apng"),
-    ("an MPO, which holds several pictures", "save the one you want as JPEG", ".mpo"),
+    ("an MPO (several pictures in one file)", "save the one you want as JPEG", ".mpo"),
     ("a film", _FILM, ".mp4 .mov"),
     ("a Photoshop document", "save it as TIFF", ".psd .psb"),
     ("a GIMP document", _EXPORT, ".xcf"),

@@ -163,9 +163,9 @@ class Fit:
             first, last = fits[0], fits[-1]
             helped = last.after < first.before and last.sure
             gains = gains if words else []
-            why = f"; mdn denoise has {last.rival:.4f}, so its result is taken"
-            if last.rival is None or last.sure:
-                why = "" if helped else "; not surely less, so not used"
+            why = "" if helped else "; not surely less, so not used"
+            if last.rival is not None and not last.sure:
+                why = f"; mdn denoise has {last.rival:.4f}, so its result is taken"
             error = last.mean if last.rival is not None else last.after
             gains += [
                 f"error on hidden samples {first.before:.4f} -> {error:.4f}{why}",

@@ -438,7 +438,7 @@ def test_planning_touches_nothing(touch: Touch, tmp_path: Path) -> None:
         ("named.otherwise", b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
         ("m31.fits", b"", r"is an astronomer's file \(FITS\), .*tifffile\.imwrite\(.*astropy"),
         ("m31.fit", b"", "is an astronomer's file"),
-        ("views.mpo", b"", "is an MPO, which holds several pictures, .*save the one"),
+        ("views.mpo", b"", r"is an MPO \(several pictures in one file\), .*save the one"),
         (
             "notes.txt",
             b"hello",

@@ -383,6 +383,8 @@ def test_short_names_come_from_the_root_or_its_test(
 ) -> None:
     (tmp_path / "test" / "photos").mkdir(parents=True)
     io.write_image(Image(np.zeros((1, 8, 8, 3), np.uint8)), tmp_path / "test" / "photos" / "a.png")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv(data.ROOT_VARIABLE, str(tmp_path / part))
     (found,) = data.open_sets(["photos"], data.default_root(), None)
     assert [picture.name for picture in found.pictures] == ["photos/a.png"]

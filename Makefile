@@ -31,7 +31,7 @@ completions: $(VENV)/base.stamp
 # models/BENCH.md. Hours on all pictures: LIMIT=2 makes a page in minutes. PICTURES: see mdn bench.
 LIMIT ?= 0
 BASELINES ?= peer:all
-PICTURES ?= $(MDN_TEST_DATA)/test
+PICTURES ?= $(MDN_TEST_DATA)
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks.bench_page models/BENCH.md --work runs/bench-page \
 		--root $(PICTURES) --limit $(LIMIT) --baselines $(BASELINES)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from benchmarks import folders
 from mdn.noise.synthesis.camera import take_photos
 
 LAGS = ((0, 1), (1, 0), (0, 2), (1, 1), (0, 4), (0, 12))  # rows, columns
@@ -140,7 +141,7 @@ def middle(picture: Tensor) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=folders.with_parts("noisy", "gt"))
     parser.add_argument("--draws", type=int, default=2, help="simulated cameras a picture")
     parser.add_argument("--sheet", type=Path, help="a PNG of crops")
     parser.add_argument("--rows", type=int, default=8, help="pictures of the sheet")

@@ -16,6 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 import torch
 
+from benchmarks import folders
 from mdn import noise
 from mdn.commands.estimate import of_page
 from mdn.noise.analysis.estimate import estimate
@@ -26,7 +27,7 @@ LEVELS = (2, 5, 10, 25, 50)
 def main() -> None:
     """Prints a table for each folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="+")
+    parser.add_argument("folder", type=pictures_or_drawn, nargs="+")
     parser.add_argument("--limit", type=int)
     asked = parser.parse_args()
     for folder in asked.folder:
@@ -42,6 +43,11 @@ def main() -> None:
                 for each in noisy
             ]
             print(f"| {level} | {row(judged, level)} | {row(measured, level)} |", flush=True)
+
+
+def pictures_or_drawn(text: str) -> Path:
+    """The folder of that name, or the word "drawn" for pictures without texture."""
+    return Path(text) if text == "drawn" else folders.of_files(text)
 
 
 def with_noise(picture: np.ndarray, level: float) -> np.ndarray:

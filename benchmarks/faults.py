@@ -24,6 +24,7 @@ import numpy as np
 import tifffile
 from typer.testing import CliRunner
 
+from benchmarks import folders
 from mdn.bench.renders import find_pairs
 from mdn.cli.app import app
 from mdn.io import exr
@@ -225,7 +226,7 @@ def render_psnr(path: Path, truth: np.ndarray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=folders.of_files)
     parser.add_argument("renders", type=Path, nargs="?")
     given = parser.parse_args()
     print("| file | measured | before | now | said |\n| --- | --- | ---: | ---: | --- |")

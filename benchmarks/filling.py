@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import folders
 from mdn import nets, noise
 from mdn.jobs.job import Job
 from mdn.metrics import psnr
@@ -51,7 +52,7 @@ class Silent:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=folders.of_files)
     parser.add_argument("--pictures", type=int, default=2)
     parser.add_argument("--crop", type=int, default=128)
     parser.add_argument("--noise", default="gaussian:25")

@@ -19,6 +19,7 @@ import imageio.v3 as iio
 import numpy as np
 import torch
 
+from benchmarks import folders
 from mdn.metrics import psnr, psnr_fit
 from mdn.pipeline.calibration import calibrate
 from mdn.pipeline.in_memory import Picture, restore_counts, restore_page, treatment
@@ -31,7 +32,7 @@ DEFAULT = Models(device="cpu")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=folders.with_parts("noisy", "gt"))
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--model", default="photo")
     parser.add_argument("--sheets", type=Path)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import folders
 from benchmarks.judgement import HOLD_OUT, SOURCES, coded
 from mdn import noise
 from mdn.noise.synthesis import camera
@@ -80,7 +80,7 @@ def error(page: Tensor, truth: Tensor) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=folders.with_parts("train"))
     parser.add_argument("-m", "--model", default="photo")
     parser.add_argument("--side", type=int, default=384, help="of the pictures, pixels")
     options = parser.parse_args()

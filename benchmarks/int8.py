@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import judgement
+from benchmarks import folders, judgement
 from mdn.nets.unet import ResidualBlock
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
@@ -178,7 +178,7 @@ def gain(repeat: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("pictures", type=folders.with_parts("train", "val/cameras"))
     parser.add_argument("-m", "--model", default="photo")
     parser.add_argument("--repeat", type=int, default=5)
     asked = parser.parse_args()

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 import mdn
+from benchmarks import folders
 from benchmarks.subjects import DRAWN, TEXTURES
 
 Denoise = Callable[[np.ndarray], np.ndarray]
@@ -180,7 +181,7 @@ def small(denoise: Denoise) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=folders.with_parts("train", "val/cameras"))
     parser.add_argument("-m", "--model", default="photo")
     parser.add_argument("--side", type=int, default=256, help="of the clean pictures, pixels")
     parser.add_argument("--step", type=int, default=1, help="every n-th picture of each group")

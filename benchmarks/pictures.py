@@ -2,8 +2,8 @@
 
     python -m benchmarks.pictures PICTURES docs/images
 
-PICTURES holds kodak24/, render/ and tiff/. kodim23 is one of the pictures that Kodak released for
-unrestricted use; spaceship is a scene by thecali, CC0; the nuclei are a training picture of
+PICTURES/test holds kodak24/, render/ and tiff/. kodim23 is one of the pictures that Kodak released
+for unrestricted use; spaceship is a scene by thecali, CC0; the nuclei are a training picture of
 NEUBIAS, CC BY 4.0. Left is before, right after.
 """
 
@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from benchmarks import folders
 
 GAP = 4  # white columns between before and after
 
@@ -92,4 +94,4 @@ def main(pictures: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(folders.with_parts("kodak24", "render", "tiff")(sys.argv[1]), Path(sys.argv[2]))

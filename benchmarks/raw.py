@@ -1,6 +1,6 @@
 """Raw files: is it better to denoise before the mosaic is filled in, or after?
 
-    python -m benchmarks.raw PICTURES [--count 6] [--side 256]
+    python -m benchmarks.raw FOLDER [--count 6] [--side 256]
 
 A scene (a picture at half its size, blurred by a lens) goes through a simulated camera: its colour
 matrix, white balance, Bayer mosaic, shot and read noise of variance shot * x + read by ISO
@@ -20,6 +20,7 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
+from benchmarks import folders
 from mdn import io
 from mdn.io.raw.develop import decode_light, encode_light
 from mdn.noise.analysis.brightness import stabiliser
@@ -150,7 +151,7 @@ def ways(dng: Path, noise: SensorNoise) -> dict[str, np.ndarray]:
 def main() -> None:
     """Prints a row for each way: the means over the pictures so far, after each of them."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("pictures", type=folders.of_files)
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--side", type=int, default=256)
     asked = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Fixed noisy files beside their peers: `python -m benchmarks.unseen PICTURES/test -m photo`.
+"""Fixed noisy files beside their peers: `python -m benchmarks.unseen PICTURES -m photo`.
 
 PICTURES/test/ood holds a folder of noisy files for each noise and peers.csv, the PSNR of other
 denoisers on exactly these files; the clean ones are those of cbsd68. A line for each noise: the
@@ -16,6 +16,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
+from benchmarks import folders
 from benchmarks.weak import psnr
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
@@ -26,7 +27,7 @@ BASELINES = ("idf", "bm3d_blind", "nlm")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=folders.with_parts("ood", "cbsd68"))
     parser.add_argument("-m", "--models", default="generalist-s15,photo,photo-fine,photo-fast")
     options = parser.parse_args()
     models = {name: Models(name).load() for name in options.models.split(",")}

@@ -1,4 +1,4 @@
-"""Weak and odd noise, and none at all: `python -m benchmarks.weak PICTURES/train -m photo`.
+"""Weak and odd noise, and none at all: `python -m benchmarks.weak PICTURES -m photo`.
 
 The held-out training pictures (every 25th by name), 320x320 of each as they are, and half as much
 enlarged twice: such is a photograph at its camera's own resolution. A line for each noise: PSNR of
@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks import folders
 from mdn import noise
 from mdn.noise.synthesis.composite import jpeg
 from mdn.pipeline.in_memory import restore_page
@@ -41,7 +41,7 @@ UNCHANGED = 99.0  # dB, of a picture that comes back as it was
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=folders.with_parts("photos"))
     parser.add_argument("-m", "--model", default="photo")
     parser.add_argument("--step", type=int, default=1, help="every n-th of the pictures")
     options = parser.parse_args()

@@ -25,6 +25,7 @@ import imageio.v3 as iio
 import numpy as np
 import torch
 
+from benchmarks import folders
 from benchmarks.filling import Silent
 from mdn import metrics, noise
 from mdn.jobs.job import Job
@@ -52,7 +53,7 @@ class Row(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=folders.of_files_or_pairs)
     parser.add_argument("--pictures", type=int, default=2)
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--noise", default="unknown,known")

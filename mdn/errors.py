@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class MdnError(Exception):
     """Anything mdn can explain in one line.
@@ -17,6 +19,20 @@ class UsageError(MdnError):
     """The request itself cannot be carried out: a bad option, two inputs for one output."""
 
     exit_code = 2
+
+
+class FaultsError(UsageError):
+    """Something that a user wrote has faults; told in a line each where there are several.
+
+    Args:
+        name: the file as the user named it.
+        faults: what is wrong in it.
+    """
+
+    def __init__(self, name: object, faults: Sequence[str]) -> None:
+        self.name, self.faults = str(name), tuple(faults)
+        count = f"{len(faults)} faults: " if len(faults) > 1 else ""
+        super().__init__(f"{name}: {count}{'; '.join(faults)}")
 
 
 class FileError(MdnError):

@@ -25,7 +25,7 @@ INK, LINE = "#010203", "#c0c1c2"
 def missing() -> str:
     """Why no figure can be drawn here, in one line, or nothing."""
     if find_spec("matplotlib") is None:
-        return "plots: not drawn: needs matplotlib; pip install mdn[plots]"
+        return "plots: not drawn: needs matplotlib; pip install 'mdn[plots]'"
     return ""
 
 

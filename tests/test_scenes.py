@@ -85,7 +85,7 @@ def test_what_is_there_is_kept(rendered: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_without_mitsuba_there_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mitsuba", None)
-    with pytest.raises(UsageError, match=r"needs mitsuba; pip install mdn\[renders\]"):
+    with pytest.raises(UsageError, match=r"needs mitsuba; pip install 'mdn\[renders\]'"):
         rendering.run(replace(TINY, out=tmp_path), silent)
 
 

@@ -42,7 +42,7 @@ Tell = Callable[[str], None]
 def missing() -> str:
     """Why nothing can be rendered here, in one line, or nothing."""
     if find_spec("mitsuba") is None:
-        return "not installed: needs mitsuba; pip install mdn[renders]"
+        return "not installed: needs mitsuba; pip install 'mdn[renders]'"
     return ""
 
 

@@ -131,7 +131,9 @@ _SKIMAGE = {"skimage": "scikit-image", "pywt": "PyWavelets"}
 _OPENCV = {"cv2": "opencv-python-headless"}
 _PYOIDN = {"pyoidn": "pyoidn", "cffi": "cffi"}
 _GET_BM3D = "pip install bm3d (its licence allows non-commercial use only)"
-_BENCH, _PEERS, _OIDN = (f"pip install mdn[{extra}]" for extra in ("bench", "bench,peers", "oidn"))
+_BENCH, _PEERS, _OIDN = (
+    f"pip install 'mdn[{extra}]'" for extra in ("bench", "bench,peers", "oidn")
+)
 
 BASELINES = {
     "bm3d": Baseline("BM3D with the true sigma; one thread", _BM3D, _GET_BM3D, _bm3d),

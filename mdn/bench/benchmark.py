@@ -59,13 +59,16 @@ class BenchResult:
     broken: tuple[str, ...]  # rows below `fail_below`, one line each
     worst: tuple[Loss, ...]  # pictures that lose most, the worst first; with `worst` only
     sheets: tuple[sheets.Sheet, ...]  # contact sheets; with `plots` only
+    absent: tuple[str, ...]  # methods that the command names and that are not installed
     document: dict[str, Any]  # everything, JSON-able
     markdown: str  # the same for people
 
     @property
     def exit_code(self) -> int:
-        """4 nothing could be measured, 7 a row is below the limit, 3 something was skipped."""
-        if not any(row.scores for row in self.rows):
+        """4 nothing was measured, or not a method that was named; 7 a row is below the limit; 3
+        something was skipped.
+        """
+        if self.absent or not any(row.scores for row in self.rows):
             return 4
         return 7 if self.broken else 3 if self.failures else 0
 
@@ -126,7 +129,10 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
                 write_bytes(folder / f"{name}.png", png)
     broken = _broken(rows, shown[0], request.fail_below)
     failures = tuple(runner.failures)
-    return BenchResult(rows, shown, failures, broken, worst, contact_sheets, document, markdown)
+    absent = tuple(name for name in methods.missing if name in request.models)
+    return BenchResult(
+        rows, shown, failures, broken, worst, contact_sheets, absent, document, markdown
+    )
 
 
 def _rules(request: BenchRequest, wanted: Sequence[metrics.Metric]) -> Rules:

@@ -1,4 +1,7 @@
-"""What a benchmark measures on: folders of clean pictures, of noisy / clean pairs, of renders."""
+"""What a benchmark measures on: folders of clean pictures, of noisy / clean pairs, of renders.
+
+`skimage`, where no folder is called so, stands for photographs that come with scikit-image.
+"""
 
 import difflib
 import hashlib
@@ -12,8 +15,10 @@ import numpy as np
 from mdn import io
 from mdn.bench import renders
 from mdn.errors import FileError, UsageError
+from mdn.public_pictures import SKIMAGE, skimage_photographs
 
-ROOT_VARIABLE = "MDN_TEST_DATA"  # the folder whose test/ holds the data sets
+ROOT_VARIABLE = "MDN_TEST_DATA"  # the folder with the data sets, or whose test/ holds them
+TEST = "test"  # the part of PICTURES (docs/bench.md) that is measured on
 PAIR_FOLDERS = ("noisy", "gt")
 
 
@@ -46,7 +51,7 @@ class DataSet:
 def default_root() -> Path | None:
     """Where short names of data sets are looked up when --root is not given."""
     home = os.environ.get(ROOT_VARIABLE)
-    return Path(home) / "test" if home else None
+    return Path(home) if home else None
 
 
 def open_sets(names: Iterable[str], root: Path | None, limit: int | None) -> tuple[DataSet, ...]:
@@ -55,11 +60,19 @@ def open_sets(names: Iterable[str], root: Path | None, limit: int | None) -> tup
     Raises UsageError: there is no such folder (offers the nearest), it holds no picture, or two
     folders have one name.
     """
-    sets = tuple(_open(_folder(name, root), limit) for name in dict.fromkeys(names))
+    sets = tuple(_set(name, root, limit) for name in dict.fromkeys(names))
     titles = [data.name for data in sets]
     if twice := [name for name in titles if titles.count(name) > 1]:
         raise UsageError(f"two folders of data are called {twice[0]}: rename one")
     return sets
+
+
+def _set(name: str, root: Path | None, limit: int | None) -> DataSet:
+    """The data set of one name. Raises UsageError as `open_sets`."""
+    if name != SKIMAGE or Path(name).exists():
+        return _open(_folder(name, root), limit)
+    pictures = [BenchImage(f"{name}/{path.name}", path) for path in skimage_photographs()]
+    return DataSet(name, tuple(pictures[:limit]), pairs=False)
 
 
 def _folder(name: str, root: Path | None) -> Path:
@@ -70,17 +83,20 @@ def _folder(name: str, root: Path | None) -> Path:
         return Path(name)
     if Path(name).is_file():
         raise UsageError(f"--data {name} is a file; name a folder of pictures")
-    if root is not None and (root / name).is_dir():
-        return root / name
+    roots = [] if root is None else [root / TEST, root]
+    for place in roots:
+        if (place / name).is_dir():
+            return place / name
     beside = {folder.name: str(folder) for folder in _folders(Path(name).parent)}
     if near := difflib.get_close_matches(Path(name).name, beside, n=3, cutoff=0.5):
         offer = ", ".join(beside[match] for match in near)
         raise UsageError(f"no folder {name}; did you mean {offer}?")
     if root is None:
         raise UsageError(
-            f"no folder {name}; short names of data sets need --root DIR, or {ROOT_VARIABLE} set"
+            f"no folder {name}; short names of data sets need --root DIR, or {ROOT_VARIABLE} set;"
+            f" --data {SKIMAGE} needs neither"
         )
-    there = [folder.name for folder in _folders(root)]
+    there = [folder.name for place in roots for folder in _folders(place)]
     near = difflib.get_close_matches(name.lower(), there, n=3, cutoff=0.4) or there
     offer = f"; did you mean {', '.join(near)}?" if near else ""
     raise UsageError(f"no folder {name}, nor one in {root}{offer}")

@@ -17,15 +17,20 @@ from mdn.metrics import Protocol
 
 @dataclass(frozen=True)
 class NoiseCase:
-    """One kind of noise at one level; level None: nothing is added."""
+    """One kind of noise at one level; level None: nothing is added.
+
+    peak: of noise that counts photons, how many white stands for; None: the kind's own number.
+    """
 
     kind: str
     level: float | None = None
+    peak: float | None = None
 
     @property
     def label(self) -> str:
-        """gaussian25, none, real: what rows call it."""
-        return self.kind if self.level is None else f"{self.kind}{self.level:g}"
+        """gaussian25, poisson1 peak 60, none, real: what rows call it."""
+        level = "" if self.level is None else f"{self.level:g}"
+        return self.kind + level + ("" if self.peak is None else f" peak {self.peak:g}")
 
 
 NONE = NoiseCase("none")
@@ -48,7 +53,8 @@ def pictures(data: DataSet, case: NoiseCase) -> tuple[BenchImage, ...]:
 
 
 def parse(text: str) -> tuple[NoiseCase, ...]:
-    """What --noise asks for: suite, all, none, KIND (its published levels) or KIND:LEVEL, by comma.
+    """What --noise asks for, by comma: suite, all, none, KIND (its published levels), KIND:LEVEL,
+    or KIND:LEVEL:PEAK for noise that counts photons.
 
     Raises UsageError: an unknown kind, offers the nearest; a level that is no number or out of
     range.
@@ -67,15 +73,18 @@ def parse(text: str) -> tuple[NoiseCase, ...]:
 
 
 def _at_level(kind: str, text: str) -> NoiseCase:
+    """text: LEVEL or LEVEL:PEAK."""
     noise_type = noise.get(kind)
+    first, colon, last = text.partition(":")
     try:
-        level = float(text)
+        level, peak = float(first), float(last) if colon else None
     except ValueError:
-        raise UsageError(
-            f"--noise {kind}:{text}: the level is no number; try {kind}:{noise_type.default:g}"
-        ) from None
+        wrong = "peak" if first.replace(".", "", 1).isdigit() else "level"
+        tried = f"{kind}:{noise_type.default:g}" + (":255" if wrong == "peak" else "")
+        raise UsageError(f"--noise {kind}:{text}: the {wrong} is no number; try {tried}") from None
     noise_type.check(level)
-    return NoiseCase(noise_type.name, level)
+    noise_type.check_peak(peak)
+    return NoiseCase(noise_type.name, level, peak)
 
 
 def add(
@@ -106,7 +115,7 @@ def add(
     job = Job(picture.truth, None, picture.name)
     generator = torch.Generator().manual_seed(draw_seed(seed, job))
     if not kind.pair:
-        noisy = add_to_page(page, kind.name, case.level, generator)
+        noisy = add_to_page(page, kind.name, case.level, generator, case.peak)
         return noisy if rounded or unclipped else noisy.clip(0, 1), truth
     planes = torch.from_numpy(clean).permute(2, 0, 1)
     pair = kind.take_pair(planes, case.level, generator)
@@ -119,5 +128,5 @@ def fingerprint(case: NoiseCase) -> str:
     if case.level is None or case.kind == SPP:
         return ""
     ramp = torch.linspace(0, 1, 3 * 32 * 32).reshape(3, 32, 32)
-    noisy = noise.add(ramp, case.kind, case.level, torch.Generator().manual_seed(0))
+    noisy = noise.add(ramp, case.kind, case.level, torch.Generator().manual_seed(0), case.peak)
     return hashlib.sha256(noisy.numpy().tobytes()).hexdigest()[:16]

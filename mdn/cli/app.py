@@ -18,6 +18,7 @@ import typer.main
 
 from mdn import __version__, interrupts
 from mdn.cli import failures, help
+from mdn.errors import UsageError
 from mdn.interrupts import BROKEN_PIPE
 
 EPILOG = (
@@ -31,6 +32,13 @@ CLICKS = failures.CLICKS
 TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
 COMMANDS = ("denoise", "zeroshot", "noise", "compare", "bench", "train", "models")
+INSTALLING = """\
+# What the shell that you are in reads once, to complete what you type. It belongs here:
+#   bash        mdn --show-completion >> ~/.bashrc
+#   zsh         mdn --show-completion >> ~/.zshrc
+#   fish        mdn --show-completion > ~/.config/fish/completions/mdn.fish
+#   PowerShell  mdn --show-completion >> $PROFILE
+# or let mdn do it: mdn --install-completion. Then start a new shell."""
 
 
 class Commands(Mapping[str, Any]):
@@ -73,9 +81,13 @@ class Boundary(help.Group):
         """Options before the command's name; what is wrong with them is said in plain words."""
         words = list(args)
         try:
+            if "--show-completion" in words:
+                typer.echo(INSTALLING)
             return super().parse_args(ctx, args)
         except CLICKS as error:
             raise _misused(ctx, words, error) from None
+        except UsageError as error:  # --help and --version print to a closed stream
+            raise _failed(ctx, words, error) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command named on the command line."""
@@ -123,13 +135,13 @@ def _failed(ctx: Any, words: list[str], error: BaseException) -> typer.Exit:
     """Says in one line why a command ended; the exit that follows."""
     if help.debugging(ctx):
         traceback.print_exc()
-    message, code = failures.explain(error)
     from mdn.cli.render import printable
 
-    typer.echo(f"mdn: {printable(message)}", err=True)
+    first, *more = map(printable, failures.lines(error))
+    typer.echo("\n  ".join([f"mdn: {first}", *more]), err=True)
     _document(ctx, words, error)
     _drop_what_cannot_be_written()
-    return typer.Exit(code)
+    return typer.Exit(failures.explain(error)[1])
 
 
 def _document(ctx: Any, words: list[str], error: BaseException) -> None:
@@ -137,7 +149,7 @@ def _document(ctx: Any, words: list[str], error: BaseException) -> None:
     if "--json" in words and (isinstance(error, CLICKS) or not isinstance(error, TYPERS_OWN)):
         named = [word for word in words if not word.startswith("-")]
         command = " ".join(named[: 2 if named[:1] == ["models"] else 1])
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UsageError):
             failures.print_document(ctx.meta, failures.document(command, error))
 
 
@@ -187,12 +199,14 @@ def _fill_closed_streams() -> None:
     """Puts the null device where the caller closed a standard stream (`2>&-`).
 
     Else the next file to be opened would get that number, and be written to by whoever writes to
-    stderr. Standard output is opened for reading: an image sent there is an error, not lost.
+    stderr. Standard output is opened for reading, and refuses text: what is sent there is an error,
+    not lost.
     """
     if sys.stdin is None:
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
     if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+        os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = failures.ClosedOutput()
     if sys.stderr is None:
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 

@@ -145,7 +145,7 @@ def work(batch: BatchRun, plan: BatchPlan, report: Report, view: BatchView) -> B
             if files.shard is not None and plan.folder is None:
                 how["shard"] = shards.parse(files.shard)
             return batch.task(plan.jobs, report, **how)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # the last one is SIGTERM
         if files.as_json:
             tried = tuple(view.outcomes)
             part = BatchResult(tried, untried=len(plan.jobs) - len(tried))
@@ -210,6 +210,8 @@ def check_streams(plan: BatchPlan, *, as_json: bool, dry_run: bool) -> None:
     to_stdout = any(job.target is None and job.problem is None for job in plan.jobs)
     if to_stdout and as_json:
         raise UsageError("--json and the image both want standard output: give -o FILE")
+    if to_stdout and isinstance(sys.stdout, failures.ClosedOutput):
+        raise UsageError("the image would go to standard output, which is closed: give -o FILE")
     if to_stdout and not dry_run and sys.stdout.isatty():
         raise UsageError("the image would go to the terminal: give -o FILE, or redirect it")
     if not dry_run:

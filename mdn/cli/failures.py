@@ -1,11 +1,12 @@
 """What is said of a failure: one line and an exit code, and with --json one document."""
 
 import difflib
+import io
 from typing import Any
 
 import typer
 
-from mdn.errors import FileError, MdnError, OutOfMemoryError
+from mdn.errors import FaultsError, FileError, MdnError, OutOfMemoryError, UsageError
 from mdn.interrupts import INTERRUPTED, TERMINATED
 
 # What Typer calls a usage error: it has its own copy of click.
@@ -14,6 +15,18 @@ CLICKS: type[Exception] = typer.BadParameter.__mro__[2]
 SIMILAR = 0.6  # from which on an unknown option may have been meant for another
 RANGES = ("less_than", "greater_than", "less_than_equal", "greater_than_equal")
 JSON_DONE = "mdn.json"  # key of a context's meta: the document is printed already
+
+
+class ClosedOutput(io.TextIOBase):
+    """Stands for a standard output that the caller has closed (`>&-`): a mistake of the command."""
+
+    encoding, errors = "utf-8", "strict"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        raise UsageError("standard output is closed: send it to a file or to /dev/null")
 
 
 def explain(error: BaseException) -> tuple[str, int]:
@@ -39,6 +52,13 @@ def explain(error: BaseException) -> tuple[str, int]:
         return message, OutOfMemoryError.exit_code
     kind = type(error).__name__
     return f"error: internal error, {kind}: {text}; run again with --debug to see where", 1
+
+
+def lines(error: BaseException) -> list[str]:
+    """What the user is told: one line; of several faults in a file, its name and a line each."""
+    if isinstance(error, FaultsError) and len(error.faults) > 1:
+        return [f"error: {error.name}: {len(error.faults)} faults", *error.faults]
+    return [explain(error)[0]]
 
 
 def document(command: str, error: BaseException) -> dict[str, object]:

@@ -30,7 +30,10 @@ def list_models(context: typer.Context, as_json: bool = False) -> None:
     cards, damaged = _all_cards()
     cards = [card for card in cards if not card.hidden]
     if as_json:
-        failures.print_document(context.meta, [_facts(card) for card in cards])
+        document = {"command": "models list", "models": [_facts(card) for card in cards]}
+        code = ModelError.exit_code if damaged else 0
+        facts = {"damaged": damaged, "exit_code": code}
+        failures.print_document(context.meta, document | facts)
     else:
         header = ("NAME", "ARCH", "PARAMETERS", "MB", "DOMAIN", "ORIGIN", "SUMMARY")
         rows = [
@@ -153,7 +156,7 @@ def export(
     """Writes a model as an ONNX file, for programs without PyTorch.
 
     Pictures of any size; the file is checked with ONNX Runtime before it is
-    written. Needs: pip install mdn\\[onnx]
+    written. Needs: pip install 'mdn\\[onnx]'
     """
     from mdn.registry import export as registry
 

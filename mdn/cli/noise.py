@@ -30,6 +30,7 @@ def noise(
     level: float | None = None,
     seed: opt.Natural = 0,
     iso: int | None = None,
+    peak: float | None = None,
     # All are planned before the first is written.
     count: Annotated[int, rules(min=1, max=1_000_000)] = 1,
     list_types: bool = False,
@@ -53,7 +54,7 @@ def noise(
         _list(NOISES, files.as_json)
         return
     if estimate:
-        if (kind, level, iso, output) != (None,) * 4 or count != 1 or files.dry_run:
+        if (kind, level, iso, peak, output) != (None,) * 5 or count != 1 or files.dry_run:
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         if files.shard or files.dask:
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
@@ -73,9 +74,10 @@ def noise(
         return
     strength = chosen.default if level is None else level
     chosen.check(strength)
+    chosen.check_peak(peak)
     ending = f"_{kind}{strength:g}"
     plans = sources.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
-    settings = task.NoiseRequest(kind, strength, seed, files.lossy_quality)
+    settings = task.NoiseRequest(kind, strength, seed, files.lossy_quality, peak)
     batch.run(
         batch.BatchRun(
             context,
@@ -111,6 +113,7 @@ def _explain(noise: NoiseType, as_json: bool) -> None:
             ("published", _numbers(noise)),
             ("default", f"{noise.default:g}"),
             ("limits", "{:g} to {:g}".format(*noise.limits)),
+            ("peak", noise.own_peak and "--peak N: photons of white; else by distinct values"),
             ("example", noise.example),
         ]
     )
@@ -122,8 +125,9 @@ def _numbers(noise: NoiseType) -> str:
 
 def _facts(noise: NoiseType) -> dict[str, object]:
     """All but the functions."""
-    functions = ("function", "pair", "suite")
-    return {f.name: getattr(noise, f.name) for f in fields(noise) if f.name not in functions}
+    functions = ("function", "pair", "own_peak", "suite")
+    facts = {f.name: getattr(noise, f.name) for f in fields(noise) if f.name not in functions}
+    return facts | {"takes_peak": bool(noise.own_peak)}
 
 
 # --- what --estimate prints --------------------------------------------------------------------

@@ -117,7 +117,9 @@ Share = Annotated[float, rules(min=0.0, max=1.0, callback=_check_share)]
 AnyModel = Annotated[str, rules(autocompletion=model_names)]
 Model = Annotated[
     str | None,
-    rules(autocompletion=model_names, show_default="photo; cells for counts; render for EXR"),
+    rules(
+        autocompletion=model_names, show_default="photo; cells for counted light; render for EXR"
+    ),
 ]
 Quality = Annotated[Literal["fast", "balanced", "best"] | None, rules(show_default="balanced")]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

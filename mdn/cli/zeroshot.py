@@ -10,7 +10,7 @@ from mdn.cli.help import command, rules
 
 Model = Annotated[
     str | None,
-    rules(autocompletion=opt.model_names, show_default="photo; cells for counts"),
+    rules(autocompletion=opt.model_names, show_default="photo; cells for counted light"),
 ]
 
 

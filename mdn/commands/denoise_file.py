@@ -14,6 +14,7 @@ from mdn.engine.memory import resident
 from mdn.engine.run import SLACK, StdOutput
 from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
+from mdn.io import is_lossy
 from mdn.io.base import memory_limit
 from mdn.jobs.compute_slots import ComputeSlots
 from mdn.jobs.files import describe, load, save
@@ -202,12 +203,21 @@ def _pages(
         result, plan = how.restore(progress, partial(_std_output, deviations), adapter)
     if plan is not None:
         facts |= plan.describe()
+        counted = "" if _from_a_camera(image) else "; or try --encoding counts"
         for line in plan.notes:
-            report.note(job, f"{line}; or try --encoding counts")
-        if _may_be_measured(pages, plan.noise) and encoding == "auto":
+            report.note(job, line + counted)
+        if counted and encoding == "auto" and _may_be_measured(pages, plan.noise):
             lines = facts.get("summary")
             facts["summary"] = [*(lines if isinstance(lines, list) else []), MEASURED]
     return result, facts | describe_std(deviations, job, report)
+
+
+def _from_a_camera(image: Image) -> bool:
+    """Whether a file is a photograph by its format or by what it carries: no hint at microscopes.
+
+    Instruments write TIFF or PNG, without EXIF and without a colour profile.
+    """
+    return bool(is_lossy(image) or image.meta.exif or image.meta.icc)
 
 
 def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:

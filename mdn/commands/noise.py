@@ -25,6 +25,7 @@ class NoiseRequest:
     level: float | None = None
     seed: int = 0
     jpeg_quality: int = 95
+    peak: float | None = None  # photons of a white sample; None takes the type's own
 
 
 def run(
@@ -45,6 +46,7 @@ def run(
     kind = noise.get(request.kind)
     level = kind.default if request.level is None else request.level
     kind.check(level)
+    kind.check_peak(request.peak)
     work = partial(partial, add_to_file, replace(request, level=level))
     return distribute(jobs, work, report, dask, fail_fast=fail_fast, dry_run=dry_run)
 
@@ -54,16 +56,42 @@ def add_to_file(request: NoiseRequest, job: Job, report: Report) -> dict[str, ob
     assert request.level is not None
     image, seed = load(job), draw_seed(request.seed, job)
     generator = torch.Generator().manual_seed(seed)
-    pages = []
+    pages, peaks = [], []
     for index, page in enumerate(image.pixels):
-        pages.append(add_to_page(page, request.kind, request.level, generator))
+        peaks.append(peak_of(page, request))
+        pages.append(add_to_page(page, request.kind, request.level, generator, request.peak))
         report.progress(job, (index + 1) / len(image.pixels))
     if line := _of_little_range(image.pixels):
         report.note(job, line)
     if output_format(job, image) == "jpeg":
         report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
     save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=request.jpeg_quality)
-    return describe(image) | {"noise": request.kind, "level": request.level, "draw_seed": seed}
+    facts = {"noise": request.kind, "level": request.level, "draw_seed": seed}
+    return describe(image) | facts | _about_peaks([peak for peak in peaks if peak is not None])
+
+
+def peak_of(page: np.ndarray, request: NoiseRequest) -> float | None:
+    """The photons that white stands for in a page (H, W, C); None for noise that counts none."""
+    kind = noise.get(request.kind)
+    return request.peak or kind.peak_of(_planes(page)) if kind.own_peak else None
+
+
+def _about_peaks(peaks: Sequence[float]) -> dict[str, object]:
+    """Facts about the photons of white, of each page."""
+    if not peaks:
+        return {}
+    spoken = f"{min(peaks):g}" + (f" to {max(peaks):g}" if max(peaks) > min(peaks) else "")
+    line = f"white stands for {spoken} photons; --peak N sets it"
+    return {"peak": peaks[0] if len(peaks) == 1 else list(peaks), "summary": [line]}
+
+
+def _white(page: np.ndarray) -> float:
+    return float(np.iinfo(page.dtype).max) if np.issubdtype(page.dtype, np.integer) else 1.0
+
+
+def _planes(page: np.ndarray) -> torch.Tensor:
+    """(H, W, C) as stored -> float32 (C, H, W), white at 1."""
+    return torch.from_numpy((page / _white(page)).astype(np.float32)).permute(2, 0, 1)
 
 
 def _of_little_range(pixels: np.ndarray) -> str:
@@ -86,7 +114,11 @@ def draw_seed(seed: int, job: Job) -> int:
 
 
 def add_to_page(
-    page: np.ndarray, kind: str, level: float, generator: torch.Generator
+    page: np.ndarray,
+    kind: str,
+    level: float,
+    generator: torch.Generator,
+    peak: float | None = None,
 ) -> np.ndarray:
     """`page` with noise, in the dtype of `page`.
 
@@ -94,15 +126,14 @@ def add_to_page(
         page: (H, W, C), unsigned integers that span their dtype, or floats with white at 1.
         kind, level: the noise and its level.
         generator: gives the randomness.
+        peak: photons of a white sample, for noise that counts them; None takes the kind's own.
 
     Returns:
         Integers are clipped and rounded, as a file stores them. Floats are neither, since a float
         file may hold values below 0 and above 1.
     """
-    integer = np.issubdtype(page.dtype, np.integer)
-    white = float(np.iinfo(page.dtype).max) if integer else 1.0
-    clean = torch.from_numpy((page / white).astype(np.float32)).permute(2, 0, 1)
-    noisy = noise.add(clean, kind, level, generator).permute(1, 2, 0).numpy()
-    if not integer:
+    noisy = noise.add(_planes(page), kind, level, generator, peak).permute(1, 2, 0).numpy()
+    if not np.issubdtype(page.dtype, np.integer):
         return noisy.astype(page.dtype)
+    white = _white(page)
     return np.rint(noisy.astype(np.float64) * white).clip(0, white).astype(page.dtype)

@@ -50,6 +50,7 @@ class Listener(Protocol):
 
     def note(self, line: str) -> None: ...
     def begin(self, step: int, steps: int) -> None: ...
+    def step(self, step: int) -> None: ...
     def row(self, row: dict[str, Any]) -> None: ...
 
 
@@ -100,7 +101,7 @@ def _train(
     until = trainer.step + request.stop_after if request.stop_after else None
     log = _Curves(folder, report) if processes.first else report.row
     with StopRequest() as stop:
-        trainer.run(stop, log, until, request.save_every)
+        trainer.run(stop, log, until, request.save_every, report.step)
     finished = trainer.step >= recipe.optim.steps
     return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
 
@@ -133,6 +134,7 @@ def _prepare(
     # Cameras are simulated on the CPU, and forked workers cannot use a GPU.
     on_cpu = recipe.judged or request.workers
     drawn_on = torch.device("cpu") if on_cpu else processes.device
+    report.note("reading the pictures")
     crops, watch = load(request, recipe, drawn_on, processes.device, report)
     if not watch.clean:
         report.note("no picture to validate on: hold some out, or name [watch] sources")

@@ -27,6 +27,10 @@ DAMAGE = (
     TypeError, ValueError,
 )  # fmt: skip
 DAMAGED = "copy or export it again"
+CMYK_WAY = (
+    "convert it to RGB by its own profile in an image editor, or with ImageMagick: "
+    "magick FILE -profile sRGB.icc rgb.tif"
+)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def losses(image: Image, form: Format) -> list[str]:
     check_fits(image, form)
     lost = []
     depth = str(image.pixels.dtype)
-    if depth not in form.depths:
+    if depth not in form.depths and depth != "uint8":  # which any other depth holds
         own = f"{image.meta.bits or 16}-bit depth"
         lost.append(own if depth == "uint16" else _float_loss(image, form))
     elif depth == "uint16" and (image.meta.bits or 16) > form.max_bits:
@@ -90,9 +90,12 @@ def to_depth(array: np.ndarray, depth: np.dtype) -> np.ndarray:
     """Scale samples to an integer depth, rounding to nearest.
 
     Args:
-        array: uint16 over its range, or float with 1.0 as white; values beyond 0..1 are clipped.
+        array: uint8 or uint16 over its range, or float with 1.0 as white; values beyond 0..1 are
+            clipped.
         depth: uint8 or uint16.
     """
+    if array.dtype == np.uint8:
+        return array.astype(depth) * depth.type(257 if depth == np.uint16 else 1)
     if array.dtype not in (np.uint16, np.float32):
         raise TypeError(f"samples of {array.dtype} have no defined range")
     top = np.iinfo(depth).max

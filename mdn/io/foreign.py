@@ -9,6 +9,23 @@ _PNG = "convert it to PNG or TIFF"
 
 _OME = "export it as OME-TIFF (Bio-Formats)"
 _EXPORT = "export it as PNG or TIFF"
+# Volumes and tables of numbers: one line of Python makes a stack that mdn reads.
+_NIFTI = (
+    "make a TIFF stack of it, in Python: tifffile.imwrite('out.tif', "
+    "nibabel.load('FILE').get_fdata().T.astype('float32'))"
+)
+_HDF5 = (
+    "make a TIFF stack of one of its arrays, in Python: tifffile.imwrite('out.tif', "
+    "h5py.File('FILE')['NAME'][()]); h5ls FILE lists the names"
+)
+_FITS = (
+    "make a TIFF of it, in Python: tifffile.imwrite('out.tif', "
+    "astropy.io.fits.getdata('FILE').astype('float32'))"
+)
+_MATLAB = (
+    "make a TIFF of one of its arrays, in Python: tifffile.imwrite('out.tif', "
+    "scipy.io.loadmat('FILE')['NAME'])"
+)
 # What it is, the way out, and its suffixes.
 _KINDS = (
     ("a Canon raw file", _RAW, ".cr2 .cr3 .crw"),
@@ -25,7 +42,7 @@ _KINDS = (
     ("a raw file (DNG)", _RAW, ".dng"),
     ("a GIF", _FILM, ".gif"),
     ("an animated PNG", _FILM, ".apng"),
-    ("an MPO of several views", "save the one you want as JPEG", ".mpo"),
+    ("an MPO (several pictures in one file)", "save the one you want as JPEG", ".mpo"),
     ("a film", _FILM, ".mp4 .mov"),
     ("a Photoshop document", "save it as TIFF", ".psd .psb"),
     ("a GIMP document", _EXPORT, ".xcf"),
@@ -45,7 +62,11 @@ _KINDS = (
     ("an Olympus microscope file", _OME, ".oib"),
     ("an electron microscope's file", _TIFF, ".mrc"),
     ("a DICOM picture", _TIFF, ".dcm"),
-    ("an astronomer's file (FITS)", _TIFF, ".fits"),
+    ("an astronomer's file (FITS)", _FITS, ".fits .fit .fts"),
+    ("a NIfTI volume", _NIFTI, ".nii"),
+    ("a NIfTI volume", f"unpack it with gunzip, then {_NIFTI}", ".nii.gz"),
+    ("an HDF5 file", _HDF5, ".h5 .hdf5 .he5 .ims"),
+    ("a MATLAB file", _MATLAB, ".mat"),
     ("an array of numpy", "call mdn.denoise() from Python", ".npy"),
 )
 _SUFFIXES = {each: (kind, way) for kind, way, suffixes in _KINDS for each in suffixes.split()}
@@ -70,6 +91,11 @@ _MAGIC = (
     (0, b"P4", ".pbm"),
     (0, b"P7", ".pam"),
     (0, b"SIMPLE  =", ".fits"),
+    (0, b"\x89HDF\r\n\x1a\n", ".h5"),
+    (344, b"n+1\0", ".nii"),
+    (344, b"ni1\0", ".nii"),
+    (0, b"ZISRAWFILE", ".czi"),
+    (0, b"MATLAB 5.0", ".mat"),
     (128, b"DICM", ".dcm"),
     (0, b"\x93NUMPY", ".npy"),
 )
@@ -77,7 +103,9 @@ _MAGIC = (
 
 def by_suffix(path: Path) -> tuple[str, str] | None:
     """What a file of this name is, and what to do with it; None where nothing is known of it."""
-    return _SUFFIXES.get(path.suffix.lower())
+    name = path.name.lower()
+    double = next((each for each in _SUFFIXES if each.count(".") > 1 and name.endswith(each)), "")
+    return _SUFFIXES.get(double or path.suffix.lower())
 
 
 def by_content(data: bytes) -> tuple[str, str] | None:

@@ -37,7 +37,7 @@ def connect(where: str) -> Iterator[Client]:
     try:
         from distributed import Client
     except ImportError:
-        raise UsageError("--dask needs Dask: pip install mdn[dask]") from None
+        raise UsageError("--dask needs Dask: pip install 'mdn[dask]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # one line of ours says it
     with ExitStack() as stack:
         try:

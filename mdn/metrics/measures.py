@@ -144,7 +144,7 @@ def _visible(x: Tensor) -> np.ndarray:
 def no_flip() -> str:
     """Why FLIP cannot be measured here, in one line, or nothing."""
     if find_spec("flip_evaluator") is None:
-        return "flip: not measured: needs flip-evaluator; pip install mdn[flip]"
+        return "flip: not measured: needs flip-evaluator; pip install 'mdn[flip]'"
     return ""
 
 
@@ -159,7 +159,7 @@ def no_lpips() -> str:
     Its package would download the weights on its first use, so they are looked for beforehand.
     """
     if find_spec("lpips") is None or find_spec("torchvision") is None:
-        return "lpips: not measured: needs lpips and torchvision; pip install mdn[lpips]"
+        return "lpips: not measured: needs lpips and torchvision; pip install 'mdn[lpips]'"
     if not backbone().is_file():
         return (
             f"lpips: not measured: AlexNet's weights are not at hand; put {BACKBONE} of torchvision"

@@ -43,6 +43,9 @@ class NoiseType:
     # Likewise, for noise that comes with a look of its own (a camera's softness and tone): gives
     # the picture with that look, noisy and clean. Empty where the clean picture is x itself.
     pair: str = ""
+    # Likewise of fn(x), for noise that counts photons: how many a sample of 1 stands for unless
+    # told; `function` takes that number as `peak`, too.
+    own_peak: str = ""
     held_out: bool = False  # for tests on noise that no model has learnt; training refuses it
     suite: tuple[float, ...] = ()  # levels in the suite "unknown"; empty for the default
 
@@ -67,9 +70,23 @@ class NoiseType:
             )
 
     @cached_property
-    def add(self) -> Callable[[Tensor, Level, torch.Generator], Tensor]:
+    def add(self) -> Callable[..., Tensor]:
         """The function that adds it."""
         return _resolved(self.function)
+
+    def peak_of(self, x: Tensor) -> float | None:
+        """The photons that a sample of 1 stands for in x unless told; None: it counts none."""
+        return float(_resolved(self.own_peak)(x)) if self.own_peak else None
+
+    def check_peak(self, peak: float | None) -> None:
+        """Raise UsageError for a peak that this noise has no use for, or that counts nothing."""
+        if peak is None:
+            return
+        if not self.own_peak:
+            able = ", ".join(noise.name for noise in NOISES if noise.own_peak)
+            raise UsageError(f"--peak is for noise that counts photons ({able}), not {self.name}")
+        if not 0 < peak < float("inf"):
+            raise UsageError(f"--peak {peak:g}: give the photons of a white sample, such as 255")
 
     @cached_property
     def take_pair(self) -> Callable[[Tensor, Level, torch.Generator], tuple[Tensor, Tensor]]:
@@ -125,13 +142,19 @@ def get(name: str) -> NoiseType:
     raise UsageError(f"unknown noise type {name!r}; try {', '.join(near)}")
 
 
-def add(x: Tensor, kind: str, level: Level, generator: torch.Generator) -> Tensor:
+def add(
+    x: Tensor, kind: str, level: Level, generator: torch.Generator, peak: float | None = None
+) -> Tensor:
     """x with noise of that kind and level; same shape, not clipped.
 
     x: (..., C, H, W) float32, nominal range [0, 1]. level: a number, or a tensor that broadcasts
-    with x, such as (B, 1, 1, 1). The same generator state gives the same bits on the CPU.
-    Raises UsageError for an unknown kind and for a level outside its limits.
+    with x, such as (B, 1, 1, 1). peak: for noise that counts photons, how many a sample of 1 stands
+    for; None takes the kind's own (`NoiseType.peak_of`). The same generator state gives the same
+    bits on the CPU.
+    Raises UsageError for an unknown kind, a level outside its limits, and a peak of a kind without.
     """
     noise = get(kind)
     noise.check(level)
-    return noise.add(x, level, generator)
+    noise.check_peak(peak)
+    more = {} if peak is None else {"peak": peak}
+    return noise.add(x, level, generator, **more)

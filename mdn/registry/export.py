@@ -79,7 +79,7 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
         MdnError: ONNX Runtime gives something else.
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise UsageError(f"export needs {', '.join(missing)}: pip install mdn[onnx]")
+        raise UsageError(f"export needs {', '.join(missing)}: pip install 'mdn[onnx]'")
     if target.exists() and not overwrite:
         raise FileError(target, "exists already", "give --overwrite, or another name with -o")
     if not os.access(target.parent, os.W_OK):  # known before the minute that an export takes

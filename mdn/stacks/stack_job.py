@@ -37,7 +37,7 @@ from mdn.registry.model import Model
 from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
-MEASURED = "if a microscope counted this light, try --encoding counts"
+MEASURED = "taken for a photo; for a picture from a microscope, try --encoding counts"
 NONE = "no noise found"  # as such a line begins
 FEW = "few counts a pixel, held by whole numbers as a pattern: 32-bit floats would be smooth"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
+from mdn.public_pictures import SKIMAGE, skimage_photographs
 from mdn.training.script import plain_errors
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+TRAIN = "train"  # the part of PICTURES (docs/bench.md) that is trained on
 CANDIDATES = 4  # crops of which `busiest` takes one
 
 
@@ -28,7 +30,8 @@ def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
     """Decode every picture of the folders and shards once.
 
     Args:
-        sources: image folders or shards (.safetensors), relative to `root`.
+        sources: image folders or shards (.safetensors), relative to `root`; or "skimage", where no
+            folder is called so: the photographs of `mdn.public_pictures`.
         root: the data folder.
 
     Returns:
@@ -38,11 +41,12 @@ def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
     """
     pictures: dict[str, Tensor] = {}
     for source in sources:
-        path = root / source
+        path = place(root, source)
         if path.suffix == ".safetensors" and path.is_file():
             found = _read_shard(path)
-        elif path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        elif path.is_dir() or source == SKIMAGE:
+            inside = path.iterdir() if path.is_dir() else skimage_photographs()
+            files = sorted(p for p in inside if p.suffix.lower() in SUFFIXES)
             found = {f"{source}/{file.name}": _decode(file) for file in files}
         else:
             raise UsageError(f"{path}: no such training folder or shard; --data names their parent")
@@ -50,6 +54,12 @@ def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
             raise UsageError(f"{path}: no pictures in it")
         pictures |= found
     return dict(sorted(pictures.items()))
+
+
+def place(root: Path, source: str) -> Path:
+    """Where a source of a recipe is: in the data folder, or in train/ in it."""
+    inside = root / TRAIN / source
+    return inside if inside.exists() and not (root / source).exists() else root / source
 
 
 def save_shard(pictures: dict[str, Tensor], path: Path) -> None:

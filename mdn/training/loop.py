@@ -159,9 +159,11 @@ class Trainer:
         report: Callable[[dict[str, Any]], None],
         until: int | None = None,
         save_every: float = 180.0,
+        progress: Callable[[int], None] = lambda step: None,
     ) -> None:
         """Train to the end of the recipe, or to step `until`, or until stop() says so.
 
+        report is called with each row of the log, progress after each step with the steps done.
         Whatever ends it, the checkpoint of the last whole step is kept.
 
         Raises:
@@ -175,6 +177,7 @@ class Trainer:
             with self._in_memory():
                 self.losses.append(self._advance(next(ahead)))
             self.seconds = time.monotonic() - started
+            progress(self.step)
             whole = self.step % self.recipe.watch.every == 0 or self.step == self.recipe.optim.steps
             if whole or self.step % LOG_EVERY == 0:
                 row = self._row(self._validate() if whole else {})

@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
-from mdn.errors import UsageError
+from mdn.errors import FaultsError
 from mdn.training import recipe_files
 from mdn.training.recipe import (
     CLEAN,
@@ -62,8 +62,7 @@ def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recip
     recipe = _filled(Recipe, table, "", faults, **parts)
     faults += faults_of(recipe)
     if faults:
-        count = f"{len(faults)} faults: " if len(faults) > 1 else ""
-        raise UsageError(f"{where}: {count}{'; '.join(faults)}")
+        raise FaultsError(where, faults)
     return recipe
 
 

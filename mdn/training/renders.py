@@ -21,6 +21,7 @@ from mdn.errors import FileError, UsageError
 from mdn.io import exr
 from mdn.nets.masking import draw_seeds
 from mdn.training import textures
+from mdn.training.data import place
 from mdn.training.degrade import Sample, generator_for
 from mdn.training.recipe import NoiseRecipe, Recipe
 from mdn.training.textures import Textures, filtered
@@ -66,7 +67,7 @@ def load_scenes(sources: tuple[str, ...], root: Path) -> dict[str, Scene]:
     """
     scenes: dict[str, Scene] = {}
     for source in sources:
-        folder = root / source
+        folder = place(root, source)
         files: dict[str, list[Path]] = {}
         for path in sorted(folder.glob("*.exr")):
             files.setdefault(path.stem.rpartition("_")[0], []).append(path)

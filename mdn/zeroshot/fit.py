@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from mdn.engine.run import Encode
 from mdn.jobs.job import Job, Report
@@ -43,12 +44,28 @@ AVERAGED = "nothing; the mean of eight flips and rotations is taken"
 USUALLY = "0 to 0.15 dB over mdn denoise on other such pictures, not measured here"
 
 
-class Fit:
-    """The fit of one file: a pipeline.adapter.Adapter. Further pages go on from the first one's."""
+class PlainIsBetterError(Exception):
+    """Held-out samples say that a pass without a fit is better. Never leaves mdn.zeroshot."""
 
-    def __init__(self, request: FitRequest, job: Job, report: Report) -> None:
+
+class Fit:
+    """The fit of one file: a pipeline.adapter.Adapter. Further pages go on from the first one's.
+
+    Args:
+        rival: what denoises a picture (C, H, W) in 0..1 without a fit. A preset of MPI is compared
+            with it on held-out samples, and `to_page` raises PlainIsBetterError where it loses.
+            None: what was asked for is done in any case, as benchmarks want it.
+    """
+
+    def __init__(
+        self,
+        request: FitRequest,
+        job: Job,
+        report: Report,
+        rival: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         self.request = request
-        self._layers = Layers(request, job, report)
+        self._layers = Layers(request, job, report, rival)
         self._numbers: NoiseNumbers | None = None  # for further pages and pictures
         self._shown = NoiseNumbers()  # of the first page
         self._words = ""  # of the first page's noise
@@ -86,7 +103,10 @@ class Fit:
         regions = regions_of(page)
         shared = is_coarse(noise) or noise.places is not None
         parts = lambda: [(encode(region), noise) for region in regions]  # noqa: E731
-        return self._layers.fit(parts, model, shared=shared), noise, bands
+        fitted = self._layers.fit(parts, model, shared=shared)
+        if any(fit.rival is not None and not fit.sure for fit in self._layers.fits):
+            raise PlainIsBetterError
+        return fitted, noise, bands
 
     def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
         """See Adapter."""
@@ -141,11 +161,14 @@ class Fit:
             gains = [f"same result as mdn denoise{after}"]
         if fits:
             first, last = fits[0], fits[-1]
-            helped = last.after < first.before
+            helped = last.after < first.before and last.sure
             gains = gains if words else []
+            why = "" if helped else "; not surely less, so not used"
+            if last.rival is not None and not last.sure:
+                why = f"; mdn denoise has {last.rival:.4f}, so its result is taken"
+            error = last.mean if last.rival is not None else last.after
             gains += [
-                f"error on hidden samples {first.before:.4f} -> {last.after:.4f}"
-                + ("" if helped else "; not surely less, so not used"),
+                f"error on hidden samples {first.before:.4f} -> {error:.4f}{why}",
                 f"{ENDED[last.ended].format(last.steps)} after {seconds:.0f} s",
             ]
             back = "" if helped else ", and put back"
@@ -155,6 +178,8 @@ class Fit:
                 "error_before": round(first.before, 6),
                 "error_after": round(last.after, 6),
             }
+            if last.rival is not None:
+                facts |= {"error_of_denoise": round(last.rival, 6), "taken": last.sure}
         if self._averages and not words:
             gains = [USUALLY]
         nothing = AVERAGED if self._averages else CLEAN_ALREADY if noise == NO_NOISE else NOTHING

@@ -9,10 +9,11 @@ and after.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets import abilities
@@ -116,6 +117,22 @@ class HiddenSamples:
             answers.append(torch.stack(guesses).mean(0))
         return answers
 
+    @torch.no_grad()
+    def answers_of(self, denoise: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """What another denoiser makes of the crops that are scored, (1, C, s, s) each.
+
+        denoise: of a picture (C, H, W) in 0..1, the same shape. A held-out sample is shown to it as
+        the mean of those around it, so that it must be guessed, too (Noise2Self, Batson & Royer,
+        ICML 2019, section 3).
+        """
+        whole = [
+            denoise(_filled(window.values, (learnt == 1) & ~window.values.isnan()))
+            for window, learnt in zip(self.windows, self.learnt, strict=True)
+        ]
+        side = self.side
+        crops = [whole[n][None, :, y : y + side, x : x + side] for n, y, x in self.scored]
+        return [crop.to(self.device) for crop in crops]
+
     def errors_of(self, answers: Sequence[Tensor]) -> Tensor:
         """Squared errors of answers to the crops that are scored, on the held-out samples, (n,)."""
         parts = []
@@ -161,6 +178,13 @@ class HiddenSamples:
             for crop, (n, *_) in zip(guess, places, strict=True)
         ]
         return (torch.stack(stored) - values).square()
+
+
+def _filled(values: Tensor, sound: Tensor) -> Tensor:
+    """(C, H, W) in which each other sample is the mean of the sound ones within a pixel of it."""
+    planes = torch.stack([torch.where(sound, values, 0.0), sound.to(values.dtype)])
+    sums, counts = F.avg_pool2d(planes, 3, 1, 1, count_include_pad=False)
+    return torch.where(sound, values, sums / counts.clamp(min=1e-6))
 
 
 def copied(net: nn.Module) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from mdn.engine.device import choose_precision
 from mdn.errors import UsageError
@@ -36,13 +36,20 @@ class Layers:
         interrupted: whether Ctrl-C ended it; the best so far is used then.
     """
 
-    def __init__(self, request: FitRequest, job: Job, report: Report) -> None:
+    def __init__(
+        self,
+        request: FitRequest,
+        job: Job,
+        report: Report,
+        rival: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         self.net: nn.Module | None = None
         self.fine = self.refused = False
         self.fits: list[LayerFit] = []
         self.estimate: NoiseEstimate | None = None
         self.interrupted = False
         self._request, self._job, self._report, self._plan = request, job, report, Plan()
+        self._rival = rival  # see `fit_layers`
 
     def fit(
         self, parts: Callable[[], Sequence[Part]], model: Model, *, shared: bool = False
@@ -105,6 +112,7 @@ class Layers:
             lambda values: state.save(request.checkpoint, model.card, {"steps": values}),
             fills,
             None if fills else model.net,
+            self._rival if self._plan.shuffle == 1 else None,
         )
         if result.sure:
             self.net, self.fine = net, result.fine

@@ -14,7 +14,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,7 @@ class LayerFit:
     seconds: float
     ended: str  # done, settled (the error stopped falling), time or interrupted
     mean: float = 0.0  # the error of the mean of MASKS guesses, likewise; 0 for a net that denoises
+    rival: float | None = None  # for a net that fills: the error of a pass without a fit
     sure: bool = True  # whether the error surely fell; if not, after is before
     fine: bool = False  # whether all of the change is taken, see `part_of_change`
 
@@ -61,6 +62,7 @@ def fit_layers(
     save_state: Callable[[dict], None] = lambda state: None,
     fills: bool = False,
     plain: nn.Module | None = None,
+    rival: Callable[[Tensor], Tensor] | None = None,
 ) -> LayerFit:
     """Fit the net in place; it ends with the averaged weights that scored best.
 
@@ -76,6 +78,8 @@ def fit_layers(
         save_state: gets the state with every score.
         fills: the net only fills masks, and is scored by its guesses of what is hidden.
         plain: the net as it was before any fit; None: as it is now.
+        rival: of a net that fills, what denoises without a fit, as `HiddenSamples.answers_of`; the
+            fit is not sure where that guesses the held-out samples better.
     """
     plain, device = copy.deepcopy(net) if plain is None else plain, next(net.parameters()).device
     generator = generator_of(seed)
@@ -135,7 +139,11 @@ def fit_layers(
     seconds = time.monotonic() - start
     if fills:
         mean = float(task.errors(masks=MASKS).mean()) ** 0.5
-        return LayerFit(before**0.5, float(best.mean()) ** 0.5, step, seconds, ended, mean)
+        fit = LayerFit(before**0.5, float(best.mean()) ** 0.5, step, seconds, ended, mean)
+        if rival is None:
+            return fit
+        other = float(task.errors_of(task.answers_of(rival)).mean()) ** 0.5
+        return replace(fit, rival=other, sure=mean <= other)
     if best_step == 0:  # the very weights that it came with
         net.load_state_dict(as_it_came)
         return LayerFit(before**0.5, before**0.5, step, seconds, ended, sure=False)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdn import io, metrics
+from mdn import io, metrics, public_pictures
 from mdn.bench import baselines, data, methods, noise_cases, scores, tables
 from mdn.bench import benchmark as bench
 from mdn.bench.scores import Cache, Row, Score
@@ -157,6 +157,16 @@ def test_clipping_and_rounding_follow_the_protocol(tmp_path: Path) -> None:
     assert np.array_equal(raw.clip(0, 1), floats)
 
 
+def test_photons_of_white_can_be_named() -> None:
+    (case,) = noise_cases.parse("poisson:1:50")
+    assert (case, case.label) == (noise_cases.NoiseCase("poisson", 1, 50), "poisson1 peak 50")
+    usual = noise_cases.NoiseCase("poisson", 1)
+    assert noise_cases.fingerprint(case) != noise_cases.fingerprint(usual)
+    for wrong, said in (("poisson:1:x", "peak is no number"), ("gaussian:5:9", "counts photons")):
+        with pytest.raises(UsageError, match=said):
+            noise_cases.parse(wrong)
+
+
 def test_pairs_bring_their_own_noise(tmp_path: Path) -> None:
     truth = write(tmp_path / "real" / "gt" / "a.png")
     (tmp_path / "real" / "noisy").mkdir()
@@ -184,7 +194,7 @@ def test_what_cannot_be_measured_has_a_line(clean: Path, monkeypatch: pytest.Mon
     assert [metric.name for metric in result.metrics] == ["ms-ssim", "psnr"]
     assert [row.method for row in result.rows] == ["noisy", "unittest"]
     assert result.document["not_measured"].keys() == {"peer:bm3d"}
-    assert result.exit_code == 0
+    assert result.exit_code == 4  # a method that the command names is not there
     with pytest.raises(UsageError, match="--metrics: lpips: not measured"):
         bench.run(settings(clean, metrics=("lpips",)), Listener())
 
@@ -367,13 +377,38 @@ def test_what_cannot_be_is_refused_before_any_work(
     assert listener.done == 0
 
 
-def test_short_names_come_from_the_root(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (clean.parent / "test").symlink_to(clean.parent, target_is_directory=True)
-    monkeypatch.setenv(data.ROOT_VARIABLE, str(clean.parent))
-    assert [d.name for d in data.open_sets(["clean"], data.default_root(), None)] == ["clean"]
+@pytest.mark.parametrize("part", ["", "test"])
+def test_short_names_come_from_the_root_or_its_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    (tmp_path / "test" / "photos").mkdir(parents=True)
+    io.write_image(Image(np.zeros((1, 8, 8, 3), np.uint8)), tmp_path / "test" / "photos" / "a.png")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv(data.ROOT_VARIABLE, str(tmp_path / part))
+    (found,) = data.open_sets(["photos"], data.default_root(), None)
+    assert [picture.name for picture in found.pictures] == ["photos/a.png"]
+    with pytest.raises(UsageError, match=r"no folder phots, nor one in .*did you mean photos"):
+        data.open_sets(["phots"], data.default_root(), None)
     monkeypatch.delenv(data.ROOT_VARIABLE)
-    with pytest.raises(UsageError, match="need --root"):
+    with pytest.raises(UsageError, match=r"need --root.*--data skimage needs neither"):
         data.open_sets(["no-such-set"], data.default_root(), None)
+
+
+def test_the_set_that_anybody_has() -> None:
+    """Photographs out of the wheel of scikit-image, always the same."""
+    pytest.importorskip("skimage")
+    (found,) = data.open_sets(["skimage"], None, None)
+    assert (found.name, len(found.pictures), found.pairs) == ("skimage", 9, False)
+    assert all(data.read(picture).truth.dtype == np.uint8 for picture in found.pictures)
+    (part,) = data.open_sets(["skimage"], None, 2)
+    assert part.pictures == found.pictures[:2]
+
+
+def test_the_set_that_anybody_has_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_pictures, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"scikit-image: pip install 'mdn\[bench\]'"):
+        data.open_sets(["skimage"], None, None)
 
 
 # --- baselines ----------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def test_standard_output_on_a_full_disk_is_no_internal_error(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
-@pytest.mark.parametrize(("closed", "code"), [("<&-", 2), (">&-", 4), ("2>&-", 0)])
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 2), (">&-", 2), ("2>&-", 0)])
 def test_closed_standard_streams(tmp_path: Path, make: Make, closed: str, code: int) -> None:
     make("a.png")
     words = {"<&-": "--from-file - -o b.png", ">&-": "a.png -o -", "2>&-": "a.png -o b.png"}[closed]
@@ -131,6 +131,23 @@ def test_closed_standard_streams(tmp_path: Path, make: Make, closed: str, code: 
     assert done.returncode == code
     assert done.stderr.count(b"\n") == (1 if code else 0)
     assert (tmp_path / "b.png").exists() == (code == 0)
+
+
+@pytest.mark.parametrize("words", ["--version", "denoise -h", "noise --list", "models list --json"])
+def test_text_for_a_closed_standard_output_is_a_usage_error(tmp_path: Path, words: str) -> None:
+    done = subprocess.run(
+        f'exec "{sys.executable}" -m mdn {words} >&-',
+        shell=True,
+        cwd=tmp_path,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mdn: error: standard output is closed: send it to a file or to /dev/null\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,16 @@ def test_zsh_offers_the_names(environment: dict[str, str]) -> None:
     assert "speckle speckle-normal speckle-gamma" in " ".join(
         ask("zsh", script, environment)
     ).replace('"', "")
+
+
+def test_it_is_said_how_to_install_them(environment: dict[str, str]) -> None:
+    page = (FOLDER.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert "mdn --install-completion" in page
+    for name in generate.FILES.values():
+        assert f"`{name}`" in page
+    if shutil.which("bash") is None:
+        return
+    shown = ask("bash", "mdn --show-completion; true", environment)  # of the shell that asks
+    assert {"#", "--install-completion.", "~/.bashrc", "complete"} <= set(shown)
+    script = "source <(mdn --show-completion; true); complete -p mdn"
+    assert ask("bash", script, environment)[-1] == "mdn"

@@ -95,8 +95,13 @@ def test_no_such_model(run: Run, make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(KeyboardInterrupt(), 130), (ModelError("damaged"), 6), (OutOfMemoryError("none left"), 5)],
-    ids=str,
+    [
+        (KeyboardInterrupt(), 130),
+        (SystemExit(143), 143),  # what a handler makes of SIGTERM
+        (ModelError("damaged"), 6),
+        (OutOfMemoryError("none left"), 5),
+    ],
+    ids=repr,
 )
 def test_a_batch_that_ends_early_tells_what_it_did(
     run: Run, make: Make, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
@@ -117,3 +122,8 @@ def test_a_batch_that_ends_early_tells_what_it_did(
         assert [each["status"] for each in found["files"]] == ["ok"]
         assert found["totals"]["untried"] == 1
         assert found["error"]
+
+
+def test_the_list_of_models(run: Run) -> None:
+    found = document(run("models", "list", "--json"), "models")
+    assert "photo" in [model["name"] for model in found["models"]]

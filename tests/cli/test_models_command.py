@@ -36,7 +36,13 @@ def test_the_list_has_a_line_for_each_model(run: Run, mine: Path) -> None:
 
 
 def test_the_list_as_json(run: Run, mine: Path) -> None:
-    cards = {card["name"]: card for card in json.loads(run("models", "list", "--json").stdout)}
+    document = json.loads(run("models", "list", "--json").stdout)
+    cards = {card["name"]: card for card in document["models"]}
+    assert (document["command"], document["damaged"], document["exit_code"]) == (
+        "models list",
+        [],
+        0,
+    )
     assert cards["mine"]["parameters"] == 2992
     assert cards["mine"]["folder"] == str(mine)
 
@@ -57,7 +63,9 @@ def test_a_damaged_card_leaves_json_one_document(run: Run, mine: Path) -> None:
     (other / "card.toml").write_text("name = ")
     result = run("models", "list", "--json")
     assert result.exit_code == 6
-    assert "mine" in [card["name"] for card in json.loads(result.stdout)]
+    document = json.loads(result.stdout)
+    assert "mine" in [card["name"] for card in document["models"]]
+    assert (len(document["damaged"]), document["exit_code"]) == (1, 6)
 
 
 def test_verify_checks_the_networks_that_a_model_calls(run: Run, mine: Path) -> None:

@@ -133,3 +133,36 @@ def test_more_versions_than_can_be_planned_are_refused(run: Run, make: Make) -> 
     )
     assert result.exit_code == 2
     assert "99999999999" in result.stderr
+
+
+@pytest.mark.parametrize(("dtype", "own"), [(np.uint8, 256.0), (np.uint16, None)])
+def test_photons_of_white_are_said_and_set(
+    run: Run, make: Make, tmp_path: Path, dtype: type, own: float | None
+) -> None:
+    """The noise of photons hangs on their number, which is a guess of the picture's unless told."""
+    make("a.png", dtype, side=64)
+    words = ("noise", "a.png", "-t", "poisson", "--level", "1", "--json", "--overwrite", "-o")
+    (usual,) = json.loads(run(*words, "b.png").stdout)["files"]
+    assert usual["peak"] == own or (own is None and usual["peak"] > 4096)
+    assert usual["summary"] == [f"white stands for {usual['peak']:g} photons; --peak N sets it"]
+    (file,) = json.loads(run(*words, "c.png", "--peak", "50").stdout)["files"]
+    assert file["peak"] == 50
+    white = np.iinfo(dtype).max
+    clean = pixels(tmp_path / "a.png")[0] / white
+    error = pixels(tmp_path / "c.png")[0] / white - clean
+    middle = (clean > 0.4) & (clean < 0.6)  # far from the ends of the range, which clip
+    assert error[middle].std() == pytest.approx((clean[middle].mean() / 50) ** 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "peak", "said"),
+    [
+        ("gaussian", "50", "counts photons (poisson)"),
+        ("poisson", "0", "--peak 0: give the photons"),
+    ],
+)
+def test_a_peak_that_makes_no_sense(run: Run, make: Make, kind: str, peak: str, said: str) -> None:
+    make("a.png")
+    result = run("noise", "a.png", "-t", kind, "--peak", peak)
+    assert result.exit_code == 2
+    assert said in result.stderr

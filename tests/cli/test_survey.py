@@ -144,7 +144,7 @@ def test_without_matplotlib_one_line_says_so(
     picture(tmp_path / "a.png", 12)
     result = run("noise", "--estimate", "a.png", "--plot", "curve.png")
     assert result.exit_code == 2
-    assert "pip install mdn[plots]" in result.stderr
+    assert "pip install 'mdn[plots]'" in result.stderr
 
 
 def test_standard_input(run: Run, tmp_path: Path) -> None:

@@ -136,3 +136,19 @@ def test_a_missing_recipe_is_one_line(run: Run) -> None:
     assert result.exit_code in (2, 3)
     assert "gone.toml" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_faults_of_a_recipe_are_a_line_each(run: Run, tmp_path: Path) -> None:
+    text = RECIPE.replace("steps = 4", "steps = 0").replace("crop = 16", "cropp = 16")
+    (tmp_path / "bad.toml").write_text(text.replace('"gaussian"\nlow', '"gausian"\nlow'))
+    result = run("train", "bad.toml", "--json")
+    first, *faults = result.stderr.splitlines()
+    assert result.exit_code == 2
+    assert first == f"mdn: error: bad.toml: {len(faults)} faults"
+    assert len(faults) >= 3
+    assert all(line.startswith("  ") for line in faults)
+    for word in ("cropp", "gausian", "steps"):
+        assert sum(word in line for line in faults) >= 1
+    assert json.loads(result.stdout)["error"].count("; ") >= 2
+    (tmp_path / "bad.toml").write_text(RECIPE.replace("crop = 16", "crop = 4"))
+    assert run("train", "bad.toml").stderr.count("\n") == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mdn.cli import views
 from mdn.cli.render import duration, megapixels, printable
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
@@ -109,3 +110,22 @@ def test_megapixels(value: object, text: str) -> None:
 def test_printable_keeps_letters_and_spells_out_the_rest() -> None:
     assert printable("Übung 日本.png") == "Übung 日本.png"
     assert printable("a\nb\x1b[0m\u202ec\udcff") == r"a\nb\x1b[0m\u202ec\udcff"
+
+
+def test_a_training_off_a_terminal_says_soon_how_long_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line within seconds of the first step, then one in half a minute, and those of the log."""
+    now = 100.0
+    monkeypatch.setattr(views.time, "monotonic", lambda: now)
+    with views.TrainView("mine") as view:
+        view.begin(10, 1000)
+        for step in range(11, 101):
+            now += 3.0
+            view.step(step)
+        view.row({"step": 100, "seconds": 300.0, "loss": 0.5})
+    first, *more, last = capsys.readouterr().err.splitlines()
+    assert first == "step 11 of 1000  49 min 27 s left"
+    assert len(more) == 8
+    assert more[0] == "step 21 of 1000  48 min 57 s left"
+    assert last == "step 100  loss 0.5  5 min 00 s  45 min 00 s left"

@@ -10,6 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from mdn import io
+from mdn.image import Image as Picture
+from mdn.image import Metadata
 from tests.cli.cli_tools import Run
 from tests.cli.conftest import run as run
 
@@ -37,6 +40,18 @@ def test_counts_are_offered_for_gray_noise(
     assert done.exit_code == 0, done.output
     (file,) = json.loads(done.stdout)["files"]
     assert any("--encoding counts" in line for line in file["summary"]) is told
+
+
+def test_a_photograph_is_not_taken_to_a_microscope(run: Run, tmp_path: Path) -> None:
+    """What has EXIF has come from no instrument: it is spared the hint that its like gets."""
+    dark = np.indices((96, 96)).sum(0)[None, ..., None].repeat(3, -1).astype(np.uint16) * 40
+    for name, exif in (("bare.png", None), ("photo.png", b"II*\0\x08\0\0\0\0\0\0\0\0\0")):
+        io.write_image(Picture(dark, meta=Metadata(exif=exif)), tmp_path / name)
+    done = {
+        name: run("denoise", name, "-o", "out/", "--json") for name in ("bare.png", "photo.png")
+    }
+    hinted = {name: "--encoding counts" in each.stdout for name, each in done.items()}
+    assert hinted == {"bare.png": True, "photo.png": False}
 
 
 def test_a_gray_tiff_is_counted_in_a_pipe_and_on_its_way_to_png(run: Run, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mdn.cli.app import app
 from mdn.errors import MdnError
 from mdn.registry import store
 from mdn.training import recipe_files
-from tests.docs.pages import PAGES, ROOT, Line, inline, lines
+from tests.docs.pages import PAGES, ROOT, Line, blocks, inline, lines
 
 LINES = [line for page in PAGES for line in lines(page)]
 COMMANDS = [(line, words) for line in LINES for words in line.commands() if words]
@@ -94,10 +94,25 @@ def test_extras_and_make_targets_exist() -> None:
             assert re.search(rf"^{words[1]}:", makefile, flags=re.M), line
 
 
+def test_extras_stand_in_quotes() -> None:
+    """In zsh, without them, [ ] are a pattern, and the line fails."""
+    sources = [*PAGES, *(ROOT / "mdn").rglob("*.py"), *(ROOT / "mdn").rglob("*.toml")]
+    for page in sources:
+        for rest in re.findall(r"pip install ([^\n`]*\[)", page.read_text(encoding="utf-8")):
+            assert re.search(r"""['"][^'"]*\[$""", rest), f"{page.name}: pip install {rest}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_needs_an_extra_package_says_so(page) -> None:  # type: ignore[no-untyped-def]
     text = page.read_text()
     for line in lines(page):
         for sign, extra in EXTRAS.items():
             if line.text.startswith("mdn") and sign in re.split(r"[ .]", line.text):
-                assert f"pip install {extra}" in text, f"{line.text} needs {extra}"
+                assert f"pip install '{extra}'" in text, f"{line.text} needs {extra}"
+
+
+def test_the_recipe_of_the_page_is_the_one_that_comes_with_mdn() -> None:
+    (text,) = blocks(ROOT / "docs" / "training.md", "toml")
+    shipped = tomllib.loads(recipe_files.names()["small"].read_text())
+    del shipped["about"]
+    assert tomllib.loads(text) == shipped

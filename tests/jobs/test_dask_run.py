@@ -245,5 +245,5 @@ def test_workers_that_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_dask_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
-    with pytest.raises(UsageError, match=r"pip install mdn\[dask\]"), connect("local"):
+    with pytest.raises(UsageError, match=r"pip install 'mdn\[dask\]'"), connect("local"):
         pass

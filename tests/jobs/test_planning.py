@@ -402,6 +402,13 @@ def test_planning_touches_nothing(touch: Touch, tmp_path: Path) -> None:
         ("scan.pdf", b"%PDF", "is a PDF document, which mdn does not read; export"),
         ("photo.dat", b"\x89PNG\r\n\x1a\n", "is a PNG under another name; call it photo.png"),
         ("cells.czi", b"", "is a Zeiss microscope file.*OME-TIFF"),
+        ("head.nii", b"", r"is a NIfTI volume, .*tifffile\.imwrite\(.*nibabel"),
+        ("head.nii.gz", b"\x1f\x8b", "is a NIfTI volume, .*gunzip"),
+        ("a.h5", b"", r"is an HDF5 file, .*tifffile\.imwrite\(.*h5py"),
+        ("named.otherwise", b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
+        ("m31.fits", b"", r"is an astronomer's file \(FITS\), .*tifffile\.imwrite\(.*astropy"),
+        ("m31.fit", b"", "is an astronomer's file"),
+        ("views.mpo", b"", r"is an MPO \(several pictures in one file\), .*save the one"),
         (
             "notes.txt",
             b"hello",

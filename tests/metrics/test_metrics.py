@@ -180,7 +180,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
 
 def test_without_the_package_there_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)
-    assert "pip install mdn[lpips]" in metrics.get("lpips").missing()
+    assert "pip install 'mdn[lpips]'" in metrics.get("lpips").missing()
 
 
 def test_without_weights_there_is_a_line_and_no_download(installed: Path) -> None:

@@ -67,7 +67,7 @@ def test_what_cannot_be_exported_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(UsageError, match=r"mpi-real .* photo"):
         export.export(store.find("mpi-real"), tmp_path / "a.onnx")
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnx" else 1)
-    with pytest.raises(UsageError, match=r"needs onnx: pip install mdn\[onnx\]"):
+    with pytest.raises(UsageError, match=r"needs onnx: pip install 'mdn\[onnx\]'"):
         export.export(store.find("unittest"), tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
 

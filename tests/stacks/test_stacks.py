@@ -340,5 +340,5 @@ def test_what_stores_need_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "zarr", None)  # as where it is not installed
     (tmp_path / "a.ome.zarr").mkdir()
     outcome = denoised(tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr").outcomes[0]
-    assert "needs zarr; pip install mdn[zarr]" in outcome.error
+    assert "needs zarr; pip install 'mdn[zarr]'" in outcome.error
     assert not (tmp_path / "b.ome.zarr").exists()

@@ -75,7 +75,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UsageError, match="name the folders"):
         plot([], None)
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install mdn\[plots\]"):
+    with pytest.raises(UsageError, match=r"pip install 'mdn\[plots\]'"):
         plot([str(run)], None)
 
 

@@ -39,6 +39,8 @@ class Listener:
     def begin(self, step: int, steps: int) -> None:
         self.first = step
 
+    def step(self, step: int) -> None: ...
+
     def row(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
 

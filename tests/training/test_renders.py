@@ -72,6 +72,8 @@ class Quiet:
 
     def begin(self, step: int, steps: int) -> None: ...
 
+    def step(self, step: int) -> None: ...
+
     def row(self, row: dict[str, object]) -> None:
         self.rows.append(row)
 
@@ -183,7 +185,7 @@ def test_a_run_from_a_net_without_guides(data: Path, tmp_path: Path) -> None:
     settings = TrainRequest(str(tmp_path / "recipe.toml"), data, out, device="cpu", stop_after=2)
     assert not run(settings, report).finished
     assert run(settings, report).finished
-    assert report.notes[0] == "1 scenes to train on, 1 to validate on"
+    assert report.notes[1] == "1 scenes to train on, 1 to validate on"
     assert {"samples-4", "samples-16"} <= report.rows[-1].keys()
     card = store.find(str(out))
     assert (card.domain, card.noise_seen) == ("hdr", ("path tracing, 4-20 spp",))

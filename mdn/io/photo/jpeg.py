@@ -1,5 +1,8 @@
 """JPEG: baseline and progressive, gray and RGB, 8 bits (ITU-T T.81).
 
+A JPEG that was read is written as it was coded: its scans (baseline or progressive) and the
+resolution of its colours.
+
 libjpeg forgives: where data is missing it invents gray, and says so only through warnings that no
 Python binding passes on. So the segments are walked here first, and the decoded picture is tested
 for dependence on bytes that a complete file would never reach.
@@ -17,7 +20,15 @@ from PIL import JpegImagePlugin
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import DAMAGED, Format, check_size, pillow_encoded, split_alpha, with_alpha
+from mdn.io.base import (
+    CMYK_WAY,
+    DAMAGED,
+    Format,
+    check_size,
+    pillow_encoded,
+    split_alpha,
+    with_alpha,
+)
 from mdn.io.ifd import Entry, parse
 from mdn.io.xmp import DEPTH, EXTENSION, FILM, GAIN_MAP, extended_without_promises, without_promises
 
@@ -39,8 +50,17 @@ _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a 
 _MAX_SCANS = 200
 # Below this quality the eye cannot tell 4:2:0 from 4:4:4, and files are a third smaller.
 _FULL_CHROMA_QUALITY = 90
+FULL, HALF, OTHER_SAMPLING = 0, 2, -1  # Pillow's 4:4:4 and 4:2:0, and what it cannot write
 # Entropy-coded data without markers. A complete picture never reads it.
 _JUNK = bytes(range(1, 255)) * 2
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a JPEG is coded: in scans or at once, and Pillow's number of its colours' resolution."""
+
+    progressive: bool
+    sampling: int
 
 
 @dataclass
@@ -90,15 +110,21 @@ def decode(data: bytes, name: str) -> Image:
 
 
 def encode(image: Image, quality: int) -> bytes:
-    """Write a JPEG of the given quality (1 to 100), 4:4:4 from quality 90 on."""
+    """Write a JPEG of the given quality (1 to 100).
+
+    Coded as the JPEG that the image was read from; else baseline, 4:4:4 from quality 90 on.
+    """
     meta = image.meta
+    usual = Coding(False, FULL if quality >= _FULL_CHROMA_QUALITY else HALF)
+    coding = meta.private.get("jpeg_coding", usual)
     further = b"".join(
         struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
         for marker, body in meta.private.get("jpeg", ())
     )
     options = {
         "quality": quality,
-        "subsampling": 0 if quality >= _FULL_CHROMA_QUALITY else 2,
+        "subsampling": usual.sampling if coding.sampling == OTHER_SAMPLING else coding.sampling,
+        "progressive": coding.progressive,
         "icc_profile": meta.icc,
         "exif": _EXIF + meta.exif if meta.exif else None,
         "xmp": meta.xmp,
@@ -162,7 +188,7 @@ def _check(outline: Segments, size: int, name: str) -> None:
         problem = f"is an MPO of {outline.views} views of one scene"
         raise FileError(name, problem, "save the one you want as JPEG")
     if outline.components == 4:
-        raise FileError(name, "is a CMYK JPEG, which mdn does not read", "convert it to RGB first")
+        raise FileError(name, "is a CMYK JPEG, which mdn does not read", CMYK_WAY)
     if outline.components not in (1, 3):
         raise FileError(name, f"is a JPEG of {outline.components} channels", DAMAGED)
     if outline.scans > _MAX_SCANS:
@@ -194,7 +220,8 @@ def _metadata(image: JpegImagePlugin.JpegImageFile, outline: Segments, tail: byt
     if xmp:
         promises = without_promises(xmp)
         xmp, promised = promises.packet, promised | promises.parts
-    private: dict[str, object] = {}
+    coding = Coding(bool(info.get("progressive")), JpegImagePlugin.get_sampling(image))
+    private: dict[str, object] = {"jpeg_coding": coding}
     if kept:
         private["jpeg"] = tuple(kept)
     if beside := parts_behind(tail, outline.pictures, promised):

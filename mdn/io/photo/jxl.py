@@ -13,7 +13,16 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import DAMAGED, Format, check_size, from_bits, split_alpha, to_bits, with_alpha
+from mdn.io.base import (
+    CMYK_WAY,
+    DAMAGED,
+    Format,
+    check_size,
+    from_bits,
+    split_alpha,
+    to_bits,
+    with_alpha,
+)
 from mdn.io.colour import BT709, LINEAR, SRGB, Cicp
 from mdn.io.photo import boxes
 from mdn.io.photo.exif import set_upright
@@ -149,7 +158,7 @@ def _check(header: JxlHeader, size: int, name: str) -> None:
     if header.animated:
         raise FileError(name, "is an animated JPEG XL", "save the frame you want on its own")
     if BLACK in header.extra:
-        raise FileError(name, "is a CMYK JPEG XL, which mdn does not read", "convert it to RGB")
+        raise FileError(name, "is a CMYK JPEG XL, which mdn does not read", CMYK_WAY)
     if header.icc and header.xyb:
         # The decoder gives linear light of 8 bits for these, and not the profile's own colours.
         problem = "is a lossy JPEG XL with a colour profile that mdn cannot decode"

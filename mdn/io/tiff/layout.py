@@ -12,7 +12,7 @@ import numpy as np
 from tifffile import TIFF, TiffFrame, TiffPage
 
 from mdn.errors import FileError
-from mdn.io.base import DAMAGED, MAX_SAMPLES, check_size
+from mdn.io.base import CMYK_WAY, DAMAGED, MAX_SAMPLES, check_size
 from mdn.io.photo import jpeg
 
 NO_UNIT, INCH, CENTIMETRE = 1, 2, 3
@@ -72,9 +72,10 @@ class TiffLayout:
 
 
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}  # photometric interpretation -> channels of colour
+CMYK = "CMYK"
 _NAMED = {
     4: "a mask",
-    5: "CMYK",
+    5: CMYK,
     8: "CIELab",
     9: "CIELab",
     10: "CIELab",
@@ -115,7 +116,8 @@ def _kind(page: TiffPage) -> tuple[object, ...]:
 def _check_colours(photometric: int, name: str) -> None:
     if photometric not in _COLOURS:
         kind = _NAMED.get(photometric, f"of photometric kind {photometric}")
-        raise FileError(name, f"is {kind}, which mdn does not read", "convert it to RGB or gray")
+        way = CMYK_WAY if kind == CMYK else "convert it to RGB or gray"
+        raise FileError(name, f"is {kind}, which mdn does not read", way)
 
 
 def _check_flat(page: TiffPage, depth: int, name: str) -> None:

@@ -145,7 +145,7 @@ def open_group(path: Path, mode: str, name: str) -> Any:
     try:
         import zarr
     except ImportError:
-        raise FileError(name, "needs zarr", "pip install mdn[zarr]") from None
+        raise FileError(name, "needs zarr", "pip install 'mdn[zarr]'") from None
     with contextlib.suppress(*DAMAGE, OSError):  # no array: the usual case
         zarr.open_array(path, mode="r")  # type: ignore[arg-type]
         raise FileError(name, *_BARE)

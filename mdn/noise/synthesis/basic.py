@@ -48,13 +48,16 @@ def poisson_scale(x: Tensor) -> float:
     return 2.0 ** math.ceil(math.log2(max(distinct_values(x), 1)))
 
 
-def poisson(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
+def poisson(
+    x: Tensor, level: Level, generator: torch.Generator, peak: float | None = None
+) -> Tensor:
     """x + level (Poisson(x V) / V - x): mean x, variance level^2 x / V, V of `poisson_scale`.
 
-    V is counted over all of x. A batch of crops has one V, so that a crop of clear sky, which has
-    few distinct values of its own, gets no more noise than its picture would.
+    peak: V. Where it is None, V is counted over all of x. A batch of crops has one V, so that a
+    crop of clear sky, which has few distinct values of its own, gets no more noise than its picture
+    would.
     """
-    scale = poisson_scale(x)
+    scale = poisson_scale(x) if peak is None else peak
     clean = x.clamp(min=0)
     shot = random_fields.poisson(clean * scale, generator) / scale - clean
     return x + random_fields.on_device(level, x) * shot

@@ -86,10 +86,27 @@ def test_quality_and_chroma() -> None:
     reference = opened(encoded(image.pixels[0], "JPEG", quality=95))
     assert isinstance(reference, JpegImagePlugin.JpegImageFile)
     assert best.quantization == reference.quantization
-    low = opened(written(image, quality=60))
-    assert JpegImagePlugin.get_sampling(low) == 2
     assert len(written(image, quality=60)) < len(written(image, quality=90))
     assert np.abs(np.asarray(best).astype(int) - image.pixels[0]).mean() < 4
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("sampling", [0, 1, 2])
+@pytest.mark.parametrize("quality", [60, 95])
+def test_a_jpeg_stays_coded_as_it_was(progressive: bool, sampling: int, quality: int) -> None:
+    data = encoded(PHOTO, "JPEG", quality=90, subsampling=sampling, progressive=progressive)
+    result = opened(written(io.read_image(data), quality=quality))
+    assert isinstance(result, JpegImagePlugin.JpegImageFile)
+    assert bool(result.info.get("progressive")) is progressive
+    assert JpegImagePlugin.get_sampling(result) == sampling
+
+
+@pytest.mark.parametrize(("quality", "sampling"), [(60, 2), (89, 2), (90, 0), (95, 0)])
+def test_what_was_no_jpeg_has_full_colour_from_90_on(quality: int, sampling: int) -> None:
+    result = opened(written(Image(PHOTO[None]), quality=quality))
+    assert isinstance(result, JpegImagePlugin.JpegImageFile)
+    assert JpegImagePlugin.get_sampling(result) == sampling
+    assert not result.info.get("progressive")
 
 
 def test_gray_stays_gray() -> None:
@@ -100,7 +117,7 @@ def test_gray_stays_gray() -> None:
 def test_cmyk_is_refused_by_name() -> None:
     stream = streams.BytesIO()
     Pillow.fromarray(picture(16, 16, 3)).convert("CMYK").save(stream, "JPEG")
-    with pytest.raises(FileError, match="CMYK"):
+    with pytest.raises(FileError, match=r"CMYK.*convert it to RGB.*magick FILE"):
         io.read_image(stream.getvalue())
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mdn import arrays
 from mdn.commands import estimate
+from mdn.encoding import detector_of
 from mdn.errors import UsageError
 from mdn.pipeline.in_memory import Picture as Pages
 from mdn.pipeline.in_memory import treatment
@@ -38,6 +39,9 @@ def denoise(
     *,
     axes: str | None = None,
     encoding: str = "auto",
+    gain: float | None = None,
+    offset: float | None = None,
+    read_noise: float | None = None,
     detail: float = 0.0,
     quality: str = "balanced",
     passes: int | None = None,
@@ -71,6 +75,10 @@ def denoise(
         "display" for pictures to look at. "counts" for measured light: its noise is stabilised,
         its range kept, and each channel of a stack calibrated over all its planes. "auto" takes
         gray pictures of other dtypes than uint8 as counts, as the command line does with TIFF.
+    gain, offset, read_noise : float, optional
+        What counted the light, where you know it: what one photo-electron adds to the stored value,
+        the stored value without light, and the standard deviation of the noise without light. All
+        three or none; with them the picture is taken as counts.
     detail : float
         0 to 1: the share of the fine, colourless grain that is given back.
     quality : str
@@ -110,7 +118,15 @@ def denoise(
         tile=tile,
     )
     return loaded(
-        picture, sigma=sigma, strength=strength, axes=axes, encoding=encoding, detail=detail
+        picture,
+        sigma=sigma,
+        strength=strength,
+        axes=axes,
+        encoding=encoding,
+        gain=gain,
+        offset=offset,
+        read_noise=read_noise,
+        detail=detail,
     )
 
 
@@ -179,6 +195,9 @@ class Model:
         strength: float = 1.0,
         axes: str | None = None,
         encoding: str = "auto",
+        gain: float | None = None,
+        offset: float | None = None,
+        read_noise: float | None = None,
         detail: float = 0.0,
     ) -> np.ndarray:
         """Remove the noise of a picture; parameters and errors as `mdn.denoise`."""
@@ -190,6 +209,7 @@ class Model:
         options = replace(
             self._models.options(),
             sigma=None if sigma is None else sigma / 255,
+            detector=detector_of(gain, offset, read_noise),
             strength=strength,
             detail=detail,
         )
@@ -217,8 +237,8 @@ class Model:
         whole = Pages(
             colours, layout.alpha(pages), stored.associated, stored.no_data, stored.coding
         )
-        how = treatment(whole, self._models, encoding)
-        options = replace(how.options, sigma=options.sigma,
+        how = treatment(whole, self._models, encoding, options.detector)
+        options = replace(how.options, sigma=options.sigma, detector=options.detector,
                           strength=options.strength, detail=options.detail)  # fmt: skip
         options.check(how.model)
         result, plan = replace(how, options=options).restore()

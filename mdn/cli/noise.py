@@ -37,6 +37,7 @@ def noise(
     plot: Path | None = None,
     resume: bool = False,
     *,
+    light: opt.Light,
     files: opt.Files,
 ) -> None:
     """Adds a known noise to images, to try a denoiser on; or estimates theirs.
@@ -52,11 +53,14 @@ def noise(
     if list_types:
         _list(NOISES, files.as_json)
         return
+    detector = light.detector()
     if estimate:
         if (kind, level, iso, output) != (None,) * 4 or count != 1 or files.dry_run:
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         if files.shard or files.dask:
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
+        if detector is not None:
+            raise UsageError("--estimate measures gain, offset and read noise: leave them out")
         named = sources.inputs(inputs, files.from_file)
         _estimate(*named, plot, files, debugging(context))
     if plot is not None:
@@ -64,6 +68,11 @@ def noise(
     if kind is None:
         raise UsageError("no --type: choose one that `mdn noise --list` shows")
     chosen = get(kind)
+    if detector is not None and (kind != task.COUNTED or level is not None):
+        raise UsageError(
+            f"--gain: counts are drawn as a detector counts them with --type {task.COUNTED},"
+            " and no --level"
+        )
     if iso is not None:
         if level is not None or chosen.parameter != "iso":
             raise UsageError("--iso is the level of --type camera; for others use --level")
@@ -73,9 +82,9 @@ def noise(
         return
     strength = chosen.default if level is None else level
     chosen.check(strength)
-    ending = f"_{kind}{strength:g}"
+    ending = f"_{kind}" if detector is not None else f"_{kind}{strength:g}"
     plans = sources.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
-    settings = task.NoiseRequest(kind, strength, seed, files.lossy_quality)
+    settings = task.NoiseRequest(kind, strength, seed, files.lossy_quality, detector)
     batch.run(
         batch.BatchRun(
             context,

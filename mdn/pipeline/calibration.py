@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.encoding import Anscombe, Counts
+from mdn.encoding import Anscombe, Counts, Detector
 from mdn.encoding.counts import HIGH, LOW
 from mdn.noise.analysis.autocorrelation import BLOCK, correlation_length
 from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate
@@ -58,6 +58,7 @@ class Calibration:
     rough: float = 1.0  # see `roughness`
     # what becomes 0 and 1 where the channel is taken as it is shown, in the unit of the file
     shown_ends: tuple[float, float] = (0.0, 1.0)
+    detector: Detector | None = None  # as the user said; None: the noise was read
 
     @property
     def noise(self) -> NoiseConditioning:
@@ -124,6 +125,7 @@ class Calibration:
         x = float(self.coding.light(np.array([float(self.sample.nanmean())]))[0][0])
         sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
         where = f" at brightness {x:.4g}" if curve.gain else ""
+        where += ", as given" if self.detector is not None else ""
         return f"noise {sigma:.3g}{where}: {removed}"
 
     def describe(self) -> dict[str, float]:
@@ -137,12 +139,15 @@ def calibrate(
     planes: Sequence[tuple[tuple[int, int], Region]],
     dtype: np.dtype,
     no_data: float | None = None,
+    detector: Detector | None = None,
 ) -> Calibration:
     """Look at a channel.
 
     Args:
         planes: for each of its planes the size (H, W) and a way to read a part of it; all equal.
         no_data: the value of samples that hold nothing, or None.
+        detector: what made them, as the user says; None: read from the samples. What the user says
+            is taken as it is: nothing in the samples speaks against it.
     """
     stored = sample(planes)
     padding = padding_of(stored) if no_data is None else no_data
@@ -153,7 +158,7 @@ def calibrate(
     areas, drawn, side = _flat(values, usual)
     tell = usual & ~areas
     least = _least_light(values[usual], dtype)
-    measure = partial(_measured, values, usual, drawn, dtype, padding, least)
+    measure = partial(_measured, values, usual, drawn, dtype, padding, least, detector)
     coding, seen, rough, ends_of, reason = measure(tell)
     if coding.curve is not None and few_photons(values, tell) is None:
         # What is drawn over the noise says nothing of it, and shows only once that is measured.
@@ -171,7 +176,9 @@ def calibrate(
         found = correlation_length(hidden.filled(encoded[:, None], encoded[:, None].isnan())[:, 0])
         level, spacing = found.deviation, found.pixels
     side_by_side = encoded.transpose(0, 1).flatten(1)[None]
-    return Calibration(coding, seen, level, spacing, side_by_side, side, reason, rough, ends_of)
+    return Calibration(
+        coding, seen, level, spacing, side_by_side, side, reason, rough, ends_of, detector
+    )
 
 
 def _measured(
@@ -181,6 +188,7 @@ def _measured(
     dtype: np.dtype,
     padding: float | None,
     least: float | None,
+    detector: Detector | None,
     tell: np.ndarray,
 ) -> tuple[Counts, NoiseEstimate, float, tuple[float, float], str]:
     """The coding of planes (P, H, W), what was seen of their noise on a scale of its own, their
@@ -189,6 +197,7 @@ def _measured(
     Args:
         usual, tell: which samples are no outliers, and which of these tell of the noise.
         drawn: whether all of it is areas of one value.
+        detector: what the user says of it, or None.
     """
     finite = values[tell] if tell.any() else values[usual] if usual.any() else np.zeros(1)
     black, white = ends(finite, dtype)
@@ -198,7 +207,9 @@ def _measured(
     seen, rough = _looked_at(scaled, tell)
     curve = None
     reason = ""
-    if min(values.shape[1:]) < SMALLEST_SIDE // 2:
+    if detector is not None:
+        curve, seen = detector.anscombe, replace(seen, correlated=False)
+    elif min(values.shape[1:]) < SMALLEST_SIDE // 2:
         reason = "too small to measure its noise"
     elif drawn or not tell.any():
         reason = "areas of exactly one value"

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.encoding import Stretched
+from mdn.encoding import Detector, Stretched
 from mdn.pipeline import hidden
 from mdn.pipeline.calibration import Calibration, calibrate
 from mdn.pipeline.denoise_tiles import denoise_tiles
@@ -66,6 +66,7 @@ def read_channel(
     *,
     no_data: float | None = None,
     colour: bool = False,
+    detector: Detector | None = None,
 ) -> Channel:
     """Look at all planes of a channel.
 
@@ -73,13 +74,15 @@ def read_channel(
         planes: as of `calibrate`.
         encoding: display, counts, or auto: as the samples say.
         colour: whether it is a colour of a picture, and so no channel of its own.
+        detector: what counted the light, as the user says; None: read from the samples.
     """
-    if encoding == "display" or (colour and encoding == "auto"):
+    if encoding == "display" or (colour and encoding == "auto" and detector is None):
         return Channel()
-    calibration = calibrate(planes, dtype, no_data)
+    calibration = calibrate(planes, dtype, no_data, detector)
     coding = calibration.coding
     # What has no noise at all is left alone either way, and says why.
-    if encoding == "counts" or calibration.reason or is_counted(calibration, models):
+    told = encoding == "counts" or detector is not None
+    if told or calibration.reason or is_counted(calibration, models):
         return Channel(calibration)
     if calibration.shown_ends[0] < calibration.shown_ends[1]:
         stretch = Stretched(coding.dtype, *calibration.shown_ends)

@@ -213,6 +213,9 @@ def _std_output(maps: Maps) -> StdOutput | None:
 def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Models) -> Channels:
     """What is to be known of each gray channel; nothing of pictures in colour."""
     wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
+    detector = models.options().detector
+    if encoding == "auto" and detector is not None:
+        encoding = "counts"
     if encoding == "auto" and not stack.in_channels:
         return {}
     found: Channels = {}
@@ -224,6 +227,7 @@ def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Mo
             encoding,
             models,
             no_data=own[0].no_data,
+            detector=detector,
         )
     return found
 

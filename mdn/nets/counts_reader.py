@@ -115,7 +115,7 @@ class CountsReader(nn.Module):
         start = curve.new_zeros(count, len(NUMBERS))
         start[:, 0], start[:, 1] = curve[:, 0], curve[:, -1]
         numbers = start + said[:, : len(NUMBERS)]
-        return numbers, said[:, len(NUMBERS) : -1].clamp(-5, 4), said[:, -1]
+        return numbers, said[:, len(NUMBERS) : -1].clamp(-2.5, 3), said[:, -1]
 
     def _cells(self, x: Tensor, low: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What is seen in each of n cells: (B, width, n), the level of its calmest filters, log2,

@@ -9,7 +9,7 @@ rounded, cut off. Beside it are pictures whose noise is not that of counted ligh
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ OTHER_NOISES = (
     ("clean", 0.0, 0.0), ("clean", 0.0, 0.0), ("speckle", 0.005, 0.05), ("camera", 400, 25600),
     ("jpeg", 60, 95), ("grain", 3, 20), ("spatial", 10, 50), ("gaussian-jpeg", 3, 20),
 )  # fmt: skip
+ADDITIVE = 0.12  # share of pictures with noise that no brightness changes
+ADDED = 1e-3, 1.0  # its deviation, of the brightest place
+NOTHING = 2.0**-8  # variance, in squares of the unit, that stands for none: beside texture
 MOST = 12.0  # log2 of a variance, in squares of the unit, that is read at most
 CERTAIN = 0.02, 0.98  # between which the share of photons lies that is asked for
 
@@ -39,23 +42,34 @@ class Lesson:
     """Windows of one picture, and what is to be read of them."""
 
     windows: Tensor  # (N, SIDE, SIDE), as stored
-    # (4,), as nets.counts_reader.NUMBERS, the variances in the unit of the samples; None for a
-    # picture that is not counted light
+    # (4,), as nets.counts_reader.NUMBERS, the variances in the unit of the samples; None for noise
+    # that is of no such kind
     numbers: tuple[float, float, float, float] | None
+    counted: bool  # whether the light was counted
 
 
-def scene(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """Light (H, W), 0..1, of a decoded picture (3, H, W) uint8, or of something simulated."""
+@dataclass(frozen=True)
+class Scene:
+    """What there is to see."""
+
+    light: Tensor  # (H, W), 0..1
+    natural: bool  # whether it is a photograph
+
+
+def scene(picture: Tensor, generator: torch.Generator) -> Scene:
+    """What a decoded picture (3, H, W) uint8 shows, or something simulated."""
     kind = float(torch.rand((), generator=generator))
     if kind < 0.35:
-        return simulated(generator)
+        return Scene(simulated(generator), natural=False)
     gray = picture.float().mean(0) / 255
-    if kind < 0.6 and min(gray.shape) >= 4 * (SIDE + 2 * MARGIN):
+    # No picture is without noise of its own, and no light brighter than that may be drawn of it.
+    measured = bool((picture[0] == picture[1]).all())
+    if kind < 0.7 and not measured and min(gray.shape) >= 4 * (SIDE + 2 * MARGIN):
         gray = F.avg_pool2d(gray[None], 2)[0]
-    width = _between(0.4, 3.0, generator)
-    if kind > 0.7:
+    else:
+        width = _between(1.0 if measured else 0.7, 3.0, generator)
         gray = torch.from_numpy(ndimage.gaussian_filter(gray.numpy(), width))
-    return gray ** _between(1.0, 3.5, generator)
+    return Scene(gray ** _between(1.0, 3.5, generator), natural=not measured)
 
 
 def simulated(generator: torch.Generator, size: int = 256) -> Tensor:
@@ -80,15 +94,18 @@ def simulated(generator: torch.Generator, size: int = 256) -> Tensor:
     return torch.from_numpy((light / max(float(light.max()), 1e-6)).astype(np.float32))
 
 
-def draw(light: Tensor, count: int, generator: torch.Generator) -> Lesson:
-    """A lesson of so many windows of a scene (H, W), 0..1, at least 80 pixels a side."""
-    windows = _cut(light, count, generator)
+def draw(scene: Scene, count: int, generator: torch.Generator) -> Lesson:
+    """A lesson of so many windows of a scene, at least 80 pixels a side."""
+    windows = _cut(scene.light, count, generator)
     glow = _between(1e-4, 0.5, generator) if _chance(0.7, generator) else 0.0
     photons = (glow + (1 - glow) * windows) * _between(*PHOTONS, generator)
     if _chance(0.2, generator):  # it bleaches
         fading = torch.linspace(0, -_between(0.1, 2, generator), count).exp()
         photons = photons * fading[:, None, None]
-    return _detected(photons, generator)
+    # Noise that is the same at every brightness: of a detector whose read noise is all there is.
+    additive = _chance(ADDITIVE, generator)
+    lesson = _detected(photons, generator, additive=additive)
+    return replace(lesson, counted=not (additive and scene.natural))
 
 
 def _cut(light: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -101,13 +118,17 @@ def _cut(light: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return windows / windows.max().clamp(min=1e-3)
 
 
-def _detected(photons: Tensor, generator: torch.Generator) -> Lesson:
+def _detected(photons: Tensor, generator: torch.Generator, *, additive: bool) -> Lesson:
     """What a detector makes of the mean photons of windows (N, 80, 80)."""
     gain, excess = _between(*GAIN, generator), 1.0
     read = _between(*READ, generator) if _chance(0.5, generator) else USUAL_READ
     offset = gain * _between(0.1, 300, generator) if _chance(0.8, generator) else 0.0
-    electrons = torch.poisson(photons, generator)
-    if _chance(0.15, generator):
+    if additive:
+        electrons, excess = photons, 0.0
+        read = float(photons.max()) * _between(*ADDED, generator)
+    else:
+        electrons = torch.poisson(photons, generator)
+    if not additive and _chance(0.15, generator):
         excess = 2.0
         rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
         electrons = torch.from_numpy(rng.gamma(electrons.numpy() + 1e-9)).float()
@@ -124,6 +145,9 @@ def _detected(photons: Tensor, generator: torch.Generator) -> Lesson:
     if _chance(0.2, generator):
         blur = _between(0.3, 1.5, generator)
         taps = torch.exp(-torch.arange(-5, 6).float() ** 2 / (2 * blur**2))
+        if _chance(0.3, generator):  # the mean of three, as of a detector that is binned
+            taps = (torch.arange(-5, 6).abs() <= 1).float()
+            blur = (2 / 3) ** 0.5
         taps = taps / taps.sum()
         kept = float(taps.square().sum()) ** 2
         stack = F.conv2d(noisy[:, None], taps[None, None, :, None], padding=(5, 0))
@@ -148,14 +172,13 @@ def _detected(photons: Tensor, generator: torch.Generator) -> Lesson:
         variance.append(kept * gain**2 * (excess * light + readout) + rounding)
     shot = kept * gain * excess * max(0.0, float(scale.low) - offset)
     share = min(max(shot / variance[0], CERTAIN[0]), CERTAIN[1])
-    return Lesson(
-        stored, (variance[0], variance[1], math.log(share / (1 - share)), math.log2(1 + blur))
-    )
+    numbers = variance[0], variance[1], math.log(share / (1 - share)), math.log2(1 + blur)
+    return Lesson(stored, numbers, counted=True)
 
 
-def draw_other(light: Tensor, count: int, generator: torch.Generator) -> Lesson:
+def draw_other(scene: Scene, count: int, generator: torch.Generator) -> Lesson:
     """As `draw`, of a picture that no microscope counted."""
-    windows = _cut(light, count, generator)
+    windows = _cut(scene.light, count, generator)
     kind, low, high = OTHER_NOISES[int(torch.randint(len(OTHER_NOISES), (), generator=generator))]
     shown = (windows ** (1 / 2.2))[:, None]
     if kind != "clean":
@@ -164,7 +187,10 @@ def draw_other(light: Tensor, count: int, generator: torch.Generator) -> Lesson:
         tall = shown.flatten(0, 2)[None].expand(3, -1, -1).contiguous()
         shown = noise.add(tall, kind, level, generator).mean(0).reshape(size)
     x = shown[:, 0, MARGIN:-MARGIN, MARGIN:-MARGIN]
-    return Lesson((255 * x).round() if _chance(0.6, generator) else 60000 * x, None)
+    rounded = _chance(0.6, generator)
+    # Without noise there is what rounding adds, where it is not as smooth as to be rounded alike.
+    nothing = (0.0, 0.0, math.log(CERTAIN[0] / (1 - CERTAIN[0])), 0.0) if kind == "clean" else None
+    return Lesson((255 * x).round() if rounded else 60000 * x, nothing, counted=False)
 
 
 def _between(low: float, high: float, generator: torch.Generator) -> float:
@@ -176,11 +202,13 @@ def _chance(share: float, generator: torch.Generator) -> bool:
     return bool(torch.rand((), generator=generator) < share)
 
 
-def targets(lessons: list[Lesson], scale: Scale) -> tuple[Tensor, Tensor]:
-    """(B, 4) NUMBERS in the unit of the scale, and (B,) bool: which are counted light."""
-    counted = torch.tensor([lesson.numbers is not None for lesson in lessons])
+def targets(lessons: list[Lesson], scale: Scale) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, 4) NUMBERS in the unit of the scale; (B,) bool: which have any, which are counted."""
+    some = torch.tensor([lesson.numbers is not None for lesson in lessons])
+    counted = torch.tensor([lesson.counted for lesson in lessons])
     numbers = torch.tensor([lesson.numbers or (1.0, 1.0, 0.0, 0.0) for lesson in lessons])
     for place in (0, 1):
         ratio = numbers[:, place] / scale.unit.square()
-        numbers[:, place] = torch.log2(ratio + FLOOR).clamp(max=MOST)
-    return numbers, counted
+        least = torch.where(counted, FLOOR, NOTHING)
+        numbers[:, place] = torch.log2(ratio + least).clamp(max=MOST)
+    return numbers, some, counted

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mdn.nets.counts_reader import NUMBERS, CountsReader, CountsReaderConfig, Scale, scale_of
 from mdn.training import checkpoint
-from mdn.training.counted_light import Lesson, draw, draw_other, scene, targets
+from mdn.training.counted_light import Lesson, Scene, draw, draw_other, scene, targets
 from mdn.training.data import load_pictures, split
 from mdn.training.log import write_table
 from mdn.training.script import plain_errors
@@ -41,10 +41,10 @@ class ReaderRecipe:
     seed: int = 1
     hold_out: int = 25  # every so many-th picture is held out
     others: int = 300  # pictures of no counted light
-    windows: int = 64  # of a step
-    most: int = 24  # windows of a picture
+    windows: int = 96  # of a step
+    most: int = 32  # windows of a picture
     fewest: int = 6
-    rate: float = 2e-3
+    rate: float = 1.2e-3
     decay: float = 0.01
     warmup: int = 100
     average: float = 0.998  # decay of the averaged weights
@@ -52,7 +52,12 @@ class ReaderRecipe:
 
 
 def main_loss(
-    net: CountsReader, windows: Tensor, scale: Scale, wanted: Tensor, counted: Tensor
+    net: CountsReader,
+    windows: Tensor,
+    scale: Scale,
+    wanted: Tensor,
+    some: Tensor,
+    counted: Tensor,
 ) -> Tensor:
     """Negative log likelihood of the numbers, and cross entropy of the choice."""
     numbers, log_spread, logit = net(windows, scale)
@@ -64,10 +69,10 @@ def main_loss(
         numbers[:, :2], wanted[:, :2], reduction="none", beta=0.2
     ).mean(1)
     choice = F.binary_cross_entropy_with_logits(logit, counted.float(), reduction="none")
-    return (likelihood * counted).mean() + CHOICE * choice.mean()
+    return (likelihood * some).mean() + CHOICE * choice.mean()
 
 
-def train(recipe: ReaderRecipe, scenes: list[Tensor], out: Path) -> CountsReader:
+def train(recipe: ReaderRecipe, scenes: list[Scene], out: Path) -> CountsReader:
     """The averaged net after all steps; said every 200."""
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -100,7 +105,7 @@ def train(recipe: ReaderRecipe, scenes: list[Tensor], out: Path) -> CountsReader
 
 
 def drawn(
-    scenes: list[Tensor],
+    scenes: list[Scene],
     others: list[Lesson],
     count: int,
     windows: int,
@@ -110,9 +115,9 @@ def drawn(
     lessons = []
     for _ in range(count):
         if others and float(torch.rand((), generator=generator)) < OTHERS:
-            whole = _one_of(others, generator).windows
-            chosen = torch.randperm(len(whole), generator=generator)[:windows]
-            lessons.append(Lesson(whole[chosen], None))
+            other = _one_of(others, generator)
+            chosen = torch.randperm(len(other.windows), generator=generator)[:windows]
+            lessons.append(replace(other, windows=other.windows[chosen]))
         else:
             lessons.append(draw(_one_of(scenes, generator), windows, generator))
     return lessons
@@ -122,7 +127,7 @@ def _one_of(things: list[T], generator: torch.Generator) -> T:
     return things[int(torch.randint(len(things), (), generator=generator))]
 
 
-def others_of(scenes: list[Tensor], recipe: ReaderRecipe, seed: int) -> list[Lesson]:
+def others_of(scenes: list[Scene], recipe: ReaderRecipe, seed: int) -> list[Lesson]:
     """Lessons that are no counted light: drawn once, as cameras take long to simulate."""
     generator = torch.Generator().manual_seed(seed)
     return [
@@ -131,24 +136,24 @@ def others_of(scenes: list[Tensor], recipe: ReaderRecipe, seed: int) -> list[Les
     ]
 
 
-def batch_of(lessons: list[Lesson]) -> tuple[Tensor, Scale, Tensor, Tensor]:
-    """Windows (B, N, SIDE, SIDE), their scale, what is wanted, and which are counted light."""
+def batch_of(lessons: list[Lesson]) -> tuple[Tensor, Scale, Tensor, Tensor, Tensor]:
+    """Windows (B, N, SIDE, SIDE), their scale, what is wanted, and which have numbers, and are counted."""
     windows = torch.stack([lesson.windows for lesson in lessons])
     scale = scale_of(windows)
     return windows, scale, *targets(lessons, scale)
 
 
 @torch.no_grad()
-def table(net: CountsReader, scenes: list[Tensor], recipe: ReaderRecipe) -> list[dict[str, object]]:
+def table(net: CountsReader, scenes: list[Scene], recipe: ReaderRecipe) -> list[dict[str, object]]:
     """Errors of each number on pictures that it was not trained on, and of the choice."""
     generator = torch.Generator().manual_seed(recipe.seed + 1)
     others = others_of(scenes, recipe, recipe.seed + 1)
     errors, spreads, right = [], [], []
     for _ in range(recipe.tests):
-        windows, scale, wanted, counted = batch_of(drawn(scenes, others, 1, 20, generator))
+        windows, scale, wanted, some, counted = batch_of(drawn(scenes, others, 1, 20, generator))
         numbers, log_spread, logit = net(windows, scale)
         right.append((logit > 0) == counted)
-        if bool(counted):
+        if bool(some):
             errors.append(numbers - wanted)
             spreads.append(log_spread.exp())
     error, spread = torch.cat(errors), torch.cat(spreads)

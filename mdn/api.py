@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mdn import arrays
-from mdn.commands import estimate
+from mdn.commands import detector, estimate
 from mdn.encoding import detector_of
 from mdn.errors import UsageError
 from mdn.pipeline.in_memory import Picture as Pages
@@ -267,6 +267,10 @@ class Noise:
         Share of the samples that are isolated extremes; 0 where there are not more than usual.
     description : tuple of str
         The same in words, a sentence each.
+    gain, offset, read_noise : float or None
+        Of the detector, in the unit of the picture's own values: what one photo-electron adds, the
+        value without light, and the deviation of the noise without light. Of all pictures of a
+        stack, by their differences where they show the same thing. None where no light was counted.
     """
 
     sigma: float
@@ -276,6 +280,9 @@ class Noise:
     correlated: bool
     impulses: float
     description: tuple[str, ...]
+    gain: float | None = None
+    offset: float | None = None
+    read_noise: float | None = None
 
 
 def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
@@ -284,7 +291,7 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     Parameters
     ----------
     picture, axes
-        As for `denoise`. Of a stack the first picture is taken.
+        As for `denoise`. Of a stack the first picture is taken, and of a detector the first channel.
 
     Raises
     ------
@@ -297,7 +304,8 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     """
     stored = _opened(picture, axes)
     layout = arrays.layout(stored.pixels.shape, stored.axes)
-    first = layout.split(stored.pixels)[0, 0]
+    pages = layout.split(stored.pixels)[:, 0]
+    first = pages[0]
     page, opaque = first[..., : layout.colours], layout.opaque(first)
     found: dict[str, Any] = estimate.of_page(page, arrays.NAME, opaque)[1]
     return Noise(
@@ -308,7 +316,14 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
         correlated=found["correlated"],
         impulses=found["impulses"] if found["impulsive"] else 0.0,
         description=tuple(found["kind"]),
+        **_detector_of(pages),
     )
+
+
+def _detector_of(pages: np.ndarray) -> dict[str, float]:
+    """Gain, offset and read noise of pages (P, H, W, C); empty where there are none."""
+    reading = detector.of_file(None, pages, None).get("0")
+    return {} if reading is None else asdict(reading.detector)
 
 
 def _opened(picture: Picture, axes: str | None) -> arrays.Stored:

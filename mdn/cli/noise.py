@@ -53,16 +53,16 @@ def noise(
     if list_types:
         _list(NOISES, files.as_json)
         return
-    detector = light.detector()
     if estimate:
         if (kind, level, iso, output) != (None,) * 4 or count != 1 or files.dry_run:
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         if files.shard or files.dask:
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
-        if detector is not None:
-            raise UsageError("--estimate measures gain, offset and read noise: leave them out")
+        if (light.gain, light.read_noise) != (None, None):
+            raise UsageError("--estimate measures gain and read noise: leave both out")
         named = sources.inputs(inputs, files.from_file)
-        _estimate(*named, plot, files, debugging(context))
+        _estimate(*named, plot, light.offset, files, debugging(context))
+    detector = light.detector()
     if plot is not None:
         raise UsageError("--plot draws what --estimate finds: add --estimate")
     if kind is None:
@@ -139,7 +139,12 @@ def _facts(noise: NoiseType) -> dict[str, object]:
 
 
 def _estimate(
-    inputs: Sequence[str], listed: Sequence[str], plot: Path | None, files: opt.Files, debug: bool
+    inputs: Sequence[str],
+    listed: Sequence[str],
+    plot: Path | None,
+    offset: float | None,
+    files: opt.Files,
+    debug: bool,
 ) -> NoReturn:
     """Estimates the noise of the inputs, and of those on a list, prints it, and exits.
 
@@ -164,15 +169,24 @@ def _estimate(
         if not jobs:
             raise NothingDoneError("there is nothing to do: no input is left")
         with pixel_limit(files.max_pixels):
-            result = estimate.run(
-                jobs, view, plot, overwrite=files.overwrite, fail_fast=files.fail_fast
+            result, series = estimate.run(
+                jobs,
+                view,
+                plot,
+                offset=offset,
+                overwrite=files.overwrite,
+                fail_fast=files.fail_fast,
             )
+        if series is not None:
+            view.say(f"all together: {series.in_words()}")
         view.summary(result)
         if plot is not None and plot.exists() and result.count("ok"):
             view.say(f"plot: {plot}")
     if files.as_json:
         plan = BatchPlan(tuple(jobs), notes, left_out=expansion.left_out)
-        render.print_json(batch.document("noise --estimate", plan, result, view.notes))
+        document = batch.document("noise --estimate", plan, result, view.notes)
+        whole = {} if series is None else {"detector": series.facts()}
+        render.print_json(document | whole)
     raise typer.Exit(result.exit_code)
 
 
@@ -189,6 +203,9 @@ def _show(name: str, facts: Mapping[str, Any]) -> None:
     size = f"{facts['width']}x{facts['height']}, {facts['dtype']}"
     lines = [f"{render.printable(name)}  {size}", f"  {'level':<10}{level}"]
     lines += [f"  {'kind':<10}{first}", *(f"{'':12}{words}" for words in rest)]
+    for numbers in facts["detector"].values():
+        three = "--gain {gain:.4g} --offset {offset:.5g} --read-noise {read_noise:.4g}"
+        lines.append(f"  {'detector':<10}{three.format(**numbers)} ({numbers['source']})")
     typer.echo("\n".join([*lines, *_curve(facts["brightness"], facts["variance"])]))
 
 

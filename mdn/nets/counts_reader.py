@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 SIDE = 64  # pixels, of a window
 STRIDE, POOL = 2, 4  # of the filters, and of their energies
+LEAST = 1e-6  # of the span of the samples: finer detail is rounding
 FLOOR = 1e-4  # energy, in squares of the unit, that is added before the logarithm
 ENDS = 0.02, 0.98  # quantiles of the cells' means: the dark and the bright end
 NEAR = 0.15  # deviation of the brightnesses that count for a knot, of the range
@@ -53,6 +54,7 @@ class Scale:
     unit: Tensor  # root of the power of the finest detail in the median cell, above 0
     low: Tensor  # the dark end
     high: Tensor  # the bright end
+    even: Tensor  # bool: whether nothing is seen from pixel to pixel but rounding errors
 
 
 def scale_of(windows: Tensor) -> Scale:
@@ -65,9 +67,9 @@ def scale_of(windows: Tensor) -> Scale:
     span = (windows.amax((1, 2, 3)) - windows.amin((1, 2, 3))).clamp(min=1e-30)
     some = torch.where(power > 0, power, torch.nan).nanmedian(1).values.nan_to_num()
     # Of equal samples nothing but rounding errors would be seen.
-    least = torch.maximum(1e-4 * span, 1e-5 * windows.abs().amax((1, 2, 3)).clamp(min=1e-20))
+    least = LEAST * torch.maximum(span, windows.abs().amax((1, 2, 3)).clamp(min=1e-20))
     unit = torch.maximum(some.sqrt(), least)
-    return Scale(mean.median(1).values, unit, ends[0], ends[1])
+    return Scale(mean.median(1).values, unit, ends[0], ends[1], some.sqrt() <= least)
 
 
 class CountsReader(nn.Module):

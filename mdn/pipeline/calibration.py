@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -388,8 +388,7 @@ def _least(dtype: np.dtype, value: float) -> float:
 
 def _curve(reading: CountsNoise, low: float, high: float, dtype: np.dtype) -> Anscombe | None:
     """The transform for the noise that was read, in the unit of the file; None without noise."""
-    # No line is exact: noise must not vanish before the darkest samples are reached.
-    gain, constant = reading.gain, max(reading.constant, -reading.gain * low)
+    gain, constant = reading.gain, reading.constant
     least = LEAST_VARIANCE if dtype.kind in "iu" else (1e-6 * (high - low)) ** 2
     middle = gain * (low + high) / 2 + constant
     return Anscombe(gain, constant) if middle > least and (gain > 0 or constant > 0) else None

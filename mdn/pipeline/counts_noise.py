@@ -21,6 +21,8 @@ WEIGHTS = "cells/reader.safetensors"  # in the folder of the models that came wi
 WINDOWS = 64  # that are read at most
 TELLING = 0.9  # share of a window's samples that must tell of the noise..
 FEWEST = 4  # ..where there are so many such windows
+EVEN = 0.7  # deviations of the noise, that the brightest and darkest cells differ by if none is
+LEAST_BLUR = 0.4  # log2 of 1 + pixels: what the blur must surely exceed, to be one
 ALIKE = 0.12  # correlation below which samples count as independent
 MOST_SPACING = 4  # pixels
 
@@ -58,6 +60,8 @@ def read_counts(values: np.ndarray, tell: np.ndarray) -> CountsNoise:
     """
     windows, middle = _windows(values, tell)
     scale = scale_of(windows)
+    if bool(scale.even):
+        return CountsNoise(0.0, 0.0, middle, 0.0, 0.0, -math.inf)
     numbers, spreads, logit = _net()(windows, scale)
     # Rounded, as processors differ in what they add up first.
     dark, bright, photons, blur = (round(float(number), 3) for number in numbers[0])
@@ -65,11 +69,15 @@ def read_counts(values: np.ndarray, tell: np.ndarray) -> CountsNoise:
     unit = float(scale.unit) ** 2
     low, high = float(scale.low), float(scale.high)
     dark, bright = unit * 2**dark, unit * 2**bright
-    gain = max(0.0, (bright - dark) / max(high - low, 1e-12 * max(abs(high), 1e-30)))
-    constant = dark - gain * low if gain else (dark + bright) / 2
+    # Means of cells differ by noise as well: where by nothing else, no slope can be told.
+    span, middling = high - low, (dark + bright) / 2
+    told = max(0.0, 1 - EVEN**2 * middling / max(span, 1e-30) ** 2)
+    gain = told * max(0.0, bright - dark) / max(span, 1e-30)
+    dark = middling - gain * span / 2
+    constant = dark - gain * low
     share = 1 / (1 + math.exp(-photons))
     offset = low - share * dark / gain if gain else low
-    blur = max(0.0, blur - float(deviations[3]))
+    blur = blur if blur - float(deviations[3]) > LEAST_BLUR else 0.0
     return CountsNoise(
         gain,
         constant - gain * middle,

@@ -8,6 +8,7 @@ FOLDER gets reader.safetensors and reader.csv, the errors on pictures that are h
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import tomllib
 from dataclasses import dataclass, replace
@@ -97,7 +98,8 @@ def train(recipe: ReaderRecipe, scenes: list[Scene], out: Path) -> CountsReader:
                 mean[key].lerp_(value, 1 - decay)
         total += float(loss.detach())
         if (step + 1) % 200 == 0:
-            print(step + 1, f"{total / 200:.4f}", f"{time.monotonic() - start:.0f} s", flush=True)
+            sys.stdout.write(f"{step + 1} {total / 200:.4f} {time.monotonic() - start:.0f} s\n")
+            sys.stdout.flush()
             total = 0.0
             save(mean, net, out)
     net.load_state_dict(mean)
@@ -196,7 +198,7 @@ def main() -> None:
     rows = table(net, unseen, recipe)
     write_table(options.out / "reader.csv", list(rows[0]), rows)
     for row in rows:
-        print(row)
+        sys.stdout.write(f"{row}\n")
 
 
 if __name__ == "__main__":

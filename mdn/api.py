@@ -237,7 +237,7 @@ class Model:
         whole = Pages(
             colours, layout.alpha(pages), stored.associated, stored.no_data, stored.coding
         )
-        how = treatment(whole, self._models, encoding, options.detector)
+        how = treatment(whole, self._models, encoding, options)
         options = replace(how.options, sigma=options.sigma, detector=options.detector,
                           strength=options.strength, detail=options.detail)  # fmt: skip
         options.check(how.model)
@@ -291,7 +291,8 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     Parameters
     ----------
     picture, axes
-        As for `denoise`. Of a stack the first picture is taken, and of a detector the first channel.
+        As for `denoise`. Of a stack the first picture is taken; for the detector all of them, of
+        the first channel.
 
     Raises
     ------

@@ -110,7 +110,9 @@ class CountsReader(nn.Module):
         values = self.value(cells).unflatten(1, (self.config.heads, -1))
         gathered = torch.einsum("bhn,bhvn->bhv", choice, values).flatten(1)
         flat = x.flatten(1)
-        ends = [(flat == extreme[:, None]).float().mean(1) for extreme in (flat.amin(1), flat.amax(1))]
+        ends = [
+            (flat == extreme[:, None]).float().mean(1) for extreme in (flat.amin(1), flat.amax(1))
+        ]
         facts = torch.stack([span.log2() / 4, *ends, torch.asinh(low)], 1)
         h = F.relu(self.join(torch.cat([gathered, curve / 3, held.clamp(min=-8) / 4, facts], 1)))
         said = self.out(h + F.relu(self.more(h)))
@@ -140,7 +142,14 @@ class CountsReader(nn.Module):
         base = low.repeat_interleave(few)[:, None, None, None]
         width = span.repeat_interleave(few)[:, None, None, None]
         place = (mean - base) / width
-        parts = [(fine - own) / 2, 2 * even, (far - own) / 2, 2 * far_even, own / 3, place.clamp(-2, 3)]
+        parts = [
+            (fine - own) / 2,
+            2 * even,
+            (far - own) / 2,
+            2 * far_even,
+            own / 3,
+            place.clamp(-2, 3),
+        ]
         parts.append(torch.log2(width / 2 ** (own / 2)) / 4)
         h = F.relu(self.sort(torch.cat(parts, 1)))
         h = F.relu(self.around[0](h))

@@ -16,13 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.encoding import Detector, Stretched
+from mdn.encoding import Stretched
 from mdn.pipeline import hidden
 from mdn.pipeline.calibration import Calibration, calibrate
 from mdn.pipeline.denoise_tiles import denoise_tiles
 from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
 from mdn.pipeline.page import Region
 
+UNSURE = 0.35  # standard error of the noise, as a share of it, that a reading is worth nothing from
 BLOCK = 16  # pixels a side
 SIDE = 256  # pixels of the part that is denoised, to look at what comes out of it
 # Spread over mean of the power of what is taken out, in blocks, and its correlation two pixels
@@ -51,7 +53,7 @@ def read_channel(
     *,
     no_data: float | None = None,
     colour: bool = False,
-    detector: Detector | None = None,
+    told: Options | None = None,
 ) -> Channel:
     """Look at all planes of a channel.
 
@@ -59,15 +61,18 @@ def read_channel(
         planes: as of `calibrate`.
         encoding: display, counts, or auto: as the samples say.
         colour: whether it is a colour of a picture, and so no channel of its own.
-        detector: what counted the light, as the user says; None: read from the samples.
+        told: options with what the user says of the noise; None: those of the models.
     """
+    told = told or models.options()
+    detector = told.detector
     if encoding == "display" or (colour and encoding == "auto" and detector is None):
         return Channel()
     calibration = calibrate(planes, dtype, no_data, detector)
     coding = calibration.coding
     # What has no noise at all is left alone either way, and says why.
-    told = encoding == "counts" or detector is not None
-    if told or calibration.reason or is_counted(calibration, models):
+    certain = encoding == "counts" or detector is not None or calibration.reason
+    # A sigma of 0 to 255 is of a picture as it is shown.
+    if certain or (told.sigma is None and is_counted(calibration, models)):
         return Channel(calibration)
     if calibration.shown_ends[0] < calibration.shown_ends[1]:
         stretch = Stretched(coding.dtype, *calibration.shown_ends)
@@ -78,7 +83,9 @@ def read_channel(
 def is_counted(calibration: Calibration, models: Models) -> bool:
     """Whether a channel shows the noise of counted light."""
     reading = calibration.reading
-    if calibration.coding.curve is None or reading is None or reading.counted <= 0:
+    if calibration.coding.curve is None or reading is None:
+        return False
+    if reading.counted <= 0 or reading.spread > UNSURE:
         return False
     return calibration.spacing == 1 or (not models.named and _like_wide_field(calibration, models))
 

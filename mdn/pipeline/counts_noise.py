@@ -21,7 +21,8 @@ WEIGHTS = "cells/reader.safetensors"  # in the folder of the models that came wi
 WINDOWS = 64  # that are read at most
 TELLING = 0.9  # share of a window's samples that must tell of the noise..
 FEWEST = 4  # ..where there are so many such windows
-EVEN = 0.7  # deviations of the noise, that the brightest and darkest cells differ by if none is
+DEPENDENT = 1.4  # variances that differ by less: one sigma for all is wrong by less than a tenth
+EVEN = 0.55  # deviations of the noise, that the brightest and darkest cells differ by if none is
 LEAST_BLUR = 0.4  # log2 of 1 + pixels: what the blur must surely exceed, to be one
 ALIKE = 0.12  # correlation below which samples count as independent
 MOST_SPACING = 4  # pixels
@@ -72,7 +73,8 @@ def read_counts(values: np.ndarray, tell: np.ndarray) -> CountsNoise:
     # Means of cells differ by noise as well: where by nothing else, no slope can be told.
     span, middling = high - low, (dark + bright) / 2
     told = max(0.0, 1 - EVEN**2 * middling / max(span, 1e-30) ** 2)
-    gain = told * max(0.0, bright - dark) / max(span, 1e-30)
+    rises = bright > DEPENDENT * dark
+    gain = told * (bright - dark) / max(span, 1e-30) if rises else 0.0
     dark = middling - gain * span / 2
     constant = dark - gain * low
     share = 1 / (1 + math.exp(-photons))
@@ -97,7 +99,7 @@ def _net() -> CountsReader:
         net.load_state_dict({key: value.float() for key, value in state.items()})
     except Exception as error:  # damaged files raise many kinds
         raise ModelError(f"{path}: does not load: {error}; reinstall mdn") from error
-    return net.eval()
+    return net.eval().requires_grad_(False)
 
 
 def _windows(values: np.ndarray, tell: np.ndarray) -> tuple[Tensor, float]:

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from mdn.encoding import Detector, Display, Rec2100, Stretched
+from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import StdOutput
 from mdn.noise.analysis.lines import Banding
 from mdn.pipeline.adapter import Adapter
@@ -129,17 +129,17 @@ class Treatment:
 
 
 def treatment(
-    picture: Picture, models: Models, encoding: str = "auto", detector: Detector | None = None
+    picture: Picture, models: Models, encoding: str = "auto", told: Options | None = None
 ) -> Treatment:
     """What a picture is, and what denoises it.
 
     Args:
         encoding: as of `read_channel`.
-        detector: what counted the light; None: what the options of the models say, if anything.
+        told: options with what the user says of the noise; None: those of the models.
 
     Raises ModelError: the weights of the model are damaged.
     """
-    channels = channels_of(picture, encoding, models, detector or models.options().detector)
+    channels = channels_of(picture, encoding, models, told or models.options())
     if channels[0].padding is not None:
         picture = replace(picture, no_data=channels[0].padding)
     domain = "display" if channels[0].calibration is None else "counts"
@@ -147,11 +147,11 @@ def treatment(
 
 
 def channels_of(
-    picture: Picture, encoding: str, models: Models, detector: Detector | None = None
+    picture: Picture, encoding: str, models: Models, told: Options
 ) -> tuple[Channel, ...]:
     """What is to be known of each channel of a picture; one for all colours of a pixel."""
     shown = isinstance(picture.coding, Rec2100)
-    if encoding == "auto" and detector is not None:
+    if encoding == "auto" and told.detector is not None:
         encoding = "counts"  # whoever knows the gain knows that light was counted
     if shown or (encoding == "auto" and not picture.gray):
         return (Channel(),)
@@ -163,7 +163,7 @@ def channels_of(
             encoding,
             models,
             no_data=picture.no_data,
-            detector=detector,
+            told=told,
         )
         for channel in range(count)
     )

@@ -213,16 +213,13 @@ def _std_output(maps: Maps) -> StdOutput | None:
 
 def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Models) -> Channels:
     """What is to be known of each gray channel; nothing of pictures in colour."""
-    detector = models.options().detector
-    if encoding == "auto" and detector is not None:
+    if encoding == "auto" and models.options().detector is not None:
         encoding = "counts"
     if encoding == "auto" and not stack.in_channels:
         return {}
     no_data = {(plane.series, plane.channel): plane.no_data for plane in reversed(stack.planes)}
     return {
-        key: read_channel(
-            planes, stack.dtype, encoding, models, no_data=no_data[key], detector=detector
-        )
+        key: read_channel(planes, stack.dtype, encoding, models, no_data=no_data[key])
         for key, planes in planes_by_channel(stack, chosen).items()
     }
 

@@ -144,7 +144,7 @@ def _detected(photons: Tensor, generator: torch.Generator, *, additive: bool) ->
     kept, blur = 1.0, 0.0
     if _chance(0.2, generator):
         blur = _between(0.3, 1.5, generator)
-        taps = torch.exp(-torch.arange(-5, 6).float() ** 2 / (2 * blur**2))
+        taps = torch.exp(-(torch.arange(-5, 6).float() ** 2) / (2 * blur**2))
         if _chance(0.3, generator):  # the mean of three, as of a detector that is binned
             taps = (torch.arange(-5, 6).abs() <= 1).float()
             blur = (2 / 3) ** 0.5

@@ -133,13 +133,14 @@ def others_of(scenes: list[Scene], recipe: ReaderRecipe, seed: int) -> list[Less
     """Lessons that are no counted light: drawn once, as cameras take long to simulate."""
     generator = torch.Generator().manual_seed(seed)
     return [
-        draw_other(_one_of(scenes, generator), recipe.most, generator)
-        for _ in range(recipe.others)
+        draw_other(_one_of(scenes, generator), recipe.most, generator) for _ in range(recipe.others)
     ]
 
 
 def batch_of(lessons: list[Lesson]) -> tuple[Tensor, Scale, Tensor, Tensor, Tensor]:
-    """Windows (B, N, SIDE, SIDE), their scale, what is wanted, and which have numbers, and are counted."""
+    """Windows (B, N, SIDE, SIDE), their scale, what is wanted, and which have numbers,
+    and which are counted.
+    """
     windows = torch.stack([lesson.windows for lesson in lessons])
     scale = scale_of(windows)
     return windows, scale, *targets(lessons, scale)
@@ -171,7 +172,10 @@ def table(net: CountsReader, scenes: list[Scene], recipe: ReaderRecipe) -> list[
             }
         )
     share = round(float(torch.cat(right).float().mean()), 3)
-    return [*rows, {"number": "counted", "median error": "", "90 %": "", "within its deviation": share}]
+    return [
+        *rows,
+        {"number": "counted", "median error": "", "90 %": "", "within its deviation": share},
+    ]
 
 
 def save(state: dict[str, Tensor], net: CountsReader, out: Path) -> None:

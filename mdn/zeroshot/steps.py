@@ -67,8 +67,8 @@ def fit_layers(
     """Fit the net in place; it ends with the averaged weights that scored best.
 
     It ends early once the error on held-out samples has not fallen by more than its own standard
-    error for PATIENCE steps, or has not fallen at all in the first HOPE of them. A net that denoises stays as it came where the fit is not surely
-    better.
+    error for PATIENCE steps, or has not fallen at all in the first HOPE of them. A net that
+    denoises stays as it came where the fit is not surely better.
 
     Args:
         windows: parts of the picture, all with the net's channels, at least one pixel each.

@@ -79,7 +79,7 @@ def test_what_is_told_is_believed_against_the_samples() -> None:
 @pytest.mark.parametrize("given", [(2.0, None, None), (None, 100.0, 3.0), (0.0, 1.0, 1.0),
                                    (1.0, 1.0, -1.0), (float("nan"), 0.0, 1.0)])  # fmt: skip
 def test_two_of_three_and_nonsense_are_refused(given: tuple[float | None, ...]) -> None:
-    with pytest.raises(UsageError, match="--gain|--read-noise"):
+    with pytest.raises(UsageError, match=r"--gain|--read-noise"):
         detector_of(*given)
 
 

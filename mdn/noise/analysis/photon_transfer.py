@@ -81,7 +81,9 @@ def is_still(frames: Sequence[np.ndarray]) -> bool:
         bright = mean >= np.percentile(mean, BRIGHT)
         # Of its blocks' (BLOCK / CELL)^2 means one goes to the light that may have changed.
         whole = (BLOCK / CELL) ** 2
-        shares.append(_middle(large[bright]) * whole / (whole - 1) / max(_middle(fine[bright]), 1e-30))
+        shares.append(
+            _middle(large[bright]) * whole / (whole - 1) / max(_middle(fine[bright]), 1e-30)
+        )
     return float(np.median(shares)) < STILL
 
 

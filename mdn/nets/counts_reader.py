@@ -88,8 +88,8 @@ class CountsReader(nn.Module):
         self.more = nn.Linear(96, 96)
         self.out = nn.Linear(96, 2 * len(NUMBERS) + 1)
         for layer in (self.say, self.choose, self.out):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            for values in layer.parameters():
+                nn.init.zeros_(values)
 
     def forward(self, windows: Tensor, scale: Scale) -> tuple[Tensor, Tensor, Tensor]:
         """NUMBERS (B, 4) in the unit of the scale, log of their deviations (B, 4), logit (B,)."""

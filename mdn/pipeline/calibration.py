@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -133,11 +133,20 @@ class Calibration:
         where += ", as given" if self.detector is not None else ""
         return f"noise {sigma:.3g}{where}: {removed}"
 
-    def describe(self) -> dict[str, float]:
-        """For --json: the line of the noise's variance in the unit of the file."""
-        curve = self.coding.curve
-        gain, offset = (0.0, 0.0) if curve is None else (curve.gain, curve.offset)
-        return {"gain": round(gain, 6), "offset": round(offset, 6), "spacing": self.spacing}
+    def describe(self) -> dict[str, object]:
+        """For --json: of the detector, in the unit of the file, as given or as read."""
+        curve, said = self.coding.curve, self.detector or self.reading
+        gain = 0.0 if curve is None else curve.gain
+        known = said if gain else None
+        read = 0.0 if curve is None else max(0.0, curve.offset) ** 0.5
+        return {
+            "gain": round(gain, 6),
+            "offset": None if known is None else round(known.offset, 6),
+            "read_noise": round(read if known is None else known.read_noise, 6),
+            "uncertainty": 0.0 if self.reading is None else round(self.reading.spread, 3),
+            "given": self.detector is not None,
+            "spacing": self.spacing,
+        }
 
 
 def calibrate(
@@ -220,7 +229,9 @@ def _measured(
             reason = "areas of few values"
         else:
             reading = read_counts(values, tell)
-            curve = curve or _curve(reading, low, high, dtype)
+            if curve is not None:  # photons that can be told apart leave no doubt
+                reading = replace(reading, gain=curve.gain, constant=curve.offset, spread=0.0)
+            curve = _curve(reading, low, high, dtype)
     # The range of noise that neighbours share would say more than its differences do.
     shared = reading is not None and reading.spacing > 1
     centre = None if shared else float(np.median(finite))

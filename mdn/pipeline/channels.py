@@ -24,7 +24,7 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Region
 
-UNSURE = 0.35  # standard error of the noise, as a share of it, that a reading is worth nothing from
+UNSURE = 0.2  # standard error of the noise, as a share of it, that a reading is worth nothing from
 BLOCK = 16  # pixels a side
 SIDE = 256  # pixels of the part that is denoised, to look at what comes out of it
 # Spread over mean of the power of what is taken out, in blocks, and its correlation two pixels

@@ -20,6 +20,7 @@ from torch import Tensor
 from mdn import noise
 from mdn.nets.counts_reader import FLOOR, SIDE, Scale, scale_of
 
+SHARP, BLURRED = (0.35, 0.8), (0.8, 3.0)  # deviation of a PSF, pixels
 MARGIN = 8  # pixels around a window, which blurs take up
 PHOTONS = 0.1, 1e4  # at the brightest place
 GAIN = 0.2, 60.0  # stored units a photo-electron, which is what rounding is measured by
@@ -81,7 +82,7 @@ def simulated(generator: torch.Generator, size: int = 256) -> Tensor:
         (row, column), (tall, wide) = rng.uniform(0, 1, 2), rng.uniform(0.03, 0.3, 2)
         inside = np.hypot((y - row) / tall, (x - column) / wide)
         light = light + rng.uniform(0.05, 1) * np.clip((1 - inside) * rng.uniform(1, 20), 0, 1)
-    for _ in range(rng.integers(0, 30) * rng.integers(0, 2)):
+    for _ in range(rng.integers(0, 90) * rng.integers(0, 2)):
         angle = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.04, 300))
         row = rng.uniform(0, size) + np.cumsum(np.sin(angle))
         column = rng.uniform(0, size) + np.cumsum(np.cos(angle))
@@ -89,7 +90,9 @@ def simulated(generator: torch.Generator, size: int = 256) -> Tensor:
         light[row[inside].astype(int), column[inside].astype(int)] += rng.uniform(0.2, 3)
     for _ in range(rng.integers(0, 200) * rng.integers(0, 2)):
         light[rng.integers(size), rng.integers(size)] += rng.uniform(0.5, 20)
-    light = ndimage.gaussian_filter(light, np.exp(rng.uniform(np.log(0.6), np.log(3))))
+    # Half of them sharper than the pixels can tell: confocal pictures of fine filaments are.
+    sharp = SHARP if rng.uniform() < 0.5 else BLURRED
+    light = ndimage.gaussian_filter(light, np.exp(rng.uniform(*np.log(sharp))))
     light = light - min(0.0, float(light.min()))
     return torch.from_numpy((light / max(float(light.max()), 1e-6)).astype(np.float32))
 

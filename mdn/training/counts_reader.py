@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.nets.counts_reader import NUMBERS, CountsReader, CountsReaderConfig, Scale, scale_of
+from mdn.registry.load import read_safetensors
 from mdn.training import checkpoint
 from mdn.training.counted_light import Lesson, Scene, draw, draw_other, scene, targets
 from mdn.training.data import load_pictures, split
@@ -73,12 +74,16 @@ def main_loss(
     return (likelihood * some).mean() + CHOICE * choice.mean()
 
 
-def train(recipe: ReaderRecipe, scenes: list[Scene], out: Path) -> CountsReader:
-    """The averaged net after all steps; said every 200."""
+def train(
+    recipe: ReaderRecipe, scenes: list[Scene], out: Path, begin: Path | None = None
+) -> CountsReader:
+    """The averaged net after all steps; said every 200. begin: weights to go on from."""
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     others = others_of(scenes, recipe, recipe.seed)
     net = CountsReader(CountsReaderConfig())
+    if begin is not None:
+        net.load_state_dict({k: v.float() for k, v in read_safetensors(begin)[0].items()})
     mean = {key: value.clone() for key, value in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     start, total = time.monotonic(), 0.0
@@ -189,6 +194,7 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--begin", type=Path, help="weights to go on from")
     options = parser.parse_args()
     recipe = ReaderRecipe(**tomllib.loads(options.recipe.read_text()))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -197,7 +203,7 @@ def main() -> None:
     seen, held_out = split(pictures, recipe.hold_out)
     generator = torch.Generator().manual_seed(recipe.seed)
     lit, unseen = ([scene(p, generator) for p in group] for group in (seen, held_out))
-    net = train(recipe, lit, options.out)
+    net = train(recipe, lit, options.out, options.begin)
     save(net.state_dict(), net, options.out)
     rows = table(net, unseen, recipe)
     write_table(options.out / "reader.csv", list(rows[0]), rows)

@@ -21,9 +21,7 @@ def scene(seed: int = 0, size: int = 256) -> np.ndarray:
     for row, column, wide in zip(
         *rng.uniform(0, size, (2, 14)), rng.uniform(8, 30, 14), strict=True
     ):
-        light += rng.uniform(0.2, 1) * np.exp(
-            -((y - row) ** 2 + (x - column) ** 2) / (2 * wide**2)
-        )
+        light += rng.uniform(0.2, 1) * np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * wide**2))
     return light / light.max()
 
 

@@ -12,7 +12,7 @@ from mdn.encoding import Detector
 from mdn.io.tiff.stack import is_tiff, open_stack
 from mdn.noise.analysis.photon_transfer import BLOCK, PhotonTransfer, is_still, photon_transfer
 from mdn.pipeline.calibration import calibrate
-from mdn.pipeline.channels import UNSURE, Planes
+from mdn.pipeline.channels import Planes
 from mdn.stacks.stack_job import planes_by_channel
 
 SIDE = 512  # pixels a side of the middle, which is looked at
@@ -77,7 +77,7 @@ def of_planes(planes: Planes, dtype: np.dtype, offset: float | None) -> Detector
     reading = known.reading
     if known.coding.curve is None or reading is None or not reading.gain:
         return None
-    if reading.counted <= 0 or reading.spread > UNSURE:
+    if not reading.surely_counted:
         return None
     place = reading.offset if offset is None else offset
     read = max(0.0, reading.constant + reading.gain * place) ** 0.5

@@ -24,7 +24,6 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Region
 
-UNSURE = 0.2  # standard error of the noise, as a share of it, that a reading is worth nothing from
 BLOCK = 16  # pixels a side
 SIDE = 256  # pixels of the part that is denoised, to look at what comes out of it
 # Spread over mean of the power of what is taken out, in blocks, and its correlation two pixels
@@ -85,7 +84,7 @@ def is_counted(calibration: Calibration, models: Models) -> bool:
     reading = calibration.reading
     if calibration.coding.curve is None or reading is None:
         return False
-    if reading.counted <= 0 or reading.spread > UNSURE:
+    if not reading.surely_counted:
         return False
     return calibration.spacing == 1 or (not models.named and _like_wide_field(calibration, models))
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mdn import arrays
-from mdn.commands import estimate
+from mdn.commands import detector, estimate
+from mdn.encoding import detector_of
 from mdn.errors import UsageError
 from mdn.pipeline.in_memory import Picture as Pages
 from mdn.pipeline.in_memory import treatment
@@ -38,6 +39,9 @@ def denoise(
     *,
     axes: str | None = None,
     encoding: str = "auto",
+    gain: float | None = None,
+    offset: float | None = None,
+    read_noise: float | None = None,
     detail: float = 0.0,
     quality: str = "balanced",
     passes: int | None = None,
@@ -71,6 +75,10 @@ def denoise(
         "display" for pictures to look at. "counts" for measured light: its noise is stabilised,
         its range kept, and each channel of a stack calibrated over all its planes. "auto" takes
         gray pictures of other dtypes than uint8 as counts, as the command line does with TIFF.
+    gain, offset, read_noise : float, optional
+        What counted the light, where you know it: what one photo-electron adds to the stored value,
+        the stored value without light, and the standard deviation of the noise without light. All
+        three or none; with them the picture is taken as counts.
     detail : float
         0 to 1: the share of the fine, colourless grain that is given back.
     quality : str
@@ -110,7 +118,15 @@ def denoise(
         tile=tile,
     )
     return loaded(
-        picture, sigma=sigma, strength=strength, axes=axes, encoding=encoding, detail=detail
+        picture,
+        sigma=sigma,
+        strength=strength,
+        axes=axes,
+        encoding=encoding,
+        gain=gain,
+        offset=offset,
+        read_noise=read_noise,
+        detail=detail,
     )
 
 
@@ -179,6 +195,9 @@ class Model:
         strength: float = 1.0,
         axes: str | None = None,
         encoding: str = "auto",
+        gain: float | None = None,
+        offset: float | None = None,
+        read_noise: float | None = None,
         detail: float = 0.0,
     ) -> np.ndarray:
         """Remove the noise of a picture; parameters and errors as `mdn.denoise`."""
@@ -190,6 +209,7 @@ class Model:
         options = replace(
             self._models.options(),
             sigma=None if sigma is None else sigma / 255,
+            detector=detector_of(gain, offset, read_noise),
             strength=strength,
             detail=detail,
         )
@@ -217,8 +237,8 @@ class Model:
         whole = Pages(
             colours, layout.alpha(pages), stored.associated, stored.no_data, stored.coding
         )
-        how = treatment(whole, self._models, encoding)
-        options = replace(how.options, sigma=options.sigma,
+        how = treatment(whole, self._models, encoding, options)
+        options = replace(how.options, sigma=options.sigma, detector=options.detector,
                           strength=options.strength, detail=options.detail)  # fmt: skip
         options.check(how.model)
         result, plan = replace(how, options=options).restore()
@@ -247,6 +267,10 @@ class Noise:
         Share of the samples that are isolated extremes; 0 where there are not more than usual.
     description : tuple of str
         The same in words, a sentence each.
+    gain, offset, read_noise : float or None
+        Of the detector, in the unit of the picture's own values: what one photo-electron adds, the
+        value without light, and the deviation of the noise without light. Of all pictures of a
+        stack, by their differences where they show the same thing. None where no light was counted.
     """
 
     sigma: float
@@ -256,6 +280,9 @@ class Noise:
     correlated: bool
     impulses: float
     description: tuple[str, ...]
+    gain: float | None = None
+    offset: float | None = None
+    read_noise: float | None = None
 
 
 def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
@@ -264,7 +291,8 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     Parameters
     ----------
     picture, axes
-        As for `denoise`. Of a stack the first picture is taken.
+        As for `denoise`. Of a stack the first picture is taken; for the detector all of them, of
+        the first channel.
 
     Raises
     ------
@@ -277,7 +305,8 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     """
     stored = _opened(picture, axes)
     layout = arrays.layout(stored.pixels.shape, stored.axes)
-    first = layout.split(stored.pixels)[0, 0]
+    pages = layout.split(stored.pixels)[:, 0]
+    first = pages[0]
     page, opaque = first[..., : layout.colours], layout.opaque(first)
     found: dict[str, Any] = estimate.of_page(page, arrays.NAME, opaque)[1]
     return Noise(
@@ -288,7 +317,14 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
         correlated=found["correlated"],
         impulses=found["impulses"] if found["impulsive"] else 0.0,
         description=tuple(found["kind"]),
+        **_detector_of(pages),
     )
+
+
+def _detector_of(pages: np.ndarray) -> dict[str, float]:
+    """Gain, offset and read noise of pages (P, H, W, C); empty where there are none."""
+    reading = detector.of_file(None, pages, None).get("0")
+    return {} if reading is None else asdict(reading.detector)
 
 
 def _opened(picture: Picture, axes: str | None) -> arrays.Stored:

@@ -38,6 +38,7 @@ def noise(
     plot: Path | None = None,
     resume: bool = False,
     *,
+    light: opt.Light,
     files: opt.Files,
 ) -> None:
     """Adds a known noise to images, to try a denoiser on; or estimates theirs.
@@ -58,13 +59,21 @@ def noise(
             raise UsageError("--estimate adds no noise: leave out --type, --level, --count and -o")
         if files.shard or files.dask:
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
+        if (light.gain, light.read_noise) != (None, None):
+            raise UsageError("--estimate measures gain and read noise: leave both out")
         named = sources.inputs(inputs, files.from_file)
-        _estimate(*named, plot, files, debugging(context))
+        _estimate(*named, plot, light.offset, files, debugging(context))
+    detector = light.detector()
     if plot is not None:
         raise UsageError("--plot draws what --estimate finds: add --estimate")
     if kind is None:
         raise UsageError("no --type: choose one that `mdn noise --list` shows")
     chosen = get(kind)
+    if detector is not None and (kind != task.COUNTED or level is not None):
+        raise UsageError(
+            f"--gain: counts are drawn as a detector counts them with --type {task.COUNTED},"
+            " and no --level"
+        )
     if iso is not None:
         if level is not None or chosen.parameter != "iso":
             raise UsageError("--iso is the level of --type camera; for others use --level")
@@ -75,9 +84,11 @@ def noise(
     strength = chosen.default if level is None else level
     chosen.check(strength)
     chosen.check_peak(peak)
-    ending = f"_{kind}{strength:g}"
+    ending = f"_{kind}" if detector is not None else f"_{kind}{strength:g}"
     plans = sources.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
-    settings = task.NoiseRequest(kind, strength, seed, files.lossy_quality, peak)
+    settings = task.NoiseRequest(
+        kind, strength, seed, files.lossy_quality, peak=peak, detector=detector
+    )
     batch.run(
         batch.BatchRun(
             context,
@@ -134,7 +145,12 @@ def _facts(noise: NoiseType) -> dict[str, object]:
 
 
 def _estimate(
-    inputs: Sequence[str], listed: Sequence[str], plot: Path | None, files: opt.Files, debug: bool
+    inputs: Sequence[str],
+    listed: Sequence[str],
+    plot: Path | None,
+    offset: float | None,
+    files: opt.Files,
+    debug: bool,
 ) -> NoReturn:
     """Estimates the noise of the inputs, and of those on a list, prints it, and exits.
 
@@ -159,15 +175,24 @@ def _estimate(
         if not jobs:
             raise NothingDoneError("there is nothing to do: no input is left")
         with pixel_limit(files.max_pixels):
-            result = estimate.run(
-                jobs, view, plot, overwrite=files.overwrite, fail_fast=files.fail_fast
+            result, series = estimate.run(
+                jobs,
+                view,
+                plot,
+                offset=offset,
+                overwrite=files.overwrite,
+                fail_fast=files.fail_fast,
             )
+        if series is not None:
+            view.say(f"all together: {series.in_words()}")
         view.summary(result)
         if plot is not None and plot.exists() and result.count("ok"):
             view.say(f"plot: {plot}")
     if files.as_json:
         plan = BatchPlan(tuple(jobs), notes, left_out=expansion.left_out)
-        render.print_json(batch.document("noise --estimate", plan, result, view.notes))
+        document = batch.document("noise --estimate", plan, result, view.notes)
+        whole = {} if series is None else {"detector": series.facts()}
+        render.print_json(document | whole)
     raise typer.Exit(result.exit_code)
 
 
@@ -184,6 +209,9 @@ def _show(name: str, facts: Mapping[str, Any]) -> None:
     size = f"{facts['width']}x{facts['height']}, {facts['dtype']}"
     lines = [f"{render.printable(name)}  {size}", f"  {'level':<10}{level}"]
     lines += [f"  {'kind':<10}{first}", *(f"{'':12}{words}" for words in rest)]
+    for numbers in facts["detector"].values():
+        three = "--gain {gain:.4g} --offset {offset:.5g} --read-noise {read_noise:.4g}"
+        lines.append(f"  {'detector':<10}{three.format(**numbers)} ({numbers['source']})")
     typer.echo("\n".join([*lines, *_curve(facts["brightness"], facts["variance"])]))
 
 

@@ -14,6 +14,7 @@ from mdn.cli.help import rules
 from mdn.errors import MdnError, UsageError
 
 if TYPE_CHECKING:
+    from mdn.encoding import Detector
     from mdn.renders import RenderOptions
 
 DEFAULT_MODEL = "photo"
@@ -165,6 +166,21 @@ class Stacks:
     channels: str | None = None
     z: str | None = None
     t: str | None = None
+
+
+@dataclass(frozen=True)
+class Light:
+    """The options of commands that may be told what counted the light."""
+
+    gain: float | None = None
+    offset: float | None = None
+    read_noise: float | None = None
+
+    def detector(self) -> Detector | None:
+        """What they describe; None where none is given. Raises UsageError: one is missing."""
+        from mdn.encoding import detector_of
+
+        return detector_of(self.gain, self.offset, self.read_noise)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def zeroshot(
     precision: opt.Precision = "auto",
     max_memory: str | None = None,
     *,
+    light: opt.Light,
     files: opt.Files,
 ) -> None:
     """Looks for noise that the model does not know, fits to it, then denoises.
@@ -56,6 +57,7 @@ def zeroshot(
     plans = sources.Plans(inputs, output, files, resume=skips, suffixes=SUFFIXES | STORES)
     options = Options(
         strength=strength,
+        detector=light.detector(),
         seed=seed,
         precision=precision,
         max_memory=None if max_memory is None else parse_size(max_memory),

@@ -10,6 +10,7 @@ import torch
 
 from mdn.commands.request import Request, check_size
 from mdn.encoding import Display, Rec2100, coding_of
+from mdn.encoding.detector import OPTIONS
 from mdn.engine.memory import resident
 from mdn.engine.run import SLACK, StdOutput
 from mdn.errors import FileError, OutOfMemoryError
@@ -84,6 +85,8 @@ def _streamed(
 def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
     if batch.mask is not None:
         raise FileError(job.name, "is a render, and --protect is for pictures", "leave it out")
+    if batch.models.options().detector is not None:
+        raise FileError(job.name, f"is a render, and {OPTIONS} are for counts", "leave them out")
     if job.std_target is not None:
         raise FileError(job.name, "is a render, and --save-std is for pictures", "leave it out")
     request, models = batch.request, batch.models

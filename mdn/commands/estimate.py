@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from mdn import plots
+from mdn.commands import detector
+from mdn.commands.detector import DetectorReading
 from mdn.encoding import Display
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import write_bytes
@@ -51,14 +53,18 @@ def run(
     report: Report,
     plot: Path | None = None,
     *,
+    offset: float | None = None,
     overwrite: bool = False,
     fail_fast: bool = False,
-) -> BatchResult:
+) -> tuple[BatchResult, DetectorReading | None]:
     """The noise of each job's image, in the details of its outcome; see `facts`.
+
+    And what pairs of the images say of the detector, where they show the same thing.
 
     Args:
         jobs: what to look at; their targets are unused.
         plot: the figure to write, or None. overwrite: it may replace a file.
+        offset: of the detector, where it is known.
 
     Raises:
         UsageError: a figure that cannot be drawn, or that would replace a file; nothing was done.
@@ -67,14 +73,19 @@ def run(
     if plot is not None:
         _check_plot(plot, jobs, overwrite)
     found: dict[str, NoiseEstimate] = {}
+    frames: dict[str, np.ndarray] = {}
 
     def work(job: Job, report: Report) -> dict[str, object]:
         image = load(job)
         pages = image.pixels
         if len(pages) > 1:
-            report.note(job, f"only the first of {len(pages)} pages is measured")
+            report.note(job, f"only the first of {len(pages)} pages is drawn and described")
+        elif pages.shape[-1] == 1 and np.isfinite(pages).all():
+            frames[job.name] = detector.middle_of(pages[0, ..., 0])
         opaque = None if image.alpha is None else image.alpha[0] > 0
         found[job.name], facts = of_page(pages[0], job.name, opaque)
+        readings = detector.of_file(job.source, pages, offset)
+        facts["detector"] = {key: reading.facts() for key, reading in readings.items()}
         return describe(image) | facts
 
     result = run_batch(jobs, work, report, fail_fast=fail_fast)
@@ -82,7 +93,9 @@ def run(
         png = plots.as_png(functools.partial(_drawn, found))
         assert png is not None
         write_bytes(plot, png)
-    return result
+    alike = len({(frame.shape, frame.dtype) for frame in frames.values()}) == 1
+    series = detector.of_series(frames, offset) if alike and len(frames) > 1 else None
+    return result, series
 
 
 def of_page(

@@ -2,18 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 
 from mdn import noise
-from mdn.encoding import Display
+from mdn.encoding import Detector, Display
 from mdn.jobs.dask_run import distribute
 from mdn.jobs.files import describe, load, output_format, save
 from mdn.jobs.job import BatchResult, Job, Report
 
+COUNTED = "poisson-gaussian"  # the type that a detector can be told for
 LITTLE = 1 / 8  # of what the dtype holds
 
 
@@ -26,6 +27,7 @@ class NoiseRequest:
     seed: int = 0
     jpeg_quality: int = 95
     peak: float | None = None  # photons of a white sample; None takes the type's own
+    detector: Detector | None = None  # of COUNTED, in place of a level: see `count`
 
 
 def run(
@@ -58,15 +60,20 @@ def add_to_file(request: NoiseRequest, job: Job, report: Report) -> dict[str, ob
     generator = torch.Generator().manual_seed(seed)
     pages, peaks = [], []
     for index, page in enumerate(image.pixels):
-        peaks.append(peak_of(page, request))
-        pages.append(add_to_page(page, request.kind, request.level, generator, request.peak))
+        if request.detector is not None:
+            pages.append(count(page, request.detector, generator))
+        else:
+            peaks.append(peak_of(page, request))
+            pages.append(add_to_page(page, request.kind, request.level, generator, request.peak))
         report.progress(job, (index + 1) / len(image.pixels))
-    if line := _of_little_range(image.pixels):
+    if request.detector is None and (line := _of_little_range(image.pixels)):
         report.note(job, line)
     if output_format(job, image) == "jpeg":
         report.note(job, "JPEG compression alters the noise; write PNG to keep it exact")
     save(job, replace(image, pixels=np.stack(pages)), report, jpeg_quality=request.jpeg_quality)
     facts = {"noise": request.kind, "level": request.level, "draw_seed": seed}
+    if request.detector is not None:
+        facts |= {"level": None, "detector": asdict(request.detector)}
     return describe(image) | facts | _about_peaks([peak for peak in peaks if peak is not None])
 
 
@@ -111,6 +118,22 @@ def draw_seed(seed: int, job: Job) -> int:
     name = "stdin" if job.source is None else job.source.name
     key = f"{seed}/{name}/{job.draw}".encode(errors="surrogateescape")
     return int.from_bytes(hashlib.sha256(key).digest()[:8]) >> 1  # torch wants 63 bits
+
+
+def count(page: np.ndarray, detector: Detector, generator: torch.Generator) -> np.ndarray:
+    """A page (H, W, C) of means as a detector counts them, in the unit and dtype of the page.
+
+    What lies below the offset is no light. Whole numbers are rounded, and cut off where their dtype
+    ends.
+    """
+    light = torch.from_numpy((page.astype(np.float64) - detector.offset) / detector.gain)
+    electrons = torch.poisson(light.clamp(min=0), generator).numpy()
+    read = torch.randn(light.shape, generator=generator, dtype=torch.float64).numpy()
+    stored = detector.gain * electrons + detector.offset + detector.read_noise * read
+    if page.dtype.kind == "f":
+        return stored.astype(page.dtype)
+    limits = np.iinfo(page.dtype)
+    return np.rint(stored).clip(limits.min, limits.max).astype(page.dtype)
 
 
 def add_to_page(

@@ -7,6 +7,7 @@ import numpy as np
 
 from mdn import io
 from mdn.encoding import Display
+from mdn.encoding.detector import OPTIONS
 from mdn.errors import FileError, UsageError
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -35,6 +36,10 @@ class Request:
     # which planes of a stack, and how its axes are called
     planes: PlaneSelection = field(default_factory=PlaneSelection)
     renders: RenderOptions = field(default_factory=RenderOptions)  # what was asked of EXR files
+
+    def __post_init__(self) -> None:
+        if self.encoding == "display" and self.options.detector is not None:
+            raise UsageError(f"--encoding display: {OPTIONS} are for counts; leave one of them out")
 
     def models(self, *, with_std: bool = False, may_fill: bool = False) -> Models:
         """The models that it needs; nothing is loaded yet.

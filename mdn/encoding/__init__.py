@@ -2,6 +2,7 @@
 
 from mdn.encoding.anscombe import Anscombe
 from mdn.encoding.counts import Counts
+from mdn.encoding.detector import Detector, detector_of
 from mdn.encoding.display import Display, Stretched
 from mdn.encoding.hdr import Hdr, Srgb, exposure
 from mdn.encoding.rec2100 import Rec2100, coding_of
@@ -9,11 +10,13 @@ from mdn.encoding.rec2100 import Rec2100, coding_of
 __all__ = [
     "Anscombe",
     "Counts",
+    "Detector",
     "Display",
     "Hdr",
     "Rec2100",
     "Srgb",
     "Stretched",
     "coding_of",
+    "detector_of",
     "exposure",
 ]

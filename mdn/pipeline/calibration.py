@@ -15,15 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.encoding import Anscombe, Counts
+from mdn.encoding import Anscombe, Counts, Detector
 from mdn.encoding.counts import HIGH, LOW
-from mdn.noise.analysis.autocorrelation import BLOCK, correlation_length
 from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate
 from mdn.pipeline import hidden
-from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.counts_noise import CountsNoise, read_counts
 from mdn.pipeline.judge import judge_sample
-from mdn.pipeline.known_part import known_part
 from mdn.pipeline.page import Region
 from mdn.registry.model import Model
 
@@ -32,13 +30,13 @@ WINDOW, WINDOWS = 256, 32  # pixels a side; how many of them, planes together
 CLIPPED = 1e-4  # share of the samples at an end of the dtype, from which on they count as cut off
 LOWEST = 16  # steps, and levels, of the darkest samples, among which padding cannot be told
 SURE = 0.01, 99.99  # percentiles that the estimate takes for black and white
-NEARLY = 0.98  # share of the samples that tell of the noise, from which on all are looked at
 # Power of fourth over second differences, each over what white noise has: 1 for white noise, .05
 # for noise blurred with a sigma of 2 pixels. Below this there is no noise from pixel to pixel.
 ROUGH = 0.1
 FEW_PHOTONS = 20.0  # of the middle brightness: below that, light is lost; see restore
 MOST_PHOTONS = 24  # in a sample, to be told apart
 POISSON = 0.8, 1.25  # variance over mean of photons, in the middle block
+BLOCK = 16  # pixels a side
 LEAST_VARIANCE = 1 / 12  # squares of a step of whole numbers: what rounding adds
 
 
@@ -47,7 +45,8 @@ class Calibration:
     """What is known of one channel of a stack: a function of all its planes together."""
 
     coding: Counts  # its samples to the net's values and back
-    estimate: NoiseEstimate  # of the noise, on the scale that it was made on
+    # what was read of its noise; None where there is nothing to read, or the user said what it is
+    reading: CountsNoise | None
     sigma: float  # standard deviation of the noise of encoded values; 0: there is none
     spacing: int  # how far apart samples must be for their noise to be independent
     # (1, h, w) encoded windows of the channel, NaN where nothing is measured
@@ -58,17 +57,24 @@ class Calibration:
     rough: float = 1.0  # see `roughness`
     # what becomes 0 and 1 where the channel is taken as it is shown, in the unit of the file
     shown_ends: tuple[float, float] = (0.0, 1.0)
+    detector: Detector | None = None  # as the user said; None: the noise was read
 
     @property
     def noise(self) -> NoiseConditioning:
         """The noise of encoded values, which is equally strong everywhere."""
-        flat = replace(
-            self.estimate,
+        flat = NoiseEstimate(
             channel_sigmas=(self.sigma,),
+            brightness=(),
+            variance=(),
             gain=0.0,
             offset=self.sigma**2,
             curve=(self.sigma**2, 0.0, 0.0),
             signal_dependent=False,
+            neighbours=(0.0, 0.0),
+            correlated=self.spacing > 1,
+            low_frequency_sigma=self.sigma,
+            impulses=0.0,
+            impulsive=False,
         )
         # The unit is the noise: how much of the range it is says nothing.
         return NoiseConditioning(self.sigma, blend_weight=float(self.sigma > 0), estimate=flat)
@@ -124,25 +130,38 @@ class Calibration:
         x = float(self.coding.light(np.array([float(self.sample.nanmean())]))[0][0])
         sigma = max(0.0, curve.gain * x + curve.offset) ** 0.5
         where = f" at brightness {x:.4g}" if curve.gain else ""
+        where += ", as given" if self.detector is not None else ""
         return f"noise {sigma:.3g}{where}: {removed}"
 
-    def describe(self) -> dict[str, float]:
-        """For --json: the line of the noise's variance in the unit of the file."""
-        curve = self.coding.curve
-        gain, offset = (0.0, 0.0) if curve is None else (curve.gain, curve.offset)
-        return {"gain": round(gain, 6), "offset": round(offset, 6), "spacing": self.spacing}
+    def describe(self) -> dict[str, object]:
+        """For --json: of the detector, in the unit of the file, as given or as read."""
+        curve, said = self.coding.curve, self.detector or self.reading
+        gain = 0.0 if curve is None else curve.gain
+        known = said if gain else None
+        read = 0.0 if curve is None else max(0.0, curve.offset) ** 0.5
+        return {
+            "gain": round(gain, 6),
+            "offset": None if known is None else round(known.offset, 6),
+            "read_noise": round(read if known is None else known.read_noise, 6),
+            "uncertainty": 0.0 if self.reading is None else round(self.reading.spread, 3),
+            "given": self.detector is not None,
+            "spacing": self.spacing,
+        }
 
 
 def calibrate(
     planes: Sequence[tuple[tuple[int, int], Region]],
     dtype: np.dtype,
     no_data: float | None = None,
+    detector: Detector | None = None,
 ) -> Calibration:
     """Look at a channel.
 
     Args:
         planes: for each of its planes the size (H, W) and a way to read a part of it; all equal.
         no_data: the value of samples that hold nothing, or None.
+        detector: what made them, as the user says; None: read from the samples. What the user says
+            is taken as it is: nothing in the samples speaks against it.
     """
     stored = sample(planes)
     padding = padding_of(stored) if no_data is None else no_data
@@ -153,8 +172,8 @@ def calibrate(
     areas, drawn, side = _flat(values, usual)
     tell = usual & ~areas
     least = _least_light(values[usual], dtype)
-    measure = partial(_measured, values, usual, drawn, dtype, padding, least)
-    coding, seen, rough, ends_of, reason = measure(tell)
+    measure = partial(_measured, values, usual, drawn, dtype, padding, least, detector)
+    coding, reading, rough, ends_of, reason = measure(tell)
     if coding.curve is not None and few_photons(values, tell) is None:
         # What is drawn over the noise says nothing of it, and shows only once that is measured.
         x = torch.from_numpy(np.where(usual, coding.encode(stored), np.nan)).float()[:, None]
@@ -163,15 +182,14 @@ def calibrate(
         strokes = strokes | hidden.kept_areas(x, side, level) if side else strokes
         if (tell & strokes[:, 0].numpy()).any():
             tell = tell & ~strokes[:, 0].numpy()
-            coding, seen, rough, ends_of, reason = measure(tell)
-    curve = coding.curve
+            coding, reading, rough, ends_of, reason = measure(tell)
     encoded = torch.from_numpy(np.where(tell, coding.encode(stored), np.nan).astype(np.float32))
-    level, spacing = coding.level or 0.0, 1
-    if curve is not None and seen.correlated and min(stored.shape[1:]) >= BLOCK:
-        found = correlation_length(hidden.filled(encoded[:, None], encoded[:, None].isnan())[:, 0])
-        level, spacing = found.deviation, found.pixels
+    spacing = 1 if reading is None or coding.curve is None else reading.spacing
     side_by_side = encoded.transpose(0, 1).flatten(1)[None]
-    return Calibration(coding, seen, level, spacing, side_by_side, side, reason, rough, ends_of)
+    return Calibration(
+        coding, reading, coding.level or 0.0, spacing, side_by_side, side, reason, rough, ends_of,
+        detector,
+    )  # fmt: skip
 
 
 def _measured(
@@ -181,24 +199,27 @@ def _measured(
     dtype: np.dtype,
     padding: float | None,
     least: float | None,
+    detector: Detector | None,
     tell: np.ndarray,
-) -> tuple[Counts, NoiseEstimate, float, tuple[float, float], str]:
-    """The coding of planes (P, H, W), what was seen of their noise on a scale of its own, their
-    roughness, the ends of that scale, and why there is no noise.
+) -> tuple[Counts, CountsNoise | None, float, tuple[float, float], str]:
+    """The coding of planes (P, H, W), what was read of their noise, their roughness, the ends of
+    the scale on which they are shown, and why there is no noise.
 
     Args:
         usual, tell: which samples are no outliers, and which of these tell of the noise.
         drawn: whether all of it is areas of one value.
+        detector: what the user says of it, or None.
     """
     finite = values[tell] if tell.any() else values[usual] if usual.any() else np.zeros(1)
     black, white = ends(finite, dtype)
     low, high = (float(value) for value in np.percentile(finite, [LOW, HIGH]))
     high = max(high, low + _least(dtype, low))
-    scaled = ((values - black) / (white - black)).astype(np.float32)
-    seen, rough = _looked_at(scaled, tell)
-    curve = None
+    rough = roughness(_continued(((values - black) / (white - black)).astype(np.float32), tell))
+    curve, reading = None, None
     reason = ""
-    if min(values.shape[1:]) < SMALLEST_SIDE // 2:
+    if detector is not None:
+        curve = detector.anscombe
+    elif min(values.shape[1:]) < SMALLEST_SIDE // 2:
         reason = "too small to measure its noise"
     elif drawn or not tell.any():
         reason = "areas of exactly one value"
@@ -206,12 +227,16 @@ def _measured(
         curve = few_photons(values, tell)
         if curve is None and _is_poster(values, tell):
             reason = "areas of few values"
-        elif curve is None:
-            curve = _curve(seen, black, white, low, high, dtype)
+        else:
+            reading = read_counts(values, tell)
+            if curve is not None:  # photons that can be told apart leave no doubt
+                reading = replace(reading, gain=curve.gain, constant=curve.offset, spread=0.0)
+            curve = _curve(reading, low, high, dtype)
     # The range of noise that neighbours share would say more than its differences do.
-    centre = None if seen.correlated else float(np.median(finite))
+    shared = reading is not None and reading.spacing > 1
+    centre = None if shared else float(np.median(finite))
     coding = Counts(dtype, low, high, curve, centre, padding, least)
-    return coding, seen, rough, (black, white), reason
+    return coding, reading, rough, (black, white), reason
 
 
 def _least_light(usual: np.ndarray, dtype: np.dtype) -> float | None:
@@ -239,16 +264,12 @@ def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]
     return flat, drawn, side
 
 
-def _looked_at(scaled: np.ndarray, tell: np.ndarray) -> tuple[NoiseEstimate, float]:
-    """The estimate of planes (P, H, W), 0..1, where they tell, and their roughness."""
-    if not tell.all():
-        x = torch.from_numpy(scaled)[:, None]
-        scaled = hidden.continued(x, torch.from_numpy(~tell)[:, None])[:, 0].numpy()
-        # Few filled samples change less than a choice of squares would.
-        part = known_part(list(scaled[:, None]), list(tell)) if tell.mean() < NEARLY else None
-        scaled = scaled if part is None else part
-    planes = torch.from_numpy(np.ascontiguousarray(scaled)).float()
-    return estimate_noise(planes), roughness(planes)
+def _continued(scaled: np.ndarray, tell: np.ndarray) -> Tensor:
+    """Planes (P, H, W), float32, with what does not tell of the noise filled by what does."""
+    planes = torch.from_numpy(scaled)
+    if tell.all():
+        return planes
+    return hidden.continued(planes[:, None], torch.from_numpy(~tell)[:, None])[:, 0]
 
 
 def roughness(planes: Tensor) -> float:
@@ -376,23 +397,9 @@ def _least(dtype: np.dtype, value: float) -> float:
     return 1.0 if dtype.kind in "iu" else max(abs(value) * 1e-6, 1e-30)
 
 
-def _curve(
-    seen: NoiseEstimate, black: float, white: float, low: float, high: float, dtype: np.dtype
-) -> Anscombe | None:
-    """The transform for the noise that was seen, in the unit of the file; None without noise."""
-    gain = max(0.0, seen.gain) if seen.signal_dependent else 0.0
-    flat = seen.sigma**2
-    offset = seen.offset if gain else flat
-    # The variance that the line gives at the brightnesses that were measured.
-    found = [max(0.0, gain * b + offset) for b in seen.brightness]
-    mean = sum(found) / len(found) if found else 0.0
-    if seen.correlated and mean > 0:
-        # Smoothed noise shows little of itself in the differences that the line was measured by.
-        gain, offset = gain * flat / mean, offset * flat / mean
-    scale = white - black
-    gain, offset = gain * scale, offset * scale**2 - gain * scale * black
-    # No line is exact: noise must not vanish before the darkest samples are reached.
-    offset = max(offset, -gain * low)
+def _curve(reading: CountsNoise, low: float, high: float, dtype: np.dtype) -> Anscombe | None:
+    """The transform for the noise that was read, in the unit of the file; None without noise."""
+    gain, constant = reading.gain, reading.constant
     least = LEAST_VARIANCE if dtype.kind in "iu" else (1e-6 * (high - low)) ** 2
-    middle = gain * (low + high) / 2 + offset
-    return Anscombe(gain, offset) if middle > least and (gain > 0 or offset > 0) else None
+    middle = gain * (low + high) / 2 + constant
+    return Anscombe(gain, constant) if middle > least and (gain > 0 or constant > 0) else None

@@ -1,12 +1,9 @@
 """Gray pictures: counted light, or a picture as it is shown? Decided by the samples, not the file.
 
-The same picture comes as 8 bits, as 16, as counts or as floats of any unit. Counted light is
-noisier where it is brighter, from pixel to pixel, and once that is evened out equally strong
-everywhere: a photograph's texture is not. What is not sure is shown, as a net that reads noise
-itself does less harm.
-
-The figures that part them were measured on fluorescence (FMD, W2S) and on photographs in gray, as
-they are and with nine kinds of noise: docs/microscopy.md.
+The same picture comes as 8 bits, as 16, as counts or as floats of any unit. A small net that reads
+the noise of windows says how likely light was counted (pipeline.counts_noise). What neighbours
+share is counted light only where what a net takes out is even, as in wide-field pictures. What is
+not sure is shown, as a net that reads noise itself does less harm.
 """
 
 from __future__ import annotations
@@ -24,21 +21,10 @@ from mdn.pipeline import hidden
 from mdn.pipeline.calibration import Calibration, calibrate
 from mdn.pipeline.denoise_tiles import denoise_tiles
 from mdn.pipeline.models import Models
+from mdn.pipeline.options import Options
 from mdn.pipeline.page import Region
 
 BLOCK = 16  # pixels a side
-FEWEST = 16  # blocks of which all is known, to look at these alone
-# Median over tenth percentile, and ninetieth over median, of the power of the finest detail in
-# blocks, once noise is evened out: of counted light at most 3.2 and 3.1.
-CALMEST, LIVELIEST = 3.5, 3.2
-# The same of noise that neighbours share, which a camera's detector or binning makes.
-EVEN = 1.45
-# Of noise as strong at every brightness: the finest detail of a calm block over that noise. Stars
-# and other bright things stretch the range, beside which such noise would seem to be none.
-LEVEL = 0.6, 1.6
-# Roughness, see calibration: of fluorescence at least .87, of photographs with white noise .85 to
-# .95, with noise that went through JPEG .8 to .83 where it is weak, and without noise up to .86.
-WHITE = 0.865
 SIDE = 256  # pixels of the part that is denoised, to look at what comes out of it
 # Spread over mean of the power of what is taken out, in blocks, and its correlation two pixels
 # apart: of wide-field fluorescence .12 to .18 and -.15 to -.08; smoothed noise on photographs has
@@ -66,6 +52,7 @@ def read_channel(
     *,
     no_data: float | None = None,
     colour: bool = False,
+    told: Options | None = None,
 ) -> Channel:
     """Look at all planes of a channel.
 
@@ -73,13 +60,18 @@ def read_channel(
         planes: as of `calibrate`.
         encoding: display, counts, or auto: as the samples say.
         colour: whether it is a colour of a picture, and so no channel of its own.
+        told: options with what the user says of the noise; None: those of the models.
     """
-    if encoding == "display" or (colour and encoding == "auto"):
+    told = told or models.options()
+    detector = told.detector
+    if encoding == "display" or (colour and encoding == "auto" and detector is None):
         return Channel()
-    calibration = calibrate(planes, dtype, no_data)
+    calibration = calibrate(planes, dtype, no_data, detector)
     coding = calibration.coding
     # What has no noise at all is left alone either way, and says why.
-    if encoding == "counts" or calibration.reason or is_counted(calibration, models):
+    certain = encoding == "counts" or detector is not None or calibration.reason
+    # A sigma of 0 to 255 is of a picture as it is shown.
+    if certain or (told.sigma is None and is_counted(calibration, models)):
         return Channel(calibration)
     if calibration.shown_ends[0] < calibration.shown_ends[1]:
         stretch = Stretched(coding.dtype, *calibration.shown_ends)
@@ -89,38 +81,12 @@ def read_channel(
 
 def is_counted(calibration: Calibration, models: Models) -> bool:
     """Whether a channel shows the noise of counted light."""
-    curve = calibration.coding.curve
-    if curve is None:
+    reading = calibration.reading
+    if calibration.coding.curve is None or reading is None:
         return False
-    calm, lively, level = evenness(calibration)
-    if calibration.spacing == 1:
-        if calibration.rough < WHITE:
-            return False
-        if calibration.faint:  # of single photons no two blocks have as many
-            return True
-        if curve.gain > 0:
-            return calm < CALMEST and lively < LIVELIEST
-        return calm < EVEN and LEVEL[0] < level < LEVEL[1]
-    return calm < EVEN and not models.named and _like_wide_field(calibration, models)
-
-
-def evenness(calibration: Calibration) -> tuple[float, float, float]:
-    """How much more power the finest detail has in the middle block than in a calm one, how much
-    more in a lively one than in the middle, and its power in the middle one over that of the noise.
-    """
-    x = calibration.sample[0]
-    if min(x.shape) < 2 * BLOCK:
-        return float("inf"), float("inf"), float("inf")
-    whole = F.max_pool2d(x.isnan()[None].float()[:, 1:-1, 1:-1], BLOCK).flatten() == 0
-    x = hidden.filled(x[None, None], x.isnan()[None, None])[0, 0]
-    fine = 4 * x[1:-1, 1:-1] - x[:-2, 1:-1] - x[2:, 1:-1] - x[1:-1, :-2] - x[1:-1, 2:]
-    power = F.avg_pool2d(fine.square()[None], BLOCK).flatten()
-    if int(whole.sum()) >= FEWEST:
-        power = power[whole]
-    tenth, middle, ninetieth = np.percentile(power, (10, 50, 90))
-    noise = 20 * max(calibration.sigma**2, 1e-12)  # of such a difference of five samples
-    calm, lively = middle / max(tenth, 1e-12), ninetieth / max(middle, 1e-12)
-    return float(calm), float(lively), float(middle / noise)
+    if not reading.surely_counted:
+        return False
+    return calibration.spacing == 1 or (not models.named and _like_wide_field(calibration, models))
 
 
 def _like_wide_field(calibration: Calibration, models: Models) -> bool:

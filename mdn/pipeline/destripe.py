@@ -10,9 +10,17 @@ from mdn.engine.run import Encode, RowStream
 from mdn.engine.tiles import reflected
 from mdn.noise.analysis.banding import FEWEST_ROWS, FEWEST_STRIPS, STRIP, is_banded, offsets, steps
 from mdn.noise.analysis.lines import Banding
+from mdn.pipeline.page import Page
 
 READ = 256  # rows of a page that are read at once
 MOST_STRIPS = 24  # of a large picture; more tell nothing new
+
+
+def bands_of(page: Page, encode: Encode) -> Banding | None:
+    """The banding of a page in memory, or read in rows; encode: as of `find_in_rows`."""
+    if page.array is not None:
+        return find(page.array, encode)
+    return find_in_rows(page.rows, encode)
 
 
 def find(page: np.ndarray, encode: Encode) -> Banding | None:

@@ -128,21 +128,31 @@ class Treatment:
         return result, first
 
 
-def treatment(picture: Picture, models: Models, encoding: str = "auto") -> Treatment:
-    """What a picture is, and what denoises it. encoding: as of `read_channel`.
+def treatment(
+    picture: Picture, models: Models, encoding: str = "auto", told: Options | None = None
+) -> Treatment:
+    """What a picture is, and what denoises it.
+
+    Args:
+        encoding: as of `read_channel`.
+        told: options with what the user says of the noise; None: those of the models.
 
     Raises ModelError: the weights of the model are damaged.
     """
-    channels = channels_of(picture, encoding, models)
+    channels = channels_of(picture, encoding, models, told or models.options())
     if channels[0].padding is not None:
         picture = replace(picture, no_data=channels[0].padding)
     domain = "display" if channels[0].calibration is None else "counts"
     return Treatment(picture, channels, models.load(domain), models.options(domain))
 
 
-def channels_of(picture: Picture, encoding: str, models: Models) -> tuple[Channel, ...]:
+def channels_of(
+    picture: Picture, encoding: str, models: Models, told: Options
+) -> tuple[Channel, ...]:
     """What is to be known of each channel of a picture; one for all colours of a pixel."""
     shown = isinstance(picture.coding, Rec2100)
+    if encoding == "auto" and told.detector is not None:
+        encoding = "counts"  # whoever knows the gain knows that light was counted
     if shown or (encoding == "auto" and not picture.gray):
         return (Channel(),)
     count = 1 if encoding != "counts" and picture.gray else picture.pixels.shape[-1]
@@ -153,6 +163,7 @@ def channels_of(picture: Picture, encoding: str, models: Models) -> tuple[Channe
             encoding,
             models,
             no_data=picture.no_data,
+            told=told,
         )
         for channel in range(count)
     )
@@ -216,7 +227,9 @@ def restore_counts(
     """
     pages = picture.pixels
     channels = range(pages.shape[-1])
-    known = calibrations or [calibrate(planes_of(pages, c), pages.dtype) for c in channels]
+    known = calibrations or [
+        calibrate(planes_of(pages, c), pages.dtype, detector=options.detector) for c in channels
+    ]
     if adapter is not None:
         model = adapter.to_parts(partial(_windows, pages, known, model), model)
     result = np.empty_like(pages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mdn.encoding.detector import OPTIONS, Detector
 from mdn.engine.device import choose_precision
 from mdn.engine.run import NetGeometry, Runtime
 from mdn.errors import FileError, UsageError
@@ -25,6 +26,7 @@ class Options:
     # standard deviation of the noise, nominal range 0..1, for models that take one; None to
     # estimate it
     sigma: float | None = None
+    detector: Detector | None = None  # what counted the light, where the user knows it
     # looks to average: with other masks, or, where the model draws none, of the picture flipped and
     # rotated
     passes: int = 1
@@ -42,6 +44,8 @@ class Options:
                 raise UsageError(f"--{name} {share:g}: choose a number from 0 to 1")
         if self.sigma is not None and not 0 <= self.sigma <= 1:
             raise UsageError(f"--sigma {255 * self.sigma:g}: choose a number from 0 to 255")
+        if self.sigma is not None and self.detector is not None:
+            raise UsageError(f"--sigma: {OPTIONS} say how strong the noise is; leave one out")
         for name in ("passes", "tile"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"--{name} {number}: choose 1 or more")

@@ -11,6 +11,7 @@ import torch
 from mdn.encoding import Counts, Display, Stretched
 from mdn.engine.device import choose_precision
 from mdn.noise.analysis.lines import Banding
+from mdn.pipeline import destripe
 from mdn.pipeline.calibration import Calibration
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.hidden import Limits
@@ -105,6 +106,14 @@ class Part:
             return Unit(self.scale, self.coding.high - self.coding.low)
         return Unit(self.scale)
 
+    def stripes(self) -> str:
+        """What is said of the stripes that are taken out of counts; empty where there are none."""
+        if self.bands is None:
+            return ""
+        kinds = zip(("row", "column"), self.bands.sigma, strict=True)
+        words = [f"{kind} banding of {s / self.noise.level:.2g} of that" for kind, s in kinds if s]
+        return f"{' and '.join(words)} taken out"
+
     def cropped(self, page: Page, rows: slice, columns: slice) -> Part:
         """The same for a page that is cut out of this one, from an even row and column on."""
         bands, residual = self.bands, self.residual
@@ -173,8 +182,11 @@ class Part:
 def part_of_counts(
     page: Page, places: tuple[int, ...], known: Calibration, model: Model, options: Options
 ) -> Part:
-    """Samples of counted light; several places have equal samples, of which one stands for all."""
-    return Part(
+    """Samples of counted light; several places have equal samples, of which one stands for all.
+
+    Each page has stripes of its own, as of a sheet of light, or a detector's that drift.
+    """
+    part = Part(
         page,
         places,
         known.coding,
@@ -187,3 +199,6 @@ def part_of_counts(
         known.faint,
         equal=len(places) > 1,
     )
+    if part.idle or not model.abilities.takes_sigma or part.spacing > 1 or part.flat:
+        return part
+    return replace(part, bands=destripe.bands_of(page, part.encode))

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import Encode
-from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe, hidden
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning
@@ -115,7 +114,7 @@ def plan_display(
     bands, noise = None, NoiseConditioning()
     if takes_sigma:
         drawn = hidden.is_drawn(x) and _drawn(page, part.encode)
-        bands = None if drawn else _bands(page, part.encode)
+        bands = None if drawn else destripe.bands_of(page, part.encode)
         if bands is not None:
             rows, columns = (torch.from_numpy(v) for v in in_windows(*page.shape[:2]))
             x = bands.removed(x, rows, columns)
@@ -265,12 +264,6 @@ def _whole(page: Page) -> bool:
     """Whether a sample of a page is all of it."""
     rows, columns = in_windows(*page.shape[:2])
     return (len(rows), len(columns)) == page.shape[:2]
-
-
-def _bands(page: Page, encode: Encode) -> Banding | None:
-    if page.array is not None:
-        return destripe.find(page.array, encode)
-    return destripe.find_in_rows(page.rows, encode)
 
 
 def hidden_filled(values: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.adapter import Part as Window
 from mdn.pipeline.calibration import sample
-from mdn.pipeline.channels import Channel, read_channel
+from mdn.pipeline.channels import Channel, Planes, read_channel
 from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
@@ -128,6 +128,7 @@ def denoise(
             report.note(job, non_finite.in_words())
         if said:
             gray = encoding == "auto" and stack.dtype.itemsize == 1 and not stack.colour
+            gray = gray and details["encoding"] == "display"
             noisy = not said[0].startswith(NONE)
             before = details.get("summary", [])
             details["summary"] = [*before, *said, *([MEASURED] if gray and noisy else [])]
@@ -212,20 +213,28 @@ def _std_output(maps: Maps) -> StdOutput | None:
 
 def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Models) -> Channels:
     """What is to be known of each gray channel; nothing of pictures in colour."""
-    wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
+    if encoding == "auto" and models.options().detector is not None:
+        encoding = "counts"
     if encoding == "auto" and not stack.in_channels:
         return {}
-    found: Channels = {}
-    for key in sorted(wanted):
-        own = [plane for plane in stack.planes if (plane.series, plane.channel) == key]
-        found[key] = read_channel(
-            [(plane.shape[:2], _region(plane, plane.samples[0])) for plane in own],
-            stack.dtype,
-            encoding,
-            models,
-            no_data=own[0].no_data,
-        )
-    return found
+    no_data = {(plane.series, plane.channel): plane.no_data for plane in reversed(stack.planes)}
+    return {
+        key: read_channel(planes, stack.dtype, encoding, models, no_data=no_data[key])
+        for key, planes in planes_by_channel(stack, chosen).items()
+    }
+
+
+def planes_by_channel(stack: Stack, chosen: Iterable[Plane]) -> dict[Key, Planes]:
+    """All planes of each gray channel of which some are chosen."""
+    wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
+    return {
+        key: [
+            (plane.shape[:2], _region(plane, plane.samples[0]))
+            for plane in stack.planes
+            if (plane.series, plane.channel) == key
+        ]
+        for key in sorted(wanted)
+    }
 
 
 def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[Window]:
@@ -300,7 +309,9 @@ def denoise_page(
             parts.append(replace(plan.part, page=replace(own, samples=page.samples), places=places))
             plans.append(plan)
         restore(page, parts, progress, _std_output(maps))
-        said = _said(plans[0].describe()) if plans else []
+        if not plans:
+            return [line for part in parts if (line := part.stripes())]
+        said = _said(plans[0].describe())
         return said if all("unchanged" in line for line in said) else [*plans[0].notes, *said]
 
 

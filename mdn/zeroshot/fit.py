@@ -33,6 +33,7 @@ from mdn.zeroshot.windows import regions_of
 ENDED = {  # of LayerFit
     "done": "completed",
     "settled": f"stopped at step {{}}, as the error had not surely fallen for {PATIENCE} steps,",
+    "hopeless": "stopped at step {}, as nothing can be gained,",
     "time": "stopped by the time limit",
     "interrupted": "interrupted",
 }
@@ -195,5 +196,6 @@ class Fit:
 def level_in_words(estimate: NoiseEstimate | None, *, counts: bool) -> str:
     """The noise of a model that reads only its level; counts: whether it is counted light."""
     level = 0.0 if estimate is None else estimate.sigma
-    words = f"sigma {255 * level:.1f}" if level >= CLEAN else NO_NOISE
-    return f"counted light, {words} after its own curve" if counts else words
+    if counts:  # whose unit is the noise
+        return "counted light" if level > 0 else f"counted light, {NO_NOISE}"
+    return f"sigma {255 * level:.1f}" if level >= CLEAN else NO_NOISE

@@ -26,6 +26,7 @@ from mdn.zeroshot.request import Plan
 from mdn.zeroshot.windows import Window, crop_side
 
 SCORE_EVERY = 20  # steps between scores on held-out samples
+HOPE = 60  # steps without any fall after which there is nothing to be gained
 PATIENCE = 100  # steps in which the error on them must fall by more than its uncertainty..
 LEAST_FALL = 1e-4  # ..and by this share of itself
 SURE = 2.0  # standard errors that a fit of a denoiser must gain, to be used
@@ -43,7 +44,8 @@ class LayerFit:
     after: float
     steps: int
     seconds: float
-    ended: str  # done, settled (the error stopped falling), time or interrupted
+    # done, settled (the error stopped falling), hopeless (it never fell), time or interrupted
+    ended: str
     mean: float = 0.0  # the error of the mean of MASKS guesses, likewise; 0 for a net that denoises
     rival: float | None = None  # for a net that fills: the error of a pass without a fit
     sure: bool = True  # whether the error surely fell; if not, after is before
@@ -67,8 +69,8 @@ def fit_layers(
     """Fit the net in place; it ends with the averaged weights that scored best.
 
     It ends early once the error on held-out samples has not fallen by more than its own standard
-    error for PATIENCE steps. A net that denoises stays as it came where the fit is not surely
-    better.
+    error for PATIENCE steps, or has not fallen at all in the first HOPE of them. A net that
+    denoises stays as it came where the fit is not surely better.
 
     Args:
         windows: parts of the picture, all with the net's channels, at least one pixel each.
@@ -126,8 +128,9 @@ def fit_layers(
                     "generator": generator.get_state(),
                 }
             )  # fmt: skip
-            if step - best_step >= PATIENCE:
-                ended = "settled"
+            hopeless = best_step == 0 and step >= HOPE and not fills
+            if step - best_step >= PATIENCE or hopeless:
+                ended = "settled" if best_step else "hopeless"
                 break
             if time_limit is not None and time.monotonic() - start > time_limit:
                 ended = "time"

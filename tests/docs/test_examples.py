@@ -19,7 +19,7 @@ from tests.docs.pages import PAGES, blocks, lines
 
 SIDE = 24
 PHOTOS = ("photo.jpg", "big.jpg", "photo.png", "a.png", "nuclei.png", "noisy.png")
-FOLDERS = ("shots", "shots/monday", "photos", "scans")
+FOLDERS = ("shots", "shots/monday", "photos", "scans", "flats")
 RUN = ("denoise", "noise", "models")
 # These need models that the reader makes, other packages, or time.
 NOT_RUN = (
@@ -68,6 +68,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "list.txt").write_text("photo.jpg\na.png\n")
     counts = random.poisson(50, (8, 2, SIDE, SIDE)).astype(np.uint16)
     tifffile.imwrite(folder / "cells.ome.tif", counts, metadata={"axes": "ZCYX"})
+    for name in ("cells.tif", "static.tif", "flats/one.tif", "flats/dark.tif"):
+        tifffile.imwrite(folder / name, counts[:, 0], imagej=True, metadata={"axes": "TYX"})
     light = random.exponential(1, (SIDE, SIDE, 3)).astype(np.float32)
     for name in ("render.exr", "shot.0001.exr", "shot.0002.exr"):
         header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}

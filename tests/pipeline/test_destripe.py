@@ -9,6 +9,8 @@ import torch
 from mdn import noise
 from mdn.encoding import Display
 from mdn.pipeline import destripe
+from mdn.pipeline.in_memory import Picture, treatment
+from mdn.pipeline.models import Models
 from mdn.pipeline.sample import sample_for_estimation
 from tests.pipeline import tools
 from tests.pipeline.drawn import DRAWN
@@ -91,3 +93,18 @@ def test_the_user_is_told() -> None:
     assert isinstance(lines, list)
     assert lines[0] == f"row banding of sigma {rows:.2g} taken out"
     assert lines[1].endswith("removed")
+
+
+def test_stripes_leave_counts_as_well() -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:256, :256]
+    light = 3 + 30 * np.exp(-((y - 120) ** 2 + (x - 140) ** 2) / 3000)
+    counts = 2 * rng.poisson(light) + 100 + 3 * rng.standard_normal(light.shape)
+    rows = 3 * rng.standard_normal((256, 1))
+    errors = []
+    for noisy in (counts, counts + rows):
+        page = np.rint(noisy).astype(np.uint16)[None, ..., None]
+        result, _ = treatment(Picture(page), Models(device="cpu"), "counts").restore()
+        errors.append(float(np.square((result[0, ..., 0] - 100.0) / 2 - light).mean() ** 0.5))
+    assert errors[1] < 3 * errors[0]
+    assert errors[1] < 0.5 * rows.std() / 2  # most of the stripes' own

@@ -103,4 +103,4 @@ def test_gray_pictures_of_few_photons_are_read_as_counts() -> None:
     fit = fit_of()
     page = (photons * 8).clip(0, 255).astype(np.uint8)[..., None]
     treatment(Picture(page[None]), Models(device="cpu")).restore(adapter=fit)
-    assert fit.describe()["summary"][0].startswith("seen: counted light, sigma")
+    assert fit.describe()["summary"][0].startswith("seen: counted light")

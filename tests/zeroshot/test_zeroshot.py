@@ -34,7 +34,7 @@ from mdn.zeroshot.answer import ChangedAnswer, FilledAnswer
 from mdn.zeroshot.hidden_samples import clipped_mean
 from mdn.zeroshot.layers import Layers
 from mdn.zeroshot.request import FitRequest, Plan
-from mdn.zeroshot.steps import PATIENCE, LayerFit, fit_layers, part_to_take, surely_falls
+from mdn.zeroshot.steps import HOPE, LayerFit, fit_layers, part_to_take, surely_falls
 from mdn.zeroshot.windows import Window, regions_of, windows_of
 from tests.commands.tools import request
 from tests.noise.synthesis.moments import generator
@@ -139,13 +139,13 @@ def test_a_fit_ends_where_its_error_no_longer_falls_and_leaves_every_layer() -> 
     plan = Plan(iters=1000, lr=1e-9, crop=32, batch=1)
     window = Window(page, (0.08, 0.0, 0.0), 0.3)
     result = fit_layers(net, [window], plan, 0, None, lambda step, *_: steps.append(step))
-    assert (result.ended, result.steps, steps[-1]) == ("settled", PATIENCE, PATIENCE)
+    assert (result.ended, result.steps, steps[-1]) == ("hopeless", HOPE, HOPE)
     assert not result.sure
     assert result.after == result.before
     assert all(torch.equal(v, as_it_came[name]) for name, v in net.state_dict().items())
     fit = fit_of()
     fit._layers.fits.append(result)
-    assert f"stopped at step {PATIENCE}" in fit.describe()["summary"][2]
+    assert f"stopped at step {HOPE}, as nothing can be gained" in fit.describe()["summary"][2]
 
 
 def test_a_fit_of_a_denoiser_that_is_not_sure_leaves_every_layer(monkeypatch) -> None:

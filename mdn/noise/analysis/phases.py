@@ -12,6 +12,9 @@ SOME = 1e-9  # weight of a guess that there is
 BLOCK = 16  # pixels a side of a place that is asked whether it is a mosaic
 PIECE = 16  # blocks a side of a window
 CHECKED = 0.005  # half the contrast of green beside the others, in the nominal range
+# The same as a share of the brightness above black: filters of a camera part colours by far more,
+# and what is left of them in a wide-field camera's gray by less.
+PARTED = 0.1
 ALIKE = 0.75  # mean sign of the blocks
 
 
@@ -29,7 +32,9 @@ def is_mosaic(gray: Tensor) -> bool:
     blocks = F.avg_pool2d(checks[None], BLOCK // 2)[0] / 4
     pieces = [piece for rows in blocks.split(PIECE) for piece in rows.split(PIECE, 1)]
     signs = torch.stack([piece.sign().mean().abs() for piece in pieces])
-    return float(blocks.abs().median()) > CHECKED and float(signs.median()) > ALIKE
+    contrast, light = float(blocks.abs().median()), float(x.median() - x.min())
+    parted = contrast > max(CHECKED, PARTED * light)
+    return parted and float(signs.median()) > ALIKE
 
 
 def fillable(places: Tensor) -> bool:

@@ -47,3 +47,12 @@ def test_a_raw_mosaic_written_as_gray_is_told_from_a_picture() -> None:
         for kind in ("", "gaussian"):
             seen = noise.add(gray[None], kind, 10.0, torch.Generator())[0] if kind else gray
             assert phases.is_mosaic(seen) == mosaic
+
+
+def test_what_a_wide_field_camera_leaves_of_its_filters_is_no_mosaic() -> None:
+    page = torch.nn.functional.interpolate(shaded()[None], scale_factor=4.0, mode="bilinear")[0, 1]
+    checks = 1 + 0.02 * (1 - 2 * ((torch.arange(256)[:, None] + torch.arange(256)) % 2))
+    assert not phases.is_mosaic(page * checks)
+    assert not phases.is_mosaic(4 * page * checks)  # of whatever range it is shown in
+    coloured = 1 + 10 * (checks - 1)
+    assert phases.is_mosaic(page * coloured)

@@ -109,6 +109,7 @@ def _stack(
         jpeg_quality=request.jpeg_quality,
         adapter=adapter,
         masked=batch.mask is not None,
+        neighbours=request.neighbours,
     )
     return None if details is None else about(batch) | details
 

@@ -17,12 +17,22 @@ from torch import Tensor
 
 LEVELS = 2  # halvings of the resolution
 SEARCH = 4  # pixels at the coarsest, to each side
-RADIUS = 2  # blocks of 2 x 2 pixels to each side of one, that are compared
-MOVES = 30.0  # what any motion costs, in squared differences over their variance
-TURNS = 4.0  # what a pixel costs, by which a shift departs from that of the coarser level
+BLUR = 2  # pixels to each side, that are averaged before they are compared
+RADIUS = 4  # blocks of 2 x 2 pixels to each side of one, that are compared
+# What a shift costs, in standard errors of the difference that noise alone makes: any but none; one
+# that departs from that of the coarser level; and, by pixel, how far it does.
+MOVES, DEPARTS, TURNS = 1.0, 1.0, 0.1
+BESIDE = 3  # blocks away, whose shifts at the coarser level are tried: motion has borders
+LENDERS, LENT = 6, 0.3  # blocks away, whose own shifts are tried last; and what that costs
+ALIKE = 0.44  # the mean square of what noise a blurred pixel shares with those around
 MULTIPLE = 2 ** (LEVELS + 1)  # sides of a tile, and where it begins
-# Pixels around a place that its shift depends on: windows, the shifts, and borrowed ones.
-REACH = sum(2**level * (2 * RADIUS + 5) for level in range(LEVELS + 1)) + 2**LEVELS * SEARCH
+# Pixels around a place that its shift depends on: windows at each level, what is borrowed, shifts.
+REACH = (
+    sum(2**level * (BLUR + 2 * RADIUS + 2) for level in range(LEVELS + 1))
+    + sum(2**level * 2 * BESIDE + 2**level for level in range(LEVELS))
+    + 2 * LENDERS
+    + 2**LEVELS * SEARCH
+)
 AROUND = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 
 
@@ -57,7 +67,7 @@ class Shifts:
         """Shifts of blocks of 2 x 2 pixels as those of pixels."""
         return Shifts(_spread(self.rows), _spread(self.columns))
 
-    def borrowed(self, down: int, across: int) -> Shifts:
+    def beside(self, down: int, across: int) -> Shifts:
         """Those of the places so far away."""
         return Shifts(_moved(self.rows, down, across), _moved(self.columns, down, across))
 
@@ -70,10 +80,11 @@ def match(plane: Tensor, other: Tensor) -> Shifts:
     pairs = [(plane, other)]
     for _ in range(LEVELS):
         pairs.append((F.avg_pool2d(pairs[-1][0], 2), F.avg_pool2d(pairs[-1][1], 2)))
-    shifts = _searched(*pairs[-1], variance=2 / 4**LEVELS)
+    soft = [(box(one, BLUR), box(two, BLUR)) for one, two in pairs]
+    shifts = _searched(*soft[-1], 2 / 4**LEVELS)
     for level in reversed(range(LEVELS)):
-        shifts = _refined(*pairs[level], 2 / 4**level, shifts.larger())
-    return shifts.of_blocks()
+        best, shifts = _refined(*soft[level], 2 / 4**level, shifts.larger())
+    return _borrowed(*soft[0], 2.0, best, shifts).of_blocks()
 
 
 def _searched(plane: Tensor, other: Tensor, variance: float) -> Shifts:
@@ -85,30 +96,55 @@ def _searched(plane: Tensor, other: Tensor, variance: float) -> Shifts:
     for down in reach:
         for across in reach:
             if (down, across) != (0, 0):
-                cost = _difference(plane, _moved(other, down, across), variance) + MOVES
-                best, shifts = _better(best, shifts, cost, Shifts(rows + down, rows + across))
+                cost = _difference(plane, _moved(other, down, across), variance)
+                candidate = Shifts(rows + down, rows + across)
+                best, shifts = _better(best, shifts, cost + MOVES + DEPARTS, candidate)
     return shifts
 
 
-def _refined(plane: Tensor, other: Tensor, variance: float, coarse: Shifts) -> Shifts:
-    """Shifts of pixels, each that of a coarser block, to those of blocks of 2 x 2 pixels.
+def _refined(
+    plane: Tensor, other: Tensor, variance: float, coarse: Shifts
+) -> tuple[Tensor, Shifts]:
+    """The least cost, and shifts, of blocks of 2 x 2 pixels, from those of coarser blocks.
 
-    Candidates are none, that of the block, those of the blocks beside it, as motion ends somewhere,
-    and what lies a pixel around it.
+    Candidates are none, that of the block, those of blocks beside it, and what lies a pixel around.
     """
     best = _difference(plane, other, variance)
     none = torch.zeros_like(best, dtype=torch.int64)
     shifts = Shifts(none, none)
-    steps = (0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)
-    candidates = [(coarse.borrowed(*step), 0.0) for step in steps]
-    candidates += [
-        (Shifts(coarse.rows + i, coarse.columns + j), TURNS * (abs(i) + abs(j))) for i, j in AROUND
-    ]
-    for candidate, turn in candidates:
-        moved = (candidate.rows != 0) | (candidate.columns != 0)
-        cost = _difference(plane, candidate.of_blocks().fetch(other), variance)
-        best, shifts = _better(best, shifts, cost + MOVES * moved + turn, candidate)
+    for down, across in ((0, 0), (BESIDE, 0), (-BESIDE, 0), (0, BESIDE), (0, -BESIDE)):
+        candidate = coarse.beside(down, across)
+        best, shifts = _tried(plane, other, variance, best, shifts, candidate, 0.0)
+    for i, j in AROUND:
+        candidate = Shifts(coarse.rows + i, coarse.columns + j)
+        cost = DEPARTS + TURNS * (abs(i) + abs(j))
+        best, shifts = _tried(plane, other, variance, best, shifts, candidate, cost)
+    return best, shifts
+
+
+def _borrowed(
+    plane: Tensor, other: Tensor, variance: float, best: Tensor, shifts: Shifts
+) -> Shifts:
+    """The shifts, or those of blocks further away where these do better: motion is smooth."""
+    for down, across in ((LENDERS, 0), (-LENDERS, 0), (0, LENDERS), (0, -LENDERS)):
+        candidate = shifts.beside(down, across)
+        best, shifts = _tried(plane, other, variance, best, shifts, candidate, LENT)
     return shifts
+
+
+def _tried(
+    plane: Tensor,
+    other: Tensor,
+    variance: float,
+    best: Tensor,
+    shifts: Shifts,
+    candidate: Shifts,
+    cost: float,
+) -> tuple[Tensor, Shifts]:
+    """The better of shifts of blocks and a candidate, which costs so much more, and its cost."""
+    moved = (candidate.rows != 0) | (candidate.columns != 0)
+    difference = _difference(plane, candidate.of_blocks().fetch(other), variance)
+    return _better(best, shifts, difference + MOVES * moved + cost, candidate)
 
 
 def _better(best: Tensor, shifts: Shifts, cost: Tensor, candidate: Shifts) -> tuple[Tensor, Shifts]:
@@ -120,10 +156,14 @@ def _better(best: Tensor, shifts: Shifts, cost: Tensor, candidate: Shifts) -> tu
 
 
 def _difference(plane: Tensor, other: Tensor, variance: float) -> Tensor:
-    """Sum of squares in the windows around blocks of 2 x 2 pixels, over their variance."""
+    """Squares of differences of blurred planes in the windows around blocks of 2 x 2 pixels.
+
+    In standard errors of what noise alone makes of them; variance: of a difference not blurred.
+    """
     blocks = F.avg_pool2d((plane - other).square_(), 2)
-    samples = 4 * (2 * RADIUS + 1) ** 2
-    return box(blocks, RADIUS).mul_(samples / variance)
+    alike = (2 * BLUR + 1) ** 2  # pixels that share noise; as many as ALIKE of it are one
+    independent = 4 * (2 * RADIUS + 1) ** 2 / (ALIKE * alike)
+    return box(blocks, RADIUS).mul_((independent / 2) ** 0.5 * alike / variance)
 
 
 def box(x: Tensor, radius: int) -> Tensor:

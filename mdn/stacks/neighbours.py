@@ -50,7 +50,9 @@ class Surroundings:
         if known is None or not number or plane not in self._places:
             return None
         run, place = self._places[plane]
-        others = run[max(0, place - number) : place] + run[place + 1 : place + 1 + number]
+        # At an end more from the other side, so that no plane has fewer.
+        first = max(0, min(place - number, len(run) - 1 - 2 * number))
+        others = [one for one in run[first : first + 2 * number + 1] if one is not run[place]]
         self._read += [other for other, _ in others]
         brightness = self._brightness.setdefault((plane.series, plane.channel), Brightness(known))
         return neighbours.beside(run[place][1], [source for _, source in others], known, brightness)

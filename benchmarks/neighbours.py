@@ -57,7 +57,9 @@ def main() -> None:
                 one_cell(paths[2 * cell :] + paths[: 2 * cell], scene, photons, cell, given)
                 for cell in range(given.cells)
             ]
-            print(f"{scene} {name}".ljust(18), line(np.mean(found, 0), given.neighbours), flush=True)
+            print(
+                f"{scene} {name}".ljust(18), line(np.mean(found, 0), given.neighbours), flush=True
+            )
 
 
 def one_cell(
@@ -133,24 +135,24 @@ def denoised(noisy: np.ndarray, neighbours: int) -> tuple[np.ndarray, float]:
 
 
 def scores(result: np.ndarray, truth: np.ndarray, moves: np.ndarray) -> list[float]:
-    """Mean PSNR, and that of each frame; that where the truth changes; flicker where it does not."""
+    """PSNR where the truth changes, flicker where it does not, and PSNR of each frame."""
     span = np.ptp(truth)
     error = (result - truth) ** 2
     frames = 10 * np.log10(span**2 / error.mean((1, 2)))
     there = 10 * np.log10(span**2 / error[moves].mean()) if moves.any() else np.nan
     rest = (result - truth).std(0)[~moves[0]]
-    return [float(there), float(np.sqrt((rest**2).mean())), *frames.tolist()]
+    flicker = np.sqrt((rest**2).mean()) if rest.size else np.nan
+    return [float(there), float(flicker), *frames.tolist()]
 
 
 def line(rows: np.ndarray, neighbours: list[int]) -> str:
     there, flicker, frames, seconds = rows[:, 0], rows[:, 1], rows[:, 2:-1], rows[:, -1]
     parts = [f"{frames[0].mean():.2f} | {frames[0].min():.2f}"]
     for place, number in enumerate(neighbours, start=1):
-        gain = frames[place] - frames[0]
-        parts.append(
-            f"  {number}: {gain.mean():+.2f} | {gain.min():+.2f}  changing {there[place] - there[0]:+.2f}"
-            f"  flicker {flicker[place] / flicker[0]:.2f}  time {seconds[place] / seconds[0]:.2f}"
-        )
+        gain, changing = frames[place] - frames[0], there[place] - there[0]
+        parts.append(f"{number}: {gain.mean():+.2f} | {gain.min():+.2f}  changing {changing:+.2f}")
+        parts.append(f"flicker {flicker[place] / flicker[0]:.2f}")
+        parts.append(f"time {seconds[place] / seconds[0]:.2f}")
     return "  ".join(parts)
 
 

@@ -23,8 +23,8 @@ from mdn.pipeline.matching import box
 # the pixels themselves.
 TESTS = ((None, 2), (1, 2), (2, 3), (4, 5), (8, 8))
 DOUBT, REJECTED = 2.0, 4.5  # standard errors by which a difference is too large: from, and up to
-REGION = 10  # blocks to each side, in which..
-AGREES = 0.4, 0.7  # ..this share must pass for anything to count, and for all to count..
+REGION = 14  # blocks to each side, in which..
+AGREES = 0.6, 0.85  # ..this share must pass for anything to count, and for all to count..
 # ..and where differences too small for one place add up: by radius of the means, how many times
 # the noise what passes may be, to count, and to count for nothing.
 REGIONAL = ((1, 1.25, 1.6), (2, 1.3, 1.7))

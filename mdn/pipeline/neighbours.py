@@ -97,6 +97,15 @@ class Brightness:
         return np.asarray(blocks.mean((1, 3)) - _pedestal(self._known)).ravel()
 
 
+def indices(place: int, count: int, number: int) -> list[int]:
+    """Which of `count` planes in a row help the one at a place: so many on each side of it.
+
+    At an end as many more from the other side, so that no plane has fewer.
+    """
+    first = max(0, min(place - number, count - 1 - 2 * number))
+    return [index for index in range(first, min(count, first + 2 * number + 1)) if index != place]
+
+
 def beside(
     plane: Source, others: Sequence[Source], known: Calibration, brightness: Brightness
 ) -> Neighbours | None:

@@ -34,6 +34,7 @@ class Surroundings:
     """
 
     def __init__(self, stack: Stack, axis: str, frames: Sequence[tuple[int, Stack]] = ()) -> None:
+        self.axis = axis
         self._places: dict[Plane, tuple[Run, int]] = {}
         runs = _in_files(stack, frames) if axis == FRAMES else _along(stack, axis)
         own = set(map(id, stack.planes))
@@ -50,9 +51,7 @@ class Surroundings:
         if known is None or not number or plane not in self._places:
             return None
         run, place = self._places[plane]
-        # At an end more from the other side, so that no plane has fewer.
-        first = max(0, min(place - number, len(run) - 1 - 2 * number))
-        others = [one for one in run[first : first + 2 * number + 1] if one is not run[place]]
+        others = [run[index] for index in neighbours.indices(place, len(run), number)]
         self._read += [other for other, _ in others]
         brightness = self._brightness.setdefault((plane.series, plane.channel), Brightness(known))
         return neighbours.beside(run[place][1], [source for _, source in others], known, brightness)

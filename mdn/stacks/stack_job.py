@@ -42,6 +42,7 @@ from mdn.stacks.planes import PlaneSelection
 MEASURED = "if a microscope counted this light, try --encoding counts"
 NONE = "no noise found"  # as such a line begins
 FEW = "few counts a pixel, held by whole numbers as a pattern: 32-bit floats would be smooth"
+ALONE = "--neighbours is for stacks with times or slices, and frames of a sequence: none here"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
 Maps = Sequence[tuple[Rows, slice]]
@@ -113,6 +114,8 @@ def denoise(
         non_finite, details = NonFinite(), stack.describe() | {"planes": len(chosen)}
         if models.options().strength == 0:
             chosen = []
+        if number and not around.axis:
+            report.note(job, ALONE)
         channels = with_neighbours(channels_of(stack, chosen, encoding, models), around, number)
         details |= about(channels, models, job.name)
         said: list[str] = []

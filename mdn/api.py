@@ -77,7 +77,7 @@ def denoise(
         0 to 1: the share of the fine, colourless grain that is given back.
     neighbours : int, optional
         How many pictures before and after each one help it, where they show the same: 0 to 3. By
-        default 2 along an axis T, of counts. Where there is no T, slices along Z, if you give it.
+        default 3 along an axis T, of counts. Where there is no T, slices along Z, if you give it.
     quality : str
         "fast", "balanced" or "best"; chooses the model where none is named.
     passes : int, optional

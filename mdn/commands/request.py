@@ -34,7 +34,7 @@ class Request:
     encoding: str = "auto"  # display, counts, or auto: counts for what a microscope measured
     # which planes of a stack, and how its axes are called
     planes: PlaneSelection = field(default_factory=PlaneSelection)
-    # planes before and after one that help it, in stacks and sequences; None: two, where there are
+    # planes on each side of one that help it, in stacks and sequences; None: three, where there are
     # times
     neighbours: int | None = None
     renders: RenderOptions = field(default_factory=RenderOptions)  # what was asked of EXR files

@@ -22,7 +22,7 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.neighbours import Brightness, Neighbours, Source
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page, of_array
-from mdn.pipeline.part import Part, part_of_counts
+from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
 from mdn.pipeline.plan import Plan, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
@@ -108,7 +108,7 @@ class Treatment:
 
     def with_neighbours(self, beside: Sequence[Sequence[np.ndarray]]) -> Treatment:
         """The same with neighbours of each page, (H, W, C) each, if it is counts and they help."""
-        if not beside or not self.calibrations:
+        if not beside or not self.calibrations or not takes_neighbours(self.model):
             return self
         number = -(-max(map(len, beside)) // 2)
         channels = []

@@ -23,14 +23,14 @@ RADIUS = 4  # blocks of 2 x 2 pixels to each side of one, that are compared
 # that departs from that of the coarser level; and, by pixel, how far it does.
 MOVES, DEPARTS, TURNS = 1.0, 1.0, 0.1
 BESIDE = 3  # blocks away, whose shifts at the coarser level are tried: motion has borders
-LENDERS, LENT = 6, 0.3  # blocks away, whose own shifts are tried last; and what that costs
+LENDERS, LENT = (12, 6), 0.3  # blocks away, whose own shifts are tried last; and their cost
 ALIKE = 0.44  # the mean square of what noise a blurred pixel shares with those around
 MULTIPLE = 2 ** (LEVELS + 1)  # sides of a tile, and where it begins
 # Pixels around a place that its shift depends on: windows at each level, what is borrowed, shifts.
 REACH = (
     sum(2**level * (BLUR + 2 * RADIUS + 2) for level in range(LEVELS + 1))
     + sum(2**level * 2 * BESIDE + 2**level for level in range(LEVELS))
-    + 2 * LENDERS
+    + 2 * sum(LENDERS)
     + 2**LEVELS * SEARCH
 )
 AROUND = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
@@ -126,9 +126,10 @@ def _borrowed(
     plane: Tensor, other: Tensor, variance: float, best: Tensor, shifts: Shifts
 ) -> Shifts:
     """The shifts, or those of blocks further away where these do better: motion is smooth."""
-    for down, across in ((LENDERS, 0), (-LENDERS, 0), (0, LENDERS), (0, -LENDERS)):
-        candidate = shifts.beside(down, across)
-        best, shifts = _tried(plane, other, variance, best, shifts, candidate, LENT)
+    for away in LENDERS:
+        for down, across in ((away, 0), (-away, 0), (0, away), (0, -away)):
+            candidate = shifts.beside(down, across)
+            best, shifts = _tried(plane, other, variance, best, shifts, candidate, LENT)
     return shifts
 
 

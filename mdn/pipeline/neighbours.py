@@ -18,7 +18,7 @@ from mdn.pipeline.page import Region
 
 Source = tuple[tuple[int, int], Region]  # the size (H, W) of a plane and a way to read a part of it
 
-NUMBER, MOST = 2, 3  # planes on each side, where nobody says how many, and at most
+NUMBER, MOST = 3, 3  # planes on each side, where nobody says how many, and at most
 PAIRS = 6  # of planes beside one another, that are looked at to tell whether they help
 SIDE = 256  # pixels of the part of them that is looked at
 # Share of it that must count: of unrelated planes at most .1, of cells that move at least .5.

@@ -172,6 +172,11 @@ class Part:
         return found.repeat(len(self.places), -1) if self.equal else found
 
 
+def takes_neighbours(model: Model) -> bool:
+    """Whether it can be told the noise of each pixel, which is less where neighbours help."""
+    return model.abilities.takes_sigma and model.answer is None
+
+
 def part_of_counts(
     page: Page,
     places: tuple[int, ...],
@@ -182,9 +187,8 @@ def part_of_counts(
 ) -> Part:
     """Samples of counted light; several places have equal samples, of which one stands for all.
 
-    neighbours: planes beside it; for models that are told the noise of each pixel.
+    neighbours: planes beside it; only for a model that `takes_neighbours`.
     """
-    told = model.abilities.takes_sigma and model.answer is None
     return Part(
         page,
         places,
@@ -197,5 +201,5 @@ def part_of_counts(
         known.flat,
         known.faint,
         equal=len(places) > 1,
-        neighbours=neighbours if told else None,
+        neighbours=neighbours,
     )

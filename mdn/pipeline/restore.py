@@ -136,6 +136,7 @@ def clean_tiles(
     others: (B, K, H, W), the same of the neighbouring planes.
     """
     page, noise, options = part.page, part.noise, part.options
+    height, width = tiles.shape[2:]
     gaps, kept = put_aside(tiles, part)
     stays = gaps | kept
     # Of a drawing with salt and pepper nothing else would be left to see.
@@ -152,6 +153,13 @@ def clean_tiles(
             others = others.masked_fill(part.limits.beyond(others), torch.nan)
         others = impulses.fix_hot_pixels(others, noise.sigma)
         seen, share = fusion.fused(noisy, others, noise.sigma)
+        # The net need not see what only the fusion looks at.
+        rows, columns = _inner(origins, tiles.shape, page.shape, part.model.multiple)
+        origins = [(top + rows.start, left + columns.start) for top, left in origins]
+        gaps, kept, stays = (mask[..., rows, columns] for mask in (gaps, kept, stays))
+        tiles, x, noisy, seen, share = (
+            values[..., rows, columns].contiguous() for values in (tiles, x, noisy, seen, share)
+        )
     y = denoise_tiles(
         seen, origins, noise.finest(), part.model, options,
         separate=not page.colour, spacing=part.spacing, share=share,
@@ -170,7 +178,31 @@ def clean_tiles(
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
     part.changes.append(float((mean - x).square().mean()))
     mean = mean.masked_fill(stays, torch.nan)
-    return torch.cat([mean, deviation.masked_fill(stays, 0.0)], 1) if deviation.shape[1] else mean
+    deviation = deviation.masked_fill(stays, 0.0) if deviation.shape[1] else deviation
+    result = torch.cat([mean, deviation], 1)
+    if share is None:
+        return result
+    return F.pad(result, (columns.start, width - columns.stop, rows.start, height - rows.stop))
+
+
+def _inner(
+    origins: Origins, size: Sequence[int], shape: Sequence[int], multiple: int
+) -> tuple[slice, slice]:
+    """Rows and columns of tiles without what lies within the reach of the fusion of their edges.
+
+    Those of the picture itself are no such edges.
+
+    size: (..., H, W) of a tile; shape: (H, W, ...) of the picture. multiple: of which places are.
+    """
+    step = math.lcm(CELL, multiple)
+    cut = fusion.REACH // step * step
+    spans = []
+    for axis in (0, 1):
+        length = size[axis - 2]
+        first = cut if all(origin[axis] > 0 for origin in origins) else 0
+        ends = all(origin[axis] + length < shape[axis] for origin in origins)
+        spans.append(slice(first, length - cut if ends else length))
+    return spans[0], spans[1]
 
 
 def put_aside(tiles: Tensor, part: Part) -> tuple[Tensor, Tensor]:

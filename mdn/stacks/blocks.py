@@ -29,7 +29,7 @@ from mdn.jobs.manifest import settings_hash
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
 from mdn.stacks.cutting import Block, blocks_of, pages_of
-from mdn.stacks.neighbours import surroundings, with_neighbours
+from mdn.stacks.neighbours import surroundings
 from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 from mdn.stacks.stack_job import (
@@ -170,7 +170,7 @@ def cut(
         found = tuple(blocks_of(pages_of(chosen)))
         if len(found) < 2:
             return None
-        channels = with_neighbours(channels_of(stack, chosen, encoding, models), around, number)
+        channels = channels_of(stack, chosen, encoding, models, around, number)
         details = about(channels, models, job.name)
         fitted = None if adapter is None else models_for(stack, chosen, channels, models, adapter)
         nets = [model.net for model, _ in fitted.values()] if fitted else []

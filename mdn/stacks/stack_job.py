@@ -31,7 +31,7 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.neighbours import Neighbours
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import of_planes
-from mdn.pipeline.part import Part, part_of_counts
+from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
 from mdn.pipeline.plan import Plan, measurable, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
@@ -92,7 +92,7 @@ def denoise(
     Args:
         encoding: display, counts or auto: counts for what a microscope measured.
         masked: whether --protect was given, which is for pictures only.
-        neighbours: how many planes before and after one help it; None: two, where there are times.
+        neighbours: how many planes on each side help one; None: three, where there are times.
 
     Raises FileError: it cannot be read or written, or has no such planes.
     """
@@ -116,7 +116,7 @@ def denoise(
             chosen = []
         if number and not around.axis:
             report.note(job, ALONE)
-        channels = with_neighbours(channels_of(stack, chosen, encoding, models), around, number)
+        channels = channels_of(stack, chosen, encoding, models, around, number)
         details |= about(channels, models, job.name)
         said: list[str] = []
         if chosen:
@@ -233,8 +233,18 @@ def _std_output(maps: Maps) -> StdOutput | None:
     return output if maps else None
 
 
-def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Models) -> Channels:
-    """What is to be known of each gray channel; nothing of pictures in colour."""
+def channels_of(
+    stack: Stack,
+    chosen: Iterable[Plane],
+    encoding: str,
+    models: Models,
+    around: Surroundings,
+    number: int | None,
+) -> Channels:
+    """What is to be known of each gray channel; nothing of pictures in colour.
+
+    around: the planes beside others, so many on each side of which are to help; None: as usual.
+    """
     wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
     if encoding == "auto" and not stack.in_channels:
         return {}
@@ -248,7 +258,10 @@ def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Mo
             models,
             no_data=own[0].no_data,
         )
-    return found
+    counted = any(channel.calibration is not None for channel in found.values())
+    if not counted or not takes_neighbours(models.load("counts")):
+        return found
+    return with_neighbours(found, around, number)
 
 
 def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[Window]:

@@ -209,7 +209,8 @@ class Model:
         result = np.array(parts)
         for channel in range(parts.shape[1]):
             pages = parts[:, channel]
-            beside = _beside(layout, neighbours)
+            number = 0 if neighbours is None and options.max_memory else neighbours
+            beside = _beside(layout, number)
             colours = self._restore(pages, layout, stored, encoding, options, beside)
             result[:, channel, ..., : layout.colours] = colours
         return layout.join(result)

@@ -105,9 +105,9 @@ def cut(
         job,
         models,
         *form,
-        (__version__, *form, request.neighbours, options, weights, *mark),
+        (__version__, *form, request.planes_beside, options, weights, *mark),
         adapter,
-        request.neighbours,
+        request.planes_beside,
     )
     return None if found is None else (found[0], about(batch) | found[1])
 

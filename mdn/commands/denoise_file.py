@@ -111,7 +111,7 @@ def _stack(
         jpeg_quality=request.jpeg_quality,
         adapter=adapter,
         masked=batch.mask is not None,
-        neighbours=request.neighbours,
+        neighbours=request.planes_beside,
     )
     return None if details is None else about(batch) | details
 
@@ -219,7 +219,8 @@ def _pages(
 
 def _beside(batch: Batch, image: Image, job: Job) -> list[list[np.ndarray]]:
     """For each page of a frame those of the frames beside it; none where there are none."""
-    number = NUMBER if batch.request.neighbours is None else batch.request.neighbours
+    number = batch.request.planes_beside
+    number = NUMBER if number is None else number
     others: list[np.ndarray] = []
     offsets = sorted([0, *(offset for offset, _ in job.beside)])
     chosen = {offsets[i] for i in indices(offsets.index(0), len(offsets), number)}

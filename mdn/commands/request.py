@@ -39,6 +39,14 @@ class Request:
     neighbours: int | None = None
     renders: RenderOptions = field(default_factory=RenderOptions)  # what was asked of EXR files
 
+    @property
+    def planes_beside(self) -> int | None:
+        """How many planes on each side help one; None: as usual, where there are times.
+
+        Under a limit of memory none, but where the user says how many: tiles must be larger then.
+        """
+        return 0 if self.neighbours is None and self.options.max_memory else self.neighbours
+
     def models(self, *, with_std: bool = False, may_fill: bool = False) -> Models:
         """The models that it needs; nothing is loaded yet.
 

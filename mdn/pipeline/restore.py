@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mdn.encoding import Counts
 from mdn.engine.run import NetGeometry, RowStream, Runtime, StdOutput, stream
+from mdn.errors import OutOfMemoryError
 from mdn.noise.analysis import impulses
 from mdn.pipeline import destripe, fusion, hidden
 from mdn.pipeline.blend import blend
@@ -108,7 +109,12 @@ def restore(
         rows, channels=stops[-1], std_output=None if std_output is None else in_their_unit
     )
     where, how = _geometry(active), _runtime(active)
-    stream(clean, where, how, rows, encode, decode, progress)
+    try:
+        stream(clean, where, how, rows, encode, decode, progress)
+    except OutOfMemoryError as error:
+        if not sum(counts):
+            raise
+        raise OutOfMemoryError(f"{error}, or leave neighbours out (--neighbours 0)") from error
 
 
 def with_neighbours(rows: RowStream, parts: Sequence[Part]) -> RowStream:

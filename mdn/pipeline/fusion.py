@@ -20,8 +20,8 @@ from mdn.pipeline import matching
 from mdn.pipeline.matching import box
 
 # Radii, in blocks of 2 x 2 pixels: of means, and of the windows in which they are compared. None:
-# the pixels themselves.
-TESTS = ((None, 2), (1, 2), (2, 3), (4, 5), (8, 8))
+# the pixels themselves. The second is for what is as small as a spot.
+TESTS = ((None, 2), (1, 0), (1, 2), (2, 3), (4, 5), (8, 8))
 DOUBT, REJECTED = 2.0, 4.5  # standard errors by which a difference is too large: from, and up to
 REGION = 14  # blocks to each side, in which..
 AGREES = 0.6, 0.85  # ..this share must pass for anything to count, and for all to count..

@@ -19,6 +19,7 @@ from mdn.errors import UsageError
 from mdn.pipeline.in_memory import Picture as Pages
 from mdn.pipeline.in_memory import treatment
 from mdn.pipeline.models import Models
+from mdn.pipeline.neighbours import MOST, NUMBER, indices
 from mdn.pipeline.options import Options
 from mdn.registry import model as registry
 
@@ -43,6 +44,7 @@ def denoise(
     offset: float | None = None,
     read_noise: float | None = None,
     detail: float = 0.0,
+    neighbours: int | None = None,
     quality: str = "balanced",
     passes: int | None = None,
     precision: str = "auto",
@@ -81,6 +83,9 @@ def denoise(
         three or none; with them the picture is taken as counts.
     detail : float
         0 to 1: the share of the fine, colourless grain that is given back.
+    neighbours : int, optional
+        How many pictures before and after each one help it, where they show the same: 0 to 3. By
+        default 3 along an axis T, of counts. Where there is no T, slices along Z, if you give it.
     quality : str
         "fast", "balanced" or "best"; chooses the model where none is named.
     passes : int, optional
@@ -127,6 +132,7 @@ def denoise(
         offset=offset,
         read_noise=read_noise,
         detail=detail,
+        neighbours=neighbours,
     )
 
 
@@ -199,6 +205,7 @@ class Model:
         offset: float | None = None,
         read_noise: float | None = None,
         detail: float = 0.0,
+        neighbours: int | None = None,
     ) -> np.ndarray:
         """Remove the noise of a picture; parameters and errors as `mdn.denoise`."""
         stored = _opened(picture, axes)
@@ -206,6 +213,8 @@ class Model:
         layout = arrays.layout(array.shape, stored.axes)
         if encoding not in ENCODINGS:
             raise UsageError(f"encoding={encoding!r}: choose one of {', '.join(ENCODINGS)}")
+        if neighbours is not None and not 0 <= neighbours <= MOST:
+            raise UsageError(f"neighbours={neighbours!r}: choose 0 to {MOST}")
         options = replace(
             self._models.options(),
             sigma=None if sigma is None else sigma / 255,
@@ -220,7 +229,9 @@ class Model:
         result = np.array(parts)
         for channel in range(parts.shape[1]):
             pages = parts[:, channel]
-            colours = self._restore(pages, layout, stored, encoding, options)
+            number = 0 if neighbours is None and options.max_memory else neighbours
+            beside = _beside(layout, number)
+            colours = self._restore(pages, layout, stored, encoding, options, beside)
             result[:, channel, ..., : layout.colours] = colours
         return layout.join(result)
 
@@ -231,6 +242,7 @@ class Model:
         stored: arrays.Stored,
         encoding: str,
         options: Options,
+        beside: list[list[int]],
     ) -> np.ndarray:
         """Pages (P, H, W, samples) of one channel -> their colours (P, H, W, C), denoised."""
         colours = np.ascontiguousarray(pages[..., : layout.colours])
@@ -238,6 +250,7 @@ class Model:
             colours, layout.alpha(pages), stored.associated, stored.no_data, stored.coding
         )
         how = treatment(whole, self._models, encoding, options)
+        how = how.with_neighbours([[colours[i] for i in others] for others in beside])
         options = replace(how.options, sigma=options.sigma, detector=options.detector,
                           strength=options.strength, detail=options.detail)  # fmt: skip
         options.check(how.model)
@@ -325,6 +338,23 @@ def _detector_of(pages: np.ndarray) -> dict[str, float]:
     """Gain, offset and read noise of pages (P, H, W, C); empty where there are none."""
     reading = detector.of_file(None, pages, None).get("0")
     return {} if reading is None else asdict(reading.detector)
+
+
+def _beside(layout: arrays.Layout, number: int | None) -> list[list[int]]:
+    """For each page those that help it; none where no page has any."""
+    if number == 0:
+        return []
+    for axis in ("T", "Z") if number else ("T",):
+        runs = layout.runs(axis)
+        if runs:
+            count = NUMBER if number is None else number
+            near = {
+                run[place]: [run[index] for index in indices(place, len(run), count)]
+                for run in runs
+                for place in range(len(run))
+            }
+            return [near[page] for page in sorted(near)]
+    return []
 
 
 def _opened(picture: Picture, axes: str | None) -> arrays.Stored:

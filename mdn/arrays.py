@@ -52,6 +52,15 @@ class Layout:
         pages = math.prod(n for n, a in zip(self.shape, self.axes, strict=True) if a not in "CYXS")
         return moved.reshape(pages, size("C"), size("Y"), size("X"), size("S"))
 
+    def runs(self, axis: str) -> list[list[int]]:
+        """The pages that differ in their place on an axis alone, in its order; none without it."""
+        sizes = {a: n for n, a in zip(self.shape, self.axes, strict=True) if a not in "CYXS"}
+        if sizes.get(axis, 1) < 2:
+            return []
+        pages = np.arange(math.prod(sizes.values())).reshape(list(sizes.values()))
+        along = np.moveaxis(pages, list(sizes).index(axis), -1)
+        return [[int(page) for page in run] for run in along.reshape(-1, sizes[axis])]
+
     def join(self, parts: np.ndarray) -> np.ndarray:
         """What `split` gave -> an array of the first shape."""
         order = self._order()

@@ -90,6 +90,7 @@ def denoise(
         recode=files.jpeg_quality is not None,
         encoding=stacks.encoding,
         planes=PlaneSelection(stacks.axes, stacks.channels, stacks.z, stacks.t),
+        neighbours=stacks.neighbours,
         renders=renders.request(sequence=sequence is not None),
     )
     if preview:

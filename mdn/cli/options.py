@@ -166,6 +166,7 @@ class Stacks:
     channels: str | None = None
     z: str | None = None
     t: str | None = None
+    neighbours: Annotated[int | None, rules(min=0, max=3, show_default="3 in time")] = None
 
 
 @dataclass(frozen=True)

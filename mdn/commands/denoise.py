@@ -101,7 +101,14 @@ def cut(
     weights = [each.sha256 for card in cards for each in store.with_companions(card)]
     options = replace(models.options(), max_memory=None)
     form = request.planes, request.encoding, request.jpeg_quality
-    found = blocks.cut(job, models, *form, (__version__, *form, options, weights, *mark), adapter)
+    found = blocks.cut(
+        job,
+        models,
+        *form,
+        (__version__, *form, request.planes_beside, options, weights, *mark),
+        adapter,
+        request.planes_beside,
+    )
     return None if found is None else (found[0], about(batch) | found[1])
 
 

@@ -1,7 +1,7 @@
 """What `mdn denoise` does to one file."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,7 +15,7 @@ from mdn.engine.memory import resident
 from mdn.engine.run import SLACK, StdOutput
 from mdn.errors import FileError, OutOfMemoryError
 from mdn.image import Image
-from mdn.io import is_lossy
+from mdn.io import is_lossy, read_image
 from mdn.io.base import memory_limit
 from mdn.jobs.compute_slots import ComputeSlots
 from mdn.jobs.files import describe, load, save
@@ -26,10 +26,11 @@ from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.in_memory import Picture, treatment
 from mdn.pipeline.models import Models
+from mdn.pipeline.neighbours import NUMBER, indices
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job
-from mdn.stacks.stack_job import MEASURED, MOSAIC
+from mdn.stacks.stack_job import ALONE, MEASURED, MOSAIC
 
 DARK = 2**15  # of 16 bits, that cameras of 12 leave empty
 MIDDLE = 512  # pixels to each side of the middle
@@ -113,6 +114,7 @@ def _stack(
         jpeg_quality=request.jpeg_quality,
         adapter=adapter,
         masked=batch.mask is not None,
+        neighbours=request.planes_beside,
     )
     return None if details is None else about(batch) | details
 
@@ -192,6 +194,10 @@ def _pages(
         batch.mask,
     )
     how = treatment(picture, batch.models, encoding)
+    if batch.request.neighbours and not job.beside:
+        report.note(job, ALONE)
+    if how.calibrations and job.beside and adapter is None:
+        how = how.with_neighbours(_beside(batch, image, job))
     facts: dict[str, object] = {"model": how.model.name}
     if how.calibrations:
         named = {(0, number): each for number, each in enumerate(how.channels)}
@@ -221,6 +227,24 @@ def _from_a_camera(image: Image) -> bool:
     Instruments write TIFF or PNG, without EXIF and without a colour profile.
     """
     return bool(is_lossy(image) or image.meta.exif or image.meta.icc)
+
+
+def _beside(batch: Batch, image: Image, job: Job) -> list[list[np.ndarray]]:
+    """For each page of a frame those of the frames beside it; none where there are none."""
+    number = batch.request.planes_beside
+    number = NUMBER if number is None else number
+    others: list[np.ndarray] = []
+    offsets = sorted([0, *(offset for offset, _ in job.beside)])
+    chosen = {offsets[i] for i in indices(offsets.index(0), len(offsets), number)}
+    for offset, path in job.beside:
+        if offset in chosen:
+            with suppress(FileError):  # its own turn reports it
+                pixels = read_image(path).pixels
+                if pixels.shape == image.pixels.shape and pixels.dtype == image.pixels.dtype:
+                    others.append(pixels)
+    if not others or len(image.pixels) > 1:
+        return []
+    return [[pixels[0] for pixels in others]]
 
 
 def _is_mosaic(page: np.ndarray, coding: Display | Rec2100) -> bool:

@@ -35,11 +35,22 @@ class Request:
     encoding: str = "auto"  # display, counts, or auto: counts for what a microscope measured
     # which planes of a stack, and how its axes are called
     planes: PlaneSelection = field(default_factory=PlaneSelection)
+    # planes on each side of one that help it, in stacks and sequences; None: three, where there are
+    # times
+    neighbours: int | None = None
     renders: RenderOptions = field(default_factory=RenderOptions)  # what was asked of EXR files
 
     def __post_init__(self) -> None:
         if self.encoding == "display" and self.options.detector is not None:
             raise UsageError(f"--encoding display: {OPTIONS} are for counts; leave one of them out")
+
+    @property
+    def planes_beside(self) -> int | None:
+        """How many planes on each side help one; None: as usual, where there are times.
+
+        Under a limit of memory none, but where the user says how many: tiles must be larger then.
+        """
+        return 0 if self.neighbours is None and self.options.max_memory else self.neighbours
 
     def models(self, *, with_std: bool = False, may_fill: bool = False) -> Models:
         """The models that it needs; nothing is loaded yet.

@@ -27,6 +27,8 @@ class Job:
     problem: FileError | None = None
     # a second file to write, or None: the map of deviations of `mdn denoise`
     std_target: Path | None = None
+    # files before and after it in a sequence, each with how far along it lies
+    beside: tuple[tuple[int, Path], ...] = ()
     # whether what is at the target then may be replaced, however it came there
     overwrite: bool = False
     std_overwrite: bool = False  # likewise, at the std_target

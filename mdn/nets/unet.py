@@ -223,7 +223,7 @@ class UNet(nn.Module):
         level: Tensor | None = None,
         guide: Tensor | None = None,
         noise: Tensor | None = None,
-        gain: float = 1.0,
+        gain: float | Tensor = 1.0,
     ) -> Tensor:
         """Denoise x.
 
@@ -234,7 +234,7 @@ class UNet(nn.Module):
         guide: (B, guides, H, W), each about -1..1; 0 where there is none, which None stands for.
         noise: (B, size) or (1, size): the judge's descriptor of the whole picture; None to judge x
             by itself. For nets with a judge only.
-        gain: what to multiply their sigma map with.
+        gain: what to multiply their sigma map with: a number, or (B, 1, H / 2, W / 2).
         """
         if (level is not None) != self.config.noise_conditioned:
             raise ValueError("a noise-conditioned net, and no other, needs the level of the noise")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise.analysis import brightness, impulses, phases
@@ -23,6 +24,7 @@ def apply_net(
     number: int = 0,
     guide: Tensor | None = None,
     hidden: Tensor | None = None,
+    share: Tensor | None = None,
 ) -> Tensor:
     """The model's answer to tiles in one of its passes.
 
@@ -35,6 +37,7 @@ def apply_net(
         guide: (B, G, H, W) beside the tiles, or None.
         hidden: bool, as x or (B, 1, H, W): more samples that are not to be seen, but rebuilt; for
             nets that take sigma.
+        share: (B, 1, H, W): of the noise's deviation, that is left at each pixel; likewise.
 
     Returns:
         (B, C, H, W) float32.
@@ -52,7 +55,11 @@ def apply_net(
     elif model.abilities.takes_sigma:
         broken = broken_samples(x, noise, hidden)
         y = _conditioned(
-            turned, None if broken is None else flip_rotate(broken, number), noise, model
+            turned,
+            None if broken is None else flip_rotate(broken, number),
+            noise,
+            model,
+            None if share is None else flip_rotate(share, number),
         )
     else:
         y = model(turned)
@@ -73,13 +80,21 @@ def broken_samples(
 
 
 def _conditioned(
-    x: Tensor, broken: Tensor | None, noise: NoiseConditioning, model: Model
+    x: Tensor,
+    broken: Tensor | None,
+    noise: NoiseConditioning,
+    model: Model,
+    share: Tensor | None,
 ) -> Tensor:
     """The answer of a net that takes the noise's strength, and marks of broken samples."""
     if noise.blend_weight == 0 and broken is None:
         return x
     values = noise.stabiliser.forward(x) if noise.stabiliser else x
     more = noise.judged if model.abilities.judges_noise else {"level": _level(x, noise)}
+    if share is not None and model.abilities.judges_noise:
+        more["gain"] = noise.gain * F.avg_pool2d(share, 2)
+    elif share is not None:
+        more["level"] = _level(x, noise) * share
     # The net rebuilds impulses as it rebuilt masked samples in training (masked image training,
     # Chen et al., CVPR 2023).
     if broken is not None and not model.abilities.per_channel_mask:

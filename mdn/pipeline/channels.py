@@ -9,7 +9,7 @@ not sure is shown, as a net that reads noise itself does less harm.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.encoding import Stretched
-from mdn.pipeline import hidden
+from mdn.pipeline import hidden, neighbours
 from mdn.pipeline.calibration import Calibration, calibrate
 from mdn.pipeline.denoise_tiles import denoise_tiles
 from mdn.pipeline.models import Models
+from mdn.pipeline.neighbours import Source
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Region
 
@@ -39,6 +40,31 @@ class Channel:
     calibration: Calibration | None = None
     stretch: Stretched | None = None  # None: as its dtype is shown
     padding: float | None = None  # the value with which it was padded where it shows nothing
+    neighbours: int = 0  # planes on each side that help, at most
+    # share of neighbouring planes that shows the same, 0..1; None where none was looked at
+    alike: float | None = None
+
+    def beside_others(self, pairs: Sequence[tuple[Source, Source]], number: int | None) -> Channel:
+        """The same of planes that have others beside them: whether these help.
+
+        number: planes on each side, as the user says; None: as many as usual.
+        """
+        known = self.calibration
+        if known is None or not neighbours.can_help(known) or number == 0:
+            return self
+        share = neighbours.alike(pairs, known)
+        count = neighbours.NUMBER if number is None else number
+        return replace(self, alike=share, neighbours=count if share >= neighbours.ALIKE else 0)
+
+    @property
+    def about_neighbours(self) -> str:
+        """What is said of them; nothing where there are none."""
+        if self.alike is None:
+            return ""
+        if not self.neighbours:
+            return "neighbouring planes differ: each is denoised by itself"
+        share = f"{100 * self.alike:.0f} % alike"
+        return f"neighbouring planes help, {self.neighbours} on each side: {share}"
 
 
 Planes = Sequence[tuple[tuple[int, int], Region]]

@@ -39,6 +39,7 @@ def denoise_tiles(
     separate: bool = False,
     spacing: int = 1,
     guides: Guides | None = None,
+    share: Tensor | None = None,
 ) -> Tensor:
     """What the model makes of tiles; the strength is left to the caller.
 
@@ -48,6 +49,8 @@ def denoise_tiles(
         separate: the channels are no colours.
         spacing: how far apart samples must be to be shown to the net together.
         guides: for a model that takes them.
+        share: (B, 1, H, W): of the noise's deviation, that is left at each pixel; for a model that
+            takes sigma, and one channel.
 
     Returns:
         (B, C, H, W), and as many channels more with their deviation where options.with_std.
@@ -57,7 +60,8 @@ def denoise_tiles(
         small, places = pixel_shuffle_downsampled(x, origins, spacing)
         planes, places = to_net_channels(small, places, model.card.channels, separate=separate)
         guide = None if guides is None else guides.beside(planes, places)
-        y = apply_net(planes, places, noise, model, options, number, guide)
+        left = None if share is None else pixel_shuffle_downsampled(share, origins, spacing)[0]
+        y = apply_net(planes, places, noise, model, options, number, guide, share=left)
         y = restore_grain(planes, y, options.detail)
         y = pixel_shuffle_upsampled(from_net_channels(y, small.shape), spacing)
         return without_seams(y, spacing)

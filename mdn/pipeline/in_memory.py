@@ -11,6 +11,7 @@ import numpy as np
 from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import StdOutput
 from mdn.noise.analysis.lines import Banding
+from mdn.pipeline import neighbours
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.adapter import Part as Window
 from mdn.pipeline.calibration import Calibration, calibrate, sample
@@ -18,9 +19,10 @@ from mdn.pipeline.channels import Channel, Planes, read_channel
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.models import Models
+from mdn.pipeline.neighbours import Brightness, Neighbours, Source
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page, of_array
-from mdn.pipeline.part import Part, part_of_counts
+from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
 from mdn.pipeline.plan import Plan, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
@@ -58,6 +60,8 @@ class Picture:
     no_data: float | None = None  # the value of samples that hold nothing, or None
     coding: Display | Rec2100 | None = None  # how it is shown; None: by its dtype
     protect: np.ndarray | None = None  # (H, W), 0..1: 1 where it stays as it is
+    # for each page those of its neighbours in time or depth, (H, W, C) each; none where it is empty
+    beside: Sequence[Sequence[np.ndarray]] = ()
 
     def page(self, index: int, result: np.ndarray) -> Page:
         """One page, and the array (H, W, C) that its result goes to."""
@@ -102,6 +106,23 @@ class Treatment:
         plan = plan_display(page, self.model, self.options, adapter, stretch=stretch)
         return [plan.part], plan
 
+    def with_neighbours(self, beside: Sequence[Sequence[np.ndarray]]) -> Treatment:
+        """The same with neighbours of each page, (H, W, C) each, if it is counts and they help."""
+        if not beside or not self.calibrations or not takes_neighbours(self.model):
+            return self
+        number = -(-max(map(len, beside)) // 2)
+        channels = []
+        for place, channel in enumerate(self.channels):
+            pairs = [
+                (_source(page, place), _source(others[(len(others) - 1) // 2], place))
+                for page, others in zip(self.picture.pixels, beside, strict=True)
+                if others
+            ]
+            channels.append(channel.beside_others(pairs, number))
+        help_all = all(channel.neighbours for channel in channels)
+        picture = replace(self.picture, beside=beside if help_all else ())
+        return replace(self, channels=tuple(channels), picture=picture)
+
     def restore(
         self,
         progress: Callable[[int, float], None] = lambda page, share: None,
@@ -144,6 +165,11 @@ def treatment(
         picture = replace(picture, no_data=channels[0].padding)
     domain = "display" if channels[0].calibration is None else "counts"
     return Treatment(picture, channels, models.load(domain), models.options(domain))
+
+
+def _source(page: np.ndarray, channel: int) -> Source:
+    """One channel of a page (H, W, C)."""
+    return page.shape[:2], lambda top, bottom, left, right: page[top:bottom, left:right, channel]
 
 
 def channels_of(
@@ -235,24 +261,41 @@ def restore_counts(
     result = np.empty_like(pages)
     for index in range(len(pages)):
         page = picture.page(index, result[index])
-        parts = parts_of_counts(page, known, model, options)
+        beside = picture.beside[index] if picture.beside and adapter is None else ()
+        parts = parts_of_counts(page, known, model, options, beside)
         restore(page, parts, partial(progress, index), std_outputs(index))
     return result
 
 
 def parts_of_counts(
-    page: Page, calibrations: Sequence[Calibration], model: Model, options: Options
+    page: Page,
+    calibrations: Sequence[Calibration],
+    model: Model,
+    options: Options,
+    beside: Sequence[np.ndarray] = (),
 ) -> list[Part]:
-    """One part for each channel, or one for all where a single calibration stands for them."""
+    """One part for each channel, or one for all where a single calibration stands for them.
+
+    beside: neighbouring pages (H, W, C), of which all channels help.
+    """
     count = len(page.samples)
     if len(calibrations) == 1 and count > 1:
         places: list[tuple[int, ...]] = [tuple(range(count))]
     else:
         places = [(place,) for place in range(count)]
     return [
-        part_of_counts(page, place, known, model, options)
+        part_of_counts(page, place, known, model, options, _beside(page, place[0], known, beside))
         for place, known in zip(places, calibrations, strict=True)
     ]
+
+
+def _beside(
+    page: Page, channel: int, known: Calibration, others: Sequence[np.ndarray]
+) -> Neighbours | None:
+    if not others or page.array is None:
+        return None
+    own, sources = _source(page.array, channel), [_source(other, channel) for other in others]
+    return neighbours.beside(own, sources, known, Brightness(known))
 
 
 def _windows(pages: np.ndarray, calibrations: Sequence[Calibration], model: Model) -> list[Window]:

@@ -16,6 +16,7 @@ from mdn.pipeline.calibration import Calibration
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.hidden import Limits
 from mdn.pipeline.multiscale import CoarseResidual
+from mdn.pipeline.neighbours import Neighbours
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page
 from mdn.pipeline.reading import Unit
@@ -40,6 +41,7 @@ class Part:
     flat: int = 0  # pixels a side of a window that is exactly flat by no chance; 0: there are none
     faint: bool = False  # whether so few photons were counted that a net loses some of the light
     equal: bool = False  # whether all samples of a pixel are the same, and one stands for all
+    neighbours: Neighbours | None = None  # planes beside it, that are averaged in
     bands: Banding | None = None  # stripes that are taken out before
     residual: CoarseResidual | None = field(default=None, compare=False)
     # mean squared change of each batch of tiles, encoded, as they are denoised
@@ -179,11 +181,22 @@ class Part:
         return found.repeat(len(self.places), -1) if self.equal else found
 
 
+def takes_neighbours(model: Model) -> bool:
+    """Whether it can be told the noise of each pixel, which is less where neighbours help."""
+    return model.abilities.takes_sigma and model.answer is None
+
+
 def part_of_counts(
-    page: Page, places: tuple[int, ...], known: Calibration, model: Model, options: Options
+    page: Page,
+    places: tuple[int, ...],
+    known: Calibration,
+    model: Model,
+    options: Options,
+    neighbours: Neighbours | None = None,
 ) -> Part:
     """Samples of counted light; several places have equal samples, of which one stands for all.
 
+    neighbours: planes beside it; only for a model that `takes_neighbours`.
     Each page has stripes of its own, as of a sheet of light, or a detector's that drift.
     """
     part = Part(
@@ -198,6 +211,7 @@ def part_of_counts(
         known.flat,
         known.faint,
         equal=len(places) > 1,
+        neighbours=neighbours,
     )
     if part.idle or not model.abilities.takes_sigma or part.spacing > 1 or part.flat:
         return part

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.encoding import Counts
-from mdn.engine.run import NetGeometry, Runtime, StdOutput, stream
+from mdn.engine.run import NetGeometry, RowStream, Runtime, StdOutput, stream
+from mdn.errors import OutOfMemoryError
 from mdn.noise.analysis import impulses
-from mdn.pipeline import destripe, hidden
+from mdn.pipeline import destripe, fusion, hidden
 from mdn.pipeline.blend import blend
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress
 from mdn.pipeline.guides import Guides
@@ -31,6 +32,7 @@ from mdn.registry.model import Origins
 CELL = 8  # pixels a side: a result stays in the range of the cells around it, see `in_range`
 COPIED = 2**22  # samples that are copied at once
 CUT = 0.02  # share of a cell's samples that may be cut off or put aside
+HELD = 8  # bytes of a pixel of each neighbouring plane: as encoded, and as a tensor
 AROUND = 2  # cells to each side of one, that light is kept in, twice
 
 
@@ -58,19 +60,35 @@ def restore(
     stops = np.cumsum([0, *(part.channels for part in active)]).tolist()
     spans = [slice(start, stop) for start, stop in pairwise(stops)]
 
+    rows = with_neighbours(page.rows, active)
+    counts = [0 if part.neighbours is None else part.neighbours.count for part in active]
+
+    def apart(stored: np.ndarray) -> list[np.ndarray]:
+        """Samples of the page, and those of the neighbours of each part."""
+        own = stored.shape[-1] - sum(counts)
+        return np.split(stored, np.cumsum([own, *counts])[:-1], -1)
+
     def encode(stored: np.ndarray) -> np.ndarray:
-        return np.concatenate([part.encode(stored) for part in active], -1)
+        own, *others = apart(stored)
+        beside = [
+            part.neighbours.encode(samples)
+            for part, samples in zip(active, others, strict=True)
+            if part.neighbours is not None
+        ]
+        return np.concatenate([*(part.encode(own) for part in active), *beside], -1)
 
     def clean(tiles: Tensor, origins: Origins) -> Tensor:
+        beside = tiles[:, stops[-1] :].split(counts, 1)
         results = [
-            clean_tiles(tiles[:, span], origins, part)
-            for span, part in zip(spans, active, strict=True)
+            clean_tiles(tiles[:, span], origins, part, others)
+            for span, part, others in zip(spans, active, beside, strict=True)
         ]
         means = [y[:, : part.channels] for y, part in zip(results, active, strict=True)]
         spreads = [y[:, part.channels :] for y, part in zip(results, active, strict=True)]
         return torch.cat([*means, *spreads], 1)
 
     def decode(values: np.ndarray, stored: np.ndarray, row: int) -> np.ndarray:
+        stored = apart(stored)[0]
         result = stored.copy()
         for span, part in zip(spans, active, strict=True):
             indices = [page.samples[place] for place in part.places]
@@ -88,18 +106,43 @@ def restore(
         std_output(start, means, spreads)
 
     rows = replace(
-        page.rows, channels=stops[-1], std_output=None if std_output is None else in_their_unit
+        rows, channels=stops[-1], std_output=None if std_output is None else in_their_unit
     )
     where, how = _geometry(active), _runtime(active)
-    stream(clean, where, how, rows, encode, decode, progress)
+    try:
+        stream(clean, where, how, rows, encode, decode, progress)
+    except OutOfMemoryError as error:
+        if not sum(counts):
+            raise
+        raise OutOfMemoryError(f"{error}, or leave neighbours out (--neighbours 0)") from error
 
 
-def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
+def with_neighbours(rows: RowStream, parts: Sequence[Part]) -> RowStream:
+    """Rows that are read with those of the neighbouring planes behind their own samples."""
+    beside = [part.neighbours for part in parts if part.neighbours is not None]
+    if not beside:
+        return rows
+
+    def read(start: int, stop: int) -> np.ndarray:
+        others = [neighbours.rows(start, stop) for neighbours in beside]
+        return np.concatenate([rows.read(start, stop), *others], -1)
+
+    more = sum(neighbours.row_bytes for neighbours in beside)
+    reserved = rows.reserved + rows.reserved * more // rows.row_bytes
+    return replace(rows, read=read, row_bytes=rows.row_bytes + more, reserved=reserved)
+
+
+def clean_tiles(
+    tiles: Tensor, origins: Origins, part: Part, others: Tensor | None = None
+) -> Tensor:
     """Encoded tiles of a part (B, C, H, W) -> denoised; NaN: the sample stays as it is stored.
 
     Where options.with_std, as many channels more with the deviation between passes.
+
+    others: (B, K, H, W), the same of the neighbouring planes.
     """
     page, noise, options = part.page, part.noise, part.options
+    height, width = tiles.shape[2:]
     gaps, kept = put_aside(tiles, part)
     stays = gaps | kept
     # Of a drawing with salt and pepper nothing else would be left to see.
@@ -110,9 +153,22 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
     counted = isinstance(part.coding, Counts)
     if counted:
         noisy = impulses.fix_hot_pixels(noisy, noise.sigma)
+    seen, share = noisy, None
+    if others is not None and others.shape[1]:
+        if part.limits is not None:
+            others = others.masked_fill(part.limits.beyond(others), torch.nan)
+        others = impulses.fix_hot_pixels(others, noise.sigma)
+        seen, share = fusion.fused(noisy, others, noise.sigma)
+        # The net need not see what only the fusion looks at.
+        rows, columns = _inner(origins, tiles.shape, page.shape, part.model.multiple)
+        origins = [(top + rows.start, left + columns.start) for top, left in origins]
+        gaps, kept, stays = (mask[..., rows, columns] for mask in (gaps, kept, stays))
+        tiles, x, noisy, seen, share = (
+            values[..., rows, columns].contiguous() for values in (tiles, x, noisy, seen, share)
+        )
     y = denoise_tiles(
-        noisy, origins, noise.finest(), part.model, options,
-        separate=not page.colour, spacing=part.spacing,
+        seen, origins, noise.finest(), part.model, options,
+        separate=not page.colour, spacing=part.spacing, share=share,
     )  # fmt: skip
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
     if part.keeps_light:
@@ -128,7 +184,31 @@ def clean_tiles(tiles: Tensor, origins: Origins, part: Part) -> Tensor:
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
     part.changes.append(float((mean - x).square().mean()))
     mean = mean.masked_fill(stays, torch.nan)
-    return torch.cat([mean, deviation.masked_fill(stays, 0.0)], 1) if deviation.shape[1] else mean
+    deviation = deviation.masked_fill(stays, 0.0) if deviation.shape[1] else deviation
+    result = torch.cat([mean, deviation], 1)
+    if share is None:
+        return result
+    return F.pad(result, (columns.start, width - columns.stop, rows.start, height - rows.stop))
+
+
+def _inner(
+    origins: Origins, size: Sequence[int], shape: Sequence[int], multiple: int
+) -> tuple[slice, slice]:
+    """Rows and columns of tiles without what lies within the reach of the fusion of their edges.
+
+    Those of the picture itself are no such edges.
+
+    size: (..., H, W) of a tile; shape: (H, W, ...) of the picture. multiple: of which places are.
+    """
+    step = math.lcm(CELL, multiple)
+    cut = fusion.REACH // step * step
+    spans = []
+    for axis in (0, 1):
+        length = size[axis - 2]
+        first = cut if all(origin[axis] > 0 for origin in origins) else 0
+        ends = all(origin[axis] + length < shape[axis] for origin in origins)
+        spans.append(slice(first, length - cut if ends else length))
+    return spans[0], spans[1]
 
 
 def put_aside(tiles: Tensor, part: Part) -> tuple[Tensor, Tensor]:
@@ -213,7 +293,11 @@ def _geometry(parts: Sequence[Part]) -> NetGeometry:
     each = [geometry(part.model, part.options, part.spacing) for part in parts]
     multiple = math.lcm(CELL, *(one.multiple for one in each))
     halo = max(one.halo for one in each) + reach(parts)
-    return NetGeometry(halo, multiple, max(one.bytes_per_pixel for one in each))
+    beside = sum(part.neighbours.count for part in parts if part.neighbours is not None)
+    if beside:
+        halo, multiple = halo + fusion.REACH, math.lcm(multiple, fusion.MULTIPLE)
+    needed = max(one.bytes_per_pixel for one in each) + HELD * beside
+    return NetGeometry(halo, multiple, needed)
 
 
 def _runtime(parts: Sequence[Part]) -> Runtime:

@@ -22,11 +22,12 @@ from mdn.jobs.job import Job
 from mdn.jobs.planning import BatchPlan, plan
 from mdn.jobs.shards import share_of
 from mdn.pipeline.linear import Known
+from mdn.pipeline.neighbours import MOST, indices
 from mdn.renders import frame, motion
 from mdn.renders.options import RenderOptions
 
 MEASURED = 5  # frames that the sequence's constants are measured on
-MOST = 100_000  # frames in --frames
+MOST_FRAMES = 100_000  # in --frames
 
 _HASHES = re.compile(r"#+")
 
@@ -46,7 +47,7 @@ def numbers(spec: str) -> list[int]:
         first, last, step = (
             int(text or match[1]) for text in (match[1], match[2], match[3] or "1")
         )
-        if not first <= last <= first + MOST or step == 0:
+        if not first <= last <= first + MOST_FRAMES or step == 0:
             raise UsageError(f"--frames {spec}: {item.strip()} is no range of frames")
         found += range(first, last + 1, step)
     return sorted(set(found))
@@ -116,7 +117,7 @@ def plan_sequence(
             plans.append(BatchPlan((job,), whole=1))
     if len(refused) == len(wanted):
         raise refused[0]
-    jobs = [job for each in plans for job in each.jobs]
+    jobs = _with_frames_beside([job for each in plans for job in each.jobs])
     if shard is not None:
         jobs = share_of(jobs, shard)
     jobs = [replace(job, name=Path(job.name).name) for job in jobs]
@@ -124,6 +125,16 @@ def plan_sequence(
     whole = sum(each.whole for each in plans)
     folder = Path(pattern).parent if output is None else Path(output)
     return BatchPlan(tuple(jobs), notes, folder.parent if hashes else folder, whole)
+
+
+def _with_frames_beside(jobs: list[Job]) -> list[Job]:
+    """Each with the frames around it, which its worker reads itself, whatever shard they are in."""
+    result = []
+    for place, job in enumerate(jobs):
+        near = [(index - place, jobs[index].source) for index in indices(place, len(jobs), MOST)]
+        beside = tuple((offset, path) for offset, path in near if path is not None)
+        result.append(replace(job, beside=beside))
+    return result
 
 
 @dataclass

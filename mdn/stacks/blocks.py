@@ -29,6 +29,7 @@ from mdn.jobs.manifest import settings_hash
 from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
 from mdn.stacks.cutting import Block, blocks_of, pages_of
+from mdn.stacks.neighbours import surroundings
 from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 from mdn.stacks.stack_job import (
@@ -53,6 +54,7 @@ class Blocks:
     jpeg_quality: int  # of JPEG inside of TIFF
     folder: Path  # what is done
     all: tuple[Block, ...]  # the blocks
+    neighbours: int | None = None  # planes before and after one that help it; None: as usual
     # the models and their options, where they were fitted to the stack
     fitted: Loaded | None = None
 
@@ -74,7 +76,11 @@ class Blocks:
     def do(self, number: int, batch: Any) -> int:
         """Denoises one block by `batch.models`; how many of its samples are no numbers."""
         block, non_finite = self.all[number], NonFinite()
-        with self._opened() as (stack, chosen):
+        open_it = KINDS[kind_of(self.job)][0]
+        with (
+            self._opened() as (stack, chosen),
+            surroundings(stack, self.job, open_it, self.neighbours) as around,
+        ):
             loaded = self.fitted or models_for(stack, chosen, self.channels, batch.models, None)
             out: StackWriter = _Parts(self.folder, number)
             if kind_of(self.job) == ZARR:
@@ -82,7 +88,10 @@ class Blocks:
             pages = pages_of(chosen)
             for page in block.pages:
                 wanted = (block.start, block.stop)
-                denoise_page(loaded, self.channels, non_finite, out, pages[page], wanted=wanted)
+                denoise_page(
+                    loaded, self.channels, non_finite, out, pages[page],
+                    wanted=wanted, around=around,
+                )  # fmt: skip
         self._mark(number).touch()
         return non_finite.count
 
@@ -133,11 +142,12 @@ def cut(
     jpeg_quality: int,
     mark: Sequence[object],
     adapter: Adapter | None = None,
+    neighbours: int | None = None,
 ) -> tuple[Blocks, dict[str, Any]] | None:
     """The blocks of a stack, and facts about it; None where it is no large stack.
 
     Args:
-        selection, encoding, jpeg_quality, adapter: as of `stack_job.denoise`.
+        selection, encoding, jpeg_quality, adapter, neighbours: as of `stack_job.denoise`.
         mark: settings that change the result, weights included: blocks that were done with the
             same, of the same input, are not done again.
 
@@ -148,14 +158,19 @@ def cut(
         return None
     assert job.source is not None
     assert job.target is not None
-    with KINDS[kind][0](job.source, selection.axes, job.name) as stack:
+    number = neighbours if adapter is None else 0
+    open_it = KINDS[kind][0]
+    with (
+        open_it(job.source, selection.axes, job.name) as stack,
+        surroundings(stack, job, open_it, number) as around,
+    ):
         chosen = selection.of(stack)
         if not selection.given and stack.photo:
             return None
         found = tuple(blocks_of(pages_of(chosen)))
         if len(found) < 2:
             return None
-        channels = channels_of(stack, chosen, encoding, models)
+        channels = channels_of(stack, chosen, encoding, models, around, number)
         details = about(channels, models, job.name)
         fitted = None if adapter is None else models_for(stack, chosen, channels, models, adapter)
         nets = [model.net for model, _ in fitted.values()] if fitted else []
@@ -168,7 +183,7 @@ def cut(
         if kind == ZARR:
             check_target(stack, job.target)
             _stage(stack, folder)
-    return Blocks(job, selection, channels, jpeg_quality, folder, found, fitted), details
+    return Blocks(job, selection, channels, jpeg_quality, folder, found, number, fitted), details
 
 
 def _stage(stack: Any, folder: Path) -> None:

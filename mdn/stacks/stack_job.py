@@ -28,18 +28,21 @@ from mdn.pipeline.channels import Channel, Planes, read_channel
 from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
+from mdn.pipeline.neighbours import Neighbours
 from mdn.pipeline.options import Options
-from mdn.pipeline.page import Region, of_planes
-from mdn.pipeline.part import Part, part_of_counts
+from mdn.pipeline.page import of_planes
+from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
 from mdn.pipeline.plan import Plan, measurable, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
+from mdn.stacks.neighbours import Surroundings, region_of, surroundings, with_neighbours
 from mdn.stacks.non_finite import NonFinite
 from mdn.stacks.planes import PlaneSelection
 
 MEASURED = "taken for a photo; for a picture from a microscope, try --encoding counts"
 NONE = "no noise found"  # as such a line begins
 FEW = "few counts a pixel, held by whole numbers as a pattern: 32-bit floats would be smooth"
+ALONE = "--neighbours is for stacks with times or slices, and frames of a sequence: none here"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
 Maps = Sequence[tuple[Rows, slice]]
@@ -82,19 +85,25 @@ def denoise(
     jpeg_quality: int,
     adapter: Adapter | None = None,
     masked: bool = False,
+    neighbours: int | None = None,
 ) -> dict[str, object] | None:
     """Denoise a stack from file to file; None where it is better read as a photo.
 
     Args:
         encoding: display, counts or auto: counts for what a microscope measured.
         masked: whether --protect was given, which is for pictures only.
+        neighbours: how many planes on each side help one; None: three, where there are times.
 
     Raises FileError: it cannot be read or written, or has no such planes.
     """
     assert job.source is not None
     assert job.target is not None
     open_it, rewrite_it = KINDS[kind_of(job)]
-    with open_it(job.source, selection.axes, job.name) as stack:
+    number = neighbours if adapter is None else 0  # a fit is to planes by themselves
+    with (
+        open_it(job.source, selection.axes, job.name) as stack,
+        surroundings(stack, job, open_it, number) as around,
+    ):
         chosen = selection.of(stack)
         if not selection.given and stack.photo:
             return None
@@ -105,7 +114,9 @@ def denoise(
         non_finite, details = NonFinite(), stack.describe() | {"planes": len(chosen)}
         if models.options().strength == 0:
             chosen = []
-        channels = channels_of(stack, chosen, encoding, models)
+        if number and not around.axis:
+            report.note(job, ALONE)
+        channels = channels_of(stack, chosen, encoding, models, around, number)
         details |= about(channels, models, job.name)
         said: list[str] = []
         if chosen:
@@ -122,7 +133,9 @@ def denoise(
             for index, page in enumerate(pages):
                 planes, maps = [plane for _, plane in page], _maps(deviations, page)
                 share = lambda done, index=index: report.progress(job, (index + done) / len(pages))  # noqa: E731
-                lines = denoise_page(loaded, channels, non_finite, out, planes, share, maps)
+                lines = denoise_page(
+                    loaded, channels, non_finite, out, planes, share, maps, around=around
+                )
                 said = lines if _tells_more(lines, said) else said
         if non_finite.count:
             report.note(job, non_finite.in_words())
@@ -154,7 +167,17 @@ def about(channels: Channels, models: Models, name: str) -> dict[str, Any]:
     said = [f"channel {key}: {line}" if several else line for key, line in words.items()]
     if any(each.coding.few and each.sigma for each in known.values()):
         said.append(FEW)
-    return facts | {"summary": said}
+    said += _about_neighbours(channels)
+    shares = {str(k[1]): round(c.alike, 3) for k, c in channels.items() if c.alike is not None}
+    return facts | {"summary": said} | ({"neighbours_alike": shares} if shares else {})
+
+
+def _about_neighbours(channels: Channels) -> list[str]:
+    """What is said of the planes beside others, once where it is the same of all channels."""
+    lines = {key[1]: channel.about_neighbours for key, channel in channels.items()}
+    if len(set(lines.values())) == 1:
+        return [line for line in list(lines.values())[:1] if line]
+    return [f"channel {key}: {line}" for key, line in lines.items() if line]
 
 
 def models_for(
@@ -211,17 +234,31 @@ def _std_output(maps: Maps) -> StdOutput | None:
     return output if maps else None
 
 
-def channels_of(stack: Stack, chosen: Iterable[Plane], encoding: str, models: Models) -> Channels:
-    """What is to be known of each gray channel; nothing of pictures in colour."""
+def channels_of(
+    stack: Stack,
+    chosen: Iterable[Plane],
+    encoding: str,
+    models: Models,
+    around: Surroundings,
+    number: int | None,
+) -> Channels:
+    """What is to be known of each gray channel; nothing of pictures in colour.
+
+    around: the planes beside others, so many on each side of which are to help; None: as usual.
+    """
     if encoding == "auto" and models.options().detector is not None:
         encoding = "counts"
     if encoding == "auto" and not stack.in_channels:
         return {}
     no_data = {(plane.series, plane.channel): plane.no_data for plane in reversed(stack.planes)}
-    return {
+    channels = {
         key: read_channel(planes, stack.dtype, encoding, models, no_data=no_data[key])
         for key, planes in planes_by_channel(stack, chosen).items()
     }
+    counted = any(channel.calibration is not None for channel in channels.values())
+    if not counted or not takes_neighbours(models.load("counts")):
+        return channels
+    return with_neighbours(channels, around, number)
 
 
 def planes_by_channel(stack: Stack, chosen: Iterable[Plane]) -> dict[Key, Planes]:
@@ -229,7 +266,7 @@ def planes_by_channel(stack: Stack, chosen: Iterable[Plane]) -> dict[Key, Planes
     wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
     return {
         key: [
-            (plane.shape[:2], _region(plane, plane.samples[0]))
+            (plane.shape[:2], region_of(plane, plane.samples[0]))
             for plane in stack.planes
             if (plane.series, plane.channel) == key
         ]
@@ -243,7 +280,9 @@ def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[
     for key, planes in groupby(chosen, key=lambda plane: (plane.series, plane.channel)):
         alike = list(planes)
         places = range(len(alike[0].samples))
-        stored = [sample([(p.shape[:2], _region(p, p.samples[i])) for p in alike]) for i in places]
+        stored = [
+            sample([(p.shape[:2], region_of(p, p.samples[i])) for p in alike]) for i in places
+        ]
         channel = channels.get(key, Channel())
         if channel.calibration is not None:
             windows += [w for plane in stored[0] for w in channel.calibration.parts(plane, model)]
@@ -263,16 +302,9 @@ def _is_mosaic(plane: Plane, channels: Channels) -> bool:
     channel = channels.get((plane.series, plane.channel), Channel())
     if channel.calibration is not None:
         return is_mosaic(channel.calibration.sample[0].nan_to_num())
-    stored = sample([(plane.shape[:2], _region(plane, plane.samples[0]))])[0]
+    stored = sample([(plane.shape[:2], region_of(plane, plane.samples[0]))])[0]
     coding = channel.stretch or Display(plane.rows.dtype)
     return is_mosaic(torch.from_numpy(coding.encode(stored)).nan_to_num())
-
-
-def _region(plane: Plane, index: int) -> Region:
-    def read(top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        return plane.rows.read(top, bottom, left, right)[..., index]
-
-    return read
 
 
 def denoise_page(
@@ -284,10 +316,12 @@ def denoise_page(
     progress: Progress = no_progress,
     maps: Maps = (),
     wanted: tuple[int, int] | None = None,
+    around: Surroundings | None = None,
 ) -> list[str]:
     """All chosen planes that share the rows of one page, or some rows of them; what was done.
 
     maps: where their deviations go. wanted: the rows, from a whole line of chunks on.
+    around: the planes beside them.
     """
     with out.page(planes) as writer:
         page = of_planes(planes, writer, wanted)
@@ -302,17 +336,24 @@ def denoise_page(
             if channel.padding is not None:
                 own = replace(own, no_data=channel.padding)
             if channel.calibration is not None:
-                parts.append(part_of_counts(page, (place,), channel.calibration, model, options))
+                known, others = channel.calibration, _around(around, plane, channel)
+                parts.append(part_of_counts(page, (place,), known, model, options, others))
                 continue
             plan = plan_display(own, model, options, stretch=channel.stretch)
             places = tuple(range(place, place + len(plane.samples)))
             parts.append(replace(plan.part, page=replace(own, samples=page.samples), places=places))
             plans.append(plan)
         restore(page, parts, progress, _std_output(maps))
+        if around is not None:
+            around.release()
         if not plans:
             return [line for part in parts if (line := part.stripes())]
         said = _said(plans[0].describe())
         return said if all("unchanged" in line for line in said) else [*plans[0].notes, *said]
+
+
+def _around(around: Surroundings | None, plane: Plane, channel: Channel) -> Neighbours | None:
+    return None if around is None else around.of(plane, channel)
 
 
 def _tells_more(lines: list[str], said: list[str]) -> bool:

@@ -70,6 +70,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tifffile.imwrite(folder / "cells.ome.tif", counts, metadata={"axes": "ZCYX"})
     for name in ("cells.tif", "static.tif", "flats/one.tif", "flats/dark.tif"):
         tifffile.imwrite(folder / name, counts[:, 0], imagej=True, metadata={"axes": "TYX"})
+    for name, axes in (("series.ome.tif", "TYX"), ("volume.ome.tif", "ZYX")):
+        tifffile.imwrite(folder / name, counts[:, 0], metadata={"axes": axes})
+    for number, frame in enumerate(counts[:3, 0]):
+        tifffile.imwrite(folder / f"shot.{number:04d}.tif", frame)
     light = random.exponential(1, (SIDE, SIDE, 3)).astype(np.float32)
     for name in ("render.exr", "shot.0001.exr", "shot.0002.exr"):
         header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}

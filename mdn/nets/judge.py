@@ -99,6 +99,20 @@ class Judge(nn.Module):
 
     def cells(self, x: Tensor) -> Cells:
         """(B, C, H, W), nominally 0..1 -> what is seen in each cell."""
+        energy, brightness, h = self._looked_at(x)
+        said = self.say(F.relu(self.last(h))).float()
+        whole = (..., slice(1, -1), slice(1, -1))  # cells that have neighbours on all sides
+        calm = _calmest(energy)[whole] / 2 + math.log2(255)
+        level = calm + 4 * said[:, :1] + self.colour(h).float()
+        found = (brightness[whole], level, 2 * said[:, 1:], h.float())
+        return Cells(*(plane.flatten(2) for plane in found))
+
+    def places(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, width, h, w): what is seen in each cell, where it lies."""
+        return self._looked_at(x)[2]
+
+    def _looked_at(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies and brightness of all cells, and what is seen in those with neighbours."""
         bank = self.bank - self.bank.mean((2, 3), keepdim=True)  # brightness is not noise
         bank = bank / bank.flatten(1).norm(dim=1)[:, None, None, None]
         energy, even = _energies(x, bank, POOL)
@@ -117,13 +131,7 @@ class Judge(nn.Module):
         coarse = torch.cat([(far_energy - mean) / 2, 2 * far_even, ends], 1)
         h = F.relu(self.sort(fine) + self.coarse(coarse))
         h = F.relu(self.around[0](h))
-        h = h + F.relu(self.around[1](h))
-        said = self.say(F.relu(self.last(h))).float()
-        whole = (..., slice(1, -1), slice(1, -1))  # cells that have neighbours on all sides
-        calm = _calmest(energy)[whole] / 2 + math.log2(255)
-        level = calm + 4 * said[:, :1] + self.colour(h).float()
-        found = (brightness[whole], level, 2 * said[:, 1:], h.float())
-        return Cells(*(plane.flatten(2) for plane in found))
+        return energy, brightness, h + F.relu(self.around[1](h))
 
     def pool(self, cells: Cells) -> Tensor:
         """(B, size): the descriptors of B pictures."""

@@ -60,6 +60,7 @@ class Trainer:
         self.recipe, self.folder, self.crops, self.watch = recipe, folder, crops, watch
         self.processes, self.device, self.precision = processes, processes.device, precision
         self.workers = workers
+        self.drawn: dict[int, Sample] = {}  # batches that are used again, by the step they are of
         net = build(recipe)
         self.takes = nets.abilities(net)
         check_memory(recipe, net, self.device, processes.count)
@@ -237,8 +238,19 @@ class Trainer:
         numbers = range(first, first + share)
         if isinstance(self.crops, Scenes):
             return join_groups([self.crops.draw_group(self.recipe, step, at) for at in numbers])
-        draw = judged.draw_group if self.takes.judges_noise else draw_group
-        return join_groups([draw(self.recipe, self.crops, step, at) for at in numbers])
+        if not self.takes.judges_noise:
+            return join_groups([draw_group(self.recipe, self.crops, step, at) for at in numbers])
+        data = self.recipe.data
+        fresh = step // (data.block * data.reuse) * data.block + step % data.block
+        if fresh not in self.drawn:
+            groups = [judged.draw_group(self.recipe, self.crops, fresh, at) for at in numbers]
+            self.drawn[fresh] = join_groups(groups)
+        again = step // data.block % data.reuse
+        if data.reuse == 1 or again == data.reuse - 1:
+            sample = self.drawn.pop(fresh)
+        else:
+            sample = self.drawn[fresh]
+        return judged.turned(sample, self.recipe.seed, step) if again else sample
 
     def _loss(self, sample: Sample) -> Tensor:
         crops = sample.to(self.device)

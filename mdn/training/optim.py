@@ -9,7 +9,10 @@ from mdn.training.recipe import OptimRecipe
 
 # First and last layers, and tables that are looked up, stay with Adam, as Muon's authors advise; so
 # does what judges the noise, whose small layers are all first or last.
-FOR_ADAM = ("head.", "tail.", "embed.", "last.", "judge.", "local.", "gains.")
+FOR_ADAM = (
+    "head.", "tail.", "embed.", "last.", "judge.", "local.", "gains.", "texture.", "conditions.",
+)  # fmt: skip
+CONDITIONED = ".gain.", ".shift."  # of convolutions that follow a descriptor
 TABLES = ("bias_table", "mask_token")
 
 
@@ -67,6 +70,7 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
 
 def _is_inner(name: str, parameter: nn.Parameter) -> bool:
     outer = name.startswith(FOR_ADAM) or name.endswith(TABLES)
+    outer = outer or any(part in name for part in CONDITIONED)
     return parameter.ndim in (2, 4) and not outer
 
 

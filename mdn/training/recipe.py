@@ -36,6 +36,10 @@ class DataRecipe:
     # share of the noisy crops of a net with a judge that are drawn patterns; of the clean ones it
     # is half
     patterns: float = 0.04
+    # reuse: times that a batch of such a net is used, each time turned, flipped and cut anew; so
+    # many batches are drawn before the first comes again
+    reuse: int = 1
+    block: int = 64
     # share of the groups of such a net whose crops are those of several with the most fine detail
     busy: float = 0.0
     # where the sources are renders, image folders or shards to take detail from
@@ -175,6 +179,8 @@ class Recipe:
     # share of the groups that get two kinds of noise, if neither is a camera's or none; for nets
     # that judge the noise
     second_noise: float = 0.0
+    # share of the noisy crops of a net with a judge that is told the mean sigma, as users do
+    told: float = 0.0
     seed: int = 0  # of every random choice
     rounded: bool = True
     # weights (.safetensors) to begin from, relative to the recipe; empty for none

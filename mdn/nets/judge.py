@@ -24,6 +24,7 @@ CELL = STRIDE * POOL  # pixels, a side
 FLOOR = (0.2 / 255) ** 2  # energy below which rounding rules
 CALMEST = 0.1  # of the filters: what they find bounds the noise from above
 SOFT = 0.7 / 255  # sigmas are compared by log2((sigma + SOFT) * 255)
+STRIP = 8  # rows of cells that are looked at together
 SMALLEST = 40  # pixels a side; smaller pictures are mirrored until they are that large
 NEAR = 0.2  # deviation of the brightnesses that count for a knot
 FACTS = 3  # share of sigma left at 1/2 and 1/4 size (log2), share of impulses (log10)
@@ -183,10 +184,28 @@ class Judge(nn.Module):
 def _energies(x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:
     """log2 of the energies in cells, and how evenly they are spread there: edges are not."""
     x, bank = (t.contiguous(memory_format=torch.channels_last) for t in (x, bank.to(x.dtype)))
-    found = F.conv2d(x - 0.5, bank, stride=STRIDE).float()
-    energy = torch.log2(F.avg_pool2d(found.square(), pool) + FLOOR)
-    even = torch.log2(F.avg_pool2d(found.abs(), pool).square() + FLOOR) - energy
-    return energy, even
+    x = x - 0.5
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return _energies_of(x, bank, pool)
+    # Strips whose answers stay in the cache: squares and means would wait for memory otherwise.
+    side, cell = bank.shape[2], STRIDE * pool
+    rows = (x.shape[2] - side + STRIDE) // cell
+    parts = [
+        _energies_of(x[..., cell * n : cell * (n + STRIP) + side - STRIDE, :], bank, pool)
+        for n in range(0, rows, STRIP)
+    ]
+    energy, even = (torch.cat(part, 2) for part in zip(*parts, strict=True))
+    return energy[..., :rows, :], even[..., :rows, :]
+
+
+def _energies_of(x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:
+    answers = F.conv2d(x, bank, stride=STRIDE).float()
+    even = F.avg_pool2d(answers.abs(), pool).square()
+    energy = F.avg_pool2d(
+        answers.square_() if not answers.requires_grad else answers.square(), pool
+    )
+    energy, even = torch.log2(energy + FLOOR), torch.log2(even + FLOOR)
+    return energy, even - energy
 
 
 def _calmest(energy: Tensor) -> Tensor:

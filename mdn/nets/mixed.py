@@ -5,9 +5,9 @@ Each has several kernels. The descriptor says how they are mixed (CondConv, Yang
 and shifts some layers' answers. All of that is folded into one kernel and one bias for the whole
 picture, so that a pixel costs what it costs a plain convolution.
 
-A shift alone would make f(a x) != a f(x). So it is a multiple of the noise's own standard deviation,
-which scales with the picture: f(a x, a sigma) = a f(x, sigma) holds, and where there is no noise
-there is no shift.
+A shift alone would make f(a x) != a f(x). So it is a multiple of the noise's own standard
+deviation, which scales with the picture: f(a x, a sigma) = a f(x, sigma) holds, and where there is
+no noise there is no shift.
 """
 
 from __future__ import annotations
@@ -116,7 +116,10 @@ class MixedConv(nn.Module):
         relu: bool = False,
         skip: Tensor | None = None,
     ) -> Tensor:
-        """missing: the channels that x leaves out, since they are zero. skip: added to the answer."""
+        """The answer to x.
+
+        missing: the channels that x leaves out, since they are zero. skip: added to the answer.
+        """
         kernels = self._kernels(condition, x.dtype)
         if len(kernels) == 1:
             return self._convolved(x, kernels[0], missing, relu, skip)

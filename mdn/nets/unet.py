@@ -87,27 +87,50 @@ class UNetConfig:
             raise ValueError("a second gate needs a first")
 
 
+class PlainConv(nn.Conv2d):
+    """A convolution without bias that follows nothing; arguments as those of MixedConv."""
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor,
+        condition: Condition | None = None,
+        missing: slice | None = None,
+        relu: bool = False,
+        skip: Tensor | None = None,
+    ) -> Tensor:
+        kernel = self.weight
+        if missing is not None:
+            kernel = torch.cat([kernel[:, : missing.start], kernel[:, missing.stop :]], 1)
+        if fused.usable(x) and relu:
+            return fused.conv_relu(x, kernel)
+        if fused.usable(x) and skip is not None:
+            return fused.conv_add(x, kernel, skip)
+        y = F.conv2d(x, kernel, stride=self.stride, padding=self.padding)
+        if skip is not None:
+            return y.add_(skip)
+        return F.relu(y, inplace=True) if relu else y
+
+
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), 3x3, no bias (DRUNet, Zhang et al. 2021, section 3).
 
     kernels: of each convolution, where a descriptor mixes them; 0 for plain ones.
     """
 
+    first: MixedConv | PlainConv
+    second: MixedConv | PlainConv
+
     def __init__(self, width: int, kernels: int = 0) -> None:
         super().__init__()
         if kernels:
             self.first = MixedConv(width, width, 3, kernels, shifted=True)
             self.second = MixedConv(width, width, 3, kernels)
-            return
-        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        else:
+            self.first = PlainConv(width, width, 3, padding=1, bias=False)
+            self.second = PlainConv(width, width, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        if condition is not None:
-            return self.second(self.first(x, condition, relu=True), condition, skip=x)
-        if fused.usable(x):
-            return fused.conv_add(fused.conv_relu(x, self.first.weight), self.second.weight, x)
-        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
+        return self.second(self.first(x, condition, relu=True), condition, skip=x)
 
 
 class LocalSigma(nn.Module):
@@ -164,29 +187,24 @@ class TextureSigma(nn.Module):
         _begin_at_zero(self.weigh, self.say)
 
     def forward(self, x: Tensor, judge: Judge, descriptor: Tensor) -> Tensor:
-        """(B, C, H, W), H and W multiples of the judge's cell -> (B, 1, H / 2, W / 2): log2."""
-        rows, columns = (side // CELL for side in x.shape[2:])
+        """(B, C, H, W), H and W even -> (B, 1, H / 2, W / 2): log2 of the factor."""
+        rows, columns = (-(-side // CELL) for side in x.shape[2:])
         with torch.no_grad():  # the judge learns from its descriptor, which is much cheaper
             seen = judge.places(_mirrored(x, self.MARGIN))[..., 1 : 1 + rows, 1 : 1 + columns]
         h = F.relu(self.see(seen).float() * (1 + self.weigh(descriptor))[:, :, None, None])
         said = self.say(h + F.relu(self.around(h)).float()).float()
-        said = torch.where(
-            said > 0, self.MOST * torch.tanh(said / self.MOST), self.LEAST * torch.tanh(said / self.LEAST)
-        )
-        return F.interpolate(said, scale_factor=CELL // 2, mode="bilinear", align_corners=False)
+        rise, fall = (bound * torch.tanh(said / bound) for bound in (self.MOST, self.LEAST))
+        said = torch.where(said > 0, rise, fall)
+        size = [side * CELL // 2 for side in said.shape[2:]]
+        large = F.interpolate(said, size, mode="bilinear", align_corners=False)
+        return large[..., : x.shape[2] // 2, : x.shape[3] // 2]
 
 
 def _mirrored(x: Tensor, margin: int) -> Tensor:
-    """(B, C, H, W) with a mirrored margin; repeated where it is too small to be mirrored."""
-    mode = "reflect" if min(x.shape[2:]) > margin else "replicate"
-    return F.pad(x, (margin,) * 4, mode=mode)
-
-
-class _Conv(nn.Conv2d):
-    """A plain convolution without bias; no condition changes it."""
-
-    def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        return super().forward(x)
+    """(B, C, H, W) with a mirrored margin, to whole cells; repeated where it is too small."""
+    right, below = (margin + -side % CELL for side in (x.shape[3], x.shape[2]))
+    mode = "reflect" if min(x.shape[2:]) > max(right, below) else "replicate"
+    return F.pad(x, (margin, right, margin, below), mode=mode)
 
 
 class _Up(nn.ConvTranspose2d):
@@ -194,19 +212,6 @@ class _Up(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:  # type: ignore[override]
         return super().forward(x)
-
-
-class _Head(nn.Conv2d):
-    """The first convolution: 3x3, no bias; it can do without planes that are zero."""
-
-    def forward(
-        self, x: Tensor, condition: Condition | None = None, missing: slice | None = None
-    ) -> Tensor:
-        """missing: the planes that x leaves out."""
-        kernel = self.weight
-        if missing is not None:
-            kernel = torch.cat([kernel[:, : missing.start], kernel[:, missing.stop :]], 1)
-        return F.conv2d(x, kernel, padding=1)
 
 
 def _smoothed(x: Tensor) -> Tensor:
@@ -261,7 +266,7 @@ class UNet(nn.Module):
         def down(fine: int, coarse: int) -> nn.Module:
             if count:
                 return MixedConv(fine, coarse, 2, count, stride=2, raw=shape.size)
-            return _Conv(fine, coarse, 2, stride=2, bias=False)
+            return PlainConv(fine, coarse, 2, stride=2, bias=False)
 
         def up(fine: int, coarse: int) -> nn.Module:
             if count:
@@ -269,18 +274,18 @@ class UNet(nn.Module):
             return _Up(coarse, fine, 2, stride=2, bias=False)
 
         if count:
-            self.head: nn.Module = MixedConv(wide, widths[0], 3, count, raw=shape.size)
+            self.head: MixedConv | PlainConv = MixedConv(wide, widths[0], 3, count, raw=shape.size)
         else:
-            self.head = _Head(wide, widths[0], 3, padding=1, bias=False)
+            self.head = PlainConv(wide, widths[0], 3, padding=1, bias=False)
         self.encoders = nn.ModuleList(map(stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(down(*pair) for pair in pairwise(widths))
         self.body = stage(widths[-1], blocks[-1])
         self.ups = nn.ModuleList(up(*pair) for pair in pairwise(widths))
         self.decoders = nn.ModuleList(map(stage, widths[:-1], blocks[:-1]))
         if count:
-            self.tail: nn.Module = MixedConv(widths[0], 4 * config.channels, 3, count)
+            self.tail: MixedConv | PlainConv = MixedConv(widths[0], 4 * config.channels, 3, count)
         else:
-            self.tail = _Conv(widths[0], 4 * config.channels, 3, padding=1, bias=False)
+            self.tail = PlainConv(widths[0], 4 * config.channels, 3, padding=1, bias=False)
         for name, weight in self.tail.named_parameters():  # starts as the identity
             if name.startswith(("weight", "kernels")):
                 nn.init.zeros_(weight)
@@ -406,9 +411,7 @@ class UNet(nn.Module):
             power = power + self.texture(x, self.judge, noise)
         return self.judge.sigma_map(noise, mean) * 2**power
 
-    def _condition(
-        self, noise: Tensor, gain: float | Tensor, floor: float | Tensor
-    ) -> Condition:
+    def _condition(self, noise: Tensor, gain: float | Tensor, floor: float | Tensor) -> Condition:
         """What the convolutions follow; remembered where one picture is denoised in many calls."""
         factor, rise = (
             torch.as_tensor(n, dtype=torch.float32, device=noise.device).reshape(-1, 1)

@@ -2,7 +2,8 @@
 
 Cameras at their own size, noise of colours alone, hot pixels that a demosaic has spread, a noisy
 picture on a flat page, what a camera has denoised and sharpened, stars, film of every grain, noise
-that depends on brightness in odd ways, light on black, and photographs that are to stay as they are.
+that depends on brightness in odd ways, light on black, and photographs that are to stay as they
+are.
 """
 
 from __future__ import annotations
@@ -229,7 +230,8 @@ def draw_case(kind: str, x: Tensor, levels: Tensor, generator: torch.Generator) 
     """Crops (B, C, H, W), each with its level of (B,), as `Parts` of (B, C, H, W)."""
     function = CASES[kind].function
     rows = [
-        function(each[None], level, generator) for each, level in zip(x, levels.tolist(), strict=True)
+        function(each[None], level, generator)
+        for each, level in zip(x, levels.tolist(), strict=True)
     ]
     noisy, stored, clean = (torch.cat(part) for part in zip(*rows, strict=True))
     return noisy, stored, clean

@@ -109,8 +109,8 @@ class Crops:
 
         size: side of these crops; 0 for the largest. own_size: all at the pictures' own size.
         """
-        dice = torch.rand(count, 6 if self.scales and not own_size else 5, generator=generator)
-        dice = dice.tolist()
+        numbers = 6 if self.scales and not own_size else 5
+        dice = torch.rand(count, numbers, generator=generator).tolist()
         crops = torch.stack([self._one(size or self.size, *row) for row in dice])
         return crops.float() / 255
 

@@ -106,8 +106,8 @@ def _drop_colours(net: UNet, state: State, before: UNetConfig) -> State:
 def _add_guides(net: UNet, state: State, before: UNetConfig) -> State:
     """The head looks at guides with zeros at first."""
     head = state["head.weight"]
-    missing = net.head.weight.shape[1] - head.shape[1]
-    if not net.config.guides or missing != CELL * net.config.guides:
+    missing = CELL * net.config.guides
+    if not missing or head.shape[1] + missing != net.state_dict()["head.weight"].shape[1]:
         return state
     return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}
 

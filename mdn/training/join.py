@@ -1,30 +1,27 @@
 """Joins nets of one judge into one whose kernels their judge's descriptor mixes: see nets.mixed.
 
-    python -m mdn.training.join models/photo models/photo-white --recipe RECIPE --data PICTURES -o OUT
-
 Each kernel begins as that of one of the nets, and how they are mixed as what makes the least error
-on crops of the recipe: on `steps` of its steps all nets are tried, and the shares are fitted to their
+on crops of the recipe: on some of its steps all nets are tried, and the shares are fitted to their
 errors. What comes out is not yet good at anything new; it is what a training begins with.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
+from mdn.errors import UsageError
 from mdn.nets.mixed import Conditions
 from mdn.nets.unet import UNet
 from mdn.registry import load
-from mdn.registry.cards import read_card
-from mdn.training import checkpoint, judged, recipe_files, recipe_parse
-from mdn.training.build import build
-from mdn.training.data import Crops, load_pictures, split
+from mdn.training import judged
+from mdn.training.data import Crops
 from mdn.training.degrade import generator_for, join_groups
 from mdn.training.recipe import Recipe
-from mdn.training.script import plain_errors
 
 SOFT = (0.5 / 255) ** 2  # squared error below which two results are alike
 PASSES, RATE, DECAY = 600, 3e-3, 1e-3  # of the fit of the shares
@@ -43,17 +40,15 @@ def joined(net: UNet, nets: list[UNet]) -> State:
         if layer:
             state[key] = states[int(number)][f"{layer}.weight"]
     layers = ["head", *(f"downs.{n}" for n in range(len(net.downs)))]
-    for number, layer in enumerate(layers):
+    for scale, layer in enumerate(layers):
         for part in ("weight", "bias"):
-            gains = [each[f"gains.{number}.{part}"] for each in states]
+            gains = [each[f"gains.{scale}.{part}"] for each in states]
             state[f"{layer}.gain.{part}"] = torch.cat(gains)
     return state
 
 
 @torch.no_grad()
-def errors_of(
-    nets: list[UNet], recipe: Recipe, crops: Crops, steps: int
-) -> tuple[Tensor, Tensor]:
+def errors_of(nets: list[UNet], recipe: Recipe, crops: Crops, steps: int) -> tuple[Tensor, Tensor]:
     """Descriptors (n, size), and the mean squared error of each net on each crop, (n, K)."""
     rows = []
     for step in range(steps):
@@ -89,31 +84,29 @@ def fit_shares(conditions: Conditions, descriptors: Tensor, errors: Tensor) -> f
     return float((shares * decibels).detach().sum(1).mean())
 
 
-@plain_errors()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("models", type=Path, nargs="+", help="folders of nets of one shape")
-    parser.add_argument("--recipe", required=True, help="of the net that comes out")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    options = parser.parse_args()
-    recipe = recipe_parse.load(recipe_files.find(options.recipe), {"init_weights": ""})
-    nets = [load.load(read_card(folder, "a net"), torch.device("cpu")) for folder in options.models]
-    net = build(recipe)
-    net.load_state_dict(joined(net, nets))
-    pictures, _ = split(load_pictures(recipe.data.sources, options.data), recipe.data.hold_out)
-    crops = Crops(
-        pictures, recipe.side, torch.device("cpu"), recipe.data.scales, recipe.data.own_size
-    )
-    descriptors, errors = errors_of(nets, recipe, crops, options.steps)
+def begin(net: UNet, recipe: Recipe, crops: Crops) -> str:
+    """Give a net the kernels that its recipe joins, and mix them as suits crops of the recipe.
+
+    Returns a line on how well they are mixed. Raises UsageError: a file is no net that fits.
+    """
+    nets = [_opened(Path(name)) for name in recipe.join]
+    state = joined(net, nets)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(f"join: {' '.join(str(error).split())[:200]}") from error
+    descriptors, errors = errors_of(nets, recipe, crops, recipe.join_steps)
     loss = fit_shares(net.conditions, descriptors, errors)
-    print(f"{len(errors)} crops: {loss:.2f} dB behind the best of the nets for each")  # noqa: T201
-    options.out.mkdir(parents=True, exist_ok=True)
-    checkpoint.save_weights(
-        options.out / checkpoint.WEIGHTS, net, recipe.arch, net.state_dict()
-    )
+    return f"{len(recipe.join)} nets joined, {loss:.2f} dB behind the better one of each crop"
 
 
-if __name__ == "__main__":
-    main()
+def _opened(path: Path) -> UNet:
+    """A net with a judge from its weights. Raises UsageError: they are of no such net."""
+    try:
+        state, about = load.read_safetensors(path)
+        net = load.build(about["arch"], json.loads(about["config"]), state)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"{path}: cannot be joined: {' '.join(str(error).split())}") from error
+    if not (isinstance(net, UNet) and net.config.judge and not net.config.kernels):
+        raise UsageError(f"{path}: cannot be joined: it is no plain net with a judge")
+    return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -14,8 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
+from mdn.nets.unet import UNet
 from mdn.registry.write import write_card
-from mdn.training import checkpoint, judged, prefetch
+from mdn.training import checkpoint, join, judged, prefetch
 from mdn.training.build import build, check_memory, too_large
 from mdn.training.data import Crops
 from mdn.training.degrade import Sample, draw_group, join_groups
@@ -103,6 +104,16 @@ class Trainer:
         self.former = state["recipe"]
         self.log.rewind(self.step)
         return True
+
+    def begin(self) -> str:
+        """What a recipe asks for before the first step: nets joined. A line on it, or nothing."""
+        if not self.recipe.join or self.recipe.init_weights:
+            return ""
+        assert isinstance(self.net, UNet)
+        assert isinstance(self.crops, Crops)
+        line = join.begin(self.net, self.recipe, self.crops)
+        self.average = Average(self.net, self.recipe.optim.ema)
+        return line
 
     def _is_of(self, arch: str, config: str) -> bool:
         """Whether a checkpoint's config is the net's, whose fields may have had other names."""

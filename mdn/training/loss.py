@@ -73,9 +73,7 @@ def _judged_loss(
         noise = net.judge(sample.noisy)  # type: ignore[operator]
         sigmas = net.sigma_map(noisy, noise)  # type: ignore[operator]
         gain, floor = judged.told(sample, sigmas, recipe.told, inner, generator)
-        output = forward(
-            noisy, visible=visible, noise=noise, gain=gain, floor=floor, sigmas=sigmas
-        )
+        output = forward(noisy, visible=visible, noise=noise, gain=gain, floor=floor, sigmas=sigmas)
     error = judged.picture_loss(output.float(), sample.clean[part])
     said = judged.judge_loss(net, sample, noise, sigmas, inner)  # type: ignore[arg-type]
     return error + judged.WEIGHT * said

@@ -185,6 +185,10 @@ class Recipe:
     rounded: bool = True
     # weights (.safetensors) to begin from, relative to the recipe; empty for none
     init_weights: str = ""
+    # weights (.safetensors) of plain nets of one judge that become the kernels of a net that mixes
+    # them, see training.join; relative to the recipe. Not used where there are init_weights.
+    join: tuple[str, ...] = ()
+    join_steps: int = 120  # steps whose crops tell how they are mixed at first
     # weights (.safetensors) of a net whose judge this one takes, relative to the recipe
     init_judge: str = ""
     # parts of the net that stay as they begin, such as a judge that other nets share

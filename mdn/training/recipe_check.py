@@ -32,7 +32,11 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("optim.lr optim.adam_lr", "must be above 0", lambda value: value > 0),
     ("level_error optim.weight_decay optim.clip", "must be at least 0", lambda value: value >= 0),
     ("optim.warmup optim.cooldown", "must be at least 0", lambda value: value >= 0),
-    ("optim.steps optim.batch optim.groups data.reuse data.block", "must be at least 1", lambda value: value >= 1),
+    (
+        "optim.steps optim.batch optim.groups data.reuse data.block",
+        "must be at least 1",
+        lambda value: value >= 1,
+    ),
     ("watch.every watch.pictures", "must be at least 1", lambda value: value >= 1),
 )
 # Keys that nothing reads where a net has a judge: it is given neither a level nor other contrast,
@@ -107,6 +111,10 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     wanted = "[data] context is for a net with a judge, and crop plus a multiple of 16"
     yield bool(data.context) and not usable, wanted
     yield bool(recipe.jpeg.share) and not recipe.judged, "[jpeg] is for a net with a judge"
+    count = recipe.net.get("kernels", 0)
+    joins = len(recipe.join) not in (0, count)
+    yield joins, f"join names {len(recipe.join)} nets for [net] kernels = {count}"
+    yield recipe.join_steps < 1, "join_steps must be at least 1"
     twofold = recipe.second_noise > 0 and not recipe.judged
     yield twofold, "second_noise is for a net with a judge"
     wanted = f"[data] textures are for renders: [[noise]] {SAMPLES}"

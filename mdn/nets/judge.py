@@ -116,12 +116,13 @@ class Judge(nn.Module):
         """Energies and brightness of all cells, and what is seen in those with neighbours."""
         bank = self.bank - self.bank.mean((2, 3), keepdim=True)  # brightness is not noise
         bank = bank / bank.flatten(1).norm(dim=1)[:, None, None, None]
+        x = x.contiguous() - 0.5  # about mid-gray half precision is finer
         energy, even = _energies(x, bank, POOL)
         far_energy, far_even = _energies(F.avg_pool2d(x, 2), bank[: self.config.coarse], POOL // 2)
         edge = self.config.side // 2
         inner = x[..., edge : x.shape[2] - edge, edge : x.shape[3] - edge].float()
-        brightness = F.avg_pool2d(inner, CELL)
-        ends = F.avg_pool2d(((inner <= 0) | (inner >= 1)).float(), CELL)
+        brightness = F.avg_pool2d(inner, CELL) + 0.5
+        ends = F.avg_pool2d((inner.abs() >= 0.5).float(), CELL)
         parts = (energy, even, far_energy, far_even, brightness, ends)
         rows, columns = (min(part.shape[axis] for part in parts) for axis in (2, 3))
         energy, even, far_energy, far_even, brightness, ends = (
@@ -184,7 +185,6 @@ class Judge(nn.Module):
 def _energies(x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:
     """log2 of the energies in cells, and how evenly they are spread there: edges are not."""
     x, bank = (t.contiguous(memory_format=torch.channels_last) for t in (x, bank.to(x.dtype)))
-    x = x - 0.5
     if torch.is_grad_enabled() or x.device.type != "cpu":
         return _energies_of(x, bank, pool)
     # Strips whose answers stay in the cache: squares and means would wait for memory otherwise.

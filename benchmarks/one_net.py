@@ -31,8 +31,18 @@ from mdn.pipeline.reading import SOME_IMPULSES, read_noise
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import load
 from mdn.registry.cards import read_card
+from mdn.training.cases import draw_case
 
-SETS = ("cameras", "polyu", "ood", "kodak", "cbsd", "judgement")
+SETS = ("cameras", "polyu", "ood", "kodak", "cbsd", "faults", "cases", "judgement")
+FAULTS = {
+    "weave_sigma15.png": "weave_truth.png",
+    "hot_pixels_spread.jpg": "hot_pixels_truth.png",
+    "photo_on_page.png": "photo_on_page_truth.png",
+}
+LEVELS = {  # of training.cases, on pictures that training held out
+    "own-camera": 3200, "processed": 3200, "colour": 15, "film": 12, "uneven": 40,
+    "hot-pixels": 0.004, "page": 20, "stars": 6, "glow": 20, "kept": 92,
+}  # fmt: skip
 FLOOR = 1 / 255  # as in training: added to a map that is scaled
 PAIR = tuple[str, np.ndarray, np.ndarray]
 
@@ -95,7 +105,26 @@ def gaussian(folder: Path, sigma: float, step: int) -> Iterator[PAIR]:
         yield f"{file.stem} {sigma:g}", (truth / 255 + noise).astype(np.float32), truth
 
 
+def cases(data: Path, kind: str) -> Iterator[PAIR]:
+    for number, (name, page) in enumerate(judgement.photographs(data, 256).items()):
+        x = torch.from_numpy(page).permute(2, 0, 1)[None].float() / 255
+        generator = torch.Generator().manual_seed(number)
+        noisy, _, truth = draw_case(kind, x, torch.tensor([float(LEVELS[kind])]), generator)
+        files = [
+            (part[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+            for part in (noisy, truth)
+        ]
+        yield f"{kind} {name}", files[0], files[1]
+
+
+def faults(folder: Path) -> Iterator[PAIR]:
+    for noisy, truth in FAULTS.items():
+        yield noisy, iio.imread(folder / noisy)[..., :3], iio.imread(folder / truth)[..., :3]
+
+
 def decibels(result: np.ndarray, truth: np.ndarray) -> float:
+    if not np.any(result != truth):
+        return judgement.EQUAL
     if result.dtype.kind == "f":
         result = np.clip(result, 0, 1)
         return float(-10 * np.log10(np.square(result - truth / 255).mean()))
@@ -148,10 +177,16 @@ def main() -> None:
             folder = test / {"cbsd": "cbsd68", "kodak": "kodak24"}[name]
             for sigma in (15, 25, 50):
                 compare(f"{name} {sigma}", gaussian(folder, sigma, step), ways)
+        elif name == "cases":
+            for kind in LEVELS:
+                compare(kind, _every(cases(options.data, kind), step), ways)
+        elif name == "faults":
+            for row in faults(test / "faults"):
+                compare(row[0], iter([row]), ways)
         elif name == "judgement":
             for way, denoise in ways.items():
-                cases = list(judgement.measure(denoise, options.data, 256, step))
-                harmed = sum(case.worse for case in cases)
+                found = list(judgement.measure(denoise, options.data, 256, step))
+                harmed = sum(case.worse for case in found)
                 print(
                     judgement.table(cases), f"\n{way}: {harmed} of {len(cases)} worse", flush=True
                 )

@@ -188,7 +188,7 @@ def main() -> None:
                 found = list(judgement.measure(denoise, options.data, 256, step))
                 harmed = sum(case.worse for case in found)
                 print(
-                    judgement.table(cases), f"\n{way}: {harmed} of {len(cases)} worse", flush=True
+                    judgement.table(found), f"\n{way}: {harmed} of {len(found)} worse", flush=True
                 )
 
 

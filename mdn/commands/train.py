@@ -81,7 +81,7 @@ def run(request: TrainRequest, report: Listener) -> Result:
     return result
 
 
-def _stage(request: TrainRequest, recipe: Recipe, folder: Path, report: Report) -> Result:
+def _stage(request: TrainRequest, recipe: Recipe, folder: Path, report: Listener) -> Result:
     """One training; `run` for all of a recipe's."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

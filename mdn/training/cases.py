@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.noise.synthesis import demosaic, random_fields
-from mdn.noise.synthesis.camera import Settings, as_file, develop, draw_settings, take_photo
+from mdn.noise.synthesis import development, random_fields
+from mdn.noise.synthesis.camera import Settings, as_file, draw_settings, take_photo
 from mdn.noise.synthesis.composite import jpeg
 
 BLOTCHED = 0.75  # share of the cameras at their own size
@@ -159,16 +159,16 @@ def hot_pixels(x: Tensor, share: float, generator: torch.Generator) -> Parts:
     """Single cells of a sensor that shine, as a demosaic and a sharpening spread them."""
     dice = Dice(generator)
     colours = x.clamp(0, 1).expand(1, 3, -1, -1) ** 2.2
-    cells = demosaic.bayer_masks(*x.shape[2:])
+    cells = development.bayer_masks(*x.shape[2:])
     mosaic = (colours * cells).sum(1, keepdim=True)
     hot = random_fields.uniform(mosaic, generator) < share
     light = dice.between(0.05, 0.4) + 0.6 * random_fields.uniform(mosaic, generator)
     shining = torch.where(hot, mosaic + light, mosaic).clamp(0, 1)
     shining = shining + dice.between(0, 0.006) * random_fields.normal(mosaic, generator)
-    method = demosaic.METHODS[int(dice.between(0, 0.999) * len(demosaic.METHODS))]
+    method = development.METHODS[int(dice.between(0, 0.999) * len(development.METHODS))]
     sharp = dice.between(0, 1.5) if dice.chance(0.4) else 0.0
     parts = [
-        develop.sharpen(method(each).clamp(1e-6, 1) ** (1 / 2.2), 1.0, sharp).clamp(0, 1)
+        development.sharpen(method(each).clamp(1e-6, 1) ** (1 / 2.2), 1.0, sharp).clamp(0, 1)
         for each in (shining, mosaic)
     ]
     if x.shape[1] == 1:
@@ -207,7 +207,7 @@ def stars(x: Tensor, level: float, generator: torch.Generator) -> Parts:
     tint = 0.7 + 0.3 * torch.rand(1, x.shape[1], *shape, generator=generator)
     points = torch.where(there, light, torch.zeros(())) * tint
     spot = dice.ratio(0.35, 1.4)
-    points = develop.blur(points, spot) * max(1.0, 6.28 * spot**2)  # the peak is kept
+    points = development.blur(points, spot) * max(1.0, 6.28 * spot**2)  # the peak is kept
     clean = (sky + points).clamp(0, 1)
     noise = _field(x, dice) if dice.chance(0.3) else random_fields.normal(x, generator)
     noisy = clean + noise * (level / 255)

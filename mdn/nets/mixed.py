@@ -54,17 +54,24 @@ class Conditions(nn.Module):
     def __init__(self, size: int, kernels: int) -> None:
         super().__init__()
         self.read = nn.Linear(size, HIDDEN)
+        self.told = nn.Linear(1, HIDDEN, bias=False)  # of log2 of the map's gain, where one is given
         self.share = nn.Linear(HIDDEN, kernels)
         self.register_buffer("mean", torch.zeros(size))  # of descriptors, and their deviation
         self.register_buffer("deviation", torch.ones(size))
         nn.init.zeros_(self.share.weight)
         nn.init.zeros_(self.share.bias)
+        nn.init.zeros_(self.told.weight)
 
-    def forward(self, descriptor: Tensor, sigma: Tensor) -> Condition:
-        """sigma: (B, 1) or (1, 1), of the pictures, nominal range 0..1."""
+    def forward(self, descriptor: Tensor, sigma: Tensor, gain: Tensor) -> Condition:
+        """sigma: (B, 1) or (1, 1), of the pictures, nominal range 0..1; gain: likewise, of the map.
+
+        What a user says of the noise differs from what the descriptor says by the gain.
+        """
         rows = max(len(descriptor), len(sigma))
         descriptor = descriptor.float().expand(rows, -1)
-        hidden = F.relu(self.read((descriptor - self.mean) / self.deviation)).float()
+        hidden = self.read((descriptor - self.mean) / self.deviation).float()
+        told = self.told(torch.log2(gain.float().clamp(2**-8, 2**8))).float()
+        hidden = F.relu(hidden + told)
         shares = self.share(hidden).float().softmax(1)
         return Condition(hidden, descriptor, shares, sigma.float().expand(rows, -1))
 

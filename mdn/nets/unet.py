@@ -423,7 +423,7 @@ class UNet(nn.Module):
         if alone and last is not None and all(map(_same, key, last[0])):
             return last[1]
         sigma = (self.judge.sigmas(noise).mean((1, 2))[:, None] + rise) * factor
-        condition = self.conditions(noise, sigma)
+        condition = self.conditions(noise, sigma, factor)
         if alone and not self.training:
             condition.kernels = {}
             self._last = tuple(tensor.clone() for tensor in key), condition

@@ -71,11 +71,11 @@ def own_camera(x: Tensor, iso: float, generator: torch.Generator) -> Parts:
     )
     noisy, stored, twin = _taken(x, settings, generator)
     if dice.chance(BLOTCHED):
-        noisy = _blotched(noisy, noisy - stored, dice)
+        noisy = blotched(noisy, noisy - stored, dice)
     return noisy, stored, twin
 
 
-def _blotched(noisy: Tensor, noise: Tensor, dice: Dice) -> Tensor:
+def blotched(noisy: Tensor, noise: Tensor, dice: Dice) -> Tensor:
     """With blotches as well, which the noise reduction of real cameras leaves over.
 
     Pairs of val/cameras have .84, .67, .50 and .35 of their noise left in means of 2, 4, 8 and 16

@@ -19,7 +19,7 @@ from mdn.nets.unet import UNet
 from mdn.noise.analysis import impulses
 from mdn.noise.synthesis import camera
 from mdn.noise.synthesis.composite import jpeg
-from mdn.training.cases import BY_LOGARITHM, CASES, draw_case
+from mdn.training.cases import BY_LOGARITHM, CASES, Dice, blotched, draw_case
 from mdn.training.data import Crops
 from mdn.training.degrade import IMPULSIVE, Sample, draw_masks, draw_row, generator_for, uniform
 from mdn.training.patterns import draw_pattern
@@ -31,6 +31,7 @@ SALT_PEPPER = "salt-pepper"
 ALONE = {CAMERA, CLEAN, *CASES}  # kinds that no other is added to, and that are added to none
 WEIGHT = 0.02  # of the judge's own loss, beside the picture's
 CLEAN_PATTERNS = 0.5  # share of the clean crops that are drawn patterns
+BLOTCHED = 0.4  # share of the cameras whose noise reduction has left blotches over
 HALVES = 0.12  # share of the groups that are noisy in one part only
 EVEN = 0.03, 0.01  # an error of a - b weighs 1, smaller ones up to a / b
 SCALE = 0.25  # weight of the map's own error, where it is learnt for the result's
@@ -138,7 +139,10 @@ def _photographed(
         settings = camera.draw_settings(each, generator)
         scene = picture[None].expand(1, 3, -1, -1)
         noisy, twin = camera.take_photo(scene, settings, generator)
-        taken.append((noisy, camera.as_file(twin, settings), twin))
+        stored = camera.as_file(twin, settings)
+        if uniform(generator) < BLOTCHED:
+            noisy = blotched(noisy, noisy - stored, Dice(generator))
+        taken.append((noisy, stored, twin))
     parts = [torch.cat(part) for part in zip(*taken, strict=True)]
     if clean.shape[1] == 1:
         parts = [part.mean(1, keepdim=True) for part in parts]

@@ -109,6 +109,7 @@ class OptimRecipe:
     # peak learning rate; for muon that of the matrices, with `adam_lr` for the rest
     lr: float = 0.02
     adam_lr: float = 1e-3
+    slow: tuple[str, ...] = ()  # what the names of parameters begin with that take a tenth of it
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     # trapezoid (warm up, hold, fall linearly over the last `cooldown` steps), cosine, or halving

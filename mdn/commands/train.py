@@ -15,7 +15,7 @@ from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.interrupts import StopRequest
 from mdn.io.atomic import write_bytes
-from mdn.training import curves, recipe_files, recipe_parse
+from mdn.training import curves, recipe_files, stages
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.distributed import Processes, join, leave
 from mdn.training.loop import Trainer
@@ -74,8 +74,16 @@ def run(request: TrainRequest, report: Listener) -> Result:
         OutOfMemoryError: its batches do not fit.
         MdnError: the loss is no longer a number.
     """
-    recipe = recipe_parse.load(recipe_files.find(request.recipe), request.changes)
-    folder = request.out or Path("runs") / recipe.name
+    path = recipe_files.find(request.recipe)
+    for stage in stages.load(path, request.changes, request.out):
+        result = _stage(request, stage.recipe, stage.folder, report)
+        if not result.finished:
+            break
+    return result
+
+
+def _stage(request: TrainRequest, recipe: Recipe, folder: Path, report: Listener) -> Result:
+    """One training; `run` for all of a recipe's."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -144,6 +152,9 @@ def _prepare(
         report.note(f"continuing from step {trainer.step} in {folder}")
         if changed := recipe_files.differences(trainer.former, recipe.text):
             report.note(f"the recipe has changed since: {'; '.join(changed)}")
+    elif line := trainer.begin():
+        report.note(line)
+        trainer.log.rewind(-1)
     else:  # what a run wrote that ended before its first checkpoint counts no more
         trainer.log.rewind(-1)
     if processes.first:

@@ -22,11 +22,11 @@ def usable(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.is_grad_enabled() and _works(x.dtype)
 
 
-def conv_relu(x: Tensor, weight: Tensor) -> Tensor:
-    """relu(conv(x)): (B, C, H, W), weight (D, C, 3, 3) -> (B, D, H, W); no bias, zeros around."""
+def conv_relu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """relu(conv(x)): (B, C, H, W), weight (D, C, 3, 3), bias (D,) -> (B, D, H, W); zeros around."""
     call = torch.ops.mkldnn._convolution_pointwise
     kernel = weight.to(x.dtype)
-    return call.default(x, kernel, None, ONES, ONES, ONES, 1, "relu", [], None)
+    return call.default(x, kernel, bias, ONES, ONES, ONES, 1, "relu", [], None)
 
 
 def conv_add(x: Tensor, weight: Tensor, skip: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ CELL = STRIDE * POOL  # pixels, a side
 FLOOR = (0.2 / 255) ** 2  # energy below which rounding rules
 CALMEST = 0.1  # of the filters: what they find bounds the noise from above
 SOFT = 0.7 / 255  # sigmas are compared by log2((sigma + SOFT) * 255)
+STRIP = 8  # rows of cells that are looked at together
 SMALLEST = 40  # pixels a side; smaller pictures are mirrored until they are that large
 NEAR = 0.2  # deviation of the brightnesses that count for a knot
 FACTS = 3  # share of sigma left at 1/2 and 1/4 size (log2), share of impulses (log10)
@@ -99,14 +100,29 @@ class Judge(nn.Module):
 
     def cells(self, x: Tensor) -> Cells:
         """(B, C, H, W), nominally 0..1 -> what is seen in each cell."""
+        energy, brightness, h = self._looked_at(x)
+        said = self.say(F.relu(self.last(h))).float()
+        whole = (..., slice(1, -1), slice(1, -1))  # cells that have neighbours on all sides
+        calm = _calmest(energy)[whole] / 2 + math.log2(255)
+        level = calm + 4 * said[:, :1] + self.colour(h).float()
+        found = (brightness[whole], level, 2 * said[:, 1:], h.float())
+        return Cells(*(plane.flatten(2) for plane in found))
+
+    def places(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, width, h, w): what is seen in each cell, where it lies."""
+        return self._looked_at(x)[2]
+
+    def _looked_at(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies and brightness of all cells, and what is seen in those with neighbours."""
         bank = self.bank - self.bank.mean((2, 3), keepdim=True)  # brightness is not noise
         bank = bank / bank.flatten(1).norm(dim=1)[:, None, None, None]
+        x = x.contiguous() - 0.5  # about mid-gray half precision is finer
         energy, even = _energies(x, bank, POOL)
         far_energy, far_even = _energies(F.avg_pool2d(x, 2), bank[: self.config.coarse], POOL // 2)
         edge = self.config.side // 2
         inner = x[..., edge : x.shape[2] - edge, edge : x.shape[3] - edge].float()
-        brightness = F.avg_pool2d(inner, CELL)
-        ends = F.avg_pool2d(((inner <= 0) | (inner >= 1)).float(), CELL)
+        brightness = F.avg_pool2d(inner, CELL) + 0.5
+        ends = F.avg_pool2d((inner.abs() >= 0.5).float(), CELL)
         parts = (energy, even, far_energy, far_even, brightness, ends)
         rows, columns = (min(part.shape[axis] for part in parts) for axis in (2, 3))
         energy, even, far_energy, far_even, brightness, ends = (
@@ -117,13 +133,7 @@ class Judge(nn.Module):
         coarse = torch.cat([(far_energy - mean) / 2, 2 * far_even, ends], 1)
         h = F.relu(self.sort(fine) + self.coarse(coarse))
         h = F.relu(self.around[0](h))
-        h = h + F.relu(self.around[1](h))
-        said = self.say(F.relu(self.last(h))).float()
-        whole = (..., slice(1, -1), slice(1, -1))  # cells that have neighbours on all sides
-        calm = _calmest(energy)[whole] / 2 + math.log2(255)
-        level = calm + 4 * said[:, :1] + self.colour(h).float()
-        found = (brightness[whole], level, 2 * said[:, 1:], h.float())
-        return Cells(*(plane.flatten(2) for plane in found))
+        return energy, brightness, h + F.relu(self.around[1](h))
 
     def pool(self, cells: Cells) -> Tensor:
         """(B, size): the descriptors of B pictures."""
@@ -175,10 +185,27 @@ class Judge(nn.Module):
 def _energies(x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:
     """log2 of the energies in cells, and how evenly they are spread there: edges are not."""
     x, bank = (t.contiguous(memory_format=torch.channels_last) for t in (x, bank.to(x.dtype)))
-    found = F.conv2d(x - 0.5, bank, stride=STRIDE).float()
-    energy = torch.log2(F.avg_pool2d(found.square(), pool) + FLOOR)
-    even = torch.log2(F.avg_pool2d(found.abs(), pool).square() + FLOOR) - energy
-    return energy, even
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return _energies_of(x, bank, pool)
+    # Strips whose answers stay in the cache: squares and means would wait for memory otherwise.
+    side, cell = bank.shape[2], STRIDE * pool
+    rows = (x.shape[2] - side + STRIDE) // cell
+    parts = [
+        _energies_of(x[..., cell * n : cell * (n + STRIP) + side - STRIDE, :], bank, pool)
+        for n in range(0, rows, STRIP)
+    ]
+    energy, even = (torch.cat(part, 2) for part in zip(*parts, strict=True))
+    return energy[..., :rows, :], even[..., :rows, :]
+
+
+def _energies_of(x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:
+    answers = F.conv2d(x, bank, stride=STRIDE).float()
+    even = F.avg_pool2d(answers.abs(), pool).square()
+    energy = F.avg_pool2d(
+        answers.square_() if not answers.requires_grad else answers.square(), pool
+    )
+    energy, even = torch.log2(energy + FLOOR), torch.log2(even + FLOOR)
+    return energy, even - energy
 
 
 def _calmest(energy: Tensor) -> Tensor:

@@ -19,9 +19,15 @@ A net that judges the noise itself has a `Judge`: the descriptor of the whole pi
 sigma map for each colour, at half resolution, and scales its channels (FiLM without shifts: Perez
 et al., AAAI 2018, section 3), by which spectrum and kind of the noise reach it.
 
+Or the descriptor mixes, scales and shifts the kernels of every convolution: see nets.mixed. Such a
+net needs no gate: its sigma map is learnt for the least error of the result, and where it is 0 the
+picture is left alone.
+
 A net for renders takes guides, planes that show the surfaces and not the light: albedo and
 normals. They have a range of their own, so that such a net no longer scales with its input.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,7 +38,8 @@ from torch import Tensor, nn
 
 from mdn.nets import fused
 from mdn.nets.gate import Gate, SecondGate
-from mdn.nets.judge import Judge, JudgeConfig
+from mdn.nets.judge import CELL, Judge, JudgeConfig
+from mdn.nets.mixed import Condition, Conditions, MixedConv
 
 MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutral
 
@@ -50,6 +57,8 @@ class UNetConfig:
     per_channel_mask: bool = False  # whether masks may hide single samples, not only whole pixels
     guides: int = 0  # planes of guides; 0 for none
     judge: bool = False  # whether it judges the noise itself; such a net is not noise-conditioned
+    # kernels of each convolution that the judge's descriptor mixes (see nets.mixed); 0: plain ones
+    kernels: int = 0
     # whether its judge has a gate, which says which net, if any, is to denoise a picture
     gate: bool = False
     # whether there is a second gate, which sees what each of the nets would take out
@@ -70,24 +79,58 @@ class UNetConfig:
             raise ValueError("guides must be at least 0")
         if self.judge and self.noise_conditioned:
             raise ValueError("a net that judges the noise itself takes no level")
+        if self.kernels < 0 or (self.kernels and not self.judge):
+            raise ValueError("kernels must be at least 0, and what mixes them is a judge")
         if self.gate and not self.judge:
             raise ValueError("a gate needs a judge")
         if self.second_gate and not self.gate:
             raise ValueError("a second gate needs a first")
 
 
+class PlainConv(nn.Conv2d):
+    """A convolution without bias that follows nothing; arguments as those of MixedConv."""
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor,
+        condition: Condition | None = None,
+        missing: slice | None = None,
+        relu: bool = False,
+        skip: Tensor | None = None,
+    ) -> Tensor:
+        kernel = self.weight
+        if missing is not None:
+            kernel = torch.cat([kernel[:, : missing.start], kernel[:, missing.stop :]], 1)
+        if fused.usable(x) and relu:
+            return fused.conv_relu(x, kernel)
+        if fused.usable(x) and skip is not None:
+            return fused.conv_add(x, kernel, skip)
+        y = F.conv2d(x, kernel, stride=self.stride, padding=self.padding)
+        if skip is not None:
+            return y.add_(skip)
+        return F.relu(y, inplace=True) if relu else y
+
+
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), 3x3, no bias (DRUNet, Zhang et al. 2021, section 3)."""
+    """x + conv(relu(conv(x))), 3x3, no bias (DRUNet, Zhang et al. 2021, section 3).
 
-    def __init__(self, width: int) -> None:
+    kernels: of each convolution, where a descriptor mixes them; 0 for plain ones.
+    """
+
+    first: MixedConv | PlainConv
+    second: MixedConv | PlainConv
+
+    def __init__(self, width: int, kernels: int = 0) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        if kernels:
+            self.first = MixedConv(width, width, 3, kernels, shifted=True)
+            self.second = MixedConv(width, width, 3, kernels)
+        else:
+            self.first = PlainConv(width, width, 3, padding=1, bias=False)
+            self.second = PlainConv(width, width, 3, padding=1, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if fused.usable(x):
-            return fused.conv_add(fused.conv_relu(x, self.first.weight), self.second.weight, x)
-        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
+    def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        return self.second(self.first(x, condition, relu=True), condition, skip=x)
 
 
 class LocalSigma(nn.Module):
@@ -124,15 +167,51 @@ class LocalSigma(nn.Module):
         return large[..., : unshuffled.shape[2], : unshuffled.shape[3]]
 
 
-class _Head(nn.Conv2d):
-    """The first convolution: 3x3, no bias; it can do without planes that are zero."""
+class TextureSigma(nn.Module):
+    """How much of what a judge takes for noise is texture, place by place.
 
-    def forward(self, x: Tensor, missing: slice | None = None) -> Tensor:
-        """missing: the planes that x leaves out."""
-        kernel = self.weight
-        if missing is not None:
-            kernel = torch.cat([kernel[:, : missing.start], kernel[:, missing.stop :]], 1)
-        return F.conv2d(x, kernel, padding=1)
+    The judge's cells say it, each in sight of those around: a factor on sigma, learnt for the least
+    error of the result alone.
+    """
+
+    MARGIN = 2 * CELL + 3  # pixels that are mirrored, so that every cell has its neighbours
+    WIDTH = 32
+    LEAST, MOST = -10.0, 3.0  # log2 of the factor
+
+    def __init__(self, width: int, size: int) -> None:
+        super().__init__()
+        self.see = nn.Conv2d(width, self.WIDTH, 1)
+        self.weigh = nn.Linear(size, self.WIDTH)
+        self.around = nn.Conv2d(self.WIDTH, self.WIDTH, 3, padding=1)
+        self.say = nn.Conv2d(self.WIDTH, 1, 3, padding=1)
+        _begin_at_zero(self.weigh, self.say)
+
+    def forward(self, x: Tensor, judge: Judge, descriptor: Tensor) -> Tensor:
+        """(B, C, H, W), H and W even -> (B, 1, H / 2, W / 2): log2 of the factor."""
+        rows, columns = (-(-side // CELL) for side in x.shape[2:])
+        with torch.no_grad():  # the judge learns from its descriptor, which is much cheaper
+            seen = judge.places(_mirrored(x, self.MARGIN))[..., 1 : 1 + rows, 1 : 1 + columns]
+        h = F.relu(self.see(seen).float() * (1 + self.weigh(descriptor))[:, :, None, None])
+        said = self.say(h + F.relu(self.around(h)).float()).float()
+        rise, fall = (bound * torch.tanh(said / bound) for bound in (self.MOST, self.LEAST))
+        said = torch.where(said > 0, rise, fall)
+        size = [side * CELL // 2 for side in said.shape[2:]]
+        large = F.interpolate(said, size, mode="bilinear", align_corners=False)
+        return large[..., : x.shape[2] // 2, : x.shape[3] // 2]
+
+
+def _mirrored(x: Tensor, margin: int) -> Tensor:
+    """(B, C, H, W) with a mirrored margin, to whole cells; repeated where it is too small."""
+    right, below = (margin + -side % CELL for side in (x.shape[3], x.shape[2]))
+    mode = "reflect" if min(x.shape[2:]) > max(right, below) else "replicate"
+    return F.pad(x, (margin, right, margin, below), mode=mode)
+
+
+class _Up(nn.ConvTranspose2d):
+    """A plain 2 x 2 convolution without bias that doubles the resolution."""
+
+    def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:  # type: ignore[override]
+        return super().forward(x)
 
 
 def _smoothed(x: Tensor) -> Tensor:
@@ -161,8 +240,14 @@ def _begin_at_zero(*layers: nn.Module) -> None:
             nn.init.zeros_(parameter)
 
 
-def _stage(width: int, blocks: int) -> nn.Sequential:
-    return nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
+def _stage(width: int, blocks: int, kernels: int) -> nn.ModuleList:
+    return nn.ModuleList(ResidualBlock(width, kernels) for _ in range(blocks))
+
+
+def _through(stage: nn.Module, x: Tensor, condition: Condition | None) -> Tensor:
+    for block in stage:  # type: ignore[attr-defined]
+        x = block(x, condition)
+    return x
 
 
 class UNet(nn.Module):
@@ -171,30 +256,58 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
-        widths, blocks = config.widths, config.blocks
-        maps = config.channels if config.judge else 0
-        self.head = _Head(4 * config.planes + maps, widths[0], 3, padding=1, bias=False)
-        self.encoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
-        self.downs = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 2, stride=2, bias=False) for fine, coarse in pairwise(widths)
-        )
-        self.body = _stage(widths[-1], blocks[-1])
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False)
-            for fine, coarse in pairwise(widths)
-        )
-        self.decoders = nn.ModuleList(map(_stage, widths[:-1], blocks[:-1]))
-        self.tail = nn.Conv2d(widths[0], 4 * config.channels, 3, padding=1, bias=False)
-        nn.init.zeros_(self.tail.weight)  # starts as the identity
+        widths, blocks, count = config.widths, config.blocks, config.kernels
+        shape = JudgeConfig(channels=config.channels)
+        wide = 4 * config.planes + (config.channels if config.judge else 0)
+
+        def stage(width: int, blocks: int) -> nn.ModuleList:
+            return _stage(width, blocks, count)
+
+        def down(fine: int, coarse: int) -> nn.Module:
+            if count:
+                return MixedConv(fine, coarse, 2, count, stride=2, raw=shape.size)
+            return PlainConv(fine, coarse, 2, stride=2, bias=False)
+
+        def up(fine: int, coarse: int) -> nn.Module:
+            if count:
+                return MixedConv(coarse, fine, 2, count, stride=2, up=True)
+            return _Up(coarse, fine, 2, stride=2, bias=False)
+
+        if count:
+            self.head: MixedConv | PlainConv = MixedConv(wide, widths[0], 3, count, raw=shape.size)
+        else:
+            self.head = PlainConv(wide, widths[0], 3, padding=1, bias=False)
+        self.encoders = nn.ModuleList(map(stage, widths[:-1], blocks[:-1]))
+        self.downs = nn.ModuleList(down(*pair) for pair in pairwise(widths))
+        self.body = stage(widths[-1], blocks[-1])
+        self.ups = nn.ModuleList(up(*pair) for pair in pairwise(widths))
+        self.decoders = nn.ModuleList(map(stage, widths[:-1], blocks[:-1]))
+        if count:
+            self.tail: MixedConv | PlainConv = MixedConv(widths[0], 4 * config.channels, 3, count)
+        else:
+            self.tail = PlainConv(widths[0], 4 * config.channels, 3, padding=1, bias=False)
+        for name, weight in self.tail.named_parameters():  # starts as the identity
+            if name.startswith(("weight", "kernels")):
+                nn.init.zeros_(weight)
+        self._last: tuple[tuple[Tensor, ...], Condition] | None = None
         if config.judge:
-            self.judge = Judge(JudgeConfig(channels=config.channels))
-            self.local = LocalSigma(config.channels, self.judge.config.size)
-            self.gains = nn.ModuleList(nn.Linear(self.judge.config.size, w) for w in widths)
+            self.judge = Judge(shape)
+            self.local = LocalSigma(config.channels, shape.size)
+        if config.judge and count:
+            self.conditions = Conditions(shape.size, count)
+            self.texture = TextureSigma(shape.width, shape.size)
+        elif config.judge:
+            self.gains = nn.ModuleList(nn.Linear(shape.size, w) for w in widths)
             _begin_at_zero(*self.gains)
         if config.gate:
             self.gate = Gate(self.judge.config.width, self.judge.config.size)
         if config.second_gate:
             self.second_gate = SecondGate(self.judge.config.width, self.judge.config.size)
+
+    def train(self, mode: bool = True) -> UNet:
+        """Weights may have changed since: kernels are mixed anew."""
+        self._last = None
+        return super().train(mode)
 
     @property
     def multiple(self) -> int:
@@ -224,6 +337,8 @@ class UNet(nn.Module):
         guide: Tensor | None = None,
         noise: Tensor | None = None,
         gain: float | Tensor = 1.0,
+        floor: float | Tensor = 0.0,
+        sigmas: Tensor | None = None,
     ) -> Tensor:
         """Denoise x.
 
@@ -234,7 +349,9 @@ class UNet(nn.Module):
         guide: (B, guides, H, W), each about -1..1; 0 where there is none, which None stands for.
         noise: (B, size) or (1, size): the judge's descriptor of the whole picture; None to judge x
             by itself. For nets with a judge only.
-        gain: what to multiply their sigma map with: a number, or (B, 1, H / 2, W / 2).
+        gain, floor: their sigma map plus `floor` is multiplied by `gain`; numbers, (B, 1, 1, 1)
+            or, the gain, (B, 1, H / 2, W / 2).
+        sigmas: (B, C, H / 2, W / 2), what `sigma_map` says of x, where that is known already.
         """
         if (level is not None) != self.config.noise_conditioned:
             raise ValueError("a noise-conditioned net, and no other, needs the level of the noise")
@@ -257,32 +374,67 @@ class UNet(nn.Module):
         h = _lowered(torch.cat(planes, 1))
         h = F.pixel_unshuffle(h.contiguous(memory_format=torch.channels_last), 2)
         scales: list[Tensor | None] = [None] * len(self.config.widths)
+        condition = None
         if self.config.judge:
-            noise = (self.judge(x) if noise is None else noise).expand(len(x), -1)
-            h = torch.cat([h, self._sigma_planes(h, noise).mul(gain).to(h.dtype)], 1)
-            scales = [(1 + layer(noise))[:, :, None, None] for layer in self.gains]
-        h = _scaled(self.head(h, missing), scales[0])
+            noise = self.judge(x) if noise is None else noise
+            if sigmas is None:
+                sigmas = self.sigma_map(x, noise)
+            h = torch.cat([h, ((sigmas + floor) * gain).to(h.dtype)], 1)
+            if self.config.kernels:
+                condition = self._condition(noise, gain, floor)
+            else:
+                noise = noise.expand(len(x), -1)
+                scales = [(1 + layer(noise))[:, :, None, None] for layer in self.gains]
+        h = _scaled(self.head(h, condition, missing), scales[0])
         skips = []
         for encode, down, scale in zip(self.encoders, self.downs, scales[1:], strict=True):
-            h = encode(h)
+            h = _through(encode, h, condition)
             skips.append(h)
-            h = _scaled(down(h), scale)
-        h = self.body(h)
+            h = _scaled(down(h, condition), scale)
+        h = _through(self.body, h, condition)
         for up, decode in zip(reversed(self.ups), reversed(self.decoders), strict=True):
-            h = decode(up(h).add_(skips.pop()))
-        return centred + F.pixel_shuffle(self.tail(h), 2).to(x.dtype) + MIDDLE
+            h = _through(decode, up(h, condition).add_(skips.pop()), condition)
+        h = self.tail(h, condition)
+        return centred + F.pixel_shuffle(h, 2).to(x.dtype) + MIDDLE
 
     def sigma_map(self, x: Tensor, noise: Tensor) -> Tensor:
         """Sigma of the noise of each 2 x 2 pixels and colour, nominal range 0..1.
 
-        x: (B, C, H, W), H and W even; noise: (B, size). Returns (B, C, H / 2, W / 2), float32.
+        x: (B, C, H, W), H and W multiples of `multiple`; noise: (B, size) or (1, size). Returns
+        (B, C, H / 2, W / 2), float32.
         """
-        return self._sigma_planes(F.pixel_unshuffle(x - MIDDLE, 2), noise.expand(len(x), -1))
-
-    def _sigma_planes(self, unshuffled: Tensor, noise: Tensor) -> Tensor:
+        noise = noise.expand(len(x), -1)
         count = self.config.channels
-        colours = unshuffled[:, : 4 * count]
-        mean = colours.float().unflatten(1, (count, 4)).mean(2) + MIDDLE
-        mean = _smoothed(mean)
-        factor = 2 ** self.local(colours, noise)
-        return self.judge.sigma_map(noise, mean) * factor
+        unshuffled = F.pixel_unshuffle(x - MIDDLE, 2)
+        mean = _smoothed(unshuffled.float().unflatten(1, (count, 4)).mean(2) + MIDDLE)
+        power = self.local(unshuffled, noise)
+        if self.config.kernels:
+            power = power + self.texture(x, self.judge, noise)
+        return self.judge.sigma_map(noise, mean) * 2**power
+
+    def _condition(self, noise: Tensor, gain: float | Tensor, floor: float | Tensor) -> Condition:
+        """What the convolutions follow; remembered where one picture is denoised in many calls."""
+        factor, rise = (
+            _of_pictures(torch.as_tensor(n, dtype=torch.float32, device=noise.device))
+            for n in (gain, floor)
+        )
+        key = noise, factor, rise
+        alone = len(noise) == len(factor) == len(rise) == 1 and not torch.is_grad_enabled()
+        last = self._last
+        if alone and last is not None and all(map(_same, key, last[0])):
+            return last[1]
+        sigma = (self.judge.sigmas(noise).mean((1, 2))[:, None] + rise) * factor
+        condition = self.conditions(noise, sigma, factor)
+        if alone and not self.training:
+            condition.kernels = {}
+            self._last = tuple(tensor.clone() for tensor in key), condition
+        return condition
+
+
+def _of_pictures(x: Tensor) -> Tensor:
+    """A number, or the mean of each of (B, 1, H, W), as (1, 1) or (B, 1)."""
+    return x.reshape(1, 1) if x.ndim == 0 else x.mean((1, 2, 3))[:, None]
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.device == b.device and a.shape == b.shape and bool((a == b).all())

@@ -112,12 +112,15 @@ class Crops:
         self.size, self.scales, self.own_size = size, scales, own_size
         self.pictures = [p.to(device) for p in large]
 
-    def draw(self, count: int, generator: torch.Generator, size: int = 0) -> Tensor:
+    def draw(
+        self, count: int, generator: torch.Generator, size: int = 0, *, own_size: bool = False
+    ) -> Tensor:
         """`count` crops as float32 (count, 3, size, size) in 0..1; a CPU generator.
 
-        size: side of these crops; 0 for the largest.
+        size: side of these crops; 0 for the largest. own_size: all at the pictures' own size.
         """
-        dice = torch.rand(count, 6 if self.scales else 5, generator=generator).tolist()
+        numbers = 6 if self.scales and not own_size else 5
+        dice = torch.rand(count, numbers, generator=generator).tolist()
         crops = torch.stack([self._one(size or self.size, *row) for row in dice])
         return crops.float() / 255
 
@@ -139,7 +142,7 @@ class Crops:
         across: float,
         flip: float,
         turn: float,
-        zoom: float = 0.0,
+        zoom: float = -1.0,
     ) -> Tensor:
         picture = self.pictures[int(which * len(self.pictures))]
         side = self._side(picture, size, zoom)
@@ -154,7 +157,7 @@ class Crops:
 
     def _side(self, picture: Tensor, size: int, zoom: float) -> int:
         """Of the square that a crop of that size is made from."""
-        if not self.scales or zoom < self.own_size:
+        if zoom < self.own_size:
             return size
         low, high = self.scales
         zoom = (zoom - self.own_size) / (1 - self.own_size)

@@ -33,15 +33,9 @@ def init_weights(net: nn.Module, path: Path) -> None:
         if isinstance(net, UNet) and about.get("arch", "unet") == "unet":
             known = "config" in about
             before = nets.config("unet", json.loads(about["config"])) if known else net.config
-            for change in (
-                _match_gates,
-                _drop_judge,
-                _drop_colours,
-                _add_guides,
-                _add_judge,
-                _add_blocks,
-            ):
-                state = change(net, state, before)
+            if not before.kernels:
+                for change in CHANGES:
+                    state = change(net, state, before)
         net.load_state_dict(state)
 
 
@@ -112,8 +106,8 @@ def _drop_colours(net: UNet, state: State, before: UNetConfig) -> State:
 def _add_guides(net: UNet, state: State, before: UNetConfig) -> State:
     """The head looks at guides with zeros at first."""
     head = state["head.weight"]
-    missing = net.head.weight.shape[1] - head.shape[1]
-    if not net.config.guides or missing != CELL * net.config.guides:
+    missing = CELL * net.config.guides
+    if not missing or head.shape[1] + missing != net.state_dict()["head.weight"].shape[1]:
         return state
     return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}
 
@@ -145,3 +139,7 @@ def _add_blocks(net: UNet, state: State, before: UNetConfig) -> State:
 def _missing(net: UNet, state: State) -> State:
     """What the net has and the weights have not."""
     return {key: value for key, value in net.state_dict().items() if key not in state}
+
+
+CHANGES = _match_gates, _drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks
+"""Those of a plain net's weights, one after the other."""

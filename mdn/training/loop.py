@@ -14,8 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
+from mdn.nets.unet import UNet
 from mdn.registry.write import write_card
-from mdn.training import checkpoint, judged, prefetch
+from mdn.training import checkpoint, join, judged, prefetch
 from mdn.training.build import build, check_memory, too_large
 from mdn.training.data import Crops
 from mdn.training.degrade import Sample, draw_group, join_groups
@@ -60,6 +61,7 @@ class Trainer:
         self.recipe, self.folder, self.crops, self.watch = recipe, folder, crops, watch
         self.processes, self.device, self.precision = processes, processes.device, precision
         self.workers = workers
+        self.drawn: dict[int, Sample] = {}  # batches that are used again, by the step they are of
         net = build(recipe)
         self.takes = nets.abilities(net)
         check_memory(recipe, net, self.device, processes.count)
@@ -102,6 +104,16 @@ class Trainer:
         self.former = state["recipe"]
         self.log.rewind(self.step)
         return True
+
+    def begin(self) -> str:
+        """What a recipe asks for before the first step: nets joined. A line on it, or nothing."""
+        if not self.recipe.join or self.recipe.init_weights:
+            return ""
+        assert isinstance(self.net, UNet)
+        assert isinstance(self.crops, Crops)
+        line = join.begin(self.net, self.recipe, self.crops)
+        self.average = Average(self.net, self.recipe.optim.ema)
+        return line
 
     def _is_of(self, arch: str, config: str) -> bool:
         """Whether a checkpoint's config is the net's, whose fields may have had other names."""
@@ -240,8 +252,19 @@ class Trainer:
         numbers = range(first, first + share)
         if isinstance(self.crops, Scenes):
             return join_groups([self.crops.draw_group(self.recipe, step, at) for at in numbers])
-        draw = judged.draw_group if self.takes.judges_noise else draw_group
-        return join_groups([draw(self.recipe, self.crops, step, at) for at in numbers])
+        if not self.takes.judges_noise:
+            return join_groups([draw_group(self.recipe, self.crops, step, at) for at in numbers])
+        data = self.recipe.data
+        fresh = step // (data.block * data.reuse) * data.block + step % data.block
+        if fresh not in self.drawn:
+            groups = [judged.draw_group(self.recipe, self.crops, fresh, at) for at in numbers]
+            self.drawn[fresh] = join_groups(groups)
+        again = step // data.block % data.reuse
+        if data.reuse == 1 or again == data.reuse - 1:
+            sample = self.drawn.pop(fresh)
+        else:
+            sample = self.drawn[fresh]
+        return judged.turned(sample, self.recipe.seed, step) if again else sample
 
     def _loss(self, sample: Sample) -> Tensor:
         crops = sample.to(self.device)

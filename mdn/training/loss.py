@@ -36,7 +36,7 @@ def batch_loss(
     takes = nets.abilities(net)
     if takes.judges_noise:
         generator = generator_for(recipe.seed, step, recipe.optim.groups)
-        return _judged_loss(net, forward, sample, recipe.data.crop, generator, autocast)
+        return _judged_loss(recipe, net, forward, sample, generator, autocast)
     noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
     taken = {
         "seed": (takes.takes_seed, sample.seeds),
@@ -57,19 +57,23 @@ def batch_loss(
 
 
 def _judged_loss(
+    recipe: Recipe,
     net: nn.Module,
     forward: nn.Module,
     sample: Sample,
-    crop: int,
     generator: torch.Generator,
     autocast: Autocast,
 ) -> Tensor:
     """The judge sees whole crops; of each, the inner part is denoised by what it says."""
-    part = (..., *judged.inner(sample, crop, generator))
+    inner = judged.inner(sample, recipe.data.crop, generator)
+    part = (..., *inner)
     visible = None if sample.visible is None else sample.visible[part]
+    noisy = sample.noisy[part].contiguous(memory_format=torch.channels_last)
     with autocast():
         noise = net.judge(sample.noisy)  # type: ignore[operator]
-        noisy = sample.noisy[part].contiguous(memory_format=torch.channels_last)
-        output = forward(noisy, visible=visible, noise=noise)
+        sigmas = net.sigma_map(noisy, noise)  # type: ignore[operator]
+        gain, floor = judged.told(sample, sigmas, recipe.told, inner, generator)
+        output = forward(noisy, visible=visible, noise=noise, gain=gain, floor=floor, sigmas=sigmas)
     error = judged.picture_loss(output.float(), sample.clean[part])
-    return error + judged.WEIGHT * judged.judge_loss(net, sample, noise)  # type: ignore[arg-type]
+    said = judged.judge_loss(net, sample, noise, sigmas, inner)  # type: ignore[arg-type]
+    return error + judged.WEIGHT * said

@@ -9,7 +9,11 @@ from mdn.training.recipe import OptimRecipe
 
 # First and last layers, and tables that are looked up, stay with Adam, as Muon's authors advise; so
 # does what judges the noise, whose small layers are all first or last.
-FOR_ADAM = ("head.", "tail.", "embed.", "last.", "judge.", "local.", "gains.")
+FOR_ADAM = (
+    "head.", "tail.", "embed.", "last.", "judge.", "local.", "gains.", "texture.", "conditions.",
+)  # fmt: skip
+CONDITIONED = ".gain.", ".shift."  # of convolutions that follow a descriptor
+SLOW = 0.1  # of the rate of Adam: parts that have learnt, and should follow the others only
 TABLES = ("bias_table", "mask_token")
 
 
@@ -57,9 +61,13 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
     if recipe.name == "muon":
         inner = [p for n, p in parameters if _is_inner(n, p)]
         ids = {id(p) for p in inner}
-        outer = [p for _, p in parameters if id(p) not in ids]
+        outer = [(n, p) for n, p in parameters if id(p) not in ids]
+        slow = [p for n, p in outer if n.startswith(recipe.slow)]
+        groups = [{"params": [p for n, p in outer if not n.startswith(recipe.slow)]}]
+        if slow:
+            groups.append({"params": slow, "lr": recipe.adam_lr * SLOW})
         muon = FlatMuon(inner, recipe.lr, recipe.weight_decay)
-        return [muon, torch.optim.Adam(outer, lr=recipe.adam_lr, betas=recipe.betas)]
+        return [muon, torch.optim.Adam(groups, lr=recipe.adam_lr, betas=recipe.betas)]
     kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
     weights = [p for _, p in parameters]
     return [kind(weights, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)]
@@ -67,6 +75,7 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
 
 def _is_inner(name: str, parameter: nn.Parameter) -> bool:
     outer = name.startswith(FOR_ADAM) or name.endswith(TABLES)
+    outer = outer or any(part in name for part in CONDITIONED)
     return parameter.ndim in (2, 4) and not outer
 
 

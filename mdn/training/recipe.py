@@ -36,6 +36,10 @@ class DataRecipe:
     # share of the noisy crops of a net with a judge that are drawn patterns; of the clean ones it
     # is half
     patterns: float = 0.04
+    # reuse: times that a batch of such a net is used, each time turned, flipped and cut anew; so
+    # many batches are drawn before the first comes again
+    reuse: int = 1
+    block: int = 64
     # share of the groups of such a net whose crops are those of several with the most fine detail
     busy: float = 0.0
     # where the sources are renders, image folders or shards to take detail from
@@ -105,6 +109,7 @@ class OptimRecipe:
     # peak learning rate; for muon that of the matrices, with `adam_lr` for the rest
     lr: float = 0.02
     adam_lr: float = 1e-3
+    slow: tuple[str, ...] = ()  # what the names of parameters begin with that take a tenth of it
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     # trapezoid (warm up, hold, fall linearly over the last `cooldown` steps), cosine, or halving
@@ -175,10 +180,16 @@ class Recipe:
     # share of the groups that get two kinds of noise, if neither is a camera's or none; for nets
     # that judge the noise
     second_noise: float = 0.0
+    # share of the noisy crops of a net with a judge that is told the mean sigma, as users do
+    told: float = 0.0
     seed: int = 0  # of every random choice
     rounded: bool = True
     # weights (.safetensors) to begin from, relative to the recipe; empty for none
     init_weights: str = ""
+    # weights (.safetensors) of plain nets of one judge that become the kernels of a net that mixes
+    # them, see training.join; relative to the recipe. Not used where there are init_weights.
+    join: tuple[str, ...] = ()
+    join_steps: int = 120  # steps whose crops tell how they are mixed at first
     # weights (.safetensors) of a net whose judge this one takes, relative to the recipe
     init_judge: str = ""
     # parts of the net that stay as they begin, such as a judge that other nets share

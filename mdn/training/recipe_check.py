@@ -10,12 +10,21 @@ from mdn import noise
 from mdn.errors import UsageError
 from mdn.nets import ARCHITECTURES
 from mdn.registry.cards import CARD_QUALITIES
-from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, DataRecipe, Recipe
+from mdn.training.cases import CASES
+from mdn.training.recipe import (
+    CLEAN,
+    GUIDES,
+    PHOTONS,
+    SAMPLES,
+    DataRecipe,
+    NoiseRecipe,
+    Recipe,
+)
 
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 SHARES = (
     "level_map clip_share data.gray data.patterns data.busy data.own_size mask.share mask.samples"
-    " mask.impulses second_noise contrast.share jpeg.share jpeg.halved"
+    " mask.impulses told second_noise contrast.share jpeg.share jpeg.halved"
 )
 # Keys, what is to be said of them, and whether a value is good.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
@@ -23,7 +32,11 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("optim.lr optim.adam_lr", "must be above 0", lambda value: value > 0),
     ("level_error optim.weight_decay optim.clip", "must be at least 0", lambda value: value >= 0),
     ("optim.warmup optim.cooldown", "must be at least 0", lambda value: value >= 0),
-    ("optim.steps optim.batch optim.groups", "must be at least 1", lambda value: value >= 1),
+    (
+        "optim.steps optim.batch optim.groups data.reuse data.block",
+        "must be at least 1",
+        lambda value: value >= 1,
+    ),
     ("watch.every watch.pictures", "must be at least 1", lambda value: value >= 1),
 )
 # Keys that nothing reads where a net has a judge: it is given neither a level nor other contrast,
@@ -98,6 +111,10 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     wanted = "[data] context is for a net with a judge, and crop plus a multiple of 16"
     yield bool(data.context) and not usable, wanted
     yield bool(recipe.jpeg.share) and not recipe.judged, "[jpeg] is for a net with a judge"
+    count = recipe.net.get("kernels", 0)
+    joins = len(recipe.join) not in (0, count)
+    yield joins, f"join names {len(recipe.join)} nets for [net] kernels = {count}"
+    yield recipe.join_steps < 1, "join_steps must be at least 1"
     twofold = recipe.second_noise > 0 and not recipe.judged
     yield twofold, "second_noise is for a net with a judge"
     wanted = f"[data] textures are for renders: [[noise]] {SAMPLES}"
@@ -146,7 +163,11 @@ def _levels(recipe: Recipe) -> Iterator[str]:
     drawn = [row for row in recipe.noise if row.kind == PHOTONS]
     if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
         yield f"[[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising"
-    others = [row for row in recipe.noise if row.kind not in (PHOTONS, CLEAN)]
+    for row in recipe.noise:
+        if row.kind in CASES and not (recipe.judged and _within(row, CASES[row.kind].limits)):
+            low, high = CASES[row.kind].limits
+            yield f"[[noise]] {row.kind} is for a net with a judge, at {low:g} to {high:g}"
+    others = [row for row in recipe.noise if row.kind not in (PHOTONS, CLEAN, *CASES)]
     trained = [("[[noise]]", row.kind, level) for row in others for level in (row.low, row.high)]
     watched = [("[watch] rows:", *row) for row in recipe.watch.rows if len(row) == 2]
     for where, kind, level in [*trained, *watched]:
@@ -154,6 +175,10 @@ def _levels(recipe: Recipe) -> Iterator[str]:
             _trainable(kind).check(level)
         except (UsageError, TypeError, ValueError) as error:
             yield f"{where} {error}"
+
+
+def _within(row: NoiseRecipe, limits: tuple[float, float]) -> bool:
+    return limits[0] <= row.low and row.high <= limits[1]
 
 
 def _trainable(kind: str) -> noise.NoiseType:

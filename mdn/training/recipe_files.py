@@ -16,6 +16,8 @@ from mdn.registry import store
 RECIPE = "recipe.toml"
 FOLDER = "recipes"
 BASE = "base"
+STAGE = "stage"
+FILES = {"init_weights", "init_judge", "join"}  # keys whose values are files, or names of stages
 
 Table = dict[str, Any]
 
@@ -81,14 +83,23 @@ def _layers(path: Path, above: list[Path]) -> Iterator[tuple[Path, Table]]:
     if path.resolve() in above:
         raise UsageError(f"{path}: its bases go in a circle")
     table = _parse(path)
-    for key in ("init_weights", "init_judge"):
-        if weights := table.get(key):
-            table[key] = str(path.parent / str(weights))
+    stages = [row for row in table.get(STAGE, []) if isinstance(row, dict)]
+    names = {row.get("name") for row in stages}
+    for part in (table, *stages):
+        for key in FILES.intersection(part):
+            part[key] = _beside(path, part[key], names)
     yield path, table
     if (base := table.get(BASE)) is not None:
         if not isinstance(base, str) or not (path.parent / base).is_file():
             raise UsageError(f"{path}: its base {base!r} is no file beside it")
         yield from _layers(path.parent / base, [*above, path.resolve()])
+
+
+def _beside(path: Path, value: Any, names: set[Any]) -> Any:
+    """Files as seen from where mdn was called; the names of stages stay."""
+    if isinstance(value, list):
+        return [_beside(path, each, names) for each in value]
+    return str(path.parent / str(value)) if value and value not in names else value
 
 
 def _parse(path: Path) -> Table:

@@ -19,6 +19,7 @@ from mdn.training.recipe import (
     WatchRecipe,
 )
 from mdn.training.recipe_check import faults_of, nearest
+from mdn.training.recipe_files import STAGE
 
 SECTIONS: dict[str, type] = {
     "data": DataRecipe,
@@ -48,7 +49,7 @@ def load(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
 
 def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recipe:
     """A recipe from its TOML table. Raises UsageError as `load` does."""
-    table = dict(table)
+    table = {key: value for key, value in table.items() if key != STAGE}
     faults: list[str] = []
     parts: dict[str, Any] = {"text": text}
     for key, kind in SECTIONS.items():

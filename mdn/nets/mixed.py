@@ -1,0 +1,189 @@
+"""Convolutions whose kernels follow the descriptor of a picture's noise.
+
+Each has several kernels. The descriptor says how they are mixed (CondConv, Yang et al., NeurIPS
+2019, section 3), scales each of their output channels (FiLM, Perez et al., AAAI 2018, section 3),
+and shifts some layers' answers. All of that is folded into one kernel and one bias for the whole
+picture, so that a pixel costs what it costs a plain convolution.
+
+A shift alone would make f(a x) != a f(x). So it is a multiple of the noise's own standard
+deviation, which scales with the picture: f(a x, a sigma) = a f(x, sigma) holds, and where there is
+no noise there is no shift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mdn.nets import fused
+
+HIDDEN = 64  # numbers that the descriptor is read into
+
+Kernel = tuple[Tensor, Tensor | None]
+"""Weights of a convolution, and its bias, or None."""
+
+
+@dataclass
+class Condition:
+    """What the convolutions of one call follow; B is 1 where all crops are of one picture.
+
+    hidden: (B, HIDDEN). descriptor: (B, size). shares: (B, K) of the kernels, which add up to 1.
+    sigma: (B, 1), the picture's noise, nominal range 0..1. kernels: those of layers, where one
+    picture is denoised in many calls; None where they are not to be remembered.
+    """
+
+    hidden: Tensor
+    descriptor: Tensor
+    shares: Tensor
+    sigma: Tensor
+    kernels: dict[tuple[int, torch.dtype], Kernel] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.shares)
+
+
+class Conditions(nn.Module):
+    """Descriptors (B, size) to what the convolutions of a net follow."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, size: int, kernels: int) -> None:
+        super().__init__()
+        self.read = nn.Linear(size, HIDDEN)
+        self.told = nn.Linear(1, HIDDEN, bias=False)  # of log2 of the map's gain, where one is given
+        self.share = nn.Linear(HIDDEN, kernels)
+        self.register_buffer("mean", torch.zeros(size))  # of descriptors, and their deviation
+        self.register_buffer("deviation", torch.ones(size))
+        nn.init.zeros_(self.share.weight)
+        nn.init.zeros_(self.share.bias)
+        nn.init.zeros_(self.told.weight)
+
+    def forward(self, descriptor: Tensor, sigma: Tensor, gain: Tensor) -> Condition:
+        """sigma: (B, 1) or (1, 1), of the pictures, nominal range 0..1; gain: likewise, of the map.
+
+        What a user says of the noise differs from what the descriptor says by the gain.
+        """
+        rows = max(len(descriptor), len(sigma))
+        descriptor = descriptor.float().expand(rows, -1)
+        hidden = self.read((descriptor - self.mean) / self.deviation).float()
+        told = self.told(torch.log2(gain.float().clamp(2**-8, 2**8))).float()
+        hidden = F.relu(hidden + told)
+        shares = self.share(hidden).float().softmax(1)
+        return Condition(hidden, descriptor, shares, sigma.float().expand(rows, -1))
+
+
+class MixedConv(nn.Module):
+    """A convolution without a bias of its own: (B, I, h, w) -> (B, O, ...).
+
+    Args:
+        wide, deep: channels in and out.
+        side: of the kernel, pixels; with `stride` of the same length it halves the resolution, or
+            doubles it where `up` is true, otherwise it keeps it.
+        count: kernels to mix.
+        raw: numbers of the descriptor, where the scales follow that itself; 0: what was read of it.
+        shifted: whether the descriptor shifts the answer.
+    """
+
+    def __init__(
+        self,
+        wide: int,
+        deep: int,
+        side: int,
+        count: int,
+        *,
+        stride: int = 1,
+        up: bool = False,
+        raw: int = 0,
+        shifted: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stride, self.up, self.deep, self.raw = stride, up, deep, raw
+        self.padding = side // 2 if stride == 1 else 0
+        shape = (wide, deep) if up else (deep, wide)
+        self.kernels = nn.ParameterList(
+            nn.Parameter(torch.randn(*shape, side, side) * (2 / (wide * side**2)) ** 0.5)
+            for _ in range(count)
+        )
+        self.gain = nn.Linear(raw or HIDDEN, count * deep)
+        nn.init.zeros_(self.gain.weight)
+        nn.init.zeros_(self.gain.bias)
+        self.shift = nn.Linear(HIDDEN, deep, bias=False) if shifted else None
+        if self.shift is not None:
+            nn.init.zeros_(self.shift.weight)
+
+    def forward(
+        self,
+        x: Tensor,
+        condition: Condition,
+        missing: slice | None = None,
+        relu: bool = False,
+        skip: Tensor | None = None,
+    ) -> Tensor:
+        """The answer to x.
+
+        missing: the channels that x leaves out, since they are zero. skip: added to the answer.
+        """
+        kernels = self._kernels(condition, x.dtype)
+        if len(kernels) == 1:
+            return self._convolved(x, kernels[0], missing, relu, skip)
+        parts = [
+            self._convolved(one, kernel, missing, relu, None)
+            for one, kernel in zip(x.split(1), kernels, strict=True)
+        ]
+        y = torch.cat(parts)
+        return y if skip is None else y + skip
+
+    def _kernels(self, condition: Condition, dtype: torch.dtype) -> list[Kernel]:
+        """One for each row of the condition."""
+        store = condition.kernels
+        if store is None:
+            return self._mixed(condition, dtype)
+        key = id(self), dtype
+        if key not in store:
+            store[key] = self._mixed(condition, dtype)[0]
+        return [store[key]]
+
+    def _mixed(self, condition: Condition, dtype: torch.dtype) -> list[Kernel]:
+        with torch.autocast(condition.shares.device.type, enabled=False):
+            gains = self.gain(condition.descriptor if self.raw else condition.hidden)
+            gains = 1 + gains.unflatten(1, (len(self.kernels), self.deep))
+            scales = (condition.shares[:, :, None] * gains).permute(2, 0, 1)  # (O, B, K)
+            kernels = torch.stack([self._rows(kernel) for kernel in self.kernels], 1)
+            mixed = torch.bmm(scales, kernels).transpose(0, 1).to(dtype).contiguous()
+            biases: list[Tensor | None] = [None] * len(condition)
+            if self.shift is not None:
+                biases = list((self.shift(condition.hidden) * condition.sigma).to(dtype).unbind())
+        weights = (self._from_rows(rows) for rows in mixed.unbind())
+        return list(zip(weights, biases, strict=True))
+
+    def _rows(self, kernel: Tensor) -> Tensor:
+        """(O, n): a row for each channel of the answer, in the order of channels-last memory."""
+        kernel = kernel.transpose(0, 1) if self.up else kernel
+        return kernel.permute(0, 2, 3, 1).flatten(1)
+
+    def _from_rows(self, rows: Tensor) -> Tensor:
+        side = self.kernels[0].shape[2]
+        kernel = rows.unflatten(1, (side, side, -1)).permute(0, 3, 1, 2)
+        return kernel.transpose(0, 1) if self.up else kernel
+
+    def _convolved(
+        self, x: Tensor, kernel: Kernel, missing: slice | None, relu: bool, skip: Tensor | None
+    ) -> Tensor:
+        weight, bias = kernel
+        if missing is not None:
+            weight = torch.cat([weight[:, : missing.start], weight[:, missing.stop :]], 1)
+        if self.up:
+            return F.conv_transpose2d(x, weight, stride=self.stride)
+        if fused.usable(x) and self.padding == 1:
+            if relu:
+                return fused.conv_relu(x, weight, bias)
+            if skip is not None and bias is None:
+                return fused.conv_add(x, weight, skip)
+        y = F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
+        if skip is not None:
+            y = y + skip
+        return F.relu(y, inplace=True) if relu else y

@@ -17,7 +17,7 @@ def denoise(
     output: str | None = None,
     model: opt.Model = None,
     quality: opt.Quality = None,
-    strength: opt.Share = 1.0,
+    strength: opt.Strength = 1.0,
     luma: opt.Share = 1.0,
     chroma: opt.Share = 1.0,
     protect: Path | None = None,

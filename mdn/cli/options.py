@@ -31,7 +31,7 @@ def _check_device(value: str) -> str:
 
 def _check_share(value: float) -> float:
     if value != value:  # NaN passes every comparison of a range check
-        raise typer.BadParameter("nan is not in the range 0<=x<=1.")
+        raise typer.BadParameter("nan is no number.")
     return value
 
 
@@ -115,6 +115,7 @@ def _toml_value(text: str) -> Any:
 Natural = Annotated[int, rules(min=0)]
 Limit = Annotated[int | None, rules(min=1)]
 Share = Annotated[float, rules(min=0.0, max=1.0, callback=_check_share)]
+Strength = Annotated[float, rules(min=0.0, max=2.0, callback=_check_share)]
 AnyModel = Annotated[str, rules(autocompletion=model_names)]
 Model = Annotated[
     str | None,

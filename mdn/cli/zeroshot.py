@@ -29,7 +29,7 @@ def zeroshot(
     seed: opt.Natural = 0,
     model: Model = None,
     quality: opt.Quality = None,
-    strength: opt.Share = 1.0,
+    strength: opt.Strength = 1.0,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     max_memory: str | None = None,

@@ -15,7 +15,6 @@ from mdn.jobs.job import BatchResult, Job, Report
 from mdn.jobs.running import run_batch
 from mdn.jobs.shards import Shard
 from mdn.pipeline.adapter import Adapter
-from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import blocks
 from mdn.stacks.blocks import Blocks
@@ -98,7 +97,7 @@ def cut(
     if batch.mask is not None:
         return None
     cards = [models.card(domain) for domain in ("display", "counts")]
-    weights = [each.sha256 for card in cards for each in store.with_companions(card)]
+    weights = [card.sha256 for card in cards]
     options = replace(models.options(), max_memory=None)
     form = request.planes, request.encoding, request.jpeg_quality
     found = blocks.cut(

@@ -54,7 +54,9 @@ class Conditions(nn.Module):
     def __init__(self, size: int, kernels: int) -> None:
         super().__init__()
         self.read = nn.Linear(size, HIDDEN)
-        self.told = nn.Linear(1, HIDDEN, bias=False)  # of log2 of the map's gain, where one is given
+        self.told = nn.Linear(
+            1, HIDDEN, bias=False
+        )  # of log2 of the map's gain, where one is given
         self.share = nn.Linear(HIDDEN, kernels)
         self.register_buffer("mean", torch.zeros(size))  # of descriptors, and their deviation
         self.register_buffer("deviation", torch.ones(size))

@@ -19,9 +19,9 @@ A net that judges the noise itself has a `Judge`: the descriptor of the whole pi
 sigma map for each colour, at half resolution, and scales its channels (FiLM without shifts: Perez
 et al., AAAI 2018, section 3), by which spectrum and kind of the noise reach it.
 
-Or the descriptor mixes, scales and shifts the kernels of every convolution: see nets.mixed. Such a
-net needs no gate: its sigma map is learnt for the least error of the result, and where it is 0 the
-picture is left alone.
+Or the descriptor mixes, scales and shifts the kernels of every convolution: see nets.mixed. The
+sigma map of such a net is learnt for the least error of the result: where it is 0, the picture is
+left alone.
 
 A net for renders takes guides, planes that show the surfaces and not the light: albedo and
 normals. They have a range of their own, so that such a net no longer scales with its input.
@@ -37,7 +37,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.nets import fused
-from mdn.nets.gate import Gate, SecondGate
 from mdn.nets.judge import CELL, Judge, JudgeConfig
 from mdn.nets.mixed import Condition, Conditions, MixedConv
 
@@ -59,10 +58,6 @@ class UNetConfig:
     judge: bool = False  # whether it judges the noise itself; such a net is not noise-conditioned
     # kernels of each convolution that the judge's descriptor mixes (see nets.mixed); 0: plain ones
     kernels: int = 0
-    # whether its judge has a gate, which says which net, if any, is to denoise a picture
-    gate: bool = False
-    # whether there is a second gate, which sees what each of the nets would take out
-    second_gate: bool = False
 
     @property
     def planes(self) -> int:
@@ -81,10 +76,6 @@ class UNetConfig:
             raise ValueError("a net that judges the noise itself takes no level")
         if self.kernels < 0 or (self.kernels and not self.judge):
             raise ValueError("kernels must be at least 0, and what mixes them is a judge")
-        if self.gate and not self.judge:
-            raise ValueError("a gate needs a judge")
-        if self.second_gate and not self.gate:
-            raise ValueError("a second gate needs a first")
 
 
 class PlainConv(nn.Conv2d):
@@ -299,10 +290,6 @@ class UNet(nn.Module):
         elif config.judge:
             self.gains = nn.ModuleList(nn.Linear(shape.size, w) for w in widths)
             _begin_at_zero(*self.gains)
-        if config.gate:
-            self.gate = Gate(self.judge.config.width, self.judge.config.size)
-        if config.second_gate:
-            self.second_gate = SecondGate(self.judge.config.width, self.judge.config.size)
 
     def train(self, mode: bool = True) -> UNet:
         """Weights may have changed since: kernels are mixed anew."""

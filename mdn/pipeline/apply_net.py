@@ -60,6 +60,7 @@ def apply_net(
             noise,
             model,
             None if share is None else flip_rotate(share, number),
+            options.force,
         )
     else:
         y = model(turned)
@@ -85,16 +86,20 @@ def _conditioned(
     noise: NoiseConditioning,
     model: Model,
     share: Tensor | None,
+    strength: float,
 ) -> Tensor:
-    """The answer of a net that takes the noise's strength, and marks of broken samples."""
+    """The answer of a net that takes the noise's strength, and marks of broken samples.
+
+    strength: factor on what the noise is taken for.
+    """
     if noise.blend_weight == 0 and broken is None:
         return x
     values = noise.stabiliser.forward(x) if noise.stabiliser else x
-    more = noise.judged if model.abilities.judges_noise else {"level": _level(x, noise)}
-    if share is not None and model.abilities.judges_noise:
-        more["gain"] = noise.gain * F.avg_pool2d(share, 2)
-    elif share is not None:
-        more["level"] = _level(x, noise) * share
+    if model.abilities.judges_noise:
+        factor = strength if share is None else strength * F.avg_pool2d(share, 2)
+        more = noise.judged | {"gain": noise.gain * factor}
+    else:
+        more = {"level": _level(x, noise) * (strength if share is None else strength * share)}
     # The net rebuilds impulses as it rebuilt masked samples in training (masked image training,
     # Chen et al., CVPR 2023).
     if broken is not None and not model.abilities.per_channel_mask:

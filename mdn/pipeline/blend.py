@@ -24,7 +24,7 @@ def blend(noisy: Tensor, clean: Tensor, options: Options, kept: Tensor | None = 
     kept: (B, 1, H, W), 0..1: 1 where the noisy picture stays as it is.
     """
     channels = noisy.shape[1]
-    share: Tensor | float = options.strength
+    share: Tensor | float = options.share
     if kept is not None:
         share = share * (1 - kept)
     clean, deviation = clean[:, :channels], clean[:, channels:]

@@ -12,7 +12,6 @@ from mdn.pipeline.reading import SHOWN, NoiseReading, Unit
 
 FAINTEST = 0.5 / 255  # sigma below which a picture is left alone, up to..
 FAINT = 2.0 / 255  # ..where the net is followed all the way
-MOST = 0.9  # share of the noise, removed, from which nobody misses the rest
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,14 @@ class NoiseConditioning:
     blend_weight: float = 1.0
     # what all this was derived from; None if the user gave sigma
     estimate: NoiseEstimate | None = None
-    # for a net that judges the noise, what its judge read; such a net takes this and `gain`, and no
-    # sigma
+    # for a net that judges the noise, what its judge read; such a net takes this, `gain` and
+    # `floor`, and no sigma
     reading: NoiseReading | None = None
     flat: float = 0.0  # share of the picture that is exactly flat, and stays; see pipeline.hidden
-    gain: float = 1.0  # factor on the sigmas of the reading, for a sigma that the user gave
+    # gain, floor: factor on the net's map of sigmas, and what is added before, for a sigma that the
+    # user gave; nominal range 0..1
+    gain: float = 1.0
+    floor: float = 0.0
     # (C, 2, 2) bool: places in 2 x 2 pixels whose samples are interpolated from their neighbours;
     # see noise.analysis.phases. None for none.
     places: Tensor | None = None
@@ -51,7 +53,7 @@ class NoiseConditioning:
         """Arguments of a net that judges the noise, besides picture and mask."""
         if self.reading is None:
             raise ValueError("nothing was read for a net that judges the noise")
-        return {"noise": self.reading.descriptor, "gain": self.gain}
+        return {"noise": self.reading.descriptor, "gain": self.gain, "floor": self.floor}
 
     @property
     def level(self) -> float:
@@ -78,19 +80,7 @@ class NoiseConditioning:
         if self.blend_weight == 0 and self.impulse_spread is None:
             if self.flat == 1:
                 return ["no noise found: areas of exactly one value, unchanged"]
-            if self.reading.texture >= FAINT:
-                more = f"if it is noise, {unit.option(self.reading.texture)} removes it"
-                return [f"texture, no noise: unchanged; {more}"]
             return [f"no noise found: unchanged ({unit.words(self.sigma)})"]
-        by_gate = bool(self.reading.choice) and self.impulse_spread is None
-        if by_gate and self.blend_weight < MOST:
-            part = f"at {100 * self.blend_weight:.0f} % strength, as it may be texture"
-            return [f"{found}: {removed} {part}; {unit.option(self.sigma)} removes all"]
-        if 0 < self.blend_weight < 1 and not by_gate:
-            more = f"faint, partly removed; {unit.option(FAINT)} removes more"
-            if self.impulse_spread is not None:
-                more = f"impulses removed; the rest is {more}"
-            return [f"{found}: {more}"]
         if self.flat > 0 and self.blend_weight > 0:
             share = max(1, round(100 * self.flat))
             return [f"{found}: {removed}, but for {share} % of the picture, which is exactly flat"]

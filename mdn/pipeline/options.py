@@ -12,12 +12,16 @@ from mdn.pipeline.restore_grain import RADIUS
 from mdn.pipeline.self_ensemble import AUGMENTATIONS
 from mdn.registry.model import Model
 
+MOST = 2.0  # strength
+
 
 @dataclass(frozen=True)
 class Options:
     """How one array is to be denoised."""
 
-    strength: float = 1.0  # 0 (the input, bit for bit) to 1 (all that the model does)
+    # 0 (the input, bit for bit) to 1 (all that the model does); up to 2 the noise is taken for that
+    # many times as strong, by models that are told how strong it is
+    strength: float = 1.0
     # luma, chroma: 0 to 1: the share of the noise in brightness, and in colour, that goes; both
     # under the strength
     luma: float = 1.0
@@ -38,10 +42,10 @@ class Options:
     tile: int | None = None  # largest side of a tile in pixels, or None to choose
 
     def __post_init__(self) -> None:
-        for name in ("strength", "luma", "chroma", "detail"):
+        for name, most in (("strength", MOST), ("luma", 1), ("chroma", 1), ("detail", 1)):
             share: float = getattr(self, name)
-            if not 0 <= share <= 1:
-                raise UsageError(f"--{name} {share:g}: choose a number from 0 to 1")
+            if not 0 <= share <= most:
+                raise UsageError(f"--{name} {share:g}: choose a number from 0 to {most:g}")
         if self.sigma is not None and not 0 <= self.sigma <= 1:
             raise UsageError(f"--sigma {255 * self.sigma:g}: choose a number from 0 to 255")
         if self.sigma is not None and self.detector is not None:
@@ -57,14 +61,24 @@ class Options:
             )
 
     @property
+    def share(self) -> float:
+        """Of what the model does, that is mixed in."""
+        return min(1.0, self.strength)
+
+    @property
+    def force(self) -> float:
+        """How many times as strong as it is the noise is taken for."""
+        return max(1.0, self.strength)
+
+    @property
     def needs_check(self) -> bool:
         """Whether some model could not do what is asked; see `check`."""
-        return self.sigma is not None or self.passes > AUGMENTATIONS
+        return self.sigma is not None or self.passes > AUGMENTATIONS or self.strength > 1
 
     @property
     def removed(self) -> str:
         """What becomes of the noise, in words."""
-        shares = self.strength * self.luma, self.strength * self.chroma
+        shares = self.share * self.luma, self.share * self.chroma
         luma, chroma = (f"{100 * share:.3g} %" for share in shares)
         if luma != chroma:
             return f"{luma} of it removed in brightness, {chroma} in colour"
@@ -81,6 +95,11 @@ class Options:
             raise UsageError(
                 f"--sigma: {model.name} takes no noise strength; leave --sigma out,"
                 " or choose another model (mdn models list)"
+            )
+        if self.strength > 1 and not model.abilities.takes_sigma:
+            raise UsageError(
+                f"--strength {self.strength:g}: {model.name} takes no noise strength;"
+                " choose 1 or less"
             )
         if self.passes > AUGMENTATIONS and not model.abilities.stochastic:
             raise UsageError(

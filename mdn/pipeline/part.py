@@ -151,7 +151,7 @@ class Part:
         if self.equal:
             values, kept = (each.repeat(len(self.places), -1) for each in (values, kept))
         if isinstance(self.coding, Counts):
-            result = self.coding.decode(values, own, self.options.strength, row)
+            result = self.coding.decode(values, own, self.options.share, row)
         elif page.alpha is not None and page.associated:
             result = self._multiplied(values, stored[..., page.alpha], row)
         else:
@@ -177,7 +177,7 @@ class Part:
         values, spread = np.nan_to_num(values), np.nan_to_num(spread)
         found = self.coding.deviation(values, spread)
         if isinstance(self.coding, Counts):
-            found = found * self.options.strength
+            found = found * self.options.share
         return found.repeat(len(self.places), -1) if self.equal else found
 
 

@@ -24,7 +24,6 @@ from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page
 from mdn.pipeline.part import Part
 from mdn.pipeline.sample import in_windows
-from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 
 BRIGHT, DARK = 2.0, 0.25  # times white: colours that go further, or not so far, have another unit
@@ -119,7 +118,6 @@ def plan_display(
             rows, columns = (torch.from_numpy(v) for v in in_windows(*page.shape[:2]))
             x = bands.removed(x, rows, columns)
         noise = _noise_of(x, side, part, drawn=drawn)
-        model = specialist(model, noise)
     if adapter is not None and page.array is not None:
         array = page.array[..., list(page.samples[: part.channels])]
         model, noise, bands = adapter.to_page(array, coding.encode, bands, noise, model)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mdn.nets.gate import CHOICES
 from mdn.nets.judge import Cells
 from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
@@ -21,8 +19,7 @@ COARSE = 0.6  # share of sigma left at half the size from which noise is called 
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
 SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
 SOME_IMPULSES = 0.001  # share of the samples
-LEAST_SHARE = 0.1  # of a net's result in the picture, below which nobody would see it
-DECIDED = 0.999  # from which probability of a net on it is not looked at again
+FLOOR = 1 / 255  # added to a map that is scaled to what a user says, so that no place has none
 
 
 @dataclass(frozen=True)
@@ -70,10 +67,7 @@ class NoiseReading:
     half: float
     quarter: float
     impulses: float  # share of the samples that impulses replaced
-    # by a gate, of nets.gate.CHOICES: the share of the picture itself in the result, and how likely
-    # each net is to do best; they add up to 1. Empty for a net without a gate
-    choice: tuple[float, ...] = ()
-    texture: float = 0.0  # sigma of what would be noise if the gate had not taken it for texture
+    mean: float  # of the sigma map, over all places and channels
 
     @property
     def sigma(self) -> float:
@@ -86,22 +80,9 @@ class NoiseReading:
         return 255 * self.sigma < CLEAN and self.impulses < SOME_IMPULSES
 
     @property
-    def share(self) -> float:
-        """Of what a net removes, how much to remove: less where it may be texture."""
-        if not self.choice:
-            return 1.0
-        share = 1 - self.choice[CHOICES.index("leave")]
-        return share if share >= LEAST_SHARE else 0.0
-
-    @property
-    def better_left(self) -> bool:
-        """Whether what there is looks like texture, which any net would harm."""
-        return self.share == 0
-
-    @property
-    def white(self) -> bool:
-        """Whether a net for white noise makes more of it than one for coarse noise."""
-        return bool(self.choice) and self.choice[2] > self.choice[1]
+    def raised(self) -> float:
+        """As `sigma`, of the map plus FLOOR."""
+        return (self.sigma**2 + 2 * FLOOR * self.mean + FLOOR**2) ** 0.5
 
     @property
     def by_brightness(self) -> bool:
@@ -113,12 +94,6 @@ class NoiseReading:
     def coarse(self) -> bool:
         """Whether neighbours share the noise, as they do in a camera's pictures."""
         return self.half > COARSE
-
-    def without_noise(self) -> NoiseReading:
-        """The same with nothing but its impulses."""
-        none = tuple(tuple(0.0 for _ in row) for row in self.curve)
-        channels = tuple(0.0 for _ in self.channels)
-        return replace(self, channels=channels, curve=none)
 
     def in_words(self, unit: Unit = SHOWN) -> str:
         """One phrase: "sigma 9.0, coarse, as of a camera"."""
@@ -177,40 +152,30 @@ class NoiseReading:
             "left_at_quarter_size": round(self.quarter, 3),
             "correlated": self.coarse,
             "impulses": round(self.impulses, 5),
-            "texture_sigma": round(full * self.texture, 2),
-            "choice": {n: round(p, 3) for n, p in zip(CHOICES, self.choice, strict=False)},
         }
 
 
-Chooser = Callable[[list[Tensor], Tensor, Tensor], Tensor]
-"""Windows of a picture, what a judge sees in its cells and its descriptor -> logits of CHOICES."""
-
-
 @torch.no_grad()
-def read_noise(net: UNet, sample: Tensor, chooser: Chooser | None = None) -> NoiseReading:
+def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
     """Let a net that has a judge look at a picture, or at windows of it.
 
     Args:
         net: with config.judge.
         sample: (C, H, W) float32, nominal range 0..1, finite. Gray, or channels that are no
             colours, are looked at one by one, all of one picture.
-        chooser: looks again where there is noise and the net's gate is in doubt.
     """
     device = next(net.parameters()).device
     in_colour = len(sample) == net.config.channels
     windows = [window.to(device) for window in windows_of(sample, net.config.channels)]
     cells = Cells.joined([net.judge.cells(window) for window in windows])
     descriptor = net.judge.pool(cells)
-    squares = [net.sigma_map(window, descriptor).square().mean((0, 2, 3)) for window in windows]
+    maps = [net.sigma_map(window, descriptor) for window in windows]
     planes = 1 if in_colour else len(sample)
-    sigmas = torch.stack(squares).unflatten(0, (planes, -1)).mean(1).sqrt()
+    squares = torch.stack([each.square().mean((0, 2, 3)) for each in maps])
+    sigmas = squares.unflatten(0, (planes, -1)).mean(1).sqrt()
     low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
     # Gray is shown to the net as three equal colours, each channel by itself.
     channels = tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist())
-    choice = net.gate(cells.seen, descriptor) if net.config.gate else descriptor.new_empty(1, 0)
-    noisy = 255 * float(sigmas.square().mean().sqrt()) >= CLEAN
-    if chooser is not None and noisy and not _decided(choice):
-        choice = chooser(windows, cells.seen, descriptor)
     # Powers: no picture has more than all its noise left, and few have only impulses.
     half, quarter, impulses = net.judge.facts(descriptor)[0].clamp(max=0).tolist()
     return NoiseReading(
@@ -221,13 +186,8 @@ def read_noise(net: UNet, sample: Tensor, chooser: Chooser | None = None) -> Noi
         half=2**half,
         quarter=2**quarter,
         impulses=max(0.0, 10**impulses - 1e-4),
-        choice=tuple(choice[0].softmax(0).tolist()),
+        mean=float(torch.stack([each.mean() for each in maps]).mean()),
     )
-
-
-def _decided(logits: Tensor) -> bool:
-    """Whether the gate is so sure of one of the nets that no other choice need be tried."""
-    return bool(logits[0].softmax(0)[1:].max() > DECIDED)
 
 
 def _scaled(
@@ -235,8 +195,8 @@ def _scaled(
 ) -> tuple[tuple[float, ...], ...]:
     """The curve (C, knots) as strong as the noise of the channels; its shape is the judge's.
 
-    The net multiplies the judge's curve by a factor for each place, 1/8 to 8 (nets.LocalSigma), so
-    the curve alone has no scale.
+    The net multiplies the judge's curve by a factor for each place (nets.unet.LocalSigma and
+    TextureSigma), so the curve alone has no scale.
     """
     shown, knots = sample[..., ::8, ::8].ravel(), np.linspace(0, 1, curve.shape[1])
     power = np.mean([np.interp(shown, knots, row) ** 2 for row in curve])

@@ -51,11 +51,7 @@ class Card:
     noise_seen: tuple[str, ...] = ()  # kinds of noise in training, with their levels
     # measured figures, by data set and noise, with the command that gives them
     scores: dict[str, Any] = field(default_factory=dict)
-    # white, coarse: the models that denoise in its place where its judge finds white noise, or
-    # noise that neighbours share; empty where it does so itself
-    white: str = ""
-    coarse: str = ""
-    hidden: bool = False  # left out of lists: for tests, or for another model to call
+    hidden: bool = False  # left out of lists: for tests
     folder: Path = Path()  # where the model lies
     origin: str = "shipped"  # "shipped", "user" or "folder"
 

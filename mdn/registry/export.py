@@ -25,8 +25,8 @@ from mdn.nets import UNet
 from mdn.registry.cards import Card
 from mdn.registry.load import load
 
-IMAGE, OUTPUT, HALF, CHOICE = "image", "denoised", "left_at_half_size", "choice"
-NUMBERS = {HALF: ["1"], CHOICE: ["3"]}  # shapes of outputs that are no planes
+IMAGE, OUTPUT, HALF = "image", "denoised", "left_at_half_size"
+NUMBERS = {HALF: ["1"]}  # shapes of outputs that are no planes
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4  # between ONNX Runtime and PyTorch, nominal range 0..1
 CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in the graph
@@ -37,8 +37,7 @@ class AnySize(nn.Module):
 
     image: (1, C, H, W), nominally 0..1. more: for noise-conditioned nets sigma, (1, 1, H, W), on
     the same scale; for nets with guides albedo and normals, (1, 6, H, W). Gives the denoised image;
-    for nets with a judge also sigma (1, C, H, W), and the share of it left at half the size (1,);
-    with a gate how sure it is of each of nets.gate.CHOICES, (3,).
+    for nets with a judge also sigma (1, C, H, W), and the share of it left at half the size (1,).
     """
 
     def __init__(self, net: UNet) -> None:
@@ -48,14 +47,10 @@ class AnySize(nn.Module):
     def forward(self, image: Tensor, more: Tensor | None = None) -> tuple[Tensor, ...]:
         x, size = self._padded(image), (..., slice(image.shape[2]), slice(image.shape[3]))
         if self.net.config.judge:
-            cells = self.net.judge.cells(image)
-            noise = self.net.judge.pool(cells)
+            noise = self.net.judge(image)
             sigma = F.interpolate(self.net.sigma_map(x, noise), scale_factor=2.0)
             half = 2 ** self.net.judge.facts(noise)[:, 0]
-            found = self.net(x, noise=noise)[size], sigma[size], half.clamp(max=1)
-            if not self.net.config.gate:
-                return found
-            return *found, self.net.gate(cells.seen, noise)[0].softmax(0)
+            return self.net(x, noise=noise)[size], sigma[size], half.clamp(max=1)
         if more is None:
             return (self.net(x)[size],)
         key = "level" if self.net.config.noise_conditioned else "guide"
@@ -118,7 +113,7 @@ def outputs(net: UNet) -> list[str]:
     """The outputs of the graph by name."""
     if not net.config.judge:
         return [OUTPUT]
-    return [OUTPUT, "sigma", HALF, *([CHOICE] if net.config.gate else [])]
+    return [OUTPUT, "sigma", HALF]
 
 
 def _sample(net: UNet, size: tuple[int, int]) -> list[Tensor]:

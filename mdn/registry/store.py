@@ -59,14 +59,6 @@ def find(name: str) -> Card:
     raise ModelError(f"no model {name!r}; {hint}`mdn models list` shows all")
 
 
-def with_companions(card: Card) -> list[Card]:
-    """A card, and those of the networks that the model calls for one kind of noise.
-
-    Raises ModelError: one of them is missing, or damaged.
-    """
-    return [card, *(find(name) for name in (card.white, card.coarse) if name)]
-
-
 def digest(path: Path) -> str:
     """sha256 of a file, hexadecimal. Raises ModelError where it cannot be read."""
     try:

@@ -122,7 +122,7 @@ def denoise(
         ranges[layer] = np.stack([given.min((0, 1)), given.max((0, 1))])
         shown = np.clip(given, 0, 1) if asked.tonemap == "srgb" else given
         result = repair.within(after(layer, result), shown)
-        result = given + options.strength * shares(result - given, options)
+        result = given + options.share * shares(result - given, options)
         light[layer] = _keep_empty(planned.file, layer, result)
     return _stored(planned, light, ranges, odd)
 

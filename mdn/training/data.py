@@ -127,7 +127,7 @@ class Crops:
     def busiest(self, count: int, generator: torch.Generator) -> Tensor:
         """As `draw`, each crop the one of CANDIDATES that holds the most fine detail.
 
-        What a gate takes for noise is grass, sand and leaves, of which an even draw has few.
+        What is easily taken for noise is grass, sand and leaves, of which an even draw has few.
         """
         crops = self.draw(count * CANDIDATES, generator)
         smooth = F.avg_pool2d(crops, 3, 1, 1, count_include_pad=False)

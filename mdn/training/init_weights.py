@@ -14,7 +14,6 @@ from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 
-GATES = "gate.", "second_gate."
 JUDGE = "judge.", "local."  # what it says of the picture, and of its places
 CELL = 4  # a plane is four at half resolution: see nets.unet
 
@@ -64,12 +63,6 @@ def _reading(path: Path) -> Iterator[tuple[dict[str, str], State]]:
     except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
-
-
-def _match_gates(net: UNet, state: State, before: UNetConfig) -> State:
-    """Gates choose between finished nets: they are trained last, and begin anew."""
-    kept = {key: value for key, value in state.items() if not key.startswith(GATES)}
-    return kept | {key: value for key, value in net.state_dict().items() if key.startswith(GATES)}
 
 
 def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:
@@ -141,5 +134,5 @@ def _missing(net: UNet, state: State) -> State:
     return {key: value for key, value in net.state_dict().items() if key not in state}
 
 
-CHANGES = _match_gates, _drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks
+CHANGES = _drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks
 """Those of a plain net's weights, one after the other."""

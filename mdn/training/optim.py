@@ -1,6 +1,7 @@
 """Optimisers and schedules by name."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,8 @@ def make_optimisers(net: nn.Module, recipe: OptimRecipe) -> list[torch.optim.Opt
         ids = {id(p) for p in inner}
         outer = [(n, p) for n, p in parameters if id(p) not in ids]
         slow = [p for n, p in outer if n.startswith(recipe.slow)]
-        groups = [{"params": [p for n, p in outer if not n.startswith(recipe.slow)]}]
+        usual = [p for n, p in outer if not n.startswith(recipe.slow)]
+        groups: list[dict[str, Any]] = [{"params": usual}]
         if slow:
             groups.append({"params": slow, "lr": recipe.adam_lr * SLOW})
         muon = FlatMuon(inner, recipe.lr, recipe.weight_decay)

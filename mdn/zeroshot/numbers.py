@@ -25,7 +25,6 @@ from mdn.pipeline import destripe
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
-from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 from mdn.zeroshot import dither, stripes
 from mdn.zeroshot.mosaic import find_places, read_again
@@ -124,7 +123,7 @@ def fit_numbers(
         moved = tuple(wave.moved(rows.start, columns.start) for wave in waves)
         bands = replace(bands or Banding(), waves=moved)
     numbers = replace(numbers, seconds=time.monotonic() - start)
-    return numbers, specialist(model, fitted), fitted, bands
+    return numbers, model, fitted, bands
 
 
 def _without_waves(

@@ -11,7 +11,6 @@ from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.multiscale import denoise_multiscale
 from mdn.pipeline.options import Options
-from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 
 SIDE = 256  # pixels, at most
@@ -36,12 +35,12 @@ class Trial:
     def denoised(self, x: Tensor, noise: NoiseConditioning) -> Tensor:
         """(C, h, w), 0..1."""
         values = self.of(x).permute(1, 2, 0).contiguous().numpy()
-        y = denoise_multiscale(values, noise, specialist(self.model, noise), self.options)
+        y = denoise_multiscale(values, noise, self.model, self.options)
         return torch.from_numpy(y).permute(2, 0, 1).clamp(0, 1)
 
     def guess(self, x: Tensor, noise: NoiseConditioning, hidden: Tensor) -> Tensor:
         """(C, h, w) where the pixels `hidden` (1, h, w) are not seen either."""
-        model = specialist(self.model, noise)
+        model = self.model
         part = self.of(x)[None]
         dtype = choose_precision(self.options.precision, model.device, model.card.precisions)
         planes, origins = to_net_channels(part.to(model.device), [(0, 0)], model.card.channels)

@@ -73,7 +73,7 @@ def throughput(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("-m", "--models", default="photo-fast,photo,photo-fine,cells")
+    parser.add_argument("-m", "--models", default="photo-fast,photo,cells")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--count", type=int, default=16)

@@ -43,7 +43,7 @@ from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
 
-MODELS = "photo-fast,photo,photo-fine,generalist-s15"
+MODELS = "photo-fast,photo,generalist-s15"
 SIGMA = 15  # of the noise in the pictures, 0-255 scale
 MATRIX, COPIED = 1024, 2**24  # side of the product, samples of the copy, that give the rates
 ROUNDS = 5  # of each, of which the fastest counts: other work does not decide

@@ -55,7 +55,7 @@ DENOISE = {
     "std-gray": "denoise gray16.png --passes 2 --save-std std.png",
     "fast": "denoise rgb8.png --quality fast",
     "best": "denoise gray8.png --quality best",
-    "fine": "denoise rgb8.png -m photo-fine --detail 0.2 --strength 0.9",
+    "fine": "denoise rgb8.png -m photo-fast --detail 0.2 --strength 0.9",
     "tiles": "denoise large.png --tile 128 -m photo-fast",
     "generalist": "denoise rgb8.png -m generalist-s15",
     "generalist-sigma": "denoise rgb8.png -m generalist-s15 --sigma 20",

@@ -28,7 +28,7 @@ BASELINES = ("idf", "bm3d_blind", "nlm")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=folders.with_parts("ood", "cbsd68"))
-    parser.add_argument("-m", "--models", default="generalist-s15,photo,photo-fine,photo-fast")
+    parser.add_argument("-m", "--models", default="generalist-s15,photo,photo-fast")
     options = parser.parse_args()
     models = {name: Models(name).load() for name in options.models.split(",")}
     columns = ["noisy", *BASELINES, *models]

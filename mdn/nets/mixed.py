@@ -72,7 +72,7 @@ class Conditions(nn.Module):
         rows = max(len(descriptor), len(sigma))
         descriptor = descriptor.float().expand(rows, -1)
         hidden = self.read((descriptor - self.mean) / self.deviation).float()
-        told = self.told(torch.log2(gain.float().clamp(2**-8, 2**8))).float()
+        told = self.told(torch.log2(gain.float().clamp(1 / 256, 256.0))).float()
         hidden = F.relu(hidden + told)
         shares = self.share(hidden).float().softmax(1)
         return Condition(hidden, descriptor, shares, sigma.float().expand(rows, -1))

@@ -10,7 +10,7 @@ from mdn.errors import ModelError
 
 CARD = "card.toml"
 DOMAINS = ("display", "hdr", "counts")
-CARD_QUALITIES = ("", "fast", "best")  # of `--quality`, that a card may claim
+CARD_QUALITIES = ("", "fast")  # of `--quality`, that a card may claim
 SIGNAL_DEPENDENT = ("poisson", "speckle")  # kinds of noise, as cards name them
 
 _SPOKEN = {
@@ -46,7 +46,7 @@ class Card:
     parameters: int  # their number
     weights: str = "weights.safetensors"  # file name inside the folder
     domain: str = "display"  # the values it was trained on: display, hdr or counts
-    quality: str = ""  # fast or best, where `--quality` is to choose it for its domain; else empty
+    quality: str = ""  # fast, where `--quality` is to choose it for its domain; else empty
     precisions: tuple[str, ...] = ("fp32",)  # in which the net keeps its quality, besides fp32
     noise_seen: tuple[str, ...] = ()  # kinds of noise in training, with their levels
     # measured figures, by data set and noise, with the command that gives them
@@ -117,7 +117,7 @@ def _check_ranges(card: Card, path: Path) -> None:
         and card.channels in (1, 3),
         "bytes_per_pixel must be above 0": 0 < card.bytes_per_pixel < math.inf,
         f"domain must be one of {', '.join(DOMAINS)}": card.domain in DOMAINS,
-        "quality must be fast, best, or left out": card.quality in CARD_QUALITIES,
+        "quality must be fast, or left out": card.quality in CARD_QUALITIES,
         "weights must be a file name without folders": name == card.weights != "",
     }
     for problem, holds in checks.items():

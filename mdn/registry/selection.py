@@ -31,15 +31,12 @@ def choose(quality: str, domain: str = "display") -> ModelSelection:
     usual = store.default_for(domain)
     if quality == USUAL:
         return ModelSelection(usual)
+    if quality == "best":
+        return ModelSelection(usual, PASSES)
     # Where the domain has no model of its own, that of pictures does its work at any quality.
     wanted = domain if usual != store.DEFAULT else "display"
     found = [c for c in store.list_cards() if (c.quality, c.domain) == (quality, wanted)]
     if found:
-        name = min(found, key=lambda card: (card.origin != "user", card.name)).name
-        return ModelSelection(name, PASSES if quality == "best" else 1)
-    if quality == "best":
-        how = f"{usual}, averaged over {PASSES} flips and rotations"
-        note = f"--quality best: there is no finer model, so it is {how}"
-        return ModelSelection(usual, PASSES, note)
+        return ModelSelection(min(found, key=lambda card: (card.origin != "user", card.name)).name)
     note = f"--quality fast: there is no faster model than {usual}"
     return ModelSelection(usual, note=note)

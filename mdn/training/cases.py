@@ -241,7 +241,7 @@ CASES = {
     "page": Case(page, (0, 80)),
     "stars": Case(stars, (0, 40)),
     "glow": Case(glow, (1, 1000)),
-    "kept": Case(kept, (1, 100), own_size=True, stored=True),
+    "kept": Case(kept, (1, 100), stored=True),
 }
 BY_LOGARITHM = {"own-camera", "processed", "hot-pixels", "glow"}  # how their levels are drawn
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import replacing, write_bytes
+from mdn.registry.load import stored
 from mdn.registry.write import pack
 from mdn.training.recipe import Recipe
 
@@ -42,9 +43,8 @@ def load_state(folder: Path) -> dict[str, Any] | None:
 
 
 def save_weights(path: Path, net: nn.Module, arch: str, values: dict[str, Tensor]) -> None:
-    """Half-precision weights that carry the architecture and config they belong to."""
-    half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in values.items()}
-    write_bytes(path, pack(net, arch, half))
+    """Weights in few bits that carry the architecture and config they belong to."""
+    write_bytes(path, pack(net, arch, stored(values)))
 
 
 def card_facts(recipe: Recipe, title: str, scores: dict[str, float]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
+from mdn.registry.load import read_safetensors
 
 JUDGE = "judge.", "local."  # what it says of the picture, and of its places
 CELL = 4  # a plane is four at half resolution: see nets.unet
@@ -56,10 +57,8 @@ def init_judge(net: nn.Module, path: Path) -> None:
 def _reading(path: Path) -> Iterator[tuple[dict[str, str], State]]:
     """What a file of weights says of itself, and the weights; UsageError if they do not fit."""
     try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        yield about, state
+        state, about = read_safetensors(path)
+        yield about, {key: value.float() for key, value in state.items()}
     except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: cannot start from these weights: {reason}") from error

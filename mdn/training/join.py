@@ -76,7 +76,7 @@ def fit_shares(conditions: Conditions, descriptors: Tensor, errors: Tensor) -> f
     optimiser = torch.optim.AdamW(conditions.parameters(), lr=RATE, weight_decay=DECAY)
     sigma = torch.zeros(1, 1)
     for _ in range(PASSES):
-        shares = conditions(descriptors, sigma).shares
+        shares = conditions(descriptors, sigma, torch.ones(1, 1)).shares
         loss = (shares * decibels.clamp(max=3)).sum(1).mean()
         optimiser.zero_grad()
         loss.backward()

@@ -60,6 +60,7 @@ def test_what_is_remembered_of_a_picture_is_not_used_for_another_or_other_weight
 def test_it_scales_with_the_picture_and_its_noise() -> None:
     """f(a x, a sigma) = a f(x, sigma): the shifts scale as the sigmas do."""
     net, x = lively(), torch.rand(1, 3, 48, 32) - MIDDLE
+    torch.nn.init.zeros_(net.conditions.told.weight)  # that the user says something is no scale
     noise, sigmas = descriptors(net, 1), 0.1 * torch.rand(1, 3, 24, 16)
     plain, triple = (
         net(a * x + MIDDLE, noise=noise, sigmas=sigmas, gain=a) - MIDDLE for a in (1.0, 3.0)

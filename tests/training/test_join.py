@@ -52,7 +52,7 @@ def test_shares_follow_what_makes_the_least_error() -> None:
     )
     conditions = Conditions(88, 2)
     join.fit_shares(conditions, descriptors, errors)
-    shares = conditions(descriptors, torch.zeros(1, 1)).shares
+    shares = conditions(descriptors, torch.zeros(1, 1), torch.ones(1, 1)).shares
     assert float(((shares[:, 0] > 0.5) == first_is_better).float().mean()) > 0.95
 
 

@@ -100,14 +100,6 @@ def test_every_shipped_recipe_makes_its_net() -> None:
         build(recipe)
 
 
-def test_lessons_of_small_nets_are_no_recipes_of_mdn_train() -> None:
-    assert "gate" not in recipe_files.names()
-
-
-def test_lessons_of_gates_are_read() -> None:
-    assert load(store.shipped_folder() / "photo" / "gate.toml").judged
-
-
 def test_the_paper_recipe_to_the_letter() -> None:
     """CVPR 2023, section 5.1, as FACTS of the project have it."""
     recipe = shipped(PAPER)

@@ -30,7 +30,6 @@ NEAR = 0.15  # deviation of the brightnesses that count for a knot, of the range
 # log2 of the variance at the dark and at the bright end; logit of the share of photon noise at the
 # dark end; log2 of 1 + the deviation, in pixels, of the blur of the noise
 NUMBERS = ("dark", "bright", "photons", "blur")
-COUNTED = len(NUMBERS)  # place of the logit that light was counted
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class CountsReaderConfig:
     coarse: int = 12  # filters of the bank that look at half the resolution too
     width: int = 48  # channels that describe a cell
     heads: int = 4  # free ways of choosing cells
+    kind_heads: int = 6  # the same, to tell counted light from others
     value: int = 16  # numbers that each gathers
     knots: int = 6  # brightnesses, evenly spread from the dark to the bright end
 
@@ -84,10 +84,18 @@ class CountsReader(nn.Module):
         self.say = nn.Conv1d(c.width, 2, 1)
         self.choose = nn.Conv1d(c.width, c.heads, 1)
         self.value = nn.Conv1d(c.width, c.heads * c.value, 1)
-        self.join = nn.Linear(c.heads * c.value + 2 * c.knots + 4, 96)
+        facts = 2 * c.knots + 4
+        self.join = nn.Linear(c.heads * c.value + facts, 96)
         self.more = nn.Linear(96, 96)
-        self.out = nn.Linear(96, 2 * len(NUMBERS) + 1)
-        for layer in (self.say, self.choose, self.out):
+        self.out = nn.Linear(96, 2 * len(NUMBERS))
+        # Whether light was counted is another matter, and read by heads of its own: what a pattern
+        # is, a noise level need not know.
+        self.tell_apart = nn.Conv1d(c.width, c.kind_heads, 1)
+        self.kind_value = nn.Conv1d(c.width, c.kind_heads * c.value, 1)
+        self.kind = nn.Sequential(
+            nn.Linear(c.kind_heads * c.value + c.width + facts, 96), nn.ReLU(), nn.Linear(96, 1)
+        )
+        for layer in (self.say, self.choose, self.out, self.tell_apart):
             for values in layer.parameters():
                 nn.init.zeros_(values)
 
@@ -106,20 +114,21 @@ class CountsReader(nn.Module):
         weights = (trust - far.square().clamp(max=40) / 2).softmax(-1)
         curve = (weights * level).sum(-1)
         held = torch.logsumexp(-far.square() / 2, -1) - torch.tensor(float(place.shape[2])).log()
-        choice = self.choose(cells).softmax(-1)
-        values = self.value(cells).unflatten(1, (self.config.heads, -1))
-        gathered = torch.einsum("bhn,bhvn->bhv", choice, values).flatten(1)
+        gathered = _gathered(self.choose(cells), self.value(cells))
         flat = x.flatten(1)
         ends = [
             (flat == extreme[:, None]).float().mean(1) for extreme in (flat.amin(1), flat.amax(1))
         ]
         facts = torch.stack([span.log2() / 4, *ends, torch.asinh(low)], 1)
-        h = F.relu(self.join(torch.cat([gathered, curve / 3, held.clamp(min=-8) / 4, facts], 1)))
+        facts = torch.cat([curve / 3, held.clamp(min=-8) / 4, facts], 1)
+        h = F.relu(self.join(torch.cat([gathered, facts], 1)))
         said = self.out(h + F.relu(self.more(h)))
+        kinds = _gathered(self.tell_apart(cells), self.kind_value(cells))
+        logit = self.kind(torch.cat([kinds, cells.mean(-1), facts], 1))[:, 0]
         start = curve.new_zeros(count, len(NUMBERS))
         start[:, 0], start[:, 1] = curve[:, 0], curve[:, -1]
         numbers = start + said[:, : len(NUMBERS)]
-        return numbers, said[:, len(NUMBERS) : -1].clamp(-2.5, 3), said[:, -1]
+        return numbers, said[:, len(NUMBERS) :].clamp(-2.5, 3), logit
 
     def _cells(self, x: Tensor, low: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What is seen in each of n cells: (B, width, n), the level of its calmest filters, log2,
@@ -156,6 +165,12 @@ class CountsReader(nn.Module):
         h = h + F.relu(self.around[1](h))
         calm = fine.kthvalue(max(1, self.config.filters // 8), 1, keepdim=True).values
         return tuple(_together(part, count) for part in (h, calm, place))  # type: ignore
+
+
+def _gathered(choice: Tensor, values: Tensor) -> Tensor:
+    """Values (B, heads * n, cells), weighed by attention (B, heads, cells) -> (B, heads * n)."""
+    values = values.unflatten(1, (choice.shape[1], -1))
+    return torch.einsum("bhn,bhvn->bhv", choice.softmax(-1), values).flatten(1)
 
 
 def _together(part: Tensor, count: int) -> Tensor:

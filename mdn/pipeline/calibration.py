@@ -36,6 +36,7 @@ ROUGH = 0.1
 FEW_PHOTONS = 20.0  # of the middle brightness: below that, light is lost; see restore
 MOST_PHOTONS = 24  # in a sample, to be told apart
 POISSON = 0.8, 1.25  # variance over mean of photons, in the middle block
+WHOLE = 2.0  # logit, that whole multiples of a photon with such variances add
 BLOCK = 16  # pixels a side
 LEAST_VARIANCE = 1 / 12  # squares of a step of whole numbers: what rounding adds
 
@@ -229,8 +230,11 @@ def _measured(
             reason = "areas of few values"
         else:
             reading = read_counts(values, tell)
-            if curve is not None:  # photons that can be told apart leave no doubt
-                reading = replace(reading, gain=curve.gain, constant=curve.offset, spread=0.0)
+            if curve is not None:  # photons that can be told apart leave no doubt of the noise
+                likelier = reading.counted + WHOLE
+                reading = replace(
+                    reading, gain=curve.gain, constant=curve.offset, spread=0.0, counted=likelier
+                )
             curve = _curve(reading, low, high, dtype)
     # The range of noise that neighbours share would say more than its differences do.
     shared = reading is not None and reading.spacing > 1

@@ -110,9 +110,9 @@ def is_counted(calibration: Calibration, models: Models) -> bool:
     reading = calibration.reading
     if calibration.coding.curve is None or reading is None:
         return False
-    if not reading.surely_counted:
-        return False
-    return calibration.spacing == 1 or (not models.named and _like_wide_field(calibration, models))
+    if calibration.spacing == 1:
+        return reading.surely_counted
+    return reading.may_be_counted and not models.named and _like_wide_field(calibration, models)
 
 
 def _like_wide_field(calibration: Calibration, models: Models) -> bool:

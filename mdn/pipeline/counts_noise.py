@@ -23,11 +23,12 @@ TELLING = 0.9  # share of a window's samples that must tell of the noise..
 FEWEST = 4  # ..where there are so many such windows
 DEPENDENT = 1.4  # variances that differ by less: one sigma for all is wrong by less than a tenth
 EVEN = 0.55  # deviations of the noise, that the brightest and darkest cells differ by if none is
-# Logit that light was counted, from which on it is believed: that of drawn textures with noise as
-# strong at every brightness is .4 at most, that of wide-field pictures .6 at least. Where the noise
-# is known to a share only it must be higher: of stars without noise it is 1.3, known to .25, of dim
-# confocal pictures 4.5, known to .29.
+# Logit that light was counted, from which on it is believed. Where the noise is known to a share
+# only it must be higher: of dim confocal pictures it is 4.5, known to .29.
 LIKELY, DOUBT = 0.5, 8.0
+# The same of noise that neighbours share: wide-field pictures have -1.4 to -.1, and noise of any
+# other kind on soft scenes is as likely. What a net takes out says more: see pipeline.channels.
+POSSIBLE = -2.0
 LEAST_BLUR = 0.4  # log2 of 1 + pixels: what the blur must surely exceed, to be one
 ALIKE = 0.12  # correlation below which samples count as independent
 MOST_SPACING = 4  # pixels
@@ -48,6 +49,11 @@ class CountsNoise:
     def surely_counted(self) -> bool:
         """Whether light was counted, and how much noise that left is no guess."""
         return self.counted > max(LIKELY, DOUBT * self.spread)
+
+    @property
+    def may_be_counted(self) -> bool:
+        """Whether light may have been counted by a detector whose pixels share their noise."""
+        return self.spacing > 1 and self.counted > POSSIBLE
 
     @property
     def read_noise(self) -> float:

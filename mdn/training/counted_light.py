@@ -19,6 +19,8 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.nets.counts_reader import FLOOR, SIDE, Scale, scale_of
+from mdn.noise.synthesis.composite import jpeg
+from mdn.training.patterns import draw_pattern
 
 SHARP, BLURRED = (0.35, 0.8), (0.8, 3.0)  # deviation of a PSF, pixels
 MARGIN = 8  # pixels around a window, which blurs take up
@@ -194,6 +196,26 @@ def draw_other(scene: Scene, count: int, generator: torch.Generator) -> Lesson:
     # Without noise there is what rounding adds, where it is not as smooth as to be rounded alike.
     nothing = (0.0, 0.0, math.log(CERTAIN[0] / (1 - CERTAIN[0])), 0.0) if kind == "clean" else None
     return Lesson((255 * x).round() if rounded else 60000 * x, nothing, counted=False)
+
+
+def draw_drawn(count: int, generator: torch.Generator) -> Lesson:
+    """As `draw_other`, of a picture drawn by formula: clean, as a JPEG, or with even noise."""
+    size = int(_between(SIDE, 6 * SIDE, generator))
+    picture = draw_pattern(size, generator)
+    if _chance(0.5, generator):
+        quality = 100 - _between(4, 60, generator)
+        picture = jpeg(picture[None], quality, halved=_chance(0.5, generator))[0]
+    elif _chance(0.3, generator):
+        sigma = _between(1, 20, generator) / 255
+        picture = picture + sigma * torch.randn(picture.shape, generator=generator)
+    x = picture.mean(0).clamp(0, 1)
+    if _chance(0.8, generator):
+        x = (255 * x).round()
+    tops, lefts = torch.randint(size - SIDE + 1, (2, count), generator=generator).tolist()
+    windows = [
+        x[top : top + SIDE, left : left + SIDE] for top, left in zip(tops, lefts, strict=True)
+    ]
+    return Lesson(torch.stack(windows), None, counted=False)
 
 
 def _between(low: float, high: float, generator: torch.Generator) -> float:

@@ -22,7 +22,7 @@ from torch import Tensor
 from mdn.nets.counts_reader import NUMBERS, CountsReader, CountsReaderConfig, Scale, scale_of
 from mdn.registry.load import read_safetensors
 from mdn.training import checkpoint
-from mdn.training.counted_light import Lesson, Scene, draw, draw_other, scene, targets
+from mdn.training.counted_light import Lesson, Scene, draw, draw_drawn, draw_other, scene, targets
 from mdn.training.data import load_pictures, split
 from mdn.training.log import write_table
 from mdn.training.script import plain_errors
@@ -30,8 +30,8 @@ from mdn.training.script import plain_errors
 T = TypeVar("T")
 
 FAR = 3.0  # errors, in log2, beyond which more do not count as squares
+KIND = ("tell_apart.", "kind_value.", "kind.")  # what reads whether light was counted
 CHOICE = 0.5  # weight of the loss of the logit
-OTHERS = 0.2  # share of lessons that are no counted light
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class ReaderRecipe:
     warmup: int = 100
     average: float = 0.998  # decay of the averaged weights
     tests: int = 300  # pictures that errors are measured on
+    other_share: float = 0.2  # of lessons that are no counted light
+    drawn_share: float = 0.0  # of lessons that are drawn by formula
+    kind_alone: bool = False  # whether nothing but the choice is trained
 
 
 def main_loss(
@@ -60,8 +63,10 @@ def main_loss(
     wanted: Tensor,
     some: Tensor,
     counted: Tensor,
+    *,
+    alone: bool = False,
 ) -> Tensor:
-    """Negative log likelihood of the numbers, and cross entropy of the choice."""
+    """Negative log likelihood of the numbers, and cross entropy of the choice, or that `alone`."""
     numbers, log_spread, logit = net(windows, scale)
     error = (numbers - wanted).abs()
     square = torch.where(error < FAR, error.square(), 2 * FAR * error - FAR**2)
@@ -71,7 +76,7 @@ def main_loss(
         numbers[:, :2], wanted[:, :2], reduction="none", beta=0.2
     ).mean(1)
     choice = F.binary_cross_entropy_with_logits(logit, counted.float(), reduction="none")
-    return (likelihood * some).mean() + CHOICE * choice.mean()
+    return choice.mean() if alone else (likelihood * some).mean() + CHOICE * choice.mean()
 
 
 def train(
@@ -83,16 +88,22 @@ def train(
     others = others_of(scenes, recipe, recipe.seed)
     net = CountsReader(CountsReaderConfig())
     if begin is not None:
-        net.load_state_dict({k: v.float() for k, v in read_safetensors(begin)[0].items()})
+        before = {k: v.float() for k, v in read_safetensors(begin)[0].items()}
+        net.load_state_dict(before, strict=not recipe.kind_alone)
+    if recipe.kind_alone:
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith(KIND))
     mean = {key: value.clone() for key, value in net.state_dict().items()}
-    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    optimiser = torch.optim.AdamW(
+        [p for p in net.parameters() if p.requires_grad], lr=recipe.rate, weight_decay=recipe.decay
+    )
     start, total = time.monotonic(), 0.0
     for step in range(recipe.steps):
         rate = min(1.0, (step + 1) / recipe.warmup, 1.4 * (1 - step / recipe.steps))
         optimiser.param_groups[0]["lr"] = recipe.rate * rate
         span = torch.randint(recipe.fewest, recipe.most + 1, (), generator=generator)
-        lessons = drawn(scenes, others, recipe.windows // int(span), int(span), generator)
-        loss = main_loss(net, *batch_of(lessons))
+        lessons = drawn(recipe, scenes, others, recipe.windows // int(span), int(span), generator)
+        loss = main_loss(net, *batch_of(lessons), alone=recipe.kind_alone)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -112,6 +123,7 @@ def train(
 
 
 def drawn(
+    recipe: ReaderRecipe,
     scenes: list[Scene],
     others: list[Lesson],
     count: int,
@@ -121,7 +133,10 @@ def drawn(
     """So many lessons of so many windows, a share of them of the others."""
     lessons = []
     for _ in range(count):
-        if others and float(torch.rand((), generator=generator)) < OTHERS:
+        place = float(torch.rand((), generator=generator))
+        if place > 1 - recipe.drawn_share:
+            lessons.append(draw_drawn(windows, generator))
+        elif others and place < recipe.other_share:
             other = _one_of(others, generator)
             chosen = torch.randperm(len(other.windows), generator=generator)[:windows]
             lessons.append(replace(other, windows=other.windows[chosen]))
@@ -158,7 +173,9 @@ def table(net: CountsReader, scenes: list[Scene], recipe: ReaderRecipe) -> list[
     others = others_of(scenes, recipe, recipe.seed + 1)
     errors, spreads, right = [], [], []
     for _ in range(recipe.tests):
-        windows, scale, wanted, some, counted = batch_of(drawn(scenes, others, 1, 20, generator))
+        windows, scale, wanted, some, counted = batch_of(
+            drawn(recipe, scenes, others, 1, 20, generator)
+        )
         numbers, log_spread, logit = net(windows, scale)
         right.append((logit > 0) == counted)
         if bool(some):

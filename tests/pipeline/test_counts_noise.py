@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
+from mdn.noise.synthesis.composite import jpeg
 from mdn.pipeline.counts_noise import CountsNoise, read_counts
+from mdn.training.patterns import KINDS
 
 GAIN, OFFSET, READ = 2.0, 100.0, 3.0
 
@@ -83,3 +86,15 @@ def test_where_nothing_differs_from_pixel_to_pixel_there_is_no_noise() -> None:
     reading = read(np.linspace(0, 1, 128) * np.ones((128, 1)))
     assert (reading.gain, reading.constant) == (0, 0)
     assert reading.counted < 0
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)), ids=[kind.__name__ for kind in KINDS])
+def test_what_is_drawn_was_not_counted(kind: int) -> None:
+    """Whatever repeats, in any size, and as a JPEG."""
+    generator = torch.Generator().manual_seed(kind)
+    for size in (96, 256):
+        plane = KINDS[kind](size, [0.3, 0.6, 0.2], generator).clamp(0, 1)
+        picture = (plane if plane.ndim == 2 else plane.mean(0)).expand(3, -1, -1)
+        for coded in (picture, jpeg(picture[None], 80)[0]):
+            reading = read((255 * coded[0]).round().double().numpy())
+            assert not reading.surely_counted

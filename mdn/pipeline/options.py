@@ -82,6 +82,8 @@ class Options:
                 f"--sigma: {model.name} takes no noise strength; leave --sigma out,"
                 " or choose another model (mdn models list)"
             )
+        if self.passes > 1 and model.card.kind == "external":
+            raise UsageError(f"--passes: {model.name} has one answer; leave --passes out")
         if self.passes > AUGMENTATIONS and not model.abilities.stochastic:
             raise UsageError(
                 f"--passes {self.passes}: {model.name} takes {AUGMENTATIONS} at most, the"

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
@@ -60,11 +61,19 @@ def find(name: str) -> Card:
 
 
 def with_companions(card: Card) -> list[Card]:
-    """A card, and those of the networks that the model calls for one kind of noise.
+    """A card, and those of the networks that the model calls or mixes.
 
     Raises ModelError: one of them is missing, or damaged.
     """
-    return [card, *(find(name) for name in (card.white, card.coarse) if name)]
+    return [card, *(find(name) for name in (card.white, card.coarse, *card.mixes) if name)]
+
+
+def missing(card: Card) -> str:
+    """What must be installed before a model works, in one line; nothing where all is there."""
+    for each in with_companions(card):
+        if each.package and find_spec(each.package) is None:
+            return f"needs {each.package}, which is not installed: pip install mdn[{each.extra}]"
+    return ""
 
 
 def digest(path: Path) -> str:

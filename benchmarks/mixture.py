@@ -1,8 +1,11 @@
 """`python -m benchmarks.mixture`: trains the net that mixes `render` and `oidn`.
 
 Its examples are the results of both on scenes that `render` was not trained on (`benchmarks.scenes
---hard`), so that it learns how far each is to be trusted on what it has not seen. See
-models/render+oidn/recipe.toml for the commands.
+--hard`), so that it learns how far each is to be trusted on what it has not seen:
+
+    python -m benchmarks.scenes --hard --out SCENES/train --count 48 --seed 5000 --spp 4,8,16,64
+    python -m benchmarks.scenes --hard --out SCENES/valid --count 8 --seed 6000 --spp 4,8,16,64
+    python -m benchmarks.mixture --data SCENES --out models/render+oidn
 """
 
 import csv
@@ -62,7 +65,8 @@ def example(pair: Pair, parts: list[Model]) -> Example:
 
 
 def _auxiliary(render: Render) -> np.ndarray:
-    assert render.albedo is not None and render.normal is not None
+    assert render.albedo is not None
+    assert render.normal is not None
     return np.concatenate([render.albedo.clip(0, 1), render.normal.clip(-1, 1)], -1)
 
 

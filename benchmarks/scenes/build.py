@@ -251,7 +251,8 @@ class _Hard(_Maker):
 
     def added(self, scene: Scene, *, inside: bool) -> tuple[Scene, list[Any]]:
         """The scene with more in it, and the camera's places; see `build`."""
-        share = dict(zip(("leaves", "glass", "lamps", "fog", "motion"), self.random.random(5)))
+        kinds = ("leaves", "glass", "lamps", "fog", "motion")
+        share = dict(zip(kinds, self.random.random(5), strict=True))
         spread = 1.3
         if share["leaves"] < 0.4:
             scene |= {f"plant{at}": self._plant(at, spread) for at in range(3)}

@@ -68,7 +68,7 @@ def leaves(random: np.random.Generator) -> Mesh:
     corners = [-long * along, wide * side, long * along, -wide * side]
     vertices = np.stack([centre + corner for corner in corners], 1).reshape(-1, 3)
     first = 4 * np.arange(count, dtype=np.int32)[:, None]
-    faces = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
+    faces = np.concatenate([[*first, 0, 1, 2], [*first, 0, 2, 3]]).astype(np.int32)
     return vertices.astype(np.float32), faces
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.encoding import Hdr
+from mdn.nets.mixer import Mixer
 from mdn.nets.oidn import OpenImageDenoise
 from mdn.pipeline import windows
 from mdn.pipeline.guides import ALBEDO, NORMAL
@@ -78,7 +79,8 @@ def mixed(
     """Candidates (H, W, C), mixed as the model's net says; the last is the noisy light."""
     height, width, channels = candidates[0].shape
     gray = channels == 1
-    guides = np.zeros((height, width, model.net.config.guides), np.float32)  # type: ignore[union-attr]
+    assert isinstance(model.net, Mixer)
+    guides = np.zeros((height, width, model.net.config.guides), np.float32)
     guides = guides if auxiliary is None else auxiliary
     stack = np.stack([coding.encode(each) for each in candidates])
     stack = np.repeat(stack, 3, -1) if gray else stack
@@ -95,9 +97,7 @@ def mixed(
 
 
 @torch.inference_mode()
-def _block(
-    model: Model, planes: Tensor, guides: Tensor, rows: slice, columns: slice
-) -> np.ndarray:
+def _block(model: Model, planes: Tensor, guides: Tensor, rows: slice, columns: slice) -> np.ndarray:
     """A block with what the net looks at around it; the net's own padding is at the borders."""
     (top, bottom), (left, right) = (
         (max(0, where.start - model.halo), min(side, where.stop + model.halo))
@@ -106,6 +106,4 @@ def _block(
     cut = (..., slice(top, bottom), slice(left, right))
     answer = model.net(planes[cut][None].to(model.device), guides[cut][None].to(model.device))
     values = answer[0].permute(1, 2, 0).float().cpu().numpy()
-    return values[
-        rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-    ]
+    return values[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]

@@ -65,7 +65,7 @@ def restore(
         if model.card.kind == "external":
             found = external.restore(light, model, auxiliary, clean=clean_guides)
             return keep_light(light, found)
-        same = dict(exposure=exposure, auxiliary=auxiliary, guides=guides, known=known)
+        same = {"exposure": exposure, "auxiliary": auxiliary, "guides": guides, "known": known}
         results = [
             restore(light, part, options, clean_guides=clean_guides, **same)  # type: ignore[arg-type]
             for part in model.parts

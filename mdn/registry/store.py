@@ -72,7 +72,7 @@ def missing(card: Card) -> str:
     """What must be installed before a model works, in one line; nothing where all is there."""
     for each in with_companions(card):
         if each.package and find_spec(each.package) is None:
-            return f"needs {each.package}, which is not installed: pip install mdn[{each.extra}]"
+            return f"needs {each.package}, which is not installed: pip install 'mdn[{each.extra}]'"
     return ""
 
 

@@ -20,6 +20,9 @@ def main(
     variant: Annotated[
         str, typer.Option(help="Mitsuba's; llvm_ad_rgb is faster where LLVM is installed.")
     ] = "scalar_rgb",
+    hard: Annotated[
+        bool, typer.Option(help="With fog, leaves, glass, small lamps, a moving camera.")
+    ] = False,
 ) -> None:
     """Renders scenes at several numbers of samples per pixel, with albedo, normal and a reference.
 
@@ -35,7 +38,7 @@ def main(
         numbers = tuple(int(part) for part in spp.split(","))
     except ValueError:
         raise typer.BadParameter(f"{spp}: write numbers, such as 4,16,64") from None
-    asked = rendering.Settings(out, count, seed, size, size, numbers, reference, variant)
+    asked = rendering.Settings(out, count, seed, size, size, numbers, reference, variant, hard)
     try:
         files = rendering.run(asked, tell)
     except MdnError as error:

@@ -2,7 +2,8 @@
 
 The scenes are our own and need no download. They are made to be hard in the ways that renders are:
 small and coloured lights, indirect light, glossy and rough metal, glass with caustics, fine
-texture, depth of field.
+texture, depth of field. A `hard` scene has more of what nets fail on: fog and shafts of light,
+leaves, more glass, a dozen small lamps, a moving camera.
 """
 
 from collections.abc import Sequence
@@ -15,19 +16,27 @@ from benchmarks.scenes import shapes
 
 Scene = dict[str, Any]
 DEPTH = 8  # bounces; with more, noise changes little and time grows
+MOMENTS = 16  # places of a moving camera while the shutter is open
 METALS = ("Au", "Cu", "Al", "Cr", "W")
 
 
-def build(mi: Any, seed: int, size: tuple[int, int], folder: Path) -> Scene:
-    """The scene of that seed, as mitsuba.load_dict takes it.
+def build(
+    mi: Any, seed: int, size: tuple[int, int], folder: Path, *, hard: bool = False
+) -> tuple[Scene, list[Any]]:
+    """The scene of that seed, as mitsuba.load_dict takes it, and where the camera moves.
 
     Args:
         mi: the mitsuba module, its variant set.
         size: width and height in pixels.
         folder: where meshes are written; it must last until the scene is loaded.
+        hard: with what is hardest to denoise. The rest of the scene is that of the same seed.
+
+    Returns:
+        The scene, and the camera's places while the shutter is open; none where it stands still.
     """
     maker = _Maker(mi, np.random.default_rng([seed, 7]), folder)
-    scene = maker.room() if maker.random.random() < 0.55 else maker.outdoors()
+    inside = maker.random.random() < 0.55
+    scene = maker.room() if inside else maker.outdoors()
     scene |= {
         "type": "scene",
         "integrator": {
@@ -46,7 +55,9 @@ def build(mi: Any, seed: int, size: tuple[int, int], folder: Path) -> Scene:
         },
         "sampler": {"type": "independent"},
     }
-    return scene
+    if not hard:
+        return scene, []
+    return _Hard(mi, np.random.default_rng([seed, 11]), folder).added(scene, inside=inside)
 
 
 class _Maker:
@@ -233,3 +244,74 @@ class _Maker:
         tint = self.random.uniform(0.55, 1, 3)
         light = strength * self.random.uniform(0.5, 1.5) * tint
         return {"type": "area", "radiance": {"type": "rgb", "value": light.tolist()}}
+
+
+class _Hard(_Maker):
+    """Adds to a scene what is hardest to denoise, each thing in a share of the scenes."""
+
+    def added(self, scene: Scene, *, inside: bool) -> tuple[Scene, list[Any]]:
+        """The scene with more in it, and the camera's places; see `build`."""
+        kinds = ("leaves", "glass", "lamps", "fog", "motion")
+        share = dict(zip(kinds, self.random.random(5), strict=True))
+        spread = 1.3
+        if share["leaves"] < 0.4:
+            scene |= {f"plant{at}": self._plant(at, spread) for at in range(3)}
+        if share["glass"] < 0.3:
+            for at in range(3):
+                x, y, z = self.random.uniform((-spread, -spread, 0.2), (spread, spread, 0.9))
+                radius = float(self.random.uniform(0.12, 0.35))
+                ball = {"type": "sphere", "center": [float(x), float(y), float(z)]}
+                scene[f"ball{at}"] = ball | {"radius": radius, "bsdf": self._glass()}
+        if share["lamps"] < 0.3:
+            for at in range(12):
+                scene |= self._bulb(f"small{at}", spread, 2.2)
+        if share["fog"] < 0.3:
+            scene |= self._fog(scene)
+        return scene, self._moved(scene["sensor"]) if share["motion"] < 0.25 else []
+
+    def _plant(self, at: int, spread: float) -> Scene:
+        path = self.folder / f"plant{at}.ply"
+        path.write_bytes(shapes.ply(shapes.leaves(self.random)))
+        x, y = (float(each) for each in self.random.uniform(-spread, spread, 2))
+        size = float(self.random.uniform(0.6, 1.4))
+        place = self._t().translate([x, y, 0.5 * size]).scale(size)
+        paint = {"type": "diffuse", "reflectance": self._colour(0.05, 0.5)}
+        leaf = {"type": "twosided", "bsdf": paint}
+        return {"type": "ply", "filename": str(path), "to_world": place, "bsdf": leaf}
+
+    def _fog(self, scene: Scene) -> Scene:
+        """A block of fog with the camera in it, and a spot that throws a shaft through it."""
+        fog = {
+            "type": "homogeneous",
+            "albedo": {"type": "rgb", "value": self.random.uniform(0.85, 0.99, 3).tolist()},
+            "sigma_t": float(10 ** self.random.uniform(-1.3, -0.5)),
+        }
+        block = self._t().translate([0, 0, 1.5]).scale([8, 8, 3])
+        scene["integrator"]["image"] = {"type": "volpath", "max_depth": 2 * DEPTH}
+        scene["sensor"]["medium"] = {"type": "ref", "id": "fog"}
+        x, y = (float(each) for each in self.random.uniform(-1.2, 1.2, 2))
+        aim = self._t().look_at(origin=[x, y, 2.3], target=[-x / 2, -y / 2, 0], up=[0, 1, 0])
+        return {
+            "fog": fog,
+            "block": {
+                "type": "cube",
+                "to_world": block,
+                "bsdf": {"type": "null"},
+                "interior": {"type": "ref", "id": "fog"},
+            },
+            "spot": {
+                "type": "spot",
+                "to_world": aim,
+                "cutoff_angle": float(self.random.uniform(8, 25)),
+                "intensity": {"type": "rgb", "value": (self.random.uniform(8, 40, 3)).tolist()},
+            },
+        }
+
+    def _moved(self, sensor: Scene) -> list[Any]:
+        """The camera's places: a pan and a roll over some tens of pixels."""
+        turn, roll = self.random.uniform(-5, 5, 2)
+        return [
+            sensor["to_world"]
+            @ self._t().rotate([0, 1, 0], float(turn * t)).rotate([0, 0, 1], float(roll * t))
+            for t in np.linspace(-0.5, 0.5, MOMENTS)
+        ]

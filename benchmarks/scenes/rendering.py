@@ -34,6 +34,7 @@ class Settings:
     reference: int = 1024  # samples per pixel of the reference
     # of Mitsuba. scalar_rgb runs everywhere; llvm_ad_rgb is faster where LLVM is.
     variant: str = "scalar_rgb"
+    hard: bool = False  # see `build`
 
 
 Tell = Callable[[str], None]
@@ -87,10 +88,12 @@ def _render_scene(settings: Settings, seed: int, files: dict[int, Path]) -> None
     mi = _mitsuba(settings.variant)
     with tempfile.TemporaryDirectory(prefix="mdn-") as folder:
         size = (settings.width, settings.height)
-        scene = mi.load_dict(build(mi, seed, size, Path(folder)))
+        parts, places = build(mi, seed, size, Path(folder), hard=settings.hard)
+        scene = mi.load_dict(parts)
+        sensors = [mi.load_dict(_placed(parts, place)) for place in places] or scene.sensors()
     scale = 1.0
     for spp, path in sorted(files.items(), reverse=True):
-        layers = _samples(mi, scene, spp, seed)
+        layers = _samples(mi, scene, sensors, spp, seed)
         if spp == settings.reference:
             scale = _exposure(layers[..., :3])
         albedo = layers[..., 3:6].clip(0, 1)  # rough metal's estimate can pass 1
@@ -123,14 +126,38 @@ def write(path: Path, render: Render, about: dict[str, Any]) -> None:
         ) from error
 
 
-def _samples(mi: Any, scene: Any, spp: int, seed: int) -> np.ndarray:
-    """(H, W, 9) float32: beauty, albedo, normal; every number of samples draws its own."""
+def _placed(parts: dict[str, Any], place: Any) -> dict[str, Any]:
+    """The camera of a scene at another place."""
+    sensor = {key: value for key, value in parts["sensor"].items() if key != "medium"}
+    if "fog" in parts:
+        sensor["medium"] = parts["fog"]
+    return sensor | {"to_world": place}
+
+
+def _samples(mi: Any, scene: Any, sensors: list[Any], spp: int, seed: int) -> np.ndarray:
+    """(H, W, 9) float32: beauty, albedo, normal; every number of samples draws its own.
+
+    Of a moving camera each pixel takes moments of its own, as a renderer's shutter does.
+    """
+    if len(sensors) == 1:
+        return _rendered(mi, scene, sensors[0], spp, (seed, spp))
+    each = -(-spp // len(sensors))
+    images = np.stack(
+        [_rendered(mi, scene, at, each, (seed, spp, n)) for n, at in enumerate(sensors)]
+    )
+    if spp < len(sensors):
+        order = np.random.default_rng([seed, spp]).random(images.shape[:3]).argsort(0)[:spp]
+        images = np.take_along_axis(images, order[..., None], 0)
+    return images.mean(0)
+
+
+def _rendered(mi: Any, scene: Any, sensor: Any, spp: int, key: tuple[int, ...]) -> np.ndarray:
     total: Any = 0.0
     done = 0
     while done < spp:
         part = min(PASS, spp - done)
-        number = int(np.random.SeedSequence([seed, spp, done]).generate_state(1)[0] % 2**31)
-        image = np.array(mi.render(scene, spp=part, seed=number), np.float32)
+        number = int(np.random.SeedSequence([*key, done]).generate_state(1)[0] % 2**31)
+        image = np.array(mi.render(scene, sensor=sensor, spp=part, seed=number), np.float32)
         total, done = total + part * np.nan_to_num(image, posinf=0, neginf=0), done + part
     return (total / spp).astype(np.float32)
 

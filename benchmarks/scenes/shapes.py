@@ -56,6 +56,22 @@ def vase(random: np.random.Generator) -> Mesh:
     return _tube(rings, closed=False)
 
 
+def leaves(random: np.random.Generator) -> Mesh:
+    """Some hundreds of leaves of two triangles each, turned at random, in a ball."""
+    count = int(random.integers(150, 500))
+    centre = random.normal(0, 0.17, (count, 3))
+    along, side = random.normal(0, 1, (2, count, 3))
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    side = np.cross(along, side)
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    long, wide = random.uniform(0.03, 0.12, (count, 1)), random.uniform(0.008, 0.03, (count, 1))
+    corners = [-long * along, wide * side, long * along, -wide * side]
+    vertices = np.stack([centre + corner for corner in corners], 1).reshape(-1, 3)
+    first = 4 * np.arange(count, dtype=np.int32)[:, None]
+    faces = np.concatenate([[*first, 0, 1, 2], [*first, 0, 2, 3]]).astype(np.int32)
+    return vertices.astype(np.float32), faces
+
+
 MESHES = (knot, stone, vase)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mdn import nets
 from mdn.bench.baselines import BASELINES, Baseline, quiet
 from mdn.bench.renders import Render
 from mdn.encoding import Display
@@ -80,11 +81,13 @@ class ModelMethod(Method):
         )
         self._models.check()
         card = self._card = self._models.card()
+        self.renders_only = nets.ARCHITECTURES[card.arch].purpose == "renders"
         store.verify(card)  # damage shows now, not an hour later when its turn comes
         self.name, self.title, self.device = name, card.title, choose_device(device)
         dtype = choose_precision(precision, self.device, card.precisions)
         self.precision = str(dtype or torch.float32).removeprefix("torch.")
-        self.identity = f"{card.sha256}/{self.device.type}/{self.precision}/{seed}"
+        hashes = "/".join(each.sha256 for each in store.with_companions(card))
+        self.identity = f"{hashes}/{self.device.type}/{self.precision}/{seed}"
         if passes > 1:
             self.identity += f"/{passes} passes"
 
@@ -94,7 +97,7 @@ class ModelMethod(Method):
         """See Method. Of a render, what `mdn denoise` makes of its file."""
         if render is None:
             return self._restored(noisy)
-        model, options = self._models.load(), self._models.options()
+        model, options = self._models.load("hdr"), self._models.options()
         assert render.file is not None
         defaults = RenderOptions()
         plan = frame.plan(render.file, defaults)
@@ -107,7 +110,7 @@ class ModelMethod(Method):
         return treatment(Picture(noisy[None]), self._models).restore(adapter=adapter)[0][0]
 
     def prepare(self) -> None:
-        self._models.load()
+        self._models.load("hdr")  # a model that is named is one for all domains
 
     def describe(self) -> dict[str, object]:
         card = self._card

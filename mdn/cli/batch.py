@@ -1,5 +1,6 @@
 """What commands that turn files into files have in common."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from mdn.jobs.job import BatchResult, Report
 from mdn.jobs.manifest import resume
 from mdn.jobs.planning import BatchPlan
 from mdn.registry import selection, store
-from mdn.registry.cards import DOMAINS
+from mdn.registry.cards import DOMAINS, Card
 
 # Parameters that do not change the result of a file, and so are not in the hash of the settings.
 _NOT_IN_SETTINGS = (
@@ -195,7 +196,13 @@ def weights(model: str | None, quality: str) -> dict[str, str]:
     Raises ModelError: there is no such model, or a card is damaged.
     """
     names = [model] if model else [selection.choose(quality, domain).model for domain in DOMAINS]
-    return {card.name: card.sha256 for card in map(store.find, names)}
+    return {card.name: _sha256(card) for card in map(store.find, names)}
+
+
+def _sha256(card: Card) -> str:
+    """Of a model's weights; where it mixes models, of their hashes in turn."""
+    hashes = [each.sha256 for each in store.with_companions(card)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def check_streams(plan: BatchPlan, *, as_json: bool, dry_run: bool) -> None:

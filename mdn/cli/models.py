@@ -78,7 +78,7 @@ def verify_weights(
     as_json: bool = False,
 ) -> None:
     """Checks that weights are the ones their card was written for; exit code 6 if not."""
-    cards, damaged = _all_cards() if name is None else ([store.find(name)], [])
+    cards, damaged = _all_cards() if name is None else (store.with_companions(store.find(name)), [])
     whole: list[str] = []
     for card in cards:
         try:

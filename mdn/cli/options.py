@@ -194,6 +194,7 @@ class Renders:
     keep_sums: bool = False
     albedo: str = "auto"
     normal: str = "auto"
+    prefilter: Literal["auto", "off"] = "auto"
     clamp_fireflies: float | None = None
     tonemap: Literal["hdr", "srgb"] = "hdr"
     frames: str | None = None

@@ -97,7 +97,7 @@ def cut(
     if batch.mask is not None:
         return None
     cards = [models.card(domain) for domain in ("display", "counts")]
-    weights = [card.sha256 for card in cards]
+    weights = [each.sha256 for card in cards for each in store.with_companions(card)]
     options = replace(models.options(), max_memory=None)
     form = request.planes, request.encoding, request.jpeg_quality
     found = blocks.cut(

@@ -92,7 +92,8 @@ def _render(batch: Batch, job: Job, report: Report) -> dict[str, object]:
         raise FileError(job.name, "is a render, and --save-std is for pictures", "leave it out")
     request, models = batch.request, batch.models
     # The papers' protocol makes pictures as shown of renders.
-    domain = "display" if request.renders.tonemap == "srgb" else "hdr"
+    shown = request.renders.tonemap == "srgb" and not models.named
+    domain = "display" if shown else "hdr"
     model, options = models.load(domain), models.options(domain)
     options.check(model)
     return exr_job.denoise(

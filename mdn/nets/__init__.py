@@ -6,18 +6,21 @@ from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
+from mdn.nets.mixer import Mixer, MixerConfig
+from mdn.nets.oidn import OidnConfig, OpenImageDenoise
 from mdn.nets.skip import Skip, SkipConfig
 from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.nets.unet import UNet, UNetConfig
 
-Purpose = Literal["denoise", "fill"]
+Purpose = Literal["denoise", "fill", "renders"]
 
 
 @dataclass(frozen=True)
 class Abilities:
     """What a net can do, as data: those who call it ask this, and never the net itself."""
 
-    # denoise; fill: it rebuilds masked samples, and says nothing of those it sees
+    # denoise; fill: it rebuilds masked samples, and says nothing of those it sees;
+    # renders: it takes whole layers of light, and nothing else
     purpose: Purpose = "denoise"
     # its forward needs `level`, the noise's standard deviation, a number or a map; unless it judges
     # the noise
@@ -64,6 +67,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         lambda c: Abilities("fill", takes_masks=True, per_channel_mask=c.mask_per_channel),
         "fill",
     ),
+    "mixer": Architecture(MixerConfig, Mixer, lambda c: Abilities("renders"), "renders"),
+    "oidn": Architecture(OidnConfig, OpenImageDenoise, lambda c: Abilities("renders"), "renders"),
     "swinir-masked": Architecture(
         SwinIRConfig,
         SwinIR,

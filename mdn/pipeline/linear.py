@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.encoding import Hdr, Srgb
+from mdn.pipeline import external
 from mdn.pipeline.classical import condition
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress, tiled
@@ -41,6 +42,7 @@ def restore(
     tonemap: str = "hdr",
     auxiliary: np.ndarray | None = None,
     guides: np.ndarray | None = None,
+    clean_guides: bool = False,
     known: Known | None = None,
     progress: Progress = no_progress,
 ) -> np.ndarray:
@@ -51,12 +53,24 @@ def restore(
         tonemap: hdr, the whole range; srgb: clipped to 0..1 and shown, the protocol of papers.
         auxiliary: (H, W, G) for a net that takes guides, as pipeline.guides orders them; or None.
         guides: (H, W, D), each about 0..1 and finite, to refine with; or None.
+        clean_guides: whether guides were denoised before; see pipeline.external.
         known: see Known; filled here.
 
     Raises:
         OutOfMemoryError: the smallest tile does not fit.
     """
     known = {} if known is None else known
+    if model.card.kind != "net":
+        light = light.clip(0, 1) if tonemap == "srgb" else light
+        if model.card.kind == "external":
+            found = external.restore(light, model, auxiliary, clean=clean_guides)
+            return keep_light(light, found)
+        same = {"exposure": exposure, "auxiliary": auxiliary, "guides": guides, "known": known}
+        results = [
+            restore(light, part, options, clean_guides=clean_guides, **same)  # type: ignore[arg-type]
+            for part in model.parts
+        ]
+        return external.mixed([*results, light], model, Hdr(exposure), auxiliary)
     if tonemap == "srgb":
         shown = Srgb().decode(Srgb().encode(light))
         return denoise_light(shown, Srgb(), model, options, auxiliary, known, progress)

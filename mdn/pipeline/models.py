@@ -84,6 +84,10 @@ class Models:
         self._cards[domain] = card
         return card
 
+    @staticmethod
+    def _of_renders(card: Card) -> bool:
+        return nets.ARCHITECTURES[card.arch].purpose == "renders"
+
     def options(self, domain: str = "display") -> Options:
         """The options with the model for a domain, their passes settled."""
         passes = self.selection(domain).passes if self._passes is None else self._passes
@@ -92,6 +96,8 @@ class Models:
     def load(self, domain: str = "display") -> Model:
         """The model for a domain, on the device; loaded once. Raises ModelError: it is damaged."""
         card = self.card(domain)
+        if domain != "hdr" and self._of_renders(card):
+            raise UsageError(f"--model {card.name}: only denoises renders, which are OpenEXR files")
         with self._loading:
             if card.name not in self._loaded:
                 self._loaded[card.name] = load_model(card, self.device)
@@ -103,7 +109,7 @@ class Models:
         """Raises UsageError for options that make no sense with the model for pictures."""
         options = self.options()
         if options.needs_check:
-            options.check(self.load())
+            options.check(self.load("hdr" if self._of_renders(self.card()) else "display"))
 
     def notices(self) -> list[str]:
         """What is to be said of the choice of models that were loaded since the last call."""

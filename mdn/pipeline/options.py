@@ -101,6 +101,8 @@ class Options:
                 f"--strength {self.strength:g}: {model.name} takes no noise strength;"
                 " choose 1 or less"
             )
+        if self.passes > 1 and model.card.kind == "external":
+            raise UsageError(f"--passes: {model.name} has one answer; leave --passes out")
         if self.passes > AUGMENTATIONS and not model.abilities.stochastic:
             raise UsageError(
                 f"--passes {self.passes}: {model.name} takes {AUGMENTATIONS} at most, the"

@@ -9,6 +9,7 @@ from typing import Any, get_origin, get_type_hints
 from mdn.errors import ModelError
 
 CARD = "card.toml"
+KINDS = ("net", "external", "mixture")
 DOMAINS = ("display", "hdr", "counts")
 CARD_QUALITIES = ("", "fast")  # of `--quality`, that a card may claim
 SIGNAL_DEPENDENT = ("poisson", "speckle")  # kinds of noise, as cards name them
@@ -44,6 +45,11 @@ class Card:
     context: int
     bytes_per_pixel: float  # peak working memory of a float32 call by pixel of its input, measured
     parameters: int  # their number
+    # net; external: a program of others, installed with an extra; mixture: of several models
+    kind: str = "net"
+    extra: str = ""  # of mdn, that an external one needs: pip install mdn[EXTRA]
+    package: str = ""  # the module that then is there
+    mixes: tuple[str, ...] = ()  # names of the models whose results a mixture mixes, in its order
     weights: str = "weights.safetensors"  # file name inside the folder
     domain: str = "display"  # the values it was trained on: display, hdr or counts
     quality: str = ""  # fast, where `--quality` is to choose it for its domain; else empty
@@ -117,6 +123,10 @@ def _check_ranges(card: Card, path: Path) -> None:
         and card.channels in (1, 3),
         "bytes_per_pixel must be above 0": 0 < card.bytes_per_pixel < math.inf,
         f"domain must be one of {', '.join(DOMAINS)}": card.domain in DOMAINS,
+        f"kind must be one of {', '.join(KINDS)}": card.kind in KINDS,
+        "an external model needs an extra and a package": (card.kind == "external")
+        == bool(card.extra and card.package),
+        "a mixture mixes at least two models": (card.kind == "mixture") == (len(card.mixes) > 1),
         "quality must be fast, or left out": card.quality in CARD_QUALITIES,
         "weights must be a file name without folders": name == card.weights != "",
     }

@@ -15,7 +15,6 @@ from mdn.errors import ModelError
 from mdn.registry.cards import Card
 from mdn.registry.store import verify
 
-
 MIXED, UNIT = ".kernels.", ".unit"  # in names: of kernels that are mixed, and of what scales them
 
 

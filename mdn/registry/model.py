@@ -1,5 +1,7 @@
 """A model in use: its card, its net on a device, and what it can do."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from mdn import nets
+from mdn.errors import ModelError
 from mdn.nets import Abilities
 from mdn.registry.cards import Card
 from mdn.registry.load import load
+from mdn.registry.store import find, missing
 
 Origins = list[tuple[int, int]]  # (row, column) in the picture of each tile of a batch
 
@@ -27,6 +31,7 @@ class Model:
     # of a model that was fitted to a picture, stands in place of `pipeline.apply_net.apply_net`,
     # and is called as that is; None: the plain net
     answer: Callable[..., Tensor] | None = None
+    parts: tuple[Model, ...] = ()  # of a mixture, the models that it mixes
 
     @property
     def name(self) -> str:
@@ -36,7 +41,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the net is."""
-        return next(self.net.parameters()).device
+        return next(self.net.parameters(), torch.empty(0)).device
 
     def __call__(self, x: Tensor, **more: Any) -> Tensor:
         """The net's answer to (B, C, H, W), float32; `more` is what its abilities say it takes."""
@@ -44,9 +49,13 @@ class Model:
 
 
 def load_model(card: Card, device: torch.device) -> Model:
-    """The model of a card, its weights verified.
+    """The model of a card, its weights verified, and those that it mixes.
 
-    Raises ModelError: weights missing, damaged, changed, or not of the net they claim to be.
+    Raises ModelError: weights missing, damaged, changed, or not of the net they claim to be; or a
+        package that it needs is not installed.
     """
+    if problem := missing(card):
+        raise ModelError(f"model {card.name!r} {problem}")
     net = load(card, device)
-    return Model(card, net, nets.abilities(net), card.context, card.multiple)
+    parts = tuple(load_model(find(name), device) for name in card.mixes)
+    return Model(card, net, nets.abilities(net), card.context, card.multiple, parts=parts)

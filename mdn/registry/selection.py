@@ -19,6 +19,17 @@ class ModelSelection:
     note: str = ""
 
 
+BETTER = {"render": "render+oidn"}  # where what the second one needs is installed
+
+
+def _better(usual: str) -> str:
+    """A line on the model that does better than the usual one here; empty where there is none."""
+    name = BETTER.get(usual, "")
+    if name not in store.names() or store.missing(store.find(name)):
+        return ""
+    return f"-m {name} does better than {usual}, and what it needs is installed"
+
+
 def choose(quality: str, domain: str = "display") -> ModelSelection:
     """The model of that quality for values of a domain; the nearest where there is none.
 
@@ -30,7 +41,7 @@ def choose(quality: str, domain: str = "display") -> ModelSelection:
         raise UsageError(f"--quality {quality}: choose one of {', '.join(QUALITIES)}")
     usual = store.default_for(domain)
     if quality == USUAL:
-        return ModelSelection(usual)
+        return ModelSelection(usual, note=_better(usual))
     if quality == "best":
         return ModelSelection(usual, PASSES)
     # Where the domain has no model of its own, that of pictures does its work at any quality.

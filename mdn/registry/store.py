@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
@@ -57,6 +58,22 @@ def find(name: str) -> Card:
     near = difflib.get_close_matches(name, folders, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}? " if near else ""
     raise ModelError(f"no model {name!r}; {hint}`mdn models list` shows all")
+
+
+def with_companions(card: Card) -> list[Card]:
+    """A card, and those of the models whose results it mixes.
+
+    Raises ModelError: one of them is missing, or damaged.
+    """
+    return [card, *map(find, card.mixes)]
+
+
+def missing(card: Card) -> str:
+    """What must be installed before a model works, in one line; nothing where all is there."""
+    for each in with_companions(card):
+        if each.package and find_spec(each.package) is None:
+            return f"needs {each.package}, which is not installed: pip install 'mdn[{each.extra}]'"
+    return ""
 
 
 def digest(path: Path) -> str:

@@ -10,13 +10,13 @@ from mdn.encoding.hdr import exposure
 from mdn.errors import FileError
 from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
-from mdn.pipeline import linear
+from mdn.pipeline import external, linear
 from mdn.pipeline.blend import shares
 from mdn.pipeline.guides import ALBEDO, NORMAL, PLANES
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.renders import light_sums, repair
-from mdn.renders.options import RenderOptions, Source, chosen, guides_for, kept
+from mdn.renders.options import AUTO, RenderOptions, Source, chosen, guides_for, kept
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,15 @@ def denoise(
         return planned.file, frozenset(), odd
     light: dict[Layer, np.ndarray] = {}
     ranges: dict[Layer, np.ndarray] = {}
+    cleaner = external.guide_model()
     for index, layer in enumerate(planned.targets):
         share = lambda done, index=index: progress((index + done) / len(planned.targets))  # noqa: E731
         sources = planned.guides[layer]
-        guides = _guides(sources, constants)
+        auxiliary, guides = auxiliary_features(sources), _guides(sources, constants)
+        clean = auxiliary is not None and asked.prefilter == AUTO
+        if clean and auxiliary is not None:
+            auxiliary = external.clean_guides(auxiliary, cleaner)
+            guides = _without_empty(auxiliary)
         given, found = repair.prepared(layer.pixels(planned.file), asked.fireflies, guides)
         odd += found
         result = linear.restore(
@@ -114,8 +119,9 @@ def denoise(
             options,
             exposure=constants.exposure,
             tonemap=asked.tonemap,
-            auxiliary=auxiliary_features(sources),
+            auxiliary=auxiliary,
             guides=guides,
+            clean_guides=clean,
             known=None if known is None else known.setdefault((layer.part, layer.name), {}),
             progress=share,
         )
@@ -139,6 +145,11 @@ def auxiliary_features(sources: list[Source]) -> np.ndarray | None:
             planes = np.zeros((*values.shape[:2], PLANES), np.float32)
         planes[..., ALBEDO if source.role == "albedo" else NORMAL] = values
     return planes
+
+
+def _without_empty(auxiliary: np.ndarray) -> np.ndarray:
+    """Albedo and normal without noise, to refine with; those that are there."""
+    return auxiliary[..., auxiliary.any((0, 1))]
 
 
 def _guides(sources: list[Source], constants: Constants) -> np.ndarray | None:

@@ -27,6 +27,7 @@ class RenderOptions:
     tonemap: str = "hdr"
     albedo: str = AUTO
     normal: str = AUTO
+    prefilter: str = AUTO
     motion: bool = False
     explain: bool = False
     sequence: bool = False
@@ -49,6 +50,8 @@ class RenderOptions:
         """Raises UsageError for a value that no file could satisfy."""
         if self.tonemap not in ("hdr", "srgb"):
             raise UsageError(f"--tonemap {self.tonemap}: choose hdr or srgb")
+        if self.prefilter not in (AUTO, "off"):
+            raise UsageError(f"--prefilter {self.prefilter}: choose auto or off")
         times = self.clamp_fireflies
         if times not in (None, 0) and not (times is not None and 1 <= times < math.inf):
             raise UsageError("--clamp-fireflies: choose 1 or more, or 0 to leave fireflies")

@@ -60,10 +60,12 @@ def test_every_shipped_model_is_what_its_card_says(card: Card) -> None:
 
 @pytest.mark.parametrize("card", [c for c in shipped() if not c.hidden], ids=lambda c: c.name)
 def test_every_trained_model_shows_how_it_was_made(card: Card) -> None:
-    assert (card.folder / "recipe.toml").is_file()
-    assert (card.folder / "training.csv").is_file()
-    assert card.scores
     assert card.noise_seen
+    if card.kind != "external":  # which is a program of others
+        assert (card.folder / "training.csv").is_file()
+        assert card.scores
+    if card.kind == "net":
+        assert (card.folder / "recipe.toml").is_file()
 
 
 def test_the_default_is_shipped() -> None:

@@ -12,7 +12,6 @@ import torch
 
 from mdn.errors import UsageError
 from mdn.nets.swinir import SwinIR, SwinIRConfig
-from mdn.registry import store
 from mdn.training import recipe_files
 from mdn.training.build import build
 from mdn.training.optim import lr_scale

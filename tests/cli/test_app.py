@@ -175,7 +175,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(
         ["denoise", "a.png", "--device", "gpu"],
         ["denoise", "a.png", "--device", "cuda:x"],
         ["denoise", "a.png", "--precision", "fp8"],
-        ["denoise", "a.png", "--strength", "1.5"],
+        ["denoise", "a.png", "--strength", "2.5"],
         ["denoise", "a.png", "--strength", "nan"],
         ["denoise", "a.png", "--jpeg-quality", "0"],
         ["denoise", "a.png", "--seed", "-1"],

@@ -42,7 +42,7 @@ def _judged(sample: Tensor, model: Model, sigma: float | None) -> NoiseCondition
         impulse_spread=spread,
         impulses_at_ends=at_ends,
         # Where the map is nothing anywhere, not even rounding changes a sample.
-        blend_weight=float(not reading.clean),
+        blend_weight=float(reading.noisy),
         estimate=reading.estimate(),
         reading=reading,
     )

@@ -75,9 +75,14 @@ class NoiseReading:
         return (sum(sigma**2 for sigma in self.channels) / len(self.channels)) ** 0.5
 
     @property
+    def noisy(self) -> bool:
+        """Whether there is noise to speak of, besides impulses."""
+        return 255 * self.sigma >= CLEAN
+
+    @property
     def clean(self) -> bool:
         """Whether there is nothing to speak of."""
-        return 255 * self.sigma < CLEAN and self.impulses < SOME_IMPULSES
+        return not self.noisy and self.impulses < SOME_IMPULSES
 
     @property
     def raised(self) -> float:

@@ -1,12 +1,9 @@
-"""A net by itself beside a model as it is called.
+"""What models make of every kind of noise, and of what is easily misread, with the worst picture.
 
-    python -m benchmarks.one_net PICTURES NET -m photo
+    python -m benchmarks.kinds PICTURES -m photo,photo-fast
 
-PICTURES holds val/ and test/; NET is the folder of a net that judges the noise. It is called
-plainly: its judge reads the picture, samples that impulses replaced are hidden from it, and what it
-answers is the result; nothing decides whether to follow it. A line for each set of pictures:
-before, the model, the net, and for either what it gains least on one picture, which, and how many
-it makes worse.
+PICTURES holds val/ and test/. A line for each set of pictures: before, and for each model the mean,
+what it gains least on one picture, which, and how many it makes worse.
 """
 
 from __future__ import annotations
@@ -18,19 +15,10 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 import mdn
 from benchmarks import judgement
 from benchmarks.weak import psnr
-from mdn.encoding import Display
-from mdn.noise.analysis import impulses
-from mdn.pipeline import classical
-from mdn.pipeline.reading import SOME_IMPULSES, read_noise
-from mdn.pipeline.sample import sample_for_estimation
-from mdn.registry import load
-from mdn.registry.cards import read_card
 from mdn.training.cases import draw_case
 
 SETS = ("cameras", "polyu", "ood", "kodak", "cbsd", "faults", "cases", "judgement")
@@ -43,47 +31,7 @@ LEVELS = {  # of training.cases, on pictures that training held out
     "own-camera": 3200, "processed": 3200, "colour": 15, "film": 12, "uneven": 40,
     "hot-pixels": 0.004, "page": 20, "stars": 6, "glow": 20, "kept": 92,
 }  # fmt: skip
-FLOOR = 1 / 255  # as in training: added to a map that is scaled
 PAIR = tuple[str, np.ndarray, np.ndarray]
-
-
-def alone(folder: Path, told: float | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from a page (H, W, 3) to the same denoised; `told`: sigma, 0-255 scale."""
-    net = load.load(read_card(folder, "a net"), torch.device("cpu"))
-
-    @torch.inference_mode()
-    def denoise(page: np.ndarray) -> np.ndarray:
-        coding = Display(page.dtype)
-        sample = sample_for_estimation(page, coding.encode, None, None)
-        x = torch.from_numpy(coding.encode(page)).permute(2, 0, 1)[None].float()
-        visible = _visible(x, sample)
-        rows, columns = x.shape[2:]
-        margin = (0, -columns % net.multiple, 0, -rows % net.multiple)
-        x, visible = (
-            F.pad(x, margin, "reflect"),
-            None if visible is None else F.pad(visible, margin),
-        )
-        x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            noise = read_noise(net, sample).descriptor
-            more: dict[str, object] = {}
-            if told is not None:
-                said = (net.sigma_map(x, noise) + FLOOR).square().mean().sqrt()
-                more = {"gain": told / 255 / said, "floor": FLOOR}
-            y = net(x, visible=visible, noise=noise, **more).float()
-        return coding.decode(y[0, :, :rows, :columns].permute(1, 2, 0).numpy())
-
-    return denoise
-
-
-def _visible(x: Tensor, sample: Tensor) -> Tensor | None:
-    """0 where an impulse replaced a sample, as `mdn denoise` finds them; None: nowhere."""
-    share = classical.salt_and_pepper(sample)
-    if share < SOME_IMPULSES:
-        return None
-    spread, at_ends = classical.usual_range(sample, share)
-    broken = impulses.impulse_mask(x, spread)
-    return 1 - (broken | impulses.ends(x) if at_ends else broken).float()
 
 
 def pairs(folder: Path) -> Iterator[PAIR]:
@@ -153,16 +101,11 @@ def compare(title: str, rows: Iterator[PAIR], ways: dict[str, Callable]) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("net", type=Path)
-    parser.add_argument("-m", "--model", default="", help="to compare with, as it is called")
+    parser.add_argument("-m", "--models", default="photo", help="names or folders, by commas")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--step", type=int, default=1, help="every n-th picture of a set")
     options = parser.parse_args()
-    ways: dict[str, Callable] = {}
-    if options.model:
-        ways[options.model] = mdn.load_model(options.model)
-    if options.net.is_dir():
-        ways[options.net.name] = alone(options.net)
+    ways: dict[str, Callable] = {name: mdn.load_model(name) for name in options.models.split(",")}
     test, step = options.data / "test", options.step
     for name in options.sets.split(","):
         if name == "cameras":

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.pipeline.apply_net import apply_net
+from mdn.pipeline.denoise_tiles import apply_net
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.reading import FLOOR

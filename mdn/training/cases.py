@@ -47,13 +47,13 @@ class Case:
     """A way to spoil a crop.
 
     function: of the clean crop (1, C, H, W), the level and a generator. limits: of levels that make
-    sense. own_size: whether the crops are of the pictures' own size. stored: whether what comes out
-    is as a file holds it already, so that no other JPEG follows.
+    sense. scales: least and greatest factor of the pictures' size, where it is not the recipe's.
+    stored: whether what comes out is as a file holds it already, so that no other JPEG follows.
     """
 
     function: Callable[[Tensor, float, torch.Generator], Parts]
     limits: tuple[float, float]
-    own_size: bool = False
+    scales: tuple[float, ...] = ()
     stored: bool = False
 
 
@@ -232,7 +232,8 @@ def kept(x: Tensor, quality: float, generator: torch.Generator) -> Parts:
 
 
 CASES = {
-    "own-camera": Case(own_camera, (50, 102400), own_size=True, stored=True),
+    # Smaller, so that little is left of the pictures' own grain, which would count as truth.
+    "own-camera": Case(own_camera, (50, 102400), scales=(0.35, 0.7), stored=True),
     "processed": Case(processed, (50, 102400), stored=True),
     "colour": Case(colour, (0, 80)),
     "film": Case(film, (0, 80)),

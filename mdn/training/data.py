@@ -113,15 +113,21 @@ class Crops:
         self.pictures = [p.to(device) for p in large]
 
     def draw(
-        self, count: int, generator: torch.Generator, size: int = 0, *, own_size: bool = False
+        self,
+        count: int,
+        generator: torch.Generator,
+        size: int = 0,
+        *,
+        scales: tuple[float, ...] = (),
     ) -> Tensor:
         """`count` crops as float32 (count, 3, size, size) in 0..1; a CPU generator.
 
-        size: side of these crops; 0 for the largest. own_size: all at the pictures' own size.
+        size: side of these crops; 0 for the largest. scales: in place of the recipe's, for all.
         """
-        numbers = 6 if self.scales and not own_size else 5
+        numbers = 6 if self.scales or scales else 5
         dice = torch.rand(count, numbers, generator=generator).tolist()
-        crops = torch.stack([self._one(size or self.size, *row) for row in dice])
+        sides = size or self.size
+        crops = torch.stack([self._one(sides, *row, scales=scales) for row in dice])
         return crops.float() / 255
 
     def busiest(self, count: int, generator: torch.Generator) -> Tensor:
@@ -143,9 +149,11 @@ class Crops:
         flip: float,
         turn: float,
         zoom: float = -1.0,
+        *,
+        scales: tuple[float, ...] = (),
     ) -> Tensor:
         picture = self.pictures[int(which * len(self.pictures))]
-        side = self._side(picture, size, zoom)
+        side = self._side(picture, size, zoom, scales)
         top = int(down * (picture.shape[1] - side + 1))
         left = int(across * (picture.shape[2] - side + 1))
         crop = picture[:, top : top + side, left : left + side]
@@ -155,12 +163,13 @@ class Crops:
             crop = crop.flip(2)
         return torch.rot90(crop, int(turn * 4), (1, 2))
 
-    def _side(self, picture: Tensor, size: int, zoom: float) -> int:
+    def _side(self, picture: Tensor, size: int, zoom: float, scales: tuple[float, ...]) -> int:
         """Of the square that a crop of that size is made from."""
-        if zoom < self.own_size:
+        own = 0.0 if scales else self.own_size
+        if zoom < own:
             return size
-        low, high = self.scales
-        zoom = (zoom - self.own_size) / (1 - self.own_size)
+        low, high = scales or self.scales
+        zoom = (zoom - own) / (1 - own)
         return min(round(size / (low * (high / low) ** zoom)), *picture.shape[1:])
 
 

@@ -47,8 +47,8 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     rows = _draw_rows(recipe, generator)
     case = CASES.get(rows[0].kind)
     busy = recipe.data.busy and uniform(generator) < recipe.data.busy
-    if case is not None and case.own_size:
-        clean = crops.draw(count, generator, own_size=True)
+    if case is not None and case.scales:
+        clean = crops.draw(count, generator, scales=case.scales)
     else:
         clean = (crops.busiest if busy else crops.draw)(count, generator)
     patterns = CLEAN_PATTERNS if rows[0].kind == CLEAN else recipe.data.patterns

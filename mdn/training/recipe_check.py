@@ -161,8 +161,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[bool, str]]:
 def _levels(recipe: Recipe) -> Iterator[str]:
     """Kinds of noise that there are not, and levels that they do not have."""
     drawn = [row for row in recipe.noise if row.kind == PHOTONS]
-    if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
-        yield f"[[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising"
+    if any(not 0.2 <= row.low <= row.high <= 150 for row in drawn):
+        yield f"[[noise]] {PHOTONS}: levels from 0.2 to 150, after stabilising"
     for row in recipe.noise:
         if row.kind in CASES and not (recipe.judged and _within(row, CASES[row.kind].limits)):
             low, high = CASES[row.kind].limits

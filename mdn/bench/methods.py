@@ -14,11 +14,11 @@ from mdn.encoding import Display
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, UsageError
 from mdn.jobs.job import Job, Unheard
-from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.denoise_tiles import no_progress
 from mdn.pipeline.in_memory import Picture, treatment
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
+from mdn.pipeline.plan import Adapter
 from mdn.registry import store
 from mdn.renders import RenderOptions, frame
 from mdn.zeroshot.fit import Fit

@@ -14,7 +14,7 @@ from mdn.jobs.dask_run import distribute
 from mdn.jobs.job import BatchResult, Job, Report
 from mdn.jobs.running import run_batch
 from mdn.jobs.shards import Shard
-from mdn.pipeline.adapter import Adapter
+from mdn.pipeline.plan import Adapter
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import blocks

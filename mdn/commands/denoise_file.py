@@ -10,7 +10,7 @@ import torch
 
 from mdn.commands.request import Request, check_size
 from mdn.encoding import Display, Rec2100, coding_of
-from mdn.encoding.detector import OPTIONS
+from mdn.encoding.counts import OPTIONS
 from mdn.engine.memory import resident
 from mdn.engine.run import SLACK, StdOutput
 from mdn.errors import FileError, OutOfMemoryError
@@ -22,11 +22,11 @@ from mdn.jobs.files import describe, load, save
 from mdn.jobs.job import Job, Report
 from mdn.jobs.uncertainty import StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
-from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.in_memory import Picture, treatment
 from mdn.pipeline.models import Models
 from mdn.pipeline.neighbours import NUMBER, indices
+from mdn.pipeline.plan import Adapter
 from mdn.renders import exr_job
 from mdn.renders.sequence import Sequence as FrameSequence
 from mdn.stacks import stack_job

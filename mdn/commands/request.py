@@ -7,7 +7,7 @@ import numpy as np
 
 from mdn import io
 from mdn.encoding import Display
-from mdn.encoding.detector import OPTIONS
+from mdn.encoding.counts import OPTIONS
 from mdn.errors import FileError, UsageError
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

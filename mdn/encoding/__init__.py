@@ -1,11 +1,9 @@
 """Stored samples to the values a net sees, and back."""
 
 from mdn.encoding.anscombe import Anscombe
-from mdn.encoding.counts import Counts
-from mdn.encoding.detector import Detector, detector_of
+from mdn.encoding.counts import Counts, Detector, detector_of
 from mdn.encoding.display import Display, Stretched
-from mdn.encoding.hdr import Hdr, Srgb, exposure
-from mdn.encoding.rec2100 import Rec2100, coding_of
+from mdn.encoding.hdr import Hdr, Rec2100, Srgb, coding_of, exposure
 
 __all__ = [
     "Anscombe",

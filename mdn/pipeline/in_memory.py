@@ -12,8 +12,6 @@ from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import StdOutput
 from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import neighbours
-from mdn.pipeline.adapter import Adapter
-from mdn.pipeline.adapter import Part as Window
 from mdn.pipeline.calibration import Calibration, calibrate, sample
 from mdn.pipeline.channels import Channel, Planes, read_channel
 from mdn.pipeline.conditioning import NoiseConditioning
@@ -23,7 +21,7 @@ from mdn.pipeline.neighbours import Brightness, Neighbours, Source
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page, of_array
 from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
-from mdn.pipeline.plan import Plan, plan_display
+from mdn.pipeline.plan import Adapter, NoisyPart, Plan, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
 
@@ -298,7 +296,9 @@ def _beside(
     return neighbours.beside(own, sources, known, Brightness(known))
 
 
-def _windows(pages: np.ndarray, calibrations: Sequence[Calibration], model: Model) -> list[Window]:
+def _windows(
+    pages: np.ndarray, calibrations: Sequence[Calibration], model: Model
+) -> list[NoisyPart]:
     return [
         part
         for channel, known in enumerate(calibrations)

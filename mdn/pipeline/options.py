@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mdn.encoding.detector import OPTIONS, Detector
+from mdn.encoding.counts import OPTIONS, Detector
 from mdn.engine.device import choose_precision
 from mdn.engine.run import NetGeometry, Runtime
 from mdn.errors import FileError, UsageError
-from mdn.pipeline.restore_grain import RADIUS
-from mdn.pipeline.self_ensemble import AUGMENTATIONS
+from mdn.pipeline.blend import RADIUS
 from mdn.registry.model import Model
+
+AUGMENTATIONS = 8  # ways to flip and turn a picture: four quarter turns, each also mirrored
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ One look at a bounded sample of the page decides it, before any of it is denoise
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,18 +15,41 @@ from torch import Tensor
 
 from mdn.encoding import Display, Rec2100, Stretched
 from mdn.engine.run import Encode
+from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe, hidden
-from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
-from mdn.pipeline.known_part import known_part
 from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page
 from mdn.pipeline.part import Part
-from mdn.pipeline.sample import in_windows
+from mdn.pipeline.sample import in_windows, known_part
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
+
+NoisyPart = tuple[
+    np.ndarray, NoiseConditioning
+]  # (h, w, C) encoded, and what is known of its noise
+
+
+class Adapter(Protocol):
+    """Fits to a picture a model, and what is known of its noise. Both ways give what to use."""
+
+    def to_page(
+        self,
+        page: np.ndarray,
+        encode: Encode,
+        bands: Banding | None,
+        noise: NoiseConditioning,
+        model: Model,
+    ) -> tuple[Model, NoiseConditioning, Banding | None]:
+        """To a page (H, W, C) as stored; what was found of its banding and noise comes in."""
+        ...
+
+    def to_parts(self, parts: Callable[[], Sequence[NoisyPart]], model: Model) -> Model:
+        """To parts of the planes of a stack."""
+        ...
+
 
 BRIGHT, DARK = 2.0, 0.25  # times white: colours that go further, or not so far, have another unit
 ENDS = 0.01, 99.99  # percentiles of the usual samples that become 0 and 1 then

@@ -22,8 +22,7 @@ from mdn.errors import OutOfMemoryError
 from mdn.noise.analysis import impulses
 from mdn.pipeline import destripe, fusion, hidden
 from mdn.pipeline.blend import blend
-from mdn.pipeline.denoise_tiles import Progress, denoise_tiles, no_progress
-from mdn.pipeline.guides import Guides
+from mdn.pipeline.denoise_tiles import Guides, Progress, denoise_tiles, no_progress
 from mdn.pipeline.options import geometry
 from mdn.pipeline.page import Page
 from mdn.pipeline.part import Part

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -96,3 +98,27 @@ def structure(difference: Tensor) -> Tensor:
         ]
         best = torch.maximum(best, smooth(difference * (pair[0] + pair[1]) / 2) / whole)
     return best
+
+
+RADII = (1, 2, 4, 8, 16, 64)
+NEAR = RADII[:4]  # for a net, which makes nothing of what is deeper inside
+
+
+def filled(pixels: np.ndarray, good: np.ndarray, radii: Sequence[int] = RADII) -> np.ndarray:
+    """(H, W, C) float32, where not good the mean of good neighbours.
+
+    The window grows by these radii until it holds a good sample. What has none so near becomes 0.
+    """
+    if good.all():
+        return pixels
+    known = torch.from_numpy(np.where(good, pixels, 0).transpose(2, 0, 1).astype(np.float64))
+    there = torch.from_numpy(good.transpose(2, 0, 1).astype(np.float64))
+    result, bad = known.clone(), there == 0
+    for radius in radii:
+        share = mean(there, radius)
+        found = bad & (share > 1e-9)
+        result[found] = (mean(known, radius) / share)[found]
+        bad &= ~found
+        if not bad.any():
+            break
+    return result.float().numpy().transpose(1, 2, 0)

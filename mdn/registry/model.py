@@ -28,8 +28,8 @@ class Model:
     abilities: Abilities  # what the net takes besides the picture
     halo: int  # pixels from a tile's edge that its result is not to be trusted
     multiple: int  # height and width of what it is given must be multiples of it
-    # of a model that was fitted to a picture, stands in place of `pipeline.apply_net.apply_net`,
-    # and is called as that is; None: the plain net
+    # of a model that was fitted to a picture, stands in place of `apply_net` in
+    # pipeline.denoise_tiles, and is called as that is; None: the plain net
     answer: Callable[..., Tensor] | None = None
     parts: tuple[Model, ...] = ()  # of a mixture, the models that it mixes
 

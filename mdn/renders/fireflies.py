@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdn.pipeline import windows
-from mdn.pipeline.fill import filled
+from mdn.pipeline.windows import filled
 
 TIMES = 50.0  # times the light around it, from which on a pixel is far too bright
 ISLAND = 4  # pixels that touch each other: two or four rays that met are a firefly, more are a lamp

@@ -12,7 +12,7 @@ from mdn.io.exr import Exr
 from mdn.io.exr.layers import Layer, layers
 from mdn.pipeline import external, linear
 from mdn.pipeline.blend import shares
-from mdn.pipeline.guides import ALBEDO, NORMAL, PLANES
+from mdn.pipeline.denoise_tiles import ALBEDO, NORMAL, PLANES
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.renders import light_sums, repair

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.pipeline.fill import filled
+from mdn.pipeline.windows import filled
 from mdn.renders import fireflies
 from mdn.renders.fireflies import Rule
 from mdn.renders.negatives import both_signs, nonnegative

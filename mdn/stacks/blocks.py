@@ -26,8 +26,8 @@ from mdn.io.zarr.stack import ZARR
 from mdn.jobs.content import stamp
 from mdn.jobs.job import Job
 from mdn.jobs.manifest import settings_hash
-from mdn.pipeline.adapter import Adapter
 from mdn.pipeline.models import Models
+from mdn.pipeline.plan import Adapter
 from mdn.stacks.cutting import Block, blocks_of, pages_of
 from mdn.stacks.neighbours import surroundings
 from mdn.stacks.non_finite import NonFinite

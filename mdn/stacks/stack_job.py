@@ -21,8 +21,6 @@ from mdn.io.zarr.stack import ZARR, is_store, open_zarr
 from mdn.jobs.job import Job, Report
 from mdn.jobs.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
-from mdn.pipeline.adapter import Adapter
-from mdn.pipeline.adapter import Part as Window
 from mdn.pipeline.calibration import sample
 from mdn.pipeline.channels import Channel, Planes, read_channel
 from mdn.pipeline.denoise_tiles import Progress, no_progress
@@ -32,7 +30,7 @@ from mdn.pipeline.neighbours import Neighbours
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import of_planes
 from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
-from mdn.pipeline.plan import Plan, measurable, plan_display
+from mdn.pipeline.plan import Adapter, NoisyPart, Plan, measurable, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
 from mdn.stacks.neighbours import Surroundings, region_of, surroundings, with_neighbours
@@ -274,9 +272,9 @@ def planes_by_channel(stack: Stack, chosen: Iterable[Plane]) -> dict[Key, Planes
     }
 
 
-def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[Window]:
+def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[NoisyPart]:
     """Windows of the chosen planes, encoded, with what is known of their noise."""
-    windows: list[Window] = []
+    windows: list[NoisyPart] = []
     for key, planes in groupby(chosen, key=lambda plane: (plane.series, plane.channel)):
         alike = list(planes)
         places = range(len(alike[0].samples))

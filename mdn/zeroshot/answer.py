@@ -1,4 +1,4 @@
-"""What a model makes of tiles once its layers were fitted: in place of `pipeline.apply_net`.
+"""What a model makes of tiles once its layers were fitted, in place of `apply_net`.
 
 The loss of a fit looks at samples that are hidden. So nothing holds what the fitted net makes of a
 sample that it sees, and it lets fine noise through, which shows as hatching. What it has learnt of
@@ -17,11 +17,14 @@ from torch import Tensor, nn
 
 from mdn.nets.masking import MaskKey, channel_keep
 from mdn.noise.analysis.estimate import NoiseEstimate
-from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
-from mdn.pipeline.options import Options
-from mdn.pipeline.pixel_shuffle import pixel_shuffle_downsampled, pixel_shuffle_upsampled
-from mdn.pipeline.self_ensemble import AUGMENTATIONS, self_ensemble
+from mdn.pipeline.denoise_tiles import (
+    apply_net,
+    pixel_shuffle_downsampled,
+    pixel_shuffle_upsampled,
+    self_ensemble,
+)
+from mdn.pipeline.options import AUGMENTATIONS, Options
 from mdn.registry.model import Model, Origins
 
 MASKS = 32  # of a filled picture: each sample must be hidden, and several times

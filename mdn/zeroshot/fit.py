@@ -14,10 +14,10 @@ from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe
-from mdn.pipeline.adapter import Part
 from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.multiscale import as_it_is
+from mdn.pipeline.plan import NoisyPart
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.cards import Card
 from mdn.registry.model import Model
@@ -50,7 +50,7 @@ class PlainIsBetterError(Exception):
 
 
 class Fit:
-    """The fit of one file: a pipeline.adapter.Adapter. Further pages go on from the first one's.
+    """The fit of one file: a pipeline.plan.Adapter. Further pages go on from the first one's.
 
     Args:
         rival: what denoises a picture (C, H, W) in 0..1 without a fit. A preset of MPI is compared
@@ -109,7 +109,7 @@ class Fit:
             raise PlainIsBetterError
         return fitted, noise, bands
 
-    def to_parts(self, parts: Callable[[], Sequence[Part]], model: Model) -> Model:
+    def to_parts(self, parts: Callable[[], Sequence[NoisyPart]], model: Model) -> Model:
         """See Adapter."""
         self._counts = True
         self._use_given(model)

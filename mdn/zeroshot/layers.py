@@ -12,7 +12,7 @@ from mdn.engine.device import choose_precision
 from mdn.errors import UsageError
 from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.estimate import NoiseEstimate
-from mdn.pipeline.adapter import Part
+from mdn.pipeline.plan import NoisyPart
 from mdn.registry.model import Model
 from mdn.zeroshot import state
 from mdn.zeroshot.answer import ChangedAnswer, FilledAnswer
@@ -52,7 +52,7 @@ class Layers:
         self._rival = rival  # see `fit_layers`
 
     def fit(
-        self, parts: Callable[[], Sequence[Part]], model: Model, *, shared: bool = False
+        self, parts: Callable[[], Sequence[NoisyPart]], model: Model, *, shared: bool = False
     ) -> Model:
         """The model as fitted to the parts of a page; as it came where no fit was requested.
 

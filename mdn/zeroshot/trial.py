@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from mdn.engine.device import choose_precision
-from mdn.pipeline.adapt_channels import from_net_channels, to_net_channels
-from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.denoise_tiles import apply_net, from_net_channels, to_net_channels
 from mdn.pipeline.multiscale import denoise_multiscale
 from mdn.pipeline.options import Options
 from mdn.pipeline.specialist import specialist

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mdn.noise.analysis.estimate import is_clipped
-from mdn.pipeline.apply_net import broken_samples
 from mdn.pipeline.conditioning import FAINT, NoiseConditioning
+from mdn.pipeline.denoise_tiles import broken_samples
 from mdn.registry.model import Model
 
 SIDE, GRID = 256, 4  # GRID x GRID windows of so many pixels a side, of a large picture

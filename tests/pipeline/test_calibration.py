@@ -8,7 +8,7 @@ import torch
 
 from mdn.noise.analysis.impulses import fix_hot_pixels
 from mdn.pipeline.calibration import Calibration, calibrate
-from mdn.pipeline.pixel_shuffle import (
+from mdn.pipeline.denoise_tiles import (
     pixel_shuffle_downsampled,
     pixel_shuffle_upsampled,
     without_seams,

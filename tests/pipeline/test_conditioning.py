@@ -17,9 +17,9 @@ from mdn.encoding import Display
 from mdn.errors import UsageError
 from mdn.nets import Abilities
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.classical import condition
 from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.denoise_tiles import apply_net
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation

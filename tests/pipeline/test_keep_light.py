@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdn.pipeline.keep_light import keep_light
+from mdn.pipeline.linear import keep_light
 
 
 def light(side: int = 160) -> np.ndarray:

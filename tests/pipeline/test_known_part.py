@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mdn.pipeline.fill import filled
 from mdn.pipeline.in_memory import restore_page
-from mdn.pipeline.known_part import known_part
 from mdn.pipeline.options import Options
-from mdn.pipeline.sample import sample_for_estimation
+from mdn.pipeline.sample import known_part, sample_for_estimation
+from mdn.pipeline.windows import filled
 from tests.pipeline.tools import load
 
 

@@ -22,9 +22,9 @@ from mdn.errors import UsageError
 from mdn.image import Image
 from mdn.jobs.job import Job
 from mdn.nets.swinir import SwinIR, SwinIRConfig
+from mdn.pipeline.denoise_tiles import flip_rotate, flip_rotate_back
 from mdn.pipeline.options import Options
 from mdn.pipeline.restore import in_range
-from mdn.pipeline.self_ensemble import flip_rotate, flip_rotate_back
 from mdn.registry.write import pack, write_card
 from tests.pipeline import tools
 

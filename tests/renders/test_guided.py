@@ -16,7 +16,7 @@ from mdn.jobs.job import BatchResult
 from mdn.jobs.planning import plan
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.pipeline import linear
-from mdn.pipeline.guides import Guides
+from mdn.pipeline.denoise_tiles import Guides
 from mdn.pipeline.options import Options
 from mdn.registry import store
 from mdn.registry.write import pack, write_card

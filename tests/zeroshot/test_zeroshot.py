@@ -20,9 +20,8 @@ from mdn.jobs.job import Job
 from mdn.jobs.planning import plan as plan_jobs
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.noise.analysis.estimate import estimate
-from mdn.pipeline.apply_net import apply_net
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.denoise_tiles import denoise_tiles, tiled
+from mdn.pipeline.denoise_tiles import apply_net, denoise_tiles, tiled
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is

@@ -11,7 +11,7 @@ from mdn.encoding import Hdr
 from mdn.nets.mixer import Mixer
 from mdn.nets.oidn import OpenImageDenoise
 from mdn.pipeline import windows
-from mdn.pipeline.guides import ALBEDO, NORMAL
+from mdn.pipeline.denoise_tiles import ALBEDO, NORMAL
 from mdn.pipeline.refine import AGREEMENT
 from mdn.registry import store
 from mdn.registry.model import Model, load_model

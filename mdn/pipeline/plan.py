@@ -27,9 +27,8 @@ from mdn.pipeline.sample import in_windows, known_part
 from mdn.pipeline.specialist import specialist
 from mdn.registry.model import Model
 
-NoisyPart = tuple[
-    np.ndarray, NoiseConditioning
-]  # (h, w, C) encoded, and what is known of its noise
+NoisyPart = tuple[np.ndarray, NoiseConditioning]
+"""(h, w, C) encoded, and what is known of its noise."""
 
 
 class Adapter(Protocol):

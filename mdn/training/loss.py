@@ -12,6 +12,8 @@ from mdn.training import judged
 from mdn.training.degrade import Sample, generator_for
 from mdn.training.recipe import Recipe
 
+LEAST_ERROR = 1e-5  # squared; 50 dB, from which on a better crop counts for little
+
 Autocast = Callable[[], AbstractContextManager[None]]
 
 
@@ -23,7 +25,7 @@ def batch_loss(
     step: int,
     autocast: Autocast,
 ) -> Tensor:
-    """The loss, with gradients: L1 or the squared error, as the recipe says.
+    """The loss, with gradients: L1, the squared error, or PSNR, as the recipe says.
 
     The mean is over all pixels, masked or not (CVPR 2023, 4.1), or over the masked alone. A net
     that judges the noise has a loss of its own.
@@ -48,12 +50,20 @@ def batch_loss(
         output = forward(
             noisy, **{name: value for name, (wanted, value) in taken.items() if wanted}
         )
-    measure = F.l1_loss if recipe.loss == "l1" else F.mse_loss
+    measures: dict[str, Callable[[Tensor, Tensor], Tensor]]
+    measures = {"l1": F.l1_loss, "l2": F.mse_loss, "psnr": psnr_loss}
+    measure = measures[recipe.loss]
     if recipe.mask.alone:
         assert sample.visible is not None
         hidden = (sample.visible == 0).expand_as(sample.clean)
         return measure(output.float()[hidden], sample.clean[hidden])
     return measure(output.float(), sample.clean)
+
+
+def psnr_loss(output: Tensor, clean: Tensor) -> Tensor:
+    """The logarithm of each crop's squared error, for which weak noise counts as much as strong."""
+    errors = (output - clean).square().flatten(1).mean(1)
+    return torch.log(errors + LEAST_ERROR).mean()
 
 
 def _judged_loss(

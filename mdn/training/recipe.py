@@ -46,7 +46,7 @@ class DataRecipe:
 class NoiseRecipe:
     """One family of noise to train on: levels are drawn evenly from low..high.
 
-    Those of a camera, an ISO, and samples per pixel are drawn evenly by their logarithm.
+    Those of a camera, an ISO, of photons, and samples per pixel go evenly by their logarithm.
     """
 
     kind: str
@@ -163,7 +163,8 @@ class Recipe:
     watch: WatchRecipe = WatchRecipe()
     # title, summary, licence, training_data and quality for the model's card
     about: dict[str, str] = field(default_factory=dict)
-    loss: str = "l1"  # l1 or l2, over all pixels
+    # l1 or l2, over all pixels; or psnr, the logarithm of the l2 of each crop
+    loss: str = "l1"
     # share of the groups whose noisy crops are clipped, and rounded to 8 bits too where `rounded`
     # is true
     clip_share: float = 0.5

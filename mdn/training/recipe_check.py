@@ -144,8 +144,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[bool, str]]:
 def _levels(recipe: Recipe) -> Iterator[str]:
     """Kinds of noise that there are not, and levels that they do not have."""
     drawn = [row for row in recipe.noise if row.kind == PHOTONS]
-    if any(not 0.5 <= row.low <= row.high <= 150 for row in drawn):
-        yield f"[[noise]] {PHOTONS}: levels from 0.5 to 150, after stabilising"
+    if any(not 0.2 <= row.low <= row.high <= 150 for row in drawn):
+        yield f"[[noise]] {PHOTONS}: levels from 0.2 to 150, after stabilising"
     others = [row for row in recipe.noise if row.kind not in (PHOTONS, CLEAN)]
     trained = [("[[noise]]", row.kind, level) for row in others for level in (row.low, row.high)]
     watched = [("[watch] rows:", *row) for row in recipe.watch.rows if len(row) == 2]

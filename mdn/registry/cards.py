@@ -47,7 +47,7 @@ class Card:
     parameters: int  # their number
     # net; external: a program of others, installed with an extra; mixture: of several models
     kind: str = "net"
-    extra: str = ""  # of mdn, that an external one needs: pip install mdn[EXTRA]
+    extra: str = ""  # of mdn, that an external one needs: pip install 'mdn[EXTRA]'
     package: str = ""  # the module that then is there
     mixes: tuple[str, ...] = ()  # names of the models whose results a mixture mixes, in its order
     weights: str = "weights.safetensors"  # file name inside the folder

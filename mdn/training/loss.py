@@ -50,7 +50,9 @@ def batch_loss(
         output = forward(
             noisy, **{name: value for name, (wanted, value) in taken.items() if wanted}
         )
-    measure = {"l1": F.l1_loss, "l2": F.mse_loss, "psnr": psnr_loss}[recipe.loss]
+    measures: dict[str, Callable[[Tensor, Tensor], Tensor]]
+    measures = {"l1": F.l1_loss, "l2": F.mse_loss, "psnr": psnr_loss}
+    measure = measures[recipe.loss]
     if recipe.mask.alone:
         assert sample.visible is not None
         hidden = (sample.visible == 0).expand_as(sample.clean)

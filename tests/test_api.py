@@ -167,7 +167,7 @@ def test_a_stack_gives_what_the_command_writes(
     ("kind", "words", "arguments"),
     [
         (ModelError, "nobody", {"model": "nobody"}),
-        (UsageError, "strength", {"strength": 1.5}),
+        (UsageError, "strength", {"strength": 2.5}),
         (UsageError, "sigma", {"sigma": 5.0, "model": "unittest"}),
         (UsageError, "sigma", {"sigma": -3.0}),
         (UsageError, "passes", {"passes": 0}),

@@ -12,6 +12,7 @@ no noise there is no shift.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -150,7 +151,8 @@ class MixedConv(nn.Module):
         return [store[key]]
 
     def _mixed(self, condition: Condition, dtype: torch.dtype) -> list[Kernel]:
-        with torch.autocast(condition.shares.device.type, enabled=False):
+        device = condition.shares.device.type
+        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
             gains = self.gain(condition.descriptor if self.raw else condition.hidden)
             gains = 1 + gains.unflatten(1, (len(self.kernels), self.deep))
             scales = (condition.shares[:, :, None] * gains).permute(2, 0, 1)  # (O, B, K)

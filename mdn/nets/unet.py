@@ -231,14 +231,16 @@ def _begin_at_zero(*layers: nn.Module) -> None:
             nn.init.zeros_(parameter)
 
 
-def _stage(width: int, blocks: int, kernels: int) -> nn.ModuleList:
-    return nn.ModuleList(ResidualBlock(width, kernels) for _ in range(blocks))
+class Stage(nn.ModuleList):
+    """Residual blocks at one resolution."""
 
+    def __init__(self, width: int, blocks: int, kernels: int) -> None:
+        super().__init__(ResidualBlock(width, kernels) for _ in range(blocks))
 
-def _through(stage: nn.Module, x: Tensor, condition: Condition | None) -> Tensor:
-    for block in stage:  # type: ignore[attr-defined]
-        x = block(x, condition)
-    return x
+    def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        for block in self:
+            x = block(x, condition)
+        return x
 
 
 class UNet(nn.Module):
@@ -251,8 +253,8 @@ class UNet(nn.Module):
         shape = JudgeConfig(channels=config.channels)
         wide = 4 * config.planes + (config.channels if config.judge else 0)
 
-        def stage(width: int, blocks: int) -> nn.ModuleList:
-            return _stage(width, blocks, count)
+        def stage(width: int, blocks: int) -> Stage:
+            return Stage(width, blocks, count)
 
         def down(fine: int, coarse: int) -> nn.Module:
             if count:
@@ -375,12 +377,12 @@ class UNet(nn.Module):
         h = _scaled(self.head(h, condition, missing), scales[0])
         skips = []
         for encode, down, scale in zip(self.encoders, self.downs, scales[1:], strict=True):
-            h = _through(encode, h, condition)
+            h = encode(h, condition)
             skips.append(h)
             h = _scaled(down(h, condition), scale)
-        h = _through(self.body, h, condition)
+        h = self.body(h, condition)
         for up, decode in zip(reversed(self.ups), reversed(self.decoders), strict=True):
-            h = _through(decode, up(h, condition).add_(skips.pop()), condition)
+            h = decode(up(h, condition).add_(skips.pop()), condition)
         h = self.tail(h, condition)
         return centred + F.pixel_shuffle(h, 2).to(x.dtype) + MIDDLE
 

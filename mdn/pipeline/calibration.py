@@ -236,6 +236,8 @@ def _measured(
                     reading, gain=curve.gain, constant=curve.offset, spread=0.0, counted=likelier
                 )
             curve = _curve(reading, low, high, dtype)
+    elif dtype.kind == "f":  # what was blurred, interpolated or computed
+        reason = "nothing differs from pixel to pixel as noise does"
     # The range of noise that neighbours share would say more than its differences do.
     shared = reading is not None and reading.spacing > 1
     centre = None if shared else float(np.median(finite))

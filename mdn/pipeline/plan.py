@@ -90,11 +90,12 @@ class Plan:
         return facts
 
     def _removed(self) -> str:
-        """What became of the noise; a sigma that was given may not have been found to remove."""
-        given = self.noise is not None and self.noise.estimate is None
-        if not given or self.noise is None or not self.part.changes or self.part.model.answer:
+        """What became of the noise; where it was, a net may have found nothing to remove."""
+        noise = self.noise
+        told = noise is not None and (noise.estimate is None or noise.reading is not None)
+        if not told or noise is None or not self.part.changes or self.part.model.answer:
             return self.removed
-        wanted = self.noise.sigma * self.part.options.strength
+        wanted = noise.sigma * noise.blend_weight * self.part.options.share
         if self.part.changed < HARDLY * wanted:
             changed = f"changed by {255 * self.part.scale * self.part.changed:.2g} only"
             return f"not removed: {changed}, as it looks like texture; try another --model"

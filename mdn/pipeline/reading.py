@@ -14,7 +14,8 @@ from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.sample import windows_of
 
-CLEAN = 0.5  # sigma, 0-255 scale, that is called none
+ROUNDED = 256.0  # steps in 1 of a descriptor's numbers
+CLEAN = 0.25  # sigma, 0-255 scale, that is called none
 COARSE = 0.6  # share of sigma left at half the size from which noise is called coarse; white: 0.5
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
 SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
@@ -173,7 +174,8 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
     in_colour = len(sample) == net.config.channels
     windows = [window.to(device) for window in windows_of(sample, net.config.channels)]
     cells = Cells.joined([net.judge.cells(window) for window in windows])
-    descriptor = net.judge.pool(cells)
+    # Rounded, as threads and processors differ in what they add up first.
+    descriptor = (net.judge.pool(cells) * ROUNDED).round() / ROUNDED
     maps = [net.sigma_map(window, descriptor) for window in windows]
     planes = 1 if in_colour else len(sample)
     squares = torch.stack([each.square().mean((0, 2, 3)) for each in maps])

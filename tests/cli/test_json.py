@@ -69,7 +69,7 @@ def test_some_and_all_failed(run: Run, make: Make, tmp_path: Path) -> None:
         (["--nope"], ""),
         (["nope"], "nope"),
         (["denoise"], "denoise"),
-        (["denoise", "a.png", "--strength", "2"], "denoise"),
+        (["denoise", "a.png", "--strength", "3"], "denoise"),
         (["denoise", "a.png", "-o", "a.png"], "denoise"),
         (["zeroshot", "a.png", "--iters", "x"], "zeroshot"),
         (["noise", "a.png"], "noise"),

@@ -16,7 +16,7 @@ def test_new_weights_of_a_second_network_are_other_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     card = store.find("unittest")
-    cards = {"first": replace(card, name="first", white="second", sha256="1")}
+    cards = {"first": replace(card, name="first", kind="mixture", mixes=("second",), sha256="1")}
     monkeypatch.setattr(store, "find", lambda name: cards[name])
     cards["second"] = replace(card, name="second", sha256="2")
     before = batch.weights("first", "balanced")

@@ -16,10 +16,10 @@ from tests.cli.cli_tools import Run
         ("--versoin", "--versoin. Did you mean --version?"),
         ("denoise --precision good a.png", "'good' is not one of 'auto'"),
         ("denoise --strength good a.png", "'good' is not a number"),
-        ("denoise --strength 2 a.png", "2: choose a number from 0 to 1"),
+        ("denoise --strength 3 a.png", "3: choose a number from 0 to 2"),
         ("denoise --tile 0 a.png", "0: choose 1 or more"),
         ("denoise --tile 1.5 a.png", "'1.5' is not a whole number"),
-        ("denoise --strength nan a.png", "nan: choose a number from 0 to 1"),
+        ("denoise --strength nan a.png", "nan: choose a number from 0 to 2"),
     ],
 )
 def test_wrong_options(run: Run, line: str, told: str) -> None:

@@ -31,7 +31,7 @@ def without(route: str, dtype: str, seed: int) -> np.ndarray:
 
 
 def check(
-    scene: Scene, after: np.ndarray, alone: np.ndarray, times: float = 1.5, away: float = 0.1
+    scene: Scene, after: np.ndarray, alone: np.ndarray, times: float = 1.7, away: float = 0.1
 ) -> None:
     """What holds far from outliers (`away`, in sigma) and beside them (`times` the usual error)."""
     rounding = 1.0 if scene.plain.dtype.kind in "iu" else 0.0

@@ -73,6 +73,11 @@ class Cells:
         parts = ([getattr(window, name) for window in windows] for name in names)
         return Cells(*(torch.cat([x for each in part for x in each], 1)[None] for part in parts))
 
+    def chosen(self, which: Tensor) -> Cells:
+        """Those for which (n,) bool holds."""
+        parts = self.brightness, self.level, self.trust, self.seen
+        return Cells(*(part[..., which] for part in parts))
+
 
 class Judge(nn.Module):
     """Windows of one picture, or crops of several, to descriptors."""
@@ -107,6 +112,20 @@ class Judge(nn.Module):
         level = calm + 4 * said[:, :1] + self.colour(h).float()
         found = (brightness[whole], level, 2 * said[:, 1:], h.float())
         return Cells(*(plane.flatten(2) for plane in found))
+
+    def known_cells(self, gaps: Tensor) -> Tensor:
+        """For each of the `cells` of a picture, whether nothing that it sees is unknown: (n,) bool.
+
+        gaps: (1, 1, H, W), above 0 where a pixel is unknown.
+        """
+        edge = self.config.side // 2
+        share = F.avg_pool2d(gaps[..., edge:-edge, edge:-edge], CELL)
+        rows, columns = (
+            (side // 2 - self.config.side + STRIDE) // (CELL // 2) for side in gaps.shape[2:]
+        )
+        # `around` looks at the cells beside each.
+        near = F.max_pool2d(share[..., :rows, :columns], 3, 1, 1)
+        return near[..., 1:-1, 1:-1].flatten() == 0
 
     def places(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, width, h, w): what is seen in each cell, where it lies."""

@@ -100,8 +100,7 @@ class Calibration:
         if model.abilities.judges_noise:
             # Its strength follows from the stabilised counts, its kind from the judge.
             told = self.sigma if sigma is None else sigma
-            x = self.sample[None]
-            return judge_sample(hidden.filled(x, x.isnan())[0], model, told)
+            return judge_sample(self.sample, model, told)
         return self.noise if sigma is None else NoiseConditioning(sigma)
 
     def encoded(self, plane: np.ndarray) -> np.ndarray:
@@ -215,7 +214,7 @@ def _measured(
     black, white = ends(finite, dtype)
     low, high = (float(value) for value in np.percentile(finite, [LOW, HIGH]))
     high = max(high, low + _least(dtype, low))
-    rough = roughness(_continued(((values - black) / (white - black)).astype(np.float32), tell))
+    rough = roughness(torch.from_numpy(np.where(tell, (values - black) / (white - black), np.nan)))
     curve, reading = None, None
     reason = ""
     if detector is not None:
@@ -270,18 +269,11 @@ def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]
     return flat, drawn, side
 
 
-def _continued(scaled: np.ndarray, tell: np.ndarray) -> Tensor:
-    """Planes (P, H, W), float32, with what does not tell of the noise filled by what does."""
-    planes = torch.from_numpy(scaled)
-    if tell.all():
-        return planes
-    return hidden.continued(planes[:, None], torch.from_numpy(~tell)[:, None])[:, 0]
-
-
 def roughness(planes: Tensor) -> float:
     """Power of fourth over second differences of (P, H, W), each over that of white noise.
 
-    Of the calmer half of the blocks, as edges have all differences; 1 where nothing differs.
+    Of the calmer half of the blocks without NaN, as edges have all differences; 1 where nothing
+    differs.
     """
     found = []
     for x in (planes.double(), planes.double().transpose(1, 2)):
@@ -292,6 +284,9 @@ def roughness(planes: Tensor) -> float:
         size = fourth.shape[2] // 8 * 8
         blocks = [d[..., :size].square().unflatten(2, (-1, 8)).mean(3).flatten() for d in
                   (second[..., 1:-1], fourth)]  # fmt: skip
+        blocks = [block[blocks[1].isfinite()] for block in blocks]
+        if not len(blocks[0]):
+            continue
         calm = blocks[0] <= blocks[0].median()
         lower, upper = (float(block[calm].mean()) for block in blocks)
         found.append((lower / 6, upper / 70))

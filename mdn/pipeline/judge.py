@@ -4,38 +4,60 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from mdn.nets.unet import UNet
 from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.hidden import filled
 from mdn.pipeline.reading import FLOOR, SOME_IMPULSES, read_noise
+from mdn.pipeline.sample import known_part
 from mdn.registry.model import Model
 
 
-def judge_sample(sample: Tensor, model: Model, sigma: float | None = None) -> NoiseConditioning:
+def judge_sample(
+    sample: Tensor, model: Model, sigma: float | None = None, flat: Tensor | None = None
+) -> NoiseConditioning:
     """The noise of the picture that a sample shows, for this model.
 
-    sample: (C, H, W) float32, nominal range 0..1, finite.
+    sample: (C, H, W) float32, nominal range 0..1; NaN where it shows nothing.
     sigma: what the user says it is, nominal range 0..1. A net that judges the noise still says
         where there is how much of it, and of what kind.
+    flat: (1, H, W) bool, areas of one value, which say nothing of the noise; None for none.
     """
     if not model.abilities.takes_sigma:
         return NoiseConditioning()
+    unknown = sample.isnan().any(0, keepdim=True)
+    if unknown.any():
+        sample = filled(sample[None], sample[None].isnan())[0]
+    if flat is not None:
+        unknown = unknown | flat
+    measurable = _known(sample, unknown)
     if model.abilities.judges_noise:
-        return _judged(sample, model, sigma)
+        return _judged(sample, unknown, measurable, model, sigma)
     if sigma is not None:
         return NoiseConditioning(sigma)
-    return classical.condition(sample, stabilise=not model.card.knows_brightness)
+    return classical.condition(measurable, stabilise=not model.card.knows_brightness)
 
 
-def _judged(sample: Tensor, model: Model, sigma: float | None) -> NoiseConditioning:
+def _known(sample: Tensor, unknown: Tensor) -> Tensor:
+    """The squares of a sample in which all is known, side by side; all of it where none is."""
+    if not unknown.any():
+        return sample
+    part = known_part([sample.numpy()], [(~unknown[0]).numpy()])
+    return sample if part is None else torch.from_numpy(part)
+
+
+def _judged(
+    sample: Tensor, unknown: Tensor, measurable: Tensor, model: Model, sigma: float | None
+) -> NoiseConditioning:
     """By the judge inside the net; impulses, which it does not see, are counted."""
-    share = classical.salt_and_pepper(sample)
+    share = classical.salt_and_pepper(measurable)
     impulsive = share >= SOME_IMPULSES
-    spread, at_ends = classical.usual_range(sample, share) if impulsive else (None, False)
+    spread, at_ends = classical.usual_range(measurable, share) if impulsive else (None, False)
     assert isinstance(model.net, UNet)  # the only one that has a judge
-    reading = read_noise(model.net, sample)
+    reading = read_noise(model.net, sample, unknown)
     reading = replace(reading, impulses=share if impulsive else 0.0)
     noise = NoiseConditioning(
         reading.sigma,

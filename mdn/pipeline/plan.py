@@ -23,7 +23,7 @@ from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page
 from mdn.pipeline.part import Part
-from mdn.pipeline.sample import in_windows, known_part
+from mdn.pipeline.sample import in_windows
 from mdn.registry.model import Model
 
 NoisyPart = tuple[np.ndarray, NoiseConditioning]
@@ -174,9 +174,8 @@ def _noise_of(x: Tensor, side: int, part: Part, *, drawn: bool) -> NoiseConditio
     share = float(flat.float().mean())
     # A codec of 8 bits leaves some places flat that are a part of the picture.
     most = MUCH if part.coding.dtype == np.uint8 else 0.0
-    sample = measurable(x, flat if share > most else torch.zeros_like(flat))
-    sigma = part.options.sigma
-    noise = judge_sample(sample, part.model, None if drawn or sigma is None else sigma / part.scale)
+    sigma = None if drawn or part.options.sigma is None else part.options.sigma / part.scale
+    noise = judge_sample(x, part.model, sigma, flat if share > most else None)
     if drawn or (bool(flat.all()) and _whole(part.page)):
         return replace(noise, flat=1.0, blend_weight=0.0)
     return replace(noise, flat=share)
@@ -194,19 +193,6 @@ def _spans(indices: np.ndarray) -> list[tuple[int, int]]:
     """The runs of consecutive rows or columns, as (start, stop)."""
     breaks = np.flatnonzero(np.diff(indices) != 1) + 1
     return [(int(run[0]), int(run[-1]) + 1) for run in np.split(indices, breaks)]
-
-
-def measurable(x: Tensor, flat: Tensor) -> Tensor:
-    """The part of a sample (C, h, w) in which noise can be measured, without NaN.
-
-    flat: (1, h, w) bool, where it is exactly flat.
-    """
-    unknown = x.isnan().any(0) | flat[0]
-    if not unknown.any():
-        return x
-    whole = hidden.filled(x[None], x[None].isnan())[0]
-    part = known_part([whole.numpy()], [(~unknown).numpy()])
-    return whole if part is None else torch.from_numpy(part)
 
 
 def coding_for(page: Page, stored: np.ndarray, valid: np.ndarray) -> Display | Rec2100:

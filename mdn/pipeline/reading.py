@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.nets.judge import Cells
@@ -18,6 +19,7 @@ ROUNDED = 256.0  # steps in 1 of a descriptor's numbers
 CLEAN = 0.25  # sigma, 0-255 scale, that is called none
 COARSE = 0.6  # share of sigma left at half the size from which noise is called coarse; white: 0.5
 STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on brightness
+FEWEST = 16  # cells of 8 x 8 pixels that noise is read in, if not in all
 SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
 SOME_IMPULSES = 0.001  # share of the samples
 FLOOR = 1 / 255  # added to a map that is scaled to what a user says, so that no place has none
@@ -162,24 +164,36 @@ class NoiseReading:
 
 
 @torch.no_grad()
-def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
+def read_noise(net: UNet, sample: Tensor, unknown: Tensor | None = None) -> NoiseReading:
     """Let a net that has a judge look at a picture, or at windows of it.
 
     Args:
         net: with config.judge.
         sample: (C, H, W) float32, nominal range 0..1, finite. Gray, or channels that are no
             colours, are looked at one by one, all of one picture.
+        unknown: (1, H, W) bool, what says nothing of the noise; cells that see any of it are not
+            counted, unless all or nearly all do. None for nothing.
     """
     device = next(net.parameters()).device
-    in_colour = len(sample) == net.config.channels
-    windows = [window.to(device) for window in windows_of(sample, net.config.channels)]
+    count = net.config.channels
+    in_colour = len(sample) == count
+    windows = [window.to(device) for window in windows_of(sample, count)]
     cells = Cells.joined([net.judge.cells(window) for window in windows])
+    weights = [
+        window.new_ones(1, 1, *(side // 2 for side in window.shape[2:])) for window in windows
+    ]
+    if unknown is not None and unknown.any():
+        gaps = windows_of(unknown.to(sample).expand(sample.shape).contiguous(), count)
+        gaps = [window[:, :1].to(device) for window in gaps]
+        known = torch.cat([net.judge.known_cells(window) for window in gaps])
+        if int(known.sum()) >= FEWEST:
+            cells = cells.chosen(known)
+            weights = [F.avg_pool2d(1 - window, 2) for window in gaps]
     # Rounded, as threads and processors differ in what they add up first.
     descriptor = (net.judge.pool(cells) * ROUNDED).round() / ROUNDED
     maps = [net.sigma_map(window, descriptor) for window in windows]
     planes = 1 if in_colour else len(sample)
-    squares = torch.stack([each.square().mean((0, 2, 3)) for each in maps])
-    sigmas = squares.unflatten(0, (planes, -1)).mean(1).sqrt()
+    sigmas = _mean([each.square() for each in maps], weights, planes).sqrt()
     low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
     # Gray is shown to the net as three equal colours, each channel by itself.
     channels = tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist())
@@ -193,8 +207,15 @@ def read_noise(net: UNet, sample: Tensor) -> NoiseReading:
         half=2**half,
         quarter=2**quarter,
         impulses=max(0.0, 10**impulses - 1e-4),
-        mean=float(torch.stack([each.mean() for each in maps]).mean()),
+        mean=float(_mean(maps, weights, planes).mean()),
     )
+
+
+def _mean(maps: list[Tensor], weights: list[Tensor], planes: int) -> Tensor:
+    """(planes, C): the weighted means of maps (1, C, h, w), as many of each plane."""
+    sums = [(values * weight).sum((0, 2, 3)) for values, weight in zip(maps, weights, strict=True)]
+    totals = torch.stack([weight.sum() for weight in weights]).unflatten(0, (planes, -1)).sum(1)
+    return torch.stack(sums).unflatten(0, (planes, -1)).sum(1) / totals.clamp(min=1)[:, None]
 
 
 def _scaled(

@@ -30,7 +30,7 @@ from mdn.pipeline.neighbours import Neighbours
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import of_planes
 from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
-from mdn.pipeline.plan import Adapter, NoisyPart, Plan, measurable, plan_display
+from mdn.pipeline.plan import Adapter, NoisyPart, Plan, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
 from mdn.stacks.neighbours import Surroundings, region_of, surroundings, with_neighbours
@@ -289,8 +289,7 @@ def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[
         for values in encode(np.stack(stored, -1)):
             x = torch.from_numpy(values.transpose(2, 0, 1).copy())
             x = torch.where(x.isfinite(), x, torch.nan)
-            noise = judge_sample(measurable(x, torch.zeros_like(x[:1], dtype=torch.bool)), model)
-            windows.append((np.nan_to_num(values), noise))
+            windows.append((np.nan_to_num(values), judge_sample(x, model)))
     return windows
 
 

@@ -31,8 +31,10 @@ FEWEST_SAMPLES = 400  # of a bin: a share of them is then known to .025
 FEWEST_BINS = 3  # one or two bins fit many families
 THRESHOLDS = torch.linspace(0.04, 0.96, 24)  # brightnesses at which distributions are compared
 # Root mean square difference of the shares of samples below the thresholds up to which
-# distributions are the same, and that over the difference to a normal distribution as wide.
-MOST_DIFFERENCE, LEAST_BETTER = 0.011, 0.8
+# distributions are the same, and that over the difference to a normal distribution as wide. Speckle
+# on photographs has up to .014, as what is denoised keeps some of the noise; none of Gaussian,
+# Poisson and mixed noise, on six pictures, is nearer than .03 or better than normal.
+MOST_DIFFERENCE, LEAST_BETTER = 0.015, 0.8
 LEAST_TELLING = 0.05  # share of the samples that must lie in bins that tell
 HALVES_ALIKE = 1.3  # ratio of what two halves of the samples say
 HIDDEN = 0.25  # share of the pixels that are guessed from the others, to know what is made of them

@@ -26,7 +26,7 @@ SUBJECTS = TEXTURES | DRAWN
 
 KEPT, JPEG_LOSS = 46.0, -0.1  # least PSNR of a clean picture, least gain on its JPEG; dB
 # Noise in one half: least gain of the noisy half, least PSNR of the clean one; dB.
-HALVES = {"leaves": (3.1, 38.4), "screenshot": (3.3, 46), "gradient": (24.0, 46)}
+HALVES = {"leaves": (2.9, 35.3), "screenshot": (3.3, 46), "gradient": (24.0, 46)}
 # A simulated camera at an ISO setting: least gain; dB.
 CAMERA = {
     ("screenshot", 800): -0.02,
@@ -37,7 +37,8 @@ CAMERA = {
     ("scanned_page", 12800): -0.02,
 }
 PERIODIC = -0.02  # least gain on waves of amplitude 14; dB
-SALT_GONE = {"screenshot": 17.6, "contours": 0, "line_art": 0, "pixel_art": 11.6}  # least gain, dB
+SALT_GONE = {"screenshot": 16.7, "contours": 7.6, "line_art": 0, "pixel_art": 6.4}  # least gain, dB
+MISTAKEN = 1e-3  # share of the samples that may pass for salt or pepper
 REAL = (-0.02, 1.8)  # real cameras: least gain of any picture, and on average; dB
 
 
@@ -83,7 +84,7 @@ def test_salt_and_pepper_goes_where_all_else_stays(denoise: Denoise, name: str) 
     noisy[dice < 0.01], noisy[dice > 0.99] = 0, 255
     result = denoise(noisy)
     rest = (dice >= 0.01) & (dice <= 0.99)
-    assert np.array_equal(result[rest], page[rest])
+    assert (result[rest] != page[rest]).mean() < MISTAKEN
     assert judgement.psnr(result, page) >= judgement.psnr(noisy, page) + SALT_GONE[name]
 
 

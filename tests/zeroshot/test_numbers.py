@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.subjects import TEXTURES
 from mdn.errors import FileError
 from mdn.pipeline.in_memory import Picture, restore_counts, restore_page, treatment
 from mdn.pipeline.models import Models
@@ -37,7 +38,8 @@ def model():
     ],
 )
 def test_strange_noise_is_recognised_and_taken_out(kind, level, words: str, least: float) -> None:
-    clean, noisy = pages(kind, level)
+    brushed = torch.from_numpy(TEXTURES["brushed"](192).copy()).permute(2, 0, 1) / 255
+    clean, noisy = pages(kind, level, of=brushed if kind == "speckle-gamma" else None)
     plain = restore_page(noisy, model(), OPTIONS).pixels
     fit = fit_of()
     assert psnr(restore_page(noisy, model(), OPTIONS, adapter=fit).pixels, clean) > (

@@ -47,11 +47,14 @@ def scene(side: int = 96) -> Tensor:
     return torch.stack([shade, 0.8 - shade, 0.2 + 0.5 * shade])
 
 
-def pages(kind: str, level: float, side: int = 192, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The scene as 8-bit pages (H, W, 3): clean, and with noise."""
-    noisy = noise.add(scene(side), kind, level, torch.Generator().manual_seed(seed))
+def pages(
+    kind: str, level: float, side: int = 192, seed: int = 0, of: torch.Tensor | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The scene, or `of` (C, H, W), as 8-bit pages (H, W, 3): clean, and with noise."""
+    page = scene(side) if of is None else of
+    noisy = noise.add(page, kind, level, torch.Generator().manual_seed(seed))
     clean, noisy = (
-        (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy() for x in (scene(side), noisy)
+        (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy() for x in (page, noisy)
     )
     return clean, noisy
 

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
-from mdn.registry.write import write_card
+from mdn.registry.model import write_card
 from mdn.training import checkpoint, judged, prefetch
 from mdn.training.build import build, check_memory, too_large
 from mdn.training.data import Crops

@@ -31,7 +31,7 @@ from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry import store
-from mdn.registry.load import load
+from mdn.registry.model import load
 from mdn.zeroshot.fit import Fit
 from mdn.zeroshot.request import FitRequest
 

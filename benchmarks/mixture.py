@@ -25,8 +25,7 @@ from mdn.nets.mixer import Mixer, MixerConfig
 from mdn.pipeline import external, linear
 from mdn.pipeline.options import Options
 from mdn.registry import store
-from mdn.registry.model import Model, load_model
-from mdn.registry.write import pack, write_card
+from mdn.registry.model import Model, load_model, pack, write_card
 from mdn.renders import repair
 from mdn.renders.fireflies import Rule
 

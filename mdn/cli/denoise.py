@@ -43,7 +43,7 @@ def denoise(
     Without -o the result lies beside the input: photo.png becomes
     photo_denoised.png. The input is never touched.
     """
-    from mdn.cli import batch, sources
+    from mdn.cli import batch
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
     from mdn.io import RENDERS, STORES, SUFFIXES
@@ -57,9 +57,7 @@ def denoise(
     if preview and (save_std or protect or renders.frames or files.format or resume):
         others = "--save-std, --protect, --frames, --format and --resume"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
-    plans = sources.Plans(
-        inputs, output, files, resume=resume, suffixes=SUFFIXES | RENDERS | STORES
-    )
+    plans = batch.Plans(inputs, output, files, resume=resume, suffixes=SUFFIXES | RENDERS | STORES)
     sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
     if sequence and preview:
         raise UsageError("--preview is of single pictures: name one frame, such as a.0001.exr")

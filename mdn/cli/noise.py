@@ -47,7 +47,7 @@ def noise(
     photo_gaussian25.png. Every file of a batch gets noise of its own, drawn
     from --seed and the file's name.
     """
-    from mdn.cli import batch, sources
+    from mdn.cli import batch
     from mdn.commands import noise as task
     from mdn.noise import NOISES, get
 
@@ -61,7 +61,7 @@ def noise(
             raise UsageError("--estimate makes one table of all: leave out --shard and --dask")
         if (light.gain, light.read_noise) != (None, None):
             raise UsageError("--estimate measures gain and read noise: leave both out")
-        named = sources.inputs(inputs, files.from_file)
+        named = batch.inputs(inputs, files.from_file)
         _estimate(*named, plot, light.offset, files, debugging(context))
     detector = light.detector()
     if plot is not None:
@@ -85,7 +85,7 @@ def noise(
     chosen.check(strength)
     chosen.check_peak(peak)
     ending = f"_{kind}" if detector is not None else f"_{kind}{strength:g}"
-    plans = sources.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
+    plans = batch.Plans(inputs, output, files, resume=resume, ending=ending, draws=count)
     settings = task.NoiseRequest(
         kind, strength, seed, files.lossy_quality, peak=peak, detector=detector
     )

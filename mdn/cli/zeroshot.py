@@ -44,7 +44,7 @@ def zeroshot(
     found the result is that of mdn denoise, and a line says so. --iters fits layers
     of the model too. Ctrl-C ends that and writes the best result so far.
     """
-    from mdn.cli import batch, sources
+    from mdn.cli import batch
     from mdn.commands.request import Request
     from mdn.engine.memory import parse_size
     from mdn.io import STORES, SUFFIXES
@@ -54,7 +54,7 @@ def zeroshot(
 
     from_checkpoint = resume and checkpoint is not None
     skips = resume and not from_checkpoint
-    plans = sources.Plans(inputs, output, files, resume=skips, suffixes=SUFFIXES | STORES)
+    plans = batch.Plans(inputs, output, files, resume=skips, suffixes=SUFFIXES | STORES)
     options = Options(
         strength=strength,
         detector=light.detector(),

@@ -11,7 +11,7 @@ from mdn.encoding.counts import OPTIONS
 from mdn.errors import FileError, UsageError
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
-from mdn.registry.selection import USUAL
+from mdn.registry.store import USUAL
 from mdn.renders import RenderOptions
 from mdn.stacks.planes import PlaneSelection
 
@@ -23,7 +23,7 @@ class Request:
     # a model's name, or the path of a model folder; None for the one of that quality for what a
     # file holds: pictures as shown, counts, or renders
     model: str | None = None
-    quality: str = USUAL  # fast, balanced or best, where no model is named; see registry.selection
+    quality: str = USUAL  # fast, balanced or best, where no model is named; see registry.store
     device: str = "auto"  # auto, or as `engine.choose_device` names them
     passes: int | None = None  # how many to average; None for one, or as many as the quality needs
     # of the pipeline; its `passes` are overruled by these

@@ -10,6 +10,11 @@ exposure is Reinhard's ("Photographic Tone Reproduction for Digital Images", SIG
 equations 1 and 2): the logarithmic mean of the luminance becomes the middle gray, 0.18.
 
 `Srgb` is the other one: what display pictures and the tables of papers know, range 0 to 1 only.
+`Rec2100` is for photos whose signal is PQ or HLG (ITU-R BT.2100). Neither curve is what nets have
+seen: PQ gives half of its range to what is brighter than paper, so that pictures look flat and
+noise is strongest in the dark. The light is taken from the signal, the white of paper becomes 1
+(203 candelas, or 75 % of HLG's signal: BT.2408), and sRGB's curve is taken from there, on above 1
+for what is brighter. Each channel is treated alone, so that hues stay.
 """
 
 from dataclasses import dataclass

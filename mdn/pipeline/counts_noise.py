@@ -15,7 +15,7 @@ from mdn.errors import ModelError
 from mdn.nets.counts_reader import SIDE, CountsReader, CountsReaderConfig, scale_of
 from mdn.pipeline import hidden
 from mdn.registry import store
-from mdn.registry.load import read_safetensors
+from mdn.registry.model import read_safetensors
 
 WEIGHTS = "cells/reader.safetensors"  # in the folder of the models that came with mdn
 WINDOWS = 64  # that are read at most

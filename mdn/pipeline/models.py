@@ -9,10 +9,10 @@ from mdn import nets
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
 from mdn.pipeline.options import Options
-from mdn.registry import selection, store
+from mdn.registry import store
 from mdn.registry.cards import Card
 from mdn.registry.model import Model, load_model
-from mdn.registry.selection import USUAL, ModelSelection
+from mdn.registry.store import USUAL, ModelSelection
 
 
 class Models:
@@ -68,7 +68,7 @@ class Models:
         """What is chosen for values of a domain: display, counts or hdr; looked up once."""
         if domain not in self._selections:
             named = None if self._name is None else ModelSelection(self._name)
-            self._selections[domain] = named or selection.choose(self._quality, domain)
+            self._selections[domain] = named or store.choose(self._quality, domain)
         return self._selections[domain]
 
     def card(self, domain: str = "display") -> Card:

@@ -1,1 +1,1 @@
-"""The models that mdn knows: cards, folders, and loading. `load` alone needs torch."""
+"""The models that mdn knows: cards, folders, and loading. `model` alone needs torch."""

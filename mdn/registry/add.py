@@ -27,8 +27,7 @@ from mdn.nets.official import convert_skip, convert_swinir
 from mdn.nets.shapes import convert_unet
 from mdn.registry import store
 from mdn.registry.cards import CARD, Card, read_card
-from mdn.registry.load import build, line, load, read_safetensors
-from mdn.registry.write import pack, write_card
+from mdn.registry.model import build, line, load, pack, read_safetensors, write_card
 
 WEIGHTS = "weights.safetensors"
 BESIDE = ("recipe.toml", "training.csv", "curves.png")  # what a run leaves for people

@@ -23,7 +23,7 @@ from mdn.errors import FileError, MdnError, UsageError
 from mdn.io.atomic import write_bytes
 from mdn.nets import UNet
 from mdn.registry.cards import Card
-from mdn.registry.load import load
+from mdn.registry.model import load
 
 IMAGE, OUTPUT, HALF = "image", "denoised", "left_at_half_size"
 NUMBERS = {HALF: ["1"]}  # shapes of outputs that are no planes

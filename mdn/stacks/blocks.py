@@ -8,16 +8,19 @@ each block. The last step builds the pyramid and gives the output its name.
 
 import contextlib
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mdn.engine.run import TILE
 from mdn.io.atomic import name_folder
 from mdn.io.parts import locked
 from mdn.io.stack import Plane, RowsWriter, StackWriter
@@ -28,10 +31,8 @@ from mdn.jobs.job import Job
 from mdn.jobs.manifest import settings_hash
 from mdn.pipeline.models import Models
 from mdn.pipeline.plan import Adapter
-from mdn.stacks.cutting import Block, blocks_of, pages_of
 from mdn.stacks.neighbours import surroundings
-from mdn.stacks.non_finite import NonFinite
-from mdn.stacks.planes import PlaneSelection
+from mdn.stacks.planes import NonFinite, PlaneSelection
 from mdn.stacks.stack_job import (
     KINDS,
     Channels,
@@ -42,6 +43,54 @@ from mdn.stacks.stack_job import (
     kind_of,
     models_for,
 )
+
+PIXELS = 2**24  # of a block, at least
+ROWS = 4 * TILE  # ... of a plane that is cut: a tile's surroundings are computed in both blocks
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows start..stop of the pages with these numbers among those that are denoised."""
+
+    pages: tuple[int, ...]
+    start: int
+    stop: int
+
+
+def pages_of(chosen: Sequence[Plane]) -> list[list[Plane]]:
+    """The planes that share their rows."""
+    groups = groupby(chosen, key=lambda plane: (plane.series, plane.number))
+    return [list(planes) for _, planes in groups]
+
+
+def blocks_of(pages: Sequence[Sequence[Plane]]) -> Iterator[Block]:
+    """Pages that share chunks stay together; large planes are cut across, small ones joined."""
+    chunks: dict[tuple[Any, ...], list[int]] = {}
+    for number, planes in enumerate(pages):
+        chunk = planes[0].rows.chunk
+        chunks.setdefault((planes[0].series, number if chunk is None else chunk), []).append(number)
+    joined: list[int] = []
+    for numbers in chunks.values():
+        height, width, _ = pages[numbers[0]][0].shape
+        step = pages[numbers[0]][0].rows.block_height
+        rows = max(ROWS, math.ceil(PIXELS / (width * len(numbers))))
+        rows = -(-rows // step) * step
+        if rows < height:
+            for start in range(0, height, rows):
+                yield Block(tuple(numbers), start, min(height, start + rows))
+            continue
+        same = not joined or pages[joined[0]][0].shape[:2] == (height, width)
+        if not same or (len(joined) + len(numbers)) * height * width > PIXELS:
+            if joined:
+                yield _whole(pages, joined)
+            joined = []
+        joined += numbers
+    if joined:
+        yield _whole(pages, joined)
+
+
+def _whole(pages: Sequence[Sequence[Plane]], numbers: Sequence[int]) -> Block:
+    return Block(tuple(numbers), 0, pages[numbers[0]][0].shape[0])
 
 
 @dataclass(frozen=True)

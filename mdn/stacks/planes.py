@@ -1,8 +1,10 @@
-"""Which planes of a stack are meant: `--channels 0,2 --z 3-7`."""
+"""Which planes of a stack are meant, `--channels 0,2 --z 3-7`; and which samples are no numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from mdn.errors import FileError, UsageError
 from mdn.io.stack import Plane, Stack
@@ -63,3 +65,38 @@ def numbers(text: str, option: str) -> set[int]:
             raise UsageError(f"{option} {text!r}: write numbers from 0 and ranges, as 0,2-4")
         found |= set(range(first, last + 1))
     return found
+
+
+Write = Callable[[int, np.ndarray], None]
+
+
+class NonFinite:
+    """Counts them among the rows that are written. `count`: so far, in all pages."""
+
+    def __init__(self) -> None:
+        self._pages: list[int] = []
+
+    @property
+    def count(self) -> int:
+        return sum(self._pages)
+
+    def in_words(self) -> str:
+        """What to say of them."""
+        return f"{self.count} samples are NaN or infinite, and stay so"
+
+    def counting(self, write: Write, samples: list[int], first: int = 0) -> Write:
+        """Writes rows of a new page, and counts what is NaN or infinite among its samples.
+
+        samples: which of a pixel's are looked at. first: the row that is written first.
+        """
+        self._pages.append(0)
+
+        def counted(start: int, block: np.ndarray) -> None:
+            if start == first:  # a page may be begun again, in smaller tiles
+                self._pages[-1] = 0
+            if block.dtype.kind == "f":
+                chosen = block[..., samples]
+                self._pages[-1] += int(chosen.size - np.isfinite(chosen).sum())
+            write(start, block)
+
+        return counted

@@ -34,8 +34,7 @@ from mdn.pipeline.plan import Adapter, NoisyPart, Plan, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
 from mdn.stacks.neighbours import Surroundings, region_of, surroundings, with_neighbours
-from mdn.stacks.non_finite import NonFinite
-from mdn.stacks.planes import PlaneSelection
+from mdn.stacks.planes import NonFinite, PlaneSelection
 
 MEASURED = "taken for a photo; for a picture from a microscope, try --encoding counts"
 NONE = "no noise found"  # as such a line begins

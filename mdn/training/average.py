@@ -18,8 +18,9 @@ from torch import Tensor
 
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
-from mdn.registry import load, store
+from mdn.registry import store
 from mdn.registry.cards import CARD, read_card
+from mdn.registry.model import load
 from mdn.training import checkpoint
 from mdn.training.script import plain_errors
 
@@ -50,7 +51,7 @@ def average(first: Path, second: Path, share: float, out: Path) -> None:
     """
     cpu = torch.device("cpu")
     cards = [read_card(folder, "a run") for folder in (first, second)]
-    nets = [load.load(card, cpu) for card in cards]
+    nets = [load(card, cpu) for card in cards]
     state = between(nets[0].state_dict(), nets[1].state_dict(), share)
     out.mkdir(parents=True, exist_ok=True)
     weights = out / checkpoint.WEIGHTS

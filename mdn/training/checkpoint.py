@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import replacing, write_bytes
-from mdn.registry.load import stored
-from mdn.registry.write import pack
+from mdn.registry.model import pack, stored
 from mdn.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"

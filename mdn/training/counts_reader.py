@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.nets.counts_reader import NUMBERS, CountsReader, CountsReaderConfig, Scale, scale_of
-from mdn.registry.load import read_safetensors
+from mdn.registry.model import read_safetensors
 from mdn.training import checkpoint
 from mdn.training.counted_light import Lesson, Scene, draw, draw_drawn, draw_other, scene, targets
 from mdn.training.data import load_pictures, split

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.registry.load import read_safetensors
+from mdn.registry.model import read_safetensors
 
 JUDGE = "judge.", "local."  # what it says of the picture, and of its places
 CELL = 4  # a plane is four at half resolution: see nets.unet

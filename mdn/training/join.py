@@ -17,7 +17,7 @@ from torch import Tensor
 from mdn.errors import UsageError
 from mdn.nets.mixed import Conditions
 from mdn.nets.unet import UNet
-from mdn.registry import load
+from mdn.registry.model import build, read_safetensors
 from mdn.training import judged
 from mdn.training.data import Crops
 from mdn.training.degrade import generator_for, join_groups
@@ -103,8 +103,8 @@ def begin(net: UNet, recipe: Recipe, crops: Crops) -> str:
 def _opened(path: Path) -> UNet:
     """A net with a judge from its weights. Raises UsageError: they are of no such net."""
     try:
-        state, about = load.read_safetensors(path)
-        net = load.build(about["arch"], json.loads(about["config"]), state)
+        state, about = read_safetensors(path)
+        net = build(about["arch"], json.loads(about["config"]), state)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise UsageError(f"{path}: cannot be joined: {' '.join(str(error).split())}") from error
     if not (isinstance(net, UNet) and net.config.judge and not net.config.kernels):

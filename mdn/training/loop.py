@@ -15,7 +15,7 @@ from mdn import nets
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.nets.unet import UNet
-from mdn.registry.write import write_card
+from mdn.registry.model import write_card
 from mdn.training import checkpoint, join, judged, prefetch
 from mdn.training.build import build, check_memory, too_large
 from mdn.training.data import Crops

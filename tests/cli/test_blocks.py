@@ -12,7 +12,7 @@ from mdn.commands import denoise
 from mdn.errors import FileError, UsageError
 from mdn.io.zarr.stack import open_zarr
 from mdn.jobs.shards import Shard
-from mdn.stacks import blocks, cutting
+from mdn.stacks import blocks
 from tests.cli.cli_tools import MODEL, Run
 from tests.io.zarr.test_zarr import files, store
 
@@ -22,8 +22,8 @@ pytest.importorskip("distributed")
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 64 rows, so that tiny stacks are cut."""
-    monkeypatch.setattr(cutting, "PIXELS", 64)
-    monkeypatch.setattr(cutting, "ROWS", 64)
+    monkeypatch.setattr(blocks, "PIXELS", 64)
+    monkeypatch.setattr(blocks, "ROWS", 64)
 
 
 def tiff(path: Path, tile: tuple[int, int] | None = (32, 48), compression: str = "zlib") -> Path:
@@ -86,10 +86,10 @@ def test_no_two_blocks_share_a_chunk(run: Run, tmp_path: Path) -> None:
     run("--version")
     for name in CASES[:3]:
         with open_zarr(source(tmp_path, name)) as stack:
-            pages = cutting.pages_of(stack.planes)
+            pages = blocks.pages_of(stack.planes)
             owners: dict[object, int] = {}
             covered = 0
-            for number, block in enumerate(cutting.blocks_of(pages)):
+            for number, block in enumerate(blocks.blocks_of(pages)):
                 for page in block.pages:
                     rows = pages[page][0].rows
                     covered += block.stop - block.start
@@ -100,9 +100,9 @@ def test_no_two_blocks_share_a_chunk(run: Run, tmp_path: Path) -> None:
 
 
 def test_small_pages_are_joined_to_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cutting, "PIXELS", 3 * 96 * 80)
+    monkeypatch.setattr(blocks, "PIXELS", 3 * 96 * 80)
     with open_zarr(store(tmp_path / "a.zarr")) as stack:  # 8 planes of 96 x 80
-        found = list(cutting.blocks_of(cutting.pages_of(stack.planes)))
+        found = list(blocks.blocks_of(blocks.pages_of(stack.planes)))
     assert [each.pages for each in found] == [(0, 1, 2), (3, 4, 5), (6, 7)]
 
 

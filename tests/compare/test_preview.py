@@ -11,8 +11,7 @@ import tifffile
 from PIL import Image
 
 from benchmarks.subjects import DRAWN
-from mdn.compare.places import choose, side_for
-from mdn.compare.preview import GAP, HEAD, sheet
+from mdn.compare.preview import GAP, HEAD, choose, sheet, side_for
 from tests.cli.cli_tools import MODEL, Run
 from tests.cli.conftest import run as run
 from tests.renders import scenes

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mdn.engine import bf16
+from mdn.engine import device as devices
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
 
@@ -29,8 +29,8 @@ def flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
         times = {torch.float32: 1.0, torch.bfloat16: measured}
-        monkeypatch.setattr(bf16, "_time_of", times.__getitem__)
-        monkeypatch.setattr(bf16, "CACHE", tmp_path / f"{len(list(tmp_path.iterdir()))}.json")
+        monkeypatch.setattr(devices, "_time_of", times.__getitem__)
+        monkeypatch.setattr(devices, "CACHE", tmp_path / f"{len(list(tmp_path.iterdir()))}.json")
 
     return set_flags
 
@@ -64,19 +64,19 @@ def test_an_arm_server_takes_bf16_where_it_is_fast(
 
 def test_arm_processors_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """They have no name in /proc/cpuinfo, and one home folder may serve several."""
-    monkeypatch.setattr(bf16, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
     names = set()
     for part in ("0xd0c", "0xd40"):
         (tmp_path / "cpuinfo").write_text(ARM.format(part=part))
-        names.add(bf16._processor())
+        names.add(devices._processor())
     (tmp_path / "cpuinfo").unlink()  # as on macOS
-    names.add(bf16._processor())
+    names.add(devices._processor())
     assert len(names) == 3
 
 
 def test_matrix_units_need_no_measurement(flags, monkeypatch: pytest.MonkeyPatch) -> None:
     flags(amx=True)
-    monkeypatch.setattr(bf16, "is_fast", lambda: pytest.fail("measured"))
+    monkeypatch.setattr(devices, "is_fast", lambda: pytest.fail("measured"))
     assert choose_precision("auto", torch.device("cpu"), ALL) is torch.bfloat16
 
 

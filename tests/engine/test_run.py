@@ -16,7 +16,7 @@ from mdn.engine.run import Infer, NetGeometry, Runtime, rows_of, run, stream
 from mdn.errors import OutOfMemoryError
 from mdn.registry import store
 from mdn.registry.cards import Card
-from mdn.registry.load import load
+from mdn.registry.model import load
 
 CPU = torch.device("cpu")
 SMALL = {

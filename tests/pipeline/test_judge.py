@@ -13,10 +13,8 @@ from mdn.pipeline.denoise_tiles import apply_net
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.reading import FLOOR
-from mdn.registry import load
 from mdn.registry.cards import read_card
-from mdn.registry.model import load_model
-from mdn.registry.write import write_card
+from mdn.registry.model import load_model, read_safetensors, write_card
 from mdn.training.checkpoint import save_weights
 from tests.pipeline.tools import denoised
 
@@ -94,7 +92,7 @@ def test_kernels_that_are_mixed_are_stored_in_eight_bits(folder: Path) -> None:
     path = folder / "some.safetensors"
     net = UNet(UNetConfig(widths=(8, 16), blocks=(1, 1)))
     save_weights(path, net, "unet", {"a.kernels.0": kernel, "a.weight": kernel})
-    state, _ = load.read_safetensors(path)
+    state, _ = read_safetensors(path)
     assert set(state) == {"a.kernels.0", "a.weight"}
     unit = kernel.flatten(1).abs().amax(1)[:, None, None, None] / 127
     assert bool(((state["a.kernels.0"] - kernel).abs() <= 0.51 * unit + 1e-12).all())

@@ -25,7 +25,7 @@ from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.pipeline.denoise_tiles import flip_rotate, flip_rotate_back
 from mdn.pipeline.options import Options
 from mdn.pipeline.restore import in_range
-from mdn.registry.write import pack, write_card
+from mdn.registry.model import pack, write_card
 from tests.pipeline import tools
 
 Model = Callable[[float], str]

@@ -22,8 +22,7 @@ from mdn.pipeline.restore import in_range
 from mdn.registry import store
 from mdn.registry.add import CONVERTERS, add, remove
 from mdn.registry.cards import Card
-from mdn.registry.load import load
-from mdn.registry.write import pack, write_card
+from mdn.registry.model import load, pack, write_card
 from tests.nets import swin_reference as reference
 from tests.nets.test_official import dip_state, tiny
 from tests.pipeline.tools import denoised

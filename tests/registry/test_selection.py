@@ -9,9 +9,9 @@ import pytest
 
 from mdn.cli import options
 from mdn.errors import ModelError, UsageError
-from mdn.registry import selection, store
+from mdn.registry import store
 from mdn.registry.cards import read_card
-from mdn.registry.selection import PASSES, ModelSelection, choose
+from mdn.registry.store import PASSES, ModelSelection, choose
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def add(root: Path, name: str, *lines: str) -> None:
 
 
 def test_the_names_are_those_of_the_command_line() -> None:
-    assert str(list(selection.QUALITIES))[1:-1] in str(options.Quality)
+    assert str(list(store.QUALITIES))[1:-1] in str(options.Quality)
 
 
 def test_balanced_is_the_default_of_the_domain(models: Path) -> None:

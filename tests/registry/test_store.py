@@ -17,7 +17,7 @@ from mdn.errors import ModelError
 from mdn.nets import ARCHITECTURES
 from mdn.registry import store
 from mdn.registry.cards import Card, read_card
-from mdn.registry.load import load
+from mdn.registry.model import load
 
 CPU = torch.device("cpu")
 

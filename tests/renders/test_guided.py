@@ -19,7 +19,7 @@ from mdn.pipeline import linear
 from mdn.pipeline.denoise_tiles import Guides
 from mdn.pipeline.options import Options
 from mdn.registry import store
-from mdn.registry.write import pack, write_card
+from mdn.registry.model import pack, write_card
 from mdn.renders import RenderOptions, frame
 from mdn.renders.options import Source
 from tests.commands.tools import request

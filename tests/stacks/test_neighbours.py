@@ -17,7 +17,7 @@ from mdn.jobs.job import BatchResult, Job
 from mdn.jobs.shards import Shard
 from mdn.pipeline.neighbours import indices
 from mdn.renders.sequence import plan_sequence
-from mdn.stacks import cutting
+from mdn.stacks import blocks
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
 from tests.stacks.test_stacks import Notes, Silent
@@ -149,8 +149,8 @@ def test_no_number_of_a_neighbour_spoils_a_plane(tmp_path: Path) -> None:
 def test_shards_read_the_planes_beside_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cutting, "PIXELS", 64)
-    monkeypatch.setattr(cutting, "ROWS", 64)
+    monkeypatch.setattr(blocks, "PIXELS", 64)
+    monkeypatch.setattr(blocks, "ROWS", 64)
     path = series(tmp_path / "a.ome.tif", counted(drifting()), tile=(32, 48))
     whole, target = pixels_of(path, tmp_path), tmp_path / "b.ome.tif"
     for index in (2, 1, 3):

@@ -10,9 +10,8 @@ import torch
 
 from mdn import nets
 from mdn.errors import UsageError
-from mdn.registry import load
 from mdn.registry.cards import read_card
-from mdn.registry.write import pack, write_card
+from mdn.registry.model import load, pack, write_card
 from mdn.training.average import average
 
 SHAPE = {"widths": (4, 8), "blocks": (1, 1), "noise_conditioned": True}
@@ -32,7 +31,7 @@ def model(folder: Path, seed: int, **config: object) -> Path:
 
 def numbers(folder: Path) -> np.ndarray:
     """All weights of a model, in one row."""
-    net = load.load(read_card(folder, "test"), torch.device("cpu"))
+    net = load(read_card(folder, "test"), torch.device("cpu"))
     return torch.cat([value.flatten() for value in net.parameters()]).detach().numpy()
 
 

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from mdn.commands.train import Result, TrainRequest, run
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry import store
-from mdn.registry.load import load
+from mdn.registry.model import load
 
 Recipes = Callable[..., Path]
 

@@ -26,7 +26,7 @@ from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.options import Options
-from mdn.registry.write import write_card
+from mdn.registry.model import write_card
 from mdn.training.checkpoint import save_weights
 from mdn.zeroshot import command, layers
 from mdn.zeroshot.answer import ChangedAnswer, FilledAnswer

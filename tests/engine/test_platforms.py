@@ -76,7 +76,7 @@ def test_arm_processors_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_matrix_units_need_no_measurement(flags, monkeypatch: pytest.MonkeyPatch) -> None:
     flags(amx=True)
-    monkeypatch.setattr(devices, "is_fast", lambda: pytest.fail("measured"))
+    monkeypatch.setattr(devices, "bf16_is_fast", lambda: pytest.fail("measured"))
     assert choose_precision("auto", torch.device("cpu"), ALL) is torch.bfloat16
 
 

@@ -33,7 +33,7 @@ def model():
     [
         ("stripes", 25, "stripes every", 5),
         ("raw-mosaic", 40, "mosaic", 3),
-        ("speckle-gamma", 1, "1 looks", 3),
+        ("speckle-gamma", 1, "speckle of 1", 3),
         ("dither", 3, "dither", 1),
     ],
 )

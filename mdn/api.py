@@ -65,7 +65,8 @@ def denoise(
     sigma : float, optional
         Standard deviation of the noise on the 0-255 scale, where you know it. Estimated otherwise.
     strength : float
-        0 (the picture as it is) to 1 (all noise removed); between, the two are mixed.
+        0 (the picture as it is) to 1 (all noise removed); between, the two are mixed. Up to 2 the
+        noise is taken for that many times as strong, by models that are told how strong it is.
     device : str
         "auto", "cpu", "cuda", "cuda:1" or "mps".
     axes : str, optional

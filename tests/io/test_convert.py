@@ -87,15 +87,6 @@ def test_every_pair_of_formats(source: str, target: str) -> None:
         assert getattr(second.meta, field) == expected
 
 
-def test_alpha_is_dropped_for_jpeg_and_the_colours_stay() -> None:
-    array = np.full((16, 16, 4), (90, 160, 220, 0), np.uint8)
-    image = io.read_image(png_of(array))
-    assert io.losses(image, "jpeg") == ["alpha"]
-    result = np.asarray(opened(written(image, "jpeg")))
-    assert result.shape == (16, 16, 3)
-    assert np.abs(result.astype(int) - array[..., :3]).max() <= 3
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_premultiplied_colours_are_divided_for_formats_that_want_them_plain(dtype: type) -> None:
     top = np.iinfo(dtype).max

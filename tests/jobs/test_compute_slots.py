@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -200,29 +199,6 @@ def test_what_is_too_large_to_lie_beside_others_is_not_decoded_ahead() -> None:
 
     run(work, slots, "ab")
     assert sorted(refused) == ["a", "b"]
-
-
-def test_waiting_is_no_part_of_a_files_seconds() -> None:
-    slots, started = ComputeSlots(), threading.Event()
-
-    def work(job: Job, report: Report) -> dict[str, object]:
-        if job.name == "b":
-            started.set()
-
-        def compute() -> None:
-            if job.name == "a":
-                reached(started)
-                threading.Event().wait(0.2)
-
-        slots.run(compute)
-        return {"waited": slots.waited}
-
-    begun = time.perf_counter()
-    _, second = run(work, slots, "ab").outcomes
-    waited = second.details["waited"]
-    assert isinstance(waited, float)
-    assert waited > 0.1
-    assert second.seconds + waited <= time.perf_counter() - begun
 
 
 def test_one_thread_computes_though_each_file_has_its_own() -> None:

@@ -277,11 +277,6 @@ def test_the_manifests_of_shards_are_read_as_one(tmp_path: Path) -> None:
     assert sorted(manifest.read(tmp_path).good) == ["a", "b"]
 
 
-def test_outputs_are_named_relative_to_the_folder(tmp_path: Path) -> None:
-    assert manifest.place_in(tmp_path, tmp_path / "x" / ".." / "y" / "a.png") == "y/a.png"
-    assert manifest.place_in(tmp_path / "x", tmp_path / "a.png") == (tmp_path / "a.png").as_posix()
-
-
 def test_a_store_is_hashed_with_all_its_files(tmp_path: Path) -> None:
     store = tmp_path / "a.zarr"
     (store / "c").mkdir(parents=True)

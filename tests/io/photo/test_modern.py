@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io as streams
-import random
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import from_bits
 from mdn.io.colour import Cicp, profile
-from mdn.io.photo import boxes
 from tests.io.samples import XMP, exif, icc, picture
 
 heif = pytest.importorskip("pillow_heif")
@@ -256,30 +254,6 @@ def test_sizes_that_no_memory_holds_are_refused(format: str) -> None:
         io.read_image(bytes(data), name="x")
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_damage_is_one_line_each(format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    whole = written(made(4, 10, exif=exif(), xmp=XMP), format)
-    chance = random.Random(format)
-    refused, lines = 0, []
-    for number in range(60):
-        data = bytearray(whole)
-        if number % 3 == 0:
-            del data[chance.randrange(1, len(data)) :]
-        for _ in range(chance.choice([0, 1, 4]) if number % 3 == 0 else 2):
-            end = len(data) if chance.random() < 0.5 else min(400, len(data))
-            data[chance.randrange(end)] ^= 1 << chance.randrange(8)
-        try:
-            image = io.read_image(bytes(data), name="damaged")
-        except FileError as problem:
-            refused += 1
-            lines.append(str(problem))
-        else:
-            assert image.pixels.shape[0] == 1
-    assert 10 < refused < 60
-    assert not any("\n" in line for line in lines)
-    assert capfd.readouterr().err == ""
-
-
 def test_real_files(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "test" / "formats"
     hdr = io.read_image(folder / "10bit-HDR-P3-nclx.avif")
@@ -295,18 +269,3 @@ def test_real_files(shared_data: Path, tmp_path: Path) -> None:
     assert phone.meta.icc is not None
     assert b"iPhone 7" in (phone.meta.exif or b"")
     assert io.read_image(folder / "8bit-sRGB.jxl").meta.private["jxl"] == "lossless"
-
-
-def test_the_boxes_of_a_file_end_where_it_does() -> None:
-    data = boxes.box(b"abcd", b"12") + boxes.box(b"efgh")
-    assert [each.kind for each in boxes.walk(data)] == [b"abcd", b"efgh"]
-    with pytest.raises(ValueError, match="cut short"):
-        list(boxes.walk(data[:-1]))
-
-
-def test_exif_without_its_offset_is_kept_too() -> None:
-    """As some programs write JPEG XL."""
-    whole = boxes.exif_body(exif(6))
-    assert boxes.exif_of(whole) == exif(6)
-    assert boxes.exif_of(exif(6)) == exif(6)
-    assert boxes.exif_of(b"II*") is None

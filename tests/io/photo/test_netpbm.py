@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io as streams
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +9,7 @@ from PIL import Image as Pillow
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
-from mdn.jobs.files import load, save
-from tests.io.samples import encoded, opened, picture, png_of
-from tests.jobs.test_files import Notes, job
+from tests.io.samples import opened, picture, png_of
 
 TOPS = (255, 65535, 1, 100, 1023, 4095, 256, 65534)
 
@@ -97,14 +94,6 @@ def test_what_a_format_cannot_hold_is_said() -> None:
     assert "clipped" in io.losses(light, "ppm")[0]
 
 
-@pytest.mark.parametrize("magic", [b"P2", b"P5", b"P6"])
-def test_every_cut_is_an_error(magic: bytes) -> None:
-    data = pnm(magic, drawn(magic, 4095), 4095, b"# a\n")
-    for length in range(len(data) - 6):
-        with pytest.raises(FileError):
-            io.read_image(data[:length], name="cut.pgm")
-
-
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -124,17 +113,3 @@ def test_every_cut_is_an_error(magic: bytes) -> None:
 def test_damaged_ones_are_named(data: bytes, words: str) -> None:
     with pytest.raises(FileError, match=words):
         io.read_image(data)
-
-
-@pytest.mark.parametrize("name", ["a.pgm", "a.ppm", "a.pfm"])
-def test_an_unchanged_one_is_its_file(tmp_path: Path, name: str) -> None:
-    data = {
-        "a.pgm": pnm(b"P2", drawn(b"P2", 100), 100),
-        "a.ppm": encoded(picture(5, 6, 3), "PPM"),
-        "a.pfm": b"Pf\n1 2\n-1.0\n" + bytes(8),
-    }[name]
-    work, notes = job(tmp_path, name, f"b{name}", data), Notes()
-    image = load(work)
-    assert save(work, image, notes, original=image.pixels) is False
-    assert (tmp_path / f"b{name}").read_bytes() == data
-    assert notes.said == []

@@ -9,7 +9,6 @@ from PIL import ExifTags, ImageOps
 from PIL import Image as Pillow
 
 from mdn import io
-from mdn.image import Metadata
 from tests.io.samples import MAKER_NOTE, XMP, encoded, exif, opened, picture
 
 # Red grows to the right and green downwards: no turn looks like another, and lossy coding is mild.
@@ -113,8 +112,3 @@ def test_a_damaged_block_does_not_harm_the_picture(cut: int) -> None:
     image = io.read_image(encoded(PHOTO, "JPEG", exif=b"Exif\0\0" + block, quality=95))
     assert image.pixels.shape == (1, 24, 40, 3)
     assert io.write_image(image, None, format="tiff") is not None
-
-
-def test_no_block_no_change() -> None:
-    image = io.read_image(encoded(PHOTO, "PNG"))
-    assert image.meta == Metadata()

@@ -204,17 +204,6 @@ def test_extended_xmp_promises_nothing_either() -> None:
     assert b"Rating" in again
 
 
-def test_extended_xmp_without_promises_stays_byte_for_byte() -> None:
-    guid, bodies = extended(packet(b' xmlns:a="urn:a" a:b="c"'), 200)
-    segments = b"".join(struct.pack(">BBH", 255, 0xE1, len(body) + 2) + body for body in bodies)
-    main = packet(
-        b' xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="%s"' % guid
-    )
-    image = io.read_image(photo(main, b"", segments))
-    assert image.meta.private["jpeg"] == tuple((0xE1, body) for body in bodies)
-    assert image.meta.xmp == main
-
-
 def test_other_formats_promise_nothing_either() -> None:
     image = io.read_image(png_of(PHOTO))
     for format in ("png", "webp", "tiff", "jxl", "avif"):

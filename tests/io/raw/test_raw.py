@@ -13,7 +13,7 @@ import tifffile
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
-from mdn.io.raw.develop import Sensor, decode_light, encode_light
+from mdn.io.raw.develop import Sensor, decode_light
 from mdn.jobs.files import load
 from mdn.jobs.job import Job
 from mdn.noise.synthesis.isp import RGB_TO_XYZ
@@ -141,11 +141,6 @@ def test_only_raw_files_become_dng_and_none_is_taken_for_a_tiff(tmp_path: Path) 
         io.losses(image, "dng")
     source = bayer(tmp_path / "a.dng", flat(0.4, 0.5, 0.3))
     assert kind_of(Job(source, tmp_path / "b.tif", "a.dng")) == ""
-
-
-def test_the_curve_comes_back() -> None:
-    light = np.linspace(-0.5, 2.5, 1000, dtype=np.float32)
-    assert decode_light(encode_light(light)) == pytest.approx(light, abs=1e-6)
 
 
 def test_a_dng_holds_what_no_screen_shows(tmp_path: Path) -> None:

@@ -80,19 +80,6 @@ def test_storage_is_kept(order: str, big: bool, compression: str | None, planar:
         assert getattr(after, field) == getattr(before, field), field
 
 
-@pytest.mark.parametrize("kind", ["assocalpha", "unassalpha", "unspecified"])
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-def test_the_kind_of_alpha_is_kept(kind: str, planar: str) -> None:
-    source = picture(9, 13, 4, np.uint16)
-    stored = source if planar == "contig" else np.moveaxis(source, -1, 0)
-    image = io.read_image(tiff(stored, photometric="rgb", planarconfig=planar, extrasamples=[kind]))
-    assert image.alpha is not None
-    np.testing.assert_array_equal(image.alpha[0], source[..., 3])
-    page = first(rewritten(image))
-    np.testing.assert_array_equal(page.asarray(), stored)
-    assert tifffile.EXTRASAMPLE[kind.upper()] == page.extrasamples[0]
-
-
 def test_jpeg_compression_is_kept_at_the_quality_asked() -> None:
     source = np.zeros((48, 64, 3), np.uint8)
     source[..., 0] = np.linspace(0, 255, 64)
@@ -271,15 +258,6 @@ def test_exif_goes_into_a_tiff_and_out_again(order: str, big: bool) -> None:
     assert opened(result).getexif().get_ifd(0x8769)[0x927C] == MAKER_NOTE
 
 
-def test_a_big_tiff_keeps_exif() -> None:
-    photo = io.read_image(encoded(picture(16, 16, 3), "JPEG", exif=b"Exif\0\0" + exif()))
-    big = io.read_image(tiff(picture(16, 16, 3), photometric="rgb", bigtiff=True))
-    meta = type(photo.meta)(exif=photo.meta.exif, private=big.meta.private)
-    file = rewritten(Image(photo.pixels, None, meta, "x", "tiff"))
-    assert file.is_bigtiff
-    assert first(file).tags[0x8769].value["ISOSpeedRatings"] == 3200
-
-
 @pytest.mark.parametrize(
     ("array", "options", "message"),
     [
@@ -335,18 +313,6 @@ def test_samples_that_are_no_numbers_are_counted(value: float) -> None:
     source[1, 1:4] = value
     with pytest.raises(FileError, match="3 of 30 samples"):
         io.read_image(tiff(source))
-
-
-@pytest.mark.parametrize("compression", [None, "lzw", "zlib", "jpeg"])
-def test_every_cut_is_an_error(compression: str | None, capfd: pytest.CaptureFixture[str]) -> None:
-    data = tiff(
-        picture(24, 24, 3), photometric="rgb", compression=compression, rowsperstrip=8,
-        predictor=compression == "lzw",
-    )  # fmt: skip
-    for length in range(1, len(data), 7):
-        with pytest.raises(FileError):
-            io.read_image(data[:length], name="cut.tif")
-    assert capfd.readouterr().err == ""
 
 
 def test_claims_beyond_the_file_are_refused() -> None:

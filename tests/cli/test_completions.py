@@ -22,12 +22,6 @@ def test_the_scripts_are_current() -> None:
     assert there == generate.scripts(), "run: python completions/generate.py completions/"
 
 
-def test_writing_them_gives_the_same_files(tmp_path: Path) -> None:
-    generate.write(tmp_path / "new")
-    for name in generate.FILES.values():
-        assert (tmp_path / "new" / name).read_bytes() == (FOLDER / name).read_bytes()
-
-
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """An environment whose `mdn` is this one."""

@@ -47,13 +47,6 @@ def test_one_line_says_what_stands_in(run: Run, tmp_path: Path, models: Path) ->
     assert "no faster model" in line
 
 
-def test_a_fast_model_is_taken_where_there_is_one(run: Run, tmp_path: Path, models: Path) -> None:
-    add(models, "small", 'quality = "fast"')
-    noisy(tmp_path / "a.png")
-    (found,) = told(run, "a.png", "--quality", "fast")["files"]
-    assert (found["model"], found["warnings"]) == ("small", [])
-
-
 def test_best_is_the_mean_of_eight_looks(run: Run, tmp_path: Path, models: Path) -> None:
     noisy(tmp_path / "a.png")
     told(run, "a.png", "--quality", "best", "-o", "best.png")

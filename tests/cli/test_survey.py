@@ -135,34 +135,6 @@ def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) 
     assert "one of the inputs" in onto_input.stderr
 
 
-def test_without_matplotlib_one_line_says_so(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mdn import plots
-
-    monkeypatch.setattr(plots, "find_spec", lambda name: None)
-    picture(tmp_path / "a.png", 12)
-    result = run("noise", "--estimate", "a.png", "--plot", "curve.png")
-    assert result.exit_code == 2
-    assert "pip install 'mdn[plots]'" in result.stderr
-
-
-def test_standard_input(run: Run, tmp_path: Path) -> None:
-    data = picture(tmp_path / "a.png", 12).read_bytes()
-    result = run("noise", "--estimate", "-", input=data)
-    assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("stdin  128x128")
-
-
-def test_a_bad_file_among_good_ones_is_named(run: Run, tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", 12)
-    (tmp_path / "b.png").write_bytes(b"no image")
-    result = run("noise", "--estimate", "a.png", "b.png")
-    assert result.exit_code == 3
-    assert "a.png  128x128" in result.stdout
-    assert "b.png" in result.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -179,14 +151,3 @@ def test_requests_that_cannot_be_met(
     result = run("noise", *arguments)
     assert result.exit_code == 2
     assert words in result.stderr
-
-
-def test_a_list_names_pictures_too(run: Run, tmp_path: Path) -> None:
-    for name in "ab":
-        picture(tmp_path / f"{name}.png", 12)
-    (tmp_path / "list.txt").write_text("b.png\n")
-    result = run("noise", "--estimate", "a.png", "--from-file", "list.txt")
-    assert result.exit_code == 0, result.stderr
-    assert result.stdout.count("128x128, uint8") == 2
-    result = run("noise", "--estimate", "a.png", "--max-pixels", "100")
-    assert result.exit_code == 4

@@ -41,13 +41,6 @@ def test_help_shows_no_types(run: Run, command: str) -> None:
         assert odd not in text
 
 
-@pytest.mark.parametrize("command", ["list", "show", "path", "verify", "add", "remove"])
-def test_help_of_models_shows_no_types(run: Run, command: str) -> None:
-    text = run("models", command, "--help").stdout
-    for odd in ("<bool>", "<list", "<str>", "<path>", "[["):
-        assert odd not in text
-
-
 def test_all_that_can_be_read_is_listed(run: Run, tmp_path) -> None:
     (tmp_path / "a.png").write_text("no picture")
     result = run("denoise", str(tmp_path / "a.png"))

@@ -78,18 +78,6 @@ def test_all_files_come_back_in_order_and_the_model_is_made_once(
     ]
 
 
-def test_no_more_tasks_are_handed_out_than_the_workers_can_soon_do(
-    where: str, tmp_path: Path
-) -> None:
-    report = Recorder()
-    distribute(jobs(tmp_path, "abcdefghijkl"), partial(partial, copy), report, where)
-    waiting, most = 0, 0
-    for kind, _ in report.events:
-        waiting += (kind == "started") - (kind == "finished")
-        most = max(most, waiting)
-    assert most == 2 * dask_run.AHEAD
-
-
 def test_fail_fast_leaves_the_rest(where: str, tmp_path: Path) -> None:
     work = partial(partial, copy, bad="abcdefghijkl")
     result = distribute(jobs(tmp_path, "abcdefghijkl"), work, Recorder(), where, fail_fast=True)

@@ -65,13 +65,6 @@ def test_a_deeper_net_begins_as_the_shallower_one(write_recipe: Recipes, tmp_pat
     assert all(bool(value.any()) for value in added[::2])  # the first kernel is not: it must learn
 
 
-def test_blocks_are_not_taken_away(write_recipe: Recipes, tmp_path: Path) -> None:
-    _random(tmp_path / "deep.safetensors", blocks=(2, 1))
-    path = write_recipe(seed='3\ninit_weights = "deep.safetensors"')
-    with pytest.raises(UsageError, match="cannot start from these weights"):
-        build(load(path, {"net": {"widths": [4, 8], "blocks": [1, 1], "noise_conditioned": True}}))
-
-
 def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: Path) -> None:
     told = _random(tmp_path / "told.safetensors", per_channel_mask=True).eval()
     judging = nets.build("unet", JUDGING).eval()

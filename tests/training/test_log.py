@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mdn.training import log
-from mdn.training.log import Log, read, write_table
+from mdn.training.log import Log, read
 
 
 def logged(folder: Path, steps: int) -> Log:
@@ -52,8 +52,3 @@ def test_a_rewind_that_is_killed_loses_nothing(
         made.rewind(4)
     assert made.path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [made.path]
-
-
-def test_a_table_is_written_by_its_columns(tmp_path: Path) -> None:
-    write_table(tmp_path / "a.csv", ["b", "a"], [{"a": 1, "b": 2, "c": 3}, {"a": 4}])
-    assert (tmp_path / "a.csv").read_bytes() == b"b,a\r\n2,1\r\n,4\r\n"

@@ -97,11 +97,6 @@ def test_a_short_recipe_needs_no_word_on_warmup_and_cooldown(write_recipe: Recip
     assert late.cooldown == 5
 
 
-def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"gone\.toml"):
-        load(tmp_path / "gone.toml")
-
-
 def test_shards_hold_what_the_folders_held(data: Path) -> None:
     pictures = load_pictures(("pictures",), data)
     save_shard(pictures, data / "pack.safetensors")
@@ -136,11 +131,6 @@ def test_packing_says_in_one_line_what_is_wrong(
         told = capsys.readouterr().err
         assert told.startswith("error: ")
         assert told.count("\n") == 1
-
-
-def test_the_split_is_fixed_by_name(data: Path) -> None:
-    training, held = split(load_pictures(("pictures",), data), 3)
-    assert (len(training), len(held)) == (4, 2)
 
 
 def test_empty_missing_and_unreadable_data(data: Path) -> None:

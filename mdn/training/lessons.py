@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
+from mdn.training.build import GATES
 from mdn.training.checkpoint import CHECKPOINT
 from mdn.training.data import Crops, load_pictures, split
-from mdn.training.init_weights import GATES
 from mdn.training.recipe import Recipe
 
 PART = 25  # steps whose lessons are drawn and kept together

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mdn.engine import bf16
+from mdn.engine import device
 from mdn.engine.device import choose_precision
 
 CPU = torch.device("cpu")
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "deep" / "bf16.json"
-    monkeypatch.setattr(bf16, "CACHE", path)
+    monkeypatch.setattr(device, "CACHE", path)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     return path
 
@@ -29,7 +29,7 @@ def timing(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, list[floa
         calls.append(dtype)
         return seconds[dtype][(len(calls) - 1) // 2 % len(seconds[dtype])]
 
-    monkeypatch.setattr(bf16, "_time_of", time_of)
+    monkeypatch.setattr(device, "_time_of", time_of)
     return calls
 
 
@@ -44,9 +44,9 @@ def test_the_faster_precision_is_taken(
 
 def test_it_is_measured_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = timing(monkeypatch, {torch.float32: [1.0], torch.bfloat16: [0.2]})
-    assert bf16.is_fast()
+    assert device.bf16_is_fast()
     count = len(calls)
-    assert bf16.is_fast()
+    assert device.bf16_is_fast()
     assert len(calls) == count
     assert [path.name for path in cache.parent.iterdir()] == ["bf16.json"]
 
@@ -58,9 +58,9 @@ def test_a_damaged_file_is_measured_over(
     cache.parent.mkdir()
     cache.write_text(text)
     timing(monkeypatch, {torch.float32: [1.0], torch.bfloat16: [0.2]})
-    assert bf16.is_fast()
+    assert device.bf16_is_fast()
 
 
 def test_the_real_measurement_answers(cache: Path) -> None:
-    assert bf16._measure() in (True, False)
-    assert bf16._processor()
+    assert device._measure() in (True, False)
+    assert device._processor()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mdn.engine import bf16
+from mdn.engine import device as devices
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import UsageError
 
@@ -29,8 +29,8 @@ def flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
         times = {torch.float32: 1.0, torch.bfloat16: measured}
-        monkeypatch.setattr(bf16, "_time_of", times.__getitem__)
-        monkeypatch.setattr(bf16, "CACHE", tmp_path / f"{len(list(tmp_path.iterdir()))}.json")
+        monkeypatch.setattr(devices, "_time_of", times.__getitem__)
+        monkeypatch.setattr(devices, "CACHE", tmp_path / f"{len(list(tmp_path.iterdir()))}.json")
 
     return set_flags
 
@@ -59,7 +59,7 @@ def test_an_arm_server_takes_bf16_where_it_is_fast(
 
 def test_matrix_units_need_no_measurement(flags, monkeypatch: pytest.MonkeyPatch) -> None:
     flags(amx=True)
-    monkeypatch.setattr(bf16, "is_fast", lambda: pytest.fail("measured"))
+    monkeypatch.setattr(devices, "bf16_is_fast", lambda: pytest.fail("measured"))
     assert choose_precision("auto", torch.device("cpu"), ALL) is torch.bfloat16
 
 

@@ -13,8 +13,7 @@ from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.registry.write import pack
-from mdn.training.build import build
-from mdn.training.init_weights import init_weights
+from mdn.training.build import build, init_weights
 from mdn.training.recipe_parse import load
 
 Recipes = Callable[..., Path]

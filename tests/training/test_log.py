@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mdn.training import log
-from mdn.training.log import Log, read
+from mdn.training.log import Log, read_log
 
 
 def logged(folder: Path, steps: int) -> Log:
@@ -23,7 +23,7 @@ def test_a_rewound_log_ends_at_its_step_and_goes_on(tmp_path: Path) -> None:
     made = logged(tmp_path, 6)
     made.rewind(4)
     made.write({"step": 5, "loss": 0.25, "gaussian-25": 30.5})
-    columns = read(made.path)
+    columns = read_log(made.path)
     assert [step for step, _ in columns["loss"]] == [1, 2, 3, 4, 5]
     assert columns["gaussian-25"] == [(5, 30.5)]
 

@@ -62,28 +62,40 @@ def test_all_faults_are_told_at_once() -> None:
         "optim": {"lr": "fast", "steps": 10, "warmup": 8, "cooldown": 8, "schedule": "step"},
         "jpeg": 3,
     }
+    whole = {
+        "name": "x",
+        "arch": "unte",
+        "data": {"sources": ["photos"]},
+        "noise": [{"kind": "gausian", "low": 60, "high": 50}],
+        "optim": {"steps": 10, "warmup": 8, "cooldown": 8},
+    }
     with pytest.raises(UsageError) as caught:
         parse(table, "my.toml")
     told = str(caught.value)
-    assert told.startswith("my.toml: 14 faults: ")
+    assert told.startswith("my.toml: 11 faults: ")
     assert "\n" not in told
     for fault in (
         "'name' is missing",
-        "arch = 'unte' is unknown; did you mean 'unet'",
         "unknown key 'learning'",
         "[data] sources = 'photos': should be a list",
         "[data] crop must be at least 8",
         "[data] unknown key 'grey'; did you mean 'gray'",
-        "[[noise]] low is above high",
-        "gausian",
         "[[noise]] 'kind' is missing",
         "[[noise]] 'high' is missing",
         "[optim] lr = 'fast': should be of type float",
-        "[optim] warmup (8) + cooldown (8) exceed steps (10)",
         "[optim] schedule = 'step': choose trapezoid, cosine, halving",
         "[jpeg] must be a table",
     ):
         assert fault in told
+    with pytest.raises(UsageError) as caught:  # values that are right, but do not go together
+        parse(whole)
+    for fault in (
+        "arch = 'unte' is unknown; did you mean 'unet'",
+        "[[noise]] low is above high",
+        "gausian",
+        "[optim] warmup (8) + cooldown (8) exceed steps (10)",
+    ):
+        assert fault in str(caught.value)
 
 
 def test_a_short_recipe_needs_no_word_on_warmup_and_cooldown(write_recipe: Recipes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io as streams
 import json
 import os
 import random
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from tests.io.samples import XMP, encoded, exif, icc, picture, png, png_of
+from tests.io.samples import XMP, chunk, coded, encoded, exif, icc, picture, png, png_of
 
 PHOTO = Image(picture(20, 24, 3)[None], None, Metadata(icc(), exif(), XMP, (300, 300)))
 
@@ -119,12 +121,44 @@ def test_data_beyond_the_pixels_is_not_inflated(capfd: pytest.CaptureFixture[str
     assert capfd.readouterr().err == ""
 
 
+def cuttable() -> dict[str, tuple[bytes, int]]:
+    """Files by their kind, and how many bytes at the end may be missing from them unnoticed."""
+    small, large = picture(9, 9, 3), picture(40, 50, 3)
+    files: dict[str, tuple[bytes, int]] = {
+        "png": (png_of(small, chunk(b"tEXt", b"a\0b")), 0),
+        "bmp": (encoded(small, "BMP"), 1),  # which fills up a row
+        "webp": (encoded(large, "WEBP"), 0),
+        "webp, lossless": (encoded(large, "WEBP", lossless=True), 0),
+        "jpeg": (encoded(large, "JPEG", exif=b"Exif\0\0" + exif()), 0),
+        "jpeg, progressive": (encoded(large, "JPEG", progressive=True), 0),
+        "pgm": (b"P5\n# a\n7 5\n4095\n" + bytes(70), 0),
+        "pgm in words": (b"P2\n2 2\n255\n100 101 102 103\n", 3),
+    }
+    for compression in (None, "lzw", "zlib", "jpeg"):
+        stream = streams.BytesIO()
+        tifffile.imwrite(
+            stream, large, photometric="rgb", compression=compression, rowsperstrip=8,
+            predictor=compression == "lzw", metadata=None,
+        )  # fmt: skip
+        files[f"tiff, {compression}"] = stream.getvalue(), 0
+    return files
+
+
+@pytest.mark.parametrize("kind", cuttable())
+def test_what_is_cut_short_is_an_error(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    data, spare = cuttable()[kind]
+    for length in {*range(1, len(data) - spare, max(1, len(data) // 120)), len(data) - spare - 1}:
+        with pytest.raises(FileError) as caught:
+            io.read_image(data[:length], name="cut")
+        assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("format", list(io.FORMATS))
 def test_random_damage_never_escapes(format: str, capfd: pytest.CaptureFixture[str]) -> None:
     pixels = PHOTO.pixels[..., :1] if format == "pgm" else PHOTO.pixels
     pixels = pixels.astype(np.float32) if format == "pfm" else pixels
-    whole = io.write_image(replace(PHOTO, pixels=pixels), None, format=format)
-    assert whole is not None
+    whole = coded(replace(PHOTO, pixels=pixels), format=format)
     chance = random.Random(format)
     outcomes = {"read": 0, "refused": 0}
     said: list[str] = []
@@ -157,7 +191,7 @@ def test_deep_and_circular_directories_end() -> None:
         data = encoded(picture(8, 8, 3), "PNG", exif=b"Exif\0\0" + block)
         image = io.read_image(data)
         assert image.meta.exif == block
-        assert io.write_image(image, None, format="tiff") is not None
+        assert coded(image, format="tiff") is not None
 
 
 WORKER = """

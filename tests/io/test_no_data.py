@@ -19,7 +19,7 @@ from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import open_stack
 from mdn.jobs.planning import plan
 from tests.commands.tools import request
-from tests.io.samples import picture
+from tests.io.samples import coded, picture
 
 FLT_MAX = float(np.finfo(np.float32).max)
 
@@ -208,8 +208,7 @@ def test_both_readers_say_whether_colours_are_multiplied_by_alpha(
     assert image.alpha_associated is associated
     assert image.alpha is not None
     np.testing.assert_array_equal(np.dstack([image.pixels[0], image.alpha[0]]), source)
-    data = io.write_image(image, None)
-    assert data is not None
+    data = coded(image)
     with tifffile.TiffFile(streams.BytesIO(data)) as file:
         page = file.pages.first
         np.testing.assert_array_equal(page.asarray(), stored)

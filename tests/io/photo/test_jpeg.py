@@ -3,6 +3,7 @@ from __future__ import annotations
 import io as streams
 import re
 import struct
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,15 +13,12 @@ from PIL import JpegImagePlugin
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
-from tests.io.samples import MAKER_NOTE, XMP, encoded, exif, icc, opened, picture
+from tests.io.samples import MAKER_NOTE, XMP, coded, encoded, exif, icc, opened, picture
 
 PHOTO = picture(61, 83, 3, seed=3)
 
 
-def written(image: Image, **options: int) -> bytes:
-    data = io.write_image(image, None, format="jpeg", **options)
-    assert data is not None
-    return data
+written = partial(coded, format="jpeg")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

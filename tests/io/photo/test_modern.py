@@ -16,7 +16,7 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import from_bits
 from mdn.io.colour import Cicp, profile
-from tests.io.samples import XMP, exif, icc, picture
+from tests.io.samples import XMP, coded, exif, icc, picture
 
 heif = pytest.importorskip("pillow_heif")
 pytest.importorskip("pillow_jxl")
@@ -25,14 +25,8 @@ FORMATS = ("jxl", "avif", "heic")
 P3, PQ, HLG = (12, 13), (9, 16), (9, 18)
 
 
-def written(image: Image, format: str, quality: int = 95) -> bytes:
-    data = io.write_image(image, None, format=format, quality=quality)
-    assert data is not None
-    return data
-
-
 def back(image: Image, format: str, quality: int = 95) -> Image:
-    return io.read_image(written(image, format, quality))
+    return io.read_image(coded(image, format, quality))
 
 
 def made(channels: int, bits: int, **meta: object) -> Image:
@@ -157,7 +151,7 @@ def test_a_rotation_in_the_header_is_followed_once(turn: int) -> None:
         flipped = flipped[:, ::-1] if turn in (6, 7) else flipped
         flipped = flipped[::-1] if turn in (7, 8) else flipped
     assert np.array_equal(image.pixels[0, ..., 0], flipped)
-    assert io.read_image(written(image, "png")).pixels.shape == image.pixels.shape
+    assert io.read_image(coded(image, "png")).pixels.shape == image.pixels.shape
 
 
 @pytest.mark.parametrize(
@@ -209,7 +203,7 @@ def test_films_and_several_pictures_are_refused_by_name() -> None:
 
 
 def test_heic_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = written(made(3, 8), "heic")
+    data = coded(made(3, 8), "heic")
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     with pytest.raises(FileError, match=r"pip install 'mdn\[heif\]'"):
         io.read_image(data, name="x.heic")
@@ -217,7 +211,7 @@ def test_heic_without_its_library_says_what_to_install(monkeypatch: pytest.Monke
 
 def test_colours_that_python_cannot_decode_are_refused() -> None:
     """A profile of a lossy file: the decoder would give linear light of 8 bits."""
-    data = written(made(3, 8, icc=icc()), "jxl")
+    data = coded(made(3, 8, icc=icc()), "jxl")
     from mdn.io.photo.jxl_header import Bits, read_header
 
     assert read_header(data).icc
@@ -240,7 +234,7 @@ def test_colours_that_python_cannot_decode_are_refused() -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_sizes_that_no_memory_holds_are_refused(format: str) -> None:
     image = made(3, 8)
-    data = bytearray(written(image, format))
+    data = bytearray(coded(image, format))
     if format == "jxl":
         # A size of 20 bits each way, in the 30-bit form, then a header without surprises.
         size, at = 0x0AFF | 3 << 17 | (2**20 - 1) << 19, 49 + 3

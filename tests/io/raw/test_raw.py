@@ -19,7 +19,7 @@ from mdn.jobs.job import Job
 from mdn.noise.synthesis.isp import RGB_TO_XYZ
 from mdn.stacks.stack_job import kind_of
 from tests.io.raw.mosaic import MATRIX, RGGB, XTRANS, fractions, mosaic, write_dng
-from tests.io.samples import picture
+from tests.io.samples import coded, picture
 
 rawpy = pytest.importorskip("rawpy")
 
@@ -80,8 +80,7 @@ def test_it_comes_upright(tmp_path: Path, turn: int, shape: tuple[int, int]) -> 
     assert image.pixels.shape[1:3] == shape
     corners = {1: (0, 0), 3: (-1, -1), 6: (0, -1)}
     assert image.pixels[0][corners[turn]].min() > image.pixels.mean()
-    written = io.write_image(image, None, format="tiff")
-    assert written is not None
+    written = coded(image, format="tiff")
     assert io.read_image(written).pixels.shape == image.pixels.shape
     assert b"Model 1" in (image.meta.exif or b"")
 

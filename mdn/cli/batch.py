@@ -180,7 +180,7 @@ def document(
         "command": command,
         "files": entries,
         "notes": list(plan.notes),
-        "left_out": [asdict(each) for each in plan.left_out],
+        "left_out": [asdict(group) for group in plan.left_out],
         "totals": totals | {"untried": result.untried, "seconds": seconds},
         "exit_code": result.exit_code,
     }
@@ -201,7 +201,7 @@ def weights(model: str | None, quality: str) -> dict[str, str]:
 
 def _sha256(card: Card) -> str:
     """Of a model's weights; where it calls other networks, of their hashes in turn."""
-    hashes = [each.sha256 for each in store.with_companions(card)]
+    hashes = [part.sha256 for part in store.with_companions(card)]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 

@@ -104,7 +104,7 @@ def _measure() -> bool:
 def _time_of(dtype: torch.dtype) -> float:
     x = torch.zeros(1, CHANNELS, SIDE, SIDE, dtype=dtype)
     weight = torch.zeros(CHANNELS, CHANNELS, 3, 3, dtype=dtype)
-    x, weight = (each.contiguous(memory_format=torch.channels_last) for each in (x, weight))
+    x, weight = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, weight))
     begun = time.perf_counter()
     F.conv2d(x, weight, padding=1)
     return time.perf_counter() - begun
@@ -122,10 +122,10 @@ def _processor() -> str:
 
 def _read() -> dict[str, bool]:
     try:
-        found = json.loads(CACHE.read_text(encoding="utf-8"))
+        results = json.loads(CACHE.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return results if isinstance(results, dict) else {}
 
 
 def _write(results: dict[str, bool]) -> None:

@@ -106,7 +106,7 @@ def spread(
     Raises as `distribute`; FileError: a question has killed several workers.
     """
     if where is None:
-        yield lambda questions: ((each, here(each)) for each in questions)
+        yield lambda questions: ((question, here(question)) for question in questions)
         return
     from mdn.jobs.dask_cluster import connect
 
@@ -199,12 +199,12 @@ class _Run:
         from distributed import as_completed
 
         waiting = iter(enumerate(jobs, start=1))
-        given: dict[Any, int] = {}  # task -> number of its job
+        numbers: dict[Any, int] = {}  # task -> number of its job
         running = as_completed()
 
         def hand_out() -> None:
             room = AHEAD * max(1, _threads(self.client))
-            while len(given) < room and not (fail_fast and self.failed):
+            while len(numbers) < room and not (fail_fast and self.failed):
                 index, job = next(waiting, (0, None))
                 if job is None:
                     return
@@ -218,18 +218,18 @@ class _Run:
                     with contextlib.suppress(OSError):  # or a worker takes it away under another
                         job.target.parent.mkdir(parents=True, exist_ok=True)
                     future = self.client.submit(self.task.whole, job, pure=False)
-                    given[future.key] = index
+                    numbers[future.key] = index
                     running.add(future)
 
         hand_out()
         for future in running:
-            index = given.pop(future.key)
+            index = numbers.pop(future.key)
             self._end(index, self._outcome(future, jobs[index - 1]))
             if fail_fast and self.failed:
                 break
             hand_out()
-        done = tuple(self.outcomes[index] for index in sorted(self.outcomes))
-        return BatchResult(done, untried=len(jobs) - len(done))
+        outcomes = tuple(self.outcomes[index] for index in sorted(self.outcomes))
+        return BatchResult(outcomes, untried=len(jobs) - len(outcomes))
 
     def _end(self, index: int, outcome: Outcome) -> None:
         self.outcomes[index] = outcome

@@ -16,12 +16,11 @@ import tomli_w
 import torch
 from torch import Tensor
 
-from mdn.errors import UsageError
+from mdn.errors import UsageError, plain_errors
 from mdn.io.atomic import write_bytes
 from mdn.registry import load, store
 from mdn.registry.cards import CARD, read_card
 from mdn.training import checkpoint
-from mdn.training.script import plain_errors
 
 State = dict[str, Tensor]
 

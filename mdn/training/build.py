@@ -146,8 +146,8 @@ def _reading(path: Path) -> Iterator[tuple[dict[str, str], State]]:
 
 def _match_gates(net: UNet, state: State, before: UNetConfig) -> State:
     """Gates choose between finished nets: they are trained last, and begin anew."""
-    kept = {key: value for key, value in state.items() if not key.startswith(GATES)}
-    return kept | {key: value for key, value in net.state_dict().items() if key.startswith(GATES)}
+    rest = {key: value for key, value in state.items() if not key.startswith(GATES)}
+    return rest | {key: value for key, value in net.state_dict().items() if key.startswith(GATES)}
 
 
 def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:
@@ -156,8 +156,8 @@ def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:
         return state
     head, colours = state["head.weight"], before.channels
     level = head[:, -colours:].sum(1, keepdim=True) / CELL
-    kept = {k: v for k, v in state.items() if not k.startswith(("judge.", "local.", "gains."))}
-    return kept | {"head.weight": torch.cat([head[:, :-colours], *[level] * CELL], 1)}
+    rest = {k: v for k, v in state.items() if not k.startswith(("judge.", "local.", "gains."))}
+    return rest | {"head.weight": torch.cat([head[:, :-colours], *[level] * CELL], 1)}
 
 
 def _drop_colours(net: UNet, state: State, before: UNetConfig) -> State:

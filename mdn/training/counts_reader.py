@@ -19,13 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mdn.errors import plain_errors
 from mdn.nets.counts_reader import NUMBERS, CountsReader, CountsReaderConfig, Scale, scale_of
 from mdn.registry.load import read_safetensors
 from mdn.training import checkpoint
 from mdn.training.counted_light import Lesson, Scene, draw, draw_drawn, draw_other, scene, targets
 from mdn.training.data import load_pictures, split
 from mdn.training.log import write_table
-from mdn.training.script import plain_errors
 
 T = TypeVar("T")
 
@@ -217,9 +217,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     pictures = load_pictures(tuple(recipe.sources), options.data)
     pictures = {name: p for name, p in pictures.items() if min(p.shape[1:]) >= 160}
-    seen, held_out = split(pictures, recipe.hold_out)
+    pictures_seen, held_out = split(pictures, recipe.hold_out)
     generator = torch.Generator().manual_seed(recipe.seed)
-    lit, unseen = ([scene(p, generator) for p in group] for group in (seen, held_out))
+    lit, unseen = ([scene(p, generator) for p in group] for group in (pictures_seen, held_out))
     net = train(recipe, lit, options.out, options.begin)
     save(net.state_dict(), net, options.out)
     rows = table(net, unseen, recipe)

@@ -198,6 +198,6 @@ def draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Ten
     planes = channels if several and uniform(generator) < recipe.mask.samples else 1
     low, high = recipe.mask.low, recipe.mask.high
     ratio = low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
-    drawn = torch.rand(count, planes, height, width, generator=generator)
-    visible = (drawn >= ratio).float().to(clean.device)
+    dice = torch.rand(count, planes, height, width, generator=generator)
+    visible = (dice >= ratio).float().to(clean.device)
     return visible.expand(-1, channels, -1, -1) if several else visible

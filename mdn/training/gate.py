@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mdn.errors import UsageError
+from mdn.errors import UsageError, plain_errors
 from mdn.nets.gate import CHOICES, Gate, SecondGate
 from mdn.nets.unet import UNet
 from mdn.registry import store
@@ -31,7 +31,6 @@ from mdn.training.data import Crops
 from mdn.training.gate_lessons import Lessons, draw_lessons, mixed
 from mdn.training.lessons import draw_or_load
 from mdn.training.log import write_table
-from mdn.training.script import plain_errors
 
 SOFTNESS = 0.5  # dB: errors closer than that are nearly as good as each other
 FAR, LARGE = 6.0, 20.0  # dB: a difference larger than that counts no more; see fit

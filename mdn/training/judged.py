@@ -100,8 +100,8 @@ def _degrade(
     if coded or uniform(generator) < recipe.clip_share:
         noisy, stored = ((x.clamp(0, 1) * 255).round() / 255 for x in (noisy, clean))
     if coded:
-        drawn = torch.rand(len(clean), generator=generator)
-        quality = recipe.jpeg.low + (recipe.jpeg.high - recipe.jpeg.low) * drawn
+        dice = torch.rand(len(clean), generator=generator)
+        quality = recipe.jpeg.low + (recipe.jpeg.high - recipe.jpeg.low) * dice
         halved = uniform(generator) < recipe.jpeg.halved
         noisy, stored = (jpeg(x, quality, halved=halved) for x in (noisy, stored))
     return noisy, stored, clean
@@ -111,13 +111,13 @@ def _photographed(
     clean: Tensor, iso: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `_degrade`, each crop by another camera; gray ones as the gray of their colours."""
-    taken = []
-    for picture, each in zip(clean, iso.flatten().tolist(), strict=True):
-        settings = camera.draw_settings(each, generator)
+    photos = []
+    for picture, level in zip(clean, iso.flatten().tolist(), strict=True):
+        settings = camera.draw_settings(level, generator)
         scene = picture[None].expand(1, 3, -1, -1)
         noisy, twin = camera.take_photo(scene, settings, generator)
-        taken.append((noisy, camera.as_file(twin, settings), twin))
-    parts = [torch.cat(part) for part in zip(*taken, strict=True)]
+        photos.append((noisy, camera.as_file(twin, settings), twin))
+    parts = [torch.cat(part) for part in zip(*photos, strict=True)]
     if clean.shape[1] == 1:
         parts = [part.mean(1, keepdim=True) for part in parts]
     return parts[0], parts[1], parts[2]
@@ -155,9 +155,9 @@ def judge_loss(net: UNet, sample: Sample, noise: Tensor) -> Tensor:
     hits = (added.abs() > IMPULSE) & sample.impulsive
     rest = torch.where(hits, torch.zeros_like(added), added)
     true = F.avg_pool2d(rest.square(), PLACE).clamp(min=1e-12).sqrt()
-    said = net.sigma_map(sample.noisy, noise)
-    said = F.avg_pool2d(said.square(), PLACE // 2).clamp(min=1e-12).sqrt()
-    error = F.smooth_l1_loss(torch.log2(said + SOFT), torch.log2(true + SOFT), beta=0.3)
+    sigmas = net.sigma_map(sample.noisy, noise)
+    sigmas = F.avg_pool2d(sigmas.square(), PLACE // 2).clamp(min=1e-12).sqrt()
+    error = F.smooth_l1_loss(torch.log2(sigmas + SOFT), torch.log2(true + SOFT), beta=0.3)
     facts = net.judge.facts(noise).float()
     return error + F.smooth_l1_loss(facts, true_facts(rest, hits), beta=0.3)
 

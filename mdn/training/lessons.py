@@ -80,10 +80,10 @@ def _weights(net: nn.Module) -> list[bytes]:
 
 
 def _digest(*parts: bytes) -> str:
-    found = hashlib.sha256()
+    hash_ = hashlib.sha256()
     for part in parts:
-        found.update(part)
-    return found.hexdigest()
+        hash_.update(part)
+    return hash_.hexdigest()
 
 
 def _claim(folder: Path, drawn_by: dict[str, str]) -> None:
@@ -115,11 +115,11 @@ def _noted(note: Path) -> dict[str, str]:
 
 
 def _kept(crops: Crops, steps: range, folder: Path, draw: Draw) -> dict[str, Tensor]:
-    found = []
+    parts = []
     for part in (range(first, min(first + PART, steps.stop)) for first in steps[::PART]):
         path = folder / NAME.format(f"{part.start:05d}")
         if not path.exists():
             rows = {key: value.contiguous() for key, value in draw(crops, part).items()}
             write_bytes(path, save(rows))
-        found.append(load_file(path))
-    return {key: torch.cat([each[key] for each in found]) for key in found[0]}
+        parts.append(load_file(path))
+    return {key: torch.cat([each[key] for each in parts]) for key in parts[0]}

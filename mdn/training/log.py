@@ -129,10 +129,10 @@ def write_curves(target: Path, runs: Mapping[str, Columns]) -> None:
     if key is None:
         raise UsageError(f"{target}: name a picture that ends in {', '.join(SUFFIXES)}")
     try:
-        taken = target.exists() and MARK.encode() not in target.read_bytes()
+        foreign = target.exists() and MARK.encode() not in target.read_bytes()
     except OSError as error:
         raise FileError(target, f"cannot be read: {error.strerror}") from error
-    if taken:
+    if foreign:
         raise FileError(target, "is there already, and is no picture of curves", "name another")
     with plots.style(), replacing(target) as out:
         kind = target.suffix.lower()[1:]

@@ -91,8 +91,8 @@ def _line(error: Any) -> str:
     if kind == "missing" and len(error["loc"]) <= 3 and isinstance(error["loc"][-1], str):
         return f"{place}{key!r} is missing"
     if kind == "unexpected_keyword_argument":
-        known = fields(SECTIONS[section] if rest else Recipe)
-        return f"{place}unknown key {key!r}{nearest(key, [each.name for each in known])}"
+        options = fields(SECTIONS[section] if rest else Recipe)
+        return f"{place}unknown key {key!r}{nearest(key, [field.name for field in options])}"
     if kind == "dataclass_type":
         return f"[{section}] {_WORDS[kind]}"
     if kind == "value_error":  # see recipe.Kind
@@ -117,16 +117,16 @@ BLANK = Recipe("", "", DataRecipe(()), ())  # all else by its default
 
 def faults_of(recipe: Recipe) -> list[str]:
     """Every fault of a recipe whose values are right by themselves, a line each; empty if none."""
-    found = [*_net(recipe), *(message for wrong, message in _numbers(recipe) if wrong)]
+    faults = [*_net(recipe), *(message for wrong, message in _numbers(recipe) if wrong)]
     if recipe.rendered:
-        return found + [message for wrong, message in _rendered(recipe) if wrong]
-    return found + list(dict.fromkeys(_levels(recipe)))
+        return faults + [message for wrong, message in _rendered(recipe) if wrong]
+    return faults + list(dict.fromkeys(_levels(recipe)))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, words: Iterable[str]) -> str:
     """A hint for a word that is unknown: the one that was meant, or all that there are."""
-    near = difflib.get_close_matches(word, sorted(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it knows {', '.join(sorted(known))}"
+    near = difflib.get_close_matches(word, sorted(words), n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; it knows {', '.join(sorted(words))}"
 
 
 def _net(recipe: Recipe) -> Iterator[str]:
@@ -134,8 +134,8 @@ def _net(recipe: Recipe) -> Iterator[str]:
     if recipe.arch not in ARCHITECTURES:
         yield f"arch = {recipe.arch!r} is unknown{nearest(recipe.arch, ARCHITECTURES)}"
         return
-    known = [field.name for field in dataclasses.fields(ARCHITECTURES[recipe.arch][0])]
-    yield from (f"[net] {key} is unknown{nearest(key, known)}" for key in recipe.net.keys() - known)
+    keys = [field.name for field in dataclasses.fields(ARCHITECTURES[recipe.arch][0])]
+    yield from (f"[net] {key} is unknown{nearest(key, keys)}" for key in recipe.net.keys() - keys)
 
 
 def _numbers(recipe: Recipe) -> Iterator[tuple[bool, str]]:
@@ -212,8 +212,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[bool, str]]:
 
 def _levels(recipe: Recipe) -> Iterator[str]:
     """Kinds of noise that there are not, and levels that they do not have."""
-    drawn = [row for row in recipe.noise if row.kind == PHOTONS]
-    if any(not 0.2 <= row.low <= row.high <= 150 for row in drawn):
+    photons = [row for row in recipe.noise if row.kind == PHOTONS]
+    if any(not 0.2 <= row.low <= row.high <= 150 for row in photons):
         yield f"[[noise]] {PHOTONS}: levels from 0.2 to 150, after stabilising"
     others = [row for row in recipe.noise if row.kind not in (PHOTONS, CLEAN)]
     trained = [("[[noise]]", row.kind, level) for row in others for level in (row.low, row.high)]
@@ -227,13 +227,13 @@ def _levels(recipe: Recipe) -> Iterator[str]:
 
 def _trainable(kind: str) -> noise.NoiseType:
     """The noise of that name. Raises UsageError for one that is kept for tests."""
-    found = noise.get(kind)
-    if found.held_out:
+    kind_of_noise = noise.get(kind)
+    if kind_of_noise.held_out:
         raise UsageError(
             f"{kind} is kept for tests on noise that no model has seen (mdn bench --noise "
             "unknown); train on another"
         )
-    return found
+    return kind_of_noise
 
 
 def _rendered(recipe: Recipe) -> Iterator[tuple[bool, str]]:

@@ -71,10 +71,10 @@ def load_scenes(sources: tuple[str, ...], root: Path) -> dict[str, Scene]:
         files: dict[str, list[Path]] = {}
         for path in sorted(folder.glob("*.exr")):
             files.setdefault(path.stem.rpartition("_")[0], []).append(path)
-        found = {name: _scene(paths) for name, paths in files.items() if len(paths) > 1}
-        if not found:
+        complete = {name: _scene(paths) for name, paths in files.items() if len(paths) > 1}
+        if not complete:
             raise UsageError(f"{folder}: no renders of one scene in it: SCENE_4.exr, SCENE_64.exr")
-        scenes |= {f"{source}/{name}": scene for name, scene in found.items()}
+        scenes |= {f"{source}/{name}": scene for name, scene in complete.items()}
     return scenes
 
 
@@ -82,7 +82,7 @@ def _scene(paths: list[Path]) -> Scene:
     by_spp = dict(sorted(_read(path) for path in paths))
     if len({planes.shape for planes in by_spp.values()}) > 1 or len(by_spp) < 2:
         raise UsageError(f"{paths[0]}: its scene has renders of other sizes, or all of one spp")
-    planes = torch.stack([torch.from_numpy(each) for each in by_spp.values()])
+    planes = torch.stack([torch.from_numpy(array) for array in by_spp.values()])
     light = planes[-1, :3].numpy().transpose(1, 2, 0)
     planes[:, :3] *= exposure(light)
     planes[:, 3:].clamp_(-1, 2)
@@ -120,7 +120,7 @@ class Scenes:
         device: torch.device,
         textures: Textures | None = None,
     ) -> None:
-        large = [each for each in scenes if min(each.planes.shape[2:]) >= size]
+        large = [scene for scene in scenes if min(scene.planes.shape[2:]) >= size]
         if not large:
             raise UsageError(f"every scene is smaller than the crop of {size} pixels")
         self.left_out = len(scenes) - len(large)

@@ -14,7 +14,7 @@ import tifffile
 
 from mdn import io
 from mdn.commands import denoise
-from mdn.io.no_data import GDAL_NODATA, fill_value_of, no_data_of
+from mdn.io.stack import GDAL_NODATA, fill_value_of, no_data_of
 from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import open_stack
 from mdn.jobs.planning import plan

@@ -11,8 +11,8 @@ import torch
 from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.training import judged, prefetch
-from mdn.training.data import Crops
+from mdn.training import judged
+from mdn.training.data import Crops, batches
 from mdn.training.degrade import Sample, generator_for, join_groups
 from mdn.training.patterns import KINDS, draw_pattern, inks, stars
 from mdn.training.recipe import Recipe
@@ -158,7 +158,7 @@ def test_a_worker_draws_what_the_run_would_have_drawn(crops: Crops) -> None:
     def draw(step: int) -> Sample:
         return judged.draw_group(one, crops, step, 0)
 
-    here, ahead = (list(prefetch.batches(draw, 4, 7, workers)) for workers in (0, 1))
+    here, ahead = (list(batches(draw, 4, 7, workers)) for workers in (0, 1))
     assert all(torch.equal(a.noisy, b.noisy) for a, b in zip(here, ahead, strict=True))
 
 

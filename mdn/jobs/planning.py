@@ -77,7 +77,7 @@ def plan(
         suffixes: what counts as an image in folders and patterns.
 
     Raises UsageError: the request cannot be carried out as a whole. What is wrong with one file
-    only is remaining as the `problem` of its job.
+    only becomes the `problem` of its job.
     """
     if overwrite + skip_existing + resume > 1:
         raise UsageError(

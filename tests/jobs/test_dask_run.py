@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +20,7 @@ from mdn.jobs.job import Job, Outcome, Report
 from tests.jobs.test_running import Recorder
 
 distributed = pytest.importorskip("distributed")
+NoWorkerError = distributed.scheduler.NoWorkerError
 
 
 def jobs(folder: Path, names: str) -> list[Job]:
@@ -158,40 +158,31 @@ def test_a_worker_that_is_killed_is_replaced_and_its_file_done_again(
     assert (tmp_path / "b.out").read_text() == "b"
 
 
-def test_a_worker_that_failed_to_start_is_started_again() -> None:
-    from distributed.core import Status
-
-    asked: list[int] = []
-    states = {0: Status.failed, 1: Status.running, 2: Status.closed, 3: Status.starting}
-    cluster = SimpleNamespace(
-        workers={name: SimpleNamespace(status=status) for name, status in states.items()},
-        scale=asked.append,
-    )
-    dask_cluster._replace(cluster, 4)
-    assert (list(cluster.workers), asked) == ([1, 3], [4])
-
-
-def test_a_file_that_kills_every_worker_is_given_up() -> None:
+@pytest.mark.parametrize(
+    ("raised", "error", "message"),
+    [
+        (
+            distributed.KilledWorker("task", None, 3),
+            FileError,
+            "a: each of 4 workers died over it; try --max-memory",
+        ),
+        (
+            NoWorkerError("task", 600.0),
+            ClusterError,
+            "no worker of --dask is left; run again with --resume",
+        ),
+    ],
+)
+def test_work_that_no_worker_can_do_is_one_line(
+    raised: Exception, error: type[Exception], message: str
+) -> None:
     class Future:
         status = "error"
 
         def result(self) -> object:
-            raise distributed.KilledWorker("task", None, 3)
+            raise raised
 
-    with pytest.raises(FileError, match="a: each of 4 workers died over it; try --max-memory"):
-        dask_run._result(Future(), "a")
-
-
-def test_a_cluster_that_stays_without_workers_is_one_line() -> None:
-    from distributed.scheduler import NoWorkerError
-
-    class Future:
-        status = "error"
-
-        def result(self) -> object:
-            raise NoWorkerError("task", 600.0)
-
-    with pytest.raises(ClusterError, match="no worker of --dask is left; run again with --resume"):
+    with pytest.raises(error, match=message):
         dask_run._result(Future(), "a")
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdn.errors import UsageError
 from mdn.training import recipe_parse
 from mdn.training.data import Crops
-from mdn.training.degrade import Sample, draw_group, join_groups
+from mdn.training.degrade import Sample, draw_group
 
 TABLE = {
     "name": "x",
@@ -49,16 +48,3 @@ def test_a_map_is_as_strong_as_the_noise_at_each_pixel() -> None:
 def test_white_noise_is_told_by_one_level_all_the_same() -> None:
     white = [{"kind": "gaussian", "low": 20.0, "high": 20.0}]
     assert drawn(level_map=1.0, noise=white).level.shape == (2, 1, 1, 1)
-
-
-def test_groups_of_either_sort_make_one_batch() -> None:
-    flat, spread = drawn(), drawn(level_map=1.0)
-    joined = join_groups([flat, spread])
-    assert joined.level.shape == (4, 1, 64, 64)
-    assert bool((joined.level[:2] == flat.level).all())
-    assert torch.equal(joined.level[2:], spread.level)
-
-
-def test_a_share_is_between_none_and_all() -> None:
-    with pytest.raises(UsageError, match="level_map"):
-        recipe_parse.parse(TABLE | {"level_map": 1.5})

@@ -14,7 +14,7 @@ from mdn.nets.gate import CHOICES, Gate, SecondGate
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.training import gate
 from mdn.training.data import Crops
-from mdn.training.gate_lessons import Lessons, decibels, draw_lessons, mixed
+from mdn.training.gate_lessons import Lessons, draw_lessons
 from mdn.training.patterns import draw_pattern
 from tests.training.test_judged import recipe
 
@@ -49,15 +49,6 @@ def test_the_second_gate_learns_from_what_was_taken_out() -> None:
     assert (found == best).float().mean() > 0.95
 
 
-def test_a_batch_is_shown_the_same_cells_of_all() -> None:
-    cells = torch.arange(12.0).expand(2, 3, 12)
-    shown = [gate._some_cells(cells) for _ in range(40)]
-    assert {each.shape[2] for each in shown} <= set(range(3, 13))
-    assert len({each.shape[2] for each in shown}) > 3
-    assert all(torch.equal(each[0], each[1]) for each in shown)
-    assert all(each[0, 0].unique().numel() == each.shape[2] for each in shown)
-
-
 def test_the_table_counts_what_was_lost_and_harmed() -> None:
     given = lessons(6)
     always_white = torch.tensor([[0.0, 0.0, 1.0]]).expand(6, -1)
@@ -78,15 +69,6 @@ def test_the_gates_are_held_against_an_oracle() -> None:
     assert len(ways) == len(CHOICES) + 3
     lost = {str(row["chosen by"]): float(str(row["lost"])) for row in gate.table(given, ways)}
     assert min(lost, key=lost.__getitem__) == "oracle, all or nothing"
-
-
-def test_half_of_a_result_may_be_better_than_all_or_nothing() -> None:
-    """What is wrong with the one and with the other is independent, and as strong."""
-    wrong = 1e-3 * torch.eye(3)[None]
-    half = torch.tensor([[0.5]])
-    assert float(mixed(wrong, half)[0, 0]) == pytest.approx(float(decibels(torch.tensor(5e-4))))
-    none, nearly = (float(mixed(wrong, torch.tensor([[s]]))[0, 0]) for s in (0.0, 0.9))
-    assert none > nearly > float(mixed(wrong, half)[0, 0])
 
 
 def test_where_it_cannot_tell_a_share_is_taken() -> None:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.training import gate
 from mdn.training.data import Crops
 from mdn.training.lessons import PART, TEST, draw_or_load
 from mdn.training.recipe import Recipe
@@ -108,19 +107,3 @@ def test_what_does_not_say_what_it_was_drawn_by_is_refused(
     (data / "out" / left).write_bytes(b"?")
     with pytest.raises(UsageError, match="nothing says what"):
         draw_or_load(asked, data, data / "out", Draw())
-
-
-def test_a_gate_is_refused_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    typed = ["x", str(tmp_path / "gone.toml"), "--data", ".", "-o", str(tmp_path), "-m", "photo"]
-    monkeypatch.setattr("sys.argv", typed)
-    with pytest.raises(SystemExit) as ended:
-        gate.main()
-    assert ended.value.code == 2
-    assert "there is no such recipe file\n" in capsys.readouterr().err
-
-
-def test_gates_are_not_for_a_model_without_a_judge() -> None:
-    with pytest.raises(UsageError, match="gates are for a model that judges the noise"):
-        gate._nets("swinir-masked-s15")

@@ -50,15 +50,6 @@ def test_light_and_albedo_are_multiplied_alike(
     torch.testing.assert_close(after[:, 6:], before[:, 6:])
 
 
-def test_what_no_guide_shows(laid: Textures, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(textures, "LAID", 1.0)
-    monkeypatch.setattr(textures, "GUIDED", 0.0)
-    before = pair()
-    after = laid.lay(before, seeded(0))
-    torch.testing.assert_close(after[:, 3:], before[:, 3:])
-    assert (after[:, :3] / before[:, :3]).std() > 0.1
-
-
 def test_a_filter_keeps_light_and_makes_neighbours_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textures, "FILTERED", 1.0)
     noisy = torch.randn(2, 9, 64, 64, generator=seeded(1))

@@ -1,7 +1,5 @@
 """CKA, SRGA and the features under them, against closed forms and cases whose answer is known."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The Python face does with arrays what the command line does with files."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What nets take on this machine, beside what it could do."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Renders made on the spot: scenes by seed, what is kept, what is refused."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """`bench`: what is measured, what is reused, what is skipped, what is refused."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

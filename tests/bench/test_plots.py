@@ -1,7 +1,5 @@
 """Plots and contact sheets of a benchmark."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Renders in a benchmark: pairs by samples per pixel, guides, HDR metrics, Open Image Denoise."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """The boundary: errors become one line and an exit code; help is instant."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Large stacks in blocks: the bytes of one process, whoever does which block and in which order."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The completions in completions/ are current, and complete."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

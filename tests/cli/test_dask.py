@@ -1,7 +1,5 @@
 """--dask: the same bytes as in one process, the manifest, and what cannot be shared out."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`mdn denoise` from end to end, with a tiny random net."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """What a batch survives: kills, Ctrl-C, a second run, odd names. benchmarks/kills.py does more."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """With --json standard output is one document of the schema in docs/json.md for every exit code."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

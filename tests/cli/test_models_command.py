@@ -1,7 +1,5 @@
 """`mdn models`: list, show, path, verify."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """--resume, --from-file, --shard; runs that share a folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """`mdn denoise --passes N --save-std FILE`: names, batches, and what is refused."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`mdn train`: options to settings, rows to lines, and a tiny run in earnest."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a terminal shows, and what a log does not."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Wrong options are told in plain words, and help shows no names of Python's types."""
 
-from __future__ import annotations
-
 import pytest
 
 from mdn import io

@@ -1,7 +1,5 @@
 """`commands.noise`: depth, range, alpha and seeds."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The README is short, links lead somewhere, and the pages say all that must be said."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import fields
 from pathlib import Path

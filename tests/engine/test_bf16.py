@@ -1,7 +1,5 @@
 """Whether bf16 is fast is measured once, whatever the processor is called."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What is chosen on machines that are not at hand: Apple, ARM, GPUs. Their flags are set."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 

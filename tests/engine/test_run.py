@@ -1,7 +1,5 @@
 """The engine: tiled equals whole, any size works, memory is bounded, running out is survived."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Tiles cover every pixel, with weights that add up to one and trust no pixel too near an edge."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

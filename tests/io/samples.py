@@ -1,7 +1,5 @@
 """Small pictures and metadata blocks, and a PNG codec of its own to check against."""
 
-from __future__ import annotations
-
 import functools
 import io as streams
 import struct

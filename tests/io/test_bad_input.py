@@ -1,7 +1,5 @@
 """Files that are not what they should be: one FileError each, quickly and in silence."""
 
-from __future__ import annotations
-
 import io as streams
 import json
 import os

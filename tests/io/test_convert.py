@@ -1,7 +1,5 @@
 """What is lost between formats, how it is said, and how depths are rounded."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Pictures that --max-memory cannot hold are refused by their header, before they are decoded."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The value where nothing was measured, and the kind of alpha, as readers tell of them."""
 
-from __future__ import annotations
-
 import base64
 import io as streams
 import struct
@@ -17,6 +15,7 @@ from mdn.commands import denoise
 from mdn.io.stack import GDAL_NODATA, fill_value_of, no_data_of
 from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import open_stack
+from mdn.jobs.job import Unheard
 from mdn.jobs.planning import plan
 from tests.commands.tools import request
 from tests.io.samples import coded, picture
@@ -238,11 +237,6 @@ def test_a_copy_of_strength_0_is_the_file(tmp_path: Path, layout: str, kind: str
         extrasamples=[kind], planarconfig="contig", **LAYOUTS[layout],
     )  # fmt: skip
     jobs = plan([str(source)], str(target)).jobs
-    result = denoise.run(jobs, request("unittest", strength=0.0), Quiet())
+    result = denoise.run(jobs, request("unittest", strength=0.0), Unheard())
     assert result.exit_code == 0
     assert target.read_bytes() == source.read_bytes()
-
-
-class Quiet:
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args, **named: None

@@ -1,7 +1,5 @@
 """Files that overlap: one computes, the next is read, the one before is written."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from pathlib import Path

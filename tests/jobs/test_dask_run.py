@@ -1,7 +1,5 @@
 """Files as tasks of a Dask cluster, whose two workers are threads of this process."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

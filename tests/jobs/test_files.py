@@ -1,7 +1,5 @@
 """Writing results: what has not changed is copied, and what a format cannot keep is said."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The manifest: what is done, what is done again and what is left alone, by its lines."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Planning: what is read, what is written, what is refused before any work."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable

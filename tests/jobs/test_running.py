@@ -1,7 +1,5 @@
 """Running a batch: what is recorded, what is let through, what is left behind."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Weights between those of two trainings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Logs become a picture with a line by run and a panel by noise."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

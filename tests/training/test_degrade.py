@@ -1,7 +1,5 @@
 """What a noise-conditioned net is told of noise that depends on brightness."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Training of the gate that chooses between two nets, or leaves a picture alone."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A training may go on from the weights of a net with other planes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Training of nets that judge the noise themselves."""
 
-from __future__ import annotations
-
 import math
 import statistics
 

@@ -1,7 +1,5 @@
 """Lessons of the small nets are drawn once, in parts, and taken from the folder afterwards."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

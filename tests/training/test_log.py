@@ -1,7 +1,5 @@
 """The log of a run: a kill at any moment leaves a whole one."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any

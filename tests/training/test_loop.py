@@ -1,7 +1,5 @@
 """Training: resumes to the bit, shares its work among processes, and keeps what it has."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

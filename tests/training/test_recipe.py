@@ -1,7 +1,5 @@
 """A recipe or a data folder that cannot work is refused in one line before any training."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Recipes by name, over a base, with changes; and what changed between two."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Renders to train on: what is shown, what it is compared with, and a run from end to end."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -4,8 +4,6 @@ The nets, losses and noises are the recipe's own; batches, crops and the picture
 are cut down, and nets whose steps are slow take fewer.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Photographs laid over renders: the noise stays that of the render, and the guides fit."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """JPEG XL, AVIF and HEIC: depths, alpha, colours, metadata, damage."""
 
-from __future__ import annotations
-
 import io as streams
 import struct
 from dataclasses import replace
@@ -16,6 +14,7 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import from_bits
 from mdn.io.colour import Cicp, profile
+from mdn.io.photo import boxes
 from tests.io.samples import XMP, coded, exif, icc, picture
 
 heif = pytest.importorskip("pillow_heif")
@@ -263,3 +262,13 @@ def test_real_files(shared_data: Path, tmp_path: Path) -> None:
     assert phone.meta.icc is not None
     assert b"iPhone 7" in (phone.meta.exif or b"")
     assert io.read_image(folder / "8bit-sRGB.jxl").meta.private["jxl"] == "lossless"
+
+
+def test_exif_without_its_offset_is_kept_too() -> None:
+    """As some programs write JPEG XL."""
+    data = coded(made(3, 8, exif=exif(6)), "jxl")
+    usual, bare = boxes.box(b"Exif", boxes.exif_body(exif(6))), boxes.box(b"Exif", exif(6))
+    assert usual in data
+    again = io.read_image(data.replace(usual, bare)).meta.exif
+    assert again == io.read_image(data).meta.exif
+    assert again is not None

@@ -4,8 +4,6 @@ The files are made as phones make them: a second JPEG or an MP4 behind the pictu
 says so (Google's Ultra HDR 1.1 and Motion Photo 1.0).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io as streams
 import struct

@@ -1,7 +1,5 @@
 """Raw files: developed as the camera meant, written back as DNGs that raw developers open."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The blind estimator against known truths, on made pictures and on photos."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

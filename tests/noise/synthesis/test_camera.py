@@ -1,7 +1,5 @@
 """The simulated camera: noise of the sensor against theory, demosaic, twins, sizes, codec."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Noises made of several steps: their moments and their parts."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

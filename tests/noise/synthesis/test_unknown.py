@@ -1,7 +1,5 @@
 """Noises that no model is trained on: moments, spectra and shares against theory."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

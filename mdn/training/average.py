@@ -6,8 +6,6 @@ What the second has learnt and what the first knew before can both be had betwee
 et al., "Robust fine-tuning of zero-shot models", CVPR 2022, section 3).
 """
 
-from __future__ import annotations
-
 import argparse
 import tomllib
 from pathlib import Path

@@ -6,8 +6,6 @@ with noise that differs from pixel to pixel (sCMOS: Huang et al., Nature Methods
 rounded, cut off. Beside it are pictures whose noise is not that of counted light.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

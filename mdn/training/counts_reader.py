@@ -5,8 +5,6 @@
 FOLDER gets reader.safetensors and reader.csv, the errors on pictures that are held out.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

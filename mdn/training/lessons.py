@@ -1,7 +1,5 @@
 """What the small nets learn from: crops drawn once and kept in a folder, for a second run."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -4,8 +4,6 @@ These are its values, with the bounds of each by itself; `recipe_parse` makes th
 tells what does not go together.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 

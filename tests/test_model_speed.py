@@ -23,7 +23,6 @@ def test_a_table_of_models(
     (model,) = result["models"]
     assert model["model"] == "unittest"
     assert min(model["flop"] - 100, model["net"], model["rest"]) > 0
-    assert 0 <= model["idle"] < 1
     speed.main(words)
     lines = capsys.readouterr().out.splitlines()[2:]
     assert [line.split(" | ")[0] for line in lines] == ["| model", "| ---", "| unittest"]

@@ -29,7 +29,7 @@ from mdn.registry.cards import DOMAINS, Card
 _NOT_IN_SETTINGS = (
     "inputs output from_file shard dask recursive overwrite skip_existing resume fail_fast"
     " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
-    " list_types estimate plot"
+    " list_types estimate"
 )
 # Parameters that name files to read, or may: guides of renders can be layers, too.
 _FILES = ("protect", "use_fit", "albedo", "normal")

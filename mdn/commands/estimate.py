@@ -1,22 +1,16 @@
 """`mdn noise --estimate`: how strong the noise of images is and of what kind, nothing written."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from mdn import plots
 from mdn.commands import detector
 from mdn.commands.detector import DetectorReading
 from mdn.encoding import Display
-from mdn.errors import FileError, UsageError
-from mdn.io.atomic import write_bytes
+from mdn.errors import FileError
 from mdn.jobs.files import describe, load
 from mdn.jobs.inputs import Expansion, expand
 from mdn.jobs.job import BatchResult, Job, Report
@@ -30,13 +24,9 @@ from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 NONE = 0.5  # sigma, 0-255 scale, that is called none
 MODEL = "photo"  # whose judge is asked
 NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
-MOST_NAMED = len(plots.COLOURS)  # pictures that a figure tells apart
 
 
 def jobs_of(
@@ -51,10 +41,8 @@ def jobs_of(
 def run(
     jobs: Sequence[Job],
     report: Report,
-    plot: Path | None = None,
     *,
     offset: float | None = None,
-    overwrite: bool = False,
     fail_fast: bool = False,
 ) -> tuple[BatchResult, DetectorReading | None]:
     """The noise of each job's image, in the details of its outcome; see `facts`.
@@ -63,36 +51,24 @@ def run(
 
     Args:
         jobs: what to look at; their targets are unused.
-        plot: the figure to write, or None. overwrite: it may replace a file.
         offset: of the detector, where it is known.
-
-    Raises:
-        UsageError: a figure that cannot be drawn, or that would replace a file; nothing was done.
-        FileError: the figure cannot be written.
     """
-    if plot is not None:
-        _check_plot(plot, jobs, overwrite)
-    estimates: dict[str, NoiseEstimate] = {}
     frames: dict[str, np.ndarray] = {}
 
     def work(job: Job, report: Report) -> dict[str, object]:
         image = load(job)
         pages = image.pixels
         if len(pages) > 1:
-            report.note(job, f"only the first of {len(pages)} pages is drawn and described")
+            report.note(job, f"only the first of {len(pages)} pages is described")
         elif pages.shape[-1] == 1 and np.isfinite(pages).all():
             frames[job.name] = detector.middle_of(pages[0, ..., 0])
         opaque = None if image.alpha is None else image.alpha[0] > 0
-        estimates[job.name], facts = of_page(pages[0], job.name, opaque)
+        _, facts = of_page(pages[0], job.name, opaque)
         readings = detector.of_file(job.source, pages, offset)
         facts["detector"] = {key: reading.facts() for key, reading in readings.items()}
         return describe(image) | facts
 
     result = run_batch(jobs, work, report, fail_fast=fail_fast)
-    if plot is not None and estimates:
-        png = plots.as_png(functools.partial(_drawn, estimates))
-        assert png is not None
-        write_bytes(plot, png)
     alike = len({(frame.shape, frame.dtype) for frame in frames.values()}) == 1
     series = detector.of_series(frames, offset) if alike and len(frames) > 1 else None
     return result, series
@@ -131,18 +107,6 @@ def of_page(
 def _model() -> Model:
     """The default one for photos, as `mdn denoise` takes it."""
     return load_model(store.find(MODEL), torch.device("cpu"))
-
-
-def _check_plot(plot: Path, jobs: Sequence[Job], overwrite: bool) -> None:
-    if plot.suffix.lower() != ".png":
-        raise UsageError(f"--plot {plot}: name a file that ends in .png")
-    if plots.missing():
-        raise UsageError(f"--plot {plot}: {plots.missing()}")
-    sources = [job.source for job in jobs if job.source is not None and job.source.exists()]
-    if plot.exists() and any(plot.samefile(source) for source in sources):
-        raise UsageError(f"--plot {plot}: that is one of the inputs")
-    if plot.exists() and not overwrite:
-        raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
 
 
 def _range(page: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
@@ -213,39 +177,3 @@ def kind(estimate: NoiseEstimate) -> list[str]:
         f"impulses: {share} are isolated extremes" if estimate.impulsive else "no impulses"
     )
     return words
-
-
-def _drawn(estimates: dict[str, NoiseEstimate]) -> Figure:
-    """Variance against brightness of each picture, with the curve through it."""
-    figure = plots.make(7, 4.2)
-    axes = figure.add_subplot(
-        title="Noise variance against brightness",
-        xlabel="brightness (0 black, 255 white)",
-        ylabel="variance of the noise (0-255 scale, squared)",
-    )
-    for number, (name, estimate) in enumerate(estimates.items()):
-        colour = plots.COLOURS[number % MOST_NAMED]
-        x, y = 255 * np.array(estimate.brightness), 255**2 * np.array(estimate.variance)
-        label = (
-            f"{Path(name).name}: sigma {255 * estimate.sigma:.1f}, {', '.join(_short(estimate))}"
-        )
-        axes.plot(x, y, "o", color=colour, label=label)
-        if len(x):
-            line = np.linspace(x.min(), x.max(), 100)
-            a, b, c = (
-                estimate.curve
-                if estimate.signal_dependent
-                else (np.average(estimate.variance), 0, 0)
-            )
-            axes.plot(line, 255**2 * (a + b * line / 255 + c * (line / 255) ** 2), color=colour)
-    axes.set_xlim(0, 255)
-    axes.set_ylim(0, 1.3 * max(axes.get_ylim()[1], 1))  # room for the legend
-    if len(estimates) <= MOST_NAMED:
-        axes.legend(loc="upper left")
-    return figure
-
-
-def _short(estimate: NoiseEstimate) -> list[str]:
-    words = ["signal-dependent" if estimate.signal_dependent else "additive"]
-    words.append("correlated" if estimate.correlated else "white")
-    return [*words, "impulsive"] if estimate.impulsive else words

@@ -56,7 +56,7 @@ def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes
 
     Raises OutOfMemoryError: it says what to lower.
     """
-    pixels = recipe.optim.batch // processes * recipe.largest_crop**2
+    pixels = recipe.optim.batch // processes * recipe.data.crop**2
     need = pixels * float(net.bytes_per_pixel)  # type: ignore[arg-type]
     room = memory.available(device)
     if need > room:
@@ -68,7 +68,7 @@ def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes
 
 def too_large(recipe: Recipe) -> str:
     """What to say of a batch that memory does not hold."""
-    batch, crop = recipe.optim.batch, recipe.largest_crop
+    batch, crop = recipe.optim.batch, recipe.data.crop
     return (
         f"a batch of {batch} crops of {crop}x{crop} does not fit in memory; lower [optim] batch,"
         " [data] crop or the size of the [net]"
@@ -76,9 +76,8 @@ def too_large(recipe: Recipe) -> str:
 
 
 def _check_sizes(recipe: Recipe, net: nn.Module) -> None:
-    grown = [("[data] growth", side) for _, side in recipe.data.growth]
     crops = ("[data] crop", recipe.data.crop), ("[watch] crop", recipe.watch.crop)
-    for key, size in (*crops, *grown):
+    for key, size in crops:
         if size % net.multiple:  # type: ignore[operator]
             raise UsageError(
                 f"recipe {recipe.name}: {key} = {size} is no multiple of {net.multiple}, which this"

@@ -51,9 +51,6 @@ class DataRecipe:
     # image folders or packed shards (.safetensors), relative to --data
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
     crop: Side = 96  # side of the square crops, pixels
-    # pairs of [step, side]: from that step on crops have that side. Short ones first make the early
-    # steps of a slow net cheap.
-    growth: tuple[tuple[int, Side], ...] = ()
     context: int = 0  # side of the larger crop around it that a judge reads; 0 for the crop itself
     gray: Share = 0.0  # share of the batch turned to gray, with one noise for all channels
     hold_out: int = 25  # every n-th picture of the sorted names is kept for validation
@@ -205,9 +202,6 @@ class Recipe:
     clip_share: Share = 0.5
     # deviation of the logarithm of the level that a noise-conditioned net is given
     level_error: ZeroOrMore = 0.0
-    # share of the groups with noise that depends on brightness for which a noise-conditioned net is
-    # given the level of each pixel, and not one for all
-    level_map: Share = 0.0
     # share of the groups that get two kinds of noise, if neither is a camera's or none; for nets
     # that judge the noise
     second_noise: Share = 0.0
@@ -241,17 +235,7 @@ class Recipe:
     @property
     def side(self) -> int:
         """Of the largest crops that are drawn, pixels."""
-        return max(self.largest_crop, self.data.context)
-
-    @property
-    def largest_crop(self) -> int:
-        """Side of the largest crops that are denoised, pixels."""
-        return max([self.data.crop, *(side for _, side in self.data.growth)])
-
-    def side_at(self, step: int) -> int:
-        """Of the crops that are drawn at a step, pixels."""
-        grown = [side for first, side in self.data.growth if step >= first]
-        return max(grown[-1] if grown else self.data.crop, self.data.context)
+        return max(self.data.crop, self.data.context)
 
     @property
     def channels(self) -> int:

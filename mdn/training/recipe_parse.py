@@ -42,7 +42,7 @@ SECTIONS: dict[str, type] = {
 }
 _RECIPES = TypeAdapter(Recipe)
 # Keys of a form that needs more words than its type.
-_FORMS = {("watch", "rows"): "[kind, level]", ("data", "growth"): "[step, side]"}
+_FORMS = {("watch", "rows"): "[kind, level]"}
 # What is words of a value, by pydantic's kind of error; braces take what pydantic says of it.
 _WORDS = {
     "tuple_type": "should be a list, in [ ]",
@@ -111,7 +111,7 @@ def _line(error: Any) -> str:
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 # Keys that nothing reads where a net has a judge: it is given neither a level nor other contrast,
 # and has a loss of its own.
-NOT_JUDGED = "data.growth loss rounded level_error level_map contrast.share mask.alone"
+NOT_JUDGED = "loss rounded level_error contrast.share mask.alone"
 BLANK = Recipe("", "", DataRecipe(()), ())  # all else by its default
 
 
@@ -165,8 +165,6 @@ def _written(key: str) -> str:
 def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     data = recipe.data
     low, high = data.scales if len(data.scales) == 2 else (1.0, 1.0 if not data.scales else 0.0)
-    steps = [step for step, _ in data.growth]
-    yield steps != sorted(steps), "[data] growth is of pairs [step, side], the earliest step first"
     yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
     yield not 0 < low <= high, "[data] scales = [low, high], 0 < low <= high"
     usable = recipe.judged and (data.context - data.crop) % 16 == 0

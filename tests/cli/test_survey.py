@@ -118,28 +118,11 @@ def test_texture_is_less_noise_in_a_photograph(run: Run, tmp_path: Path) -> None
     )
 
 
-def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    picture(tmp_path / "a.png", 12)
-    asked = ("noise", "--estimate", "a.png", "--plot", "curve.png", "-q")
-    assert run(*asked).exit_code == 0
-    drawn = io.read_image(tmp_path / "curve.png").pixels[0]
-    assert drawn.shape[0] > 200
-    assert len(np.unique(drawn.reshape(-1, drawn.shape[-1]), axis=0)) > 10
-    assert run(*asked).exit_code == 2
-    assert run(*asked, "--overwrite").exit_code == 0
-    onto_input = run("noise", "--estimate", "a.png", "--plot", "a.png", "--overwrite")
-    assert onto_input.exit_code == 2
-    assert "one of the inputs" in onto_input.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--estimate"], "no input: name images"),
         (["--estimate", "a.png", "--type", "gaussian"], "adds no noise"),
-        (["a.png", "--type", "gaussian", "--plot", "c.png"], "--estimate"),
-        (["--estimate", "a.png", "--plot", "c.pdf"], ".png"),
     ],
 )
 def test_requests_that_cannot_be_met(

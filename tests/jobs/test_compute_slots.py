@@ -52,8 +52,6 @@ def test_the_next_is_read_and_the_last_is_written_while_one_computes(tmp_path: P
         return {}
 
     assert written(run(work, slots)) == "abc"
-    assert slots.busy > 0
-    assert 0 <= slots.idle_share < 1
 
 
 @pytest.mark.parametrize("lanes", [1, 2])

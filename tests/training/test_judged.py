@@ -166,10 +166,8 @@ def test_a_worker_draws_what_the_run_would_have_drawn(crops: Crops) -> None:
         ("loss", {"loss": "l2"}),
         ("rounded", {"rounded": False}),
         ("level_error", {"level_error": 0.3}),
-        ("level_map", {"level_map": 0.5}),
         (r"\[contrast\] share", {"contrast": {"share": 1.0, "low": 0.5, "high": 2.0}}),
         (r"\[mask\] alone", {"mask": {"alone": True, "share": 1.0, "low": 0.3, "high": 0.3}}),
-        (r"\[data\] growth", {"data": {"sources": ["x"], "crop": 32, "growth": [[5, 48]]}}),
     ],
 )
 def test_keys_that_a_judge_would_not_heed_are_refused(key: str, change: dict[str, object]) -> None:

@@ -10,7 +10,6 @@ import torch
 from mdn.errors import UsageError
 from mdn.training.data import Crops, load_pictures, save_shard, split
 from mdn.training.data import main as pack
-from mdn.training.degrade import draw_group
 from mdn.training.optim import lr_scale
 from mdn.training.recipe import OptimRecipe
 from mdn.training.recipe_parse import load, parse
@@ -190,26 +189,6 @@ def test_schedules() -> None:
     cosine = OptimRecipe(schedule="cosine", steps=110, warmup=10, cooldown=0)
     assert lr_scale(cosine, 60) == pytest.approx(0.5)
     assert 0 < lr_scale(cosine, 109) < 0.01
-
-
-def test_crops_grow_while_a_net_is_trained() -> None:
-    table = {
-        "name": "grows",
-        "arch": "unet",
-        "net": {"widths": [4, 8], "blocks": [1, 1]},
-        "data": {"sources": ["x"], "crop": 16, "growth": [[2, 24], [5, 32]]},
-        "noise": [{"kind": "gaussian", "low": 0, "high": 50}],
-        "optim": {"steps": 9, "batch": 2, "groups": 1},
-    }
-    recipe = parse(table)
-    assert [recipe.side_at(step) for step in (0, 1, 2, 4, 5, 8)] == [16, 16, 24, 24, 32, 32]
-    crops = Crops([torch.zeros(3, 40, 40, dtype=torch.uint8)], recipe.side, torch.device("cpu"))
-    sides = [draw_group(recipe, crops, step, 0).noisy.shape[-1] for step in (1, 4, 8)]
-    assert sides == [16, 24, 32]
-    wrong = (([[5, 32], [2, 24]], "earliest"), ([[1, 4]], "at least 8"), ([3], "side"))
-    for growth, fault in wrong:
-        with pytest.raises(UsageError, match=fault):
-            parse(table | {"data": table["data"] | {"growth": growth}})  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(

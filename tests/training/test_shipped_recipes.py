@@ -67,7 +67,7 @@ def test_a_recipe_can_be_started(name: str, tmp_path: Path) -> None:
         steps, batch, crop = 1, 1, 32
     changes: dict[str, Any] = {
         "optim": {"batch": batch, "groups": batch},
-        "data": {"crop": crop, "growth": [], "context": 96 if recipe.data.context else 0},
+        "data": {"crop": crop, "context": 96 if recipe.data.context else 0},
         "watch": {"pictures": 1, "crop": 32},
     }
     request = TrainRequest(

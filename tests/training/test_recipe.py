@@ -63,7 +63,7 @@ def test_all_faults_are_told_at_once() -> None:
         "name": "x",
         "arch": "unte",
         "data": {"sources": ["photos"]},
-        "noise": [{"kind": "gausian", "low": 60, "high": 50}],
+        "noise": [{"kind": "gaussian", "low": 60, "high": 50}],
         "optim": {"steps": 10, "warmup": 8, "cooldown": 8},
     }
     with pytest.raises(UsageError) as caught:
@@ -81,6 +81,7 @@ def test_all_faults_are_told_at_once() -> None:
         "[[noise]] 'high' is missing",
         "[optim] lr = 'fast': should be of type float",
         "[optim] schedule = 'step': choose trapezoid, cosine, halving",
+        "[[noise]] unknown noise type 'gausian'; try gaussian",
         "[jpeg] must be a table",
     ):
         assert fault in told
@@ -89,7 +90,6 @@ def test_all_faults_are_told_at_once() -> None:
     for fault in (
         "arch = 'unte' is unknown; did you mean 'unet'",
         "[[noise]] low is above high",
-        "gausian",
         "[optim] warmup (8) + cooldown (8) exceed steps (10)",
     ):
         assert fault in str(caught.value)

@@ -83,8 +83,8 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
         ModelError: an unknown or damaged model.
         FileError: the folder of results cannot be written.
     """
-    wanted = [metrics.get(name) for name in dict.fromkeys(request.metrics)]
-    rules = _rules(request, wanted)
+    chosen_metrics = [metrics.get(name) for name in dict.fromkeys(request.metrics)]
+    rules = _rules(request, chosen_metrics)
     shown = tuple(metrics.get(name) for name in rules.metrics)
     _check(request, shown[0])
     cases = noise_cases.parse(request.noise)
@@ -95,7 +95,7 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
     prepare = partial(on_worker, request.models, request.device, request.precision, rules)
     with spread(scorer, prepare, request.dask) as answers:
         runner = Runner(scorer, cache, listener, answers)
-        notes = _notes(request, wanted, sets, methods)
+        notes = _notes(request, chosen_metrics, sets, methods)
         total = sum(
             len(noise_cases.pictures(data, case)) * len(runner.applicable(data))
             for data in sets
@@ -135,10 +135,10 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
     )
 
 
-def _rules(request: BenchRequest, wanted: Sequence[metrics.Metric]) -> Rules:
-    names = tuple(metric.name for metric in wanted if not metric.missing())
+def _rules(request: BenchRequest, chosen_metrics: Sequence[metrics.Metric]) -> Rules:
+    names = tuple(metric.name for metric in chosen_metrics if not metric.missing())
     if not names:
-        raise UsageError(f"--metrics: {'; '.join(metric.missing() for metric in wanted)}")
+        raise UsageError(f"--metrics: {'; '.join(metric.missing() for metric in chosen_metrics)}")
     protocol = metrics.PROTOCOLS.get(request.protocol)
     if protocol is None:
         choices = ", ".join(metrics.PROTOCOLS)
@@ -158,14 +158,14 @@ def _check(request: BenchRequest, metric: metrics.Metric) -> None:
 
 def _notes(
     request: BenchRequest,
-    wanted: Sequence[metrics.Metric],
+    chosen_metrics: Sequence[metrics.Metric],
     sets: Sequence[DataSet],
     methods: Methods,
 ) -> list[str]:
     """What a reader of the table must know, one line each."""
     notes = [f"{name}: {problem}" for name, problem in methods.missing.items()]
-    notes += filter(None, [metric.missing() for metric in wanted])
-    linear = ", ".join(metric.name for metric in wanted if metric.linear)
+    notes += filter(None, [metric.missing() for metric in chosen_metrics])
+    linear = ", ".join(metric.name for metric in chosen_metrics if metric.linear)
     renders_only = [method.name for method in methods.available if method.renders_only]
     for data in sets:
         if data.pairs:

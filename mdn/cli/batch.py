@@ -218,9 +218,9 @@ def check_streams(plan: BatchPlan, *, as_json: bool, dry_run: bool) -> None:
         check_stdin(job.source is None for job in plan.jobs)
 
 
-def check_stdin(wanted: Iterable[bool]) -> None:
+def check_stdin(streams: Iterable[bool]) -> None:
     """Raises UsageError where an image is wanted of standard input, which is a terminal."""
-    if any(wanted) and sys.stdin.isatty():
+    if any(streams) and sys.stdin.isatty():
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
 
 

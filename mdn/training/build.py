@@ -102,8 +102,8 @@ def init_weights(net: nn.Module, path: Path) -> None:
     """
     with _reading(path) as (about, state):
         if isinstance(net, UNet) and about.get("arch", "unet") == "unet":
-            known = "config" in about
-            before = nets.config("unet", json.loads(about["config"])) if known else net.config
+            has_config = "config" in about
+            before = nets.config("unet", json.loads(about["config"])) if has_config else net.config
             for change in (
                 _match_gates,
                 _drop_judge,

@@ -132,8 +132,8 @@ def pebbles(size: int, dice: list[float], generator: torch.Generator) -> Tensor:
             at = row + down, column + right
             away = (grains[0][at] + at[0] - y) ** 2 + (grains[1][at] + at[1] - x) ** 2
             near.append(torch.stack([away.sqrt(), grains[2][at]]))
-    distance, which = torch.stack([each[0] for each in near]).topk(2, 0, largest=False)
-    shade = torch.stack([each[1] for each in near]).gather(0, which)[0]
+    distance, which = torch.stack([layer[0] for layer in near]).topk(2, 0, largest=False)
+    shade = torch.stack([layer[1] for layer in near]).gather(0, which)[0]
     edge = ((distance[1] - distance[0]) / (0.1 + 0.6 * dice[1])).clamp(0, 1)
     return edge * (1 - dice[2] * (1 - shade))
 

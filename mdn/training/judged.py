@@ -72,14 +72,14 @@ def _draw_rows(recipe: Recipe, generator: torch.Generator) -> list[NoiseRecipe]:
     second = draw_row(recipe, generator)
     if ALONE & {row.kind, second.kind}:
         return [row]
-    return sorted([row, second], key=lambda each: each.kind in IMPULSIVE)
+    return sorted([row, second], key=lambda one: one.kind in IMPULSIVE)
 
 
 def _without_impulses(noisy: Tensor) -> Tensor:
     """(B, C, H, W): 0 where a sample looks like salt or pepper, as in use; elsewhere 1."""
     usual = [max(map(impulses.typical_range, crop)) for crop in noisy]
-    found = [impulses.impulse_mask(*each) for each in zip(noisy, usual, strict=True)]
-    return 1 - (torch.stack(found) | impulses.ends(noisy)).to(noisy.dtype)
+    masks = [impulses.impulse_mask(*pair) for pair in zip(noisy, usual, strict=True)]
+    return 1 - (torch.stack(masks) | impulses.ends(noisy)).to(noisy.dtype)
 
 
 def _degrade(

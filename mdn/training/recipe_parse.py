@@ -168,13 +168,13 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield data.hold_out == 1 or data.hold_out < 0, "[data] hold_out = 1 would keep every picture"
     yield not 0 < low <= high, "[data] scales = [low, high], 0 < low <= high"
     usable = recipe.judged and (data.context - data.crop) % 16 == 0
-    wanted = "[data] context is for a net with a judge, and crop plus a multiple of 16"
-    yield bool(data.context) and not usable, wanted
+    rule = "[data] context is for a net with a judge, and crop plus a multiple of 16"
+    yield bool(data.context) and not usable, rule
     yield bool(recipe.jpeg.share) and not recipe.judged, "[jpeg] is for a net with a judge"
     twofold = recipe.second_noise > 0 and not recipe.judged
     yield twofold, "second_noise is for a net with a judge"
-    wanted = f"[data] textures are for renders: [[noise]] {SAMPLES}"
-    yield bool(data.textures) and not recipe.rendered, wanted
+    rule = f"[data] textures are for renders: [[noise]] {SAMPLES}"
+    yield bool(data.textures) and not recipe.rendered, rule
 
 
 def _optim(recipe: Recipe) -> Iterator[tuple[bool, str]]:

@@ -51,8 +51,8 @@ class Scene:
     def shown(self) -> list[tuple[int, tuple[int, ...]]]:
         """(samples per pixel, files) of all that may be shown: never the largest file."""
         few = range(len(self.spp) - 1)
-        sets = [each for size in few for each in combinations(few, size + 1)]
-        return sorted((sum(self.spp[at] for at in each), each) for each in sets)
+        sets = [files for size in few for files in combinations(few, size + 1)]
+        return sorted((sum(self.spp[at] for at in files), files) for files in sets)
 
     def others(self, files: tuple[int, ...]) -> tuple[int, ...]:
         """The files that these are to be compared with."""
@@ -158,8 +158,8 @@ class Scenes:
         scene = self.pictures[int(dice[0] * len(self.pictures))]
         weights = torch.tensor([row.weight for row in rows])
         row = rows[int(torch.multinomial(weights, 1, generator=generator))]
-        wanted = row.low * (row.high / row.low) ** dice[1]
-        _, files = min(scene.shown(), key=lambda each: abs(math.log(each[0] / wanted)))
+        goal = row.low * (row.high / row.low) ** dice[1]
+        _, files = min(scene.shown(), key=lambda option: abs(math.log(option[0] / goal)))
         cut = self._cut(scene, dice[2], dice[3])
         pair = torch.stack([cut.mean(files), cut.mean(cut.others(files))])
         if self.textures is None:

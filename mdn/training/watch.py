@@ -162,8 +162,8 @@ class RenderWatch(Validation):
                 shown = scene.mean(files)[None].to(self.device)
                 with autocast:
                     output = net(encode(shown[:, :3]), guide=shown[:, 3:]).float()
-                wanted = scene.mean(scene.others(files))[:3].to(self.device)
-                error = _tone(decode(output[0])) - _tone(wanted)
+                target = scene.mean(scene.others(files))[:3].to(self.device)
+                error = _tone(decode(output[0])) - _tone(target)
                 total += -10 * torch.log10(error.square().mean()).item()
             scores[name] = total / len(self.clean)
         return scores

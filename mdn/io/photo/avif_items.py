@@ -229,9 +229,9 @@ def add_items(
     order = kinds if b"iref" in kinds or not blocks else [*kinds, b"iref"]
 
     def laid_out(locations: bytes) -> bytes:
-        done = {b"iloc": box(b"iloc", locations)} | parts
+        boxes_by_kind = {b"iloc": box(b"iloc", locations)} | parts
         whole = [
-            done.get(kind) or data[meta.parts[kind].start - 8 : meta.parts[kind].stop]
+            boxes_by_kind.get(kind) or data[meta.parts[kind].start - 8 : meta.parts[kind].stop]
             for kind in order
         ]
         return box(b"meta", bytes(4), *whole)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.model_speed import Unheard, write_pictures
-from mdn.bench.scoring import Usage
+from mdn.bench.runner import Usage
 from mdn.commands.denoise import ON_GPU
 from mdn.commands.denoise_file import Batch, denoise_file
 from mdn.commands.request import Request

@@ -68,7 +68,6 @@ class Speed:
     net: float  # seconds in the net for a pixel of the pictures, the overlap of tiles included
     share: float  # of the machine's rate that the net reaches
     rest: float  # seconds outside the net, as a share of those in it: files, noise, tiles
-    idle: float  # share of the time in which no file computed: the processor waited for files
 
 
 class NetClock:
@@ -133,7 +132,6 @@ def measure(request: Request, side: int, count: int, rates: Rates) -> Speed:
         clock.seconds / pixels,
         flop * clock.pixels / clock.seconds / rates.flop,
         (whole - clock.seconds) / clock.seconds,
-        slots.idle_share,
     )
 
 
@@ -228,7 +226,7 @@ def _report(machine: Rates, speeds: list[Speed]) -> str:
     """A table in Markdown."""
     rate = f"{machine.flop / 1e9:.0f} GFLOP/s in {machine.precision}"
     head = f"machine: {rate}, {machine.bytes / 1e9:.1f} GB/s, {torch.get_num_threads()} threads"
-    titles = ("model", "kFLOP/pixel", "bytes/pixel", "net", "of the rate", "outside", "idle")
+    titles = ("model", "kFLOP/pixel", "bytes/pixel", "net", "of the rate", "outside")
     rows = [
         (
             speed.model,
@@ -237,7 +235,6 @@ def _report(machine: Rates, speeds: list[Speed]) -> str:
             f"{1e6 * speed.net:.2f} us/pixel",
             f"{speed.share:.0%}",
             f"{speed.rest:.0%}",
-            f"{speed.idle:.0%}",
         )
         for speed in speeds
     ]

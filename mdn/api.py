@@ -322,15 +322,15 @@ def estimate_noise(picture: Picture, *, axes: str | None = None) -> Noise:
     pages = layout.split(stored.pixels)[:, 0]
     first = pages[0]
     page, opaque = first[..., : layout.colours], layout.opaque(first)
-    found: dict[str, Any] = estimate.of_page(page, arrays.NAME, opaque)[1]
+    facts: dict[str, Any] = estimate.of_page(page, arrays.NAME, opaque)[1]
     return Noise(
-        sigma=found["level"],
-        channels=found["sigma"],
-        stored=found["stored_level"],
-        by_brightness=found["signal_dependent"],
-        correlated=found["correlated"],
-        impulses=found["impulses"] if found["impulsive"] else 0.0,
-        description=tuple(found["kind"]),
+        sigma=facts["level"],
+        channels=facts["sigma"],
+        stored=facts["stored_level"],
+        by_brightness=facts["signal_dependent"],
+        correlated=facts["correlated"],
+        impulses=facts["impulses"] if facts["impulsive"] else 0.0,
+        description=tuple(facts["kind"]),
         **_detector_of(pages),
     )
 

@@ -94,12 +94,12 @@ def layout(shape: tuple[int, ...], axes: str | None = None) -> Layout:
         raise UsageError(f"axes={axes!r}: {NAME} has {len(shape)} axes ({sizes})")
     if not axes.isalpha() or {"Y", "X"} - set(axes):
         raise UsageError(f"axes={axes!r}: use letters such as ZCYX, Y and X among them")
-    found = Layout(axes, tuple(shape))
-    if found._size("S") not in COLOUR:
-        raise UsageError(f"axes={axes!r}: S has {found._size('S')} samples a pixel, not 1 to 4")
+    result = Layout(axes, tuple(shape))
+    if result._size("S") not in COLOUR:
+        raise UsageError(f"axes={axes!r}: S has {result._size('S')} samples a pixel, not 1 to 4")
     if 0 in shape:
         raise UsageError(f"{NAME} is empty: its shape is {sizes}")
-    return found
+    return result
 
 
 def _usual_axes(shape: tuple[int, ...]) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class MdnError(Exception):
@@ -76,3 +78,13 @@ class ModelError(MdnError):
     """A model is missing, damaged or not what its card says."""
 
     exit_code = 6
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """For `python -m mdn.training.NAME`: an MdnError becomes one line, and its exit code."""
+    try:
+        yield
+    except MdnError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        raise SystemExit(error.exit_code) from None

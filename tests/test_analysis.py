@@ -1,8 +1,5 @@
 """CKA, SRGA and the features under them, against closed forms and cases whose answer is known."""
 
-from __future__ import annotations
-
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +7,9 @@ import pytest
 import torch
 
 from benchmarks.analysis import __main__ as analysis
-from benchmarks.analysis.features import features
 from benchmarks.analysis.similarity import Alignment, divergence, fit, gram, hsic, srga
 from mdn.errors import UsageError
-from mdn.pipeline.options import Options
 from tests.cli.test_survey import picture
-from tests.pipeline.tools import load
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -92,20 +86,6 @@ def test_srga_grows_with_the_difference() -> None:
 # --- the script's work ------------------------------------------------------------------------
 
 
-def test_the_stages_of_a_net_come_in_the_order_of_their_calls() -> None:
-    model = load("unittest")
-    outputs = features(model, Options(), torch.rand(2, 3, 32, 32))
-    names = list(outputs)
-    assert names[0] == "head"
-    assert names[-1] == "decoders.0"
-    assert names.index("encoders.0") < names.index("body")
-    assert outputs["head"].shape[2:] == (16, 16)
-    assert outputs["body"].shape[2] < 16
-    again = features(model, Options(), torch.rand(2, 3, 32, 32))
-    assert not torch.equal(again["body"], outputs["body"])
-    assert not any(module._forward_hooks for module in model.net.modules())
-
-
 def settings(folder: Path, **changes: object) -> analysis.AnalysisRequest:
     facts = {
         "models": ("unittest",),
@@ -125,25 +105,6 @@ def clean(tmp_path: Path) -> Path:
     picture(tmp_path / "clean" / "a.png", 3)
     picture(tmp_path / "clean" / "b.png", 3, gain=0.01)
     return tmp_path
-
-
-def test_figures_with_numbers_beside(clean: Path) -> None:
-    document = analysis.run(settings(clean))
-    again = analysis.run(settings(clean, out=clean / "again"))
-    assert again["srga"] == document["srga"]
-    assert json.loads((clean / "out" / "analysis.json").read_text())["stages"] == document["stages"]
-    table = document["within"]["unittest"]
-    assert np.diag(table) == pytest.approx(np.ones(len(table)))
-    assert np.array(table) == pytest.approx(np.array(table).T)
-    assert document["srga"]["unittest"]["gaussian50"] > 0
-    for density in document["histograms"]["unittest"]["densities"].values():
-        assert 0.5 < sum(density) * np.diff(document["histograms"]["unittest"]["edges"])[0] <= 1.001
-    rows = (clean / "out" / "analysis.csv").read_text().splitlines()
-    assert len(rows) == 1 + len(document["stages"]["unittest"]) + 1
-    assert "| unittest |" in (clean / "out" / "analysis.md").read_text()
-    pytest.importorskip("matplotlib")
-    drawn = {path.name for path in (clean / "out").glob("*.png")}
-    assert drawn == {"cka-within.png", "cka-noises.png", "histograms.png", "srga.png"}
 
 
 @pytest.mark.parametrize(

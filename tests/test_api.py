@@ -1,7 +1,5 @@
 """The Python face does with arrays what the command line does with files."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -210,7 +208,3 @@ def test_saturated_pixels_hide_no_noise_of_counts() -> None:
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="denoize"):
         _ = mdn.denoize  # type: ignore[attr-defined]
-
-
-def test_it_is_typed() -> None:
-    assert (Path(mdn.__file__).parent / "py.typed").exists()

@@ -2,8 +2,6 @@
 runs them all.
 """
 
-from __future__ import annotations
-
 import importlib
 import re
 import runpy

@@ -1,7 +1,5 @@
 """One wheel, with the models inside, that works without the checkout."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -10,7 +10,6 @@ pytest.importorskip("pytestqt")
 
 from napari.components import ViewerModel
 from napari.layers import Image
-
 from napari_mdn import DenoiseWidget, usual_axes
 
 

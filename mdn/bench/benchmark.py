@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,10 @@ from mdn import metrics, plots
 from mdn.bench import figures, noise_cases, sheets, tables
 from mdn.bench.data import DataSet, default_root, open_sets
 from mdn.bench.methods import Methods, resolve
-from mdn.bench.runner import BenchListener, Runner
+from mdn.bench.runner import BenchListener, Rules, Runner, Scorer
 from mdn.bench.scores import Cache, Loss, Row, loss_counts, losses_of
-from mdn.bench.scoring import Rules, Scorer, on_worker
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
-from mdn.jobs.dask_run import spread
 
 PLOTS = "plots"  # the folder of plots in that of results
 LISTED = 10  # pictures that --worst shows
@@ -26,7 +23,7 @@ LINEAR = "renders, denoised as mdn denoise does, by classical baselines behind a
 class BenchRequest:
     """The options of `mdn bench`, by their names.
 
-    Of `root`, `out`, `limit`, `dask` and `fail_below` None is none; of `noise` see
+    Of `root`, `out`, `limit` and `fail_below` None is none; of `noise` see
     noise_cases.parse. `command` is the command line, for the page of results.
     """
 
@@ -45,7 +42,6 @@ class BenchRequest:
     plots: bool = False
     device: str = "auto"
     precision: str = "auto"
-    dask: str | None = None
     command: str = "mdn bench"
 
 
@@ -77,14 +73,13 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
     """Measure every method on every picture under every noise.
 
     Raises:
-        UsageError: an unknown noise, metric, protocol, baseline, data set or cluster; plots that
+        UsageError: an unknown noise, metric, protocol, baseline or data set; plots that
             cannot be drawn; a limit for a metric of which less is better.
-        ClusterError: the scheduler is gone.
         ModelError: an unknown or damaged model.
         FileError: the folder of results cannot be written.
     """
-    wanted = [metrics.get(name) for name in dict.fromkeys(request.metrics)]
-    rules = _rules(request, wanted)
+    chosen_metrics = [metrics.get(name) for name in dict.fromkeys(request.metrics)]
+    rules = _rules(request, chosen_metrics)
     shown = tuple(metrics.get(name) for name in rules.metrics)
     _check(request, shown[0])
     cases = noise_cases.parse(request.noise)
@@ -92,23 +87,21 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
     plan = {data.name: noise_cases.plan(data, cases) for data in sets}
     methods = resolve(request.models, request.device, request.precision, request.seed)
     cache, scorer = Cache(request.out), Scorer(methods.available, rules)
-    prepare = partial(on_worker, request.models, request.device, request.precision, rules)
-    with spread(scorer, prepare, request.dask) as answers:
-        runner = Runner(scorer, cache, listener, answers)
-        notes = _notes(request, wanted, sets, methods)
-        total = sum(
-            len(noise_cases.pictures(data, case)) * len(runner.applicable(data))
-            for data in sets
-            for case in plan[data.name]
-        )
-        listener.begin(total, shown[0])
-        for line in notes:
-            listener.note(line)
-        for data in sets:
-            for line in data.failures:
-                runner.fail(line)
-            for case in plan[data.name]:
-                runner.measure(data, case)
+    runner = Runner(scorer, cache, listener)
+    notes = _notes(request, chosen_metrics, sets, methods)
+    total = sum(
+        len(noise_cases.pictures(data, case)) * len(runner.applicable(data))
+        for data in sets
+        for case in plan[data.name]
+    )
+    listener.begin(total, shown[0])
+    for line in notes:
+        listener.note(line)
+    for data in sets:
+        for line in data.failures:
+            runner.fail(line)
+        for case in plan[data.name]:
+            runner.measure(data, case)
     rows = tuple(runner.rows)
     contact_sheets = tuple(sheets.make(runner, sets)) if request.plots else ()
     document = tables.facts(request.command, runner, methods.missing, sets, plan, notes)
@@ -135,10 +128,10 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
     )
 
 
-def _rules(request: BenchRequest, wanted: Sequence[metrics.Metric]) -> Rules:
-    names = tuple(metric.name for metric in wanted if not metric.missing())
+def _rules(request: BenchRequest, chosen_metrics: Sequence[metrics.Metric]) -> Rules:
+    names = tuple(metric.name for metric in chosen_metrics if not metric.missing())
     if not names:
-        raise UsageError(f"--metrics: {'; '.join(metric.missing() for metric in wanted)}")
+        raise UsageError(f"--metrics: {'; '.join(metric.missing() for metric in chosen_metrics)}")
     protocol = metrics.PROTOCOLS.get(request.protocol)
     if protocol is None:
         choices = ", ".join(metrics.PROTOCOLS)
@@ -158,14 +151,14 @@ def _check(request: BenchRequest, metric: metrics.Metric) -> None:
 
 def _notes(
     request: BenchRequest,
-    wanted: Sequence[metrics.Metric],
+    chosen_metrics: Sequence[metrics.Metric],
     sets: Sequence[DataSet],
     methods: Methods,
 ) -> list[str]:
     """What a reader of the table must know, one line each."""
     notes = [f"{name}: {problem}" for name, problem in methods.missing.items()]
-    notes += filter(None, [metric.missing() for metric in wanted])
-    linear = ", ".join(metric.name for metric in wanted if metric.linear)
+    notes += filter(None, [metric.missing() for metric in chosen_metrics])
+    linear = ", ".join(metric.name for metric in chosen_metrics if metric.linear)
     renders_only = [method.name for method in methods.available if method.renders_only]
     for data in sets:
         if data.pairs:

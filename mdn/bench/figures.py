@@ -14,8 +14,7 @@ from mdn import metrics, noise, plots
 from mdn.bench.sheets import Sheet
 from mdn.errors import MdnError, ModelError
 from mdn.registry import store
-from mdn.training.curves import draw as draw_runs
-from mdn.training.log import LOG, Columns, read
+from mdn.training.log import LOG, Columns, draw_curves, read_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,9 +199,9 @@ def training(document: Document) -> Figure | None:
     for method in (method for method in document["methods"] if method["kind"] == "model"):
         with suppress(ModelError):  # results can outlive a model
             card = store.find(method["name"])
-            if card.sha256 == method["sha256"] and (columns := read(card.folder / LOG)):
+            if card.sha256 == method["sha256"] and (columns := read_log(card.folder / LOG)):
                 runs[method["name"]] = columns
-    return draw_runs(runs) if runs else None
+    return draw_curves(runs) if runs else None
 
 
 # --- contact sheets -----------------------------------------------------------------------------

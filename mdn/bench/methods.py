@@ -86,7 +86,7 @@ class ModelMethod(Method):
         self.name, self.title, self.device = name, card.title, choose_device(device)
         dtype = choose_precision(precision, self.device, card.precisions)
         self.precision = str(dtype or torch.float32).removeprefix("torch.")
-        hashes = "/".join(each.sha256 for each in store.with_companions(card))
+        hashes = "/".join(part.sha256 for part in store.with_companions(card))
         self.identity = f"{hashes}/{self.device.type}/{self.precision}/{seed}"
         if passes > 1:
             self.identity += f"/{passes} passes"

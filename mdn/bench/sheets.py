@@ -13,9 +13,8 @@ import numpy as np
 from mdn.bench.data import BenchImage, DataSet
 from mdn.bench.methods import Method
 from mdn.bench.noise_cases import NoiseCase
-from mdn.bench.runner import Runner
+from mdn.bench.runner import Runner, denoise
 from mdn.bench.scores import Row
-from mdn.bench.scoring import denoise
 from mdn.errors import FileError, MdnError
 from mdn.metrics import Metric, get, tone_map
 

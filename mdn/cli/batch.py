@@ -85,7 +85,7 @@ def inputs(given: Sequence[str] | None, from_file: str | None) -> tuple[list[str
 _NOT_IN_SETTINGS = (
     "inputs output from_file shard dask recursive overwrite skip_existing resume fail_fast"
     " dry_run quiet as_json debug device max_memory max_pixels tile frames count explain"
-    " list_types estimate plot"
+    " list_types estimate"
 )
 # Parameters that name files to read, or may: guides of renders can be layers, too.
 _FILES = ("protect", "use_fit", "albedo", "normal")
@@ -236,7 +236,7 @@ def document(
         "command": command,
         "files": entries,
         "notes": list(plan.notes),
-        "left_out": [asdict(each) for each in plan.left_out],
+        "left_out": [asdict(group) for group in plan.left_out],
         "totals": totals | {"untried": result.untried, "seconds": seconds},
         "exit_code": result.exit_code,
     }
@@ -257,7 +257,7 @@ def weights(model: str | None, quality: str) -> dict[str, str]:
 
 def _sha256(card: Card) -> str:
     """Of a model's weights; where it mixes models, of their hashes in turn."""
-    hashes = [each.sha256 for each in store.with_companions(card)]
+    hashes = [part.sha256 for part in store.with_companions(card)]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
@@ -274,9 +274,9 @@ def check_streams(plan: BatchPlan, *, as_json: bool, dry_run: bool) -> None:
         check_stdin(job.source is None for job in plan.jobs)
 
 
-def check_stdin(wanted: Iterable[bool]) -> None:
+def check_stdin(streams: Iterable[bool]) -> None:
     """Raises UsageError where an image is wanted of standard input, which is a terminal."""
-    if any(wanted) and sys.stdin.isatty():
+    if any(streams) and sys.stdin.isatty():
         raise UsageError("- reads an image from standard input, which is the terminal: pipe one in")
 
 

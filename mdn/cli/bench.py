@@ -37,7 +37,6 @@ def bench(
     fail_below: float | None = None,
     worst: bool = False,
     plots: bool = False,
-    dask: str | None = None,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     threads: opt.Limit = None,
@@ -74,7 +73,6 @@ def bench(
         plots=plots,
         device=device,
         precision=precision,
-        dask=dask,
         command=shlex.join(["mdn", *sys.argv[1:]]),
     )
     with BenchView(quiet=quiet) as view:

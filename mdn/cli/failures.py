@@ -44,8 +44,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"error: {refused}", refused.exit_code
     if isinstance(error, CLICKS):
         place = getattr(getattr(error, "ctx", None), "command_path", "mdn")
-        said = getattr(error, "format_message", error.__str__)()
-        return f"error: {said.rstrip('.')} (see {place} -h)", 2
+        words = getattr(error, "format_message", error.__str__)()
+        return f"error: {words.rstrip('.')} (see {place} -h)", 2
     if isinstance(error, MemoryError):
         reason = f" ({text})" if text else ""
         message = f"error: out of memory{reason}; give --max-memory 1G or close other programs"

@@ -70,8 +70,8 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
             show(name, parameter.default, hints[name])
             continue
         inner = get_type_hints(groups[name], include_extras=True)
-        for each in fields(groups[name]):
-            show(each.name, each.default, inner[each.name])
+        for option in fields(groups[name]):
+            show(option.name, option.default, inner[option.name])
     show("debug", False, Debug)
     if function.__name__ in _help()["common"]:
         show("help_all", False, HelpAll)
@@ -79,20 +79,20 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(*, debug: bool, help_all: bool = False, **values: Any) -> Any:
         for name, kind in groups.items():
-            values[name] = kind(**{each.name: values.pop(each.name) for each in fields(kind)})
+            values[name] = kind(**{option.name: values.pop(option.name) for option in fields(kind)})
         return function(**values)
 
     if examples := _help()["examples"].get(function.__name__):
         shown_as = textwrap.indent(examples, "  ")
         call.__doc__ = f"{inspect.getdoc(function)}\n\n{EXAMPLES}\n\n{shown_as}"
     call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    call.__annotations__ = {each.name: each.annotation for each in shown}
+    call.__annotations__ = {option.name: option.annotation for option in shown}
     return call
 
 
 def _words(name: str) -> dict[str, tuple[str, str]]:
     """Panel and words of the parameters of a command."""
-    tables = [_help().get(each, {}) for each in ("shared", name)]
+    tables = [_help().get(section, {}) for section in ("shared", name)]
     return {
         key: (panel, text)
         for table in tables

@@ -90,7 +90,7 @@ def verify_weights(
         facts: dict[str, object] = {"whole": whole, "damaged": damaged}
         failures.print_document(context.meta, facts)
     else:
-        render.print_facts([(each, "ok") for each in whole])
+        render.print_facts([(model, "ok") for model in whole])
     if damaged:
         raise ModelError("; ".join(damaged))
 
@@ -165,7 +165,9 @@ def export(
     if as_json:
         render.print_json({"name": name, "file": str(target), **facts})
         return
-    shapes = ", ".join(f"{each} {'x'.join(shape)}" for each, shape in facts["inputs"].items())
+    shapes = ", ".join(
+        f"{input_name} {'x'.join(shape)}" for input_name, shape in facts["inputs"].items()
+    )
     typer.echo(f"{target}: takes {shapes}; equal to PyTorch within {facts['difference']:.1g}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -35,7 +34,6 @@ def noise(
     count: Annotated[int, rules(min=1, max=1_000_000)] = 1,
     list_types: bool = False,
     estimate: bool = False,
-    plot: Path | None = None,
     resume: bool = False,
     *,
     light: opt.Light,
@@ -62,10 +60,8 @@ def noise(
         if (light.gain, light.read_noise) != (None, None):
             raise UsageError("--estimate measures gain and read noise: leave both out")
         named = batch.inputs(inputs, files.from_file)
-        _estimate(*named, plot, light.offset, files, debugging(context))
+        _estimate(*named, light.offset, files, debugging(context))
     detector = light.detector()
-    if plot is not None:
-        raise UsageError("--plot draws what --estimate finds: add --estimate")
     if kind is None:
         raise UsageError("no --type: choose one that `mdn noise --list` shows")
     chosen = get(kind)
@@ -147,7 +143,6 @@ def _facts(noise: NoiseType) -> dict[str, object]:
 def _estimate(
     inputs: Sequence[str],
     listed: Sequence[str],
-    plot: Path | None,
     offset: float | None,
     files: opt.Files,
     debug: bool,
@@ -155,7 +150,6 @@ def _estimate(
     """Estimates the noise of the inputs, and of those on a list, prints it, and exits.
 
     Raises:
-        UsageError: a figure that cannot be drawn.
         NothingDoneError: no image is left.
         typer.Exit: always, with the batch's exit code.
     """
@@ -178,16 +172,12 @@ def _estimate(
             result, series = estimate.run(
                 jobs,
                 view,
-                plot,
                 offset=offset,
-                overwrite=files.overwrite,
                 fail_fast=files.fail_fast,
             )
         if series is not None:
             view.say(f"all together: {series.in_words()}")
         view.summary(result)
-        if plot is not None and plot.exists() and result.count("ok"):
-            view.say(f"plot: {plot}")
     if files.as_json:
         plan = BatchPlan(tuple(jobs), notes, left_out=expansion.left_out)
         document = batch.document("noise --estimate", plan, result, view.notes)

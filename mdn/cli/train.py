@@ -67,9 +67,9 @@ def train(
         state = "finished" if result.finished else f"stopped at step {result.step}, go on with the"
         rest = "" if result.finished else " same command"
         view.say(f"{result.folder}: {state}{rest}  {duration(result.seconds)}")
-    wanted = result.finished or (stop_after and result.step >= view.first + stop_after)
+    complete = result.finished or (stop_after and result.step >= view.first + stop_after)
     stopped = TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED
-    exit_code = 0 if wanted else stopped
+    exit_code = 0 if complete else stopped
     if as_json:
         document: dict[str, object] = {
             "command": "train",
@@ -97,12 +97,12 @@ def _list(as_json: bool) -> None:
     recipes = {name: recipe_parse.load(path) for name, path in recipe_files.names().items()}
     if as_json:
         about = [
-            {"name": name, "arch": each.arch, "steps": each.optim.steps, **each.about}
-            for name, each in recipes.items()
+            {"name": name, "arch": recipe.arch, "steps": recipe.optim.steps, **recipe.about}
+            for name, recipe in recipes.items()
         ]
         return print_json(about)
     rows = [
-        (name, each.arch, f"{each.optim.steps:,}", each.about.get("summary", ""))
-        for name, each in recipes.items()
+        (name, recipe.arch, f"{recipe.optim.steps:,}", recipe.about.get("summary", ""))
+        for name, recipe in recipes.items()
     ]
     return print_table(("NAME", "ARCH", "STEPS", "SUMMARY"), rows, right=("STEPS",))

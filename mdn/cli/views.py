@@ -81,9 +81,9 @@ class BatchView(Lines):
 
     def _move_whole(self) -> None:
         if self._whole is not None:
-            done = len(self.outcomes)
+            count = len(self.outcomes)
             share = sum(share for _, share in list(self._files.values()))
-            self.move_bar(self._whole, done + share, f"{done}/{self.total}")
+            self.move_bar(self._whole, count + share, f"{count}/{self.total}")
 
     def _print(self, outcome: Outcome) -> None:
         job = outcome.job

@@ -98,10 +98,10 @@ def cut(
     if batch.mask is not None:
         return None
     cards = [models.card(domain) for domain in ("display", "counts")]
-    weights = [each.sha256 for card in cards for each in store.with_companions(card)]
+    weights = [part.sha256 for card in cards for part in store.with_companions(card)]
     options = replace(models.options(), max_memory=None)
     form = request.planes, request.encoding, request.jpeg_quality
-    found = blocks.cut(
+    blocks_of_file = blocks.cut(
         job,
         models,
         *form,
@@ -109,16 +109,16 @@ def cut(
         adapter,
         request.planes_beside,
     )
-    return None if found is None else (found[0], about(batch) | found[1])
+    return None if blocks_of_file is None else (blocks_of_file[0], about(batch) | blocks_of_file[1])
 
 
 def denoise_share(batch: Batch, shard: Shard, job: Job, report: Report) -> dict[str, object]:
     """Denoise a share of the blocks of a large stack; whoever does the last one writes it."""
-    found = cut(batch, job, report)
-    if found is None:
+    parts_of_file = cut(batch, job, report)
+    if parts_of_file is None:
         raise FileError(job.name, "--shard shares out files, or one large stack", "leave it out")
-    parts, facts = found
-    own = [each for each in parts.missing if each % shard.count == shard.index - 1]
+    parts, facts = parts_of_file
+    own = [block for block in parts.missing if block % shard.count == shard.index - 1]
     non_finite = 0
     for count, number in enumerate(own):
         non_finite += parts.do(number, batch)

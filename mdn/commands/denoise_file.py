@@ -69,13 +69,13 @@ def _streamed(
     batch: Batch, job: Job, report: Report, adapter: Adapter | None
 ) -> dict[str, object] | None:
     """Renders and stacks, which are read and written while they are computed; None for others."""
-    render, asked = exr_job.is_render(job), batch.request
+    render, request = exr_job.is_render(job), batch.request
     stack = "" if render else stack_job.kind_of(job)
-    if asked.planes.given and not stack:
+    if request.planes.given and not stack:
         kinds = "from TIFF to TIFF or Zarr to Zarr"
-        raise FileError(job.name, f"{asked.planes.given} is for stacks, {kinds}")
-    if asked.renders.given and not render:
-        report.note(job, f"{asked.renders.given} is for EXR files and does nothing here")
+        raise FileError(job.name, f"{request.planes.given} is for stacks, {kinds}")
+    if request.renders.given and not render:
+        report.note(job, f"{request.renders.given} is for EXR files and does nothing here")
     if render:
         return batch.slots.run(partial(_render, batch, job, report), alone=True)
     if stack:
@@ -201,7 +201,7 @@ def _pages(
         how = how.with_neighbours(_beside(batch, image, job))
     facts: dict[str, object] = {"model": how.model.name}
     if how.calibrations:
-        named = {(0, number): each for number, each in enumerate(how.channels)}
+        named = {(0, number): channel for number, channel in enumerate(how.channels)}
         facts |= stack_job.about(named, batch.models, job.name)
     elif pages.shape[-1] == 1 and _is_mosaic(pages[0], coding):
         report.note(job, MOSAIC)

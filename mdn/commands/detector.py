@@ -53,13 +53,15 @@ def of_file(
     if path is not None and is_tiff(path):
         with open_stack(path, None, str(path)) as stack:
             channels = planes_by_channel(stack, stack.planes)
-            found = {str(key[1]): of_planes(p, stack.dtype, offset) for key, p in channels.items()}
+            detectors = {
+                str(key[1]): of_planes(p, stack.dtype, offset) for key, p in channels.items()
+            }
     elif pages.shape[-1] == 1:
         planes = [(page.shape[:2], _region(page[..., 0])) for page in pages]
-        found = {"0": of_planes(planes, pages.dtype, offset)}
+        detectors = {"0": of_planes(planes, pages.dtype, offset)}
     else:
-        found = {}
-    return {key: reading for key, reading in found.items() if reading is not None}
+        detectors = {}
+    return {key: reading for key, reading in detectors.items() if reading is not None}
 
 
 def _region(page: np.ndarray):  # type: ignore[no-untyped-def]
@@ -73,9 +75,9 @@ def of_planes(planes: Planes, dtype: np.dtype, offset: float | None) -> Detector
         curve = photon_transfer(list(pairwise(frames)))
         if curve is not None:
             return _measured(curve, offset, f"photon transfer of {curve.pairs} pairs of planes")
-    known = calibrate(planes, dtype)
-    reading = known.reading
-    if known.coding.curve is None or reading is None or not reading.gain:
+    calibration = calibrate(planes, dtype)
+    reading = calibration.reading
+    if calibration.coding.curve is None or reading is None or not reading.gain:
         return None
     if not reading.surely_counted:
         return None

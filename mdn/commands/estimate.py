@@ -1,22 +1,16 @@
 """`mdn noise --estimate`: how strong the noise of images is and of what kind, nothing written."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from mdn import plots
 from mdn.commands import detector
 from mdn.commands.detector import DetectorReading
 from mdn.encoding import Display
-from mdn.errors import FileError, UsageError
-from mdn.io.atomic import write_bytes
+from mdn.errors import FileError
 from mdn.jobs.files import describe, load
 from mdn.jobs.inputs import Expansion, expand
 from mdn.jobs.job import BatchResult, Job, Report
@@ -30,13 +24,9 @@ from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 NONE = 0.5  # sigma, 0-255 scale, that is called none
 MODEL = "photo"  # whose judge is asked
 NAMES = {1: ("gray",), 3: ("red", "green", "blue")}
-MOST_NAMED = len(plots.COLOURS)  # pictures that a figure tells apart
 
 
 def jobs_of(
@@ -44,17 +34,15 @@ def jobs_of(
 ) -> tuple[list[Job], Expansion]:
     """One job for each image that the inputs mean, and those of a list. Raises as inputs.expand."""
     expansion = expand(inputs, recursive=recursive, listed=listed)
-    jobs = [Job(each.path, None, each.name, problem=each.problem) for each in expansion.inputs]
+    jobs = [Job(item.path, None, item.name, problem=item.problem) for item in expansion.inputs]
     return jobs, expansion
 
 
 def run(
     jobs: Sequence[Job],
     report: Report,
-    plot: Path | None = None,
     *,
     offset: float | None = None,
-    overwrite: bool = False,
     fail_fast: bool = False,
 ) -> tuple[BatchResult, DetectorReading | None]:
     """The noise of each job's image, in the details of its outcome; see `facts`.
@@ -63,36 +51,24 @@ def run(
 
     Args:
         jobs: what to look at; their targets are unused.
-        plot: the figure to write, or None. overwrite: it may replace a file.
         offset: of the detector, where it is known.
-
-    Raises:
-        UsageError: a figure that cannot be drawn, or that would replace a file; nothing was done.
-        FileError: the figure cannot be written.
     """
-    if plot is not None:
-        _check_plot(plot, jobs, overwrite)
-    found: dict[str, NoiseEstimate] = {}
     frames: dict[str, np.ndarray] = {}
 
     def work(job: Job, report: Report) -> dict[str, object]:
         image = load(job)
         pages = image.pixels
         if len(pages) > 1:
-            report.note(job, f"only the first of {len(pages)} pages is drawn and described")
+            report.note(job, f"only the first of {len(pages)} pages is described")
         elif pages.shape[-1] == 1 and np.isfinite(pages).all():
             frames[job.name] = detector.middle_of(pages[0, ..., 0])
         opaque = None if image.alpha is None else image.alpha[0] > 0
-        found[job.name], facts = of_page(pages[0], job.name, opaque)
+        _, facts = of_page(pages[0], job.name, opaque)
         readings = detector.of_file(job.source, pages, offset)
         facts["detector"] = {key: reading.facts() for key, reading in readings.items()}
         return describe(image) | facts
 
     result = run_batch(jobs, work, report, fail_fast=fail_fast)
-    if plot is not None and found:
-        png = plots.as_png(functools.partial(_drawn, found))
-        assert png is not None
-        write_bytes(plot, png)
     alike = len({(frame.shape, frame.dtype) for frame in frames.values()}) == 1
     series = detector.of_series(frames, offset) if alike and len(frames) > 1 else None
     return result, series
@@ -120,29 +96,17 @@ def of_page(
     sample = sample_for_estimation(page, scale, banding, opaque)
     # A photograph's texture may pass for noise; what was measured is no photograph.
     if (black, white) == (0.0, Display(stored.dtype).white):
-        seen = judge_sample(sample, _model()).estimate
-        assert seen is not None
+        estimate = judge_sample(sample, _model()).estimate
+        assert estimate is not None
     else:
-        seen = estimate_noise(sample)
-    return seen, facts(seen, black, white, banding)
+        estimate = estimate_noise(sample)
+    return estimate, facts(estimate, black, white, banding)
 
 
 @functools.cache
 def _model() -> Model:
     """The default one for photos, as `mdn denoise` takes it."""
     return load_model(store.find(MODEL), torch.device("cpu"))
-
-
-def _check_plot(plot: Path, jobs: Sequence[Job], overwrite: bool) -> None:
-    if plot.suffix.lower() != ".png":
-        raise UsageError(f"--plot {plot}: name a file that ends in .png")
-    if plots.missing():
-        raise UsageError(f"--plot {plot}: {plots.missing()}")
-    sources = [job.source for job in jobs if job.source is not None and job.source.exists()]
-    if plot.exists() and any(plot.samefile(source) for source in sources):
-        raise UsageError(f"--plot {plot}: that is one of the inputs")
-    if plot.exists() and not overwrite:
-        raise UsageError(f"--plot {plot}: the file exists; add --overwrite to replace it")
 
 
 def _range(page: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
@@ -158,7 +122,7 @@ def _range(page: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
 
 
 def facts(
-    seen: NoiseEstimate, black: float, white: float, banding: Banding | None = None
+    estimate: NoiseEstimate, black: float, white: float, banding: Banding | None = None
 ) -> dict[str, object]:
     """An estimate as JSON-able facts: its own fields, words for its kind, and stored units.
 
@@ -168,74 +132,48 @@ def facts(
         banding: what was taken out before.
     """
     more = [] if banding is None else [f"besides, {banding.in_words()}"]
-    fields = asdict(seen)
+    fields = asdict(estimate)
     sigmas = [255 * sigma for sigma in fields.pop("channel_sigmas")]
     names = NAMES.get(len(sigmas), tuple(f"channel {i + 1}" for i in range(len(sigmas))))
-    down, across = (0.0, 0.0) if banding is None else (255 * each for each in banding.sigma)
+    down, across = (
+        (0.0, 0.0) if banding is None else (255 * deviation for deviation in banding.sigma)
+    )
     return fields | {
-        "level": 255 * seen.sigma,
+        "level": 255 * estimate.sigma,
         "banding": {"rows": down, "columns": across},
-        "stored_level": seen.sigma * (white - black),
+        "stored_level": estimate.sigma * (white - black),
         "range": [black, white],
         "sigma": dict(zip(names, sigmas, strict=True)),
-        "low_frequency_sigma": 255 * seen.low_frequency_sigma,
-        "kind": (kind(seen) if 255 * seen.sigma >= NONE else ["no noise found"]) + more,
+        "low_frequency_sigma": 255 * estimate.low_frequency_sigma,
+        "kind": (kind(estimate) if 255 * estimate.sigma >= NONE else ["no noise found"]) + more,
     }
 
 
-def kind(seen: NoiseEstimate) -> list[str]:
+def kind(estimate: NoiseEstimate) -> list[str]:
     """What the noise is like, in one sentence for each question."""
     words = ["equally strong at every brightness"]
-    if seen.signal_dependent:
-        where = "brighter" if seen.gain > 0 else "darker"
+    if estimate.signal_dependent:
+        where, sign = "brighter" if estimate.gain > 0 else "darker", "-+"[estimate.offset >= 0]
         words = [
             f"stronger where the picture is {where}: variance = "
-            f"{seen.gain:.3g} x brightness {'-' if seen.offset < 0 else '+'} {abs(seen.offset):.2g}"
+            f"{estimate.gain:.3g} x brightness {sign} {abs(estimate.offset):.2g}"
         ]
-        if seen.gain > 0:
-            words[0] += f", like {1 / seen.gain:.3g} photons at white"
-    vertical, horizontal = seen.neighbours
-    if not seen.correlated:
+        if estimate.gain > 0:
+            words[0] += f", like {1 / estimate.gain:.3g} photons at white"
+    vertical, horizontal = estimate.neighbours
+    if not estimate.correlated:
         words.append("white: independent from pixel to pixel")
     elif abs(vertical - horizontal) > 0.5:
         across = "rows" if horizontal > vertical else "columns"
-        words.append(f"correlated along {across} ({max(seen.neighbours):.2f}): stripes")
+        words.append(f"correlated along {across} ({max(estimate.neighbours):.2f}): stripes")
     else:
         words.append(
             f"coarse: neighbouring pixels share it (correlation {vertical:.2f} down,"
             f" {horizontal:.2f} across), as if white noise of sigma"
-            f" {255 * seen.low_frequency_sigma:.3g} had been smoothed"
+            f" {255 * estimate.low_frequency_sigma:.3g} had been smoothed"
         )
-    share = f"{100 * seen.impulses:.2g} % of the samples"
-    words.append(f"impulses: {share} are isolated extremes" if seen.impulsive else "no impulses")
-    return words
-
-
-def _drawn(seen: dict[str, NoiseEstimate]) -> Figure:
-    """Variance against brightness of each picture, with the curve through it."""
-    figure = plots.make(7, 4.2)
-    axes = figure.add_subplot(
-        title="Noise variance against brightness",
-        xlabel="brightness (0 black, 255 white)",
-        ylabel="variance of the noise (0-255 scale, squared)",
+    share = f"{100 * estimate.impulses:.2g} % of the samples"
+    words.append(
+        f"impulses: {share} are isolated extremes" if estimate.impulsive else "no impulses"
     )
-    for number, (name, each) in enumerate(seen.items()):
-        colour = plots.COLOURS[number % MOST_NAMED]
-        x, y = 255 * np.array(each.brightness), 255**2 * np.array(each.variance)
-        label = f"{Path(name).name}: sigma {255 * each.sigma:.1f}, {', '.join(_short(each))}"
-        axes.plot(x, y, "o", color=colour, label=label)
-        if len(x):
-            line = np.linspace(x.min(), x.max(), 100)
-            a, b, c = each.curve if each.signal_dependent else (np.average(each.variance), 0, 0)
-            axes.plot(line, 255**2 * (a + b * line / 255 + c * (line / 255) ** 2), color=colour)
-    axes.set_xlim(0, 255)
-    axes.set_ylim(0, 1.3 * max(axes.get_ylim()[1], 1))  # room for the legend
-    if len(seen) <= MOST_NAMED:
-        axes.legend(loc="upper left")
-    return figure
-
-
-def _short(seen: NoiseEstimate) -> list[str]:
-    found = ["signal-dependent" if seen.signal_dependent else "additive"]
-    found.append("correlated" if seen.correlated else "white")
-    return [*found, "impulsive"] if seen.impulsive else found
+    return words

@@ -15,7 +15,7 @@ from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.interrupts import StopRequest
 from mdn.io.atomic import write_bytes
-from mdn.training import curves, recipe_files, stages
+from mdn.training import log, recipe_files, stages
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.distributed import Processes, join, leave
 from mdn.training.loop import Trainer
@@ -119,7 +119,7 @@ def plot(runs: Sequence[str], out: Path | None) -> Path:
 
     Args:
         runs: their folders.
-        out: the picture, .png, .svg or .pdf; curves.png in the folder of a single run if None.
+        out: the picture, .png, .svg or .pdf; log.png in the folder of a single run if None.
 
     Raises:
         UsageError: a folder without a log, several runs without a name for the picture, or no
@@ -129,9 +129,9 @@ def plot(runs: Sequence[str], out: Path | None) -> Path:
     if not runs:
         raise UsageError("--plot: name the folders of runs, such as runs/mine")
     if out is None and len(runs) > 1:
-        raise UsageError("--plot of several runs needs a name for the picture: -o curves.png")
-    target = out or Path(runs[0]) / curves.PICTURE
-    curves.write(target, curves.read_runs([Path(run) for run in runs]))
+        raise UsageError("--plot of several runs needs a name for the picture: -o log.png")
+    target = out or Path(runs[0]) / log.PICTURE
+    log.write_curves(target, log.read_runs([Path(run) for run in runs]))
     return target
 
 
@@ -214,10 +214,10 @@ class _Curves:
 
     def __call__(self, row: dict[str, Any]) -> None:
         self.report.row(row)
-        if not self.draws or not row.keys() - set(curves.NOT_WATCHED):
+        if not self.draws or not row.keys() - set(log.NOT_WATCHED):
             return
         try:
-            curves.write(self.folder / curves.PICTURE, curves.read_runs([self.folder]))
+            log.write_curves(self.folder / log.PICTURE, log.read_runs([self.folder]))
         except MdnError as error:
             self.draws = False
             self.report.note(f"the curves are no longer drawn: {error}")

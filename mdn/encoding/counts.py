@@ -6,8 +6,6 @@ scale with their input, so that the range decides nothing. All is that of the wh
 a tile: two tiles of one picture, and two slices of one stack, are encoded alike.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from functools import cached_property

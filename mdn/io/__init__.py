@@ -158,8 +158,8 @@ def format_of(path: str | os.PathLike[str]) -> str:
     if suffix in _FORMAT_OF:
         return _FORMAT_OF[suffix]
     readable = " ".join(sorted(SUFFIXES | RENDERS | STORES))
-    said = f"mdn does not write {suffix}" if suffix else "has no suffix, which says the format"
-    raise UsageError(f"{path}: {said}; use one of {readable}")
+    problem = f"mdn does not write {suffix}" if suffix else "has no suffix, which says the format"
+    raise UsageError(f"{path}: {problem}; use one of {readable}")
 
 
 def spoken(format: str) -> str:
@@ -205,10 +205,10 @@ def _format(name: str) -> Format:
 def _recognise(data: bytes, name: str) -> Format:
     if not data:
         raise FileError(name, "is empty", "copy or export it again")
-    if (known := foreign.by_content(data)) is not None:
-        raw = known[0].endswith("raw file")
+    if (kind := foreign.by_content(data)) is not None:
+        raw = kind[0].endswith("raw file")
         also = "" if raw else ", which mdn does not read"
-        raise FileError(name, f"is {known[0]}{also}", known[1])
+        raise FileError(name, f"is {kind[0]}{also}", kind[1])
     for form in FORMATS.values():
         if form.recognises(data):
             return form

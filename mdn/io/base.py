@@ -171,9 +171,9 @@ def with_alpha(image: Image) -> np.ndarray:
 
 def pillow_encoded(array: np.ndarray, suffix: str, options: dict[str, Any]) -> bytes:
     """Encode (H, W) or (H, W, 2 to 4) uint8 through Pillow; options that are empty are left out."""
-    given = {key: value for key, value in options.items() if value is not None}
+    choices = {key: value for key, value in options.items() if value is not None}
     written = iio.imwrite(
-        "<bytes>", array, plugin="pillow", extension=suffix, is_batch=False, **given
+        "<bytes>", array, plugin="pillow", extension=suffix, is_batch=False, **choices
     )
     assert written is not None
     return written

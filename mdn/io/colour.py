@@ -77,16 +77,16 @@ def profile(colour: Cicp) -> bytes | None:
     import imagecodecs
 
     white, primaries = _PRIMARIES[colour.primaries]
-    known: dict[str, Any] = {}
+    curve: dict[str, Any] = {}
     if colour.transfer in _GAMMA:
-        known["gamma"] = _GAMMA[colour.transfer]
+        curve["gamma"] = _GAMMA[colour.transfer]
     elif colour.transfer in (*_CAMERA, SRGB, UNSPECIFIED):
-        known["transferfunction"] = _srgb()
+        curve["transferfunction"] = _srgb()
     else:
         return None
-    made = bytes(imagecodecs.cms_profile("rgb", whitepoint=white, primaries=primaries, **known))
+    content = bytes(imagecodecs.cms_profile("rgb", whitepoint=white, primaries=primaries, **curve))
     # The library writes the time of day: the same picture must give the same file.
-    return made[:24] + _MADE + made[36:]
+    return content[:24] + _MADE + content[36:]
 
 
 def _srgb() -> np.ndarray:

@@ -60,8 +60,8 @@ def fit(image: Image, form: Format) -> Image:
     if _must_expand(image, form):
         pixels = np.repeat(pixels, 3, axis=-1)
     lost: dict[str, Any] = {field: None for field in _SPOKEN if _is_lost(meta, field, form)}
-    if made := _colours(image, form)[1]:
-        lost["icc"] = made
+    if icc := _colours(image, form)[1]:
+        lost["icc"] = icc
     if meta.xmp and "xmp" not in lost and form.name != "jpeg" and "jpeg" in meta.private:
         lost["xmp"] = without_extension(meta.xmp)  # which only a JPEG holds
     meta = replace(meta, **lost)
@@ -139,8 +139,8 @@ def _colours(image: Image, form: Format) -> tuple[bool, bytes | None]:
     if "cicp" in form.holds:
         return False, None
     coloured = image.pixels.shape[-1] > 1
-    made = profile(Cicp(*meta.cicp)) if "icc" in form.holds and coloured else None
-    return made is None, made
+    icc = profile(Cicp(*meta.cicp)) if "icc" in form.holds and coloured else None
+    return icc is None, icc
 
 
 def _float_loss(image: Image, form: Format) -> str:
@@ -157,8 +157,8 @@ def _private_losses(image: Image, form: Format) -> list[str]:
         kinds = {kind for kind, _ in private.get("png", ())}
         lost += ["PNG text"] if kinds & TEXT_CHUNKS else []
         # Without them a picture counts as sRGB, so nothing is lost where they only say that.
-        said = kinds & COLOUR_CHUNKS
-        if said and not (b"sRGB" in said or image.meta.icc or image.meta.cicp):
+        colours = kinds & COLOUR_CHUNKS
+        if colours and not (b"sRGB" in colours or image.meta.icc or image.meta.cicp):
             lost.append("PNG colour space")
     if form.name != "jpeg":
         markers = {marker for marker, _ in private.get("jpeg", ())}

@@ -104,7 +104,9 @@ _MAGIC = (
 def by_suffix(path: Path) -> tuple[str, str] | None:
     """What a file of this name is, and what to do with it; None where nothing is known of it."""
     name = path.name.lower()
-    double = next((each for each in _SUFFIXES if each.count(".") > 1 and name.endswith(each)), "")
+    double = next(
+        (ending for ending in _SUFFIXES if ending.count(".") > 1 and name.endswith(ending)), ""
+    )
     return _SUFFIXES.get(double or path.suffix.lower())
 
 
@@ -118,5 +120,5 @@ def by_content(data: bytes) -> tuple[str, str] | None:
 
 def is_raw(path: Path) -> bool:
     """Whether a file is named as cameras name their raw ones. Many of them are TIFFs inside."""
-    known = by_suffix(path)
-    return known is not None and known[1] == _RAW
+    kind = by_suffix(path)
+    return kind is not None and kind[1] == _RAW

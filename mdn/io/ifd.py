@@ -102,13 +102,13 @@ def next_link(offset: int, claimed: int, layout: Layout) -> int:
 
 def entries(data: bytes | memoryview, offset: int, layout: Layout) -> dict[int, Entry]:
     """The entries of one directory, the first of each tag; those outside the data are left out."""
-    found: dict[int, Entry] = {}
+    table: dict[int, Entry] = {}
     for place in places(lambda at, count: bytes(data[at : at + count]), offset, layout):
         size = TYPE_SIZE.get(place.type, 0) * place.count
         value = bytes(data[place.at : place.at + size]) if 0 < size <= _MAX_VALUE else b""
         if value and len(value) == size:
-            found.setdefault(place.tag, Entry(place.type, place.count, value, place.at))
-    return found
+            table.setdefault(place.tag, Entry(place.type, place.count, value, place.at))
+    return table
 
 
 def read_directory(data: bytes, offset: int, layout: Layout, depth: int = 0) -> Directory:

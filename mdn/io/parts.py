@@ -35,11 +35,11 @@ def locked(descriptor: int) -> Iterator[bool]:
 
     Tells whether no other process had it; where there are no locks, that is taken for granted.
     """
-    held = _lock(descriptor)
+    owner = _lock(descriptor)
     try:
-        yield held or fcntl is None
+        yield owner or fcntl is None
     finally:
-        if held:
+        if owner:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 

@@ -38,13 +38,10 @@ class ComputeSlots:
 
     Attributes:
         files: how many are open at once, which bounds the memory.
-        busy: seconds in which some file was computed.
     """
 
     def __init__(self, computing: int = 1) -> None:
         self.files = computing + 2  # one is read, one is written
-        self.busy = 0.0
-        self._first, self._last = float("inf"), 0.0
         self._computing = self._free = computing
         self._change = threading.Condition()
         self._next, self._ahead = 1, set[int]()  # first file that had no turn yet; later ones
@@ -74,17 +71,13 @@ class ComputeSlots:
             self.check()
             self._free -= width
             self._pass(index)
-        begun = time.perf_counter()
-        self._mine.waited = self.waited + begun - arrived
+        self._mine.waited = self.waited + time.perf_counter() - arrived
         try:
             if self._computers is None:
                 return work()
             return self._computers.submit(copy_context().run, work).result()
         finally:
-            ended = time.perf_counter()
             with self._change:
-                self.busy += ended - begun
-                self._first, self._last = min(self._first, begun), max(self._last, ended)
                 self._free += width
                 self._change.notify_all()
 
@@ -101,12 +94,6 @@ class ComputeSlots:
     def waited(self) -> float:
         """Seconds that the file of this thread has waited for its turn."""
         return getattr(self._mine, "waited", 0.0)
-
-    @property
-    def idle_share(self) -> float:
-        """Share of the time from the first turn to the last in which no file was computed."""
-        whole = self._last - self._first
-        return max(0.0, 1 - self.busy / whole) if whole > 0 else 0.0
 
     @contextmanager
     def beside_others(self) -> Iterator[None]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -90,47 +89,6 @@ def distribute(
         return run(jobs, fail_fast)
 
 
-@contextlib.contextmanager
-def spread(
-    here: Callable[[Any], Iterable[Any]],
-    prepare: Callable[[], Callable[[Any], Iterable[Any]]],
-    where: str | None,
-) -> Iterator[Callable[[Iterable[Any]], Iterator[tuple[Any, Iterable[Any]]]]]:
-    """A way to have many questions answered, each with what comes of it, in their order.
-
-    Args:
-        here: answers one in this process.
-        prepare: makes what answers on a worker, as that of `distribute`.
-        where: as `dask_cluster.connect`; None: in this process.
-
-    Raises as `distribute`; FileError: a question has killed several workers.
-    """
-    if where is None:
-        yield lambda questions: ((each, here(each)) for each in questions)
-        return
-    from mdn.jobs.dask_cluster import connect
-
-    with connect(where) as client:
-        yield partial(_answers, client, _Task(prepare))
-
-
-def _answers(client: Client, task: _Task, questions: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """Hands out a few questions a thread before the first answer is waited for."""
-    coming: deque[tuple[Any, Any]] = deque()
-    for question in questions:
-        coming.append((question, client.submit(task.answer, question, pure=False)))
-        if len(coming) >= AHEAD * max(1, _threads(client)):
-            yield _first(coming)
-    while coming:
-        yield _first(coming)
-
-
-def _first(coming: deque[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """The oldest question and its answer, waited for."""
-    question, future = coming.popleft()
-    return question, _result(future, "a question")
-
-
 class _Task:
     """What is sent to workers beside the job: how to do it, and what holds for all of them."""
 
@@ -143,11 +101,6 @@ class _Task:
         notes = _Notes()
         with self._place() as work:
             return attempt(job, work, notes, again=True), notes.lines
-
-    def answer(self, question: Any) -> list[Any]:
-        """On a worker: what comes of a question of `spread`."""
-        with self._place() as work:
-            return list(work(question))
 
     def part(self, number: int, parts: Parts) -> int:
         """On a worker: one part of a file."""
@@ -199,12 +152,12 @@ class _Run:
         from distributed import as_completed
 
         waiting = iter(enumerate(jobs, start=1))
-        given: dict[Any, int] = {}  # task -> number of its job
+        numbers: dict[Any, int] = {}  # task -> number of its job
         running = as_completed()
 
         def hand_out() -> None:
             room = AHEAD * max(1, _threads(self.client))
-            while len(given) < room and not (fail_fast and self.failed):
+            while len(numbers) < room and not (fail_fast and self.failed):
                 index, job = next(waiting, (0, None))
                 if job is None:
                     return
@@ -218,18 +171,18 @@ class _Run:
                     with contextlib.suppress(OSError):  # or a worker takes it away under another
                         job.target.parent.mkdir(parents=True, exist_ok=True)
                     future = self.client.submit(self.task.whole, job, pure=False)
-                    given[future.key] = index
+                    numbers[future.key] = index
                     running.add(future)
 
         hand_out()
         for future in running:
-            index = given.pop(future.key)
+            index = numbers.pop(future.key)
             self._end(index, self._outcome(future, jobs[index - 1]))
             if fail_fast and self.failed:
                 break
             hand_out()
-        done = tuple(self.outcomes[index] for index in sorted(self.outcomes))
-        return BatchResult(done, untried=len(jobs) - len(done))
+        outcomes = tuple(self.outcomes[index] for index in sorted(self.outcomes))
+        return BatchResult(outcomes, untried=len(jobs) - len(outcomes))
 
     def _end(self, index: int, outcome: Outcome) -> None:
         self.outcomes[index] = outcome

@@ -135,7 +135,7 @@ def _kind(output: str | None, several: bool) -> Kind:
 def _check_template(template: str) -> None:
     names = ", ".join(f"{{{name}}}" for name in FIELDS)
     try:
-        fields = [each for each in string.Formatter().parse(template) if each[1] is not None]
+        fields = [field for field in string.Formatter().parse(template) if field[1] is not None]
     except ValueError as error:
         raise UsageError(f"-o {template}: {error}; fields are {names}") from None
     for _, name, width, conversion in fields:

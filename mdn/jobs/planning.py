@@ -77,7 +77,7 @@ def plan(
         suffixes: what counts as an image in folders and patterns.
 
     Raises UsageError: the request cannot be carried out as a whole. What is wrong with one file
-    only is remaining as the `problem` of its job.
+    only becomes the `problem` of its job.
     """
     if overwrite + skip_existing + resume > 1:
         raise UsageError(
@@ -103,7 +103,7 @@ def plan(
     jobs = [
         _job(item, naming, draw, forced) for item in expansion.inputs for draw in naming.numbers
     ]
-    notes = [str(each) for each in expansion.left_out]
+    notes = [str(remark) for remark in expansion.left_out]
     if std_target is not None:
         jobs = _with_std_targets(jobs, expansion.inputs, std_target, several)
     if defaults and skip_existing:

@@ -57,7 +57,7 @@ def run_batch(
     piped = any(job.source is None or job.target is None for job in jobs)
     if slots is not None and len(jobs) > 1 and not (piped or fail_fast or dry_run):
         slots.overlap(
-            jobs, lambda job, each: attempt(job, work, each, folders=folders), report, outcomes
+            jobs, lambda job, notes: attempt(job, work, notes, folders=folders), report, outcomes
         )
         return BatchResult(tuple(outcomes))
     for index, job in enumerate(jobs, start=1):

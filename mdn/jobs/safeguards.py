@@ -61,7 +61,7 @@ def tells_case_apart(folder: Path) -> bool:
         place = place.parent
     try:
         with os.scandir(place) as entries:
-            inside = next((each.path for each in entries if _has_case(each.name)), None)
+            inside = next((entry.path for entry in entries if _has_case(entry.name)), None)
         if inside is not None:
             return not _same_in_other_case(Path(inside))
         own_disk = place.stat().st_dev == place.parent.stat().st_dev

@@ -47,17 +47,17 @@ def parse(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
 
     Raises UsageError: no such share, or no job array.
     """
-    given = re.fullmatch(r"(auto|\d+)(?:/(\d+))?", text)
-    if not given or (given[1] != "auto" and given[2] is None):
+    match = re.fullmatch(r"(auto|\d+)(?:/(\d+))?", text)
+    if not match or (match[1] != "auto" and match[2] is None):
         raise UsageError(f"--shard {text}: write 3/16, or auto inside a job array")
-    count = None if given[2] is None else int(given[2])
-    if given[1] == "auto":
+    count = None if match[2] is None else int(match[2])
+    if match[1] == "auto":
         return _of_array(text, count, environment)
     assert count is not None
-    if not 1 <= int(given[1]) <= count:
+    if not 1 <= int(match[1]) <= count:
         hint = f"of {count} shards they are 1/{count} to {count}/{count}" if count else "write 1/16"
         raise UsageError(f"--shard {text}: there is no such shard; {hint}")
-    return Shard(int(given[1]), count)
+    return Shard(int(match[1]), count)
 
 
 def _of_array(text: str, count: int | None, environment: Mapping[str, str]) -> Shard:

@@ -6,8 +6,6 @@ What the second has learnt and what the first knew before can both be had betwee
 et al., "Robust fine-tuning of zero-shot models", CVPR 2022, section 3).
 """
 
-from __future__ import annotations
-
 import argparse
 import tomllib
 from pathlib import Path
@@ -16,13 +14,12 @@ import tomli_w
 import torch
 from torch import Tensor
 
-from mdn.errors import UsageError
+from mdn.errors import UsageError, plain_errors
 from mdn.io.atomic import write_bytes
 from mdn.registry import store
 from mdn.registry.cards import CARD, read_card
 from mdn.registry.model import load
 from mdn.training import checkpoint
-from mdn.training.script import plain_errors
 
 State = dict[str, Tensor]
 

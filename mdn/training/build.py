@@ -1,16 +1,22 @@
 """The net of a recipe, and whether it can be trained as the recipe says, known before it starts."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from torch import Tensor, nn
 
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import OutOfMemoryError, UsageError
-from mdn.training.init_weights import init_judge, init_weights
+from mdn.nets.unet import UNet, UNetConfig
+from mdn.registry.model import read_safetensors
 from mdn.training.recipe import Recipe
-from mdn.training.recipe_check import nearest
+from mdn.training.recipe_parse import nearest
 
 
 def build(recipe: Recipe) -> nn.Module:
@@ -51,7 +57,7 @@ def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes
 
     Raises OutOfMemoryError: it says what to lower.
     """
-    pixels = recipe.optim.batch // processes * recipe.largest_crop**2
+    pixels = recipe.optim.batch // processes * recipe.data.crop**2
     need = pixels * float(net.bytes_per_pixel)  # type: ignore[arg-type]
     room = memory.available(device)
     if need > room:
@@ -63,7 +69,7 @@ def check_memory(recipe: Recipe, net: nn.Module, device: torch.device, processes
 
 def too_large(recipe: Recipe) -> str:
     """What to say of a batch that memory does not hold."""
-    batch, crop = recipe.optim.batch, recipe.largest_crop
+    batch, crop = recipe.optim.batch, recipe.data.crop
     return (
         f"a batch of {batch} crops of {crop}x{crop} does not fit in memory; lower [optim] batch,"
         " [data] crop or the size of the [net]"
@@ -71,11 +77,132 @@ def too_large(recipe: Recipe) -> str:
 
 
 def _check_sizes(recipe: Recipe, net: nn.Module) -> None:
-    grown = [("[data] growth", side) for _, side in recipe.data.growth]
     crops = ("[data] crop", recipe.data.crop), ("[watch] crop", recipe.watch.crop)
-    for key, size in (*crops, *grown):
+    for key, size in crops:
         if size % net.multiple:  # type: ignore[operator]
             raise UsageError(
                 f"recipe {recipe.name}: {key} = {size} is no multiple of {net.multiple}, which this"
                 f" {recipe.arch} needs"
             )
+
+
+JUDGE = "judge.", "local."  # what it says of the picture, and of its places
+CELL = 4  # a plane is four at half resolution: see nets.unet
+
+State = dict[str, Tensor]
+
+
+def init_weights(net: nn.Module, path: Path) -> None:
+    """Give the net the weights of a file.
+
+    A U-Net also takes those of one in colour, without guides, with fewer blocks, or that learns of
+    the noise in another way.
+
+    Raises UsageError: they cannot be read, or are another net's.
+    """
+    with _reading(path) as (about, state):
+        if isinstance(net, UNet) and about.get("arch", "unet") == "unet":
+            has_config = "config" in about
+            before = nets.config("unet", json.loads(about["config"])) if has_config else net.config
+            if not before.kernels:
+                for change in CHANGES:
+                    state = change(net, state, before)
+        net.load_state_dict(state)
+
+
+def init_judge(net: nn.Module, path: Path) -> None:
+    """Give the net the judge of another, and how sigma differs from place to place.
+
+    What the net itself does with them stays as it is.
+
+    Raises UsageError: the weights cannot be read, or one of the two nets has no such judge.
+    """
+    with _reading(path) as (_, state):
+        judge = {key: value for key, value in state.items() if key.startswith(JUDGE)}
+        if not judge:
+            raise ValueError("they are of a net without a judge")
+        net.load_state_dict(net.state_dict() | judge)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[dict[str, str], State]]:
+    """What a file of weights says of itself, and the weights; UsageError if they do not fit."""
+    try:
+        state, about = read_safetensors(path)
+        yield about, {key: value.float() for key, value in state.items()}
+    except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
+
+
+def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:
+    """The head answers to one level as it did to that sigma of all colours."""
+    if not (before.judge and net.config.noise_conditioned):
+        return state
+    head, colours = state["head.weight"], before.channels
+    level = head[:, -colours:].sum(1, keepdim=True) / CELL
+    rest = {k: v for k, v in state.items() if not k.startswith(("judge.", "local.", "gains."))}
+    return rest | {"head.weight": torch.cat([head[:, :-colours], *[level] * CELL], 1)}
+
+
+def _drop_colours(net: UNet, state: State, before: UNetConfig) -> State:
+    """The gray net answers as the other does to three equal channels, equally masked.
+
+    What the head made of each channel is summed, and what the tail says of each is averaged.
+    """
+    colours = before.channels
+    if colours == 1 or net.config.channels != 1:
+        return state
+    head = state["head.weight"]
+    masks = colours if before.per_channel_mask else 1
+    width, planes = head.shape[0], head.shape[1] // CELL
+    parts = head.reshape(width, planes, CELL, *head.shape[2:]).split(
+        [colours, masks, planes - colours - masks], dim=1
+    )
+    summed = [part.sum(1, keepdim=True) for part in parts[:2]]
+    return state | {
+        "head.weight": torch.cat([*summed, parts[2]], 1).flatten(1, 2),
+        "tail.weight": state["tail.weight"].unflatten(0, (colours, CELL)).mean(0),
+    }
+
+
+def _add_guides(net: UNet, state: State, before: UNetConfig) -> State:
+    """The head looks at guides with zeros at first."""
+    head = state["head.weight"]
+    missing = CELL * net.config.guides
+    if not missing or head.shape[1] + missing != net.state_dict()["head.weight"].shape[1]:
+        return state
+    return state | {"head.weight": F.pad(head, (0, 0, 0, 0, 0, missing))}
+
+
+def _add_judge(net: UNet, state: State, before: UNetConfig) -> State:
+    """The head answers to equal sigmas of all colours as it did to one level; the judge is new."""
+    if not net.config.judge or before.judge or not before.noise_conditioned:
+        return state
+    head, colours = state["head.weight"], before.channels
+    level = head[:, -CELL:].sum(1, keepdim=True)  # a level at half resolution stands for four
+    joined = torch.cat([head[:, :-CELL], *[level / colours] * colours], 1)
+    return _missing(net, state) | state | {"head.weight": joined}
+
+
+def _add_blocks(net: UNet, state: State, before: UNetConfig) -> State:
+    """More blocks in the stages, which give back what they get.
+
+    The deeper net begins as the same function: the last kernel of each new block is zero (Chen et
+    al., "Net2Net", ICLR 2016, section 2.3).
+    """
+    pairs = zip(before.blocks, net.config.blocks, strict=False)
+    if before.widths != net.config.widths or any(old > new for old, new in pairs):
+        return state
+    new = _missing(net, state)
+    closed = {key: torch.zeros_like(value) for key, value in new.items() if ".second." in key}
+    return state | new | closed
+
+
+def _missing(net: UNet, state: State) -> State:
+    """What the net has and the weights have not."""
+    return {key: value for key, value in net.state_dict().items() if key not in state}
+
+
+CHANGES = _drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks
+"""Those of a plain net's weights, one after the other."""

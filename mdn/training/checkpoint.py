@@ -53,20 +53,20 @@ def card_facts(recipe: Recipe, title: str, scores: dict[str, float]) -> dict[str
     """
     ranges = [(row.kind, row.low, row.high) for row in recipe.noise]
     if recipe.rendered:
-        seen = [f"path tracing, {low:g}-{high:g} spp" for _, low, high in ranges]
+        noises = [f"path tracing, {low:g}-{high:g} spp" for _, low, high in ranges]
     else:
-        seen = [f"{kind} {low:g}-{high:g}" for kind, low, high in ranges]
+        noises = [f"{kind} {low:g}-{high:g}" for kind, low, high in ranges]
         parts = (
             ("masks {low:g}-{high:g} on {share:g} of the crops", recipe.mask),
             ("contrast times {low:g}-{high:g} on {share:g} of it", recipe.contrast),
             ("jpeg {low:g}-{high:g} on {share:g} of it", recipe.jpeg),
         )
-        seen += [text.format(**vars(part)) for text, part in parts if part.share]
+        noises += [text.format(**vars(part)) for text, part in parts if part.share]
     rounded = {name: round(score, 2) for name, score in scores.items()}
     return {
         "name": recipe.name,
         "training_data": "crops of " + ", ".join(recipe.data.sources),
-        "noise_seen": seen,
+        "noise_seen": noises,
         "precisions": ["fp32", "bf16"],
         "domain": recipe.domain,
         "scores": {title: rounded} if rounded else {},

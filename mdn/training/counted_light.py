@@ -6,8 +6,6 @@ with noise that differs from pixel to pixel (sCMOS: Huang et al., Nature Methods
 rounded, cut off. Beside it are pictures whose noise is not that of counted light.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 
@@ -146,7 +144,7 @@ def _detected(photons: Tensor, generator: torch.Generator, *, additive: bool) ->
         electrons = electrons * even
     noisy = electrons + read * map_of * torch.randn(photons.shape, generator=generator) + added
     readout = read**2 * float(map_of.square().mean()) + float(added.square().mean())
-    kept, blur = 1.0, 0.0
+    sharpness, blur = 1.0, 0.0
     if _chance(0.2, generator):
         blur = _between(0.3, 1.5, generator)
         taps = torch.exp(-(torch.arange(-5, 6).float() ** 2) / (2 * blur**2))
@@ -154,7 +152,7 @@ def _detected(photons: Tensor, generator: torch.Generator, *, additive: bool) ->
             taps = (torch.arange(-5, 6).abs() <= 1).float()
             blur = (2 / 3) ** 0.5
         taps = taps / taps.sum()
-        kept = float(taps.square().sum()) ** 2
+        sharpness = float(taps.square().sum()) ** 2
         stack = F.conv2d(noisy[:, None], taps[None, None, :, None], padding=(5, 0))
         noisy = F.conv2d(stack, taps[None, None, None], padding=(0, 5))[:, 0]
     stored = gain * noisy[:, MARGIN:-MARGIN, MARGIN:-MARGIN] + offset
@@ -174,8 +172,8 @@ def _detected(photons: Tensor, generator: torch.Generator, *, additive: bool) ->
     variance = []
     for brightness in (float(scale.low), float(scale.high)):
         light = max(0.0, brightness - offset) / gain
-        variance.append(kept * gain**2 * (excess * light + readout) + rounding)
-    shot = kept * gain * excess * max(0.0, float(scale.low) - offset)
+        variance.append(sharpness * gain**2 * (excess * light + readout) + rounding)
+    shot = sharpness * gain * excess * max(0.0, float(scale.low) - offset)
     share = min(max(shot / variance[0], CERTAIN[0]), CERTAIN[1])
     numbers = variance[0], variance[1], math.log(share / (1 - share)), math.log2(1 + blur)
     return Lesson(stored, numbers, counted=True)

@@ -5,8 +5,6 @@
 FOLDER gets reader.safetensors and reader.csv, the errors on pictures that are held out.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time
@@ -19,13 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mdn.errors import plain_errors
 from mdn.nets.counts_reader import NUMBERS, CountsReader, CountsReaderConfig, Scale, scale_of
 from mdn.registry.model import read_safetensors
 from mdn.training import checkpoint
 from mdn.training.counted_light import Lesson, Scene, draw, draw_drawn, draw_other, scene, targets
 from mdn.training.data import load_pictures, split
 from mdn.training.log import write_table
-from mdn.training.script import plain_errors
 
 T = TypeVar("T")
 
@@ -60,7 +58,7 @@ def main_loss(
     net: CountsReader,
     windows: Tensor,
     scale: Scale,
-    wanted: Tensor,
+    target: Tensor,
     some: Tensor,
     counted: Tensor,
     *,
@@ -68,12 +66,12 @@ def main_loss(
 ) -> Tensor:
     """Negative log likelihood of the numbers, and cross entropy of the choice, or that `alone`."""
     numbers, log_spread, logit = net(windows, scale)
-    error = (numbers - wanted).abs()
+    error = (numbers - target).abs()
     square = torch.where(error < FAR, error.square(), 2 * FAR * error - FAR**2)
     likelihood = (0.5 * square * torch.exp(-2 * log_spread) + log_spread).mean(1)
     # The spread alone would excuse what is hard to read; the numbers themselves are what counts.
     likelihood = likelihood + 0.5 * F.smooth_l1_loss(
-        numbers[:, :2], wanted[:, :2], reduction="none", beta=0.2
+        numbers[:, :2], target[:, :2], reduction="none", beta=0.2
     ).mean(1)
     choice = F.binary_cross_entropy_with_logits(logit, counted.float(), reduction="none")
     return choice.mean() if alone else (likelihood * some).mean() + CHOICE * choice.mean()
@@ -173,13 +171,13 @@ def table(net: CountsReader, scenes: list[Scene], recipe: ReaderRecipe) -> list[
     others = others_of(scenes, recipe, recipe.seed + 1)
     errors, spreads, right = [], [], []
     for _ in range(recipe.tests):
-        windows, scale, wanted, some, counted = batch_of(
+        windows, scale, target, some, counted = batch_of(
             drawn(recipe, scenes, others, 1, 20, generator)
         )
         numbers, log_spread, logit = net(windows, scale)
         right.append((logit > 0) == counted)
         if bool(some):
-            errors.append(numbers - wanted)
+            errors.append(numbers - target)
             spreads.append(log_spread.exp())
     error, spread = torch.cat(errors), torch.cat(spreads)
     rows: list[dict[str, object]] = []
@@ -217,9 +215,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     pictures = load_pictures(tuple(recipe.sources), options.data)
     pictures = {name: p for name, p in pictures.items() if min(p.shape[1:]) >= 160}
-    seen, held_out = split(pictures, recipe.hold_out)
+    pictures_seen, held_out = split(pictures, recipe.hold_out)
     generator = torch.Generator().manual_seed(recipe.seed)
-    lit, unseen = ([scene(p, generator) for p in group] for group in (seen, held_out))
+    lit, unseen = ([scene(p, generator) for p in group] for group in (pictures_seen, held_out))
     net = train(recipe, lit, options.out, options.begin)
     save(net.state_dict(), net, options.out)
     rows = table(net, unseen, recipe)

@@ -7,7 +7,10 @@ both in a recipe's sources: the same crops are drawn of it, and the same picture
 """
 
 import argparse
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import torch
@@ -15,15 +18,16 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from mdn.errors import UsageError
+from mdn.errors import UsageError, plain_errors
 from mdn.io.atomic import write_bytes
 from mdn.public_pictures import SKIMAGE, skimage_photographs
-from mdn.training.script import plain_errors
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 TRAIN = "train"  # the part of PICTURES (docs/bench.md) that is trained on
 CANDIDATES = 4  # crops of which `busiest` takes one
+AHEAD = 3  # batches that a worker of `batches` keeps ready
 
 
 def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
@@ -43,16 +47,16 @@ def load_pictures(sources: tuple[str, ...], root: Path) -> dict[str, Tensor]:
     for source in sources:
         path = place(root, source)
         if path.suffix == ".safetensors" and path.is_file():
-            found = _read_shard(path)
+            content = _read_shard(path)
         elif path.is_dir() or source == SKIMAGE:
             inside = path.iterdir() if path.is_dir() else skimage_photographs()
             files = sorted(p for p in inside if p.suffix.lower() in SUFFIXES)
-            found = {f"{source}/{file.name}": _decode(file) for file in files}
+            content = {f"{source}/{file.name}": _decode(file) for file in files}
         else:
             raise UsageError(f"{path}: no such training folder or shard; --data names their parent")
-        if not found:
+        if not content:
             raise UsageError(f"{path}: no pictures in it")
-        pictures |= found
+        pictures |= content
     return dict(sorted(pictures.items()))
 
 
@@ -75,8 +79,8 @@ def split(pictures: dict[str, Tensor], hold_out: int) -> tuple[list[Tensor], lis
     training: list[Tensor] = []
     validation: list[Tensor] = []
     for index, name in enumerate(sorted(pictures)):
-        held = hold_out and index % hold_out == 0
-        (validation if held else training).append(pictures[name])
+        out = hold_out and index % hold_out == 0
+        (validation if out else training).append(pictures[name])
     return training, validation
 
 
@@ -196,13 +200,47 @@ def _decode(path: Path) -> Tensor:
 
 def _read_shard(path: Path) -> dict[str, Tensor]:
     try:
-        found = load_file(path)
+        shard = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"{path}: not a readable shard: {error}") from error
-    for name, picture in found.items():
+    for name, picture in shard.items():
         if picture.dtype != torch.uint8 or picture.ndim != 3 or picture.shape[0] != 3:
             raise UsageError(f"{path}: {name} is not a uint8 picture of 3 x H x W")
-    return found
+    return shard
+
+
+class _Steps(Dataset[Any]):
+    def __init__(self, draw: Callable[[int], Any]) -> None:
+        self.draw = draw
+
+    def __getitem__(self, step: int) -> Any:
+        return self.draw(step)
+
+
+def batches(draw: Callable[[int], Any], first: int, last: int, workers: int) -> Iterator[Any]:
+    """draw(step) of every step from first to last - 1, in order.
+
+    Args:
+        draw: depends on the step alone, so that it does not matter which process calls it.
+        workers: processes that draw ahead; 0 to draw here.
+    """
+    if not workers:
+        yield from map(draw, range(first, last))
+        return
+    yield from DataLoader(
+        _Steps(draw),
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=workers,
+        prefetch_factor=AHEAD,
+        worker_init_fn=_leave_interrupts,
+        multiprocessing_context="fork",  # the pictures are not copied
+    )
+
+
+def _leave_interrupts(_: int) -> None:
+    """Ctrl-C is the training's to handle, which ends its workers when its step is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @plain_errors()

@@ -14,13 +14,11 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.nets.masking import draw_seeds
-from mdn.noise.analysis import brightness
 from mdn.training import poisson_counts
 from mdn.training.data import Crops
 from mdn.training.recipe import PHOTONS, NoiseRecipe, Recipe
 
 IMPULSIVE = ("salt-pepper", "fireflies")
-POWER = {"poisson": 1, "speckle": 2}  # of brightness, that the variance goes with
 MIDDLE = 0.5  # contrast is lowered and raised about mid-gray
 
 
@@ -33,8 +31,8 @@ class Sample:
     # (B, 1, H, W), or (B, C, H, W) where the recipe masks single samples; 1 where the net may look,
     # or None: no mask
     visible: Tensor | None
-    # (B, 1, 1, 1), the noise's standard deviation as a noise-conditioned net takes it, or (B, 1, H,
-    # W), that of each pixel; None: for a net that takes none
+    # (B, 1, 1, 1), the noise's standard deviation as a noise-conditioned net takes it; None: for a
+    # net that takes none
     level: Tensor | None
     seeds: Tensor  # (B,) int64, for nets that draw masks of their own
     guide: Tensor | None = None  # (B, G, H, W) for a guided net, or None
@@ -54,8 +52,8 @@ def join_groups(groups: list[Sample]) -> Sample:
     planes = max((g.visible.shape[1] for g in groups if g.visible is not None), default=0)
 
     def joined(*parts: Tensor | None) -> Tensor | None:
-        known = [part for part in parts if part is not None]
-        return torch.cat(known) if known else None
+        tensors = [part for part in parts if part is not None]
+        return torch.cat(tensors) if tensors else None
 
     def visible(g: Sample) -> Tensor:
         return torch.ones_like(g.noisy[:, :planes]) if g.visible is None else g.visible
@@ -64,20 +62,12 @@ def join_groups(groups: list[Sample]) -> Sample:
         noisy=torch.cat([g.noisy for g in groups]),
         clean=torch.cat([g.clean for g in groups]),
         visible=torch.cat([visible(g) for g in groups]) if planes else None,
-        level=joined(*_levels(groups)),
+        level=joined(*(g.level for g in groups)),
         seeds=torch.cat([g.seeds for g in groups]),
         guide=joined(*(g.guide for g in groups)),
         added=joined(*(g.added for g in groups)),
         impulsive=joined(*(g.impulsive for g in groups)),
     )
-
-
-def _levels(groups: list[Sample]) -> list[Tensor | None]:
-    """Theirs, of each pixel if some have one at each."""
-    levels = [g.level for g in groups]
-    if all(level is None or level.shape[2:] == (1, 1) for level in levels):
-        return levels
-    return [None if g.level is None else g.level.expand_as(g.noisy[:, :1]) for g in groups]
 
 
 def generator_for(seed: int, step: int, group: int) -> torch.Generator:
@@ -93,7 +83,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     """The crops of one group, all with one kind of noise, each with its own level."""
     generator = generator_for(recipe.seed, step, group)
     count = recipe.optim.batch // recipe.optim.groups
-    clean = crops.draw(count, generator, recipe.side_at(step))
+    clean = crops.draw(count, generator)
     single = recipe.channels == 1
     gray = single or uniform(generator) < recipe.data.gray
     if gray:
@@ -149,7 +139,7 @@ def _draw_counts(
 def _add_noise(
     recipe: Recipe, row: NoiseRecipe, clean: Tensor, contrast: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Noise of one kind, and the level of each crop, or of each of its pixels."""
+    """Noise of one kind, and the level of each crop."""
     spread = torch.rand(clean.shape[0], 1, 1, 1, generator=generator).to(clean.device)
     level = row.low + (row.high - row.low) * spread
     noisy = noise.add(clean, row.kind, level, generator)
@@ -161,15 +151,7 @@ def _add_noise(
         if recipe.rounded:
             stretched = (stretched * 255).round() / 255
         noisy = MIDDLE + (stretched - MIDDLE) * contrast
-    if row.kind in POWER and recipe.level_map and uniform(generator) < recipe.level_map:
-        sigma = sigma * _spread(clean, noisy, POWER[row.kind])
     return noisy, sigma
-
-
-def _spread(clean: Tensor, noisy: Tensor, power: int) -> Tensor:
-    """(B, 1, H, W): what to multiply the level of a whole crop with at each pixel."""
-    mean = clean.clamp(min=0).pow(power).mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
-    return brightness.sigma_map(noisy, [0.0] * power + [1 / mean])
 
 
 def _given_sigma(recipe: Recipe, kind: str, added: Tensor, generator: torch.Generator) -> Tensor:
@@ -198,6 +180,6 @@ def draw_masks(recipe: Recipe, clean: Tensor, generator: torch.Generator) -> Ten
     planes = channels if several and uniform(generator) < recipe.mask.samples else 1
     low, high = recipe.mask.low, recipe.mask.high
     ratio = low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
-    drawn = torch.rand(count, planes, height, width, generator=generator)
-    visible = (drawn >= ratio).float().to(clean.device)
+    dice = torch.rand(count, planes, height, width, generator=generator)
+    visible = (dice >= ratio).float().to(clean.device)
     return visible.expand(-1, channels, -1, -1) if several else visible

@@ -83,14 +83,14 @@ def _draw_rows(recipe: Recipe, generator: torch.Generator) -> list[NoiseRecipe]:
     second = draw_row(recipe, generator)
     if ALONE & {row.kind, second.kind}:
         return [row]
-    return sorted([row, second], key=lambda each: each.kind in IMPULSIVE)
+    return sorted([row, second], key=lambda one: one.kind in IMPULSIVE)
 
 
 def _without_impulses(noisy: Tensor) -> Tensor:
     """(B, C, H, W): 0 where a sample looks like salt or pepper, as in use; elsewhere 1."""
     usual = [max(map(impulses.typical_range, crop)) for crop in noisy]
-    found = [impulses.impulse_mask(*each) for each in zip(noisy, usual, strict=True)]
-    return 1 - (torch.stack(found) | impulses.ends(noisy)).to(noisy.dtype)
+    masks = [impulses.impulse_mask(*pair) for pair in zip(noisy, usual, strict=True)]
+    return 1 - (torch.stack(masks) | impulses.ends(noisy)).to(noisy.dtype)
 
 
 def _degrade(
@@ -116,8 +116,8 @@ def _degrade(
     if coded or uniform(generator) < recipe.clip_share:
         noisy, stored = ((x.clamp(0, 1) * 255).round() / 255 for x in (noisy, stored))
     if coded:
-        drawn = torch.rand(len(clean), generator=generator)
-        quality = recipe.jpeg.low + (recipe.jpeg.high - recipe.jpeg.low) * drawn
+        dice = torch.rand(len(clean), generator=generator)
+        quality = recipe.jpeg.low + (recipe.jpeg.high - recipe.jpeg.low) * dice
         halved = uniform(generator) < recipe.jpeg.halved
         noisy, stored = (jpeg(x, quality, halved=halved) for x in (noisy, stored))
     return noisy, stored, clean
@@ -134,16 +134,16 @@ def _photographed(
     clean: Tensor, iso: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `_degrade`, each crop by another camera; gray ones as the gray of their colours."""
-    taken = []
-    for picture, each in zip(clean, iso.flatten().tolist(), strict=True):
-        settings = camera.draw_settings(each, generator)
+    photos = []
+    for picture, level in zip(clean, iso.flatten().tolist(), strict=True):
+        settings = camera.draw_settings(level, generator)
         scene = picture[None].expand(1, 3, -1, -1)
         noisy, twin = camera.take_photo(scene, settings, generator)
         stored = camera.as_file(twin, settings)
         if uniform(generator) < BLOTCHED:
             noisy = blotched(noisy, noisy - stored, Dice(generator))
-        taken.append((noisy, stored, twin))
-    parts = [torch.cat(part) for part in zip(*taken, strict=True)]
+        photos.append((noisy, stored, twin))
+    parts = [torch.cat(part) for part in zip(*photos, strict=True)]
     if clean.shape[1] == 1:
         parts = [part.mean(1, keepdim=True) for part in parts]
     return parts[0], parts[1], parts[2]

@@ -1,13 +1,28 @@
-"""The log of a run: a CSV file that a resumed run continues without a seam."""
+"""The log of a run, a CSV file that a resumed run continues without a seam, and its curves.
+
+Curves are a panel by noise, a line by run, as in figure 13 of Chen et al. (CVPR 2023): where one
+run learns the training noise by heart and another learns pictures, only the panels of unseen noise
+tell.
+matplotlib is an extra; `plots.missing()` says so in one line.
+"""
+
+from __future__ import annotations
 
 import csv
 import io
+import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mdn.errors import FileError
-from mdn.io.atomic import write_bytes
+from mdn import plots
+from mdn.errors import FileError, UsageError
+from mdn.io.atomic import replacing, write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LOG = "training.csv"
 FIRST = ["step", "seconds", "loss", "lr_scale"]
@@ -15,7 +30,7 @@ FIRST = ["step", "seconds", "loss", "lr_scale"]
 Columns = dict[str, list[tuple[float, float]]]
 
 
-def read(path: Path) -> Columns:
+def read_log(path: Path) -> Columns:
     """(step, value) of a training log by column; nothing where there is no log."""
     columns: Columns = {}
     try:
@@ -76,3 +91,92 @@ class Log:
         except OSError as error:  # a full disk names no file
             reason = (error.strerror or type(error).__name__).lower()
             raise FileError(self.path, f"cannot be written ({reason})") from error
+
+
+PICTURE = "curves.png"
+SUFFIXES = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
+MARK = "mdn training curves"  # a picture of ours may be replaced, another's may not
+NOT_WATCHED = ("step", "seconds", "loss", "lr_scale")
+
+Points = Sequence[tuple[float, float]]
+
+
+def read_runs(folders: Sequence[Path]) -> dict[str, Columns]:
+    """The logs of runs by the runs' names; by their paths where names repeat.
+
+    Raises UsageError: a folder has no log, or an empty one.
+    """
+    runs: dict[str, Columns] = {}
+    names = [folder.resolve().name for folder in folders]
+    for folder, name in zip(folders, names, strict=True):
+        columns = read_log(folder / LOG)
+        if not columns:
+            raise UsageError(f"{folder}: no training run: it has no {LOG}, or nothing is in it yet")
+        runs[name if names.count(name) == 1 else str(folder)] = columns
+    return runs
+
+
+def write_curves(target: Path, runs: Mapping[str, Columns]) -> None:
+    """Draw runs into a .png, .svg or .pdf, whole or not at all.
+
+    Raises:
+        UsageError: matplotlib is missing, or another suffix.
+        FileError: the file cannot be written, or is there and none of ours.
+    """
+    if plots.missing():
+        raise UsageError(plots.missing())
+    key = SUFFIXES.get(target.suffix.lower())
+    if key is None:
+        raise UsageError(f"{target}: name a picture that ends in {', '.join(SUFFIXES)}")
+    try:
+        foreign = target.exists() and MARK.encode() not in target.read_bytes()
+    except OSError as error:
+        raise FileError(target, f"cannot be read: {error.strerror}") from error
+    if foreign:
+        raise FileError(target, "is there already, and is no picture of curves", "name another")
+    with plots.style(), replacing(target) as out:
+        kind = target.suffix.lower()[1:]
+        draw_curves(runs).savefig(
+            out, format=kind, dpi=110, facecolor="white", metadata={key: MARK}
+        )
+
+
+def draw_curves(runs: Mapping[str, Columns]) -> Figure:
+    """The loss, and a panel for each noise that any of the runs was validated on."""
+    watched = list(
+        dict.fromkeys(key for columns in runs.values() for key in columns if key not in NOT_WATCHED)
+    )
+    across = min(4, len(watched) + 1)
+    down = math.ceil((len(watched) + 1) / across)
+    figure = plots.make(2.9 * across + 0.4, 2.4 * down + 0.5)
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    _panel(axes[0], {name: _smooth(columns.get("loss", [])) for name, columns in runs.items()})
+    axes[0].set(title="training loss", yscale="log")
+    axes[0].yaxis.set_major_formatter("{x:.3g}")
+    axes[0].yaxis.set_minor_formatter("{x:.3g}")
+    for at, key in zip(axes[1:], watched, strict=False):
+        _panel(at, {name: columns.get(key, []) for name, columns in runs.items()}, marker="o")
+        at.set_title(" ".join(key.rsplit("-", 1)))
+        at.set_ylabel("PSNR, dB")
+    for at in axes[len(watched) + 1 :]:
+        at.remove()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)))
+    return figure
+
+
+def _panel(at: Axes, lines: Mapping[str, Points], marker: str = "") -> None:
+    for index, (name, points) in enumerate(lines.items()):
+        # A run without this row keeps its place, so that the colours stay the same.
+        steps, values = zip(*points, strict=True) if points else ((), ())
+        colour = plots.COLOURS[index % len(plots.COLOURS)]
+        at.plot(steps, values, color=colour, marker=marker, markersize=3, label=name)
+    at.set_xlabel("step")
+    at.margins(x=0.03)
+
+
+def _smooth(points: Points) -> list[tuple[float, float]]:
+    """Means of fortieths of the run or finer, each over the step where it ends."""
+    size = max(1, len(points) // 40)
+    groups = [points[at : at + size] for at in range(0, len(points), size)]
+    return [(group[-1][0], statistics.fmean(y for _, y in group)) for group in groups]

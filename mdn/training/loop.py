@@ -16,9 +16,9 @@ from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.nets.unet import UNet
 from mdn.registry.model import write_card
-from mdn.training import checkpoint, join, judged, prefetch
+from mdn.training import checkpoint, join, judged
 from mdn.training.build import build, check_memory, too_large
-from mdn.training.data import Crops
+from mdn.training.data import Crops, batches
 from mdn.training.degrade import Sample, draw_group, join_groups
 from mdn.training.distributed import Processes
 from mdn.training.log import LOG, Log
@@ -184,7 +184,7 @@ class Trainer:
         """
         last = min(self.recipe.optim.steps, until or self.recipe.optim.steps)
         started, saved = time.monotonic() - self.seconds, time.monotonic()
-        ahead = prefetch.batches(self._batch, self.step, last, self.workers)
+        ahead = batches(self._batch, self.step, last, self.workers)
         while self.step < last and not self.processes.agree(stop()):
             with self._in_memory():
                 self.losses.append(self._advance(next(ahead)))

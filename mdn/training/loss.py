@@ -40,7 +40,7 @@ def batch_loss(
         generator = generator_for(recipe.seed, step, recipe.optim.groups)
         return _judged_loss(recipe, net, forward, sample, generator, autocast)
     noisy = sample.noisy.contiguous(memory_format=torch.channels_last)
-    taken = {
+    inputs = {
         "seed": (takes.takes_seed, sample.seeds),
         "visible": (takes.takes_masks, sample.visible),
         "level": (takes.takes_sigma, sample.level),
@@ -48,7 +48,7 @@ def batch_loss(
     }
     with autocast():
         output = forward(
-            noisy, **{name: value for name, (wanted, value) in taken.items() if wanted}
+            noisy, **{name: value for name, (takes_it, value) in inputs.items() if takes_it}
         )
     measures: dict[str, Callable[[Tensor, Tensor], Tensor]]
     measures = {"l1": F.l1_loss, "l2": F.mse_loss, "psnr": psnr_loss}

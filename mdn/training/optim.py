@@ -87,9 +87,9 @@ def restore(optimiser: torch.optim.Optimizer, saved: dict) -> None:
     Raises ValueError, KeyError: it is the state of another optimiser.
     """
     inner = getattr(optimiser, "inner", optimiser)
-    wanted = [{k: v for k, v in g.items() if k != "params"} for g in inner.param_groups]
+    settings_now = [{k: v for k, v in g.items() if k != "params"} for g in inner.param_groups]
     inner.load_state_dict(saved)
-    for group, settings in zip(inner.param_groups, wanted, strict=True):
+    for group, settings in zip(inner.param_groups, settings_now, strict=True):
         if group.keys() != settings.keys() | {"params"}:
             raise ValueError("the state of another optimiser")
         group.update(settings)
@@ -99,8 +99,8 @@ def lr_scale(recipe: OptimRecipe, step: int) -> float:
     """Share of the peak learning rate at a step, 0 < it <= 1."""
     rising = min(1.0, (step + 1) / max(1, recipe.warmup))
     if recipe.schedule == "cosine":
-        done = max(0, step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-        return rising * max(1e-3, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+        share = max(0, step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+        return rising * max(1e-3, 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
     if recipe.schedule == "halving":
         return rising * 0.5 ** sum(step >= at for at in recipe.halvings)
     left = (recipe.steps - step) / max(1, recipe.cooldown)

@@ -1,12 +1,17 @@
 """A training recipe: one TOML file that says all there is to say about how weights came to be.
 
-These are its values; `recipe_parse` makes them from a file, and `recipe_check` finds what is wrong.
+These are its values, with the bounds of each by itself; `recipe_parse` makes them from a file, and
+tells what does not go together.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from mdn import noise
+from mdn.errors import UsageError
+from mdn.training.cases import CASES
 
 # Noise that is not added to a picture but makes a measurement of it: see training.poisson_counts.
 PHOTONS = "photons"
@@ -18,30 +23,50 @@ BY_STEPS = -1  # a number of steps that follows from that of the whole run
 GUIDES = 6  # planes that guide the denoising of a render: albedo and normal
 
 
+def _check_kind(name: str) -> str:
+    """A kind of noise. Raises ValueError: there is none of that name."""
+    if name not in (PHOTONS, SAMPLES, CLEAN, *CASES):
+        try:
+            noise.get(name)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+    return name
+
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+Share = Annotated[float, Field(ge=0, le=1)]
+AboveZero = Annotated[float, Field(gt=0)]
+ZeroOrMore = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Steps = Annotated[int, Field(ge=0)]
+Side = Annotated[int, Field(ge=8)]  # pixels
+Kind = Annotated[str, AfterValidator(_check_kind)]  # of noise
+
+
 @dataclass(frozen=True)
 class DataRecipe:
     """Which pictures, and how crops are taken from them."""
 
-    sources: tuple[str, ...]  # image folders or packed shards (.safetensors), relative to --data
-    crop: int = 96  # side of the square crops, pixels
-    # pairs of [step, side]: from that step on crops have that side. Short ones first make the early
-    # steps of a slow net cheap.
-    growth: tuple[tuple[int, int], ...] = ()
+    __pydantic_config__ = STRICT
+    # image folders or packed shards (.safetensors), relative to --data
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    crop: Side = 96  # side of the square crops, pixels
     context: int = 0  # side of the larger crop around it that a judge reads; 0 for the crop itself
-    gray: float = 0.0  # share of the batch turned to gray, with one noise for all channels
+    gray: Share = 0.0  # share of the batch turned to gray, with one noise for all channels
     hold_out: int = 25  # every n-th picture of the sorted names is kept for validation
     # smallest and largest factor of the pictures' size at which crops are taken; none: at their own
     scales: tuple[float, ...] = ()
-    own_size: float = 0.0  # share of the crops that keep the pictures' own size all the same
+    own_size: Share = 0.0  # share of the crops that keep the pictures' own size all the same
     # share of the noisy crops of a net with a judge that are drawn patterns; of the clean ones it
     # is half
-    patterns: float = 0.04
+    patterns: Share = 0.04
     # reuse: times that a batch of such a net is used, each time turned, flipped and cut anew; so
     # many batches are drawn before the first comes again
-    reuse: int = 1
-    block: int = 64
+    reuse: Count = 1
+    block: Count = 64
     # share of the groups of such a net whose crops are those of several with the most fine detail
-    busy: float = 0.0
+    busy: Share = 0.0
     # where the sources are renders, image folders or shards to take detail from
     textures: tuple[str, ...] = ()
 
@@ -53,10 +78,11 @@ class NoiseRecipe:
     Those of a camera, an ISO, of photons, and samples per pixel go evenly by their logarithm.
     """
 
-    kind: str
+    __pydantic_config__ = STRICT
+    kind: Kind
     low: float
     high: float
-    weight: float = 1.0
+    weight: AboveZero = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,19 +97,21 @@ class MaskRecipe:
         masked samples, which is how `mdn denoise` shows them.
     """
 
-    share: float = 0.0
-    samples: float = 0.0
+    __pydantic_config__ = STRICT
+    share: Share = 0.0
+    samples: Share = 0.0
     alone: bool = False
     low: float = 0.0
     high: float = 0.9
-    impulses: float = 0.0
+    impulses: Share = 0.0
 
 
 @dataclass(frozen=True)
 class ContrastRecipe:
     """A `share` of the batch has its contrast multiplied by low..high before noise is added."""
 
-    share: float = 0.0
+    __pydantic_config__ = STRICT
+    share: Share = 0.0
     low: float = 1.0
     high: float = 1.0
 
@@ -95,37 +123,40 @@ class JpegRecipe:
     A share `halved` of those have colour at half resolution. For nets that judge the noise.
     """
 
-    share: float = 0.0
+    __pydantic_config__ = STRICT
+    share: Share = 0.0
     low: float = 60.0
     high: float = 99.0
-    halved: float = 0.5
+    halved: Share = 0.5
 
 
 @dataclass(frozen=True)
 class OptimRecipe:
     """Optimiser, schedule and budget."""
 
-    name: str = "muon"  # adam, adamw or muon (matrices by Muon, the rest by Adam)
+    __pydantic_config__ = STRICT
+    # muon: matrices by Muon, the rest by Adam
+    name: Literal["muon", "adam", "adamw"] = "muon"
     # peak learning rate; for muon that of the matrices, with `adam_lr` for the rest
-    lr: float = 0.02
-    adam_lr: float = 1e-3
+    lr: AboveZero = 0.02
+    adam_lr: AboveZero = 1e-3
     slow: tuple[str, ...] = ()  # what the names of parameters begin with that take a tenth of it
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.0
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    weight_decay: ZeroOrMore = 0.0
     # trapezoid (warm up, hold, fall linearly over the last `cooldown` steps), cosine, or halving
     # (warm up, then half the rate from each step of `halvings` on)
-    schedule: str = "trapezoid"
-    steps: int = 20000
+    schedule: Literal["trapezoid", "cosine", "halving"] = "trapezoid"
+    steps: Count = 20000
     # warmup, cooldown: steps; where left out, 200 but at most a tenth of all, and a quarter
-    warmup: int = BY_STEPS
-    cooldown: int = BY_STEPS
+    warmup: Steps = BY_STEPS
+    cooldown: Steps = BY_STEPS
     halvings: tuple[int, ...] = ()
     # batch, groups: crops a step, drawn in `groups` that share one kind of noise. Processes of a
     # distributed run each take a part of the groups.
-    batch: int = 16
-    groups: int = 4
-    clip: float = 0.0  # largest norm of the gradient; 0 for none
-    ema: float = 0.999  # decay of the averaged weights, which are what is shipped; 0 for none
+    batch: Count = 16
+    groups: Count = 4
+    clip: ZeroOrMore = 0.0  # largest norm of the gradient; 0 for none
+    ema: Decay = 0.999  # decay of the averaged weights, which are what is shipped; 0 for none
 
     def __post_init__(self) -> None:
         if self.warmup == BY_STEPS:
@@ -144,10 +175,11 @@ class WatchRecipe:
     noisy/ and gt/, real noise; for nets that judge the noise themselves.
     """
 
+    __pydantic_config__ = STRICT
     sources: tuple[str, ...] = ()
-    every: int = 1000
-    rows: tuple[tuple[str, float], ...] = (("gaussian", 15.0), ("gaussian", 50.0))
-    pictures: int = 24
+    every: Count = 1000
+    rows: tuple[tuple[Kind, float], ...] = (("gaussian", 15.0), ("gaussian", 50.0))
+    pictures: Count = 24
     crop: int = 256
     pairs: tuple[str, ...] = ()
 
@@ -156,6 +188,7 @@ class WatchRecipe:
 class Recipe:
     """All of it."""
 
+    __pydantic_config__ = STRICT
     name: str
     arch: str
     data: DataRecipe
@@ -169,20 +202,17 @@ class Recipe:
     # title, summary, licence, training_data and quality for the model's card
     about: dict[str, str] = field(default_factory=dict)
     # l1 or l2, over all pixels; or psnr, the logarithm of the l2 of each crop
-    loss: str = "l1"
+    loss: Literal["l1", "l2", "psnr"] = "l1"
     # share of the groups whose noisy crops are clipped, and rounded to 8 bits too where `rounded`
     # is true
-    clip_share: float = 0.5
+    clip_share: Share = 0.5
     # deviation of the logarithm of the level that a noise-conditioned net is given
-    level_error: float = 0.0
-    # share of the groups with noise that depends on brightness for which a noise-conditioned net is
-    # given the level of each pixel, and not one for all
-    level_map: float = 0.0
+    level_error: ZeroOrMore = 0.0
     # share of the groups that get two kinds of noise, if neither is a camera's or none; for nets
     # that judge the noise
-    second_noise: float = 0.0
+    second_noise: Share = 0.0
     # share of the noisy crops of a net with a judge that is told the mean sigma, as users do
-    told: float = 0.0
+    told: Share = 0.0
     seed: int = 0  # of every random choice
     rounded: bool = True
     # weights (.safetensors) to begin from, relative to the recipe; empty for none
@@ -190,7 +220,7 @@ class Recipe:
     # weights (.safetensors) of plain nets of one judge that become the kernels of a net that mixes
     # them, see training.join; relative to the recipe. Not used where there are init_weights.
     join: tuple[str, ...] = ()
-    join_steps: int = 120  # steps whose crops tell how they are mixed at first
+    join_steps: Count = 120  # steps whose crops tell how they are mixed at first
     # weights (.safetensors) of a net whose judge this one takes, relative to the recipe
     init_judge: str = ""
     # parts of the net that stay as they begin, such as a judge that other nets share
@@ -217,17 +247,7 @@ class Recipe:
     @property
     def side(self) -> int:
         """Of the largest crops that are drawn, pixels."""
-        return max(self.largest_crop, self.data.context)
-
-    @property
-    def largest_crop(self) -> int:
-        """Side of the largest crops that are denoised, pixels."""
-        return max([self.data.crop, *(side for _, side in self.data.growth)])
-
-    def side_at(self, step: int) -> int:
-        """Of the crops that are drawn at a step, pixels."""
-        grown = [side for first, side in self.data.growth if step >= first]
-        return max(grown[-1] if grown else self.data.crop, self.data.context)
+        return max(self.data.crop, self.data.context)
 
     @property
     def channels(self) -> int:

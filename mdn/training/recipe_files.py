@@ -25,9 +25,9 @@ Table = dict[str, Any]
 def names() -> dict[str, Path]:
     """The recipes that came with mdn, by the name that `mdn train` takes, sorted."""
     root = store.shipped_folder()
-    found = {path.stem: path for path in (root / FOLDER).glob("*.toml")}
-    found |= {path.parent.name: path for path in root.glob(f"*/{RECIPE}")}
-    return dict(sorted(found.items()))
+    recipes = {path.stem: path for path in (root / FOLDER).glob("*.toml")}
+    recipes |= {path.parent.name: path for path in root.glob(f"*/{RECIPE}")}
+    return dict(sorted(recipes.items()))
 
 
 def find(wish: str) -> Path:
@@ -118,9 +118,9 @@ def _parse(path: Path) -> Table:
 
 def _current_names(table: Table) -> Table:
     """The table of a recipe with keys that were renamed since release 0.1 by today's names."""
-    found = {"init_weights" if key == "start" else key: value for key, value in table.items()}
-    return found | (
-        {"net": current_names(found["net"])} if isinstance(found.get("net"), dict) else {}
+    renamed = {"init_weights" if key == "start" else key: value for key, value in table.items()}
+    return renamed | (
+        {"net": current_names(renamed["net"])} if isinstance(renamed.get("net"), dict) else {}
     )
 
 
@@ -157,5 +157,5 @@ def _flat(prefix: str, table: Table) -> Iterator[tuple[str, Any]]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list) and any(isinstance(row, dict) for row in value):
-        value = [" ".join(str(each) for each in row.values()) for row in value]
+        value = [" ".join(str(cell) for cell in row.values()) for row in value]
     return "unset" if value is None else str(value)

@@ -51,8 +51,8 @@ class Scene:
     def shown(self) -> list[tuple[int, tuple[int, ...]]]:
         """(samples per pixel, files) of all that may be shown: never the largest file."""
         few = range(len(self.spp) - 1)
-        sets = [each for size in few for each in combinations(few, size + 1)]
-        return sorted((sum(self.spp[at] for at in each), each) for each in sets)
+        sets = [files for size in few for files in combinations(few, size + 1)]
+        return sorted((sum(self.spp[at] for at in files), files) for files in sets)
 
     def others(self, files: tuple[int, ...]) -> tuple[int, ...]:
         """The files that these are to be compared with."""
@@ -71,10 +71,10 @@ def load_scenes(sources: tuple[str, ...], root: Path) -> dict[str, Scene]:
         files: dict[str, list[Path]] = {}
         for path in sorted(folder.glob("*.exr")):
             files.setdefault(path.stem.rpartition("_")[0], []).append(path)
-        found = {name: _scene(paths) for name, paths in files.items() if len(paths) > 1}
-        if not found:
+        complete = {name: _scene(paths) for name, paths in files.items() if len(paths) > 1}
+        if not complete:
             raise UsageError(f"{folder}: no renders of one scene in it: SCENE_4.exr, SCENE_64.exr")
-        scenes |= {f"{source}/{name}": scene for name, scene in found.items()}
+        scenes |= {f"{source}/{name}": scene for name, scene in complete.items()}
     return scenes
 
 
@@ -82,7 +82,7 @@ def _scene(paths: list[Path]) -> Scene:
     by_spp = dict(sorted(_read(path) for path in paths))
     if len({planes.shape for planes in by_spp.values()}) > 1 or len(by_spp) < 2:
         raise UsageError(f"{paths[0]}: its scene has renders of other sizes, or all of one spp")
-    planes = torch.stack([torch.from_numpy(each) for each in by_spp.values()])
+    planes = torch.stack([torch.from_numpy(array) for array in by_spp.values()])
     light = planes[-1, :3].numpy().transpose(1, 2, 0)
     planes[:, :3] *= exposure(light)
     planes[:, 3:].clamp_(-1, 2)
@@ -120,7 +120,7 @@ class Scenes:
         device: torch.device,
         textures: Textures | None = None,
     ) -> None:
-        large = [each for each in scenes if min(each.planes.shape[2:]) >= size]
+        large = [scene for scene in scenes if min(scene.planes.shape[2:]) >= size]
         if not large:
             raise UsageError(f"every scene is smaller than the crop of {size} pixels")
         self.left_out = len(scenes) - len(large)
@@ -158,8 +158,8 @@ class Scenes:
         scene = self.pictures[int(dice[0] * len(self.pictures))]
         weights = torch.tensor([row.weight for row in rows])
         row = rows[int(torch.multinomial(weights, 1, generator=generator))]
-        wanted = row.low * (row.high / row.low) ** dice[1]
-        _, files = min(scene.shown(), key=lambda each: abs(math.log(each[0] / wanted)))
+        goal = row.low * (row.high / row.low) ** dice[1]
+        _, files = min(scene.shown(), key=lambda option: abs(math.log(option[0] / goal)))
         cut = self._cut(scene, dice[2], dice[3])
         pair = torch.stack([cut.mean(files), cut.mean(cut.others(files))])
         if self.textures is None:

@@ -66,8 +66,8 @@ class Textures:
         strength = low * (high / low) ** torch.rand((), generator=generator)
         strength = strength * torch.exp(0.5 * _uneven(photo, generator))
         gray = torch.randn(1, *photo.shape[1:], generator=generator)
-        drawn = gray + COLOURED * torch.randn(photo.shape, generator=generator)
-        spread = strength * drawn / math.sqrt(1 + COLOURED**2)
+        page = gray + COLOURED * torch.randn(photo.shape, generator=generator)
+        spread = strength * page / math.sqrt(1 + COLOURED**2)
         noisy = light * torch.exp(spread - strength**2 / 2)  # its mean is the light
         guides = torch.zeros(6, *photo.shape[1:])
         if torch.rand((), generator=generator) < 0.5:

@@ -93,8 +93,8 @@ class Watch(Validation):
         scores = {}
         for name, (kind, level) in zip(self.names(), self.rows, strict=False):
             every = range(len(self.clean))
-            found = [self._psnr(net, autocast, kind, level, index) for index in every]
-            scores[name] = sum(found) / len(found)
+            values = [self._psnr(net, autocast, kind, level, index) for index in every]
+            scores[name] = sum(values) / len(values)
         return scores | self._scores_of_pairs(net, autocast)
 
     def _psnr(
@@ -124,16 +124,16 @@ class Watch(Validation):
         scores = {}
         for name, pairs in self.pairs.items():
             with autocast:
-                found = [_score(net, noisy.to(self.device), clean) for noisy, clean in pairs]
-            scores[name] = sum(found) / len(found)
+                values = [_score(net, noisy.to(self.device), clean) for noisy, clean in pairs]
+            scores[name] = sum(values) / len(values)
         return scores
 
 
 def _mask(mask: MaskRecipe, clean: Tensor, generator: torch.Generator) -> Tensor:
     """(1, 1 or C, H, W): a mask of the middle ratio, of single samples where the recipe's are."""
     planes = clean.shape[0] if mask.samples > 0 else 1
-    drawn = torch.rand(1, planes, *clean.shape[1:], generator=generator)
-    return (drawn >= (mask.low + mask.high) / 2).float()
+    dice = torch.rand(1, planes, *clean.shape[1:], generator=generator)
+    return (dice >= (mask.low + mask.high) / 2).float()
 
 
 class RenderWatch(Validation):
@@ -162,8 +162,8 @@ class RenderWatch(Validation):
                 shown = scene.mean(files)[None].to(self.device)
                 with autocast:
                     output = net(encode(shown[:, :3]), guide=shown[:, 3:]).float()
-                wanted = scene.mean(scene.others(files))[:3].to(self.device)
-                error = _tone(decode(output[0])) - _tone(wanted)
+                target = scene.mean(scene.others(files))[:3].to(self.device)
+                error = _tone(decode(output[0])) - _tone(target)
                 total += -10 * torch.log10(error.square().mean()).item()
             scores[name] = total / len(self.clean)
         return scores

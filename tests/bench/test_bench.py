@@ -1,7 +1,5 @@
 """`bench`: what is measured, what is reused, what is skipped, what is refused."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdn import io, metrics, public_pictures
+from mdn import io, metrics
 from mdn.bench import baselines, data, methods, noise_cases, scores, tables
 from mdn.bench import benchmark as bench
 from mdn.bench.scores import Cache, Row, Score
@@ -155,16 +153,6 @@ def test_clipping_and_rounding_follow_the_protocol(tmp_path: Path) -> None:
     assert raw.std() * 255 == pytest.approx(25, rel=0.05)
     assert np.array_equal(np.rint(raw.clip(0, 1) * 255).astype(np.uint8), paper)
     assert np.array_equal(raw.clip(0, 1), floats)
-
-
-def test_photons_of_white_can_be_named() -> None:
-    (case,) = noise_cases.parse("poisson:1:50")
-    assert (case, case.label) == (noise_cases.NoiseCase("poisson", 1, 50), "poisson1 peak 50")
-    usual = noise_cases.NoiseCase("poisson", 1)
-    assert noise_cases.fingerprint(case) != noise_cases.fingerprint(usual)
-    for wrong, said in (("poisson:1:x", "peak is no number"), ("gaussian:5:9", "counts photons")):
-        with pytest.raises(UsageError, match=said):
-            noise_cases.parse(wrong)
 
 
 def test_pairs_bring_their_own_noise(tmp_path: Path) -> None:
@@ -403,12 +391,6 @@ def test_the_set_that_anybody_has() -> None:
     assert all(data.read(picture).truth.dtype == np.uint8 for picture in found.pictures)
     (part,) = data.open_sets(["skimage"], None, 2)
     assert part.pictures == found.pictures[:2]
-
-
-def test_the_set_that_anybody_has_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(public_pictures, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"scikit-image: pip install 'mdn\[bench\]'"):
-        data.open_sets(["skimage"], None, None)
 
 
 # --- baselines ----------------------------------------------------------------------------------

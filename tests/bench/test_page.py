@@ -1,7 +1,5 @@
 """The page for the repository: what it says, and that it is small."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,8 +1,5 @@
 """Plots and contact sheets of a benchmark."""
 
-from __future__ import annotations
-
-import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +10,6 @@ from mdn import io, plots
 from mdn.bench import benchmark as bench
 from mdn.bench import figures, sheets
 from mdn.errors import UsageError
-from mdn.registry import store
 from tests.bench.test_bench import Listener, settings, write
 
 pytest.importorskip("matplotlib")
@@ -95,37 +91,6 @@ def test_figures_have_the_tables_numbers(finished: bench.BenchResult) -> None:
     (mark,) = speed.axes[0].get_lines()
     assert list(mark.get_xdata()) == [np.median([row["us_per_pixel"] for row in rows])]
     assert list(mark.get_ydata()) == [pytest.approx(np.mean([row["psnr"] for row in rows]))]
-
-
-def test_training_curves_are_of_the_weights_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    card = store.find("unittest")
-    folder = tmp_path / "models" / "unittest"
-    shutil.copytree(card.folder, folder)
-    (folder / "training.csv").write_text("step,loss,gaussian-25\n50,0.5,\n100,0.25,30.5\n")
-    monkeypatch.setenv("MDN_HOME", str(tmp_path))
-    about = {"methods": [{"kind": "model", "name": "unittest", "sha256": card.sha256}]}
-    with plots.style():
-        figure = figures.training(about)
-    assert figure is not None
-    loss, watched = figure.axes
-    assert list(watched.get_lines()[0].get_ydata()) == [30.5]
-    assert list(loss.get_lines()[0].get_xdata()) == [50, 100]
-    about["methods"][0]["sha256"] = "of other weights"
-    assert figures.training(about) is None
-
-
-@pytest.mark.parametrize(
-    ("label", "want"),
-    [
-        ("gaussian25", ("gaussian", 25)),
-        ("salt-pepper0.002", ("salt-pepper", 0.002)),
-        ("real", ("real", None)),
-    ],
-)
-def test_labels_split(label: str, want: tuple[str, float | None]) -> None:
-    assert figures.split(label) == want
 
 
 def test_plots_that_cannot_be_drawn_are_refused_first(

@@ -1,7 +1,5 @@
 """Renders in a benchmark: pairs by samples per pixel, guides, HDR metrics, Open Image Denoise."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,19 +114,6 @@ def test_photos_are_not_for_render_denoisers(
     assert not any("too small" in line for line in listener.notes)
 
 
-def test_published_figures_of_open_image_denoise(shared_data: Path) -> None:
-    for name in ("pyoidn", "cffi"):
-        pytest.importorskip(name)
-    peers = ("peer:oidn", "peer:oidn-colour")
-    request = settings(shared_data / "test" / "render", models=peers, protocol="float")
-    rows = by_name(bench.run(request, Listener()))
-    want = {4: (20.97, 29.95, 30.26), 16: (25.84, 32.61, 32.80), 64: (30.91, 35.71, 35.71)}
-    for spp, figures in want.items():
-        names = ("noisy", "peer:oidn-colour", "peer:oidn")
-        got = [mean(rows[f"render/spp{spp}", name]) for name in names]
-        assert got == pytest.approx(figures, abs=0.08)
-
-
 # --- bad input ----------------------------------------------------------------------------------
 
 
@@ -156,14 +141,3 @@ def test_a_file_without_beauty(tmp_path: Path) -> None:
     OpenEXR.File({}, {"albedo.R": plane}).write(str(tmp_path / "a.exr"))
     with pytest.raises(FileError, match="no channels R, G and B"):
         renders.read(tmp_path / "a.exr", "a")
-
-
-def test_gamma_and_its_inverse(scenes: Path) -> None:
-    light = renders.read(scenes / "room_4.exr", "").beauty
-    assert light.max() > 1
-    assert np.allclose(renders.decode(renders.encode(light)), light, rtol=1e-4)
-    assert np.isfinite(renders.encode(np.array([np.nan, -1, np.inf], np.float32))).all()
-
-
-def test_files_without_samples_in_their_names_are_no_renders(tmp_path: Path) -> None:
-    assert renders.find_pairs([tmp_path / "a.exr", tmp_path / "b_reference.exr"]) == ([], [])

@@ -1,7 +1,5 @@
 """Running `mdn` as a process of its own, and names that the tests of the command line share."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """`mdn bench`: the table, the JSON document, the exit codes."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Large stacks in blocks: the bytes of one process, whoever does which block and in which order."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -97,13 +95,6 @@ def test_no_two_blocks_share_a_chunk(run: Run, tmp_path: Path) -> None:
                     for line in range(block.start // tall, -(-block.stop // tall)):
                         assert owners.setdefault((rows.chunk, line), number) == number
             assert covered == sum(planes[0].rows.height for planes in pages)
-
-
-def test_small_pages_are_joined_to_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "PIXELS", 3 * 96 * 80)
-    with open_zarr(store(tmp_path / "a.zarr")) as stack:  # 8 planes of 96 x 80
-        found = list(blocks.blocks_of(blocks.pages_of(stack.planes)))
-    assert [each.pages for each in found] == [(0, 1, 2), (3, 4, 5), (6, 7)]
 
 
 def test_what_is_done_is_not_done_again_but_with_other_settings(

@@ -1,7 +1,5 @@
 """The completions in completions/ are current, and complete."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -20,12 +18,6 @@ def test_the_scripts_are_current() -> None:
     names = {path.name for path in FOLDER.iterdir() if path.is_file()} - {"generate.py"}
     there = {name: (FOLDER / name).read_text(encoding="utf-8") for name in names}
     assert there == generate.scripts(), "run: python completions/generate.py completions/"
-
-
-def test_writing_them_gives_the_same_files(tmp_path: Path) -> None:
-    generate.write(tmp_path / "new")
-    for name in generate.FILES.values():
-        assert (tmp_path / "new" / name).read_bytes() == (FOLDER / name).read_bytes()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """--dask: the same bytes as in one process, the manifest, and what cannot be shared out."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -49,28 +47,6 @@ def test_the_same_bytes_as_in_one_process(
     assert sorted(each.status for each in entries) == ["failed"] + ["ok"] * 5
     again = run(name, "in", "-o", "there", "--resume", "--dask", where, *options)
     assert "5 skipped, 1 failed" in again.stderr
-
-
-def test_a_benchmark_has_the_scores_of_one_process(
-    run: Run, make: Make, tmp_path: Path, where: str
-) -> None:
-    for name in ("a", "bb", "ccc"):
-        make(f"in/{name}.png", side=48)
-    (tmp_path / "in/bad.png").write_bytes(b"no picture")
-    command = ["bench", "--data", "in", "--noise", "gaussian:25,poisson:3.5", "--json", *MODEL]
-    here, there = run(*command), run(*command, "--dask", where, "-o", "kept")
-    assert (here.exit_code, there.exit_code) == (3, 3), there.stderr
-    mine, theirs = json.loads(here.stdout), json.loads(there.stdout)
-    for key in ("us_per_pixel", "peak_mib"):
-        for row in mine["rows"] + theirs["rows"]:
-            row.pop(key, None)
-    assert len(mine["rows"]) == 4
-    assert all(row["pictures"] == 3 for row in mine["rows"])
-    assert theirs["rows"] == mine["rows"]
-    assert len(theirs["failures"]) == 1
-    assert theirs["failures"] == mine["failures"]
-    again = json.loads(run(*command, "-o", "kept").stdout)
-    assert [row["reused"] for row in again["rows"]] == [3] * 4
 
 
 def test_a_file_describes_the_cluster(run: Run, make: Make, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """`mdn denoise` from end to end, with a tiny random net."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -16,7 +14,6 @@ import numpy as np
 import pytest
 
 from mdn import io
-from mdn.errors import OutOfMemoryError
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment, process
 
 
@@ -42,13 +39,6 @@ def test_one_photo(run: Run, make: Make, tmp_path: Path) -> None:
     assert noisy.alpha is not None
     assert np.array_equal(clean.alpha, noisy.alpha)
     assert source.read_bytes() == before
-
-
-def test_strength_zero_is_the_input(run: Run, make: Make, tmp_path: Path) -> None:
-    source = make("a.png")
-    assert run("denoise", "a.png", "--strength", "0", *MODEL).exit_code == 0
-    clean = io.read_image(tmp_path / "a_denoised.png")
-    assert np.array_equal(clean.pixels, io.read_image(source).pixels)
 
 
 def test_a_tree_is_mirrored(run: Run, make: Make, tmp_path: Path) -> None:
@@ -96,38 +86,7 @@ def test_an_unchanged_file_is_copied_unless_its_quality_is_asked_for(
     assert same is (copied or name == "a.png")
 
 
-def test_jpeg_quality_reaches_the_file(run: Run, make: Make, tmp_path: Path) -> None:
-    make("a.png", side=64)
-    for quality in ("10", "95"):
-        result = run("denoise", "a.png", "-o", f"q{quality}.jpg", "--jpeg-quality", quality, *MODEL)
-        assert result.exit_code == 0
-    sizes = [(tmp_path / f"q{quality}.jpg").stat().st_size for quality in (10, 95)]
-    assert sizes[0] * 2 < sizes[1]
-
-
-def test_format_is_forced(run: Run, make: Make, tmp_path: Path) -> None:
-    make("a.png")
-    assert run("denoise", "a.png", "-o", "a.dat", "--format", "tiff", *MODEL).exit_code == 0
-    assert (tmp_path / "a.dat").read_bytes()[:2] in (b"II", b"MM")
-
-
 # --- Data on standard output, messages on standard error ---------------------------------------
-
-
-def test_json_is_one_document(run: Run, make: Make) -> None:
-    make("a.png", np.uint16)
-    result = run("denoise", "a.png", "gone.png", "--json", *MODEL)
-    assert result.exit_code == 3
-    document = json.loads(result.stdout)
-    done, failed = document["files"]
-    assert (done["status"], done["output"], done["model"]) == ("ok", "a_denoised.png", "unittest")
-    assert (done["width"], done["height"], done["dtype"]) == (23, 20, "uint16")
-    assert (failed["status"], failed["error"]) == (
-        "failed",
-        "gone.png: no such file; check the name",
-    )
-    assert document["totals"]["ok"] == document["totals"]["failed"] == 1
-    assert document["exit_code"] == 3
 
 
 def test_json_carries_the_warnings(run: Run, make: Make) -> None:
@@ -226,23 +185,6 @@ def test_a_bad_file_is_one_line_and_no_output(run: Run, tmp_path: Path, content:
     assert files(tmp_path) == ["bad.png"]
 
 
-def test_a_truncated_file_names_itself(run: Run, make: Make, tmp_path: Path) -> None:
-    path = make("cut.png", side=64)
-    path.write_bytes(path.read_bytes()[:900])
-    result = run("denoise", "cut.png", *MODEL)
-    assert result.exit_code == 4
-    assert result.stderr.startswith("mdn: error: cut.png: ")
-    assert files(tmp_path) == ["cut.png"]
-
-
-@pytest.mark.parametrize("name", ["gone.png", "empty", "*.png"])
-def test_nothing_matched(run: Run, tmp_path: Path, name: str) -> None:
-    (tmp_path / "empty").mkdir()
-    result = run("denoise", name, *MODEL)
-    assert result.exit_code == 4
-    assert result.stderr.startswith(f"mdn: error: {name}: ")
-
-
 def test_a_batch_goes_on_and_fail_fast_does_not(run: Run, make: Make, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"x")
     make("good.png")
@@ -275,18 +217,6 @@ def test_a_damaged_model(run: Run, make: Make, tmp_path: Path) -> None:
     result = run("denoise", "a.png", "--model", "mine")
     assert result.exit_code == 6
     assert not (tmp_path / "a_denoised.png").exists()
-
-
-def test_out_of_memory(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    make("a.png")
-
-    def fail(*_: object) -> None:
-        raise OutOfMemoryError("needs at least 9 MiB; raise --max-memory")
-
-    monkeypatch.setattr("mdn.pipeline.in_memory.Treatment.restore", fail)
-    result = run("denoise", "a.png", *MODEL)
-    assert result.exit_code == 5
-    assert "a.png: needs at least 9 MiB; raise --max-memory" in result.stderr
 
 
 def test_debug_shows_where_a_file_of_a_batch_failed(run: Run, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """help.toml and the commands say the same: no parameter without words, no words without one."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import tomllib

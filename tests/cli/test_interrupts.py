@@ -1,7 +1,5 @@
 """Ctrl-C at any moment is one line and exit code 130; with --json a document too."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """`mdn models add` and `remove`, from the command line to a denoised picture."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`mdn noise` from end to end."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -27,12 +25,6 @@ def test_a_photo_gets_noise_of_the_level(run: Run, make: Make, tmp_path: Path) -
     assert error.std() == pytest.approx(5, rel=0.05)
 
 
-def test_the_default_level_is_in_the_name(run: Run, make: Make, tmp_path: Path) -> None:
-    make("a.png")
-    assert run("noise", "a.png", "-t", "salt-pepper").exit_code == 0
-    assert (tmp_path / "a_salt-pepper0.01.png").exists()
-
-
 def test_a_seed_repeats_and_another_does_not(run: Run, make: Make, tmp_path: Path) -> None:
     make("a.png")
     for output, seed in (("x.png", "7"), ("y.png", "7"), ("z.png", "8")):
@@ -40,23 +32,6 @@ def test_a_seed_repeats_and_another_does_not(run: Run, make: Make, tmp_path: Pat
     x, y, z = (pixels(tmp_path / name) for name in ("x.png", "y.png", "z.png"))
     assert np.array_equal(x, y)
     assert not np.array_equal(x, z)
-
-
-def test_draws_differ_and_are_numbered(run: Run, make: Make, tmp_path: Path) -> None:
-    make("a.png")
-    assert run("noise", "a.png", "-t", "gaussian", "-o", "out/", "--count", "3").exit_code == 0
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["a_001.png", "a_002.png", "a_003.png"]
-    first, second, third = (pixels(tmp_path / "out" / name) for name in names)
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(second, third)
-
-
-def test_a_template_may_name_the_draw(run: Run, make: Make, tmp_path: Path) -> None:
-    make("a.png")
-    run("noise", "a.png", "-t", "gaussian", "-o", "{draw}/{name}", "--count", "2")
-    assert (tmp_path / "1" / "a.png").exists()
-    assert (tmp_path / "2" / "a.png").exists()
 
 
 def test_former_draws_in_a_folder_are_left_out(run: Run, make: Make) -> None:
@@ -126,15 +101,6 @@ def test_requests_that_cannot_be_met(
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_more_versions_than_can_be_planned_are_refused(run: Run, make: Make) -> None:
-    make("a.png")
-    result = run(
-        "noise", "a.png", "-t", "gaussian", "-o", "k/", "--count", "99999999999", "--dry-run"
-    )
-    assert result.exit_code == 2
-    assert "99999999999" in result.stderr
-
-
 @pytest.mark.parametrize(("dtype", "own"), [(np.uint8, 256.0), (np.uint16, None)])
 def test_photons_of_white_are_said_and_set(
     run: Run, make: Make, tmp_path: Path, dtype: type, own: float | None
@@ -152,17 +118,3 @@ def test_photons_of_white_are_said_and_set(
     error = pixels(tmp_path / "c.png")[0] / white - clean
     middle = (clean > 0.4) & (clean < 0.6)  # far from the ends of the range, which clip
     assert error[middle].std() == pytest.approx((clean[middle].mean() / 50) ** 0.5, rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("kind", "peak", "said"),
-    [
-        ("gaussian", "50", "counts photons (poisson)"),
-        ("poisson", "0", "--peak 0: give the photons"),
-    ],
-)
-def test_a_peak_that_makes_no_sense(run: Run, make: Make, kind: str, peak: str, said: str) -> None:
-    make("a.png")
-    result = run("noise", "a.png", "-t", kind, "--peak", peak)
-    assert result.exit_code == 2
-    assert said in result.stderr

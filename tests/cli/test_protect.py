@@ -1,7 +1,5 @@
 """--luma, --chroma and --protect of `mdn denoise`, from file to file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

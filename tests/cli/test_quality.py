@@ -1,7 +1,5 @@
 """`mdn denoise --quality` from end to end."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -45,13 +43,6 @@ def test_one_line_says_what_stands_in(run: Run, tmp_path: Path, models: Path) ->
     assert [each["model"] for each in files] == ["photo", "photo"]
     (line,) = (line for each in files for line in each["warnings"])  # of the first to be done
     assert "no faster model" in line
-
-
-def test_a_fast_model_is_taken_where_there_is_one(run: Run, tmp_path: Path, models: Path) -> None:
-    add(models, "small", 'quality = "fast"')
-    noisy(tmp_path / "a.png")
-    (found,) = told(run, "a.png", "--quality", "fast")["files"]
-    assert (found["model"], found["warnings"]) == ("small", [])
 
 
 def test_best_is_the_mean_of_eight_looks(run: Run, tmp_path: Path, models: Path) -> None:

@@ -1,7 +1,5 @@
 """Renders from the command line: roles told, mixed folders, sequences, standard streams."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

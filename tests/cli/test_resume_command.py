@@ -1,7 +1,5 @@
 """--resume, --from-file, --shard; runs that share a folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -49,12 +47,6 @@ def test_one_named_file_has_no_manifest_unless_it_is_to_resume(
     assert "skipped" in run("denoise", "a.png", "-o", "new/", "--resume", *MODEL).stderr
 
 
-def test_a_dry_run_keeps_no_manifest(run: Run, make: Make, tmp_path: Path) -> None:
-    make("in/a.png")
-    assert statuses(batch(run, "--dry-run", "--resume")) == ["planned"]
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_list_may_hold_any_name_and_keeps_its_folders(
     run: Run, make: Make, tmp_path: Path
 ) -> None:
@@ -68,16 +60,6 @@ def test_a_list_may_hold_any_name_and_keeps_its_folders(
     absolute = str(tmp_path / "in" / "x" / "a.png").encode()
     result = run("denoise", "--from-file", "-", "-o", "flat", *MODEL, input=absolute + b"\n\n")
     assert (tmp_path / "flat" / "a.png").is_file(), result.stderr
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\0"])
-def test_a_list_may_begin_as_a_bmp_does(run: Run, make: Make, tmp_path: Path, end: bytes) -> None:
-    make("BM.png")
-    make("b.png")
-    (tmp_path / "list").write_bytes(b"BM.png" + end + b"b.png" + end)
-    result = run("denoise", "--from-file", "list", "-o", "out", *MODEL)
-    assert result.exit_code == 0, result.stderr
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["BM.png", "b.png"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """`mdn denoise --passes N --save-std FILE`: names, batches, and what is refused."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -49,14 +47,6 @@ def test_batches_name_their_maps(run: Run, make: Make, tmp_path: Path) -> None:
     assert "one file and there are several inputs" in one.stderr
 
 
-def test_a_pipe_can_have_a_map(run: Run, make: Make, tmp_path: Path) -> None:
-    data = make("a.png").read_bytes()
-    result = run("denoise", "-", "--save-std", "s.tif", *PASSES, input=data)
-    assert result.exit_code == 0, result.stderr
-    assert result.stdout_bytes.startswith(b"\x89PNG")
-    assert (tmp_path / "s.tif").exists()
-
-
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -79,16 +69,6 @@ def test_what_is_refused_before_any_work(
     assert result.exit_code == 2
     assert complaint in result.stderr
     assert files(tmp_path) == ["a.png", "old.tif"]
-
-
-def test_an_old_map_is_replaced_when_that_was_asked_for(
-    run: Run, make: Make, tmp_path: Path
-) -> None:
-    make("a.png")
-    (tmp_path / "old.tif").write_bytes(b"old")
-    result = run("denoise", "a.png", "--save-std", "old.tif", "--overwrite", *PASSES)
-    assert result.exit_code == 0, result.stderr
-    assert tifffile.imread(tmp_path / "old.tif").shape == (20, 23)
 
 
 @pytest.mark.parametrize("option", ["--skip-existing", "--resume"])

@@ -1,7 +1,5 @@
 """What --resume takes for the same: weights of all networks, files that options name."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

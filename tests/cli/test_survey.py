@@ -1,7 +1,5 @@
 """`mdn noise --estimate` from end to end."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -120,56 +118,11 @@ def test_texture_is_less_noise_in_a_photograph(run: Run, tmp_path: Path) -> None
     )
 
 
-def test_a_plot_is_drawn_and_replaces_nothing_unasked(run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    picture(tmp_path / "a.png", 12)
-    asked = ("noise", "--estimate", "a.png", "--plot", "curve.png", "-q")
-    assert run(*asked).exit_code == 0
-    drawn = io.read_image(tmp_path / "curve.png").pixels[0]
-    assert drawn.shape[0] > 200
-    assert len(np.unique(drawn.reshape(-1, drawn.shape[-1]), axis=0)) > 10
-    assert run(*asked).exit_code == 2
-    assert run(*asked, "--overwrite").exit_code == 0
-    onto_input = run("noise", "--estimate", "a.png", "--plot", "a.png", "--overwrite")
-    assert onto_input.exit_code == 2
-    assert "one of the inputs" in onto_input.stderr
-
-
-def test_without_matplotlib_one_line_says_so(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mdn import plots
-
-    monkeypatch.setattr(plots, "find_spec", lambda name: None)
-    picture(tmp_path / "a.png", 12)
-    result = run("noise", "--estimate", "a.png", "--plot", "curve.png")
-    assert result.exit_code == 2
-    assert "pip install 'mdn[plots]'" in result.stderr
-
-
-def test_standard_input(run: Run, tmp_path: Path) -> None:
-    data = picture(tmp_path / "a.png", 12).read_bytes()
-    result = run("noise", "--estimate", "-", input=data)
-    assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("stdin  128x128")
-
-
-def test_a_bad_file_among_good_ones_is_named(run: Run, tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", 12)
-    (tmp_path / "b.png").write_bytes(b"no image")
-    result = run("noise", "--estimate", "a.png", "b.png")
-    assert result.exit_code == 3
-    assert "a.png  128x128" in result.stdout
-    assert "b.png" in result.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--estimate"], "no input: name images"),
         (["--estimate", "a.png", "--type", "gaussian"], "adds no noise"),
-        (["a.png", "--type", "gaussian", "--plot", "c.png"], "--estimate"),
-        (["--estimate", "a.png", "--plot", "c.pdf"], ".png"),
     ],
 )
 def test_requests_that_cannot_be_met(
@@ -179,14 +132,3 @@ def test_requests_that_cannot_be_met(
     result = run("noise", *arguments)
     assert result.exit_code == 2
     assert words in result.stderr
-
-
-def test_a_list_names_pictures_too(run: Run, tmp_path: Path) -> None:
-    for name in "ab":
-        picture(tmp_path / f"{name}.png", 12)
-    (tmp_path / "list.txt").write_text("b.png\n")
-    result = run("noise", "--estimate", "a.png", "--from-file", "list.txt")
-    assert result.exit_code == 0, result.stderr
-    assert result.stdout.count("128x128, uint8") == 2
-    result = run("noise", "--estimate", "a.png", "--max-pixels", "100")
-    assert result.exit_code == 4

@@ -1,7 +1,5 @@
 """`mdn train`: options to settings, rows to lines, and a tiny run in earnest."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -86,33 +84,6 @@ def test_json_is_one_document(run: Run, recipe: str) -> None:
     assert "photo" in {each["name"] for each in listed}
 
 
-def test_an_interrupted_run_prints_its_document(
-    run: Run, recipe: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stopped = task.Result(Path("out"), 1, 1.0, finished=False)
-    monkeypatch.setattr(task, "run", lambda settings, report: stopped)
-    result = run("train", recipe, "--json")
-    assert result.exit_code == json.loads(result.stdout)["exit_code"] == 130
-
-
-def test_every_option_reaches_the_task(
-    run: Run, recipe: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[task.TrainRequest] = []
-
-    def fake(settings: task.TrainRequest, report: task.Listener) -> task.Result:
-        seen.append(settings)
-        return task.Result(Path("out"), 9, 1.0, finished=True)
-
-    monkeypatch.setattr(task, "run", fake)
-    run("train", recipe, "--data", "d", "--out", "o", "--no-resume", "--stop-after", "3")
-    run("train", recipe, "--device", "cuda:1", "--precision", "bf16")
-    assert seen[0] == task.TrainRequest(
-        recipe, data=Path("d"), out=Path("o"), resume=False, stop_after=3
-    )
-    assert seen[1] == task.TrainRequest(recipe, device="cuda:1", precision="bf16")
-
-
 @pytest.mark.parametrize(("stop_after", "step", "code"), [(None, 7, 130), (5, 7, 0), (5, 6, 130)])
 def test_an_interrupted_run_says_so_by_its_exit_code(
     run: Run,
@@ -129,13 +100,6 @@ def test_an_interrupted_run_says_so_by_its_exit_code(
     monkeypatch.setattr(task, "run", fake)
     options = [] if stop_after is None else ["--stop-after", str(stop_after)]
     assert run("train", recipe, *options).exit_code == code
-
-
-def test_a_missing_recipe_is_one_line(run: Run) -> None:
-    result = run("train", "gone.toml")
-    assert result.exit_code in (2, 3)
-    assert "gone.toml" in result.stderr
-    assert result.stderr.count("\n") == 1
 
 
 def test_faults_of_a_recipe_are_a_line_each(run: Run, tmp_path: Path) -> None:

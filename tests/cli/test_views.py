@@ -1,7 +1,5 @@
 """What a terminal shows, and what a log does not."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -11,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from mdn.cli import views
-from mdn.cli.render import duration, megapixels, printable
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
@@ -82,34 +79,6 @@ def test_a_log_has_lines_and_no_bar(run: Run, make: Make, monkeypatch: pytest.Mo
     done = run("denoise", "in", *MODEL)
     assert len(done.stderr.splitlines()) == 3
     assert BAR not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.04, "0.0 s"),
-        (3.14, "3.1 s"),
-        (59.94, "59.9 s"),
-        (125.4, "2 min 05 s"),
-        (3599.6, "1 h 00 min"),
-        (7260, "2 h 01 min"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(24.04, "24.0 MP"), (0.06, "0.06 MP"), (1.0, "1.0 MP"), (64e-6, "64 px"), (None, "")],
-)
-def test_megapixels(value: object, text: str) -> None:
-    assert megapixels(value) == text
-
-
-def test_printable_keeps_letters_and_spells_out_the_rest() -> None:
-    assert printable("Übung 日本.png") == "Übung 日本.png"
-    assert printable("a\nb\x1b[0m\u202ec\udcff") == r"a\nb\x1b[0m\u202ec\udcff"
 
 
 def test_a_training_off_a_terminal_says_soon_how_long_it_takes(

@@ -1,7 +1,5 @@
 """Wrong options are told in plain words, and help shows no names of Python's types."""
 
-from __future__ import annotations
-
 import pytest
 
 from mdn import io
@@ -38,13 +36,6 @@ def test_help_shows_no_types(run: Run, command: str) -> None:
     text = run(*command.split(), "--help").stdout
     assert "--help" in text
     for odd in ("<bool>", "<list", "<str>", "[["):
-        assert odd not in text
-
-
-@pytest.mark.parametrize("command", ["list", "show", "path", "verify", "add", "remove"])
-def test_help_of_models_shows_no_types(run: Run, command: str) -> None:
-    text = run("models", command, "--help").stdout
-    for odd in ("<bool>", "<list", "<str>", "<path>", "[["):
         assert odd not in text
 
 

@@ -1,7 +1,5 @@
 """`mdn denoise` on single pictures: HDR photos keep their curve, clean ones their file."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -14,18 +12,11 @@ from mdn.encoding import Rec2100
 from mdn.image import Image, Metadata
 from mdn.io.base import memory_limit
 from mdn.jobs import compute_slots
-from mdn.jobs.job import Job
+from mdn.jobs.job import Job, Unheard
 from mdn.renders import RenderOptions
 from tests.commands.tools import request
 from tests.io.raw.mosaic import mosaic, write_dng
 from tests.jobs.test_running import Recorder
-
-
-class Silent:
-    def started(self, *_: object) -> None: ...
-    def progress(self, *_: object) -> None: ...
-    def note(self, *_: object) -> None: ...
-    def finished(self, *_: object) -> None: ...
 
 
 def test_a_photo_in_pq_is_denoised_as_light_and_keeps_its_tags(tmp_path: Path) -> None:
@@ -37,7 +28,7 @@ def test_a_photo_in_pq_is_denoised_as_light_and_keeps_its_tags(tmp_path: Path) -
     image = Image(coding.decode(noisy)[None], None, Metadata(cicp=(9, 16), bits=10))
     io.write_image(image, tmp_path / "a.jxl")
     job = Job(tmp_path / "a.jxl", tmp_path / "b.jxl", "a.jxl")
-    result = run([job], request(device="cpu"), Silent())
+    result = run([job], request(device="cpu"), Unheard())
     details = result.outcomes[0].details
     assert details["changed"] is True
     assert abs(details["noise"]["sigma"] - 20) < 6  # type: ignore[index]
@@ -51,7 +42,7 @@ def test_strength_0_copies_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     io.write_image(Image(np.full((1, 32, 32, 3), 90, np.uint8)), path, quality=50)
     job = Job(path, tmp_path / "b.jpg", "a.jpg")
-    result = run([job], request(device="cpu", strength=0.0), Silent())
+    result = run([job], request(device="cpu", strength=0.0), Unheard())
     assert result.outcomes[0].details["changed"] is False
     assert (tmp_path / "b.jpg").read_bytes() == path.read_bytes()
 
@@ -73,7 +64,7 @@ def test_a_raw_file_is_copied_only_as_a_dng(tmp_path: Path) -> None:
     cases = ((dng, "b.dng", True), (nef, "c.dng", False), (nef, "d.tif", False))
     for source, target, copied in cases:
         job = Job(source, tmp_path / target, source.name)
-        run([job], request(device="cpu", strength=0.0), Silent())
+        run([job], request(device="cpu", strength=0.0), Unheard())
         assert ((tmp_path / target).read_bytes() == source.read_bytes()) is copied
 
 
@@ -93,7 +84,7 @@ def test_files_that_overlap_come_out_as_one_by_one(
     for way in ("one by one", "overlapping"):
         jobs = [Job(path, tmp_path / way / path.name, path.name) for path in sources]
         capped = 2**33 if way == "one by one" else None
-        result = run(jobs, request("unittest", max_memory=capped), Silent())
+        result = run(jobs, request("unittest", max_memory=capped), Unheard())
         assert [each.status for each in result.outcomes] == ["ok", "failed", "ok", "ok", "ok"]
         found[way] = [job.target.read_bytes() for job in jobs if job.target and job.target.exists()]
     assert len(found["overlapping"]) == 4

@@ -1,7 +1,5 @@
 """`mdn noise --estimate`: gain, offset and read noise, and a folder of flats together."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A picture may be a photograph or a measurement: the lines name the other, and what was done."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

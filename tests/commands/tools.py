@@ -1,7 +1,5 @@
 """A request from options as the command line names them."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import Any
 

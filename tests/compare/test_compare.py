@@ -75,13 +75,6 @@ def test_the_numbers(run: Run, trio: tuple[Path, Path, Path]) -> None:
     assert f"{found['after']['psnr']:.2f}" in text
 
 
-def test_without_truth_there_are_no_scores(run: Run, trio: tuple[Path, Path, Path]) -> None:
-    done = run("compare", str(trio[0]), str(trio[1]))
-    assert done.exit_code == 0
-    assert "PSNR" not in done.stdout
-    assert Path("clean_compare.html").exists()
-
-
 def test_names_cannot_break_the_page(run: Run, tmp_path: Path) -> None:
     odd = write(tmp_path / "<b>&'.png", 5)
     assert run("compare", str(odd), str(odd), "-o", "page.html").exit_code == 0

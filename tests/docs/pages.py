@@ -1,7 +1,5 @@
 """What the README and docs/ print: their commands, examples and links."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator

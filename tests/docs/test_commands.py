@@ -1,7 +1,5 @@
 """Every command that the README and docs/ print can be typed as it stands."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import re

@@ -4,8 +4,6 @@ A noise, a file format, a net and an option, as a stranger would write them, are
 the package: new files, and lines in the files that the page names. Then the commands are run.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What is beside the package for other programs: the darktable script, the container."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Examples of the README and docs/ are run as they are printed, on tiny pictures."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The README is short, links lead somewhere, and the pages say all that must be said."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -52,7 +50,7 @@ def test_every_key_of_a_recipe_is_documented_in_its_section() -> None:
     pieces = re.split(r"^`\[+(\w+)\]+`,", text, flags=re.MULTILINE)
     told = {"": pieces[0]} | dict(zip(pieces[1::2], pieces[2::2], strict=True))
     configs = [each.config for each in ARCHITECTURES.values()]
-    parts = {"": [recipe.Recipe], "noise": [recipe.NoiseRecipe], "net": configs}
+    parts = {"": [recipe.Recipe], "net": configs}
     parts |= {name: [kind] for name, kind in recipe_parse.SECTIONS.items()}
     for section, kinds in parts.items():
         keys = {field.name for kind in kinds for field in fields(kind)} - {"text", "about", *parts}

@@ -1,7 +1,5 @@
 """The transform against what theory says of it: unit variance, no bias, and its two limits."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Encodings give back what they were given, and take the depth from the dtype alone."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

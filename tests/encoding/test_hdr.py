@@ -1,7 +1,5 @@
 """Linear light of any range comes back from its encoding."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

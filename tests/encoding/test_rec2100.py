@@ -1,7 +1,5 @@
 """PQ and HLG: every stored value comes back, and paper is white."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Devices and precisions by name, sizes in memory."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """--max-memory holds for the whole process, as the system counts it."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

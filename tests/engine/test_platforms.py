@@ -1,7 +1,5 @@
 """What is chosen on machines that are not at hand: Apple, ARM, GPUs. Their flags are set."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 
@@ -46,11 +44,6 @@ def test_an_apple_computer_takes_its_gpu_in_half_precision(flags) -> None:
         choose_device("cuda")
 
 
-def test_its_processor_is_asked_by_measuring_like_any_other(flags) -> None:
-    flags(mps=True, measured=3.0)
-    assert choose_precision("auto", choose_device("cpu"), ALL) is None
-
-
 @pytest.mark.parametrize(("measured", "chosen"), [(0.4, torch.bfloat16), (2.5, None)])
 def test_an_arm_server_takes_bf16_where_it_is_fast(
     flags, monkeypatch: pytest.MonkeyPatch, measured: float, chosen: torch.dtype | None
@@ -60,18 +53,6 @@ def test_an_arm_server_takes_bf16_where_it_is_fast(
     monkeypatch.setattr(platform, "processor", lambda: "")
     assert choose_device("auto").type == "cpu"
     assert choose_precision("auto", torch.device("cpu"), ALL) is chosen
-
-
-def test_arm_processors_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """They have no name in /proc/cpuinfo, and one home folder may serve several."""
-    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
-    names = set()
-    for part in ("0xd0c", "0xd40"):
-        (tmp_path / "cpuinfo").write_text(ARM.format(part=part))
-        names.add(devices._processor())
-    (tmp_path / "cpuinfo").unlink()  # as on macOS
-    names.add(devices._processor())
-    assert len(names) == 3
 
 
 def test_matrix_units_need_no_measurement(flags, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,5 @@
 """The engine: tiled equals whole, any size works, memory is bounded, running out is survived."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -201,21 +199,6 @@ def test_a_memory_cap_that_cannot_hold_is_said() -> None:
         go(lambda x, _: x, picture_of(600, 600), NetGeometry(80, 8, 400), max_memory=2**20)
 
 
-def test_smaller_tiles_are_not_batched_into_as_large_a_call() -> None:
-    calls: list[int] = []
-
-    def short_of_memory(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
-        calls.append(batch.shape[0] * batch.shape[2] * batch.shape[3])
-        if calls[-1] > 300 * 300:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
-        return batch
-
-    picture = picture_of(400, 1600)
-    out = go(short_of_memory, picture, NetGeometry(4, 8, 100), tile=400)
-    np.testing.assert_allclose(out, picture, atol=1e-6)
-    assert max(calls[1:]) <= 200 * 200
-
-
 def test_a_call_is_no_larger_than_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, needs = picture_of(300, 1600), NetGeometry(4, 8, 1000)
     free = 100 * 2**20
@@ -226,32 +209,3 @@ def test_a_call_is_no_larger_than_the_free_memory(monkeypatch: pytest.MonkeyPatc
         return batch
 
     go(check, picture, needs, tile=100)
-
-
-def test_the_smallest_tile_is_tried_before_giving_up() -> None:
-    def short_of_memory(batch: Tensor, _: list[tuple[int, int]]) -> Tensor:
-        if batch.shape[-1] > 96:
-            raise MemoryError
-        return batch
-
-    picture = picture_of(150, 150)
-    out = go(short_of_memory, picture, NetGeometry(4, 8, 100))
-    np.testing.assert_allclose(out, picture, atol=1e-6)
-
-
-def largest_tile_of(halo: int, bytes_per_pixel: float) -> int:
-    """The widest tile that a net of constant answer is given for a wide picture."""
-    seen: list[int] = []
-
-    def note(tiles: Tensor, origins: list[tuple[int, int]]) -> Tensor:
-        seen.append(tiles.shape[-1])
-        return tiles
-
-    go(note, picture_of(64, 6000), NetGeometry(halo, 16, bytes_per_pixel))
-    return max(seen)
-
-
-def test_a_net_that_looks_far_is_given_larger_tiles() -> None:
-    assert 500 < largest_tile_of(8, 100) <= 640
-    assert 1200 < largest_tile_of(96, 100) <= 16 * 96
-    assert largest_tile_of(96, 2000) <= 740  # where 1 GiB holds no more

@@ -1,13 +1,10 @@
 """Tiles cover every pixel, with weights that add up to one and trust no pixel too near an edge."""
 
-from __future__ import annotations
-
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdn.engine.tiles import padded, reflected, smallest_tile, spans
+from mdn.engine.tiles import spans
 
 
 @given(
@@ -42,23 +39,3 @@ def test_all_tiles_are_of_one_size_and_not_above_the_wanted() -> None:
     assert len({span.stop - span.start for span in found}) == 1
     assert found[0].stop <= 512
     assert (found[0].start, found[-1].stop) == (0, 4000)
-
-
-def test_tiles_are_no_larger_than_as_many_need() -> None:
-    found = spans(1024, 640, 40, 8)
-    assert len(found) == 2
-    assert found[0].stop == 568  # half, and half of the 104 that they share, in cells of 8
-
-
-def test_a_tile_below_the_smallest_is_raised_to_it() -> None:
-    assert {s.stop - s.start for s in spans(4000, 8, 40, 8)} == {smallest_tile(40, 8)}
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_reflection_is_numpys(size: int) -> None:
-    expected = np.pad(np.arange(size), (0, 20), mode="reflect")
-    np.testing.assert_array_equal(reflected(0, size + 20, size), expected)
-
-
-def test_padded_is_the_next_multiple() -> None:
-    assert [padded(n, 8) for n in (1, 8, 9)] == [8, 8, 16]

@@ -1,9 +1,7 @@
 """Small pictures and metadata blocks, and a PNG codec of its own to check against."""
 
-from __future__ import annotations
-
 import functools
-import io
+import io as streams
 import struct
 import zlib
 from typing import Any
@@ -12,6 +10,9 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageCms
 from PIL.TiffImagePlugin import IFDRational
+
+from mdn import io
+from mdn.image import Image
 
 XMP = (
     b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description'
@@ -55,13 +56,20 @@ def exif(orientation: int | None = 1) -> bytes:
 
 
 def encoded(array: np.ndarray, format: str, **options: Any) -> bytes:
-    stream = io.BytesIO()
+    stream = streams.BytesIO()
     Pillow.fromarray(array).save(stream, format, **options)
     return stream.getvalue()
 
 
+def coded(image: Image, format: str | None = None, quality: int = 95) -> bytes:
+    """The content of the file that mdn writes of an image."""
+    data = io.write_image(image, None, format=format, quality=quality)
+    assert data is not None
+    return data
+
+
 def opened(data: bytes) -> Pillow.Image:
-    image = Pillow.open(io.BytesIO(data))
+    image = Pillow.open(streams.BytesIO(data))
     image.load()
     return image
 

@@ -1,14 +1,11 @@
 """Files as tasks of a Dask cluster, whose two workers are threads of this process."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +18,7 @@ from mdn.jobs.job import Job, Outcome, Report
 from tests.jobs.test_running import Recorder
 
 distributed = pytest.importorskip("distributed")
+NoWorkerError = distributed.scheduler.NoWorkerError
 
 
 def jobs(folder: Path, names: str) -> list[Job]:
@@ -76,18 +74,6 @@ def test_all_files_come_back_in_order_and_the_model_is_made_once(
     assert [(tmp_path / f"{name}.out").exists() for name in "abcdefg"] == [
         status == "ok" for status in statuses
     ]
-
-
-def test_no_more_tasks_are_handed_out_than_the_workers_can_soon_do(
-    where: str, tmp_path: Path
-) -> None:
-    report = Recorder()
-    distribute(jobs(tmp_path, "abcdefghijkl"), partial(partial, copy), report, where)
-    waiting, most = 0, 0
-    for kind, _ in report.events:
-        waiting += (kind == "started") - (kind == "finished")
-        most = max(most, waiting)
-    assert most == 2 * dask_run.AHEAD
 
 
 def test_fail_fast_leaves_the_rest(where: str, tmp_path: Path) -> None:
@@ -170,40 +156,31 @@ def test_a_worker_that_is_killed_is_replaced_and_its_file_done_again(
     assert (tmp_path / "b.out").read_text() == "b"
 
 
-def test_a_worker_that_failed_to_start_is_started_again() -> None:
-    from distributed.core import Status
-
-    asked: list[int] = []
-    states = {0: Status.failed, 1: Status.running, 2: Status.closed, 3: Status.starting}
-    cluster = SimpleNamespace(
-        workers={name: SimpleNamespace(status=status) for name, status in states.items()},
-        scale=asked.append,
-    )
-    dask_cluster._replace(cluster, 4)
-    assert (list(cluster.workers), asked) == ([1, 3], [4])
-
-
-def test_a_file_that_kills_every_worker_is_given_up() -> None:
+@pytest.mark.parametrize(
+    ("raised", "error", "message"),
+    [
+        (
+            distributed.KilledWorker("task", None, 3),
+            FileError,
+            "a: each of 4 workers died over it; try --max-memory",
+        ),
+        (
+            NoWorkerError("task", 600.0),
+            ClusterError,
+            "no worker of --dask is left; run again with --resume",
+        ),
+    ],
+)
+def test_work_that_no_worker_can_do_is_one_line(
+    raised: Exception, error: type[Exception], message: str
+) -> None:
     class Future:
         status = "error"
 
         def result(self) -> object:
-            raise distributed.KilledWorker("task", None, 3)
+            raise raised
 
-    with pytest.raises(FileError, match="a: each of 4 workers died over it; try --max-memory"):
-        dask_run._result(Future(), "a")
-
-
-def test_a_cluster_that_stays_without_workers_is_one_line() -> None:
-    from distributed.scheduler import NoWorkerError
-
-    class Future:
-        status = "error"
-
-        def result(self) -> object:
-            raise NoWorkerError("task", 600.0)
-
-    with pytest.raises(ClusterError, match="no worker of --dask is left; run again with --resume"):
+    with pytest.raises(error, match=message):
         dask_run._result(Future(), "a")
 
 

@@ -1,7 +1,5 @@
 """The manifest: what is done, what is done again and what is left alone, by its lines."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -275,11 +273,6 @@ def test_the_manifests_of_shards_are_read_as_one(tmp_path: Path) -> None:
     write(tmp_path, Entry("a", "ok"), shard="1/2")
     write(tmp_path, Entry("b", "ok"), shard="2/2")
     assert sorted(manifest.read(tmp_path).good) == ["a", "b"]
-
-
-def test_outputs_are_named_relative_to_the_folder(tmp_path: Path) -> None:
-    assert manifest.place_in(tmp_path, tmp_path / "x" / ".." / "y" / "a.png") == "y/a.png"
-    assert manifest.place_in(tmp_path / "x", tmp_path / "a.png") == (tmp_path / "a.png").as_posix()
 
 
 def test_a_store_is_hashed_with_all_its_files(tmp_path: Path) -> None:

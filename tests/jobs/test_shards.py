@@ -1,7 +1,5 @@
 """Shards: each file in one of them, the same one for ever."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

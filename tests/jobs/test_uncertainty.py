@@ -1,7 +1,5 @@
 """Maps of uncertainty: whole or not at all, and not over a file that appears meanwhile."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

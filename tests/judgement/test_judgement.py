@@ -6,8 +6,6 @@ the figures of today's model less 0.5 dB stand, so that no change makes it worse
 `--small` measures larger pictures and real ones.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

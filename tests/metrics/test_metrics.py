@@ -1,7 +1,5 @@
 """Metrics against scikit-image, SciPy, their own packages and figures worked out by hand."""
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Iterator

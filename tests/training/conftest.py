@@ -1,7 +1,5 @@
 """A tiny recipe and a folder of pictures for it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Weights between those of two trainings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -43,17 +41,6 @@ def test_a_quarter_of_the_way(tmp_path: Path) -> None:
     card = read_card(tmp_path / "between", "test")
     assert card.title == "seed-2"
     assert not card.scores
-
-
-def test_a_card_is_replaced_and_not_written_over(tmp_path: Path) -> None:
-    first, second = model(tmp_path / "first", 1), model(tmp_path / "second", 2)
-    (tmp_path / "out").mkdir()
-    former = tmp_path / "former.toml"
-    former.write_text("whole")
-    (tmp_path / "out" / "card.toml").hardlink_to(former)
-    average(first, second, 0.5, tmp_path / "out")
-    assert former.read_text() == "whole"
-    assert read_card(tmp_path / "out", "test").title == "seed-2"
 
 
 def test_different_nets_have_no_average(tmp_path: Path) -> None:

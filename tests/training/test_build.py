@@ -1,7 +1,5 @@
 """A net that a recipe cannot mean is refused in one line that names the key."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Logs become a picture with a line by run and a panel by noise."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 
@@ -11,7 +9,6 @@ from PIL import Image
 from mdn import plots
 from mdn.commands.train import TrainRequest, plot, run
 from mdn.errors import FileError, UsageError
-from mdn.training import curves
 from tests.training.test_loop import Listener, Recipes
 
 pytest.importorskip("matplotlib")
@@ -31,22 +28,6 @@ def log(folder: Path, rows: list[str], gain: float = 1.0) -> Path:
             scores = [20 + gain * step / 500 if step % 500 == 0 else "" for _ in rows]
             writer.writerow([step, step / 10, 1 / step, 1, *scores])
     return folder
-
-
-def test_runs_share_panels_and_keep_their_colours(tmp_path: Path) -> None:
-    one = log(tmp_path / "masked", ["gaussian-15", "poisson-3.5"])
-    two = log(tmp_path / "plain", ["poisson-3.5", "spatial-55"], gain=0.5)
-    figure = curves.draw(curves.read_runs([one, two]))
-    titles = [at.get_title(loc="left") or at.get_title() for at in figure.axes]
-    assert titles == ["training loss", "gaussian 15", "poisson 3.5", "spatial 55"]
-    poisson, spatial = figure.axes[2], figure.axes[3]
-    masked, plain = poisson.get_lines()
-    assert list(masked.get_xdata()) == [500, 1000, 1500, 2000]
-    assert list(masked.get_ydata()) == [21, 22, 23, 24]
-    assert list(plain.get_ydata()) == [20.5, 21, 21.5, 22]
-    assert spatial.get_lines()[1].get_color() == plain.get_color() != masked.get_color()
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["masked", "plain"]
 
 
 def test_the_picture_is_written_and_replaced_but_not_over_another(tmp_path: Path) -> None:

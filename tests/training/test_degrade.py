@@ -1,14 +1,11 @@
-"""What a noise-conditioned net is told of noise that depends on brightness."""
-
-from __future__ import annotations
+"""What a noise-conditioned net is told of its noise."""
 
 import pytest
 import torch
 
-from mdn.errors import UsageError
 from mdn.training import recipe_parse
 from mdn.training.data import Crops
-from mdn.training.degrade import Sample, draw_group, join_groups
+from mdn.training.degrade import Sample, draw_group
 
 TABLE = {
     "name": "x",
@@ -30,35 +27,8 @@ def drawn(**changes: object) -> Sample:
     return draw_group(made, crops, 0, 0)
 
 
-def test_one_level_is_told_unless_the_recipe_wants_maps() -> None:
+def test_the_level_that_is_told_is_that_of_the_noise() -> None:
     sample = drawn()
     assert sample.level.shape == (2, 1, 1, 1)
     added = sample.noisy - sample.clean
     assert float(sample.level[0]) == pytest.approx(float(added[0].std()), rel=0.02)
-
-
-def test_a_map_is_as_strong_as_the_noise_at_each_pixel() -> None:
-    sample = drawn(level_map=1.0)
-    assert sample.level.shape == (2, 1, 64, 64)
-    for clean, noisy, told in zip(sample.clean, sample.noisy, sample.level, strict=True):
-        for chosen in (clean < 0.3, clean > 0.5):
-            strength = float((noisy - clean)[chosen].std())
-            assert float(told[chosen[:1]].mean()) == pytest.approx(strength, rel=0.15)
-
-
-def test_white_noise_is_told_by_one_level_all_the_same() -> None:
-    white = [{"kind": "gaussian", "low": 20.0, "high": 20.0}]
-    assert drawn(level_map=1.0, noise=white).level.shape == (2, 1, 1, 1)
-
-
-def test_groups_of_either_sort_make_one_batch() -> None:
-    flat, spread = drawn(), drawn(level_map=1.0)
-    joined = join_groups([flat, spread])
-    assert joined.level.shape == (4, 1, 64, 64)
-    assert bool((joined.level[:2] == flat.level).all())
-    assert torch.equal(joined.level[2:], spread.level)
-
-
-def test_a_share_is_between_none_and_all() -> None:
-    with pytest.raises(UsageError, match="level_map"):
-        recipe_parse.parse(TABLE | {"level_map": 1.5})

@@ -1,7 +1,5 @@
 """A training may go on from the weights of a net with other planes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +11,7 @@ from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.registry.model import pack
-from mdn.training.build import build
-from mdn.training.init_weights import init_weights
+from mdn.training.build import build, init_weights
 from mdn.training.recipe_parse import load
 
 Recipes = Callable[..., Path]
@@ -63,13 +60,6 @@ def test_a_deeper_net_begins_as_the_shallower_one(write_recipe: Recipes, tmp_pat
     added = [value for key, value in deep.state_dict().items() if key not in shallow.state_dict()]
     assert len(added) == 2 * 2 * 2 + 2 * 1  # blocks of two kernels: two a coder, one in the body
     assert all(bool(value.any()) for value in added[::2])  # the first kernel is not: it must learn
-
-
-def test_blocks_are_not_taken_away(write_recipe: Recipes, tmp_path: Path) -> None:
-    _random(tmp_path / "deep.safetensors", blocks=(2, 1))
-    path = write_recipe(seed='3\ninit_weights = "deep.safetensors"')
-    with pytest.raises(UsageError, match="cannot start from these weights"):
-        build(load(path, {"net": {"widths": [4, 8], "blocks": [1, 1], "noise_conditioned": True}}))
 
 
 def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: Path) -> None:

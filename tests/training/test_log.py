@@ -1,7 +1,5 @@
 """The log of a run: a kill at any moment leaves a whole one."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import pytest
 
 from mdn.training import log
-from mdn.training.log import Log, read, write_table
+from mdn.training.log import Log, read_log
 
 
 def logged(folder: Path, steps: int) -> Log:
@@ -23,7 +21,7 @@ def test_a_rewound_log_ends_at_its_step_and_goes_on(tmp_path: Path) -> None:
     made = logged(tmp_path, 6)
     made.rewind(4)
     made.write({"step": 5, "loss": 0.25, "gaussian-25": 30.5})
-    columns = read(made.path)
+    columns = read_log(made.path)
     assert [step for step, _ in columns["loss"]] == [1, 2, 3, 4, 5]
     assert columns["gaussian-25"] == [(5, 30.5)]
 
@@ -52,8 +50,3 @@ def test_a_rewind_that_is_killed_loses_nothing(
         made.rewind(4)
     assert made.path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [made.path]
-
-
-def test_a_table_is_written_by_its_columns(tmp_path: Path) -> None:
-    write_table(tmp_path / "a.csv", ["b", "a"], [{"a": 1, "b": 2, "c": 3}, {"a": 4}])
-    assert (tmp_path / "a.csv").read_bytes() == b"b,a\r\n2,1\r\n,4\r\n"

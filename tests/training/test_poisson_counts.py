@@ -1,7 +1,5 @@
 """Fluorescence to train on: what the net is shown, shown the net in use, and told of it."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Renders to train on: what is shown, what it is compared with, and a run from end to end."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,6 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.scenes import rendering as files
 from mdn.commands.train import TrainRequest, run
-from mdn.encoding.hdr import Hdr
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.registry import store
@@ -148,18 +145,6 @@ def test_light_and_normals_are_turned_as_light_and_normals() -> None:
         before = (pair[one, 6:] * pair[other, 6:].flip(1)).sum(0)
         after = (turned[one, 6:] * turned[other, 6:].flip(1)).sum(0)
         torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize(("dice", "kept"), [(0.0, 0), (0.18, 3), (0.25, 3), (0.9, 6)])
-def test_some_crops_go_without_guides(dice: float, kept: int) -> None:
-    assert int(renders._guides_left(dice).sum()) == kept
-
-
-def test_the_curve_is_that_of_use() -> None:
-    light = torch.tensor([-0.5, 0.0, 0.18, 1.0, 700.0])
-    shown = Hdr().encode(light.numpy())
-    np.testing.assert_allclose(renders.encode(light).numpy(), shown, rtol=1e-6)
-    torch.testing.assert_close(renders.decode(renders.encode(light)), light)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ The nets, losses and noises are the recipe's own; batches, crops and the picture
 are cut down, and nets whose steps are slow take fewer.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +67,7 @@ def test_a_recipe_can_be_started(name: str, tmp_path: Path) -> None:
         steps, batch, crop = 1, 1, 32
     changes: dict[str, Any] = {
         "optim": {"batch": batch, "groups": batch},
-        "data": {"crop": crop, "growth": [], "context": 96 if recipe.data.context else 0},
+        "data": {"crop": crop, "context": 96 if recipe.data.context else 0},
         "watch": {"pictures": 1, "crop": 32},
     }
     request = TrainRequest(

@@ -1,7 +1,5 @@
 """Validation measures every picture under the noise that its row names."""
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 

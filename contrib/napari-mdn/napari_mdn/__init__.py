@@ -81,7 +81,9 @@ class DenoiseWidget(QWidget):
         self.strength = QSlider(Qt.Horizontal)
         self.strength.setRange(0, 2 * STEPS)
         self.strength.setValue(STEPS)
-        self.strength.setToolTip("1 removes the noise that was measured; 2 takes it for twice as strong")
+        self.strength.setToolTip(
+            "1 removes the noise that was measured; 2 takes it for twice as strong"
+        )
         self.shown = QLabel()
         self.sigma = QDoubleSpinBox()
         self.sigma.setRange(0, 255)
@@ -125,7 +127,7 @@ class DenoiseWidget(QWidget):
     def chosen(self) -> Image | None:
         """The layer that is to be denoised; None where there is none."""
         name = self.layer.currentText()
-        return self.viewer.layers[name] if name in self.viewer.layers else None
+        return next((layer for layer in self.viewer.layers if layer.name == name), None)
 
     def start(self) -> Any:
         """Denoise in a thread. Returns its worker, or None where there is no layer."""

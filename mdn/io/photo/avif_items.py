@@ -30,7 +30,7 @@ class Items:
 
     def last(self, kind: bytes) -> bytes | None:
         """The content of the last property of a kind, or None."""
-        return next((body for each, body in reversed(self.properties) if each == kind), None)
+        return next((body for name, body in reversed(self.properties) if name == kind), None)
 
 
 class _Meta:
@@ -63,26 +63,26 @@ class _Meta:
         """Kind, content type and whether it is hidden, of each item."""
         version, body = self._full(b"iinf")
         part = self.parts.get(b"iinf")
-        found: dict[int, tuple[bytes, bytes, bool]] = {}
+        kinds: dict[int, tuple[bytes, bytes, bool]] = {}
         if part is None:
-            return found
+            return kinds
         for entry in walk(self.data, part.start + 4 + (4 if version else 2), part.stop):
             version, flags = self.data[entry.start], self.data[entry.start + 3]
             body = self.data[entry.start + 4 : entry.stop]
             wide = 4 if version == 3 else 2
             kind, rest = body[wide + 2 : wide + 6], body[wide + 6 :].split(b"\0")
             content = rest[1] if kind == b"mime" and len(rest) > 1 else b""
-            found[int.from_bytes(body[:wide], "big")] = kind, content, bool(flags & 1)
-            if len(found) > _MAX_ITEMS:
+            kinds[int.from_bytes(body[:wide], "big")] = kind, content, bool(flags & 1)
+            if len(kinds) > _MAX_ITEMS:
                 raise ValueError("far too many items")
-        return found
+        return kinds
 
     def _extents(self) -> dict[int, bytes]:
         """The content of each item that is metadata, joined."""
         version, body = self._full(b"iloc")
-        found: dict[int, bytes] = {}
+        extents: dict[int, bytes] = {}
         if not body:
-            return found
+            return extents
         sizes = [body[0] >> 4, body[0] & 15, body[1] >> 4, body[1] & 15 if version else 0]
         wide = 4 if version == 2 else 2
         at = 2
@@ -99,15 +99,15 @@ class _Meta:
             within = take(2) & 15 if version else 0  # 0: in the file, 1: in the `idat` box
             take(2)
             base, content = take(sizes[2]), b""
-            wanted = self.kinds.get(item, (b"",))[0] in (b"Exif", b"mime")
+            metadata = self.kinds.get(item, (b"",))[0] in (b"Exif", b"mime")
             for _ in range(take(2)):
                 take(sizes[3])
                 start, length = base + take(sizes[0]), take(sizes[1])
                 start += self.parts[b"idat"].start if within == 1 and b"idat" in self.parts else 0
-                if wanted:
+                if metadata:
                     content += self.data[start : start + length]
-            found[item] = content
-        return found
+            extents[item] = content
+        return extents
 
     def _references(self) -> list[tuple[bytes, int, list[int]]]:
         """Kind, from which item, to which."""
@@ -115,15 +115,15 @@ class _Meta:
         if part is None:
             return []
         wide = 4 if self.data[part.start] else 2
-        found = []
+        references = []
         for entry in walk(self.data, part.start + 4, part.stop):
             body = self.data[entry.start : entry.stop]
             items = [
                 int.from_bytes(body[at : at + wide], "big")
                 for at in range(wide + 2, len(body), wide)
             ]
-            found.append((entry.kind, int.from_bytes(body[:wide], "big"), items))
-        return found
+            references.append((entry.kind, int.from_bytes(body[:wide], "big"), items))
+        return references
 
     def properties_of(self, item: int) -> list[tuple[bytes, bytes]]:
         """Properties associated with an item."""
@@ -132,13 +132,13 @@ class _Meta:
         if part is None or listed is None:
             return []
         every = [
-            (each.kind, self.data[each.start : each.stop])
-            for each in walk(self.data, listed.start, listed.stop)
+            (entry.kind, self.data[entry.start : entry.stop])
+            for entry in walk(self.data, listed.start, listed.stop)
         ]
         numbers: list[int] = []
-        for each in walk(self.data, part.start, part.stop):
-            if each.kind == b"ipma":
-                numbers += self._associated(each, item)
+        for entry in walk(self.data, part.start, part.stop):
+            if entry.kind == b"ipma":
+                numbers += self._associated(entry, item)
         return [every[number - 1] for number in numbers if 0 < number <= len(every)]
 
     def _associated(self, ipma: Box, item: int) -> list[int]:
@@ -164,7 +164,9 @@ def read_items(data: bytes) -> Items:
     """The primary picture's properties and metadata. Raises ValueError: the file is damaged."""
     meta = _Meta(data)
     items = Items(meta.properties_of(meta.primary))
-    parts = {each for _, _, to in meta.references for each in to}  # tiles of a grid, and such
+    parts = {
+        item_number for _, _, to in meta.references for item_number in to
+    }  # tiles of a grid, and such
     parts |= {source for kind, source, _ in meta.references if kind in (b"auxl", b"thmb")}
     for item, (kind, content, hidden) in meta.kinds.items():
         if kind == b"Exif":
@@ -214,7 +216,7 @@ def add_items(
     blocks = [(b"Exif", b"", exif_body(exif))] if exif else []
     blocks += [(b"mime", _MIME + b"\0", xmp)] if xmp else []
     first = max(meta.kinds) + 1
-    made = {
+    parts = {
         b"iinf": _more_kinds(meta, blocks, first),
         b"iref": _more_references(meta, len(blocks), first),
         b"iprp": _more_properties(meta, properties),
@@ -222,14 +224,14 @@ def add_items(
     head = data[: meta.whole.start - 8]
     tail = data[meta.whole.stop :]
     if not blocks:
-        del made[b"iinf"], made[b"iref"]
-    kept = [part.kind for part in walk(data, meta.whole.start + 4, meta.whole.stop)]
-    order = kept if b"iref" in kept or not blocks else [*kept, b"iref"]
+        del parts[b"iinf"], parts[b"iref"]
+    kinds = [part.kind for part in walk(data, meta.whole.start + 4, meta.whole.stop)]
+    order = kinds if b"iref" in kinds or not blocks else [*kinds, b"iref"]
 
     def laid_out(locations: bytes) -> bytes:
-        done = {b"iloc": box(b"iloc", locations)} | made
+        boxes_by_kind = {b"iloc": box(b"iloc", locations)} | parts
         whole = [
-            done.get(kind) or data[meta.parts[kind].start - 8 : meta.parts[kind].stop]
+            boxes_by_kind.get(kind) or data[meta.parts[kind].start - 8 : meta.parts[kind].stop]
             for kind in order
         ]
         return box(b"meta", bytes(4), *whole)

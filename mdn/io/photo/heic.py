@@ -59,7 +59,7 @@ def decode(data: bytes, name: str) -> Image:
         array = from_bits(array, bits)
     pixels, alpha = split_alpha(array[None])
     # Its own header has turned the pixels, whatever EXIF says: 5 where that exchanged the sides.
-    quarters = [each[1] for each in picture._c_image.transformations if each[0] == "irot"]
+    quarters = [step[1] for step in picture._c_image.transformations if step[0] == "irot"]
     block = (info.get("exif") or b"").removeprefix(b"Exif\0\0") or None
     exif, xmp = set_upright(block, info.get("xmp"), 5 if sum(quarters) // 90 % 2 else 1)
     colour, lossless = _colours(info.get("nclx_profile"))
@@ -101,8 +101,8 @@ def encode(image: Image, quality: int) -> bytes:
     }
     stream = io.BytesIO()
     height, width = array.shape[:2]
-    given = {key: value for key, value in options.items() if value is not None}
-    heif.encode(mode, (width, height), array.tobytes(), stream, **given)
+    choices = {key: value for key, value in options.items() if value is not None}
+    heif.encode(mode, (width, height), array.tobytes(), stream, **choices)
     return stream.getvalue()
 
 
@@ -118,14 +118,14 @@ def _library(name: str) -> Any:
 def _largest(data: bytes) -> tuple[int, int]:
     """Height and width of the largest picture that the file claims to hold."""
     meta = boxes.find(data, b"meta")
-    found = [(0, 0)]
+    sizes = [(0, 0)]
     for kind in (b"iprp", b"ipco"):
         meta = meta and boxes.find(data, kind, meta.start + 4 * (kind == b"iprp"), meta.stop)
-    for each in boxes.walk(data, meta.start, meta.stop) if meta else ():
-        if each.kind == b"ispe" and each.stop - each.start >= 12:
-            width, height = struct.unpack_from(">II", data, each.start + 4)
-            found.append((height, width))
-    return max(found, key=lambda size: size[0] * size[1])
+    for entry in boxes.walk(data, meta.start, meta.stop) if meta else ():
+        if entry.kind == b"ispe" and entry.stop - entry.start >= 12:
+            width, height = struct.unpack_from(">II", data, entry.start + 4)
+            sizes.append((height, width))
+    return max(sizes, key=lambda size: size[0] * size[1])
 
 
 def _colours(nclx: dict[str, Any] | None) -> tuple[tuple[int, int] | None, bool]:

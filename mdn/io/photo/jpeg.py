@@ -140,10 +140,10 @@ def walk(data: bytes, name: str) -> Segments:
     Raises FileError: there is no end, or no frame header before the first scan.
     """
     outline, at = Segments(), 2
-    while (found := _MARKER.search(data, at)) is not None:
-        marker, at = found[1][0], found.end()
+    while (marker_at := _MARKER.search(data, at)) is not None:
+        marker, at = marker_at[1][0], marker_at.end()
         if marker == _EOI:
-            outline.end = found.start()
+            outline.end = marker_at.start()
             break
         if marker in (0x01, 0xD8):  # these two carry no length
             continue
@@ -211,19 +211,19 @@ def _metadata(image: JpegImagePlugin.JpegImageFile, outline: Segments, tail: byt
     """tail: what follows the picture, which is left out, and so is what XMP says of it."""
     info = image.info
     exif = info.get("exif", b"").removeprefix(_EXIF)
-    xmp, kept, promised = info.get("xmp"), outline.kept, frozenset[str]()
-    extended = [body for marker, body in kept if marker == _APP1]
+    xmp, segments, promised = info.get("xmp"), outline.kept, frozenset[str]()
+    extended = [body for marker, body in segments if marker == _APP1]
     if extended:
         xmp, extended, promised = extended_without_promises(xmp, extended)
-        kept = [each for each in kept if each[0] != _APP1]
-        kept += [(_APP1, body) for body in extended]
+        segments = [segment for segment in segments if segment[0] != _APP1]
+        segments += [(_APP1, body) for body in extended]
     if xmp:
         promises = without_promises(xmp)
         xmp, promised = promises.packet, promised | promises.parts
     coding = Coding(bool(info.get("progressive")), JpegImagePlugin.get_sampling(image))
     private: dict[str, object] = {"jpeg_coding": coding}
-    if kept:
-        private["jpeg"] = tuple(kept)
+    if segments:
+        private["jpeg"] = tuple(segments)
     if beside := parts_behind(tail, outline.pictures, promised):
         private["dropped"] = beside
     dpi = info.get("dpi") if info.get("jfif_unit") in (1, 2) else None

@@ -59,12 +59,12 @@ class _Container:
 
 def decode(data: bytes, name: str) -> Image:
     """Read a still JPEG XL. The picture comes upright, since its own header says how."""
-    held = _container(data)
-    header = read_header(held.codestream)
+    container = _container(data)
+    header = read_header(container.codestream)
     _check(header, len(data), name)
     array = imagecodecs.jpegxl_decode(data)
     array = array[..., None] if array.ndim == 2 else array
-    dropped = [GAIN_MAP] if held.gain_map else []
+    dropped = [GAIN_MAP] if container.gain_map else []
     if len(header.extra) - (ALPHA in header.extra):
         dropped.append("further channels")
         array = array[..., : header.colours + (ALPHA in header.extra)]
@@ -74,8 +74,8 @@ def decode(data: bytes, name: str) -> Image:
     if header.colour is None and icc is None:
         dropped.append("ICC profile (pip install 'mdn[jxl]' reads it)")
     pixels, alpha = split_alpha(array[None])
-    exif, xmp = set_upright(held.exif, held.xmp, header.orientation)
-    private: dict[str, Any] = {} if header.xyb or held.from_jpeg else {"jxl": "lossless"}
+    exif, xmp = set_upright(container.exif, container.xmp, header.orientation)
+    private: dict[str, Any] = {} if header.xyb or container.from_jpeg else {"jxl": "lossless"}
     if dropped:
         private["dropped"] = tuple(dropped)
     bits = header.bits if 8 < header.bits < 16 else None
@@ -101,20 +101,20 @@ def encode(image: Image, quality: int) -> bytes:
     if plain and meta.private.get("jxl") != "lossless" and quality < 100:
         distance = max(0.1, (100 - quality) * _LOSSY_SRGB + 0.1)
         data = imagecodecs.jpegxl_encode(array, lossless=False, distance=distance)
-        held = _container(bytes(data))
+        container = _container(bytes(data))
     else:
         options: dict[str, Any] = {} if array.dtype.kind == "f" else {"bitspersample": depth}
         data = imagecodecs.jpegxl_encode(array, lossless=True, effort=5, **options)
-        held = _container(bytes(data))
-        held.codestream = recoloured(held.codestream, colour, meta.icc)
-    held.exif, held.xmp = meta.exif, meta.xmp
-    return _packed(held)
+        container = _container(bytes(data))
+        container.codestream = recoloured(container.codestream, colour, meta.icc)
+    container.exif, container.xmp = meta.exif, meta.xmp
+    return _packed(container)
 
 
 def _container(data: bytes) -> _Container:
     if data.startswith(MAGIC):
         return _Container(data)
-    held, parts = _Container(b""), []
+    container, parts = _Container(b""), []
     for box in boxes.walk(data):
         kind, body = box.kind, data[box.start : box.stop]
         if kind == b"brob":  # another box, compressed
@@ -124,17 +124,17 @@ def _container(data: bytes) -> _Container:
         elif kind == b"jxlp":  # a part, behind its number
             parts.append(body[4:])
         elif kind == b"jxll":
-            held.level = body
+            container.level = body
         elif kind == b"jhgm":
-            held.gain_map = True
+            container.gain_map = True
         elif kind == b"jbrd":
-            held.from_jpeg = True
+            container.from_jpeg = True
         elif kind == b"Exif":
-            held.exif = held.exif or boxes.exif_of(body)
+            container.exif = container.exif or boxes.exif_of(body)
         elif kind == b"xml ":
-            held.xmp = held.xmp or body
-    held.codestream = b"".join(parts)
-    return held
+            container.xmp = container.xmp or body
+    container.codestream = b"".join(parts)
+    return container
 
 
 def _unpacked(body: bytes) -> bytes:
@@ -144,14 +144,14 @@ def _unpacked(body: bytes) -> bytes:
     return b""
 
 
-def _packed(held: _Container) -> bytes:
-    if not (held.level or held.exif or held.xmp):
-        return held.codestream
-    level = boxes.box(b"jxll", held.level) if held.level else b""
-    exif = boxes.box(b"Exif", boxes.exif_body(held.exif)) if held.exif else b""
-    xmp = boxes.box(b"xml ", held.xmp) if held.xmp else b""
+def _packed(container: _Container) -> bytes:
+    if not (container.level or container.exif or container.xmp):
+        return container.codestream
+    level = boxes.box(b"jxll", container.level) if container.level else b""
+    exif = boxes.box(b"Exif", boxes.exif_body(container.exif)) if container.exif else b""
+    xmp = boxes.box(b"xml ", container.xmp) if container.xmp else b""
     head = boxes.box(b"JXL ", _SIGNATURE) + boxes.box(b"ftyp", _TYPE)
-    return head + level + boxes.box(b"jxlc", held.codestream) + exif + xmp
+    return head + level + boxes.box(b"jxlc", container.codestream) + exif + xmp
 
 
 def _check(header: JxlHeader, size: int, name: str) -> None:

@@ -55,9 +55,9 @@ class Bits:
         """The next bits, as a number."""
         if self.at + count > self._length:
             raise ValueError("the header is cut short")
-        found = self._value >> self.at & (1 << count) - 1
+        value = self._value >> self.at & (1 << count) - 1
         self.at += count
-        return found
+        return value
 
     def choose(self, kinds: tuple[tuple[int, int], ...]) -> int:
         """A number in one of four (offset, bits) kinds."""
@@ -171,9 +171,9 @@ def _size(bits: Bits) -> tuple[int, int]:
 
 def _depth(bits: Bits) -> tuple[bool, int]:
     if bits.take(1):
-        found = bits.choose(((32, 0), (16, 0), (24, 0), (1, 6)))
+        depth = bits.choose(((32, 0), (16, 0), (24, 0), (1, 6)))
         bits.take(4)  # bits of the exponent
-        return True, found
+        return True, depth
     return False, bits.choose(((8, 0), (10, 0), (12, 0), (1, 6)))
 
 

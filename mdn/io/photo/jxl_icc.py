@@ -39,11 +39,11 @@ def _differences(profile: bytes) -> bytes:
 
 def _number(value: int) -> bytes:
     """Seven bits a byte, the lowest first; the eighth says that more follow."""
-    found = bytearray()
+    number = bytearray()
     while value > 127:
-        found.append(value & 127 | 128)
+        number.append(value & 127 | 128)
         value >>= 7
-    return bytes([*found, value])
+    return bytes([*number, value])
 
 
 def _length(value: int) -> Pairs:

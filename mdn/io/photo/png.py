@@ -54,8 +54,8 @@ def decode(data: bytes, name: str) -> Image:
     if _is_gray_palette(chunks, meta.icc):
         array = array[..., ::3] if array.shape[-1] == 4 else array[..., :1]
     pixels, alpha = split_alpha(array[None])
-    if kept := _about_samples(chunks, pixels, alpha is not None):
-        own = (*meta.private.get("png", ()), *kept)
+    if about := _about_samples(chunks, pixels, alpha is not None):
+        own = (*meta.private.get("png", ()), *about)
         meta = replace(meta, private=meta.private | {"png": own})
     return Image(pixels, alpha, meta, name, "png")
 
@@ -132,19 +132,19 @@ def _about_samples(chunks: list[Chunk], pixels: np.ndarray, alpha: bool) -> list
     A palette has become RGB or gray, fewer than 8 bits have become 8, tRNS has become alpha. A
     chunk that does not fit its own picture is left out.
     """
-    held = dict(reversed(chunks))  # the first of each kind
+    first = dict(reversed(chunks))  # the first of each kind
     bits, colour = chunks[0].data[8:10]
     colours, depth = pixels.shape[-1], 8 * pixels.dtype.itemsize
-    kept = []
-    significant = held.get(b"sBIT", b"")
+    about = []
+    significant = first.get(b"sBIT", b"")
     if len(significant) == (3 if colour == 3 else _CHANNELS[colour]) and all(significant):
         own = significant[: 1 if colour in (0, 4) else 3]
         own = bytes([max(own)]) if colours == 1 else own
         opaque = significant[len(significant) - 1 :] if colour in (4, 6) else bytes([depth])
-        kept.append(Chunk(b"sBIT", own + (opaque if alpha else b"")))
-    ground = held.get(b"bKGD", b"")
+        about.append(Chunk(b"sBIT", own + (opaque if alpha else b"")))
+    ground = first.get(b"bKGD", b"")
     if colour == 3 and len(ground) == 1:
-        entry = held.get(b"PLTE", b"")[3 * ground[0] :][: 3 if colours == 3 else 1]
+        entry = first.get(b"PLTE", b"")[3 * ground[0] :][: 3 if colours == 3 else 1]
         values = list(entry)
     elif len(ground) == 2 * (1 if colour in (0, 4) else 3) and colour != 3:
         values = [
@@ -154,8 +154,8 @@ def _about_samples(chunks: list[Chunk], pixels: np.ndarray, alpha: bool) -> list
     else:
         values = []
     if len(values) == colours and max(values) < 2**depth:
-        kept.append(Chunk(b"bKGD", struct.pack(f">{colours}H", *values)))
-    return kept
+        about.append(Chunk(b"bKGD", struct.pack(f">{colours}H", *values)))
+    return about
 
 
 def _suits(chunk: Chunk, image: Image) -> bool:

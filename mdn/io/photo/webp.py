@@ -54,8 +54,8 @@ def _chunks(data: bytes, name: str) -> dict[bytes, bytes]:
         if at + 8 + size > end:
             raise FileError(name, "is a WebP that ends before its picture does", DAMAGED)
         # Only the head of a picture is looked at here.
-        kept = size if kind in _METADATA else min(size, 16)
-        chunks.setdefault(kind, data[at + 8 : at + 8 + kept])
+        length = size if kind in _METADATA else min(size, 16)
+        chunks.setdefault(kind, data[at + 8 : at + 8 + length])
         at += 8 + size + size % 2
     return chunks
 

@@ -128,15 +128,15 @@ def _opened(source: Path, name: str) -> Iterator[tuple[Any, Any, bytes]]:
         raise FileError(name, f"is {kind}, which needs rawpy", remedy) from None
     data = read_bytes(source, name)
     try:
-        with _overheard() as said, rawpy.imread(io.BytesIO(data)) as raw:
+        with _overheard() as complaints, rawpy.imread(io.BytesIO(data)) as raw:
             check_size(name, raw.sizes.height, raw.sizes.width, 3)
             small = min(raw.sizes.height, raw.sizes.width) < SMALLEST_X_TRANS
             if small and raw.raw_pattern is not None and raw.raw_pattern.shape == (6, 6):
                 problem = f"is an X-Trans picture below {SMALLEST_X_TRANS} pixels a side"
                 raise FileError(name, f"{problem}, which LibRaw does not develop")
             yield raw, rawpy, data
-        if said:
-            raise FileError(name, f"is {kind} and damaged ({said[0]})", DAMAGED)
+        if complaints:
+            raise FileError(name, f"is {kind} and damaged ({complaints[0]})", DAMAGED)
     except rawpy.LibRawFileUnsupportedError:
         remedy = "if it is genuine, a converter to DNG may know it"
         raise FileError(name, f"is {kind} that LibRaw does not know", remedy) from None
@@ -153,17 +153,17 @@ def _overheard() -> Iterator[list[str]]:
     Of data that is cut short or corrupt it tells nobody else, and makes up the rest.
     """
     lines: list[str] = []
-    with tempfile.TemporaryFile() as kept:
+    with tempfile.TemporaryFile() as output:
         sys.stderr.flush()
         before = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+        os.dup2(output.fileno(), 2)
         try:
             yield lines
         finally:
             os.dup2(before, 2)
             os.close(before)
-            kept.seek(0)
-            text = kept.read(10_000).decode(errors="replace")
+            output.seek(0)
+            text = output.read(10_000).decode(errors="replace")
             lines += [line.removeprefix("unknown file: ") for line in text.splitlines() if line]
 
 
@@ -173,8 +173,8 @@ def _settings(raw: Any, rawpy: Any) -> dict[str, Any]:
     AAHD, for what is left of AHD's mazes is no noise, and stays (`python -m benchmarks.raw`).
     LibRaw takes its own demosaic for X-Trans.
     """
-    known = raw.camera_whitebalance[0] > 0
-    white = {"use_camera_wb": True} if known else {"user_wb": list(raw.daylight_whitebalance)}
+    by_camera = raw.camera_whitebalance[0] > 0
+    white = {"use_camera_wb": True} if by_camera else {"user_wb": list(raw.daylight_whitebalance)}
     return white | {
         "demosaic_algorithm": rawpy.DemosaicAlgorithm.AAHD,
         "no_auto_bright": True,
@@ -186,11 +186,11 @@ def _settings(raw: Any, rawpy: Any) -> dict[str, Any]:
 def _sensor(raw: Any, data: bytes, block: bytes | None) -> Sensor:
     camera = raw.camera_whitebalance
     factors = camera if camera[0] > 0 else raw.daylight_whitebalance
-    known = [max(float(factor), 1e-6) for factor in factors[:3]]
-    red, green, blue = (factor / min(known) for factor in known)
+    positive = [max(float(factor), 1e-6) for factor in factors[:3]]
+    red, green, blue = (factor / min(positive) for factor in positive)
     layout, tags = _directory(data)
-    kept = tags if _DNG_VERSION in tags else {}
-    own = {tag: e for tag, e in kept.items() if tag in _COLOUR_TAGS and isinstance(e, ifd.Entry)}
+    source = tags if _DNG_VERSION in tags else {}
+    own = {tag: e for tag, e in source.items() if tag in _COLOUR_TAGS and isinstance(e, ifd.Entry)}
     described = ifd.parse(block or b"")[1]
     words = [described.get(tag) for tag in (0x010F, 0x0110)]
     model = b" ".join(w.value.rstrip(b"\0 ") for w in words if isinstance(w, ifd.Entry))
@@ -206,9 +206,9 @@ def _sensor(raw: Any, data: bytes, block: bytes | None) -> Sensor:
 
 def _matrix(raw: Any) -> np.ndarray:
     """XYZ to the camera: as LibRaw has it for cameras it knows, or else of what the file says."""
-    known = np.asarray(raw.rgb_xyz_matrix[:3], np.float64)
-    if np.linalg.matrix_rank(known) == 3:
-        return known
+    matrix = np.asarray(raw.rgb_xyz_matrix[:3], np.float64)
+    if np.linalg.matrix_rank(matrix) == 3:
+        return matrix
     to_srgb = np.asarray(raw.color_matrix[:, :3], np.float64)
     camera = np.linalg.inv(to_srgb) if np.linalg.matrix_rank(to_srgb) == 3 else np.eye(3)
     return camera @ np.linalg.inv(_SRGB_TO_XYZ)
@@ -224,30 +224,30 @@ def _directory(data: bytes) -> tuple[ifd.Layout, ifd.Directory]:
 
 def _xmp(data: bytes) -> bytes | None:
     """Of a raw file that is a TIFF inside."""
-    found = _directory(data)[1].get(XMP)
-    return found.value if isinstance(found, ifd.Entry) else None
+    packet = _directory(data)[1].get(XMP)
+    return packet.value if isinstance(packet, ifd.Entry) else None
 
 
 def _exif(raw: Any, data: bytes) -> tuple[bytes | None, tuple[str, ...]]:
     """EXIF from the file itself, or from the JPEG that it holds for a preview; what it leaves."""
     layout, tags = _directory(data)
-    found: ifd.Directory = {
+    block: ifd.Directory = {
         tag: item for tag, item in tags.items() if tag in DESCRIPTIVE | ifd.POINTERS
     }
-    if not found:
-        layout, found = ifd.parse(_exif_of_preview(raw) or b"")
-    if not found:
+    if not block:
+        layout, block = ifd.parse(_exif_of_preview(raw) or b"")
+    if not block:
         return None, ()
-    nested = found.get(ifd.EXIF_IFD)
+    nested = block.get(ifd.EXIF_IFD)
     dropped: tuple[str, ...] = ()
     if isinstance(nested, dict) and MAKER_NOTE in nested:
         # Its positions count from the start of the old file.
-        found[ifd.EXIF_IFD] = {tag: item for tag, item in nested.items() if tag != MAKER_NOTE}
+        block[ifd.EXIF_IFD] = {tag: item for tag, item in nested.items() if tag != MAKER_NOTE}
         dropped = ("maker notes",)
-    if ORIENTATION not in found:
+    if ORIENTATION not in block:
         one = (1).to_bytes(2, "little" if layout.order == "<" else "big")
-        found[ORIENTATION] = ifd.Entry(3, 1, one)
-    return ifd.build(found, layout.order), dropped
+        block[ORIENTATION] = ifd.Entry(3, 1, one)
+    return ifd.build(block, layout.order), dropped
 
 
 def _exif_of_preview(raw: Any) -> bytes | None:

@@ -64,9 +64,9 @@ def _tags(sensor: Sensor, directory: ifd.Directory, order: str) -> list[tuple[An
             (50778, _SHORT, 1, _D65),
             (50728, _RATIONAL, 3, _fractions(neutral)),
         ]
-    known = {tag for tag, *_ in tags}
+    codes = {tag for tag, *_ in tags}
     for tag, item in directory.items():
-        if tag in DESCRIPTIVE - known and isinstance(item, ifd.Entry):
+        if tag in DESCRIPTIVE - codes and isinstance(item, ifd.Entry):
             tags.append((tag, item.type, item.count, item.value))
     return [extratag(*tag, order=order) for tag in tags]
 

@@ -16,8 +16,8 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io import ifd
 from mdn.io.base import DAMAGED, Format, check_size
-from mdn.io.no_data import GDAL_NODATA, no_data_of
 from mdn.io.photo.exif import DESCRIPTIVE
+from mdn.io.stack import GDAL_NODATA, no_data_of
 from mdn.io.tiff.layout import (
     ASSOCIATED,
     CENTIMETRE,
@@ -63,8 +63,8 @@ def decode(data: bytes, name: str) -> Image:
             stored = np.empty((len(pages), *first.shape), first.dtype)
             for index, other in enumerate(pages):
                 stored[index] = other.page.asarray(maxworkers=1)
-        held = _layout(pages, layout, file.is_imagej)
-    if held.planar:
+        storage = _layout(pages, layout, file.is_imagej)
+    if storage.planar:
         stored = np.moveaxis(stored, 1, -1)
     if stored.ndim == 3:
         stored = stored[..., None]
@@ -72,26 +72,26 @@ def decode(data: bytes, name: str) -> Image:
     pixels, alpha = stored[..., :colours], stored[..., colours:]
     if first.photometric == MINISWHITE:
         pixels = np.iinfo(pixels.dtype).max - pixels
-    if first.photometric == PALETTE and held.colormap is None:
+    if first.photometric == PALETTE and storage.colormap is None:
         pixels = _expanded(pixels[..., 0], np.asarray(first.colormap))
     return Image(
         np.ascontiguousarray(pixels),
         np.ascontiguousarray(alpha[..., 0]) if alpha.shape[-1] else None,
-        _metadata(pages[0].tags, held, layout.order, dropped),
+        _metadata(pages[0].tags, storage, layout.order, dropped),
         name,
         "tiff",
-        _no_data(pages[0], pixels.dtype, held),
-        bool(alpha.shape[-1]) and held.extrasample == ASSOCIATED,
+        _no_data(pages[0], pixels.dtype, storage),
+        bool(alpha.shape[-1]) and storage.extrasample == ASSOCIATED,
     )
 
 
-def _no_data(first: _Page, dtype: np.dtype, held: TiffLayout) -> float | None:
+def _no_data(first: _Page, dtype: np.dtype, storage: TiffLayout) -> float | None:
     """What GDAL says to be no measurement, as the pixels have it that `decode` gives."""
     text = _raw(first.tags, GDAL_NODATA)
-    if text is None or (first.page.photometric == PALETTE and held.colormap is None):
+    if text is None or (first.page.photometric == PALETTE and storage.colormap is None):
         return None
     value = no_data_of(text, dtype)
-    return np.iinfo(dtype).max - value if held.inverted and value is not None else value
+    return np.iinfo(dtype).max - value if storage.inverted and value is not None else value
 
 
 def _pages(
@@ -99,13 +99,13 @@ def _pages(
 ) -> tuple[list[_Page], tuple[str, ...]]:
     pages: list[_Page] = []
     dropped: list[str] = []
-    seen: set[int] = set()
+    offsets: set[int] = set()
     for index, page in enumerate(file.pages):
         if index >= _MAX_PAGES:
             raise FileError(name, f"has more than {_MAX_PAGES} pages", "split it")
-        if not isinstance(page, TiffPage) or page.offset in seen:
+        if not isinstance(page, TiffPage) or page.offset in offsets:
             raise FileError(name, f"has no readable page {index + 1}", DAMAGED)
-        seen.add(page.offset)
+        offsets.add(page.offset)
         if index and page.subfiletype & (_REDUCED | _MASK):
             dropped.append("thumbnail and mask pages")
             continue
@@ -176,27 +176,27 @@ def _resolution(tags: ifd.Directory, order: str) -> tuple[Any, Any, int] | None:
 
 def _descriptive(tags: ifd.Directory) -> ifd.Directory:
     """What an EXIF block can say as well. Descriptions written for machines stay with the TIFF."""
-    found: ifd.Directory = {}
+    result: ifd.Directory = {}
     for tag, item in tags.items():
         machine = isinstance(item, ifd.Entry) and item.value.startswith(
             (b"ImageJ=", b"<?xml", b"<OME", b"{", b"SCIFIO=")
         )
         if tag in ifd.POINTERS or (tag in DESCRIPTIVE and not (tag == 270 and machine)):
-            found[tag] = item
-    return found
+            result[tag] = item
+    return result
 
 
 def _metadata(
-    tags: ifd.Directory, held: TiffLayout, order: Literal["<", ">"], dropped: tuple[str, ...]
+    tags: ifd.Directory, storage: TiffLayout, order: Literal["<", ">"], dropped: tuple[str, ...]
 ) -> Metadata:
     descriptive = _descriptive(tags)
     block = ifd.build(descriptive, order) if descriptive else None
     dpi = None
-    if held.resolution is not None and held.resolution[2] in (INCH, CENTIMETRE):
-        scale = 1.0 if held.resolution[2] == INCH else 2.54
-        across, down = (top / bottom * scale for top, bottom in held.resolution[:2])
+    if storage.resolution is not None and storage.resolution[2] in (INCH, CENTIMETRE):
+        scale = 1.0 if storage.resolution[2] == INCH else 2.54
+        across, down = (top / bottom * scale for top, bottom in storage.resolution[:2])
         dpi = (across, down) if across > 0 and down > 0 else None
-    private: dict[str, Any] = {"tiff": held}
+    private: dict[str, Any] = {"tiff": storage}
     if dropped:
         private["dropped"] = dropped
     return Metadata(_raw(tags, _PROFILE), block, _raw(tags, _XMP), dpi, private)

@@ -151,9 +151,9 @@ class Rewriter:
         assert isinstance(rows, Rows)
         writer = RowsOut(rows, self.out, self.quality)
         yield writer
-        found = picture_series(self.stack.file)[series].pages[0 if rows.virtual else number]
-        assert found is not None
-        writer.finish(found if isinstance(found, TiffPage) else found.aspage())
+        origin = picture_series(self.stack.file)[series].pages[0 if rows.virtual else number]
+        assert origin is not None
+        writer.finish(origin if isinstance(origin, TiffPage) else origin.aspage())
         rows.release()
         if writer.changed:
             self.written.add((series, number))
@@ -167,15 +167,15 @@ class Rewriter:
                 self.out.flush()
                 # Opened anew, since writing a level has moved its segments.
                 with TiffFile(self.out.name, _multifile=False) as file:
-                    found = picture_series(file)[series].levels
-                    self._level(found[level - 1], found[level], numbers)
+                    pictures = picture_series(file)[series].levels
+                    self._level(pictures[level - 1], pictures[level], numbers)
 
     def _level(self, large: TiffPageSeries, small: TiffPageSeries, numbers: list[int]) -> None:
         for number in numbers:
             origin, page = large.pages[number], small.pages[number]
             if origin is None or page is None:
                 continue
-            source, target = (Rows(each, None, self.stack.name) for each in (origin, page))
+            source, target = (Rows(part, None, self.stack.name) for part in (origin, page))
             if source.samples != target.samples or source.dtype != target.dtype:
                 continue
             writer = RowsOut(target, self.out, self.quality)

@@ -117,11 +117,11 @@ class Rows(PlaneRows):
         block = np.zeros((height, width, self.samples), self.dtype)
         for plane in range(self._planes):
             for column in range(first, last):
-                found = self.decode((plane * self.lines + line) * self.columns + column)
-                if found is not None:
+                segment = self.decode((plane * self.lines + line) * self.columns + column)
+                if segment is not None:
                     at = (column - first) * self.block_width
                     part = block[:, at : at + self.block_width, plane * inner : (plane + 1) * inner]
-                    part[...] = found[: part.shape[0], : part.shape[1]]
+                    part[...] = segment[: part.shape[0], : part.shape[1]]
         self._cached = (line, first, last), block
         return block
 
@@ -136,8 +136,8 @@ class Rows(PlaneRows):
         data = handle.read(self.counts[index])
         options = {"jpegtables": self.key.jpegtables} if self.key.jpegtables else {}
         decoded = self.key.decode(data, index, **options)[0]
-        found = np.asarray(decoded)
-        return data, found.reshape(found.shape[-3:])
+        array = np.asarray(decoded)
+        return data, array.reshape(array.shape[-3:])
 
     def encode(self, block: np.ndarray, quality: int) -> bytes:
         """A segment (rows, columns, samples in it) in the compression of the page.

@@ -18,8 +18,7 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGED, quiet
 from mdn.io.foreign import is_raw
-from mdn.io.no_data import GDAL_NODATA, no_data_of
-from mdn.io.stack import Plane, Stack
+from mdn.io.stack import GDAL_NODATA, Plane, Stack, no_data_of
 from mdn.io.tiff.layout import (
     ASSOCIATED,
     MINISWHITE,
@@ -121,28 +120,28 @@ def _stack(file: TiffFile, path: Path, axes: str | None, name: str) -> TiffStack
 
 def picture_series(file: TiffFile) -> list[TiffPageSeries]:
     """The series that are the picture: thumbnails, labels and masks of a scanner are not."""
-    found = list(file.series)
-    if not found:
+    series = list(file.series)
+    if not series:
         raise IndexError("no series")
     if file.is_svs or file.is_ndpi or file.is_philips or file.is_scn:
-        return found[:1]
-    whole = [s for s in found if not s.keyframe.subfiletype & 5]
-    return whole or found[:1]
+        return series[:1]
+    whole = [s for s in series if not s.keyframe.subfiletype & 5]
+    return whole or series[:1]
 
 
 def _letters(series: TiffPageSeries, axes: str | None, name: str) -> str:
     if axes is None:
         return str(series.axes)
-    wanted = axes.upper()
+    letters = axes.upper()
     sizes = " x ".join(map(str, series.shape))
-    if len(wanted) != len(series.shape) or len(set(wanted)) != len(wanted):
+    if len(letters) != len(series.shape) or len(set(letters)) != len(letters):
         raise UsageError(f"--axes {axes}: {name} has {len(series.shape)} axes ({sizes})")
-    if not wanted.isalpha() or {"Y", "X"} - set(wanted):
+    if not letters.isalpha() or {"Y", "X"} - set(letters):
         raise UsageError(f"--axes {axes}: use letters such as TZCYX, Y and X among them")
     here = [letter for letter in str(series.axes) if letter in "YXS"]
-    if [wanted.find(c) for c in "YX"] != [str(series.axes).find(c) for c in "YX"]:
+    if [letters.find(c) for c in "YX"] != [str(series.axes).find(c) for c in "YX"]:
         raise UsageError(f"--axes {axes}: {name} stores its planes as {''.join(here)}")
-    return wanted
+    return letters
 
 
 def _planes(

@@ -88,9 +88,9 @@ def _tags(
     image: Image, layout: TiffLayout, directory: ifd.Directory, number: int, order: str
 ) -> list[tuple[Any, ...]]:
     own = list(layout.tags[number]) if number < len(layout.tags) else []
-    known = {tag for tag, *_ in own}
+    codes = {tag for tag, *_ in own}
     for tag, item in directory.items():
-        if tag in DESCRIPTIVE and tag not in known and isinstance(item, ifd.Entry):
+        if tag in DESCRIPTIVE and tag not in codes and isinstance(item, ifd.Entry):
             own.append((tag, item.type, item.count, item.value))
     if image.meta.xmp and number == 0:
         own.append((_XMP, 1, len(image.meta.xmp), image.meta.xmp))
@@ -123,11 +123,11 @@ def append_nested(stream: io.BytesIO, nested: dict[int, Any], layout: ifd.Layout
     """Put the EXIF and GPS directories at the end of the file and point page 1 to them."""
     with stream.getbuffer() as written:
         (first,) = struct.unpack_from(layout.offset, written, 8 if layout.big else 4)
-        held = ifd.entries(written, first, layout)
+        table = ifd.entries(written, first, layout)
     for tag in sorted(nested.keys() & NESTED.keys()):
         end = stream.seek(0, io.SEEK_END)
         if end % 2:
             end += stream.write(b"\0")
         stream.write(ifd.write_directory(nested[tag], layout, end))
-        stream.seek(held[tag].position)
+        stream.seek(table[tag].position)
         stream.write(struct.pack(layout.offset, end))

@@ -111,16 +111,16 @@ class ZarrRewriter:
             raise FileError(name, "has levels of other axes or growing sizes", "check the store")
         edges = [block_edges(a, b) for a, b in zip(large.shape, small.shape, strict=True)]
         outer = edges[:-2]
-        found = {
+        blocks = {
             tuple(
                 int(np.searchsorted(e, i, "right")) - 1 for e, i in zip(outer, place, strict=True)
             )
             for place in places
         }
-        for place in sorted(found):
+        for place in sorted(blocks):
             # The pictures that one of the smaller level is the mean of: several if z shrinks too.
             spans = [range(e[i], e[i + 1]) for e, i in zip(outer, place, strict=True)]
-            sources = [ZarrRows(large, each, name) for each in itertools.product(*spans)]
+            sources = [ZarrRows(large, span, name) for span in itertools.product(*spans)]
             target = ZarrRows(small, place, name)
             for across, columns in _blocks(target):
                 y = edges[-2][across.start : across.stop + 1]
@@ -130,7 +130,7 @@ class ZarrRewriter:
                 block = shrunk(whole, y[:-1] - y[0], x[:-1] - x[0])
                 block = np.rint(block) if target.dtype.kind in "iu" else block
                 put(target, small, across, columns, block.astype(target.dtype))
-        return found
+        return blocks
 
 
 def _blocks(rows: ZarrRows) -> Iterator[tuple[slice, slice]]:
@@ -174,12 +174,12 @@ def copy_store(stack: ZarrStack, folder: Path) -> None:
     source, name = stack.path, stack.name
     for root, folders, files in os.walk(source):
         here = Path(root)
-        for each in folders:
-            if (here / each).is_symlink():
-                raise FileError(name, f"holds a link to a folder ({each})", "put the folder there")
+        for path in folders:
+            if (here / path).is_symlink():
+                raise FileError(name, f"holds a link to a folder ({path})", "put the folder there")
         into = folder / here.relative_to(source)
         into.mkdir(exist_ok=True)
-        for each in files:
-            if not (here / each).is_file():
-                raise FileError(name, f"holds {each}, which is no regular file", "remove it")
-            shutil.copyfile(here / each, into / each)
+        for path in files:
+            if not (here / path).is_file():
+                raise FileError(name, f"holds {path}, which is no regular file", "remove it")
+            shutil.copyfile(here / path, into / path)

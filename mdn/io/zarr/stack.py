@@ -16,8 +16,7 @@ import numpy as np
 
 from mdn.errors import FileError, UsageError
 from mdn.io.base import DAMAGE, DAMAGED, MAX_SAMPLES, check_size, quiet
-from mdn.io.no_data import fill_value_of
-from mdn.io.stack import Plane, PlaneRows, Stack
+from mdn.io.stack import Plane, PlaneRows, Stack, fill_value_of
 
 ZARR = "zarr"
 FILL = "_FillValue"  # of xarray and GeoZarr, after NetCDF
@@ -77,16 +76,16 @@ class ZarrRows(PlaneRows):
         if (left, right) != (0, self.width):
             return self.part(slice(start, stop), slice(left, right))
         # Whole chunks are unpacked whatever is asked for, so the last line of them is kept.
-        known = self._cached
+        cache = self._cached
         first = start // self._line * self._line
         last = min(self.height, -(-stop // self._line) * self._line)
-        if known is None or not known[0] <= start < stop <= known[1]:
-            keep = known[2][first - known[0] :] if known and known[0] <= first < known[1] else None
-            begin = first if keep is None else known[1]  # type: ignore[index]
+        if cache is None or not cache[0] <= start < stop <= cache[1]:
+            keep = cache[2][first - cache[0] :] if cache and cache[0] <= first < cache[1] else None
+            begin = first if keep is None else cache[1]  # type: ignore[index]
             new = self.part(slice(begin, last), slice(0, self.width))
-            known = first, last, new if keep is None else np.concatenate([keep, new])
-            self._cached = known
-        return known[2][start - known[0] : stop - known[0]].copy()
+            cache = first, last, new if keep is None else np.concatenate([keep, new])
+            self._cached = cache
+        return cache[2][start - cache[0] : stop - cache[0]].copy()
 
     def part(self, rows: slice, columns: slice, array: Any = None) -> np.ndarray:
         """(rows, columns, samples), straight from the chunks.
@@ -158,7 +157,7 @@ def _pictures(root: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
     groups = [("", root)]
     groups += [(p, g) for p, g in root.members(max_depth=None) if isinstance(g, zarr.Group)]
-    for place, group in sorted(groups, key=lambda each: each[0]):
+    for place, group in sorted(groups, key=lambda pair: pair[0]):
         about = group.attrs.asdict()
         about = about.get("ome", about)
         if "multiscales" not in about or "image-label" in about or "labels" in place.split("/"):
@@ -167,15 +166,15 @@ def _pictures(root: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _levels(place: str, about: dict[str, Any]) -> list[str]:
-    paths = [str(each["path"]) for each in about["datasets"]]
+    paths = [str(entry["path"]) for entry in about["datasets"]]
     return [f"{place}/{path}".strip("/") for path in paths]
 
 
 def _letters(about: dict[str, Any], array: Any, axes: str | None, name: str) -> str:
     if axes is None:
         named = about.get("axes", list(_UNNAMED.lower()))
-        given = [each["name"] if isinstance(each, dict) else each for each in named]
-        letters = "".join(str(each)[:1].upper() for each in given)
+        axes_named = [entry["name"] if isinstance(entry, dict) else entry for entry in named]
+        letters = "".join(str(entry)[:1].upper() for entry in axes_named)
         if len(letters) != array.ndim:
             raise FileError(name, f"names {len(letters)} axes and has {array.ndim}", DAMAGED)
     else:
@@ -201,8 +200,8 @@ def _check(array: Any, folder: Path, name: str) -> None:
     if math.prod(_block(array)) > MAX_SAMPLES:
         raise FileError(name, f"has chunks of {math.prod(_block(array))} samples", DAMAGED)
     with contextlib.suppress(FileNotFoundError):
-        stored = (each.name for each in folder.iterdir())
-        if any(each != "zarr.json" and not each.startswith(".") for each in stored):
+        stored = (entry.name for entry in folder.iterdir())
+        if any(entry != "zarr.json" and not entry.startswith(".") for entry in stored):
             return
     raise FileError(name, "is a Zarr store without any pixels", DAMAGED)
 
@@ -213,9 +212,9 @@ def _no_data(array: Any, root: Any, path: str) -> float | None:
     The array's own fill_value is none: it says what chunks hold that were never written, mostly 0.
     """
     place = path.rpartition("/")[0]
-    for each in (array, root[place] if place else root):
-        if FILL in each.attrs:
-            return fill_value_of(each.attrs[FILL], np.dtype(array.dtype).newbyteorder("="))
+    for node in (array, root[place] if place else root):
+        if FILL in node.attrs:
+            return fill_value_of(node.attrs[FILL], np.dtype(array.dtype).newbyteorder("="))
     return None
 
 

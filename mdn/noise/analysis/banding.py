@@ -107,7 +107,7 @@ def _stripes(changes: np.ndarray, faintest: float) -> float | None:
         return None
     middle = calmed(middle)
     halves = [calmed(changes[start::2].mean(0)) for start in (0, 1)]
-    power = [float((each**2).mean()) for each in (middle, *halves)]
+    power = [float((profile**2).mean()) for profile in (middle, *halves)]
     if min(power) <= 0:
         return None
     # Noise that is independent from pixel to pixel has no part in what two halves share.
@@ -136,7 +136,9 @@ def shared(changes: np.ndarray) -> float:
 
     An offset is that of the whole row. Streaks of brushed metal or rain are long, but end.
     """
-    calm = np.stack([calmed(each) for each in changes if each.any()])  # others are black or white
+    calm = np.stack(
+        [calmed(change) for change in changes if change.any()]
+    )  # others are black or white
     count = len(calm)
     covariance = calm @ calm.T
     apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))

@@ -97,8 +97,8 @@ def measure(plane: Tensor, clipped: bool) -> VarianceCurve:
     table = torch.tensor([row for row in rows if row], dtype=torch.float64).reshape(-1, 4)
     brightness, variance, texture, count = table.unbind(1)
     before = unclipped_variance(brightness, variance) if clipped else variance
-    kept = variance / before.clamp(min=1e-12)
-    return VarianceCurve(brightness, before, texture, count, kept)
+    share = variance / before.clamp(min=1e-12)
+    return VarianceCurve(brightness, before, texture, count, share)
 
 
 def _bin(mean: Tensor, low: Tensor, high: Tensor) -> tuple[float, ...] | None:
@@ -138,8 +138,8 @@ def unclipped_variance(mean: Tensor, variance: Tensor) -> Tensor:
     """
     means, deviations = _table()
     distance = torch.minimum(mean, 1 - mean)
-    kept = _read(means / deviations, deviations, distance / variance.clamp(min=1e-12).sqrt())
-    return variance / kept**2
+    share = _read(means / deviations, deviations, distance / variance.clamp(min=1e-12).sqrt())
+    return variance / share**2
 
 
 def _read(ratios: Tensor, deviations: Tensor, ratio: Tensor) -> Tensor:

@@ -82,10 +82,10 @@ def estimate(x: Tensor) -> NoiseEstimate:
     neighbours, correlated = _correlation(curves, correlations)
     gain, offset, dependent = _line(curves)
     sigmas = [
-        _variance(curve, seen, correlated) ** 0.5
-        for curve, seen in zip(curves, correlations, strict=True)
+        _variance(curve, correlation, correlated) ** 0.5
+        for curve, correlation in zip(curves, correlations, strict=True)
     ]
-    smooth = [seen.low_frequency for seen in correlations if seen is not None]
+    smooth = [correlation.low_frequency for correlation in correlations if correlation is not None]
     low = _root_mean(smooth) if correlated else _root_mean([value**2 for value in sigmas])
     brightness, variance = _together(curves)
     return NoiseEstimate(
@@ -127,10 +127,12 @@ def _correlation(
     lacks high frequencies everywhere. So both measures must point to correlated noise.
     """
     rows = []
-    for curve, seen in zip(curves, correlations, strict=True):
-        if seen is not None and len(curve.variance):
+    for curve, correlation in zip(curves, correlations, strict=True):
+        if correlation is not None and len(curve.variance):
             texture = curve.flattest_texture
-            rows.append((seen.vertical, seen.horizontal, texture, seen.variance))
+            rows.append(
+                (correlation.vertical, correlation.horizontal, texture, correlation.variance)
+            )
     if not rows:
         return (0.0, 0.0), False
     vertical, horizontal, texture, variance = (
@@ -140,10 +142,10 @@ def _correlation(
     return (vertical, horizontal), smooth and variance > FAINT**2
 
 
-def _variance(curve: VarianceCurve, seen: Autocorrelation | None, correlated: bool) -> float:
+def _variance(curve: VarianceCurve, correlation: Autocorrelation | None, correlated: bool) -> float:
     """Noise variance of one channel. Only white noise shows all of itself in high frequencies."""
-    if correlated and seen is not None:
-        return seen.variance
+    if correlated and correlation is not None:
+        return correlation.variance
     if len(curve.variance) == 0:
         return 0.0
     gain, offset, dependent = _line([curve])

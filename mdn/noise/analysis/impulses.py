@@ -139,12 +139,12 @@ def _usual(spread: Tensor, brightness: Tensor) -> float:
     return USUAL * float(max(quiet))
 
 
-def _share(found: Tensor, visible: Tensor) -> float | None:
+def _share(impulses: Tensor, visible: Tensor) -> float | None:
     """The share of the samples in sight that are impulses; None when too few were in sight."""
-    seen = int(visible.sum())
-    if seen < max(1, FEWEST * visible.numel()):
+    count = int(visible.sum())
+    if count < max(1, FEWEST * visible.numel()):
         return None
-    return int((found & visible).sum()) / seen
+    return int((impulses & visible).sum()) / count
 
 
 def filled(plane: Tensor, mask: Tensor) -> Tensor:

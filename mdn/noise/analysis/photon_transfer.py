@@ -6,8 +6,6 @@ line, whose slope is the gain (Janesick, "Photon Transfer", SPIE 2007, chapters 
 is known where the offset is: the line's value there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -101,10 +101,10 @@ def correlated(x: Tensor, level: Level, generator: torch.Generator) -> Tensor:
     """
     pictures = x.reshape(-1, *x.shape[-3:])
     low, high = FILTER_WIDTHS
-    drawn = low * (high / low) ** random_fields.uniform(pictures, generator, (len(pictures),))
+    widths = low * (high / low) ** random_fields.uniform(pictures, generator, (len(pictures),))
     fields = [
         random_fields.blurred_normal(picture, generator, len(picture), width)
-        for picture, width in zip(pictures, drawn.tolist(), strict=True)
+        for picture, width in zip(pictures, widths.tolist(), strict=True)
     ]
     return x + torch.stack(fields).reshape(x.shape) * random_fields.sigma(level, x)
 

@@ -67,10 +67,10 @@ def draw_sensor(iso: float, generator: torch.Generator) -> SensorNoise:
     Shot and read noise share one random number: a small sensor is worse in both.
     """
     (low, middle, high), (read, read_high) = quantiles(iso)
-    drawn = float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
-    side = math.log(high / middle) if drawn > 0 else math.log(middle / low)
-    shot = middle * math.exp(side * drawn / QUANTILE)
-    return SensorNoise(shot, read * math.exp(math.log(read_high / read) * drawn / QUANTILE))
+    offset = float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
+    side = math.log(high / middle) if offset > 0 else math.log(middle / low)
+    shot = middle * math.exp(side * offset / QUANTILE)
+    return SensorNoise(shot, read * math.exp(math.log(read_high / read) * offset / QUANTILE))
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,11 @@ def take_photos(x: Tensor, iso: Level, generator: torch.Generator) -> tuple[Tens
     pictures = x.reshape(-1, *x.shape[-3:])
     gray = pictures.shape[1] == 1
     isos = torch.as_tensor(iso, dtype=torch.float32).flatten().expand(len(pictures)).tolist()
-    taken = [
-        take_photo(picture[None].expand(1, 3, -1, -1), draw_settings(each, generator), generator)
-        for picture, each in zip(pictures, isos, strict=True)
+    photos = [
+        take_photo(picture[None].expand(1, 3, -1, -1), draw_settings(setting, generator), generator)
+        for picture, setting in zip(pictures, isos, strict=True)
     ]
-    noisy, clean = (torch.cat(parts) for parts in zip(*taken, strict=True))
+    noisy, clean = (torch.cat(parts) for parts in zip(*photos, strict=True))
     if gray:
         weights = torch.tensor(isp.LUMA).view(1, 3, 1, 1).to(noisy)
         noisy, clean = ((part * weights).sum(1, keepdim=True) for part in (noisy, clean))

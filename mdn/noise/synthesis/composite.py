@@ -54,10 +54,12 @@ def jpeg(x: Tensor, quality: Level, *, halved: bool = True) -> Tensor:
         pictures = pictures.reshape(-1, 1, *x.shape[-2:])
     coded = torch.nan_to_num(pictures.detach()).clamp(0, 1).mul(255).round().to(torch.uint8)
     planes = coded.permute(0, 2, 3, 1).squeeze(-1).cpu().numpy()
-    wanted = torch.as_tensor(quality, dtype=torch.float32).flatten().cpu().round().to(torch.int64)
-    each = wanted.repeat_interleave(len(planes) // wanted.numel()).tolist()
+    quality_of = (
+        torch.as_tensor(quality, dtype=torch.float32).flatten().cpu().round().to(torch.int64)
+    )
+    qualities = quality_of.repeat_interleave(len(planes) // quality_of.numel()).tolist()
     decoded = np.stack(
-        [_through_jpeg(p, int(q), halved) for p, q in zip(planes, each, strict=True)]
+        [_through_jpeg(p, int(q), halved) for p, q in zip(planes, qualities, strict=True)]
     )
     change = torch.from_numpy(decoded.astype(np.int16) - planes.astype(np.int16))
     change = change.reshape(len(planes), *x.shape[-2:], -1).permute(0, 3, 1, 2)

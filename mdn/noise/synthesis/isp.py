@@ -49,12 +49,12 @@ def draw_camera(count: int, generator: torch.Generator) -> Camera:
     """One random camera for each of `count` pictures (sections 3.1 to 3.4 of the paper)."""
 
     def between(low: float, high: float) -> Tensor:
-        drawn = torch.rand(count, generator=generator, device=generator.device)
-        return low + (high - low) * drawn
+        dice = torch.rand(count, generator=generator, device=generator.device)
+        return low + (high - low) * dice
 
     def normal(mean: float, deviation: float) -> Tensor:
-        drawn = torch.randn(count, generator=generator, device=generator.device)
-        return mean + deviation * drawn
+        dice = torch.randn(count, generator=generator, device=generator.device)
+        return mean + deviation * dice
 
     device = generator.device
     weights = torch.rand(count, len(XYZ_TO_CAMERA), generator=generator, device=device)

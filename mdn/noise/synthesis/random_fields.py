@@ -45,8 +45,8 @@ def gamma(shape: Tensor, generator: torch.Generator) -> Tensor:
     """Gamma samples of the given shape parameters and scale 1."""
     # The public torch.distributions.Gamma takes no generator; the function below it does.
     concentration = shape.to(generator.device)
-    drawn = torch._standard_gamma(concentration, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
-    return drawn.to(shape.device)
+    samples = torch._standard_gamma(concentration, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
+    return samples.to(shape.device)
 
 
 def gaussian_taps(sigma: float) -> tuple[float, ...]:

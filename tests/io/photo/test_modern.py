@@ -1,9 +1,6 @@
 """JPEG XL, AVIF and HEIC: depths, alpha, colours, metadata, damage."""
 
-from __future__ import annotations
-
 import io as streams
-import random
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +15,7 @@ from mdn.image import Image, Metadata
 from mdn.io.base import from_bits
 from mdn.io.colour import Cicp, profile
 from mdn.io.photo import boxes
-from tests.io.samples import XMP, exif, icc, picture
+from tests.io.samples import XMP, coded, exif, icc, picture
 
 heif = pytest.importorskip("pillow_heif")
 pytest.importorskip("pillow_jxl")
@@ -27,14 +24,8 @@ FORMATS = ("jxl", "avif", "heic")
 P3, PQ, HLG = (12, 13), (9, 16), (9, 18)
 
 
-def written(image: Image, format: str, quality: int = 95) -> bytes:
-    data = io.write_image(image, None, format=format, quality=quality)
-    assert data is not None
-    return data
-
-
 def back(image: Image, format: str, quality: int = 95) -> Image:
-    return io.read_image(written(image, format, quality))
+    return io.read_image(coded(image, format, quality))
 
 
 def made(channels: int, bits: int, **meta: object) -> Image:
@@ -159,7 +150,7 @@ def test_a_rotation_in_the_header_is_followed_once(turn: int) -> None:
         flipped = flipped[:, ::-1] if turn in (6, 7) else flipped
         flipped = flipped[::-1] if turn in (7, 8) else flipped
     assert np.array_equal(image.pixels[0, ..., 0], flipped)
-    assert io.read_image(written(image, "png")).pixels.shape == image.pixels.shape
+    assert io.read_image(coded(image, "png")).pixels.shape == image.pixels.shape
 
 
 @pytest.mark.parametrize(
@@ -211,7 +202,7 @@ def test_films_and_several_pictures_are_refused_by_name() -> None:
 
 
 def test_heic_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = written(made(3, 8), "heic")
+    data = coded(made(3, 8), "heic")
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     with pytest.raises(FileError, match=r"pip install 'mdn\[heif\]'"):
         io.read_image(data, name="x.heic")
@@ -219,7 +210,7 @@ def test_heic_without_its_library_says_what_to_install(monkeypatch: pytest.Monke
 
 def test_colours_that_python_cannot_decode_are_refused() -> None:
     """A profile of a lossy file: the decoder would give linear light of 8 bits."""
-    data = written(made(3, 8, icc=icc()), "jxl")
+    data = coded(made(3, 8, icc=icc()), "jxl")
     from mdn.io.photo.jxl_header import Bits, read_header
 
     assert read_header(data).icc
@@ -242,7 +233,7 @@ def test_colours_that_python_cannot_decode_are_refused() -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_sizes_that_no_memory_holds_are_refused(format: str) -> None:
     image = made(3, 8)
-    data = bytearray(written(image, format))
+    data = bytearray(coded(image, format))
     if format == "jxl":
         # A size of 20 bits each way, in the 30-bit form, then a header without surprises.
         size, at = 0x0AFF | 3 << 17 | (2**20 - 1) << 19, 49 + 3
@@ -254,30 +245,6 @@ def test_sizes_that_no_memory_holds_are_refused(format: str) -> None:
     struct.pack_into(">II", data, at, 2**20, 2**20)
     with pytest.raises(FileError, match="claims 1048576 x 1048576"):
         io.read_image(bytes(data), name="x")
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_damage_is_one_line_each(format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    whole = written(made(4, 10, exif=exif(), xmp=XMP), format)
-    chance = random.Random(format)
-    refused, lines = 0, []
-    for number in range(60):
-        data = bytearray(whole)
-        if number % 3 == 0:
-            del data[chance.randrange(1, len(data)) :]
-        for _ in range(chance.choice([0, 1, 4]) if number % 3 == 0 else 2):
-            end = len(data) if chance.random() < 0.5 else min(400, len(data))
-            data[chance.randrange(end)] ^= 1 << chance.randrange(8)
-        try:
-            image = io.read_image(bytes(data), name="damaged")
-        except FileError as problem:
-            refused += 1
-            lines.append(str(problem))
-        else:
-            assert image.pixels.shape[0] == 1
-    assert 10 < refused < 60
-    assert not any("\n" in line for line in lines)
-    assert capfd.readouterr().err == ""
 
 
 def test_real_files(shared_data: Path, tmp_path: Path) -> None:
@@ -297,16 +264,11 @@ def test_real_files(shared_data: Path, tmp_path: Path) -> None:
     assert io.read_image(folder / "8bit-sRGB.jxl").meta.private["jxl"] == "lossless"
 
 
-def test_the_boxes_of_a_file_end_where_it_does() -> None:
-    data = boxes.box(b"abcd", b"12") + boxes.box(b"efgh")
-    assert [each.kind for each in boxes.walk(data)] == [b"abcd", b"efgh"]
-    with pytest.raises(ValueError, match="cut short"):
-        list(boxes.walk(data[:-1]))
-
-
 def test_exif_without_its_offset_is_kept_too() -> None:
     """As some programs write JPEG XL."""
-    whole = boxes.exif_body(exif(6))
-    assert boxes.exif_of(whole) == exif(6)
-    assert boxes.exif_of(exif(6)) == exif(6)
-    assert boxes.exif_of(b"II*") is None
+    data = coded(made(3, 8, exif=exif(6)), "jxl")
+    usual, bare = boxes.box(b"Exif", boxes.exif_body(exif(6))), boxes.box(b"Exif", exif(6))
+    assert usual in data
+    again = io.read_image(data.replace(usual, bare)).meta.exif
+    assert again == io.read_image(data).meta.exif
+    assert again is not None

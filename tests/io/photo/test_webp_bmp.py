@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import io as streams
 import struct
 
@@ -10,13 +8,7 @@ from PIL import Image as Pillow
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
-from tests.io.samples import XMP, encoded, exif, icc, opened, picture
-
-
-def written(image: Image, format: str, **options: int) -> bytes:
-    data = io.write_image(image, None, format=format, **options)
-    assert data is not None
-    return data
+from tests.io.samples import XMP, coded, encoded, exif, icc, opened, picture
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -27,7 +19,7 @@ def test_lossless_webp_comes_back_bit_for_bit(channels: int) -> None:
     image = io.read_image(encoded(source, "WEBP", lossless=True, exact=True))
     assert image.format == "webp"
     np.testing.assert_array_equal(image.pixels[0], source[..., :3])
-    data = written(image, "webp")
+    data = coded(image, "webp")
     assert b"VP8L" in data[:64]
     np.testing.assert_array_equal(np.asarray(opened(data)), source)
 
@@ -37,11 +29,11 @@ def test_lossy_webp_stays_lossy_and_keeps_alpha() -> None:
     image = io.read_image(encoded(source, "WEBP", quality=90))
     assert image.alpha is not None
     np.testing.assert_array_equal(image.alpha[0], source[..., 3])
-    data = written(image, "webp")
+    data = coded(image, "webp")
     assert b"VP8 " in data
     assert b"VP8L" not in data
     np.testing.assert_array_equal(np.asarray(opened(data))[..., 3], source[..., 3])
-    assert len(written(image, "webp", quality=20)) < len(data)
+    assert len(coded(image, "webp", quality=20)) < len(data)
 
 
 def test_webp_metadata_is_kept() -> None:
@@ -49,7 +41,7 @@ def test_webp_metadata_is_kept() -> None:
     image = io.read_image(data)
     assert (image.meta.icc, image.meta.exif, image.meta.xmp) == (icc(), exif(), XMP)
     assert io.losses(image, "webp") == []
-    info = opened(written(image, "webp")).info
+    info = opened(coded(image, "webp")).info
     assert (info["icc_profile"], info["exif"], info["xmp"]) == (icc(), exif(), XMP)
 
 
@@ -63,32 +55,20 @@ def test_animations_are_refused(form: str) -> None:
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("lossless", [False, True])
-def test_cut_webp_is_an_error(lossless: bool, capfd: pytest.CaptureFixture[str]) -> None:
-    data = encoded(picture(30, 30, 3), "WEBP", lossless=lossless)
-    for length in range(1, len(data), 11):
-        with pytest.raises(FileError):
-            io.read_image(data[:length])
-        mended = data[:4] + struct.pack("<I", max(length - 8, 0)) + data[8:length]
-        with pytest.raises(FileError):
-            io.read_image(mended)
-    assert capfd.readouterr().err == ""
-
-
 def test_webp_has_no_gray_and_a_limit() -> None:
     gray = io.read_image(encoded(picture(9, 12, 1), "PNG"))
     assert io.losses(gray, "webp") == ["single gray channel (stored as RGB)"]
-    assert np.asarray(opened(written(gray, "webp"))).shape == (9, 12, 3)
+    assert np.asarray(opened(coded(gray, "webp"))).shape == (9, 12, 3)
     wide = Image(np.zeros((1, 1, 16384, 3), np.uint8), name="wide.png")
     with pytest.raises(FileError, match="16383"):
-        io.write_image(wide, None, format="webp")
+        coded(wide, format="webp")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_bmp_comes_back_bit_for_bit(channels: int) -> None:
     source = picture(7, 11, channels)
     image = io.read_image(encoded(source, "PNG", dpi=(300, 150)))
-    data = written(image, "bmp")
+    data = coded(image, "bmp")
     result = opened(data)
     assert result.format == "BMP"
     np.testing.assert_array_equal(np.asarray(result), source)
@@ -120,14 +100,6 @@ def test_one_bit_bmp_spans_eight_bits() -> None:
     Pillow.fromarray(source).save(data, "BMP")
     pixels = io.read_image(data.getvalue()).pixels[0, ..., 0]
     np.testing.assert_array_equal(pixels, source * np.uint8(255))
-
-
-def test_cut_bmp_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
-    data = encoded(picture(6, 9, 3), "BMP")
-    for length in range(1, len(data) - 1):  # the very last byte only fills up its row
-        with pytest.raises(FileError):
-            io.read_image(data[:length])
-    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("side", [20000, 60000, 2**31 - 1])

@@ -1,7 +1,5 @@
 """Small raw files: DNGs with a Bayer mosaic, as a camera would write them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Stacks of every kind: what is not a pixel comes back to the byte, what is a pixel as written."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """OME-Zarr in and out: clean pixels and levels, everything else to the byte."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil
@@ -15,7 +13,7 @@ from mdn.commands import denoise
 from mdn.io import STORES
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import open_zarr
-from mdn.jobs.job import BatchResult
+from mdn.jobs.job import BatchResult, Unheard
 from mdn.jobs.planning import plan
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
@@ -25,11 +23,6 @@ zarr = pytest.importorskip("zarr")
 AXES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
-class Silent:
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args, **named: None
-
-
 def denoised(
     source: Path, target: Path | str, planes: PlaneSelection | None = None, **named: Any
 ) -> BatchResult:
@@ -37,7 +30,7 @@ def denoised(
     overwrite = named.pop("overwrite", False)
     jobs = plan([str(source)], str(target), overwrite=overwrite).jobs
     asked = request(planes=planes or PlaneSelection(), **named)
-    return denoise.run(jobs, asked, Silent())
+    return denoise.run(jobs, asked, Unheard())
 
 
 def store(

@@ -1,7 +1,5 @@
 """Banding: found where it is, with its offsets, and nowhere else."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

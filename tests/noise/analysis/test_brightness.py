@@ -1,7 +1,5 @@
 """Noise and brightness: how strong it is at each pixel, and the curve that makes it even."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Impulses are found in every place of a picture, its border included."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

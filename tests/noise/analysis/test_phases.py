@@ -1,7 +1,5 @@
 """Samples in some places of 2 x 2 pixels, made anew from the others."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

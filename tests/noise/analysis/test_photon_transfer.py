@@ -1,7 +1,5 @@
 """Gain and read noise from pictures of the same thing."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

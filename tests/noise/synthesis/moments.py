@@ -1,7 +1,5 @@
 """Pictures, generators and the check of moments that the noise tests share."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

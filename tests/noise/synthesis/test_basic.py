@@ -1,7 +1,5 @@
 """Moments of the classical noises, of sensors and of film against theory."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

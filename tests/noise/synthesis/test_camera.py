@@ -1,7 +1,5 @@
 """The simulated camera: noise of the sensor against theory, demosaic, twins, sizes, codec."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +8,7 @@ import torch
 
 from mdn import noise
 from mdn.noise.synthesis import camera, development, isp
-from tests.noise.synthesis.moments import assert_moments, generator, neighbours
+from tests.noise.synthesis.moments import assert_moments, generator
 
 ISOS = list(camera.TABLE)
 
@@ -90,26 +88,12 @@ def test_the_same_seed_takes_the_same_photo() -> None:
     assert not torch.equal(first[1], other[1])  # another camera, so another look as well
 
 
-def test_the_clean_twin_knows_nothing_of_the_noise() -> None:
-    settings = camera.draw_settings(12800, generator(4))
-    x = picture(1, 3, 32, 32)
-    (one, clean), (two, same) = (camera.take_photo(x, settings, generator(seed)) for seed in (1, 2))
-    assert torch.equal(clean, same)
-    assert not torch.equal(one, two)
-
-
 def test_without_noise_and_codec_both_are_one_picture() -> None:
     settings = replace(
         camera.draw_settings(3200, generator(5)), sensor=camera.SensorNoise(0, 0), quality=0
     )
     noisy, clean = camera.take_photo(picture(1, 3, 32, 32), settings, generator())
     assert float((noisy - clean).abs().max()) <= 0.5 / 255 + 1e-6
-
-
-def test_gray_pictures_stay_gray() -> None:
-    noisy, clean = camera.take_photos(picture(2, 1, 24, 24), 3200, generator())
-    assert noisy.shape == clean.shape == (2, 1, 24, 24)
-    assert not torch.equal(noisy, clean)
 
 
 @pytest.mark.parametrize("height", [1, 2, 3, 5, 8])
@@ -136,15 +120,6 @@ def test_settings_stay_within_what_cameras_do() -> None:
     assert all(0 < each.exposure <= 1 and 0.5 < each.resize < 2 for each in drawn)
 
 
-def test_higher_iso_is_noisier() -> None:
-    x = torch.full((8, 3, 24, 24), 0.5)
-    spread = [
-        float((noisy - clean).square().mean())
-        for noisy, clean in (camera.take_photos(x, iso, generator(7)) for iso in (100, 12800))
-    ]
-    assert spread[1] > 4 * spread[0]
-
-
 # --- the pipeline of Brooks et al., CVPR 2019
 
 
@@ -159,15 +134,6 @@ def test_process_undoes_unprocess() -> None:
     # Saturated colours leave a camera's gamut and are cut; near-gray ones return.
     x = 0.5 * x + 0.5 * x.mean(1, keepdim=True)
     assert torch.allclose(isp.process(isp.unprocess(x, camera), camera), x, atol=2e-4)
-
-
-def test_gains_darken_the_raw_but_white_stays_white() -> None:
-    camera = isp.draw_camera(4, generator(3))
-    gray = isp.unprocess(torch.full((4, 3, 2, 2), 0.5), camera)
-    plain = isp.unprocess(torch.full((4, 3, 2, 2), 0.5), camera_like(4))
-    assert torch.allclose(gray * camera.gains, plain, atol=1e-5)
-    white = isp.unprocess(torch.ones(4, 3, 2, 2), camera)
-    assert torch.allclose(white, torch.ones_like(white), atol=1e-4)
 
 
 def test_cameras_follow_the_published_distributions() -> None:
@@ -201,12 +167,3 @@ def test_camera_noise_on_linear_gray_has_the_variance_of_the_chain() -> None:
     expected = sum((slopes[c].flatten() ** 2) * (variance * energy).flatten()[c] for c in range(3))
     assert isinstance(expected, torch.Tensor)
     assert torch.allclose((y - value).flatten(1).var(1), expected, rtol=0.05)
-
-
-def test_camera_noise_depends_on_brightness_and_correlates() -> None:
-    source = generator(5)
-    dark, light = torch.full((24, 3, 64, 64), 0.1), torch.full((24, 3, 64, 64), 0.5)
-    spread = [(noise.add(x, "isp", 1, source) - x).var() for x in (dark, light)]
-    assert float(abs(spread[0] / spread[1] - 1)) > 0.1
-    change = noise.add(light, "isp", 1, source) - light
-    assert neighbours(change) > 0.2

@@ -1,7 +1,5 @@
 """Noises made of several steps: their moments and their parts."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -31,13 +29,6 @@ def test_mixture_has_the_published_parts(level: int) -> None:
         + ((15 + 5 * level) / 3 / 255) ** 2
     )
     assert_moments(rest, variance, independent=2)
-
-
-def test_mixture_parameters_are_told_to_the_user() -> None:
-    told = noise.get("mixture").explanation
-    for part in ("0.004 + 0.002 k", "0.75 + 0.25 k", "8 + 2 k", "15 + 5 k", "d = 0.002 k"):
-        assert part in told
-        assert part.removeprefix("d = ") in (composite.mixture.__doc__ or "")
 
 
 # --- JPEG -------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """What holds for every kind of noise, and the list of them: names, limits, suites."""
 
-from __future__ import annotations
-
 import tomllib
 
 import pytest

@@ -1,7 +1,5 @@
 """Noises that no model is trained on: moments, spectra and shares against theory."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -147,10 +145,3 @@ def test_mosaic_noise_is_in_the_cells_of_each_colour(value: float) -> None:
 def test_dither_has_the_mean_and_the_variance_of_its_share(value: float) -> None:
     share = value * 7 % 1
     assert_moments(change_of("dither", 3, flat(value)), share * (1 - share) / 49)
-
-
-def test_dither_of_three_bits_has_eight_values_and_leaves_the_ends() -> None:
-    x = torch.linspace(0, 1, 3 * 64 * 64).reshape(3, 64, 64)
-    assert len(noise.add(x, "dither", 3, generator()).unique()) == 8
-    ends = torch.tensor([0.0, 1.0]).view(1, 1, 2).expand(3, 8, 2)
-    assert torch.equal(noise.add(ends, "dither", 3, generator()), ends)

@@ -72,7 +72,7 @@ class DenoiseWidget(QWidget):
         self.layer = QComboBox()
         self.axes = QLineEdit()
         self.axes.setToolTip(
-            "A letter for each axis of the data: Z slices, T times, C channels, YX rows and columns,"
+            "A letter for each axis of the data: Z slices, T times, C channels, YX rows, columns,"
             " S colours. Pictures before and after help along T."
         )
         self.model = QComboBox()

@@ -15,7 +15,7 @@ from mdn.training.recipe import CLEAN, GUIDES, PHOTONS, SAMPLES, DataRecipe, Rec
 ABOUT = {"title", "summary", "licence", "training_data", "quality"}
 SHARES = (
     "level_map clip_share data.gray data.patterns data.busy data.own_size mask.share mask.samples"
-    " mask.impulses second_noise contrast.share jpeg.share jpeg.halved"
+    " mask.impulses second_noise contrast.share jpeg.share jpeg.halved data.teacher"
 )
 # Keys, what is to be said of them, and whether a value is good.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
@@ -102,6 +102,10 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield twofold, "second_noise is for a net with a judge"
     wanted = f"[data] textures are for renders: [[noise]] {SAMPLES}"
     yield bool(data.textures) and not recipe.rendered, wanted
+    wanted = f"[data] teacher is for renders: [[noise]] {SAMPLES}"
+    yield bool(data.teacher) and not recipe.rendered, wanted
+    shown = recipe.loss == "shown" and not recipe.rendered
+    yield shown, f"loss = 'shown' is for renders: [[noise]] {SAMPLES}"
 
 
 def _optim(recipe: Recipe) -> Iterator[tuple[bool, str]]:

@@ -31,7 +31,7 @@ SECTIONS: dict[str, type] = {
 CHOICES = {
     (OptimRecipe, "name"): ("muon", "adam", "adamw"),
     (OptimRecipe, "schedule"): ("trapezoid", "cosine", "halving"),
-    (Recipe, "loss"): ("l1", "l2", "psnr"),
+    (Recipe, "loss"): ("l1", "l2", "psnr", "shown"),
 }
 # Stand in for required values that are missing, so that the rest can be checked all the same.
 PLACEHOLDERS = {"sources": ("?",), "kind": CLEAN, "low": 0.0, "high": 0.0, "name": "?", "arch": ""}

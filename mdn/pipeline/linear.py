@@ -171,16 +171,16 @@ def keep_whole_light(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
     """The clean light (H, W, C), in each colour as much of it as in the noisy one.
 
     As `keep_light`, of the picture as a whole: so many pixels tell what no neighbourhood does. All
-    share what is missing in proportion to their light.
+    share what is missing in proportion to the square of their light.
     """
     light = windows.planes(clean)
     missing = windows.planes(noisy) - light
-    mean, total = missing.mean((1, 2)), light.mean((1, 2))
+    mean, power = missing.mean((1, 2)), light.square().mean((1, 2))
     found = mean.square().sum()
     chance = missing.square().mean() * len(missing) / missing[0].numel()
     share = (1 - chance / found).clamp(min=0) if found > 0 else found
-    factor = 1 + torch.where(total > 0, share * mean / total, 0.0)
-    kept = light * factor.clamp(min=0)[:, None, None]
+    rate = torch.where(power > 0, share * mean / power, 0.0)
+    kept = light * (1 + rate[:, None, None] * light).clamp(min=0)
     return kept.permute(1, 2, 0).float().numpy()
 
 

@@ -102,12 +102,16 @@ def _render_scene(settings: Settings, seed: int, files: dict[int, Path]) -> None
         write(path, render, about)
 
 
-def write(path: Path, render: Render, about: dict[str, Any]) -> None:
-    """A render as EXR, half floats, ZIP; whole or not at all. Raises FileError."""
+Layers = dict[str, tuple[str, np.ndarray | None]]
+"""By what their names begin with: the letters of their channels, and (H, W, C)."""
+
+
+def write(path: Path, render: Render, about: dict[str, Any], more: Layers | None = None) -> None:
+    """A render and more layers as EXR, half floats, ZIP; whole or not at all. Raises FileError."""
     import OpenEXR
 
-    layers = {"": ("RGB", render.beauty), "albedo.": ("RGB", render.albedo)}
-    layers["normal."] = ("XYZ", render.normal)
+    layers: Layers = {"": ("RGB", render.beauty), "albedo.": ("RGB", render.albedo)}
+    layers |= {"normal.": ("XYZ", render.normal)} | (more or {})
     channels = {
         f"{prefix}{letter}": np.ascontiguousarray(values[..., at].clip(-65504, 65504), np.float16)
         for prefix, (letters, values) in layers.items()

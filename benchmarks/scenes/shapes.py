@@ -68,8 +68,8 @@ def leaves(random: np.random.Generator) -> Mesh:
     corners = [-long * along, wide * side, long * along, -wide * side]
     vertices = np.stack([centre + corner for corner in corners], 1).reshape(-1, 3)
     first = 4 * np.arange(count, dtype=np.int32)[:, None]
-    faces = np.concatenate([[*first, 0, 1, 2], [*first, 0, 2, 3]]).astype(np.int32)
-    return vertices.astype(np.float32), faces
+    halves = np.array([[0, 1, 2], [0, 2, 3]], np.int32)  # of each leaf
+    return vertices.astype(np.float32), np.concatenate([first + half for half in halves])
 
 
 MESHES = (knot, stone, vase)

@@ -58,6 +58,7 @@ def _unet(config: UNetConfig) -> Abilities:
 
 # Of fields of the configs: recipes and weights of release 0.1 have them.
 FORMER_NAMES = {"levelled": "noise_conditioned", "sampled": "per_channel_mask"}
+GONE = {"gate", "second_gate"}  # that weights of development versions have
 
 # An explicit list: what is not named here does not exist.
 ARCHITECTURES: dict[str, Architecture] = {
@@ -106,8 +107,12 @@ def config(arch: str, table: dict[str, Any]) -> Any:
 
 
 def current_names(table: dict[str, Any]) -> dict[str, Any]:
-    """A net's config with the fields that were renamed since release 0.1 by today's names."""
-    return {FORMER_NAMES.get(key, key): value for key, value in table.items()}
+    """A net's config with the fields that were renamed since release 0.1 by today's names.
+
+    Without parts that a net had not, and that no net has any more.
+    """
+    rest = {key: value for key, value in table.items() if value or key not in GONE}
+    return {FORMER_NAMES.get(key, key): value for key, value in rest.items()}
 
 
 def _frozen(value: Any) -> Any:

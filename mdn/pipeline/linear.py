@@ -4,7 +4,7 @@ Noise of a render is far stronger, here and there, than any that a net for photo
 So its answers on the picture and on its means over 2 x 2 and 4 x 4 pixels are put together, and
 albedo and normals say what is picture in that (`refine`). A net that was trained on renders knows
 such noise and has seen the guides: it needs the refinement alone. Last, what light was lost on the
-way comes back (`keep_light`).
+way comes back (`keep_whole_light`, `keep_light`).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def restore(
     progress(0.9)
     rest = lambda share: progress(0.9 + 0.1 * share)  # noqa: E731
     refined = refine(curve, light, answers, guides, rest, trained_on_renders=trained)
-    return keep_light(light, refined)
+    return keep_light(light, keep_whole_light(light, refined) if trained else refined)
 
 
 def denoise_light(
@@ -164,6 +164,23 @@ def keep_light(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
     height, width = clean.shape[:2]
     smooth = F.interpolate(rate[None], scale_factor=CELL, mode="bilinear", align_corners=False)
     kept = light * (1 + smooth[0, :, :height, :width] * light).clamp(min=0)
+    return kept.permute(1, 2, 0).float().numpy()
+
+
+def keep_whole_light(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    """The clean light (H, W, C), in each colour as much of it as in the noisy one.
+
+    As `keep_light`, of the picture as a whole: so many pixels tell what no neighbourhood does. All
+    share what is missing in proportion to the square of their light.
+    """
+    light = windows.planes(clean)
+    missing = windows.planes(noisy) - light
+    mean, power = missing.mean((1, 2)), light.square().mean((1, 2))
+    found = mean.square().sum()
+    chance = missing.square().mean() * len(missing) / missing[0].numel()
+    share = (1 - chance / found).clamp(min=0) if found > 0 else found
+    rate = torch.where(power > 0, share * mean / power, 0.0)
+    kept = light * (1 + rate[:, None, None] * light).clamp(min=0)
     return kept.permute(1, 2, 0).float().numpy()
 
 

@@ -8,7 +8,8 @@
    strong beside the noise there, as in Wiener's filter.
 3. Refinement once more, in the smallest windows.
 
-A net that was trained on renders answers at one scale, and needs step 1 alone.
+A net that was trained on renders answers at one scale, and needs step 1 alone, as far as what is
+found is more than the noise would make it: of few samples that is little.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from mdn.pipeline import windows
 FINE_RADIUS, COARSE_RADIUS, LAST_RADIUS = 4, 2, 2
 TRAINED_RADIUS = 8  # the little that such a net leaves is smooth
 RIDGE = 1e-3
-OUTLIER = 3.0  # times the local light: what a sample may be off and still count in full
+OUTLIER = 3.0  # times the local light: what a sample may be off and still count in full..
+TRAINED_OUTLIER = 5.0  # ..of an answer that is nearer the truth
+CHANCE = 0.15  # of the error of one window, what is left of it in the mean of those that overlap
 DARK = 0.05  # exposed light below which noise grows no smaller
 AGREEMENT = 2 / 3  # correlation of neighbours from which a difference is all structure
 LEFT = 0.6  # share of the noise's power that a net which fails may leave in its answer..
@@ -95,7 +98,8 @@ def _refined(
     mixed: Tensor | None = None
     for index, scale in reversed(list(enumerate(scales))):
         radius = TRAINED_RADIUS if trained else COARSE_RADIUS if index else FINE_RADIUS
-        finer = _corrected(exposed, windows.planes(scale) * curve.exposure, features, radius)
+        pilot = windows.planes(scale) * curve.exposure
+        finer = _corrected(exposed, pilot, features, radius, trained=trained)
         mixed = finer if mixed is None else _mixed(curve, exposed, finer, mixed, left)
     assert mixed is not None
     if not trained:
@@ -103,12 +107,31 @@ def _refined(
     return (mixed / curve.exposure).float().numpy().transpose(1, 2, 0)
 
 
-def _corrected(noisy: Tensor, pilot: Tensor, guides: Tensor, radius: int) -> Tensor:
+def _corrected(
+    noisy: Tensor, pilot: Tensor, guides: Tensor, radius: int, *, trained: bool = False
+) -> Tensor:
     """The pilot and what the guides explain of its difference to the noisy light."""
     light = pilot.abs().mean(0, keepdim=True) + DARK
-    limit = OUTLIER * light
-    left = torch.clamp(noisy - pilot, -limit, limit)
-    return pilot + windows.regress(left, guides, light**-2, radius, RIDGE)
+    limit = (TRAINED_OUTLIER if trained else OUTLIER) * light
+    left, weights = torch.clamp(noisy - pilot, -limit, limit), light**-2
+    change = windows.regress(left, guides, weights, radius, RIDGE)
+    if trained:
+        change = change * _certain(change, left - change, weights, radius, len(guides) + 1)
+    return pilot + change
+
+
+def _certain(change: Tensor, rest: Tensor, weights: Tensor, radius: int, terms: int) -> Tensor:
+    """(1, H, W): how much of a change is more than noise (positive-part James-Stein).
+
+    rest: what it leaves, which says how strong the noise is. terms: of the regression; each finds
+    a share of the noise of its window.
+    """
+    power, noise = (
+        windows.mean(each.square().mean(0, keepdim=True) * weights, radius)
+        for each in (change, rest)
+    )
+    chance = CHANCE * noise * terms / (2 * radius + 1) ** 2
+    return (1 - chance / power.clamp(min=1e-12)).clamp(0, 1)
 
 
 def _mixed(curve: Curve, noisy: Tensor, fine: Tensor, coarse: Tensor, left: float) -> Tensor:

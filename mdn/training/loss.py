@@ -11,8 +11,13 @@ from mdn import nets
 from mdn.training import judged
 from mdn.training.degrade import Sample, generator_for
 from mdn.training.recipe import Recipe
+from mdn.training.renders import decode
 
 LEAST_ERROR = 1e-5  # squared; 50 dB, from which on a better crop counts for little
+NOISY_ERROR = 3e-4  # the same where what is aimed at has noise itself
+CODED = 15.0  # weight of the L1 of coded light
+GAMMA = 2.2  # that renders are compared behind
+BLACK = 2e-3  # light
 
 Autocast = Callable[[], AbstractContextManager[None]]
 
@@ -51,7 +56,7 @@ def batch_loss(
             noisy, **{name: value for name, (takes_it, value) in inputs.items() if takes_it}
         )
     measures: dict[str, Callable[[Tensor, Tensor], Tensor]]
-    measures = {"l1": F.l1_loss, "l2": F.mse_loss, "psnr": psnr_loss}
+    measures = {"l1": F.l1_loss, "l2": F.mse_loss, "psnr": psnr_loss, "shown": shown_loss}
     measure = measures[recipe.loss]
     if recipe.mask.alone:
         assert sample.visible is not None
@@ -64,6 +69,19 @@ def psnr_loss(output: Tensor, clean: Tensor) -> Tensor:
     """The logarithm of each crop's squared error, for which weak noise counts as much as strong."""
     errors = (output - clean).square().flatten(1).mean(1)
     return torch.log(errors + LEAST_ERROR).mean()
+
+
+def shown_loss(output: Tensor, clean: Tensor) -> Tensor:
+    """Of renders, by their curve: as `psnr_loss` behind clip and gamma, and L1 for lamps."""
+    shown, wanted = _shown(output), _shown(clean)
+    errors = (shown - wanted).square().flatten(1).mean(1)
+    return torch.log(errors + NOISY_ERROR).mean() + CODED * F.l1_loss(output, clean)
+
+
+def _shown(values: Tensor) -> Tensor:
+    """Light behind a curve as a display shows it; its slope at black is bounded."""
+    light = decode(values.clamp(0, 1.0)).clamp(max=1.0)
+    return (light + BLACK) ** (1 / GAMMA)
 
 
 def _judged_loss(

@@ -69,6 +69,8 @@ class DataRecipe:
     busy: Share = 0.0
     # where the sources are renders, image folders or shards to take detail from
     textures: tuple[str, ...] = ()
+    # where the sources are renders: the share of a teacher's light in what is aimed at
+    teacher: Share = 0.0
 
 
 @dataclass(frozen=True)
@@ -201,8 +203,9 @@ class Recipe:
     watch: WatchRecipe = WatchRecipe()
     # title, summary, licence, training_data and quality for the model's card
     about: dict[str, str] = field(default_factory=dict)
-    # l1 or l2, over all pixels; or psnr, the logarithm of the l2 of each crop
-    loss: Literal["l1", "l2", "psnr"] = "l1"
+    # l1 or l2, over all pixels; psnr, the logarithm of the l2 of each crop; or shown, the same of
+    # renders as a display shows them, and some l1
+    loss: Literal["l1", "l2", "psnr", "shown"] = "l1"
     # share of the groups whose noisy crops are clipped, and rounded to 8 bits too where `rounded`
     # is true
     clip_share: Share = 0.5

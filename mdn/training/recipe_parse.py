@@ -181,6 +181,10 @@ def _data(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield twofold, "second_noise is for a net with a judge"
     rule = f"[data] textures are for renders: [[noise]] {SAMPLES}"
     yield bool(data.textures) and not recipe.rendered, rule
+    rule = f"[data] teacher is for renders: [[noise]] {SAMPLES}"
+    yield bool(data.teacher) and not recipe.rendered, rule
+    shown = recipe.loss == "shown" and not recipe.rendered
+    yield shown, f"loss = 'shown' is for renders: [[noise]] {SAMPLES}"
 
 
 def _optim(recipe: Recipe) -> Iterator[tuple[bool, str]]:

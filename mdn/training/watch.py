@@ -159,7 +159,7 @@ class RenderWatch(Validation):
             total = 0.0
             for scene in self.clean:
                 files = (scene.spp.index(int(level)),)
-                shown = scene.mean(files)[None].to(self.device)
+                shown = scene.mean(files, prefiltered=True)[None].to(self.device)
                 with autocast:
                     output = net(encode(shown[:, :3]), guide=shown[:, 3:]).float()
                 target = scene.mean(scene.others(files))[:3].to(self.device)
@@ -174,7 +174,7 @@ def _tone(light: Tensor) -> Tensor:
 
 
 def _middle(scene: Scene, size: int) -> Scene:
-    """(F, 9, size, size) of it, or less where it is smaller."""
+    """The square of that side in its middle, or less where it is smaller."""
     height, width = scene.planes.shape[2:]
     top, left = max(0, (height - size) // 2), max(0, (width - size) // 2)
-    return Scene(scene.spp, scene.planes[..., top : top + size, left : left + size])
+    return scene.cut(slice(top, top + size), slice(left, left + size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdn.nets import build
+from mdn.nets import build, config
 from mdn.nets.unet import MIDDLE, UNet, UNetConfig
 
 
@@ -71,3 +71,11 @@ def test_guides_are_looked_at_and_none_stands_for_zeros() -> None:
     assert not torch.allclose(net(x), net(x, guide=torch.rand(2, 2, 16, 16)))
     with pytest.raises(ValueError, match="guides"):
         UNetConfig(guides=-1)
+
+
+def test_a_config_of_a_development_version_is_read() -> None:
+    """As the weights of a net without gates named them."""
+    table = {"widths": [8, 16], "blocks": [1, 1], "gate": False, "second_gate": False}
+    assert config("unet", table) == UNetConfig(widths=(8, 16), blocks=(1, 1))
+    with pytest.raises(TypeError, match="gate"):
+        config("unet", table | {"gate": True})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from mdn.pipeline.linear import keep_light
+from mdn.pipeline.linear import keep_light, keep_whole_light
 
 
 def light(side: int = 160) -> np.ndarray:
@@ -35,13 +37,30 @@ def test_a_firefly_adds_nothing() -> None:
     noisy = truth.copy()
     noisy[80, 60] += 1e4
     assert np.allclose(keep_light(noisy, truth), truth, rtol=1e-3)
+    assert np.allclose(keep_whole_light(noisy, truth), truth, rtol=1e-3)
+
+
+def test_a_little_that_is_lost_everywhere_is_known_of_the_whole_picture() -> None:
+    truth, random = light(), np.random.default_rng(2)
+    samples = random.exponential(1, truth.shape) * (random.random(truth.shape) < 0.05) * 20
+    noisy = (truth * samples).astype(np.float32)  # most pixels are black
+    clean = 0.9 * truth
+    errors = [
+        np.abs(kept.mean((0, 1)) / noisy.mean((0, 1)) - 1).max()
+        for kept in (keep_light(noisy, clean), keep_whole_light(noisy, clean))
+    ]
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.04
 
 
 @pytest.mark.parametrize("side", [1, 7, 8, 65])
-def test_any_size_and_range(side: int) -> None:
+@pytest.mark.parametrize("kept", [keep_light, keep_whole_light])
+def test_any_size_and_range(
+    side: int, kept: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> None:
     black = np.zeros((side, side + 1, 3), np.float32)
-    assert not keep_light(black, black).any()
+    assert not kept(black, black).any()
     bright = black + np.float32(1e30)
-    assert np.allclose(keep_light(bright, bright), bright)
-    assert np.isfinite(keep_light(bright, black)).all()
-    assert np.isfinite(keep_light(black, bright)).all()
+    assert np.allclose(kept(bright, bright), bright)
+    assert np.isfinite(kept(bright, black)).all()
+    assert np.isfinite(kept(black, bright)).all()

@@ -81,6 +81,21 @@ def test_light_is_neither_won_nor_lost(trained: bool) -> None:
     assert abs(result.mean() / noisy.mean() - 1) < 0.06
 
 
+def test_of_few_samples_only_what_is_more_than_noise_is_given_back() -> None:
+    random = np.random.default_rng(3)
+    guides = random.random((64, 64, 3)).astype(np.float32)
+    truth = 0.3 + 0.5 * guides
+    noisy = (truth * random.exponential(1, truth.shape)).astype(np.float32)
+
+    def error(answer: np.ndarray) -> float:
+        result = refine(Curve(Hdr()), noisy, [answer], guides, trained_on_renders=True)
+        return float(np.abs(result - truth).mean())
+
+    assert error(truth) < 0.031  # .037 where all that is regressed counts
+    flat = np.full_like(truth, truth.mean())
+    assert error(flat) < 0.32 * float(np.abs(flat - truth).mean())
+
+
 def test_a_net_that_knows_renders_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = np.random.default_rng(0).random((16, 24, 3)).astype(np.float32)
     seen = []

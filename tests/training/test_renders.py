@@ -8,11 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.scenes import rendering as files
+from mdn.bench.renders import read
 from mdn.commands.train import TrainRequest, run
 from mdn.errors import UsageError
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.registry import store
 from mdn.training import renders
+from mdn.training.loss import shown_loss
 from mdn.training.recipe_parse import parse
 from mdn.training.renders import Scene, Scenes, load_scenes
 
@@ -25,6 +27,11 @@ TABLE = {
     "noise": [{"kind": "samples", "low": 4.0, "high": 20.0}],
     "optim": {"batch": 4, "groups": 2},
     "watch": {"sources": ["valid"], "rows": [["samples", 4]], "crop": 16},
+}
+BLIND = {
+    "data": {"sources": ["photos"]},
+    "noise": [{"kind": "gaussian", "low": 5, "high": 50}],
+    "watch": {"rows": [["gaussian", 25]], "sources": []},
 }
 RECIPE = """
 name = "tiny"
@@ -122,6 +129,56 @@ def test_what_is_shown_and_what_it_is_compared_with_share_no_sample() -> None:
     )
 
 
+def test_what_was_added_to_the_files_is_read(data: Path) -> None:
+    for name in ("4", "16", "reference"):
+        layers = {"prefiltered.albedo.": 0.4, "prefiltered.normal.": -1.0}
+        layers |= {"teacher.": 0.9} if name == "reference" else {}
+        add(data / "train" / f"s_{name}.exr", layers)
+    (found,) = load_scenes(("train",), data).values()
+    assert found.prefiltered is not None
+    assert found.teacher is not None
+    assert found.prefiltered[:, :, 0, 0].tolist() == [pytest.approx([0.4] * 3 + [-1] * 3, 1e-3)] * 3
+    exposed = float(found.planes[-1, :3].mean() / (3 * scene(0).planes[-1, :3].mean()))
+    assert float(found.teacher.mean()) == pytest.approx(0.9 * exposed, rel=0.01)
+
+
+def add(path: Path, layers: dict[str, float]) -> None:
+    """Constant layers to a render, by what their names begin with."""
+    render = read(path, path.name)
+    spp = {"s_4": 4, "s_16": 16}.get(path.stem, 96)
+    more = {
+        name: ("XYZ" if "normal" in name else "RGB", np.full_like(render.beauty, value))
+        for name, value in layers.items()
+    }
+    files.write(path, render, {"samplesPerPixel": spp}, more)
+
+
+def test_a_lesson_has_the_teachers_light_and_the_wanted_guides() -> None:
+    one = scene()
+    guides, light = torch.full((3, 6, SIDE, SIDE), 0.25), torch.full((3, SIDE, SIDE), 7.0)
+    taught = Scene(one.spp, one.planes, guides, light)
+    shown, aimed = taught.lesson((0,), 0.75, prefiltered=True)
+    torch.testing.assert_close(shown, torch.cat([one.planes[0, :3], guides[0]]))
+    torch.testing.assert_close(aimed[:3], 0.75 * light + 0.25 * one.mean((1, 2))[:3])
+    plain = taught.lesson((0,), 0.0, prefiltered=False)
+    torch.testing.assert_close(plain, torch.stack([one.planes[0], one.mean((1, 2))]))
+    torch.testing.assert_close(one.lesson((0,), 0.75, prefiltered=True), plain)
+
+
+def test_the_loss_of_renders_is_that_of_a_display() -> None:
+    wanted = renders.encode(torch.tensor([0.01, 0.18, 0.9]))[None, :, None, None].expand(2, 3, 8, 8)
+
+    def loss(factor: float) -> float:
+        light = renders.decode(wanted) * factor
+        return float(shown_loss(renders.encode(light), wanted))
+
+    assert loss(1.0) < loss(1.02) < loss(1.1)
+    assert loss(0.98) < loss(0.9)
+    lamps = renders.encode(torch.full((1, 3, 8, 8), 50.0))  # white to a display, dim or not
+    dim = renders.encode(torch.full((1, 3, 8, 8), 20.0))
+    assert float(shown_loss(dim, lamps)) > float(shown_loss(lamps, lamps)) + 0.1
+
+
 def test_crops_are_a_function_of_the_step() -> None:
     recipe, scenes = parse(TABLE), Scenes([scene()], 16, torch.device("cpu"))
     one, again = (scenes.draw_group(recipe, 3, 1) for _ in range(2))
@@ -155,6 +212,9 @@ def test_light_and_normals_are_turned_as_light_and_normals() -> None:
         ({"mask": {"share": 0.5}}, "masks"),
         ({"net": {"guides": 0}}, "guides = 6"),
         ({"noise": [{"kind": "samples", "low": 0.0, "high": 4.0}]}, "at least 1"),
+        ({"data": TABLE["data"] | {"teacher": 1.5}}, "at most 1"),
+        (BLIND | {"loss": "shown"}, "loss = 'shown' is for renders"),
+        (BLIND | {"data": BLIND["data"] | {"teacher": 0.5}}, "teacher is for renders"),
     ],
 )
 def test_recipes_that_make_no_sense(change: dict[str, object], told: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.scenes import __main__ as command
-from benchmarks.scenes import rendering
+from benchmarks.scenes import rendering, shapes
 from mdn import metrics
 from mdn.bench import renders
 from mdn.errors import UsageError
@@ -124,3 +125,10 @@ def test_the_command_renders_pairs(tmp_path: Path) -> None:
         result = run(app, ["--out", str(tmp_path / "other"), *arguments])
         assert result.exit_code == 2
         assert line in result.output
+
+
+@pytest.mark.parametrize("maker", [*shapes.MESHES, shapes.leaves])
+def test_meshes_are_whole(maker: Callable[[np.random.Generator], shapes.Mesh]) -> None:
+    vertices, faces = maker(np.random.default_rng(0))
+    assert np.isfinite(vertices).all()
+    assert set(np.unique(faces)) == set(range(len(vertices)))

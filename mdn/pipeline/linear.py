@@ -176,9 +176,9 @@ def keep_whole_light(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
     light = windows.planes(clean)
     missing = windows.planes(noisy) - light
     mean, power = missing.mean((1, 2)), light.square().mean((1, 2))
-    found = mean.square().sum()
+    excess = mean.square().sum()
     chance = missing.square().mean() * len(missing) / missing[0].numel()
-    share = (1 - chance / found).clamp(min=0) if found > 0 else found
+    share = (1 - chance / excess).clamp(min=0) if excess > 0 else excess
     rate = torch.where(power > 0, share * mean / power, 0.0)
     kept = light * (1 + rate[:, None, None] * light).clamp(min=0)
     return kept.permute(1, 2, 0).float().numpy()

@@ -127,8 +127,8 @@ def _certain(change: Tensor, rest: Tensor, weights: Tensor, radius: int, terms: 
     a share of the noise of its window.
     """
     power, noise = (
-        windows.mean(each.square().mean(0, keepdim=True) * weights, radius)
-        for each in (change, rest)
+        windows.mean(part.square().mean(0, keepdim=True) * weights, radius)
+        for part in (change, rest)
     )
     chance = CHANCE * noise * terms / (2 * radius + 1) ** 2
     return (1 - chance / power.clamp(min=1e-12)).clamp(0, 1)

@@ -74,7 +74,7 @@ class Scene:
     def cut(self, rows: slice, columns: slice) -> "Scene":
         """A part of it."""
         where = (..., rows, columns)
-        more = (each if each is None else each[where] for each in (self.prefiltered, self.teacher))
+        more = (part if part is None else part[where] for part in (self.prefiltered, self.teacher))
         return Scene(self.spp, self.planes[where], *more)
 
     def shown(self) -> list[tuple[int, tuple[int, ...]]]:
@@ -108,20 +108,20 @@ def load_scenes(sources: tuple[str, ...], root: Path) -> dict[str, Scene]:
 
 
 def _scene(paths: list[Path]) -> Scene:
-    by_spp = dict(sorted(map(_read, paths), key=lambda each: each[0]))
+    by_spp = dict(sorted(map(_read, paths), key=lambda file: file[0]))
     shapes = {planes.shape[1:] for planes in by_spp.values()}
     if len(shapes) > 1 or len(by_spp) < 2:
         raise UsageError(f"{paths[0]}: its scene has renders of other sizes, or all of one spp")
-    files = [torch.from_numpy(each) for each in by_spp.values()]
-    count, known = len(CHANNELS), len(CHANNELS) + len(PREFILTERED)
-    planes = torch.stack([each[:count] for each in files])
+    files = [torch.from_numpy(array) for array in by_spp.values()]
+    count, guided = len(CHANNELS), len(CHANNELS) + len(PREFILTERED)
+    planes = torch.stack([file[:count] for file in files])
     scale = exposure(planes[-1, :3].numpy().transpose(1, 2, 0))
     planes[:, :3] *= scale
     planes[:, 3:].clamp_(-1, 2)
     prefiltered = None
-    if all(len(each) >= known for each in files):
-        prefiltered = torch.stack([each[count:known] for each in files]).clamp_(-1, 2)
-    teacher = files[-1][known:] * scale if len(files[-1]) > known else None
+    if all(len(file) >= guided for file in files):
+        prefiltered = torch.stack([file[count:guided] for file in files]).clamp_(-1, 2)
+    teacher = files[-1][guided:] * scale if len(files[-1]) > guided else None
     return Scene(tuple(by_spp), planes, prefiltered, teacher)
 
 

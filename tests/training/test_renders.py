@@ -212,7 +212,7 @@ def test_light_and_normals_are_turned_as_light_and_normals() -> None:
         ({"mask": {"share": 0.5}}, "masks"),
         ({"net": {"guides": 0}}, "guides = 6"),
         ({"noise": [{"kind": "samples", "low": 0.0, "high": 4.0}]}, "at least 1"),
-        ({"data": TABLE["data"] | {"teacher": 1.5}}, "at most 1"),
+        ({"data": TABLE["data"] | {"teacher": 1.5}}, "teacher must be at most 1"),
         (BLIND | {"loss": "shown"}, "loss = 'shown' is for renders"),
         (BLIND | {"data": BLIND["data"] | {"teacher": 0.5}}, "teacher is for renders"),
     ],

@@ -262,7 +262,7 @@ def test_finite_and_within_the_range_around(
 ) -> None:
     result, _ = restored(tmp_path, light, route, models)
     assert np.isfinite(result).all()
-    finite = light[np.isfinite(light)].astype(np.float16).astype(np.float64)
+    finite = light[np.isfinite(light)].astype(route["dtype"]).astype(np.float64)
     assert result.max() <= max(finite.max(initial=0), 0)
     assert result.min() >= min(finite.min(initial=0), 0)
 

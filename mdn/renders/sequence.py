@@ -105,21 +105,21 @@ def plan_sequence(
         raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")
     shard = options.pop("shard", None)
     plans: list[BatchPlan] = []
-    refused: list[UsageError] = []
+    refused: dict[Path, UsageError] = {}
     for number in wanted:
         frame = numbered(pattern, number)
         target = numbered(output, number) if hashes and output else output
         try:
             plans.append(plan([frame], target, **options))
         except UsageError as error:  # its output is there; the other frames are done all the same
-            refused.append(error)
+            refused[Path(frame)] = error
             job = Job(Path(frame), None, frame, problem=FileError(frame, str(error)))
             plans.append(BatchPlan((job,), whole=1))
-    if len(refused) == len(wanted):
-        raise refused[0]
     jobs = _with_frames_beside([job for each in plans for job in each.jobs])
     if shard is not None:
         jobs = share_of(jobs, shard)
+    if jobs and all(job.source in refused for job in jobs):
+        raise refused[jobs[0].source]
     jobs = [replace(job, name=Path(job.name).name) for job in jobs]
     notes = tuple(note for each in plans for note in each.notes)
     whole = sum(each.whole for each in plans)

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 import mdn
 from mdn.commands.denoise import denoise_share, prepare, run
+from mdn.errors import UsageError
 from mdn.jobs.job import BatchResult, Job
 from mdn.jobs.shards import Shard
 from mdn.pipeline.neighbours import indices
@@ -199,3 +200,24 @@ def test_no_plane_has_fewer_neighbours_than_others() -> None:
     ]  # fmt: skip
     assert indices(1, 3, 2) == [0, 2]
     assert indices(0, 1, 2) == []
+
+
+def test_a_share_without_frames_is_no_error(tmp_path: Path) -> None:
+    """Which share a frame is in follows from its path, so that one share may have all of them."""
+    for number in range(2):
+        iio.imwrite(tmp_path / f"shot.{number:04d}.png", np.zeros((8, 8), np.uint8))
+    (tmp_path / "out").mkdir()
+    pattern, output = str(tmp_path / "shot.####.png"), f"{tmp_path / 'out'}/"
+    shards = [Shard(number, 64) for number in range(1, 65)]
+    plans = [plan_sequence([pattern], output, None, shard=shard) for shard in shards]
+    owners = {n for n, plan in enumerate(plans) if plan is not None and plan.jobs}
+    for number in range(2):
+        iio.imwrite(tmp_path / "out" / f"shot.{number:04d}.png", np.zeros((8, 8), np.uint8))
+    for number, shard in enumerate(shards):
+        if number in owners:
+            with pytest.raises(UsageError, match="exists already"):
+                plan_sequence([pattern], output, None, shard=shard)
+        else:
+            empty = plan_sequence([pattern], output, None, shard=shard)
+            assert empty is not None
+            assert empty.jobs == ()

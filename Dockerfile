@@ -3,14 +3,12 @@
 # The models are inside. It computes on the processor; no GPU is looked for.
 FROM python:3.12-slim AS build
 WORKDIR /src
-# uv knows where PyTorch keeps its builds without CUDA, which save gigabytes.
 RUN pip install --no-cache-dir uv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY mdn mdn
 COPY models models
-RUN uv venv --python "$(command -v python3)" /opt/mdn \
-    && uv pip install --no-cache --python /opt/mdn/bin/python --torch-backend cpu \
-        --constraint constraints.txt ".[zarr,raw,heif,jxl]"
+COPY contrib/container contrib/container
+RUN contrib/container/install.sh /opt/mdn
 
 FROM python:3.12-slim
 # Nextflow measures what runs in a container with ps.

@@ -118,8 +118,9 @@ def plan_sequence(
     jobs = _with_frames_beside([job for each in plans for job in each.jobs])
     if shard is not None:
         jobs = share_of(jobs, shard)
-    if jobs and all(job.source in refused for job in jobs):
-        raise refused[jobs[0].source]
+    errors = [refused.get(job.source) for job in jobs if job.source is not None]
+    if errors and errors[0] is not None and None not in errors:
+        raise errors[0]
     jobs = [replace(job, name=Path(job.name).name) for job in jobs]
     notes = tuple(note for each in plans for note in each.notes)
     whole = sum(each.whole for each in plans)

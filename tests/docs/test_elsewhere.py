@@ -1,18 +1,24 @@
 """What is beside the package for other programs: the darktable script, the container."""
 
+import os
 import re
 import shutil
 import subprocess
 import tomllib
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mdn import errors
 from tests.docs.pages import ROOT
 
 SCRIPT = ROOT / "contrib" / "darktable" / "mdn.lua"
+INSTALL = ROOT / "contrib" / "container" / "install.sh"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+CONDA = {"torch": "pytorch", "openexr": "openexr-python"}  # what conda-forge calls them
 
 
 @pytest.mark.skipif(shutil.which("luac") is None, reason="needs luac")
@@ -66,8 +72,35 @@ def test_the_container_is_built_from_what_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for needed in (project["readme"], *project["license-files"]):
         assert needed in names
-    (extras,) = re.findall(r"\.\[([\w,]+)\]", DOCKERFILE)
+    (extras,) = re.findall(r"source\[([\w,]+)\]", INSTALL.read_text())
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert f"RUN {INSTALL.relative_to(ROOT)} " in DOCKERFILE
+
+
+@pytest.mark.slow
+def test_the_steps_of_the_container_make_an_environment_that_works(tmp_path: Path) -> None:
+    """Without a container: what it holds is what the script installs."""
+    hidden = {"PYTHONPATH", "VIRTUAL_ENV"}
+    around = {key: value for key, value in os.environ.items() if key not in hidden}
+    run = partial(subprocess.run, cwd=tmp_path, env=around, text=True, capture_output=True)
+    done = run([str(INSTALL), str(tmp_path / "mdn")], check=False)
+    assert done.returncode == 0, done.stderr
+    noisy = np.random.default_rng(0).normal(120, 30, (48, 56, 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "a.png")
+    done = run([tmp_path / "mdn/bin/mdn", "denoise", "a.png", "-o", "b.png"], check=False)
+    assert done.returncode == 0, done.stderr
+    assert np.asarray(Image.open(tmp_path / "b.png")).std() < 0.3 * noisy.std()
+
+
+def test_the_conda_recipe_needs_what_the_project_needs() -> None:
+    text = (ROOT / "contrib" / "conda" / "meta.yaml").read_text()
+    needed = re.findall(
+        r"^    - ([\w-]+)", text.partition("  run:")[2].partition("\ntest:")[0], re.M
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[><=]", each)[0].lower() for each in project["dependencies"]]
+    assert {CONDA.get(name, name) for name in names} | {"python"} == set(needed)
+    assert f"python {project['requires-python']}" in text
 
 
 def test_the_container_does_not_run_as_root() -> None:

@@ -58,7 +58,9 @@ def denoise(
         others = "--save-std, --protect, --frames, --format and --resume"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
     plans = batch.Plans(inputs, output, files, resume=resume, suffixes=SUFFIXES | RENDERS | STORES)
-    sequence = plan_sequence(plans.inputs, output, renders.frames, **plans.options)
+    sequence = plan_sequence(
+        plans.inputs, output, renders.frames, motion=renders.motion, **plans.options
+    )
     if sequence and preview:
         raise UsageError("--preview is of single pictures: name one frame, such as a.0001.exr")
     if sequence and files.from_file is not None:

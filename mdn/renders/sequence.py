@@ -5,6 +5,7 @@ are measured on frames spread over the sequence before the first is denoised, an
 """
 
 import collections.abc
+import glob
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,12 +30,21 @@ from mdn.renders.options import RenderOptions
 MEASURED = 5  # frames that the sequence's constants are measured on
 MOST_FRAMES = 100_000  # in --frames
 
-_HASHES = re.compile(r"#+")
+# How programs write a frame's number: ####, @@@@ (RV, Houdini's hython), %04d (C), $F4 (Houdini).
+_FIELD = re.compile(r"#+|@@+|%(?:0?(\d+))?d(?![A-Za-z])|\$F(\d*)")
+_NUMBER = re.compile(r"\d+(?!.*\d)")  # the last one of a name, apart from its suffix
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a name stands for numbered frames: frame.####.exr."""
-    return "#" in Path(text).name and not Path(text).exists()
+    """Whether a name stands for numbered frames: frame.####.exr, frame.%04d.exr."""
+    return bool(_FIELD.search(Path(text).name)) and not Path(text).exists()
+
+
+def _digits(field: re.Match[str]) -> int:
+    """How many digits a frame's number has at least."""
+    if field[0][0] in "#@":
+        return len(field[0])
+    return int(field[1] or field[2] or 1)
 
 
 def numbers(spec: str) -> list[int]:
@@ -56,18 +66,19 @@ def numbers(spec: str) -> list[int]:
 def numbered(pattern: str, number: int) -> str:
     """The name of one frame: #### becomes 0007."""
     path = Path(pattern)
-    name = _HASHES.sub(lambda run: f"{number:0{len(run[0])}d}", path.name)
+    name = _FIELD.sub(lambda field: f"{number:0{_digits(field)}d}", path.name)
     return str(path.with_name(name))
 
 
 def on_disk(pattern: str) -> list[int]:
     """The numbers of all frames of a pattern that are there, ascending."""
     path = Path(pattern)
-    pieces = [re.escape(piece) for piece in _HASHES.split(path.name)]
-    if len(pieces) != 2:
+    fields = list(_FIELD.finditer(path.name))
+    if len(fields) != 1:
         raise UsageError(f"{pattern}: write the frame number once, as ####")
-    digits = len(_HASHES.findall(path.name)[0])
-    match = re.compile(rf"{pieces[0]}(\d{{{digits},}}){pieces[1]}")
+    before, after = path.name[: fields[0].start()], path.name[fields[0].end() :]
+    digits = rf"(\d{{{_digits(fields[0])},}})"
+    match = re.compile(re.escape(before) + digits + re.escape(after))
     try:
         names = [each.name for each in path.parent.iterdir()]
     except OSError:
@@ -76,12 +87,44 @@ def on_disk(pattern: str) -> list[int]:
     return sorted(int(hit[1]) for hit in hits if hit)
 
 
+def pattern_of(inputs: collections.abc.Sequence[str]) -> tuple[str, list[int]] | None:
+    """The pattern of files that differ in the last number of their names, and those numbers.
+
+    inputs: names, or globs such as shot.*.exr. None where they are no frames of one sequence.
+    """
+    names = [
+        Path(name)
+        for text in inputs
+        for name in (
+            glob.glob(text) if glob.has_magic(text) and not Path(text).exists() else [text]
+        )
+    ]
+    fields = [(name, _NUMBER.search(name.stem)) for name in names]
+    parts = {
+        (name.parent, name.stem[: field.start()], name.stem[field.end() :], name.suffix)
+        for name, field in fields
+        if field
+    }
+    if len(names) < 2 or len(parts) != 1 or not all(field for _, field in fields):
+        return None
+    texts = [field[0] for _, field in fields if field]
+    (folder, before, after, suffix) = parts.pop()
+    hashes = "#" * min(map(len, texts))
+    return str(folder / f"{before}{hashes}{after}{suffix}"), sorted({int(text) for text in texts})
+
+
 def plan_sequence(
-    inputs: collections.abc.Sequence[str], output: str | None, frames: str | None, **options: Any
+    inputs: collections.abc.Sequence[str],
+    output: str | None,
+    frames: str | None,
+    *,
+    motion: bool = False,
+    **options: Any,
 ) -> BatchPlan | None:
     """The jobs of a sequence, or None where no input is a pattern such as frame.####.exr.
 
     Args:
+        motion: files, or a glob, that differ in a number alone are a sequence as well.
         inputs, output: as for `jobs.planning.plan`; `output` is a pattern as well, a folder,
             or None.
         frames: as for `numbers`; None: all that are on the disk.
@@ -90,6 +133,9 @@ def plan_sequence(
     Raises UsageError: --frames without a pattern, several inputs, no frames, one output for
     many.
     """
+    listed: list[int] | None = None
+    if motion and not any(map(is_pattern, inputs)) and (shot := pattern_of(inputs)):
+        inputs, listed = [shot[0]], shot[1]
     if not any(is_pattern(text) for text in inputs):
         if frames is not None:
             raise UsageError("--frames needs a pattern of frames, such as frame.####.exr")
@@ -97,10 +143,13 @@ def plan_sequence(
     if len(inputs) > 1:
         raise UsageError("one sequence at a time: give one pattern")
     pattern = inputs[0]
-    wanted = on_disk(pattern) if frames is None else numbers(frames)
+    if frames is not None:
+        wanted = numbers(frames)
+    else:
+        wanted = on_disk(pattern) if listed is None else listed
     if not wanted:
         raise UsageError(f"{pattern}: there are no such frames")
-    hashes = output is not None and "#" in Path(output).name
+    hashes = output is not None and _FIELD.search(Path(output).name) is not None
     if output is not None and not (hashes or is_folder(output) or output.endswith("/")):
         raise UsageError(f"-o {output}: write the frame number as ####, or name a folder with /")
     shard = options.pop("shard", None)

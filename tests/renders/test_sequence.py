@@ -13,7 +13,7 @@ from mdn.errors import UsageError
 from mdn.io import exr
 from mdn.jobs.job import Job
 from mdn.renders import RenderOptions
-from mdn.renders.sequence import numbered, numbers, on_disk, plan_sequence
+from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk, plan_sequence
 from tests.commands.tools import request
 from tests.io.exr import samples
 from tests.jobs.test_running import Recorder
@@ -48,6 +48,39 @@ def test_frames_on_the_disk(tmp_path: Path) -> None:
     for name in ("f.0002.exr", "f.0010.exr", "f.12345.exr", "f.1.exr", "g.0001.exr"):
         (tmp_path / name).touch()
     assert on_disk(str(tmp_path / "f.####.exr")) == [2, 10, 12345]
+
+
+@pytest.mark.parametrize("name", ["f.####.exr", "f.@@@@.exr", "f.%04d.exr", "f.$F4.exr"])
+def test_patterns_of_other_programs(tmp_path: Path, name: str) -> None:
+    for number in (2, 10):
+        (tmp_path / f"f.{number:04d}.exr").touch()
+    pattern = str(tmp_path / name)
+    assert is_pattern(pattern)
+    assert on_disk(pattern) == [2, 10]
+    output = str(tmp_path / name.replace("f.", "clean."))
+    planned = plan_sequence([pattern], output, None)
+    assert planned is not None
+    assert [job.target for job in planned.jobs] == [
+        tmp_path / "clean.0002.exr",
+        tmp_path / "clean.0010.exr",
+    ]
+    assert not is_pattern("photo@2x.png")
+    assert not is_pattern("100%done.exr")
+
+
+@pytest.mark.parametrize("glob", [True, False])
+def test_files_are_a_sequence_where_motion_is_followed(tmp_path: Path, glob: bool) -> None:
+    names = [tmp_path / f"v2_shot.{number:04d}.exr" for number in (9, 10, 11)]
+    for name in names:
+        name.touch()
+    inputs = [str(tmp_path / "v2_shot.*.exr")] if glob else [str(name) for name in names[:2]]
+    output = str(tmp_path / "clean.####.exr")
+    planned = plan_sequence(inputs, output, None, motion=True)
+    assert planned is not None
+    assert [job.source for job in planned.jobs] == (names if glob else names[:2])
+    assert plan_sequence(inputs, f"{tmp_path}/out/", None) is None
+    (tmp_path / "other.exr").touch()
+    assert plan_sequence([*inputs, str(tmp_path / "other.exr")], output, None, motion=True) is None
 
 
 def test_planning(tmp_path: Path) -> None:

@@ -127,7 +127,13 @@ def _details(
         "layers": frame.mapping(planned, changed),
         "odd_samples": dict(odd),
         "exposure": constants.exposure,
-        "sums": [[term.name for term in each.terms] for each in planned.sums],
+        "sums": [
+            [
+                term.name if colour is None else f"{term.name} x {colour.name}"
+                for term, colour in zip(each.terms, each.factors, strict=True)
+            ]
+            for each in planned.sums
+        ],
     }
 
 

@@ -200,7 +200,11 @@ def _stored(
             planes = [parts[term.part][term.channels[at]] for term in each.terms]
             bounds = [ranges[term][:, at] for term in each.terms]
             highest = ranges[each.total][1, at]
-            terms, summed = light_sums.kept(total, planes, bounds, float(highest))
+            colours = [
+                None if colour is None else parts[colour.part][colour.channels[at]]
+                for colour in each.factors
+            ]
+            terms, summed = light_sums.kept(total, planes, bounds, float(highest), colours)
             for term, plane in zip(each.terms, terms, strict=True):
                 parts[term.part][term.channels[at]] = plane
             if each is last[each.total]:  # of several sums, as the last one says

@@ -3,8 +3,13 @@
 Which of them do is measured, not guessed from names: a set of layers is one that sums if its sum is
 the beauty at every pixel but for rounding. Light groups do, and so do the parts of the light
 (diffuse, specular, emission), each set for itself.
+
+Cycles writes light without the colour of what it falls on, and the colour beside it: its beauty is
+DiffDir x DiffCol + DiffInd x DiffCol + GlossDir x GlossCol + ... + Emit + Env (Blender's manual,
+"Render Passes"). Of these the names are known; that they add up is measured all the same.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
@@ -17,6 +22,12 @@ from mdn.io.exr.layers import Layer
 MOST = 14  # layers of which all sets are tried, 16 thousand; of more only the set of all, too
 SAMPLES = 512  # pixels that a set must first agree on
 ROUNDING = 4.0  # times what half precision rounds off each term
+DARK = 1e-3  # colour below which a light behind it changes nothing that could be seen
+_CYCLES = re.compile(
+    r"(?P<kind>diff|gloss|trans|subsurface|volume)\w*?[ _]?(?P<part>dir|ind|col)\w*"
+    r"|emi(t|ssion)|env\w*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,13 @@ class Sum:
 
     total: Layer
     terms: tuple[Layer, ...]
+    # of each term, the layer of colours that it is multiplied by, or None; empty: none is
+    colours: tuple[Layer | None, ...] = ()
+
+    @property
+    def factors(self) -> tuple[Layer | None, ...]:
+        """As `colours`, one for each term."""
+        return self.colours or (None,) * len(self.terms)
 
 
 def find(file: Exr, found: Sequence[Layer]) -> list[Sum]:
@@ -40,8 +58,38 @@ def find(file: Exr, found: Sequence[Layer]) -> list[Sum]:
             and len(layer.channels) == len(total.channels)
             and file.headers.parts[layer.part].data_window == window
         ]
+        if coloured := _of_cycles(file, total, found):
+            sums.append(coloured)
+            lights = [layer for layer in lights if layer not in coloured.terms]
         sums += _sums(file, total, lights)
     return sums
+
+
+def _of_cycles(file: Exr, total: Layer, found: Sequence[Layer]) -> Sum | None:
+    """The sum of the lights that Cycles writes beside a beauty of its, each times its colour."""
+    scene = total.name.rpartition(".")[0]  # the view layer
+    terms: list[tuple[Layer, str]] = []
+    colours: dict[str, Layer] = {}
+    for layer in found:
+        prefix, _, name = layer.name.rpartition(".")
+        match = _CYCLES.fullmatch(name)
+        same = (layer.part, prefix, len(layer.channels)) == (total.part, scene, len(total.channels))
+        if match is None or not same:
+            continue
+        kind = (match["kind"] or "").lower()
+        if (match["part"] or "").lower() == "col":
+            colours[kind] = layer
+        else:
+            terms.append((layer, kind))
+    if not colours or len(terms) < 2:
+        return None
+    lights = tuple(layer for layer, _ in terms)
+    factors = tuple(colours.get(kind) for _, kind in terms)
+    values = [
+        _values(file, light) * (1 if factor is None else _values(file, factor))
+        for light, factor in zip(lights, factors, strict=True)
+    ]
+    return Sum(total, lights, factors) if _agree(_values(file, total), values) else None
 
 
 def _sums(file: Exr, total: Layer, lights: list[Layer]) -> list[Sum]:
@@ -77,7 +125,11 @@ def _values(file: Exr, layer: Layer) -> np.ndarray:
 
 
 def kept(
-    total: np.ndarray, terms: list[np.ndarray], bounds: Sequence[np.ndarray], highest: float
+    total: np.ndarray,
+    terms: list[np.ndarray],
+    bounds: Sequence[np.ndarray],
+    highest: float,
+    colours: Sequence[np.ndarray | None] | None = None,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The terms with the total's difference shared out among them, and the total they add up to.
 
@@ -88,22 +140,29 @@ def kept(
         total, terms: (H, W) of one channel, half or float.
         bounds: of each term, its least and its largest value.
         highest: what no total exceeds.
+        colours: what each term is multiplied by before it is added, or None for 1.
 
     Returns:
         Terms and total, rounded to their dtypes: they add up to the last bit but one.
     """
-    size = np.sum(np.abs(terms), 0, dtype=np.float64)
-    off = total.astype(np.float64) - np.sum(terms, 0, dtype=np.float64)
+    ones = np.ones(total.shape)
+    weights = [ones if each is None else np.nan_to_num(each.astype(np.float64)) for each in
+               colours or [None] * len(terms)]  # fmt: skip
+    lights = [weight * term for weight, term in zip(weights, terms, strict=True)]
+    size = np.sum(np.abs(lights), 0)
+    off = total.astype(np.float64) - np.sum(lights, 0)
     shared = []
-    for term, (low, high) in zip(terms, bounds, strict=True):
-        share = np.where(size > 0, np.abs(term) / np.where(size > 0, size, 1), 1 / len(terms))
-        shared.append(np.clip(term + share * off, low, high))
-    summed = np.sum(shared, 0)
+    for term, light, weight, (low, high) in zip(terms, lights, weights, bounds, strict=True):
+        share = np.where(size > 0, np.abs(light) / np.where(size > 0, size, 1), 1 / len(terms))
+        seen = weight > DARK
+        change = np.where(seen, share * off / np.where(seen, weight, 1), 0)
+        shared.append(np.clip(term + change, low, high))
+    summed = np.sum([weight * values for weight, values in zip(weights, shared, strict=True)], 0)
     over = (summed > highest) & (np.min(shared, 0) >= 0)
     scale = np.where(over, highest / np.where(over, summed, 1), 1)
     rounded = [
         (values * scale).astype(term.dtype) for values, term in zip(shared, terms, strict=True)
     ]
     top = min(float(np.finfo(total.dtype).max), highest)
-    whole = np.sum(rounded, 0, dtype=np.float64)
+    whole = np.sum([weight * values for weight, values in zip(weights, rounded, strict=True)], 0)
     return rounded, np.clip(whole, -float(np.finfo(total.dtype).max), top).astype(total.dtype)

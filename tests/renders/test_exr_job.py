@@ -296,3 +296,60 @@ def test_openexrs_own_pictures_with_strength_0(shared_data: Path, tmp_path: Path
             done += 1
             assert changed(path, tmp_path / path.name) == set()
     assert done == 19
+
+
+def test_lights_of_cycles_times_their_colours_add_up(tmp_path: Path) -> None:
+    """As Blender names them: light without the colour of what it falls on, and the colour."""
+    truth = scenes.truth()
+    y, x = np.mgrid[: truth.shape[0], : truth.shape[1]]
+    colours = {
+        "Diff": np.stack([0.2 + 0.6 * (x > 28), 0.5 + 0 * x, 0.3 + 0.2 * (y > 20)], -1),
+        "Gloss": np.broadcast_to(np.float32(0.04), truth.shape),
+    }
+    lights = {
+        "DiffDir": scenes.noisy(truth / 2, 1),
+        "DiffInd": scenes.noisy(truth / 4, 2),
+        "GlossDir": scenes.noisy(truth / 3, 3),
+        "Emit": (truth > truth.max() / 2) * np.float32(2),
+    }
+    lights, colours = (
+        {name: values.astype(np.float16) for name, values in group.items()}
+        for group in (lights, colours)
+    )
+
+    def whole(planes: dict[str, np.ndarray]) -> np.ndarray:
+        layer = lambda name: np.stack(  # noqa: E731
+            [planes[f"ViewLayer.{name}.{c}"].astype(np.float64) for c in "RGB"], -1
+        )
+        diffuse = (layer("DiffDir") + layer("DiffInd")) * layer("DiffCol")
+        return diffuse + layer("GlossDir") * layer("GlossCol") + layer("Emit")
+
+    planes: dict[str, np.ndarray] = {}
+    for name, values in (
+        lights | {f"{kind}Col": colour for kind, colour in colours.items()}
+    ).items():
+        planes |= scenes.planes(f"ViewLayer.{name}.", values)
+    planes |= scenes.planes("ViewLayer.Combined.", whole(planes).astype(np.float32))
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    source = samples.write(tmp_path / "in.exr", (head, planes))
+    result = denoise(source, tmp_path / "a.exr", keep_sums=True)
+    (names,) = result.outcomes[0].details["sums"]
+    assert set(names) == {
+        "ViewLayer.DiffDir x ViewLayer.DiffCol",
+        "ViewLayer.DiffInd x ViewLayer.DiffCol",
+        "ViewLayer.GlossDir x ViewLayer.GlossCol",
+        "ViewLayer.Emit",
+    }
+    part = exr.read(tmp_path / "a.exr").parts[0]
+    beauty_of = lambda planes: np.stack(  # noqa: E731
+        [planes[f"ViewLayer.Combined.{c}"].astype(np.float64) for c in "RGB"], -1
+    )
+    np.testing.assert_allclose(beauty_of(part), whole(part), rtol=2**-9, atol=1e-4)
+    for kind in colours:
+        for letter in "RGB":
+            key = f"ViewLayer.{kind}Col.{letter}"
+            assert np.array_equal(part[key], planes[key])
+    denoise(source, tmp_path / "b.exr")
+    alone = beauty_of(exr.read(tmp_path / "b.exr").parts[0])
+    noise = np.abs(beauty_of(planes) - alone).mean()
+    assert np.abs(beauty_of(part) - alone).mean() < 0.2 * noise  # no light leaves its range

@@ -150,6 +150,7 @@ def remove(name: opt.AnyModel, yes: bool = False) -> None:
 def export(
     name: opt.AnyModel,
     output: Annotated[Path | None, help.rules(show_default="NAME.onnx")] = None,
+    bioimageio: bool = False,
     overwrite: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -158,10 +159,12 @@ def export(
     Pictures of any size; the file is checked with ONNX Runtime before it is
     written. Needs: pip install 'mdn\\[onnx]'
     """
+    from mdn.commands import bioimageio as zoo
     from mdn.registry import export as registry
 
-    target = output or Path(f"{Path(name).name}.onnx")
-    facts = registry.export(store.find(name), target, overwrite=overwrite)
+    target = output or Path(f"{Path(name).name}.{'zip' if bioimageio else 'onnx'}")
+    write = zoo.export if bioimageio else registry.export
+    facts = write(store.find(name), target, overwrite=overwrite)
     if as_json:
         render.print_json({"name": name, "file": str(target), **facts})
         return

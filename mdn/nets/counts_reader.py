@@ -113,7 +113,7 @@ class CountsReader(nn.Module):
         far = (place - knots) / NEAR  # (B, knots, n)
         weights = (trust - far.square().clamp(max=40) / 2).softmax(-1)
         curve = (weights * level).sum(-1)
-        held = torch.logsumexp(-far.square() / 2, -1) - torch.tensor(float(place.shape[2])).log()
+        held = torch.logsumexp(-far.square() / 2, -1) - torch.ones_like(place).sum(-1).log()
         gathered = _gathered(self.choose(cells), self.value(cells))
         flat = x.flatten(1)
         ends = [
@@ -163,7 +163,7 @@ class CountsReader(nn.Module):
         h = F.relu(self.sort(torch.cat(parts, 1)))
         h = F.relu(self.around[0](h))
         h = h + F.relu(self.around[1](h))
-        calm = fine.kthvalue(max(1, self.config.filters // 8), 1, keepdim=True).values
+        calm = fine.topk(max(1, self.config.filters // 8), 1, largest=False).values[:, -1:]
         return tuple(_together(part, count) for part in (h, calm, place))  # type: ignore
 
 

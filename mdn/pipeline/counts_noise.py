@@ -79,7 +79,7 @@ def read_counts(values: np.ndarray, tell: np.ndarray) -> CountsNoise:
     scale = scale_of(windows)
     if bool(scale.even):
         return CountsNoise(0.0, 0.0, middle, 0.0, 0.0, -math.inf)
-    numbers, spreads, logit = _net()(windows, scale)
+    numbers, spreads, logit = reader()(windows, scale)
     # Rounded, as processors differ in what they add up first.
     dark, bright, photons, blur = (round(float(number), 3) for number in numbers[0])
     deviations = spreads[0].exp()
@@ -107,7 +107,7 @@ def read_counts(values: np.ndarray, tell: np.ndarray) -> CountsNoise:
 
 
 @functools.cache
-def _net() -> CountsReader:
+def reader() -> CountsReader:
     path = store.shipped_folder() / WEIGHTS
     try:
         state, about = read_safetensors(path)

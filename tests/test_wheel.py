@@ -1,9 +1,13 @@
 """One wheel, with the models inside, that works without the checkout."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +41,34 @@ def test_the_wheel_works_by_itself(tmp_path: Path) -> None:
     assert Path(done.stdout.splitlines()[0]).is_relative_to(tmp_path / "site")
     clean = np.asarray(Image.open(tmp_path / "b.png")).astype(float)
     assert clean.std() < 0.3 * noisy.std()
+
+
+def test_modules_import_at_once_what_a_plain_install_brings() -> None:
+    """What an extra brings is imported in the function that needs it, and can say so."""
+    facts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    brought = {re.split(r"[<>=\[ ]", line)[0].lower() for line in facts["dependencies"]}
+    brought = {IMPORTED_AS.get(name, name) for name in brought} | set(sys.stdlib_module_names)
+    missing = set()
+    for path in (ROOT / "mdn").rglob("*.py"):
+        for node in _at_once(ast.parse(path.read_text()).body):
+            names = [one.name for one in node.names]
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            roots = {name.split(".")[0].lower() for name in names} - brought - {"mdn"}
+            missing |= {f"{path.relative_to(ROOT)}: {root}" for root in roots}
+    assert not missing
+
+
+IMPORTED_AS = {"pillow": "pil", "tomli-w": "tomli_w"}
+
+
+def _at_once(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that run when a module is: not those of functions, nor for types alone."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for block in ("body", "orelse", "finalbody"):
+                yield from _at_once(getattr(node, block, []))

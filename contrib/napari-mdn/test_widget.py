@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("napari")
 pytest.importorskip("pytestqt")
 
+import napari_mdn
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari_mdn import DenoiseWidget, usual_axes
+from npe2 import PluginManifest
+from qtpy.QtCore import Qt
 
 
 def noisy(shape: tuple[int, ...], dtype: str = "uint16") -> np.ndarray:
@@ -26,10 +31,13 @@ def viewer() -> ViewerModel:
 
 
 def finished(qtbot, widget: DenoiseWidget) -> None:
-    worker = widget.start()
-    with qtbot.waitSignal(worker.finished, timeout=120_000):
-        pass
-    qtbot.wait(50)
+    """Press the button, and wait until it can be pressed again.
+
+    Not for the worker's own signal: it may be given before anybody listens.
+    """
+    qtbot.mouseClick(widget.button, Qt.LeftButton)
+    assert not widget.button.isEnabled()
+    qtbot.waitUntil(widget.button.isEnabled, timeout=120_000)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +64,17 @@ def test_a_stack_comes_back_without_noise_and_looks_the_same(qtbot, viewer: View
     assert result.metadata["mdn"]["axes"] == "ZYX"
     step = lambda x: np.abs(np.diff(x.astype(float), axis=-1)).mean()  # noqa: E731
     assert step(result.data) < 0.5 * step(data)
-    assert widget.button.isEnabled()
+
+
+def test_the_result_lies_on_its_layer(qtbot, viewer: ViewerModel) -> None:
+    placed = [[0, 2, 7], [-2, 0, 9], [0, 0, 1]]
+    source = viewer.add_image(noisy((64, 64)), name="cells", affine=placed, translate=(3, 4))
+    widget = DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.strength.setValue(0)
+    finished(qtbot, widget)
+    result = viewer.layers["cells denoised"]
+    assert np.allclose(result.data_to_world((5, 6)), source.data_to_world((5, 6)))
 
 
 def test_strength_and_model_are_used(qtbot, viewer: ViewerModel) -> None:
@@ -81,7 +99,6 @@ def test_a_mistake_is_a_message(qtbot, viewer: ViewerModel, monkeypatch) -> None
     finished(qtbot, widget)
     assert len(viewer.layers) == 1
     assert "no-such-model" in told[0]
-    assert widget.button.isEnabled()
 
 
 def test_without_a_layer_there_is_nothing_to_press(qtbot, viewer: ViewerModel) -> None:
@@ -93,3 +110,37 @@ def test_without_a_layer_there_is_nothing_to_press(qtbot, viewer: ViewerModel) -
     assert widget.axes.text() == "YX"
     viewer.layers.clear()
     assert not widget.button.isEnabled()
+
+
+def test_what_is_typed_stays_while_layers_come_go_and_are_renamed(qtbot, viewer) -> None:
+    source = viewer.add_image(noisy((2, 64, 64)), name="cells")
+    widget = DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.axes.setText("TYX")
+    other = viewer.add_image(noisy((64, 64)), name="other")
+    source.name = "nuclei"
+    assert (widget.chosen(), widget.axes.text()) == (source, "TYX")
+    assert widget.layer.currentText() == "nuclei"
+    viewer.layers.remove(source)
+    assert (widget.chosen(), widget.axes.text()) == (other, "YX")
+
+
+def test_two_presses_are_one(qtbot, viewer: ViewerModel) -> None:
+    """The button stays off while it works, whatever layers come."""
+    viewer.add_image(noisy((64, 64)), name="cells")
+    widget = DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.strength.setValue(0)
+    widget.start()
+    viewer.add_image(noisy((64, 64)), name="other")
+    assert not widget.button.isEnabled()
+    qtbot.waitUntil(widget.button.isEnabled, timeout=120_000)
+    assert [layer.name for layer in viewer.layers] == ["cells", "other", "cells denoised"]
+
+
+def test_the_manifest_names_what_is_there() -> None:
+    manifest = PluginManifest.from_file(Path(napari_mdn.__file__).with_name("napari.yaml"))
+    manifest.validate_imports()
+    (command,), (widget,) = manifest.contributions.commands, manifest.contributions.widgets
+    assert widget.command == command.id
+    assert command.python_name == f"{DenoiseWidget.__module__}:{DenoiseWidget.__name__}"

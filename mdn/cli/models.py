@@ -149,7 +149,7 @@ def remove(name: opt.AnyModel, yes: bool = False) -> None:
 @help.command
 def export(
     name: opt.AnyModel,
-    output: Annotated[Path | None, help.rules(show_default="NAME.onnx")] = None,
+    output: Annotated[Path | None, help.rules(show_default="NAME.onnx, NAME.zip")] = None,
     bioimageio: bool = False,
     overwrite: bool = False,
     as_json: bool = False,
@@ -157,13 +157,14 @@ def export(
     """Writes a model as an ONNX file, for programs without PyTorch.
 
     Pictures of any size; the file is checked with ONNX Runtime before it is
-    written. Needs: pip install 'mdn\\[onnx]'
+    written. Needs: pip install 'mdn\\[onnx]', or 'mdn\\[bioimageio]'
     """
-    from mdn.commands import bioimageio as zoo
-    from mdn.registry import export as registry
+    if bioimageio:
+        from mdn.commands.bioimageio import export as write
+    else:
+        from mdn.registry.export import export as write
 
     target = output or Path(f"{Path(name).name}.{'zip' if bioimageio else 'onnx'}")
-    write = zoo.export if bioimageio else registry.export
     facts = write(store.find(name), target, overwrite=overwrite)
     if as_json:
         render.print_json({"name": name, "file": str(target), **facts})

@@ -65,11 +65,15 @@ def scale_of(windows: Tensor) -> Scale:
     mean = F.avg_pool2d(windows, 8).flatten(1)
     ends = mean.quantile(mean.new_tensor(ENDS), dim=1)
     span = (windows.amax((1, 2, 3)) - windows.amin((1, 2, 3))).clamp(min=1e-30)
-    some = torch.where(power > 0, power, torch.nan).nanmedian(1).values.nan_to_num()
+    # The lower median of those above 0, by sorting: a graph in ONNX knows no other way.
+    middle = ((power > 0).sum(1, keepdim=True) - 1).clamp(min=0) // 2
+    some = power.where(power > 0, torch.inf).sort(1).values.gather(1, middle)[:, 0]
+    some = some.where(some < torch.inf, 0.0)
     # Of equal samples nothing but rounding errors would be seen.
     least = LEAST * torch.maximum(span, windows.abs().amax((1, 2, 3)).clamp(min=1e-20))
     unit = torch.maximum(some.sqrt(), least)
-    return Scale(mean.median(1).values, unit, ends[0], ends[1], some.sqrt() <= least)
+    median = mean.sort(1).values[:, (mean.shape[1] - 1) // 2]
+    return Scale(median, unit, ends[0], ends[1], some.sqrt() <= least)
 
 
 class CountsReader(nn.Module):
@@ -128,7 +132,7 @@ class CountsReader(nn.Module):
         start = curve.new_zeros(count, len(NUMBERS))
         start[:, 0], start[:, 1] = curve[:, 0], curve[:, -1]
         numbers = start + said[:, : len(NUMBERS)]
-        return numbers, said[:, len(NUMBERS) :].clamp(-2.5, 3), logit
+        return numbers, said[:, len(NUMBERS) :].clamp(-2.5, 3.0), logit
 
     def _cells(self, x: Tensor, low: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What is seen in each of n cells: (B, width, n), the level of its calmest filters, log2,

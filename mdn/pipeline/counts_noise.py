@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mdn.errors import ModelError
-from mdn.nets.counts_reader import SIDE, CountsReader, CountsReaderConfig, scale_of
+from mdn.nets.counts_reader import SIDE, CountsReader, CountsReaderConfig, Scale, scale_of
 from mdn.pipeline import hidden
 from mdn.registry import store
 from mdn.registry.model import read_safetensors
@@ -81,20 +81,12 @@ def read_counts(values: np.ndarray, tell: np.ndarray) -> CountsNoise:
         return CountsNoise(0.0, 0.0, middle, 0.0, 0.0, -math.inf)
     numbers, spreads, logit = reader()(windows, scale)
     # Rounded, as processors differ in what they add up first.
-    dark, bright, photons, blur = (round(float(number), 3) for number in numbers[0])
+    numbers = numbers.double().round(decimals=3)
+    gain, constant = (float(value) for value in variance_line(numbers, scale))
+    low, blur = float(scale.low), float(numbers[0, 3])
     deviations = spreads[0].exp()
-    unit = float(scale.unit) ** 2
-    low, high = float(scale.low), float(scale.high)
-    dark, bright = unit * 2**dark, unit * 2**bright
-    # Means of cells differ by noise as well: where by nothing else, no slope can be told.
-    span, middling = high - low, (dark + bright) / 2
-    told = max(0.0, 1 - EVEN**2 * middling / max(span, 1e-30) ** 2)
-    rises = bright > DEPENDENT * dark
-    gain = told * (bright - dark) / max(span, 1e-30) if rises else 0.0
-    dark = middling - gain * span / 2
-    constant = dark - gain * low
-    share = 1 / (1 + math.exp(-photons))
-    offset = low - share * dark / gain if gain else low
+    share = 1 / (1 + math.exp(-float(numbers[0, 2])))
+    offset = low - share * (constant + gain * low) / gain if gain else low
     blur = blur if blur - float(deviations[3]) > LEAST_BLUR else 0.0
     return CountsNoise(
         gain,
@@ -106,8 +98,23 @@ def read_counts(values: np.ndarray, tell: np.ndarray) -> CountsNoise:
     )
 
 
+def variance_line(numbers: Tensor, scale: Scale) -> tuple[Tensor, Tensor]:
+    """What the net says of windows (B, 4), and their scale, to the line of the noise's variance.
+
+    Gain and constant, (B,) each: at a sample x of the windows the variance is gain * x + constant.
+    """
+    unit, low, high = (value.to(numbers) for value in (scale.unit, scale.low, scale.high))
+    dark, bright = unit**2 * 2 ** numbers[:, 0], unit**2 * 2 ** numbers[:, 1]
+    # Means of cells differ by noise as well: where by nothing else, no slope can be told.
+    span, middling = (high - low).clamp(min=1e-18), (dark + bright) / 2
+    told = (1 - EVEN**2 * middling / span**2).clamp(min=0)
+    gain = torch.where(bright > DEPENDENT * dark, told * (bright - dark) / span, 0.0)
+    return gain, middling - gain * (span / 2 + low)
+
+
 @functools.cache
 def reader() -> CountsReader:
+    """The net that came with mdn. Raises ModelError: its weights are missing or damaged."""
     path = store.shipped_folder() / WEIGHTS
     try:
         state, about = read_safetensors(path)

@@ -15,6 +15,7 @@ from mdn.engine.tiles import reflected
 from mdn.noise.analysis import brightness, impulses, phases
 from mdn.pipeline.blend import restore_grain
 from mdn.pipeline.conditioning import FAINT, FAINTEST, NoiseConditioning
+from mdn.pipeline.counts_noise import MOST_SPACING
 from mdn.pipeline.options import AUGMENTATIONS, Options, geometry, runtime
 from mdn.registry.model import Model, Origins
 
@@ -60,7 +61,7 @@ def denoise_tiles(
         y = apply_net(planes, places, noise, model, options, number, guide, share=left)
         y = restore_grain(planes, y, options.detail)
         y = pixel_shuffle_upsampled(from_net_channels(y, small.shape), spacing)
-        return without_seams(y, spacing)
+        return without_seams(y, spacing) if spacing > 1 else y
 
     return self_ensemble(one_pass, options.passes, with_std=options.with_std)
 
@@ -265,18 +266,14 @@ def pixel_shuffle_upsampled(parts: Tensor, s: int) -> Tensor:
     return F.pixel_shuffle(whole.reshape(-1, channels * s * s, height, width), s)
 
 
-def without_seams(x: Tensor, period: int) -> Tensor:
+def without_seams(x: Tensor, period: int | Tensor) -> Tensor:
     """x without what repeats every `period` samples: the seams between the small pictures.
 
     Structure as fine as that was under the smooth noise, and is not in them either.
     """
-    if period == 1:
-        return x
-    kernel = torch.ones(period)
-    if period % 2 == 0:  # kept in the middle
-        kernel = F.conv1d(kernel[None, None], torch.ones(1, 1, 2), padding=1)[0, 0]
+    half = MOST_SPACING // 2  # of an even period: kept in the middle, the ends count half
+    kernel = (period / 2 + 0.5 - torch.arange(-half, half + 1).abs()).clamp(0.0, 1.0)
     kernel = (kernel / kernel.sum()).to(x)
-    half = len(kernel) // 2
     grown = F.pad(x, (half,) * 4, mode="replicate")
     flat = grown.reshape(-1, 1, *grown.shape[-2:])
     flat = F.conv2d(F.conv2d(flat, kernel[None, None, :, None]), kernel[None, None, None, :])

@@ -240,9 +240,21 @@ def kept_light(y: Tensor, noisy: Tensor, part: Part, aside: Tensor) -> Tensor:
     else:
         missing = (noisy - y).cpu()
         cut = (noisy >= 1) if part.may_count else (noisy <= 0) | (noisy >= 1)
-    lost = F.avg_pool2d(_whole_cells((cut | aside).float()), CELL).cpu()
-    weight = (lost <= CUT).to(missing.dtype)
-    cells = F.avg_pool2d(_whole_cells(missing), CELL) * weight
+    more = mean_around(missing, (cut | aside).cpu())
+    if not isinstance(coding, Counts):
+        return y + more.to(y)
+    if part.faint:
+        return torch.from_numpy(coding.seen(values + more.numpy())).to(y)
+    return y + (more / torch.from_numpy(slope)).to(y)
+
+
+def mean_around(x: Tensor, without: Tensor) -> Tensor:
+    """The mean of x (B, C, H, W) in some cells around every place.
+
+    without: bool, as x; cells that hold more than CUT of it do not count.
+    """
+    weight = (F.avg_pool2d(_whole_cells(without.float()), CELL) <= CUT).to(x.dtype)
+    cells = F.avg_pool2d(_whole_cells(x), CELL) * weight
     for _ in range(2):
         cells, weight = (
             F.avg_pool2d(F.pad(v, (AROUND,) * 4, mode="replicate"), 2 * AROUND + 1, 1)
@@ -250,12 +262,7 @@ def kept_light(y: Tensor, noisy: Tensor, part: Part, aside: Tensor) -> Tensor:
         )
     mean = cells / weight.clamp(min=1e-6)
     whole = F.interpolate(mean, scale_factor=CELL, mode="bilinear", align_corners=False)
-    more = whole[..., : y.shape[2], : y.shape[3]]
-    if not isinstance(coding, Counts):
-        return y + more.to(y)
-    if part.faint:
-        return torch.from_numpy(coding.seen(values + more.numpy())).to(y)
-    return y + (more / torch.from_numpy(slope)).to(y)
+    return whole[..., : x.shape[2], : x.shape[3]]
 
 
 def _whole_cells(x: Tensor) -> Tensor:

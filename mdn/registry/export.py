@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from mdn.registry.model import load
 IMAGE, OUTPUT, HALF = "image", "denoised", "left_at_half_size"
 NUMBERS = {HALF: ["1"]}  # shapes of outputs that are no planes
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
+OPSET, IR_VERSION = 18, 8  # the oldest that PyTorch writes, and what goes with it
 TOLERANCE = 1e-4  # between ONNX Runtime and PyTorch, nominal range 0..1
 CHECKED = ((96, 80), (67, 131))  # heights and widths; odd ones are padded in the graph
 
@@ -73,12 +75,7 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
         FileError: the target exists, or cannot be written.
         MdnError: ONNX Runtime gives something else.
     """
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise UsageError(f"export needs {', '.join(missing)}: pip install 'mdn[onnx]'")
-    if target.exists() and not overwrite:
-        raise FileError(target, "exists already", "give --overwrite, or another name with -o")
-    if not os.access(target.parent, os.W_OK):  # known before the minute that an export takes
-        raise FileError(target, "its folder is not there or cannot be written to")
+    check(target, NEEDED, "onnx", overwrite=overwrite)
     net = load(card, torch.device("cpu"))
     if not isinstance(net, UNet):
         raise UsageError(
@@ -87,12 +84,9 @@ def export(card: Card, target: Path, *, overwrite: bool = False) -> dict[str, An
         )
     if net.config.noise_conditioned and net.config.guides:
         raise UsageError(f"{card.name} takes noise and guides at once, which no export knows")
-    plain = net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    graph = AnySize(plain).eval()
-    data = _exported(graph, card)
-    difference = _difference(graph, data)
-    if not difference <= TOLERANCE:
-        raise MdnError(f"{card.name}: ONNX Runtime is {difference:.2g} off what PyTorch gives")
+    graph = any_size(net)
+    sizes = [sample(net, size) for size in CHECKED]
+    data, difference = onnx_of(graph, card, sizes, list(inputs(net)), outputs(net))
     write_bytes(target, data, overwrite=overwrite)
     shapes = {name: ["1", str(count), "height", "width"] for name, count in inputs(net).items()}
     given = {name: NUMBERS.get(name, shapes[IMAGE]) for name in outputs(net)}
@@ -116,32 +110,77 @@ def outputs(net: UNet) -> list[str]:
     return [OUTPUT, "sigma", HALF]
 
 
-def _sample(net: UNet, size: tuple[int, int]) -> list[Tensor]:
+def check(target: Path, needed: Sequence[str], extra: str, *, overwrite: bool) -> None:
+    """Raises what `export` says of packages and of the target, before the minute that it takes."""
+    if missing := [name for name in needed if find_spec(name.partition(".")[0]) is None]:
+        raise UsageError(f"export needs {', '.join(missing)}: pip install 'mdn[{extra}]'")
+    if target.exists() and not overwrite:
+        raise FileError(target, "exists already", "give --overwrite, or another name with -o")
+    if not os.access(target.parent, os.W_OK):
+        raise FileError(target, "its folder is not there or cannot be written to")
+
+
+def any_size(net: UNet) -> AnySize:
+    """A net as the graph that is exported."""
+    plain = net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return AnySize(plain).eval()
+
+
+def sample(net: UNet, size: tuple[int, int]) -> list[Tensor]:
     """Something for each input."""
     random = torch.Generator().manual_seed(0)
     given = [torch.rand(1, count, *size, generator=random) for count in inputs(net).values()]
-    return [given[0], *(0.2 * each for each in given[1:])]
+    return [given[0], *(0.2 * planes for planes in given[1:])]
 
 
-def _exported(graph: AnySize, card: Card) -> bytes:
+def onnx_of(
+    graph: nn.Module,
+    card: Card,
+    examples: Sequence[Sequence[Tensor]],
+    names: Sequence[str],
+    results: Sequence[str],
+) -> tuple[bytes, float]:
+    """A graph as the bytes of an ONNX file, and how far ONNX Runtime is off what PyTorch gives.
+
+    Args:
+        examples: planes (1, C, H, W) for each of its inputs, of several sizes.
+        names, results: of its inputs and outputs.
+
+    Raises MdnError: they differ by more than TOLERANCE, of what the example spans.
+    """
+    data = _exported(graph, card, examples[0], names, results)
+    difference = _difference(graph, data, examples, names)
+    if not difference <= TOLERANCE:
+        raise MdnError(f"{card.name}: ONNX Runtime is {difference:.2g} off what PyTorch gives")
+    return data, difference
+
+
+def _exported(
+    graph: nn.Module,
+    card: Card,
+    example: Sequence[Tensor],
+    names: Sequence[str],
+    results: Sequence[str],
+) -> bytes:
     import onnx
 
-    given = _sample(graph.net, CHECKED[0])
     free = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             graph,
-            tuple(given),
-            input_names=list(inputs(graph.net)),
-            output_names=outputs(graph.net),
-            dynamic_shapes=tuple(free for _ in given),
+            tuple(example),
+            input_names=names,
+            output_names=results,
+            dynamic_shapes=tuple(free for _ in example),
             dynamo=True,
             verbose=False,
+            opset_version=OPSET,
         )
     assert program is not None
     model = program.model_proto
+    model.ir_version = IR_VERSION
     for value in (*model.graph.input, *model.graph.output):
         if value.name in NUMBERS:
             continue
@@ -154,18 +193,20 @@ def _exported(graph: AnySize, card: Card) -> bytes:
     return stream.getvalue()
 
 
-def _difference(graph: AnySize, data: bytes) -> float:
-    """The largest difference between what ONNX Runtime and PyTorch give, on several sizes."""
+def _difference(
+    graph: nn.Module, data: bytes, examples: Sequence[Sequence[Tensor]], names: Sequence[str]
+) -> float:
+    """The largest difference between what ONNX Runtime and PyTorch give, of what is put in."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     worst = 0.0
-    for size in CHECKED:
-        given = _sample(graph.net, size)
+    for example in examples:
         with torch.inference_mode():
-            expected = [each.numpy() for each in graph(*given)]
-        named = zip(inputs(graph.net), given, strict=True)
-        found = session.run(None, {name: each.numpy() for name, each in named})
-        pairs = zip(found, expected, strict=True)
-        worst = max(worst, *(float(np.abs(a - b).max()) for a, b in pairs))
+            expected = graph(*example)
+        expected = [expected] if isinstance(expected, Tensor) else expected
+        named = {name: planes.numpy() for name, planes in zip(names, example, strict=True)}
+        span = max(1.0, float(example[0].amax() - example[0].amin()))
+        for got, right in zip(session.run(None, named), expected, strict=True):
+            worst = max(worst, float(np.abs(got - right.numpy()).max()) / span)
     return worst

@@ -40,12 +40,13 @@ def build(recipe: Recipe) -> nn.Module:
         init_weights(net, Path(recipe.init_weights))
     if recipe.init_judge:
         init_judge(net, Path(recipe.init_judge))
-    parts = dict(net.named_children())
     for name in recipe.frozen:
-        if name not in parts:
-            hint = nearest(name, parts)
+        held = [p for at, p in net.named_parameters() if f"{at}.".startswith(f"{name}.")]
+        if not held:
+            hint = nearest(name, dict(net.named_children()))
             raise UsageError(f"recipe {recipe.name}: frozen: no part {name!r}{hint}")
-        parts[name].requires_grad_(False)
+        for parameter in held:
+            parameter.requires_grad_(False)
     return net
 
 

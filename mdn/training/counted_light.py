@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 from mdn import noise
 from mdn.nets.counts_reader import FLOOR, SIDE, Scale, scale_of
 from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.development import blur
 from mdn.training.patterns import draw_pattern
 
 SHARP, BLURRED = (0.35, 0.8), (0.8, 3.0)  # deviation of a PSF, pixels
@@ -69,7 +69,7 @@ def scene(picture: Tensor, generator: torch.Generator) -> Scene:
         gray = F.avg_pool2d(gray[None], 2)[0]
     else:
         width = _between(1.0 if measured else 0.7, 3.0, generator)
-        gray = torch.from_numpy(ndimage.gaussian_filter(gray.numpy(), width))
+        gray = blur(gray[None], width)[0]
     return Scene(gray ** _between(1.0, 3.5, generator), natural=not measured)
 
 
@@ -92,9 +92,10 @@ def simulated(generator: torch.Generator, size: int = 256) -> Tensor:
         light[rng.integers(size), rng.integers(size)] += rng.uniform(0.5, 20)
     # Half of them sharper than the pixels can tell: confocal pictures of fine filaments are.
     sharp = SHARP if rng.uniform() < 0.5 else BLURRED
-    light = ndimage.gaussian_filter(light, np.exp(rng.uniform(*np.log(sharp))))
-    light = light - min(0.0, float(light.min()))
-    return torch.from_numpy((light / max(float(light.max()), 1e-6)).astype(np.float32))
+    seen = torch.from_numpy(np.asarray(light, np.float64))
+    seen = blur(seen[None], math.exp(rng.uniform(*np.log(sharp))))[0]
+    seen = seen - min(0.0, float(seen.min()))
+    return (seen / max(float(seen.max()), 1e-6)).float()
 
 
 def draw(scene: Scene, count: int, generator: torch.Generator) -> Lesson:

@@ -7,11 +7,11 @@ skew, where there are few - is part of what the net learns.
 """
 
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from mdn.encoding import Anscombe
 from mdn.encoding.counts import SIGMAS
+from mdn.noise.synthesis.development import blur
 from mdn.training.counted_light import simulated
 
 DARKER = 1.0, 3.0  # powers of the clean picture: cells are bright on dark, photographs are not
@@ -75,5 +75,4 @@ def _scene(picture: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
         return picture.cpu()
     least = WIDE if own else PSF[0]
     deviation = least * (PSF[1] / least) ** width
-    blurred = ndimage.gaussian_filter(picture.cpu().numpy(), (0, deviation, deviation))
-    return torch.from_numpy(blurred).clamp(min=0)
+    return blur(picture.cpu(), deviation).clamp(min=0)

@@ -7,16 +7,19 @@ import subprocess
 import tomllib
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import mdn
 from mdn import errors
 from tests.docs.pages import ROOT
 
 SCRIPT = ROOT / "contrib" / "darktable" / "mdn.lua"
 INSTALL = ROOT / "contrib" / "container" / "install.sh"
+CONDA_RECIPE = ROOT / "contrib" / "conda" / "meta.yaml"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 CONDA = {"torch": "pytorch", "openexr": "openexr-python"}  # what conda-forge calls them
 
@@ -92,15 +95,42 @@ def test_the_steps_of_the_container_make_an_environment_that_works(tmp_path: Pat
     assert np.asarray(Image.open(tmp_path / "b.png")).std() < 0.3 * noisy.std()
 
 
-def test_the_conda_recipe_needs_what_the_project_needs() -> None:
-    text = (ROOT / "contrib" / "conda" / "meta.yaml").read_text()
-    needed = re.findall(
-        r"^    - ([\w-]+)", text.partition("  run:")[2].partition("\ntest:")[0], re.M
+def conda_recipe() -> dict[str, Any]:
+    """The recipe as conda-build renders it, which searches files without flags of `re`."""
+    jinja2, yaml = pytest.importorskip("jinja2"), pytest.importorskip("yaml")
+
+    def load_file_regex(
+        load_file: str, regex_pattern: str, from_recipe_dir: bool
+    ) -> re.Match[str] | None:
+        assert from_recipe_dir
+        return re.search(regex_pattern, (CONDA_RECIPE.parent / load_file).read_text())
+
+    template = jinja2.Template(CONDA_RECIPE.read_text())
+    recipe: dict[str, Any] = yaml.safe_load(
+        template.render(load_file_regex=load_file_regex, PYTHON="python")
     )
+    return recipe
+
+
+def test_the_conda_recipe_needs_what_the_project_needs() -> None:
+    """Also in the same versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = [re.split(r"[><=]", each)[0].lower() for each in project["dependencies"]]
-    assert {CONDA.get(name, name) for name in names} | {"python"} == set(needed)
-    assert f"python {project['requires-python']}" in text
+    needed = [re.match(r"([\w-]+)(.+)", each.lower()) for each in project["dependencies"]]
+    pairs = [(CONDA.get(each[1], each[1]), each[2]) for each in needed if each]
+    expected = {f"{name} {version}" for name, version in pairs}
+    requirements = conda_recipe()["requirements"]
+    assert set(requirements["run"]) == expected | {f"python {project['requires-python']}"}
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert set(build) <= set(requirements["host"])
+
+
+def test_the_conda_recipe_takes_the_source_distribution_of_this_version() -> None:
+    recipe, source = conda_recipe(), f"dist/mdn-{mdn.__version__}.tar.gz"
+    assert recipe["package"]["version"] == mdn.__version__
+    assert (CONDA_RECIPE.parent / recipe["source"]["url"]).resolve() == ROOT / source
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    points = [f"{name} = {place}" for name, place in scripts.items()]
+    assert recipe["build"]["entry_points"] == points
 
 
 def test_the_container_does_not_run_as_root() -> None:

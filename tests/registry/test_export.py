@@ -78,8 +78,8 @@ def test_a_folder_that_is_not_there_is_found_at_once(
 
 def test_a_wrong_answer_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: 1)
-    monkeypatch.setattr(export, "_exported", lambda graph, card: b"graph")
-    monkeypatch.setattr(export, "_difference", lambda graph, data: float("nan"))
+    monkeypatch.setattr(export, "_exported", lambda *given: b"graph")
+    monkeypatch.setattr(export, "_difference", lambda *given: float("nan"))
     with pytest.raises(Exception, match="off what PyTorch gives"):
         export.export(store.find("unittest"), tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []

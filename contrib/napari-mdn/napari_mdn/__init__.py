@@ -30,8 +30,8 @@ MODELS = (AUTO, "cells", "photo", "photo-fast")
 STEPS = 100  # of the slider, in a strength of 1
 # What the result takes over from its layer, so that both lie on each other and look alike.
 SHARED = (
-    "scale", "translate", "rotate", "shear", "units", "axis_labels", "colormap", "contrast_limits",
-    "gamma", "interpolation2d", "interpolation3d", "rendering",
+    "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels", "colormap",
+    "contrast_limits", "gamma", "interpolation2d", "interpolation3d", "rendering",
 )  # fmt: skip
 
 
@@ -69,6 +69,8 @@ class DenoiseWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self.viewer = napari_viewer
+        self.described: Image | None = None  # the layer whose axes are shown
+        self.at_work = False
         self.layer = QComboBox()
         self.axes = QLineEdit()
         self.axes.setToolTip(
@@ -101,33 +103,39 @@ class DenoiseWidget(QWidget):
         self.layer.currentIndexChanged.connect(self._layer_changed)
         self.strength.valueChanged.connect(self._strength_changed)
         self.button.clicked.connect(self.start)
-        for event in (napari_viewer.layers.events.inserted, napari_viewer.layers.events.removed):
+        events = napari_viewer.layers.events
+        for event in (events.inserted, events.removed, events.renamed):
             event.connect(self._layers_changed)
         self._layers_changed()
         self._strength_changed()
 
     def _layers_changed(self, event: Any = None) -> None:
-        chosen = self.layer.currentText()
-        names = [layer.name for layer in self.viewer.layers if isinstance(layer, Image)]
-        self.layer.clear()
-        self.layer.addItems(names)
+        images = [layer for layer in self.viewer.layers if isinstance(layer, Image)]
         active = self.viewer.layers.selection.active
-        wanted = chosen if chosen in names else active.name if isinstance(active, Image) else ""
-        self.layer.setCurrentIndex(names.index(wanted) if wanted in names else len(names) - 1)
+        wanted = next(
+            (layer for layer in (self.layer.currentData(), active) if layer in images), None
+        )
+        self.layer.blockSignals(True)  # what is typed for a layer stays while others come and go
+        self.layer.clear()
+        for layer in images:
+            self.layer.addItem(layer.name, layer)
+        self.layer.setCurrentIndex(images.index(wanted) if wanted else len(images) - 1)
+        self.layer.blockSignals(False)
         self._layer_changed()
 
     def _layer_changed(self, index: int = 0) -> None:
         layer = self.chosen()
-        self.axes.setText("" if layer is None else usual_axes(layer))
-        self.button.setEnabled(layer is not None)
+        if layer is not self.described:
+            self.axes.setText("" if layer is None else usual_axes(layer))
+        self.described = layer
+        self.button.setEnabled(layer is not None and not self.at_work)
 
     def _strength_changed(self, value: int = 0) -> None:
         self.shown.setText(f"{self.strength.value() / STEPS:.2f}")
 
     def chosen(self) -> Image | None:
         """The layer that is to be denoised; None where there is none."""
-        name = self.layer.currentText()
-        return next((layer for layer in self.viewer.layers if layer.name == name), None)
+        return self.layer.currentData()
 
     def start(self) -> Any:
         """Denoise in a thread. Returns its worker, or None where there is no layer."""
@@ -151,7 +159,8 @@ class DenoiseWidget(QWidget):
         return worker
 
     def _idle(self, idle: bool) -> None:
-        self.button.setEnabled(idle)
+        self.at_work = not idle
+        self.button.setEnabled(idle and self.chosen() is not None)
         self.button.setText("Remove noise" if idle else "at work ...")
 
     def _finished(self, layer: Image, result: np.ndarray | str, how: dict[str, Any]) -> None:

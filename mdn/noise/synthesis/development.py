@@ -145,5 +145,5 @@ def _guided(x: Tensor, radius: int, noise: float) -> Tensor:
 
 
 def _box(x: Tensor, radius: int) -> Tensor:
-    x = F.pad(x, (radius,) * 4, mode="replicate")
-    return F.avg_pool2d(x, 2 * radius + 1, stride=1)
+    x, side = F.pad(x, (radius,) * 4, mode="replicate"), 2 * radius + 1
+    return F.avg_pool2d(F.avg_pool2d(x, (side, 1), stride=1), (1, side), stride=1)

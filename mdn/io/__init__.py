@@ -205,13 +205,14 @@ def _format(name: str) -> Format:
 def _recognise(data: bytes, name: str) -> Format:
     if not data:
         raise FileError(name, "is empty", "copy or export it again")
-    if (kind := foreign.by_content(data)) is not None:
+    kind = foreign.by_content(data)
+    form = next((form for form in FORMATS.values() if form.recognises(data)), None)
+    if form is not None and kind is None:
+        return form
+    if kind is not None or (kind := foreign.by_suffix(Path(name))) is not None:
         raw = kind[0].endswith("raw file")
         also = "" if raw else ", which mdn does not read"
         raise FileError(name, f"is {kind[0]}{also}", kind[1])
-    for form in FORMATS.values():
-        if form.recognises(data):
-            return form
     if data[:4] == EXR_MAGIC:
         problem = "is an OpenEXR picture, which only mdn denoise reads"
         raise FileError(name, problem, "convert it to TIFF")

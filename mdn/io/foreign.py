@@ -69,7 +69,7 @@ _KINDS = (
     ("a MATLAB file", _MATLAB, ".mat"),
     ("an array of numpy", "call mdn.denoise() from Python", ".npy"),
 )
-_SUFFIXES = {each: (kind, way) for kind, way, suffixes in _KINDS for each in suffixes.split()}
+SUFFIXES = {each: (kind, way) for kind, way, suffixes in _KINDS for each in suffixes.split()}
 # By content: where, what, and its entry above.
 _MAGIC = (
     (0, b"GIF8", ".gif"),
@@ -105,16 +105,16 @@ def by_suffix(path: Path) -> tuple[str, str] | None:
     """What a file of this name is, and what to do with it; None where nothing is known of it."""
     name = path.name.lower()
     double = next(
-        (ending for ending in _SUFFIXES if ending.count(".") > 1 and name.endswith(ending)), ""
+        (ending for ending in SUFFIXES if ending.count(".") > 1 and name.endswith(ending)), ""
     )
-    return _SUFFIXES.get(double or path.suffix.lower())
+    return SUFFIXES.get(double or path.suffix.lower())
 
 
 def by_content(data: bytes) -> tuple[str, str] | None:
     """As `by_suffix`, by how a file begins."""
     for at, magic, suffix in _MAGIC:
         if data[at : at + len(magic)] == magic:
-            return _SUFFIXES[suffix]
+            return SUFFIXES[suffix]
     return None
 
 

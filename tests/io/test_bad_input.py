@@ -18,6 +18,7 @@ import tifffile
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
+from mdn.io import foreign
 from tests.io.samples import XMP, chunk, coded, encoded, exif, icc, picture, png, png_of
 
 PHOTO = Image(picture(20, 24, 3)[None], None, Metadata(icc(), exif(), XMP, (300, 300)))
@@ -40,6 +41,19 @@ def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(FileError, match="not a regular file"):
         io.read_image(tmp_path / "pipe.png")
+
+
+@pytest.mark.parametrize(
+    "suffix", [each for each in foreign.SUFFIXES if not foreign.is_raw(Path(f"a{each}"))]
+)
+def test_a_foreign_file_names_the_way_by_its_name_alone(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"nothing that is known")
+    kind, way = foreign.SUFFIXES[suffix]
+    with pytest.raises(FileError) as refusal:
+        io.read_image(path)
+    assert f"is {kind}" in str(refusal.value)
+    assert way in str(refusal.value)
 
 
 def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,9 @@ class NoiseConditioning:
     places: Tensor | None = None
     # corrects the brightness of the result, for speckle whose peaks were cut off at white
     curve: Curve | None = None
+    # samples that the net would change by less stay, nominal range 0..1: in a picture without noise
+    # but for impulses
+    dead_zone: float = 0.0
 
     @property
     def judged(self) -> dict[str, object]:

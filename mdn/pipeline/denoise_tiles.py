@@ -176,6 +176,9 @@ def _conditioned(
     y = model(values, visible=visible, **more)
     if noise.stabiliser:
         y = noise.stabiliser.inverse(y)
+    if noise.dead_zone:
+        changed = (y - x).abs() > noise.dead_zone
+        y = torch.where(changed if broken is None else changed | broken, y, x)
     if noise.blend_weight < 1:
         mixed = torch.lerp(x, y, noise.blend_weight)
         y = mixed if broken is None else torch.where(broken, y, mixed)

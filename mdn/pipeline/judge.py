@@ -11,7 +11,7 @@ from mdn.nets.unet import UNet
 from mdn.pipeline import classical
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.hidden import filled
-from mdn.pipeline.reading import FLOOR, SOME_IMPULSES, read_noise
+from mdn.pipeline.reading import FLOOR, OUTLIER, SOME_IMPULSES, read_noise
 from mdn.pipeline.sample import known_part
 from mdn.registry.model import Model
 
@@ -52,19 +52,21 @@ def _known(sample: Tensor, unknown: Tensor) -> Tensor:
 def _judged(
     sample: Tensor, unknown: Tensor, measurable: Tensor, model: Model, sigma: float | None
 ) -> NoiseConditioning:
-    """By the judge inside the net; impulses, which it does not see, are counted."""
+    """By the judge inside the net; salt and pepper, which it is shown as a mask, are counted."""
     share = classical.salt_and_pepper(measurable)
     impulsive = share >= SOME_IMPULSES
     spread, at_ends = classical.usual_range(measurable, share) if impulsive else (None, False)
     assert isinstance(model.net, UNet)  # the only one that has a judge
     reading = read_noise(model.net, sample, unknown)
-    reading = replace(reading, impulses=share if impulsive else 0.0)
+    outliers = reading.impulses > 0 and not impulsive  # beside salt and pepper the rest stays
+    reading = replace(reading, impulses=max(reading.impulses, share if impulsive else 0.0))
     noise = NoiseConditioning(
         reading.sigma,
         impulse_spread=spread,
         impulses_at_ends=at_ends,
-        # Where the map is nothing anywhere, not even rounding changes a sample.
-        blend_weight=float(reading.noisy),
+        # Where the net takes out nothing, not even rounding changes a sample.
+        blend_weight=float(reading.noisy or outliers),
+        dead_zone=0.0 if reading.noisy else OUTLIER,
         estimate=reading.estimate(),
         reading=reading,
     )
@@ -72,4 +74,12 @@ def _judged(
         return noise
     gain = sigma / reading.raised
     weight = float(sigma > 0)
-    return replace(noise, sigma=sigma, estimate=None, blend_weight=weight, gain=gain, floor=FLOOR)
+    return replace(
+        noise,
+        sigma=sigma,
+        estimate=None,
+        blend_weight=weight,
+        dead_zone=0.0,
+        gain=gain,
+        floor=FLOOR,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ STEEP = 1.6  # largest over smallest sigma from which noise is said to depend on
 FEWEST = 16  # cells of 8 x 8 pixels that noise is read in, if not in all
 SPAN = 2, 98  # percentiles of a picture's samples between which its curve is known
 SOME_IMPULSES = 0.001  # share of the samples
+# Where the map says that there is no noise, samples that the net changes by more than this, in
+# 0..1, are impulses, where such a share of them is; the rest stays bit for bit.
+OUTLIER, FEWEST_OUTLIERS = 8 / 255, 3e-5
 FLOOR = 1 / 255  # added to a map that is scaled to what a user says, so that no place has none
 
 
@@ -52,6 +55,11 @@ class Unit:
 SHOWN = Unit()
 
 
+def _percent(share: float) -> str:
+    percent = 100 * share
+    return f"{percent:.1f}" if percent >= 0.95 else f"{percent:.1g}"
+
+
 @dataclass(frozen=True)
 class NoiseReading:
     """The noise of one picture. Sigmas are in the nominal range 0..1."""
@@ -69,7 +77,7 @@ class NoiseReading:
     # white noise, more for coarse noise
     half: float
     quarter: float
-    impulses: float  # share of the samples that impulses replaced
+    impulses: float  # share of the samples that impulses replaced; 0 where there are too few
     mean: float  # of the sigma map, over all places and channels
 
     @property
@@ -85,7 +93,7 @@ class NoiseReading:
     @property
     def clean(self) -> bool:
         """Whether there is nothing to speak of."""
-        return not self.noisy and self.impulses < SOME_IMPULSES
+        return not self.noisy and self.impulses == 0
 
     @property
     def raised(self) -> float:
@@ -112,8 +120,8 @@ class NoiseReading:
             parts.append("coarse, as of a camera")
         elif self.by_brightness:
             parts.append("depends on brightness")
-        if self.impulses >= SOME_IMPULSES:
-            parts.append(f"impulses on {100 * self.impulses:.1f} % of the samples")
+        if self.impulses > 0:
+            parts.append(f"impulses on {_percent(self.impulses)} % of the samples")
         return ", ".join(parts)
 
     def estimate(self) -> NoiseEstimate:
@@ -134,7 +142,7 @@ class NoiseReading:
             correlated=self.coarse,
             low_frequency_sigma=self.sigma * 4 * self.quarter,
             impulses=self.impulses,
-            impulsive=self.impulses >= SOME_IMPULSES,
+            impulsive=self.impulses > 0,
         )
 
     def _seen(self) -> tuple[np.ndarray, np.ndarray]:
@@ -197,18 +205,31 @@ def read_noise(net: UNet, sample: Tensor, unknown: Tensor | None = None) -> Nois
     low, high = np.percentile(sample[..., ::2, ::2].numpy(), SPAN).clip(0, 1)
     # Gray is shown to the net as three equal colours, each channel by itself.
     channels = tuple(sigmas[0].tolist() if in_colour else sigmas.mean(1).tolist())
-    # Powers: no picture has more than all its noise left, and few have only impulses.
-    half, quarter, impulses = net.judge.facts(descriptor)[0].clamp(max=0).tolist()
-    return NoiseReading(
+    # Powers: no picture has more than all its noise left.
+    half, quarter, _ = net.judge.facts(descriptor)[0].clamp(max=0).tolist()
+    reading = NoiseReading(
         descriptor=descriptor,
         channels=channels,
         curve=_scaled(net.judge.sigmas(descriptor)[0].cpu().numpy(), sample.numpy(), channels),
         span=(float(low), float(high)),
         half=2**half,
         quarter=2**quarter,
-        impulses=max(0.0, 10**impulses - 1e-4),
+        impulses=0.0,
         mean=float(_mean(maps, weights, planes).mean()),
     )
+    if reading.noisy:
+        return reading
+    changes = [(_cleaned(net, window, descriptor) - window).abs() > OUTLIER for window in windows]
+    halved = [F.avg_pool2d(change.float(), 2) for change in changes]
+    share = float(_mean(halved, weights, planes).mean())
+    return replace(reading, impulses=share if share >= FEWEST_OUTLIERS else 0.0)
+
+
+def _cleaned(net: UNet, window: Tensor, descriptor: Tensor) -> Tensor:
+    """A window (1, C, H, W) of any size without its noise."""
+    right, below = (-side % net.multiple for side in (window.shape[3], window.shape[2]))
+    whole = F.pad(window, (0, right, 0, below), mode="replicate")
+    return net(whole, noise=descriptor)[..., : window.shape[2], : window.shape[3]]
 
 
 def _mean(maps: list[Tensor], weights: list[Tensor], planes: int) -> Tensor:

@@ -14,7 +14,6 @@ from mdn.encoding import Display
 from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, UsageError
 from mdn.jobs.job import Job, Unheard
-from mdn.pipeline.denoise_tiles import no_progress
 from mdn.pipeline.in_memory import Picture, treatment
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
@@ -102,7 +101,7 @@ class ModelMethod(Method):
         defaults = RenderOptions()
         plan = frame.plan(render.file, defaults)
         constants = frame.measure(plan)
-        clean, _, _ = frame.denoise(plan, model, options, defaults, constants, no_progress)
+        clean, _, _ = frame.denoise(plan, model, options, defaults, constants)
         return plan.targets[0].pixels(clean).astype(np.float32)
 
     def _restored(self, noisy: np.ndarray, adapter: Adapter | None = None) -> np.ndarray:

@@ -51,9 +51,6 @@ def denoise(
     from mdn.renders.sequence import plan_sequence
     from mdn.stacks.planes import PlaneSelection
 
-    if renders.motion and (files.shard or resume or files.dask):
-        others = "--shard, --resume and --dask"
-        raise UsageError(f"--motion: a frame needs the one before; leave {others} out")
     if preview and (save_std or protect or renders.frames or files.format or resume):
         others = "--save-std, --protect, --frames, --format and --resume"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")

@@ -29,6 +29,8 @@ class Job:
     std_target: Path | None = None
     # files before and after it in a sequence, each with how far along it lies
     beside: tuple[tuple[int, Path], ...] = ()
+    # frames spread over its sequence, the first one first: what they share is measured on them
+    shot: tuple[Path, ...] = ()
     # whether what is at the target then may be replaced, however it came there
     overwrite: bool = False
     std_overwrite: bool = False  # likewise, at the std_target

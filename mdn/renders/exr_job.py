@@ -2,7 +2,6 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from mdn.jobs.job import Job, Report
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.renders import frame
-from mdn.renders.options import AUTO, RenderOptions
+from mdn.renders.options import AUTO, RenderOptions, twice
 from mdn.renders.sequence import Sequence
 
 UNGUIDED = "no albedo or normal found: denoised by colour alone; --albedo and --normal name them"
@@ -54,12 +53,21 @@ def denoise(
     form = output_format_for(job, "exr")
     file = exr.read(content(job) if job.source is None else job.source, name=job.name)
     planned = frame.plan(file, asked, needed=options.strength > 0 or form != "exr")
-    constants = sequence.constants(asked) or frame.measure(planned)
-    progress: Callable[[float], None] = lambda share: report.progress(job, share)  # noqa: E731
-    after = sequence.blender(planned, job, asked)
-    result, changed, odd = frame.denoise(
-        planned, model, options, asked, constants, progress, after, sequence.noise
-    )
+    constants = sequence.constants(asked, job) or frame.measure(planned)
+
+    def clean(one: frame.Planned, own: bool = True) -> frame.Cleaned:
+        progress = (lambda share: report.progress(job, share)) if own else (lambda share: None)
+        return frame.clean(one, model, options, asked, constants, progress, sequence.noise)
+
+    if options.strength > 0 and model.abilities.takes_sigma:
+        sequence.read_noise(job, asked, clean)
+    if options.strength == 0:
+        cleaned, light = frame.Cleaned({}, {}, Counter()), None
+    elif asked.motion and planned.targets:
+        cleaned, light = sequence.blended(planned, job, asked, clean)
+    else:
+        cleaned, light = clean(planned), None
+    result, changed, odd = frame.finished(planned, cleaned, options, asked, light)
     bad = " and ".join(f"{odd[key]} {key}" for key in ("nan", "infinite") if odd[key])
     if bad:
         report.note(job, f"{bad} samples rebuilt from their neighbours")
@@ -67,6 +75,9 @@ def denoise(
         more = "" if asked.clamp_fireflies else "; --clamp-fireflies 0 leaves them"
         told = "1 firefly" if found == 1 else f"{found} fireflies"
         report.note(job, f"{told} clamped to the light around them{more}")
+    if asked.layers in ((), (AUTO,)):
+        for line in twice(file, planned.found).values():
+            report.note(job, line)
     if asked.keep_sums and not planned.sums:
         report.note(job, "--keep-sums: no layers were found that add up to the beauty")
     if form == "exr":
@@ -126,7 +137,8 @@ def _details(
         "megapixels": round(pixels / 1e6, 6),
         "layers": frame.mapping(planned, changed),
         "odd_samples": dict(odd),
-        "exposure": constants.exposure,
+        "exposure": next(iter(constants.exposures.values()), 1.0),
+        **({"exposures": dict(constants.exposures)} if len(constants.exposures) > 1 else {}),
         "sums": [
             [
                 term.name if colour is None else f"{term.name} x {colour.name}"
@@ -147,7 +159,9 @@ def _explained(details: dict[str, Any]) -> list[str]:
     ]
     lines += [f"sum kept: {' + '.join(terms)}" for terms in details["sums"]]
     lines += [f"{count} {key} samples" for key, count in details["odd_samples"].items()]
-    return [*lines, f"exposure {details['exposure']:.4g}"]
+    several = details.get("exposures", {"": details["exposure"]})
+    return [*lines, *(f"exposure {scene} {light:.4g}".replace("  ", " ")
+                      for scene, light in several.items())]  # fmt: skip
 
 
 def picture(file: exr.Exr, layer: Layer, format: str) -> tuple[Image, int]:

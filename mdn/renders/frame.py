@@ -1,7 +1,7 @@
 """One EXR file: which layers are denoised and with which guides, and the file that comes of it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from mdn.encoding.hdr import exposure
 from mdn.errors import FileError
 from mdn.io.exr import Exr
-from mdn.io.exr.layers import Layer, layers
+from mdn.io.exr.layers import Layer, layers, scene_of
 from mdn.pipeline import external, linear
 from mdn.pipeline.blend import shares
 from mdn.pipeline.denoise_tiles import ALBEDO, NORMAL, PLANES
@@ -21,10 +21,17 @@ from mdn.renders.options import AUTO, RenderOptions, Source, chosen, guides_for,
 
 @dataclass(frozen=True)
 class Constants:
-    """What is the same for every frame of a sequence: exposure, and the depth that counts as 1."""
+    """What is the same for every frame of a sequence.
 
-    exposure: float = 1.0
+    exposures: by view layer ("" where a file has none), of its beauty. depth: that counts as 1.
+    """
+
+    exposures: Mapping[str, float] = field(default_factory=dict)
     depth: float = 1.0
+
+    def exposure(self, found: Sequence[Layer], layer: Layer) -> float:
+        """That of the view layer that a layer is of."""
+        return self.exposures.get(scene_of(found, layer), 1.0)
 
 
 @dataclass(frozen=True)
@@ -63,18 +70,71 @@ def plan(file: Exr, asked: RenderOptions, *, needed: bool = True) -> Planned:
 
 
 def measure(planned: Planned) -> Constants:
-    """Exposure and depth of one frame: the whole picture's, and its first beauty's."""
+    """Exposure and depth of one frame: of each view layer that of its beauty, or first light."""
     if not planned.targets:
         return Constants()
+    heads: dict[str, Layer] = {}
+    for layer in sorted(planned.targets, key=lambda each: each.role != "beauty"):
+        heads.setdefault(scene_of(planned.found, layer), layer)
+    exposures = {scene: exposure(head.pixels(planned.file)) for scene, head in heads.items()}
     first = planned.targets[0]
-    light = first.pixels(planned.file)
     depths = [each for each in planned.guides[first] if each.role == "depth"]
     deep = 1.0
     if depths:
         values = np.abs(depths[0].layer.pixels(depths[0].file).astype(np.float32))
         values = values[np.isfinite(values) & (values < 1e9)]  # beyond: "no surface"
         deep = float(np.percentile(values, 99)) if values.size else 1.0
-    return Constants(exposure(light), deep or 1.0)
+    return Constants(exposures, deep or 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """The light of a frame's targets: as the nets got it, and without its noise; (H, W, C)."""
+
+    given: dict[Layer, np.ndarray]
+    light: dict[Layer, np.ndarray]
+    odd: Counter[str]  # samples that were rebuilt, by kind
+
+
+def clean(
+    planned: Planned,
+    model: Model,
+    options: Options,
+    asked: RenderOptions,
+    constants: Constants,
+    progress: Callable[[float], None] = lambda share: None,
+    known: dict[tuple[int, str], linear.Known] | None = None,
+) -> Cleaned:
+    """The targets denoised.
+
+    known: by part and layer, the noise of a sequence's first frame; filled by that frame.
+    """
+    cleaned = Cleaned({}, {}, Counter())
+    cleaner = external.guide_model()
+    for index, layer in enumerate(planned.targets):
+        share = lambda done, index=index: progress((index + done) / len(planned.targets))  # noqa: E731
+        sources = planned.guides[layer]
+        auxiliary, guides = auxiliary_features(sources), _guides(sources, constants)
+        prefiltered = auxiliary is not None and asked.prefilter == AUTO
+        if prefiltered and auxiliary is not None:
+            auxiliary = external.clean_guides(auxiliary, cleaner)
+            guides = _without_empty(auxiliary)
+        given, repairs = repair.prepared(layer.pixels(planned.file), asked.fireflies, guides)
+        cleaned.odd.update(repairs)
+        cleaned.given[layer] = given
+        cleaned.light[layer] = linear.restore(
+            given,
+            model,
+            options,
+            exposure=constants.exposure(planned.found, layer),
+            tonemap=asked.tonemap,
+            auxiliary=auxiliary,
+            guides=guides,
+            clean_guides=prefiltered,
+            known=None if known is None else known.setdefault((layer.part, layer.name), {}),
+            progress=share,
+        )
+    return cleaned
 
 
 def denoise(
@@ -83,54 +143,39 @@ def denoise(
     options: Options,
     asked: RenderOptions,
     constants: Constants,
-    progress: Callable[[float], None],
-    after: Callable[[Layer, np.ndarray], np.ndarray] = lambda layer, light: light,
-    known: dict[tuple[int, str], linear.Known] | None = None,
 ) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
-    """The file with its targets denoised.
+    """A frame by itself: `clean` and `finished`."""
+    cleaned = clean(planned, model, options, asked, constants)
+    return finished(planned, cleaned, options, asked)
+
+
+def finished(
+    planned: Planned,
+    cleaned: Cleaned,
+    options: Options,
+    asked: RenderOptions,
+    light: dict[Layer, np.ndarray] | None = None,
+) -> tuple[Exr, frozenset[tuple[int, str]], Counter[str]]:
+    """The file with its targets denoised; at strength 0 the file itself.
 
     Args:
         options: their strength mixes with the noisy light, in linear light.
-        after: takes every denoised layer (H, W, C), and returns what to store of it (motion).
-        known: by part and layer, the noise of a sequence's first frame; filled by that frame.
+        light: in place of the cleaned one, such as that blended with other frames.
 
     Returns:
         The file, the channels that are not as they came, and counts of odd samples.
     """
-    odd: Counter[str] = Counter()
     if options.strength == 0:
-        return planned.file, frozenset(), odd
-    light: dict[Layer, np.ndarray] = {}
+        return planned.file, frozenset(), Counter()
+    results: dict[Layer, np.ndarray] = {}
     ranges: dict[Layer, np.ndarray] = {}
-    cleaner = external.guide_model()
-    for index, layer in enumerate(planned.targets):
-        share = lambda done, index=index: progress((index + done) / len(planned.targets))  # noqa: E731
-        sources = planned.guides[layer]
-        auxiliary, guides = auxiliary_features(sources), _guides(sources, constants)
-        clean = auxiliary is not None and asked.prefilter == AUTO
-        if clean and auxiliary is not None:
-            auxiliary = external.clean_guides(auxiliary, cleaner)
-            guides = _without_empty(auxiliary)
-        given, found = repair.prepared(layer.pixels(planned.file), asked.fireflies, guides)
-        odd += found
-        result = linear.restore(
-            given,
-            model,
-            options,
-            exposure=constants.exposure,
-            tonemap=asked.tonemap,
-            auxiliary=auxiliary,
-            guides=guides,
-            clean_guides=clean,
-            known=None if known is None else known.setdefault((layer.part, layer.name), {}),
-            progress=share,
-        )
+    for layer, result in (light or cleaned.light).items():
+        given = cleaned.given[layer]
         ranges[layer] = np.stack([given.min((0, 1)), given.max((0, 1))])
         shown = np.clip(given, 0, 1) if asked.tonemap == "srgb" else given
-        result = repair.within(after(layer, result), shown)
-        result = given + options.share * shares(result - given, options)
-        light[layer] = _keep_empty(planned.file, layer, result)
-    return _stored(planned, light, ranges, odd)
+        result = given + options.share * shares(repair.within(result, shown) - given, options)
+        results[layer] = _keep_empty(planned.file, layer, result)
+    return _stored(planned, results, ranges, cleaned.odd)
 
 
 def auxiliary_features(sources: list[Source]) -> np.ndarray | None:

@@ -67,14 +67,14 @@ def find(file: Exr, found: Sequence[Layer]) -> list[Sum]:
 
 def _of_cycles(file: Exr, total: Layer, found: Sequence[Layer]) -> Sum | None:
     """The sum of the lights that Cycles writes beside a beauty of its, each times its colour."""
-    scene = total.name.rpartition(".")[0]  # the view layer
+    scene, _ = total.words  # the view layer
     terms: list[tuple[Layer, str]] = []
     colours: dict[str, Layer] = {}
     for layer in found:
-        prefix, _, name = layer.name.rpartition(".")
+        prefix, name = layer.words
         match = _CYCLES.fullmatch(name)
-        same = (layer.part, prefix, len(layer.channels)) == (total.part, scene, len(total.channels))
-        if match is None or not same:
+        own = layer.part, prefix, layer.view, len(layer.channels)
+        if match is None or own != (total.part, scene, total.view, len(total.channels)):
             continue
         kind = (match["kind"] or "").lower()
         if (match["part"] or "").lower() == "col":

@@ -1,8 +1,12 @@
 """What was asked of renders."""
 
 import math
+import re
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
+
+import numpy as np
 
 from mdn.errors import FileError, UsageError
 from mdn.io import exr
@@ -10,6 +14,7 @@ from mdn.io.exr.layers import Layer, beauty, find, guide, layers, serves
 from mdn.renders.fireflies import Rule
 
 AUTO, NONE = "auto", "none"
+NOISY_IMAGE = "noisyimage"  # a pass of Cycles
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,30 @@ def chosen(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Laye
         raise FileError(file.name, problem, "name another layer")
     if not set(picked) - set(keep):
         raise FileError(file.name, f"--keep {','.join(asked.keep)} leaves nothing to denoise")
-    return [layer for layer in found if layer in picked and layer not in keep]
+    twins = twice(file, found) if asked.layers in ((), (AUTO,)) else {}
+    rest = [layer for layer in picked if layer not in keep and layer not in twins]
+    return [layer for layer in found if layer in (rest or picked) and layer not in keep]
+
+
+def twice(file: exr.Exr, found: list[Layer]) -> dict[Layer, str]:
+    """Of a beauty and its "Noisy Image", as Cycles writes both, the one to leave, and why.
+
+    They are the same where Cycles has not denoised, otherwise the noisy one is the light to read.
+    """
+    heads = [layer for layer in beauty(found) if layer.role == "beauty"]
+    left: dict[Layer, str] = {}
+    for noisy, layer in product(heads, heads):
+        (front, name), own = noisy.words, (noisy.part, noisy.view)
+        if layer is noisy or (layer.words[0], layer.part, layer.view) != (front, *own):
+            continue
+        if re.sub("[^a-z]", "", name.lower()) != NOISY_IMAGE:
+            continue
+        same = np.allclose(layer.pixels(file), noisy.pixels(file), rtol=2**-8, equal_nan=True)
+        if same:
+            left[noisy] = f"{noisy.name} is {layer.name} once more, and stays as it came"
+        else:
+            left[layer] = f"{layer.name} is without noise already: {noisy.name} is denoised"
+    return left
 
 
 def kept(file: exr.Exr, found: list[Layer], asked: RenderOptions) -> list[Layer]:

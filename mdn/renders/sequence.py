@@ -178,12 +178,18 @@ def plan_sequence(
 
 
 def _with_frames_beside(jobs: list[Job]) -> list[Job]:
-    """Each with the frames around it, which its worker reads itself, whatever shard they are in."""
+    """Each with the frames around it, which its worker reads itself, whatever shard they are in.
+
+    And with those that the sequence's constants are measured on, so that all shards have the same.
+    """
+    paths = [job.source for job in jobs if job.source is not None]
+    places = np.linspace(0, max(0, len(paths) - 1), min(MEASURED, len(paths)))
+    shot = tuple(paths[place] for place in places.round().astype(int))
     result = []
     for place, job in enumerate(jobs):
         near = [(index - place, jobs[index].source) for index in indices(place, len(jobs), MOST)]
         beside = tuple((offset, path) for offset, path in near if path is not None)
-        result.append(replace(job, beside=beside))
+        result.append(replace(job, beside=beside, shot=shot))
     return result
 
 
@@ -195,38 +201,64 @@ class Sequence:
     # of the first frame's layers, by part and name; None for files that are no sequence
     noise: dict[tuple[int, str], Known] | None = None
     _constants: frame.Constants | None = None
-    _previous: motion.PreviousFrame = field(default_factory=motion.PreviousFrame)
-    _last: int = -2  # the place in the sequence of the frame before
+    # those around the last one that was denoised
+    _frames: dict[Path | None, motion.Frame] = field(default_factory=dict)
 
-    def constants(self, asked: RenderOptions) -> frame.Constants | None:
+    def constants(self, asked: RenderOptions, job: Job) -> frame.Constants | None:
         """Exposure and depth for all frames; None where each file has its own."""
         if not asked.sequence:
             return None
         if self._constants is None:
-            self._constants = self._measured(asked)
+            self._constants = self._measured(asked, job.shot)
         return self._constants
 
-    def _measured(self, asked: RenderOptions) -> frame.Constants | None:
+    def _measured(
+        self, asked: RenderOptions, shot: collections.abc.Sequence[Path]
+    ) -> frame.Constants | None:
         """The geometric mean over frames spread over the sequence; unreadable ones do not count."""
-        paths = [job.source for job in self.jobs if job.source is not None and not job.problem]
         plain = replace(asked, keep_sums=False)  # the search for sums changes nothing here
-        places = np.linspace(0, max(0, len(paths) - 1), min(MEASURED, len(paths)))
         found: list[frame.Constants] = []
-        for place in places.round().astype(int):
+        for path in shot:
             with suppress(FileError):  # its own turn reports it
-                found.append(frame.measure(frame.plan(exr.read(paths[place]), plain)))
+                found.append(frame.measure(frame.plan(exr.read(path), plain)))
         if not found:
             return None
-        light = float(np.exp(np.mean([np.log(each.exposure) for each in found])))
-        return frame.Constants(light, float(np.mean([each.depth for each in found])))
+        scenes = {scene for each in found for scene in each.exposures}
+        lights = {
+            scene: [each.exposures[scene] for each in found if scene in each.exposures]
+            for scene in sorted(scenes)
+        }
+        means = {scene: float(np.exp(np.mean(np.log(few)))) for scene, few in lights.items()}
+        return frame.Constants(means, float(np.mean([each.depth for each in found])))
 
-    def blender(
-        self, planned: frame.Planned, job: Job, asked: RenderOptions
-    ) -> Callable[[Layer, np.ndarray], np.ndarray]:
-        """What blends each denoised layer with the frame before, along the motion vectors."""
-        if not asked.motion or not planned.targets:
-            return lambda layer, light: light
-        place = next((i for i, each in enumerate(self.jobs) if each is job), -2)
-        follows, self._last = place == self._last + 1, place
-        self._previous.next_frame(planned, follows=follows)
-        return self._previous.blend
+    def read_noise(
+        self, job: Job, asked: RenderOptions, clean: Callable[[frame.Planned, bool], frame.Cleaned]
+    ) -> None:
+        """The noise of the sequence's first frame, where a run begins with another."""
+        if self.noise == {} and job.shot and job.source != job.shot[0]:
+            with suppress(FileError):  # its own turn reports it
+                clean(frame.plan(exr.read(job.shot[0]), asked), False)
+
+    def blended(
+        self,
+        planned: frame.Planned,
+        job: Job,
+        asked: RenderOptions,
+        clean: Callable[[frame.Planned, bool], frame.Cleaned],
+    ) -> tuple[frame.Cleaned, dict[Layer, np.ndarray]]:
+        """A frame without its noise, and its light blended with that of the frames around it.
+
+        clean: denoises a frame; the second argument is whether it is the job's own.
+        """
+        others = {n: path for n, path in job.beside if abs(n) <= motion.REACH}
+        former, self._frames = self._frames, {}
+        own = former.get(job.source) or motion.Frame(planned, clean(planned, True))
+        self._frames[job.source] = own
+        frames: dict[int, motion.Frame] = {}
+        for offset, path in others.items():
+            with suppress(FileError):  # its own turn reports it
+                if path not in former:
+                    other = frame.plan(exr.read(path), asked)
+                    former[path] = motion.Frame(other, clean(other, False))
+                frames[offset] = self._frames[path] = former[path]
+        return own.cleaned, motion.blended(own, frames)

@@ -65,7 +65,6 @@ def test_a_file_describes_the_cluster(run: Run, make: Make, tmp_path: Path) -> N
     ("words", "message"),
     [
         (["-", "-o", "a.png"], "standard input and output stay in this process"),
-        (["in", "-o", "out", "--motion"], "--motion: a frame needs the one before"),
     ],
 )
 def test_what_cannot_be_shared_out(run: Run, make: Make, words: list[str], message: str) -> None:

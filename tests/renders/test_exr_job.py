@@ -298,9 +298,54 @@ def test_openexrs_own_pictures_with_strength_0(shared_data: Path, tmp_path: Path
     assert done == 19
 
 
-def test_lights_of_cycles_times_their_colours_add_up(tmp_path: Path) -> None:
-    """As Blender names them: light without the colour of what it falls on, and the colour."""
+@pytest.mark.parametrize("denoised", [False, True])
+def test_of_combined_and_noisy_image_one_is_denoised(tmp_path: Path, denoised: bool) -> None:
     truth = scenes.truth()
+    noisy = scenes.noisy(truth, 1)
+    planes = scenes.planes("ViewLayer.Combined.", truth if denoised else noisy)
+    planes |= scenes.planes("ViewLayer.Noisy Image.", noisy)
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    source = samples.write(tmp_path / "in.exr", (head, planes))
+    for names in ((), ("auto",)):
+        target = tmp_path / f"{len(names)}.exr"
+        report = Recorder()
+        denoise(source, target, report, layers=names)
+        name = "Noisy Image" if denoised else "Combined"
+        assert changed(source, target) == {f"ViewLayer.{name}.{letter}" for letter in "RGB"}
+        assert ("without noise already" if denoised else "once more") in str(report.events)
+    denoise(source, tmp_path / "both.exr", layers=("Combined", "Noisy Image"))
+    assert len(changed(source, tmp_path / "both.exr")) == 6
+
+
+def test_each_view_layer_has_guides_and_exposure_of_its_own(tmp_path: Path) -> None:
+    """What is denoised of one hangs on nothing of the other."""
+    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
+    light = {
+        "Dark": 0.01 * scenes.noisy(scenes.truth(), 1),
+        "Bright": scenes.noisy(scenes.truth(9), 2),
+    }
+    colour = {"Dark": scenes.albedo(), "Bright": scenes.albedo(9)}
+    planes: dict[str, dict[str, np.ndarray]] = {}
+    for name in light:
+        planes[name] = scenes.planes(f"{name}.Combined.", 30 * light[name])
+        planes[name] |= scenes.planes(f"{name}.Denoising Albedo.", colour[name])
+        samples.write(tmp_path / f"{name}.exr", (head, planes[name]))
+        denoise(tmp_path / f"{name}.exr", tmp_path / f"{name}_out.exr")
+    both = samples.write(tmp_path / "both.exr", (head, planes["Dark"] | planes["Bright"]))
+    result = denoise(both, tmp_path / "both_out.exr")
+    exposures = result.outcomes[0].details["exposures"]
+    assert exposures["Dark"] > 50 * exposures["Bright"]
+    together = exr.read(tmp_path / "both_out.exr").parts[0]
+    for name in light:
+        alone = exr.read(tmp_path / f"{name}_out.exr").parts[0]
+        for key, values in alone.items():
+            assert np.array_equal(values, together[key]), key
+
+
+@pytest.mark.parametrize("view", ["", "left"])
+def test_lights_of_cycles_times_their_colours_add_up(tmp_path: Path, view: str) -> None:
+    """As Blender names them: light without the colour of what it falls on, and the colour."""
+    truth, eye = scenes.truth(), f".{view}" if view else ""
     y, x = np.mgrid[: truth.shape[0], : truth.shape[1]]
     colours = {
         "Diff": np.stack([0.2 + 0.6 * (x > 28), 0.5 + 0 * x, 0.3 + 0.2 * (y > 20)], -1),
@@ -319,7 +364,7 @@ def test_lights_of_cycles_times_their_colours_add_up(tmp_path: Path) -> None:
 
     def whole(planes: dict[str, np.ndarray]) -> np.ndarray:
         layer = lambda name: np.stack(  # noqa: E731
-            [planes[f"ViewLayer.{name}.{c}"].astype(np.float64) for c in "RGB"], -1
+            [planes[f"ViewLayer.{name}{eye}.{c}"].astype(np.float64) for c in "RGB"], -1
         )
         diffuse = (layer("DiffDir") + layer("DiffInd")) * layer("DiffCol")
         return diffuse + layer("GlossDir") * layer("GlossCol") + layer("Emit")
@@ -328,26 +373,28 @@ def test_lights_of_cycles_times_their_colours_add_up(tmp_path: Path) -> None:
     for name, values in (
         lights | {f"{kind}Col": colour for kind, colour in colours.items()}
     ).items():
-        planes |= scenes.planes(f"ViewLayer.{name}.", values)
-    planes |= scenes.planes("ViewLayer.Combined.", whole(planes).astype(np.float32))
+        planes |= scenes.planes(f"ViewLayer.{name}{eye}.", values)
+    planes |= scenes.planes(f"ViewLayer.Combined{eye}.", whole(planes).astype(np.float32))
+    if view:  # the other eye sees less: none of its lights may be taken for this one's
+        planes |= {key.replace(view, "right"): 0.7 * plane for key, plane in planes.items()}
     head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
     source = samples.write(tmp_path / "in.exr", (head, planes))
     result = denoise(source, tmp_path / "a.exr", keep_sums=True)
-    (names,) = result.outcomes[0].details["sums"]
+    names = result.outcomes[0].details["sums"][0]
     assert set(names) == {
-        "ViewLayer.DiffDir x ViewLayer.DiffCol",
-        "ViewLayer.DiffInd x ViewLayer.DiffCol",
-        "ViewLayer.GlossDir x ViewLayer.GlossCol",
-        "ViewLayer.Emit",
+        f"ViewLayer.DiffDir{eye} x ViewLayer.DiffCol{eye}",
+        f"ViewLayer.DiffInd{eye} x ViewLayer.DiffCol{eye}",
+        f"ViewLayer.GlossDir{eye} x ViewLayer.GlossCol{eye}",
+        f"ViewLayer.Emit{eye}",
     }
     part = exr.read(tmp_path / "a.exr").parts[0]
     beauty_of = lambda planes: np.stack(  # noqa: E731
-        [planes[f"ViewLayer.Combined.{c}"].astype(np.float64) for c in "RGB"], -1
+        [planes[f"ViewLayer.Combined{eye}.{c}"].astype(np.float64) for c in "RGB"], -1
     )
     np.testing.assert_allclose(beauty_of(part), whole(part), rtol=2**-9, atol=1e-4)
     for kind in colours:
         for letter in "RGB":
-            key = f"ViewLayer.{kind}Col.{letter}"
+            key = f"ViewLayer.{kind}Col{eye}.{letter}"
             assert np.array_equal(part[key], planes[key])
     denoise(source, tmp_path / "b.exr")
     alone = beauty_of(exr.read(tmp_path / "b.exr").parts[0])

@@ -79,7 +79,7 @@ def restored(
     options = Options(strength=float(str(route["strength"])))
     model = models[str(route["model"])]
     constants = frame.measure(planned)
-    result, _, odd = frame.denoise(planned, model, options, request, constants, lambda share: None)
+    result, _, odd = frame.denoise(planned, model, options, request, constants)
     return planned.targets[0].pixels(result).astype(np.float64), odd
 
 

@@ -83,6 +83,15 @@ class Layer:
     alpha: str = ""  # the channel of its alpha, or nothing
     view: str = ""  # which eye's or camera's it is, lower case; nothing in files that name none
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """What stands before the last word of its name, such as the view layer, and that word.
+
+        Its view is left out: ViewLayer.Combined.left is (ViewLayer, Combined).
+        """
+        words = [word for word in self.name.split(".") if word.lower() != self.view]
+        return ".".join(words[:-1]), words[-1] if words else ""
+
     def pixels(self, exr: Exr) -> np.ndarray:
         """(H, W, C) as stored."""
         planes = exr.parts[self.part]
@@ -149,7 +158,7 @@ def _split(
     name = exr.headers.parts[part].name
     view = _view(exr.headers.parts[part], prefix, views)
     title = f"{name}.{prefix}" if name and prefix.lower() in _SAMPLES else prefix or name
-    said = ".".join(word for word in title.split(".") if word.lower() not in views)
+    said = ".".join(word for word in title.split(".") if word.lower() not in views | {view})
     floats = {k: v for k, v in members.items() if exr.parts[part][v].dtype.kind == "f"}
     rest, made = dict(members), []
     for letters in _COLOURS:
@@ -269,6 +278,11 @@ def serves(found: Sequence[Layer], guide: Layer, beside: Layer) -> bool:
     lit = {layer.part for layer in of_view if layer.role in ("beauty", "light")}
     beauties = {h.part for h in heads if h.role == "beauty" and _prefix(h) == group}
     return guide.part not in lit and len(beauties) <= 1
+
+
+def scene_of(found: Sequence[Layer], layer: Layer) -> str:
+    """The view layer that a layer is of: what stands before the name of a beauty, or nothing."""
+    return _group(layer, {_prefix(head) for head in found if head.role == "beauty"})
 
 
 def _prefix(layer: Layer) -> str:

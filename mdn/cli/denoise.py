@@ -54,6 +54,8 @@ def denoise(
     if preview and (save_std or protect or renders.frames or files.format or resume):
         others = "--save-std, --protect, --frames, --format and --resume"
         raise UsageError(f"--preview writes one PNG for each picture: leave out {others}")
+    if renders.view != "srgb" and not preview:
+        raise UsageError(f"--view {renders.view} is of a --preview; add it or leave --view out")
     plans = batch.Plans(inputs, output, files, resume=resume, suffixes=SUFFIXES | RENDERS | STORES)
     sequence = plan_sequence(
         plans.inputs, output, renders.frames, motion=renders.motion, **plans.options

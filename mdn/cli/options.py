@@ -200,6 +200,7 @@ class Renders:
     frames: str | None = None
     motion: bool = False
     explain: bool = False
+    view: Literal["srgb", "filmic"] = "srgb"
 
     def request(self, *, sequence: bool) -> RenderOptions:
         """The same as the pipeline takes them. sequence: the files are frames of one sequence."""

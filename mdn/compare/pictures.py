@@ -49,6 +49,24 @@ class View:
     alpha: np.ndarray | None = None  # (H, W) of the same dtype, or None
     associated: bool = False  # whether the colours were multiplied by alpha
     no_data: float | None = None  # the value of samples that hold nothing, or None
+    curve: str = ""  # of CURVES, by which linear light is shown; "" for gamma 2.2
+
+
+def _srgb(light: np.ndarray) -> np.ndarray:
+    """As viewers of EXR files show it at exposure 0: sRGB's curve, cut off at white."""
+    finite = np.nan_to_num(light.astype(np.float32), nan=0, posinf=1, neginf=0)
+    return srgb_of(finite.clip(0, 1)).astype(np.float32)
+
+
+def _filmic(light: np.ndarray) -> np.ndarray:
+    """With a shoulder that keeps highlights (Narkowicz, "ACES Filmic Tone Mapping Curve", 2015)."""
+    x = np.nan_to_num(light.astype(np.float32), nan=0, posinf=65504, neginf=0).clip(0, 65504)
+    x = x * np.float32(0.72)  # so that middle gray stays where sRGB has it
+    shown = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
+    return srgb_of(shown.clip(0, 1)).astype(np.float32)
+
+
+CURVES = {"srgb": _srgb, "filmic": _filmic}
 
 
 @dataclass(frozen=True)
@@ -60,9 +78,9 @@ class Range:
     stretched: bool = False
 
     def encode(self, picture: View) -> np.ndarray:
-        """Stored -> float32 (H, W, C), 0..1 and clipped; linear light after gamma 2.2."""
+        """Stored -> float32 (H, W, C), 0..1 and clipped; linear light behind its curve."""
         if picture.linear:
-            return tone_map(picture.stored)
+            return CURVES.get(picture.curve, tone_map)(picture.stored)
         if picture.hdr:
             return on_screen(picture.stored, picture.hdr)
         values = (picture.stored.astype(np.float32) - self.black) / (self.white - self.black)

@@ -17,6 +17,7 @@ from mdn.commands.request import Request
 from mdn.compare import pictures
 from mdn.compare.pictures import View
 from mdn.errors import FileError, UsageError
+from mdn.io import exr
 from mdn.io.atomic import write_bytes
 from mdn.jobs.dask_run import Work, distribute
 from mdn.jobs.files import to_stdout
@@ -25,6 +26,8 @@ from mdn.pipeline.in_memory import Picture, Treatment, treatment
 from mdn.pipeline.models import Models
 from mdn.pipeline.part import Part
 from mdn.pipeline.restore import CELL, reach, restore
+from mdn.renders import frame
+from mdn.renders.exr_job import is_render
 
 GRID = 14  # candidates along the longer side, at most
 MIDDLE = 96  # pixels a side of the middle of a candidate, which is measured
@@ -139,19 +142,21 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
     """
     if job.source is None:
         raise FileError(job.name, "a preview is made of a file", "name it")
-    picture = pictures.read(str(job.source), "before")
-    if picture.linear:
-        raise FileError(job.name, "is a render, of which there is no preview", "use mdn compare")
-    if picture.plane[1] > 1:
-        report.note(job, f"plane {picture.plane[0]} of {picture.plane[1]} is shown, from 0")
-    options = models.options()
-    strengths = [share * options.strength for share in SHARES]
-    how = treatment_of(picture, models, request.encoding, job.name)
-    page = how.picture.page(0, np.empty_like(picture.stored))
-    parts, _ = how.parts(page)
+    strengths = [share * models.options().strength for share in SHARES]
+    progress = partial(report.progress, job)
+    if is_render(job):
+        picture, part, name = _of_render(job, request, models, progress)
+    else:
+        if given := request.renders.given:
+            report.note(job, f"{given} is for EXR files and does nothing here")
+        picture = pictures.read(str(job.source), "before")
+        if picture.plane[1] > 1:
+            report.note(job, f"plane {picture.plane[0]} of {picture.plane[1]} is shown, from 0")
+        how = treatment_of(picture, models, request.encoding, job.name)
+        parts, _ = how.parts(how.picture.page(0, np.empty_like(picture.stored)))
+        part, name = partial(_part, how.picture, parts), how.model.name
     places = places_of(picture)
-    part = partial(_part, how.picture, parts)
-    crops = crops_of(picture, places, part, strengths, partial(report.progress, job))
+    crops = crops_of(picture, places, part, strengths, progress)
     titles = ["before", *(f"--strength {strength:.3g}" for strength in strengths)]
     stream = streams.BytesIO()
     sheet(titles, crops).save(stream, "PNG")
@@ -164,10 +169,33 @@ def preview(request: Request, models: Models, job: Job, report: Report) -> dict[
         "width": width,
         "height": height,
         "megapixels": round(height * width / 1e6, 6),
-        "model": how.model.name,
+        "model": name,
         "strengths": strengths,
         "places": [(place.left, place.top) for place in places],
     }
+
+
+def _of_render(
+    job: Job, request: Request, models: Models, progress: Callable[[float], None]
+) -> tuple[View, Restore, str]:
+    """The beauty of an EXR file, what denoises a part of it, and the model's name.
+
+    All of it is denoised: nets for renders take longer to load than to run.
+    """
+    assert job.source is not None
+    asked = replace(request.renders, keep_sums=False)
+    planned = frame.plan(exr.read(job.source, name=job.name), asked)
+    layer = planned.targets[0]
+    planned = replace(planned, targets=[layer])
+    model, options = models.load("hdr"), models.options("hdr")
+    options.check(model)
+    constants = frame.measure(planned)
+    cleaned = frame.clean(planned, model, options, asked, constants, progress)
+    full = replace(options, strength=1.0)
+    result, _, _ = frame.finished(planned, cleaned, full, asked)
+    before, after = (layer.pixels(file) for file in (planned.file, result))
+    picture = View("before", job.name, before, linear=True, curve=asked.view)
+    return picture, lambda rows, columns: after[rows, columns], model.name
 
 
 def places_of(picture: View) -> list[Place]:

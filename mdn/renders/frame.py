@@ -258,14 +258,14 @@ def _stored(
 
 
 def mapping(planned: Planned, changed: frozenset[tuple[int, str]]) -> list[dict[str, object]]:
-    """Every layer: its channels, its role, and what became of it."""
+    """Every layer: its channels, its role, and what became of it; guides of other files last."""
     guiding = {
         source.layer
         for each in planned.guides.values()
         for source in each
         if source.file is planned.file
     }
-    return [
+    rows: list[dict[str, object]] = [
         {
             "layer": layer.name,
             "part": planned.file.headers.parts[layer.part].name or layer.part,
@@ -274,6 +274,22 @@ def mapping(planned: Planned, changed: frozenset[tuple[int, str]]) -> list[dict[
             "fate": _fate(layer, changed) + (", guides" if layer in guiding else ""),
         }
         for layer in planned.found
+    ]
+    elsewhere = {
+        (source.file.name, source.layer): source.role
+        for sources in planned.guides.values()
+        for source in sources
+        if source.file is not planned.file
+    }
+    return rows + [
+        {
+            "layer": layer.name,
+            "file": name,
+            "channels": [*layer.channels],
+            "role": role,
+            "fate": f"guides, of {name}",
+        }
+        for (name, layer), role in elsewhere.items()
     ]
 
 

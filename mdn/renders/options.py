@@ -22,7 +22,8 @@ class RenderOptions:
     """The options of `mdn denoise` that are about renders, by their names.
 
     `layers`: ("auto",) for the beauty and all that is light; empty: the beauty alone. `sequence`:
-    the files are frames of one sequence, with one exposure for all.
+    the files are frames of one sequence, with one exposure for all. `view`: the curve by which a
+    preview shows light, of `compare.pictures.CURVES`.
     """
 
     layers: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class RenderOptions:
     albedo: str = AUTO
     normal: str = AUTO
     prefilter: str = AUTO
+    view: str = "srgb"
     motion: bool = False
     explain: bool = False
     sequence: bool = False

@@ -11,7 +11,9 @@ import tifffile
 from PIL import Image
 
 from benchmarks.subjects import DRAWN
+from mdn.compare.pictures import CURVES
 from mdn.compare.preview import GAP, HEAD, choose, sheet, side_for
+from mdn.io import exr
 from tests.cli.cli_tools import MODEL, Run
 from tests.cli.conftest import run as run
 from tests.renders import scenes
@@ -97,7 +99,8 @@ def test_the_strength_asked_for_is_the_last(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("a.exr", "--preview"), 4, "render"),
+        (("a.exr", "--view", "filmic"), 2, "--view filmic is of a --preview"),
+        (("a.png", "--preview", "-q", "--view", "filmic", "-o", "there.png"), 2, "exists"),
         (("a.png", "--preview", "--save-std", "s.tif", "--passes", "8"), 2, "leave out"),
         (("a.png", "--preview", "-o", "there.png"), 2, "exists"),
         (("a.png", "--preview", "--z", "0"), 2, "--z: --preview shows the first plane"),
@@ -112,6 +115,39 @@ def test_mistakes(run: Run, tmp_path: Path, words: tuple[str, ...], code: int, s
     assert done.exit_code in (code, 4), done.output
     assert said in done.output
     assert (tmp_path / "there.png").read_bytes() == there
+
+
+@pytest.mark.parametrize("curve", ["srgb", "filmic"])
+def test_the_crops_of_a_render_are_what_denoising_gives(
+    run: Run, tmp_path: Path, curve: str
+) -> None:
+    scenes.scene(tmp_path / "a.exr")
+    how = ("--model", "unittest", "--device", "cpu", "--precision", "fp32")
+    done = run("denoise", "a.exr", "--preview", "--view", curve, "--json", *how)
+    assert done.exit_code == 0, done.output
+    (facts,) = json.loads(done.stdout)["files"]
+    run("denoise", "a.exr", "-o", "full.exr", *how)
+    side = side_for(*scenes.SHAPE)
+    shown = cells(np.asarray(Image.open(tmp_path / "a_preview.png")).astype(int), side)
+    for column, name in ((0, "a.exr"), (-1, "full.exr")):
+        part = exr.read(tmp_path / name).parts[0]
+        light = np.stack([part[key] for key in "RGB"], -1)
+        page = 255 * CURVES[curve](light)
+        for (left, top), row in zip(facts["places"], shown, strict=True):
+            where = slice(top, top + side), slice(left, left + side)
+            assert np.abs(row[column] - page[where]).max() <= 1
+
+
+def test_curves_of_light_rise_and_keep_black_and_middle_gray() -> None:
+    light = np.array([0, 0.18, 0.5, 1, 4, 60, np.inf], np.float32)
+    for curve in CURVES.values():
+        shown = curve(light)
+        assert shown[0] == 0
+        assert shown[1] == pytest.approx(0.46, abs=0.03)
+        assert (np.diff(shown) >= 0).all()
+        assert shown[-1] <= 1
+    assert CURVES["filmic"](light)[3] < 0.95  # what is brighter than white is told apart
+    assert CURVES["srgb"](light)[3] == 1
 
 
 def test_places_differ_in_what_they_show() -> None:

@@ -69,6 +69,15 @@ def test_the_beauty_and_nothing_else(scene: Path, tmp_path: Path) -> None:
     assert fates["crypto_object00"] == "bit for bit"
 
 
+def test_a_guide_out_of_another_file_is_explained(scene: Path, tmp_path: Path) -> None:
+    other = scenes.scene(tmp_path / "other.exr")
+    result = denoise(scene, tmp_path / "out.exr", albedo=str(other), explain=True)
+    details = result.outcomes[0].details
+    rows = [row for row in details["layers"] if "file" in row]  # type: ignore[attr-defined]
+    assert [(row["role"], row["fate"]) for row in rows] == [("albedo", f"guides, of {other}")]
+    assert any(f"guides, of {other}" in line for line in details["summary"])  # type: ignore[attr-defined]
+
+
 def test_strength_0_is_the_file(scene: Path, tmp_path: Path) -> None:
     denoise(scene, tmp_path / "out.exr", strength=0.0)
     assert changed(scene, tmp_path / "out.exr") == set()

@@ -29,7 +29,7 @@ FAULTS = {
 }
 LEVELS = {  # of training.cases, on pictures that training held out
     "own-camera": 3200, "processed": 3200, "colour": 15, "film": 12, "uneven": 40,
-    "hot-pixels": 0.004, "page": 20, "stars": 6, "glow": 20, "kept": 92,
+    "hot-pixels": 0.004, "page": 20, "stars": 6, "glow": 20, "kept": 92, "impulses": 0.01,
 }  # fmt: skip
 PAIR = tuple[str, np.ndarray, np.ndarray]
 

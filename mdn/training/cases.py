@@ -138,10 +138,27 @@ def film(x: Tensor, level: float, generator: torch.Generator) -> Parts:
 
 
 def _field(x: Tensor, dice: Dice) -> Tensor:
-    """Normal samples of variance 1, white or of a random length of up to 4 pixels."""
+    """Normal samples of variance 1, white or of a random length of up to 4 pixels.
+
+    Some are shared along the rows alone, or along the columns, as analogue video and scanners do.
+    """
     if dice.chance(0.25):
         return random_fields.normal(x, dice.generator)
+    if dice.chance(0.1):
+        return _streaks(x, dice)
     return random_fields.blurred_normal(x, dice.generator, x.shape[1], dice.ratio(0.4, 4.0))
+
+
+def _streaks(x: Tensor, dice: Dice) -> Tensor:
+    """Normal samples of variance 1, each shared with its neighbours along one axis."""
+    taps = random_fields.gaussian_taps(dice.ratio(0.4, 3.0))
+    norm = sum(tap * tap for tap in taps) ** 0.5
+    height, width = x.shape[2:]
+    wide = x.new_zeros(1, x.shape[1], height, width + len(taps) - 1)
+    noise = random_fields.normal(wide, dice.generator)
+    parts = [noise[..., n : n + width] * (tap / norm) for n, tap in enumerate(taps)]
+    field = torch.stack(parts).sum(0)
+    return field.transpose(2, 3) if height == width and dice.chance(0.5) else field
 
 
 def uneven(x: Tensor, level: float, generator: torch.Generator) -> Parts:
@@ -176,6 +193,25 @@ def hot_pixels(x: Tensor, share: float, generator: torch.Generator) -> Parts:
     return parts[0], parts[1], parts[1]
 
 
+def impulses(x: Tensor, share: float, generator: torch.Generator) -> Parts:
+    """Pixels or samples that another value replaces, of any brightness; some of two or more."""
+    dice = Dice(generator)
+    alike = dice.chance(0.5) or x.shape[1] == 1  # whole pixels, or each colour by itself
+    plane = x[:, :1] if alike else x
+    hit = random_fields.uniform(plane, generator) < share
+    if dice.chance(0.15):  # grown by a neighbour
+        down, right = (torch.roll(hit, 1, axis) for axis in (2, 3))
+        hit = hit | (down if dice.chance(0.5) else right)
+    value = random_fields.uniform(x[:, :1] if dice.chance(0.4) else x, generator)
+    if dice.chance(0.4):  # a step away from what was there
+        step = dice.between(0.12, 0.4) + dice.between(0, 0.6) * value
+        sign = (random_fields.uniform(x[:, :1], generator) < dice.between(0, 1)).float()
+        value = (x + (2 * sign - 1) * step).clamp(0, 1)
+    noise = random_fields.normal(x, generator) * (dice.ratio(0.5, 25) / 255)
+    noisy = x + noise if dice.chance(0.4) else x
+    return torch.where(hit, value.expand_as(x), noisy), x, x
+
+
 def page(x: Tensor, level: float, generator: torch.Generator) -> Parts:
     """A noisy picture on a flat page."""
     dice = Dice(generator)
@@ -206,11 +242,12 @@ def stars(x: Tensor, level: float, generator: torch.Generator) -> Parts:
     light = dice.ratio(3, 60) * (level / 255) * random_fields.uniform(x[:, :1], generator) ** 2
     tint = 0.7 + 0.3 * torch.rand(1, x.shape[1], *shape, generator=generator)
     points = torch.where(there, light, torch.zeros(())) * tint
-    spot = dice.ratio(0.35, 1.4)
+    spot = dice.ratio(0.25, 1.4)
     points = development.blur(points, spot) * max(1.0, 6.28 * spot**2)  # the peak is kept
     clean = (sky + points).clamp(0, 1)
     noise = _field(x, dice) if dice.chance(0.3) else random_fields.normal(x, generator)
-    noisy = clean + noise * (level / 255)
+    # Some without noise, so that no point of light is taken for an impulse.
+    noisy = clean if dice.chance(0.5) else clean + noise * (level / 255)
     return noisy, clean, clean
 
 
@@ -239,12 +276,15 @@ CASES = {
     "film": Case(film, (0, 80)),
     "uneven": Case(uneven, (0, 150)),
     "hot-pixels": Case(hot_pixels, (0, 0.1)),
+    "impulses": Case(impulses, (0, 0.5)),
     "page": Case(page, (0, 80)),
     "stars": Case(stars, (0, 40)),
     "glow": Case(glow, (1, 1000)),
     "kept": Case(kept, (1, 100), stored=True),
 }
-BY_LOGARITHM = {"own-camera", "processed", "hot-pixels", "glow"}  # how their levels are drawn
+BY_LOGARITHM = {  # how their levels are drawn
+    "own-camera", "processed", "hot-pixels", "impulses", "glow",
+}  # fmt: skip
 
 
 def draw_case(kind: str, x: Tensor, levels: Tensor, generator: torch.Generator) -> Parts:

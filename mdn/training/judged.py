@@ -27,12 +27,12 @@ from mdn.training.recipe import CLEAN, NoiseRecipe, Recipe
 
 PLACE = 16  # side of the places whose sigma is compared, pixels
 CAMERA = "camera"
-SALT_PEPPER = "salt-pepper"
+SALT_PEPPER, IMPULSES = "salt-pepper", "impulses"
 ALONE = {CAMERA, CLEAN, *CASES}  # kinds that no other is added to, and that are added to none
 WEIGHT = 0.02  # of the judge's own loss, beside the picture's
-CLEAN_PATTERNS = 0.5  # share of the clean crops that are drawn patterns
+CLEAN_PATTERNS = 0.5  # share of the clean crops, and of those with impulses, that are drawn
 BLOTCHED = 0.4  # share of the cameras whose noise reduction has left blotches over
-HALVES = 0.12  # share of the groups that are noisy in one part only
+HALVES = 0.15  # share of the groups that are noisy in one part only
 EVEN = 0.03, 0.01  # an error of a - b weighs 1, smaller ones up to a / b
 SCALE = 0.25  # weight of the map's own error, where it is learnt for the result's
 FLOOR = 1 / 255  # added to a map that is scaled to what a user says, so that none is 0
@@ -51,10 +51,12 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
         clean = crops.draw(count, generator, scales=case.scales)
     else:
         clean = (crops.busiest if busy else crops.draw)(count, generator)
-    patterns = CLEAN_PATTERNS if rows[0].kind == CLEAN else recipe.data.patterns
+    much = rows[0].kind in (CLEAN, IMPULSES)
+    patterns = CLEAN_PATTERNS if much else recipe.data.patterns
     for index in range(count):
         if uniform(generator) < patterns:
-            clean[index] = draw_pattern(clean.shape[2], generator).to(clean)
+            points = rows[0].kind != IMPULSES
+            clean[index] = draw_pattern(clean.shape[2], generator, points=points).to(clean)
     gray = uniform(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)
@@ -65,7 +67,7 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
     if gray:
         clean, noisy, added = (x.expand(-1, 3, -1, -1) for x in (clean, noisy, added))
     visible = draw_masks(recipe, clean, generator)
-    impulsive = torch.full((count, 1, 1, 1), rows[-1].kind in IMPULSIVE)
+    impulsive = torch.full((count, 1, 1, 1), rows[-1].kind in (*IMPULSIVE, IMPULSES))
     seeds = draw_seeds(count, generator)
     if rows[-1].kind == SALT_PEPPER and uniform(generator) < recipe.mask.impulses:
         visible = _without_impulses(noisy)

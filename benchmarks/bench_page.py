@@ -4,8 +4,6 @@ The page is short and small, so that it can be committed: means only, plots as f
 contact sheets as JPEG.
 """
 
-from __future__ import annotations
-
 import io as bytes_io
 import shlex
 import statistics

@@ -7,8 +7,6 @@ subtracted; `--sheet FILE.png` shows crops of the real pictures on the left, of 
 on the right.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 from pathlib import Path

@@ -9,8 +9,6 @@ the results of all ways must be the same bytes. Two stores lie on the disk at a 
 and more make several blocks; there is nothing to share out in smaller ones.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

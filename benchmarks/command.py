@@ -13,8 +13,6 @@ One thread, for processor time to mean anything: with several it counts those th
 machine `--wall` measures by the clock instead. `--make` adds a noisy JPEG of so many megapixels.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import os

@@ -5,8 +5,6 @@
 writes photo.png, noisy.png, denoised.png and sheet.png (all three side by side) into FOLDER.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

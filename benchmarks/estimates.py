@@ -6,8 +6,6 @@ there: smooth drawings without texture, 256 x 256. The mean of the estimates, th
 relative errors, and how many are within 10 %.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 from pathlib import Path

@@ -8,8 +8,6 @@ where there is one; in test/faults the plain file is counts.tif. Files without n
 but what was changed of them.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

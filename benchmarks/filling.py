@@ -9,8 +9,6 @@ a step, Adam 2e-3, 30 % of the samples hidden, a running average of what is put 
 PSNR in dB, 8 bits, mean of the pictures, the noisy input clipped and rounded.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

@@ -10,8 +10,6 @@ VST+BM3D is told the level that mdn estimated; it needs the package bm3d, whose 
 from being a dependency, and is left out without it.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -6,8 +6,6 @@ pictures in flight; and the most memory that PyTorch held on the GPU. Ends with 
 float32 differs by more than one step of 8 bits: rounding alone moves a sample by no more.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

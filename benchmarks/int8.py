@@ -9,8 +9,6 @@ one block in float32, bf16 and by PyTorch's int8 kernels (oneDNN), in turn, in p
 PICTURES holds train/ and val/cameras. The arithmetic of the first part is emulated in float32.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable, Iterator

@@ -9,8 +9,6 @@ went in, what the model gained on average and at worst, and how many it made wor
 compared with the picture before the JPEG, the clean half of the half-noisy ones with itself.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 from collections.abc import Callable, Iterator

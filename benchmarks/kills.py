@@ -8,8 +8,6 @@ run. "Hangs": runs that had to be ended after LIMIT seconds. Every run is a fork
 which has all imports behind it, so that kills meet the work. POSIX only.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import itertools

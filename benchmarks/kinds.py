@@ -6,8 +6,6 @@ PICTURES holds val/ and test/. A line for each set of pictures: before, and for 
 what it gains least on one picture, which, and how many it makes worse.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path

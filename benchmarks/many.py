@@ -12,8 +12,6 @@ the same bytes where each has as many threads: `--threads 1`. With --against ano
 does the same in turn with this one.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

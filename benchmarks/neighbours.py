@@ -16,8 +16,6 @@ where the truth changes from frame to frame, the gain there; the deviation over 
 not change, plane by plane being 1; and the time, likewise. Means over the cells.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 import time

@@ -17,8 +17,6 @@ frames, has noise of its own, which at 100 photons is as strong as that of the c
 recalled at a precision of 95 %, before and after. --stripes: the cell with offsets of its rows.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -7,8 +7,6 @@ for unrestricted use; spaceship is a scene by thecali, CC0; the nuclei are a tra
 NEUBIAS, CC BY 4.0. Left is before, right after.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile

@@ -9,8 +9,6 @@ which has all three colours at every pixel, and against LibRaw's development (AH
 without noise.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from pathlib import Path

@@ -7,8 +7,6 @@ Every format, shipped model and option that changes pixels is run once. Hashes a
 machine and one version of PyTorch: record them and check them on the same one.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

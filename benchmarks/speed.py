@@ -5,8 +5,6 @@ the clock, which means something on a quiet machine only, and of the processor, 
 thread holds on a busy one too.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable

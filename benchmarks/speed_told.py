@@ -5,8 +5,6 @@ the estimate of the noise too; microseconds a pixel by the clock and of the proc
 of some runs. The clock means something on a quiet machine only.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 

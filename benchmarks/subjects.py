@@ -4,8 +4,6 @@ Each function draws one subject as uint8 (side, side, 3); nothing is random but 
 gives. No training draws from here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -6,8 +6,6 @@ mean PSNR of its files, and below the table what each model gains least on one f
 denoised as `mdn denoise` does.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 from collections import defaultdict

@@ -7,8 +7,6 @@ counted: how many come back at less than 45 dB. "cam" is the noise of a raw file
 the camera's processing and then a JPEG.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator

@@ -11,8 +11,6 @@ and how often one was said where there was none, or the other way round. --affin
 least-squares fit of gain and offset, for pairs that were scaled each on their own, as W2S's were.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import time

@@ -1,7 +1,5 @@
 """`benchmarks.teachers`: what it adds to rendered scenes is read by a training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

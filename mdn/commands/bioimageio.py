@@ -4,8 +4,6 @@ The package holds the whole way of a picture of counted light as one ONNX graph 
 picture as the microscope wrote it: see `pipeline.counts_graph`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import re

@@ -1,7 +1,5 @@
 """Gain, offset and read noise of what counted the light: measured where frames allow, or read."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path

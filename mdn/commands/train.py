@@ -1,7 +1,5 @@
 """`mdn train`: a recipe and a folder of clean pictures in, a model folder out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field

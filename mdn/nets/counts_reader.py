@@ -13,8 +13,6 @@ The windows are taken in a unit of their own: the noise of the middle cell is 1,
 brightness 0. So neither gain nor pedestal nor depth matters to the net.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -10,8 +10,6 @@ deviation, which scales with the picture: f(a x, a sigma) = a f(x, sigma) holds,
 no noise there is no shift.
 """
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 

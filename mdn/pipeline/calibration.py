@@ -4,8 +4,6 @@ Both are functions of the whole channel, all planes together, so that tiles and 
 lies far outside of what is usual, what is exactly flat, and what shows nothing plays no part.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

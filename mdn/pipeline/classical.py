@@ -1,7 +1,5 @@
 """The noise by statistics of the pixels; for nets that have a judge, the impulses alone."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from mdn.noise.analysis import autocorrelation, impulses

@@ -5,8 +5,6 @@ it: the noise is read, stabilised, removed and transformed back. Hot pixels, sta
 flat areas, and light of so few photons that they can be told apart, are not looked for.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """The noise of counted light, read by a small net off windows of the whole stack."""
 
-from __future__ import annotations
-
 import functools
 import json
 import math

@@ -1,7 +1,5 @@
 """Row and column offsets of a whole picture: found in strips of it, taken out tile by tile."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Denoisers of others behind the route of renders, and mixtures with them."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

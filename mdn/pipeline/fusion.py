@@ -10,8 +10,6 @@ estimation" (IEEE TIP 2016), section III. In place of their principal components
 one average, and a net that is told at each pixel what noise is left.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -4,8 +4,6 @@ All of it is a function of a sample's surroundings, so that tiles agree with the
 Tiles are (B, C, H, W), encoded; NaN marks samples that show nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How strong the noise of a page is, and of what kind; by the net itself, or classically."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

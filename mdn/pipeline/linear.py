@@ -7,8 +7,6 @@ such noise and has seen the guides: it needs the refinement alone. Last, what li
 way comes back (`keep_whole_light`, `keep_light`).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """The models of one run: which is for what, each loaded when the first picture needs it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from threading import Lock
 

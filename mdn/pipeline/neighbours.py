@@ -4,8 +4,6 @@ A dye bleaches and a lamp flickers: a neighbour is brought to the brightness of 
 one factor on its light.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What is asked of the pipeline: how strongly, how often, and in what memory. Holds no files."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from mdn.encoding.counts import OPTIONS, Detector

@@ -1,7 +1,5 @@
 """One picture on its way through the route: where it is read and written, and what it holds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 

@@ -3,8 +3,6 @@
 One look at a bounded sample of the page decides it, before any of it is denoised.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol

@@ -1,7 +1,5 @@
 """What a net's judge reads in a picture, as data and in words."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

@@ -12,8 +12,6 @@ A net that was trained on renders answers at one scale, and needs step 1 alone, 
 found is more than the noise would make it: of few samples that is little.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol

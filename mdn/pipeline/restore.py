@@ -4,8 +4,6 @@ What a picture is and what its noise is was found out before (`pipeline.plan`). 
 a photo as for a plane of a stack, in memory or from the disk.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The part of a picture that is looked at to estimate its noise."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Means over windows, and a local linear regression on guides: what the refinement is built of."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@ because something bright is there differs: it is larger, or softened by the rend
 filter, or there are many such pixels around, or the guides show a thing of its own there.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

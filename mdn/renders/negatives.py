@@ -6,8 +6,6 @@ light, they are filled, and their neighbours pay for it. A layer that is meant t
 such as the difference of two renders, is left as it is.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -4,8 +4,6 @@ Times come first; in depth, where planes are often further apart than the optics
 the user says how many. Of one plane a file, the frames of a sequence are its times.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import pairwise

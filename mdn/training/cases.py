@@ -6,8 +6,6 @@ that depends on brightness in odd ways, light on black, and photographs that are
 are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 

@@ -5,8 +5,6 @@ on crops of the recipe: on some of its steps all nets are tried, and the shares 
 errors. What comes out is not yet good at anything new; it is what a training begins with.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -13,8 +13,6 @@ it. Stages that nothing refers to are left out, so that `--set init_weights=FILE
 and trains the last stage alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ sample that it sees, and it lets fine noise through, which shows as hatching. Wh
 the picture beyond that is mostly smooth: a change of brightness from place to place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -5,8 +5,6 @@ dither each sample is drawn for itself, so that neighbours differ as often as ch
 halftones and error diffusion they differ more often.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor
 

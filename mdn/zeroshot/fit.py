@@ -1,7 +1,5 @@
 """The fit to one picture: numbers that describe its noise first, then, on request, layers."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace

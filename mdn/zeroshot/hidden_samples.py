@@ -6,8 +6,6 @@ against the sample itself is then its true one, and the noise's above it, which 
 and after.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext

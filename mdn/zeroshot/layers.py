@@ -1,7 +1,5 @@
 """The layers of a net, fitted to one file on request."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace

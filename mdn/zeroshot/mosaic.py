@@ -5,8 +5,6 @@ A picture's own detail is the same in all four places on average, so that what o
 than the quietest is noise.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

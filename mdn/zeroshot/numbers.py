@@ -6,8 +6,6 @@ only where what one part of the picture says of it holds in another: in other bl
 that were hidden, in the other half of the samples. The net itself is frozen.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

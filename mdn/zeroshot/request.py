@@ -1,7 +1,5 @@
 """What the user wants fitted to each picture, and the plan of a fit of layers that follows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 

@@ -10,8 +10,6 @@ Nets that learnt from noise of mean 0 make of it the mean of the samples, which 
 The noise shows in how samples are distributed where the picture is equally bright.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Fits in files: one of layers that is under way, and one that is done, for other pictures."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import struct

@@ -8,8 +8,6 @@ and a last ensemble of masks instead of a running average of pictures, in which 
 one would stay; and a score on samples that no step learns from, which says when to stop.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import time

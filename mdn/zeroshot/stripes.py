@@ -5,8 +5,6 @@ phase, measured in one half of the blocks, hold in the other half, in flat block
 A fence or a fabric fills only a part of a picture, and its phase wanders.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """A crop of the picture, denoised in several ways, to compare them."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

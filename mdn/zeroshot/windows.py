@@ -1,7 +1,5 @@
 """The parts of a picture that layers are fitted to, and the crops of a step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

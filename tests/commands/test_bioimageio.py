@@ -1,7 +1,5 @@
 """A package of the BioImage Model Zoo, as its own library reads it."""
 
-from __future__ import annotations
-
 import zipfile
 from dataclasses import replace
 from pathlib import Path

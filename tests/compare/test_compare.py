@@ -1,7 +1,5 @@
 """`mdn compare`: one page that needs nothing else, and numbers that are true."""
 
-from __future__ import annotations
-
 import base64
 import io as streams
 import json

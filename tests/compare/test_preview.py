@@ -1,7 +1,5 @@
 """`mdn denoise --preview`: crops that are what `mdn denoise` makes of these places."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

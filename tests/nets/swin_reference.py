@@ -4,8 +4,6 @@ It takes the state dict under the released names, and the masks as tensors, and 
 fast net equal to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Fused calls answer as the plain ones, and are done without where they are missing."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

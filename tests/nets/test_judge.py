@@ -1,7 +1,5 @@
 """The judge of the noise inside a denoiser."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

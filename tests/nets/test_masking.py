@@ -1,7 +1,5 @@
 """Masks as a function of the absolute pixel: shares, independence, tiles, seeds."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Convolutions that follow a descriptor: rows of a batch, what is remembered, and the scale."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

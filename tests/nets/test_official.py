@@ -1,7 +1,5 @@
 """State dicts under the released names become ours, or are refused with one clear line."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 
 import pytest

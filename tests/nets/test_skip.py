@@ -1,7 +1,5 @@
 """The MPI hourglass: its size, its mask, its batch statistics, any size of picture."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """Masked SwinIR: its size, its masks, its reach, its gradients, and a slow reference to equal."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The bias-free U-Net: its size, its reach, and its scale-equivariance."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Clean pictures that a machine drew: (H, W, 3) uint8, 256 x 256."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 

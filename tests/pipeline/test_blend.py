@@ -1,7 +1,5 @@
 """What is taken of a denoised picture: luma, chroma, strength, and none where it is protected."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

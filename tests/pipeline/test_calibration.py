@@ -1,7 +1,5 @@
 """What is seen of a measured channel, against what was put into it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

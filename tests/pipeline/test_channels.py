@@ -1,7 +1,5 @@
 """Whether a gray picture is counted light: by its samples, in whichever unit they are stored."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

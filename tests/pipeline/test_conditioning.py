@@ -1,7 +1,5 @@
 """What a net is told of a picture, and what becomes of the picture."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

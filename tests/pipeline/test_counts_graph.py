@@ -1,7 +1,5 @@
 """A picture of counted light through the graph alone, beside what mdn makes of it."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

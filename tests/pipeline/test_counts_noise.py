@@ -1,7 +1,5 @@
 """What the small net reads of counted light, against what was put in."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

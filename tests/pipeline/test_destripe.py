@@ -1,7 +1,5 @@
 """Banding taken out of a whole picture: same in tiles, mixed by strength, told of."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """A detector that the user describes is believed, on every route."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

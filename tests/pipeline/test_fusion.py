@@ -1,7 +1,5 @@
 """Neighbouring planes averaged in where they show the same, and nowhere else."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """What a net must not see: gaps, outliers, and what is exactly flat."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

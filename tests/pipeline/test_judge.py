@@ -1,7 +1,5 @@
 """A net that judges the noise itself, on the way of a picture: no gate, no second net."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A denoised render is as bright as the noisy one, and fireflies give nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

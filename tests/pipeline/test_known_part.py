@@ -1,7 +1,5 @@
 """What shows nothing is left out before noise is measured."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mdn.pipeline.in_memory import restore_page

@@ -1,7 +1,5 @@
 """Noise that neighbours share, scale by scale."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

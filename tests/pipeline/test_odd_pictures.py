@@ -1,7 +1,5 @@
 """Pictures that hold next to nothing come back sane: by the shipped model, judge and all."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """What the judge inside a net reads, as data and in words."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

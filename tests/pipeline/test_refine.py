@@ -1,7 +1,5 @@
 """The refinement: regression on guides, and telling structure from noise."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Passes: masks or turns, their mean, and the map of how much they differ."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from pathlib import Path

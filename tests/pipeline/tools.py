@@ -1,7 +1,5 @@
 """What the tests of the pipeline share: a model by name, and a page denoised by it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

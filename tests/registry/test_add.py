@@ -1,7 +1,5 @@
 """Checkpoints of others become models of the user's own; what does not fit is named."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable

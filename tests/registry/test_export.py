@@ -1,7 +1,5 @@
 """Models as ONNX files: any size, the same as PyTorch, the noise as an input or judged inside."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which model `--quality` means: by the cards, with a fallback that says so."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

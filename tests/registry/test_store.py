@@ -1,7 +1,5 @@
 """Models are found by name, verified by hash, and refused when damaged or dangerous."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil

@@ -1,7 +1,5 @@
 """Small renders for the tests: with every role of layer, lights that add up, a pan."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

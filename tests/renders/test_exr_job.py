@@ -1,7 +1,5 @@
 """Renders through the task: what is denoised, and that nothing else changes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

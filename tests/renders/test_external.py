@@ -1,7 +1,5 @@
 """Models of others on the route of renders, the guides they clean, and mixtures with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A net that takes guides: it gets those of its own pixels, whatever the tiles."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

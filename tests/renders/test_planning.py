@@ -1,7 +1,5 @@
 """Shots: frames that are there, shards, and where the manifest goes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

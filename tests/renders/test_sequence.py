@@ -1,7 +1,5 @@
 """Frames of a sequence: names, one exposure for all, blending along motion vectors."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Neighbours in time and depth, from file to file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`mdn denoise` on stacks: which planes, what is left alone, files that lie."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What is said of a stack is what was done to it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Crops that one kind of noise does not make."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

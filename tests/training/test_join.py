@@ -1,7 +1,5 @@
 """Two plain nets as the kernels of one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

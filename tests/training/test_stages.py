@@ -1,7 +1,5 @@
 """Recipes with stages: which are trained, in which order, and from which weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What each detector of strange noise recognises, measures and takes out, and what it leaves."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Noise that no model knows: measured by `mdn zeroshot`, taken out, saved for others."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache
 

@@ -1,7 +1,5 @@
 """A preset of MPI is taken where held-out samples say so, and is mdn denoise elsewhere."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`mdn zeroshot`: the fit of layers, when it ends, and what becomes of odd pictures."""
 
-from __future__ import annotations
-
 import copy
 import io
 from dataclasses import replace

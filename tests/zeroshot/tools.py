@@ -1,7 +1,5 @@
 """What the tests of zero-shot share: a report, pictures and a fit."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """EXR files for the tests: every kind of channel, part and attribute."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """EXR files come back whole: every channel bit for bit, every attribute byte for byte."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Damaged EXR files: a clear error, soon, and never the end of the process."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

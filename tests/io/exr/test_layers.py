@@ -1,7 +1,5 @@
 """Layers and their roles, by the names that renderers write."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,16 +1,20 @@
 """What counts encoding is worth on real fluorescence, beside VST+BM3D measured in the same run.
 
     python -m benchmarks.fluorescence FOLDER [--crop 256] [--model photo] [--sheets OUT]
+    python -m benchmarks.fluorescence FOLDER --crop 0 --package cells.zip
 
 FOLDER has noisy/ and gt/, gray, files of the same names; --crop 0 takes them whole. PSNR in dB, 8
 bits, as it is and after the least-squares affine fit of CARE and N2V; below the means the gain of
 the picture that gains least. "by default" is what `mdn denoise` makes of such a file. "truth" is
 gt/ as bright as noisy/ is, what the best denoiser would score: frames bleach and lamps flicker.
 VST+BM3D is told the level that mdn estimated; it needs the package bm3d, whose licence keeps it
-from being a dependency, and is left out without it.
+from being a dependency, and is left out without it. --package adds the graph of a package that
+`mdn models export cells --bioimageio` wrote.
 """
 
 import argparse
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -34,12 +38,16 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--model", default="photo")
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--package", type=Path)
     given = parser.parse_args()
     model = Models(given.model).load()
+    graph = None if given.package is None else graph_of(given.package)
     rows = []
     for path in sorted((given.folder / "noisy").iterdir()):
         noisy, clean = (middle(p, given.crop) for p in (path, given.folder / "gt" / path.name))
         results = {"raw": noisy, "truth": as_bright(clean, noisy)} | methods(model, noisy)
+        if graph is not None:
+            results["package"] = graph(noisy)
         rows.append({name: scores(result, clean) for name, result in results.items()})
         print(path.stem.ljust(22), line(rows[-1]), flush=True)
         if given.sheets:
@@ -84,6 +92,22 @@ def methods(model: Model, noisy: np.ndarray) -> dict[str, np.ndarray]:
     coding = calibrate([(noisy.shape, region)], noisy.dtype).coding
     values = bm3d.bm3d(coding.encode(noisy).astype(np.float64), coding.level or 0.0)
     return results | {"VST+BM3D": coding.decode(values.astype(np.float32), noisy)}
+
+
+def graph_of(package: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """What runs the graph of a package on a picture (H, W) uint8."""
+    import onnxruntime
+
+    with zipfile.ZipFile(package) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".onnx"))
+        session = onnxruntime.InferenceSession(archive.read(name))
+    (source,) = session.get_inputs()
+
+    def run(noisy: np.ndarray) -> np.ndarray:
+        (result,) = session.run(None, {source.name: noisy[None, None].astype(np.float32)})
+        return np.rint(result[0, 0]).clip(0, 255).astype(np.uint8)
+
+    return run
 
 
 def scores(result: np.ndarray, clean: np.ndarray) -> tuple[float, float]:

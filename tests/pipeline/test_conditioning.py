@@ -178,3 +178,25 @@ def test_a_level_for_a_blind_model_is_refused() -> None:
     request = Request("unittest", options=Options(sigma=10 / 255))
     with pytest.raises(UsageError, match="takes no noise strength"):
         denoise.run((), request, report=None)  # type: ignore[arg-type]
+
+
+class Shift(nn.Module):
+    """A net that adds a picture."""
+
+    def __init__(self, change: Tensor) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, x: Tensor, visible: Tensor | None, level: Tensor) -> Tensor:
+        return x + self.change
+
+
+def test_in_a_dead_zone_a_sample_stays_bit_for_bit() -> None:
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    change = 0.2 * (torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) - 0.5)
+    told = NoiseConditioning(5 / 255, dead_zone=8 / 255)
+    y = infer(Shift(change), told, x)
+    small = ((x + change) - x).abs() <= 8 / 255
+    assert torch.equal(y[small], x[small])
+    assert torch.equal(y[~small], (x + change)[~small])
+    assert 0.1 < float(small.float().mean()) < 0.9

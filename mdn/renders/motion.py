@@ -25,6 +25,7 @@ REACH = 2  # frames on each side
 # which tells what noise left over in both would hide.
 OF_A_PIXEL, OF_A_PLACE = 0.4, 0.12
 PLACE = 7  # pixels a side of such a place
+ENOUGH = 128  # rows, or columns, that the sense of the vectors is measured on
 DARK = 1e-3  # light below which differences count no more, of the picture's mean
 BRIGHTEST = 0.999  # quantile of the light, beyond which samples are alike when frames are compared
 
@@ -100,10 +101,11 @@ def _flow(here: Frame, there: Frame, view: str) -> np.ndarray | None:
     ]
     most = max(float(np.quantile(new, BRIGHTEST)), 1e-6)
     new, old = (np.clip(light, 0, most) for light in (new, old))
+    every = max(1, min(new.shape[:2]) // ENOUGH)
 
     def miss(flow: np.ndarray) -> float:
-        moved, inside = warped(old, flow)
-        off = np.abs(np.arcsinh(moved) - np.arcsinh(new)).mean(-1)
+        moved, inside = warped(old, flow, every)
+        off = np.abs(np.arcsinh(moved) - np.arcsinh(new[::every, ::every])).mean(-1)
         return float((off * inside).sum() / max(inside.sum(), 1))
 
     return min(flows, key=miss)
@@ -136,10 +138,14 @@ def _mean_around(values: np.ndarray) -> np.ndarray:
     return F.avg_pool2d(wide, PLACE, stride=1)[0].numpy().transpose(1, 2, 0)
 
 
-def warped(old: np.ndarray, flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, C) of another frame seen from this one, and (H, W) 1 where it was in the frame."""
+def warped(old: np.ndarray, flow: np.ndarray, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, C) of another frame seen from this one, and (H, W) 1 where it was in the frame.
+
+    every: of the rows and columns; 2: of each second one.
+    """
     height, width, _ = old.shape
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    y, x = np.mgrid[0:height:every, 0:width:every].astype(np.float32)
+    flow = flow[::every, ::every]
     x, y = x + flow[..., 0], y + flow[..., 1]
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     grid = np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)

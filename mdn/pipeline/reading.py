@@ -11,6 +11,7 @@ from torch import Tensor
 from mdn.nets.judge import Cells
 from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
+from mdn.noise.analysis.impulses import outliers
 from mdn.pipeline.sample import windows_of
 
 ROUNDED = 256.0  # steps in 1 of a descriptor's numbers
@@ -217,7 +218,7 @@ def read_noise(net: UNet, sample: Tensor, unknown: Tensor | None = None) -> Nois
     )
     if reading.noisy:
         return reading
-    changes = [(_cleaned(net, window, descriptor) - window).abs() > OUTLIER for window in windows]
+    changes = [outliers(window, _cleaned(net, window, descriptor), OUTLIER) for window in windows]
     halved = [F.avg_pool2d(change.float(), 2) for change in changes]
     share = float(_mean(halved, weights, planes).mean())
     return replace(reading, impulses=share if share >= FEWEST_OUTLIERS else 0.0)

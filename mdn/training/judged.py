@@ -30,9 +30,9 @@ CAMERA = "camera"
 SALT_PEPPER, IMPULSES = "salt-pepper", "impulses"
 ALONE = {CAMERA, CLEAN, *CASES}  # kinds that no other is added to, and that are added to none
 WEIGHT = 0.02  # of the judge's own loss, beside the picture's
-CLEAN_PATTERNS = 0.5  # share of the clean crops, and of those with impulses, that are drawn
+CLEAN_PATTERNS = 0.5  # share of the clean crops that are drawn patterns
 BLOTCHED = 0.4  # share of the cameras whose noise reduction has left blotches over
-HALVES = 0.15  # share of the groups that are noisy in one part only
+HALVES = 0.12  # share of the groups that are noisy in one part only
 EVEN = 0.03, 0.01  # an error of a - b weighs 1, smaller ones up to a / b
 SCALE = 0.25  # weight of the map's own error, where it is learnt for the result's
 FLOOR = 1 / 255  # added to a map that is scaled to what a user says, so that none is 0
@@ -51,12 +51,10 @@ def draw_group(recipe: Recipe, crops: Crops, step: int, group: int) -> Sample:
         clean = crops.draw(count, generator, scales=case.scales)
     else:
         clean = (crops.busiest if busy else crops.draw)(count, generator)
-    much = rows[0].kind in (CLEAN, IMPULSES)
-    patterns = CLEAN_PATTERNS if much else recipe.data.patterns
+    patterns = CLEAN_PATTERNS if rows[0].kind == CLEAN else recipe.data.patterns
     for index in range(count):
         if uniform(generator) < patterns:
-            points = rows[0].kind != IMPULSES
-            clean[index] = draw_pattern(clean.shape[2], generator, points=points).to(clean)
+            clean[index] = draw_pattern(clean.shape[2], generator).to(clean)
     gray = uniform(generator) < recipe.data.gray
     if gray:
         clean = clean.mean(1, keepdim=True)

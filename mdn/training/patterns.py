@@ -151,14 +151,10 @@ KINDS: tuple[Callable[[int, list[float], torch.Generator], Tensor], ...] = (
 )  # fmt: skip
 
 
-def draw_pattern(size: int, generator: torch.Generator, *, points: bool = True) -> Tensor:
-    """One picture (3, size, size), float32 in 0..1.
-
-    points: whether it may be one of lonely points, which are easily taken for impulses.
-    """
+def draw_pattern(size: int, generator: torch.Generator) -> Tensor:
+    """One picture (3, size, size), float32 in 0..1."""
     dice = torch.rand(8, generator=generator).tolist()
-    kinds = [kind for kind in KINDS if points or kind is not stars]
-    kind = kinds[int(dice[0] * len(kinds))]
+    kind = KINDS[int(dice[0] * len(KINDS))]
     plane = kind(size, dice[1:4], generator)
     if dice[7] < COLOURED and plane.ndim == 2:  # each colour at an angle of its own
         turned = torch.rand(2, 3, generator=generator).tolist()

@@ -37,6 +37,9 @@ CAMERA = {
 }
 PERIODIC = -0.02  # least gain on waves of amplitude 14; dB
 SALT_GONE = {"screenshot": 16.7, "contours": 7.4, "line_art": 0, "pixel_art": 6.4}  # least gain, dB
+# Impulses of any value on 1 % of the pixels: least gain of any picture, and on average, dB; and the
+# share of the other samples that may change.
+IMPULSES_GONE, BESIDE_IMPULSES = (-0.02, 1.4), 0.005
 MISTAKEN = 1e-3  # share of the samples that may pass for salt or pepper
 REAL = (-0.02, 1.8)  # real cameras: least gain of any picture, and on average; dB
 
@@ -121,3 +124,18 @@ def test_the_measures_themselves() -> None:
     lines = judgement.table([kept, blurred]).splitlines()
     assert lines[-1].split("|")[-2].strip() == "1"
     assert "lost" in lines[-1]
+
+
+def test_impulses_of_any_value_go_where_all_else_stays(denoise: Denoise, shared_data: Path) -> None:
+    gains = []
+    for path in sorted((shared_data / "val" / "cameras" / "gt").iterdir())[::12]:
+        page = judgement.middle(Image.open(path), 192)
+        dice = np.random.default_rng(1)
+        hit = dice.random(page.shape[:2]) < 0.01
+        noisy = page.copy()
+        noisy[hit] = dice.integers(0, 256, (int(hit.sum()), 3))
+        result = denoise(noisy)
+        gains.append(judgement.psnr(result, page) - judgement.psnr(noisy, page))
+        assert (result[~hit] != page[~hit]).mean() < BESIDE_IMPULSES
+    assert min(gains) >= IMPULSES_GONE[0]
+    assert np.mean(gains) >= IMPULSES_GONE[1]

@@ -197,6 +197,7 @@ def test_in_a_dead_zone_a_sample_stays_bit_for_bit() -> None:
     told = NoiseConditioning(5 / 255, dead_zone=8 / 255)
     y = infer(Shift(change), told, x)
     small = ((x + change) - x).abs() <= 8 / 255
+    small |= (change < 0) & (x + change <= 0.15)  # points of light on the dark may be stars
     assert torch.equal(y[small], x[small])
     assert torch.equal(y[~small], (x + change)[~small])
     assert 0.1 < float(small.float().mean()) < 0.9

@@ -111,7 +111,7 @@ def measure(results: Path, truth: Path) -> dict[str, float]:
 def main(
     out: Path,
     models: Annotated[str, typer.Option("--models")] = "render,oidn,render+oidn",
-    seed: int = 8000,
+    seed: int = 8001,
     frames: int = 8,
     spp: int = 8,
     reference: int = 256,

@@ -177,7 +177,7 @@ def _conditioned(
     if noise.stabiliser:
         y = noise.stabiliser.inverse(y)
     if noise.dead_zone:
-        changed = impulses.outliers(x, y, noise.dead_zone)
+        changed = (y - x).abs() > noise.dead_zone
         y = torch.where(changed if broken is None else changed | broken, y, x)
     if noise.blend_weight < 1:
         mixed = torch.lerp(x, y, noise.blend_weight)

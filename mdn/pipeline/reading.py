@@ -11,7 +11,6 @@ from torch import Tensor
 from mdn.nets.judge import Cells
 from mdn.nets.unet import UNet
 from mdn.noise.analysis.estimate import NoiseEstimate
-from mdn.noise.analysis.impulses import outliers
 from mdn.pipeline.sample import windows_of
 
 ROUNDED = 256.0  # steps in 1 of a descriptor's numbers
@@ -24,6 +23,7 @@ SOME_IMPULSES = 0.001  # share of the samples
 # Where the map says that there is no noise, samples that the net changes by more than this, in
 # 0..1, are impulses, where such a share of them is; the rest stays bit for bit.
 OUTLIER, FEWEST_OUTLIERS = 8 / 255, 3e-5
+NIGHT = 0.1  # median, 0..1, of a sky whose points of light are stars and no impulses
 FLOOR = 1 / 255  # added to a map that is scaled to what a user says, so that no place has none
 
 
@@ -216,9 +216,9 @@ def read_noise(net: UNet, sample: Tensor, unknown: Tensor | None = None) -> Nois
         impulses=0.0,
         mean=float(_mean(maps, weights, planes).mean()),
     )
-    if reading.noisy:
+    if reading.noisy or float(sample.median()) < NIGHT:
         return reading
-    changes = [outliers(window, _cleaned(net, window, descriptor), OUTLIER) for window in windows]
+    changes = [(_cleaned(net, window, descriptor) - window).abs() > OUTLIER for window in windows]
     halved = [F.avg_pool2d(change.float(), 2) for change in changes]
     share = float(_mean(halved, weights, planes).mean())
     return replace(reading, impulses=share if share >= FEWEST_OUTLIERS else 0.0)

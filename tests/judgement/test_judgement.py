@@ -61,6 +61,12 @@ def test_a_jpeg_of_a_clean_picture_comes_back_no_worse(denoise: Denoise, name: s
     assert case.gain >= JPEG_LOSS
 
 
+@pytest.mark.parametrize("quality", [90, 95, 98])
+def test_stars_as_a_jpeg_stay(denoise: Denoise, quality: int) -> None:
+    page = SUBJECTS["stars"](LARGE_SIDE)
+    assert judgement.compressed("JPEG", "stars", page, quality, denoise).gain >= JPEG_LOSS
+
+
 @pytest.mark.parametrize("name", HALVES)
 def test_noise_in_one_half_leaves_the_other_alone(denoise: Denoise, name: str) -> None:
     noisy, clean = judgement.halves(name, SUBJECTS[name](LARGE_SIDE), denoise)

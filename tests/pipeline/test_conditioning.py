@@ -192,12 +192,11 @@ class Shift(nn.Module):
 
 
 def test_in_a_dead_zone_a_sample_stays_bit_for_bit() -> None:
-    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x = 0.3 + 0.6 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     change = 0.2 * (torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) - 0.5)
     told = NoiseConditioning(5 / 255, dead_zone=8 / 255)
     y = infer(Shift(change), told, x)
     small = ((x + change) - x).abs() <= 8 / 255
-    small |= (change < 0) & (x + change <= 0.15)  # points of light on the dark may be stars
     assert torch.equal(y[small], x[small])
     assert torch.equal(y[~small], (x + change)[~small])
     assert 0.1 < float(small.float().mean()) < 0.9

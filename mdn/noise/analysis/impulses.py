@@ -19,7 +19,6 @@ COMMON = 3  # samples at one end, of a sample and its neighbours, that are still
 HOT = 2.0  # spreads of its neighbours that a hot pixel lies beyond them; a point of light: 1.25
 USUAL_NORMAL = 2.85  # the usual spread of eight normal neighbours, in standard deviations
 MANY, EVERY = 2**17, 5  # of so many samples every fifth tells as much; JPEG's blocks are of 8
-NIGHT = 0.15  # of the nominal range: on what is darker, points of light are no impulses
 AROUND = [0, 1, 2, 3, 5, 6, 7, 8]  # of 3 x 3 samples all but the middle
 FEWEST = 0.005  # share of the samples that could show an impulse, for their count to mean something
 
@@ -146,15 +145,6 @@ def _share(impulses: Tensor, visible: Tensor) -> float | None:
     if count < max(1, FEWEST * visible.numel()):
         return None
     return int((impulses & visible).sum()) / count
-
-
-def outliers(x: Tensor, clean: Tensor, least: float) -> Tensor:
-    """Samples of x that differ by more than `least` from what a net makes of them, bool, as x.
-
-    Not points of light on the dark, which may be stars.
-    """
-    off = x - clean
-    return (off.abs() > least) & ((off < 0) | (clean > NIGHT))
 
 
 def filled(plane: Tensor, mask: Tensor) -> Tensor:

@@ -136,27 +136,10 @@ def film(x: Tensor, level: float, generator: torch.Generator) -> Parts:
 
 
 def _field(x: Tensor, dice: Dice) -> Tensor:
-    """Normal samples of variance 1, white or of a random length of up to 4 pixels.
-
-    Some are shared along the rows alone, or along the columns, as analogue video and scanners do.
-    """
+    """Normal samples of variance 1, white or of a random length of up to 4 pixels."""
     if dice.chance(0.25):
         return random_fields.normal(x, dice.generator)
-    if dice.chance(0.1):
-        return _streaks(x, dice)
     return random_fields.blurred_normal(x, dice.generator, x.shape[1], dice.ratio(0.4, 4.0))
-
-
-def _streaks(x: Tensor, dice: Dice) -> Tensor:
-    """Normal samples of variance 1, each shared with its neighbours along one axis."""
-    taps = random_fields.gaussian_taps(dice.ratio(0.4, 3.0))
-    norm = sum(tap * tap for tap in taps) ** 0.5
-    height, width = x.shape[2:]
-    wide = x.new_zeros(1, x.shape[1], height, width + len(taps) - 1)
-    noise = random_fields.normal(wide, dice.generator)
-    parts = [noise[..., n : n + width] * (tap / norm) for n, tap in enumerate(taps)]
-    field = torch.stack(parts).sum(0)
-    return field.transpose(2, 3) if height == width and dice.chance(0.5) else field
 
 
 def uneven(x: Tensor, level: float, generator: torch.Generator) -> Parts:
@@ -240,12 +223,11 @@ def stars(x: Tensor, level: float, generator: torch.Generator) -> Parts:
     light = dice.ratio(3, 60) * (level / 255) * random_fields.uniform(x[:, :1], generator) ** 2
     tint = 0.7 + 0.3 * torch.rand(1, x.shape[1], *shape, generator=generator)
     points = torch.where(there, light, torch.zeros(())) * tint
-    spot = dice.ratio(0.25, 1.4)
+    spot = dice.ratio(0.35, 1.4)
     points = development.blur(points, spot) * max(1.0, 6.28 * spot**2)  # the peak is kept
     clean = (sky + points).clamp(0, 1)
     noise = _field(x, dice) if dice.chance(0.3) else random_fields.normal(x, generator)
-    # Some without noise, so that no point of light is taken for an impulse.
-    noisy = clean if dice.chance(0.5) else clean + noise * (level / 255)
+    noisy = clean + noise * (level / 255)
     return noisy, clean, clean
 
 

@@ -83,6 +83,8 @@ class Plan:
                 **({} if noise.reading is None else noise.reading.describe(scale)),
             }
         }
+        if noise.dead_zone and self.part.changes and self.part.changed == 0:
+            noise = replace(noise, blend_weight=0.0, impulse_spread=None)
         lines = [] if bands is None else [bands.in_words(scale) + " taken out"]
         facts["summary"] = lines + noise.in_words(self._removed(), self.part.unit)
         return facts

@@ -179,7 +179,10 @@ def clean_tiles(
     mixed = replace(options, strength=1.0) if counted else options
     y = blend(x, torch.cat([mean, deviation], 1), mixed, protect)
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
-    part.changes.append(float((mean - x).square().mean()))
+    off = (mean - x).square()
+    if noise.dead_zone:  # what is put back was no impulse
+        off = off.masked_fill(stays, 0)
+    part.changes.append(float(off.mean()))
     mean = mean.masked_fill(stays, torch.nan)
     deviation = deviation.masked_fill(stays, 0.0) if deviation.shape[1] else deviation
     result = torch.cat([mean, deviation], 1)

@@ -1,5 +1,7 @@
 """Renders: whatever is in a file, nothing of it is destroyed, and nothing appears in it."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
 

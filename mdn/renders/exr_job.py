@@ -160,8 +160,8 @@ def _explained(details: dict[str, Any]) -> list[str]:
     lines += [f"sum kept: {' + '.join(terms)}" for terms in details["sums"]]
     lines += [f"{count} {key} samples" for key, count in details["odd_samples"].items()]
     several = details.get("exposures", {"": details["exposure"]})
-    return [*lines, *(f"exposure {scene} {light:.4g}".replace("  ", " ")
-                      for scene, light in several.items())]  # fmt: skip
+    named = ((f"exposure {scene}".rstrip(), light) for scene, light in several.items())
+    return [*lines, *(f"{name} {light:.4g}" for name, light in named)]
 
 
 def picture(file: exr.Exr, layer: Layer, format: str) -> tuple[Image, int]:

@@ -23,6 +23,9 @@ def main(
     hard: Annotated[
         bool, typer.Option(help="With fog, leaves, glass, small lamps, a moving camera.")
     ] = False,
+    furnished: Annotated[
+        bool, typer.Option(help="Rooms with furniture, ribs, blinds, a window; with or without --hard.")
+    ] = False,
 ) -> None:
     """Renders scenes at several numbers of samples per pixel, with albedo, normal and a reference.
 
@@ -38,7 +41,9 @@ def main(
         numbers = tuple(int(part) for part in spp.split(","))
     except ValueError:
         raise typer.BadParameter(f"{spp}: write numbers, such as 4,16,64") from None
-    asked = rendering.Settings(out, count, seed, size, size, numbers, reference, variant, hard)
+    asked = rendering.Settings(
+        out, count, seed, size, size, numbers, reference, variant, hard, furnished
+    )
     try:
         files = rendering.run(asked, tell)
     except MdnError as error:

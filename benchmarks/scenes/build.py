@@ -21,7 +21,13 @@ METALS = ("Au", "Cu", "Al", "Cr", "W")
 
 
 def build(
-    mi: Any, seed: int, size: tuple[int, int], folder: Path, *, hard: bool = False
+    mi: Any,
+    seed: int,
+    size: tuple[int, int],
+    folder: Path,
+    *,
+    hard: bool = False,
+    furnished: bool = False,
 ) -> tuple[Scene, list[Any]]:
     """The scene of that seed, as mitsuba.load_dict takes it, and where the camera moves.
 
@@ -30,21 +36,27 @@ def build(
         size: width and height in pixels.
         folder: where meshes are written; it must last until the scene is loaded.
         hard: with what is hardest to denoise. The rest of the scene is that of the same seed.
+        furnished: a furnished room in its place.
 
     Returns:
         The scene, and the camera's places while the shutter is open; none where it stands still.
     """
-    maker = _Maker(mi, np.random.default_rng([seed, 7]), folder)
-    inside = maker.random.random() < 0.55
-    scene = maker.room() if inside else maker.outdoors()
-    scene |= {
-        "type": "scene",
-        "integrator": {
-            "type": "aov",
-            "aovs": "albedo:albedo,normal:sh_normal",
-            "image": {"type": "path", "max_depth": DEPTH},
-        },
-    }
+    if furnished:
+        from benchmarks.scenes.interiors import Interior
+
+        inside, scene = True, Interior(mi, np.random.default_rng([seed, 13]), folder).built()
+    else:
+        maker = _Maker(mi, np.random.default_rng([seed, 7]), folder)
+        inside = maker.random.random() < 0.55
+        scene = maker.room() if inside else maker.outdoors()
+        scene |= {
+            "type": "scene",
+            "integrator": {
+                "type": "aov",
+                "aovs": "albedo:albedo,normal:sh_normal",
+                "image": {"type": "path", "max_depth": DEPTH},
+            },
+        }
     scene["sensor"] |= {
         "film": {
             "type": "hdrfilm",

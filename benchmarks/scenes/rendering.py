@@ -35,6 +35,7 @@ class Settings:
     # of Mitsuba. scalar_rgb runs everywhere; llvm_ad_rgb is faster where LLVM is.
     variant: str = "scalar_rgb"
     hard: bool = False  # see `build`
+    furnished: bool = False
 
 
 Tell = Callable[[str], None]
@@ -88,7 +89,9 @@ def _render_scene(settings: Settings, seed: int, files: dict[int, Path]) -> None
     mi = _mitsuba(settings.variant)
     with tempfile.TemporaryDirectory(prefix="mdn-") as folder:
         size = (settings.width, settings.height)
-        parts, places = build(mi, seed, size, Path(folder), hard=settings.hard)
+        parts, places = build(
+            mi, seed, size, Path(folder), hard=settings.hard, furnished=settings.furnished
+        )
         scene = mi.load_dict(parts)
         sensors = [mi.load_dict(_placed(parts, place)) for place in places] or scene.sensors()
     scale = 1.0

@@ -88,18 +88,63 @@ def _tube(rings: np.ndarray, *, closed: bool) -> Mesh:
     return rings.reshape(-1, 3).astype(np.float32), faces
 
 
-def ply(mesh: Mesh) -> bytes:
-    """A mesh as a binary PLY file."""
+def boxes(centre: np.ndarray, size: np.ndarray) -> tuple[Mesh, np.ndarray]:
+    """Upright boxes of centres and sizes (N, 3), their faces flat; and (24 N, 2) texture places.
+
+    A box has one colour of a texture of squares, and a small part of any other.
+    """
+    corner = np.array(list(np.ndindex(2, 2, 2))) - 0.5
+    sides = [(4, 6, 7, 5), (0, 1, 3, 2), (2, 3, 7, 6), (0, 4, 5, 1), (1, 5, 7, 3), (0, 2, 6, 4)]
+    points = corner[np.array(sides).ravel()]
+    vertices = (centre[:, None] + size[:, None] * points).reshape(-1, 3)
+    first = 4 * np.arange(6 * len(centre), dtype=np.int32)[:, None]
+    faces = np.concatenate([first + half for half in np.array([[0, 1, 2], [0, 2, 3]], np.int32)])
+    place = np.stack([np.arange(len(centre)) * 0.618, np.arange(len(centre)) * 0.414], -1) % 1
+    uv = np.repeat(np.floor(8 * place) / 8 + 0.02, 24, 0)
+    span = np.tile([[0, 0], [0, 1], [1, 1], [1, 0]], (6 * len(centre), 1)) * 0.08
+    return (vertices.astype(np.float32), faces), uv + span
+
+
+def curtain(width: float, folds: float, height: float) -> Mesh:
+    """A cloth that hangs in waves, `width` wide and `height` high, its foot at 0."""
+    x = np.linspace(-width / 2, width / 2, 200)
+    z = np.linspace(0, height, 12)
+    y = 0.05 * np.sin(2 * np.pi * folds * x[None] / width + 0.4 * np.sin(z)[:, None])
+    rows = np.stack([np.broadcast_to(x, y.shape), y, np.broadcast_to(z[:, None], y.shape)], -1)
+    at = np.arange(rows.shape[0] * 200, dtype=np.int32).reshape(-1, 200)
+    a, b, c, d = at[:-1, :-1], at[:-1, 1:], at[1:, :-1], at[1:, 1:]
+    faces = np.concatenate([np.stack([a, b, c], -1), np.stack([b, d, c], -1)]).reshape(-1, 3)
+    return rows.reshape(-1, 3).astype(np.float32), faces
+
+
+def wood(random: np.random.Generator, side: int = 128) -> np.ndarray:
+    """A texture, (side, side, 3) float32 in 0..1: rings cut along, in boards."""
+    across, along = np.mgrid[:side, :side] / side
+    board = np.floor(random.integers(3, 8) * across)
+    shift = random.uniform(0, 6, 16)[board.astype(int)]
+    wave = 0.03 * np.sin(2 * np.pi * (along + shift)) + 0.01 * np.sin(14 * np.pi * along + shift)
+    rings = 0.5 + 0.5 * np.sin(2 * np.pi * random.uniform(15, 40) * (across + wave) + shift)
+    dark = random.uniform((0.1, 0.05, 0.02), (0.45, 0.3, 0.2))
+    light = dark + random.uniform(0.05, 0.35)
+    tone = random.uniform(0.8, 1.1, 16)[board.astype(int)][..., None]
+    return ((dark + (light - dark) * rings[..., None]) * tone).clip(0, 1).astype(np.float32)
+
+
+def ply(mesh: Mesh, uv: np.ndarray | None = None) -> bytes:
+    """A mesh as a binary PLY file, with places in a texture (N, 2) where they are given."""
     vertices, faces = mesh
     header = (
         "ply\nformat binary_little_endian 1.0\n"
         f"element vertex {len(vertices)}\n"
         "property float x\nproperty float y\nproperty float z\n"
-        f"element face {len(faces)}\n"
+        + ("" if uv is None else "property float u\nproperty float v\n")
+        + f"element face {len(faces)}\n"
         "property list uchar int vertex_indices\nend_header\n"
     )
     table = np.empty(len(faces), dtype=[("count", "u1"), ("at", "<i4", 3)])
     table["count"], table["at"] = 3, faces
+    if uv is not None:
+        vertices = np.concatenate([vertices, uv], -1)
     return header.encode() + vertices.astype("<f4").tobytes() + table.tobytes()
 
 

@@ -167,7 +167,7 @@ def calibrate(
     measured = measured if padding is None else measured & (stored != padding)
     values = np.where(measured, stored, 0).astype(np.float64)
     usual = hidden.usual_samples(values, measured)
-    areas, drawn, side = _flat(values, usual)
+    areas, drawn, side = _flat(values, measured)
     tell = usual & ~areas
     least = _least_light(values[usual], dtype)
     measure = partial(_measured, values, usual, drawn, dtype, padding, least, detector)
@@ -254,11 +254,11 @@ def _least_light(usual: np.ndarray, dtype: np.dtype) -> float | None:
     return None if dtype.kind in "iu" and least <= np.iinfo(dtype).min else least
 
 
-def _flat(values: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool, int]:
+def _flat(values: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, bool, int]:
     """Where planes (P, H, W) are exactly flat, bool; whether they are drawn altogether; and the
-    side of a flat window, see `hidden.flat_side`.
+    side of a flat window, see `hidden.flat_side`. What is flat may be far brighter than the rest.
     """
-    x = torch.from_numpy(np.where(usual, values, np.nan))
+    x = torch.from_numpy(np.where(measured, values, np.nan))
     side = max((hidden.flat_side(plane[None]) for plane in x), default=0)
     drawn = all(hidden.is_drawn(plane[None]) for plane in x)
     flat = np.zeros(values.shape, bool)

@@ -84,7 +84,7 @@ class NoiseConditioning:
             if self.flat == 1:
                 return ["no noise found: areas of exactly one value, unchanged"]
             return [f"no noise found: unchanged ({unit.words(self.sigma)})"]
-        if self.flat > 0 and self.blend_weight > 0:
+        if self.flat > 0 and self.blend_weight > 0 and not removed.startswith("not"):
             share = max(1, round(100 * self.flat))
             return [f"{found}: {removed}, but for {share} % of the picture, which is exactly flat"]
         return [f"{found}: {removed}"]

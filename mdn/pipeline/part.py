@@ -44,13 +44,27 @@ class Part:
     neighbours: Neighbours | None = None  # planes beside it, that are averaged in
     bands: Banding | None = None  # stripes that are taken out before
     residual: CoarseResidual | None = field(default=None, compare=False)
-    # mean squared change of each batch of tiles, encoded, as they are denoised
-    changes: list[float] = field(default_factory=list, compare=False, repr=False)
+    # of each band of rows as it is written: its samples, their squared changes, encoded, and
+    # whether any is another than it was
+    changes: list[tuple[int, float, bool]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def changed(self) -> float:
-        """Root mean square of what was changed so far, encoded; 0 before."""
-        return (sum(self.changes) / len(self.changes)) ** 0.5 if self.changes else 0.0
+        """Root mean square of what was changed so far, as stored, encoded; 0 before."""
+        samples = sum(count for count, _, _ in self.changes)
+        return (sum(squares for _, squares, _ in self.changes) / max(1, samples)) ** 0.5
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the page was denoised, and all samples are what they were."""
+        return bool(self.changes) and not any(other for _, _, other in self.changes)
+
+    def record(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Rows (h, w, S) of a page as stored, before and after, count for what was changed."""
+        own = [rows[..., self._indices] for rows in (before, after)]
+        same = np.array_equal(*own, equal_nan=own[0].dtype.kind == "f")
+        off = np.zeros(1) if same else np.nan_to_num(self.encode(after) - self.encode(before))
+        self.changes.append((own[0].size, float(np.square(off).mean()) * own[0].size, not same))
 
     @property
     def scale(self) -> float:

@@ -83,7 +83,7 @@ class Plan:
                 **({} if noise.reading is None else noise.reading.describe(scale)),
             }
         }
-        if noise.dead_zone and self.part.changes and self.part.changed == 0:
+        if noise.dead_zone and self.part.unchanged:
             noise = replace(noise, blend_weight=0.0, impulse_spread=None)
         lines = [] if bands is None else [bands.in_words(scale) + " taken out"]
         facts["summary"] = lines + noise.in_words(self._removed(), self.part.unit)
@@ -95,8 +95,9 @@ class Plan:
         told = noise is not None and (noise.estimate is None or noise.reading is not None)
         if not told or noise is None or not self.part.changes or self.part.model.answer:
             return self.removed
-        wanted = noise.sigma * noise.blend_weight * self.part.options.share
-        if self.part.changed < HARDLY * wanted:
+        if self.part.unchanged:
+            return "not removed: unchanged, as it looks like texture; try another --model"
+        if self.part.changed < HARDLY * noise.sigma * noise.blend_weight * self.part.options.share:
             changed = f"changed by {255 * self.part.scale * self.part.changed:.2g} only"
             return f"not removed: {changed}, as it looks like texture; try another --model"
         return self.removed
@@ -130,10 +131,10 @@ def plan_display(
     values = part.encode(stored)
     # What is exactly flat, and what lies far outside, says nothing of the noise.
     x = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+    side = hidden.flat_side(x)
     limited = coding.dtype.kind == "f" or isinstance(coding, Stretched)
     if limited:
         x = x.masked_fill(hidden.limits_of(x, 0.0).beyond(x), torch.nan)
-    side = hidden.flat_side(x)
     bands, noise = None, NoiseConditioning()
     if takes_sigma:
         drawn = hidden.is_drawn(x) and _drawn(page, part.encode)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdn.encoding import Counts
+from mdn.encoding import Counts, Display
 from mdn.engine.run import NetGeometry, RowStream, Runtime, StdOutput, stream
 from mdn.errors import OutOfMemoryError
 from mdn.noise.analysis import impulses
@@ -90,6 +90,8 @@ def restore(
         for span, part in zip(spans, active, strict=True):
             indices = [page.samples[place] for place in part.places]
             result[..., indices] = part.decode(values[..., span], stored, row)
+            if isinstance(part.coding, Display):
+                part.record(stored, result)
         return result
 
     def in_their_unit(start: int, values: np.ndarray, deviation: np.ndarray) -> None:
@@ -179,10 +181,6 @@ def clean_tiles(
     mixed = replace(options, strength=1.0) if counted else options
     y = blend(x, torch.cat([mean, deviation], 1), mixed, protect)
     mean, deviation = y[:, : part.channels], y[:, part.channels :]
-    off = (mean - x).square()
-    if noise.dead_zone:  # what is put back was no impulse
-        off = off.masked_fill(stays, 0)
-    part.changes.append(float(off.mean()))
     mean = mean.masked_fill(stays, torch.nan)
     deviation = deviation.masked_fill(stays, 0.0) if deviation.shape[1] else deviation
     result = torch.cat([mean, deviation], 1)

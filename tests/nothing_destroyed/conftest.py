@@ -1,7 +1,5 @@
 """What the tests of this folder share: a home of their own, and one thread."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -4,8 +4,6 @@ So that what they do to the rest can be measured, the rest begins 80 pixels away
 than any net sees.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

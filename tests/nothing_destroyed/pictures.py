@@ -4,8 +4,6 @@ A picture is a few words (content, values, noise, shape, seed), so that a failin
 and made again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache

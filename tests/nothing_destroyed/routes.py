@@ -6,8 +6,6 @@ the array goes through the Python face in float32. So both precisions are tried 
 has two.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Callable

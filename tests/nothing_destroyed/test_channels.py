@@ -1,7 +1,5 @@
 """Equal channels stay equal, hidden colour stays hidden, and associated alpha is no colour."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

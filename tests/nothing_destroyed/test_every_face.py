@@ -1,7 +1,5 @@
 """The command, the Python face, the preview and the benchmark make the same of one file."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from pathlib import Path

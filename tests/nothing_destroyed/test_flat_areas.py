@@ -3,8 +3,6 @@
 A noisy photo within a page, a border or a screenshot comes back as it would alone.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

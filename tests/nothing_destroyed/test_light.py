@@ -1,7 +1,5 @@
 """Light is kept: the mean of the result is that of the input within its own uncertainty."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """What is no picture stays: labels, masks, few values, maps of probability; and a line says so."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

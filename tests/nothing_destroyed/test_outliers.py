@@ -4,8 +4,6 @@ Any 1 % of the samples, of any value. Far away the result is that without them w
 sigma; beside them it is as quiet as elsewhere; they themselves come back as they were.
 """
 
-from __future__ import annotations
-
 from functools import cache, partial
 
 import numpy as np

@@ -4,8 +4,6 @@ The range is that of the 33 x 33 samples around, and 4 sigma of the noise on eac
 noise may not leave it at all, but for rounding.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -5,8 +5,6 @@ order: in floats FLOATS of the picture's range is allowed, and of whole numbers 
 lie between two steps may take the other one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

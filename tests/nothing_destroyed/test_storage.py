@@ -1,7 +1,5 @@
 """How data is stored does not matter: the same numbers in other clothes give the same result."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 The reverse holds as well: a result of the same samples is called unchanged.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """A word is true: what is said to be removed is removed, and `--sigma S` removes noise of S."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -60,7 +60,8 @@ def counted(path: Path, side: int) -> None:
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """2 and 32 MB of samples, in bands as wide and tiles of up to 640 pixels.
 
-    The largest held whole, as stored and as floats, in and out, would take 190 MiB.
+    The largest held whole, as stored and as floats, in and out, would take 190 MiB. Of tiles that
+    come and go more or less stays with the allocator: 30 to 80 MiB from run to run.
     """
     peaks = []
     for side in (1024, 4096):
@@ -68,4 +69,4 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         words = ["denoise", tmp_path / "big.tif", "-o", tmp_path / "out.tif", "-q", "--overwrite"]
         peaks.append(peak(*words, "--model", "unittest", "--max-memory", "1G"))
     assert max(peaks) < 2**30
-    assert max(peaks) - min(peaks) < 72 * 2**20, peaks
+    assert max(peaks) - min(peaks) < 120 * 2**20, peaks

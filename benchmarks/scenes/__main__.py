@@ -24,7 +24,8 @@ def main(
         bool, typer.Option(help="With fog, leaves, glass, small lamps, a moving camera.")
     ] = False,
     furnished: Annotated[
-        bool, typer.Option(help="Rooms with furniture, ribs, blinds, a window; with or without --hard.")
+        bool,
+        typer.Option(help="Rooms with furniture, ribs, blinds, a window; with or without --hard."),
     ] = False,
 ) -> None:
     """Renders scenes at several numbers of samples per pixel, with albedo, normal and a reference.

@@ -105,9 +105,7 @@ class Interior(_Maker):
             scene |= self._boxes("slats", slats, self._paint())
         sky = shapes.sky(self.random) * np.float32(self.random.uniform(1, 4))
         turn = self._t().rotate([1, 0, 0], 90).rotate([0, 1, 0], float(self.random.uniform(0, 360)))
-        return scene | {
-            "sky": {"type": "envmap", "bitmap": self.mi.Bitmap(sky), "to_world": turn}
-        }
+        return scene | {"sky": {"type": "envmap", "bitmap": self.mi.Bitmap(sky), "to_world": turn}}
 
     # --- furniture ------------------------------------------------------------------------------
 
@@ -219,11 +217,12 @@ class Interior(_Maker):
         path = self.folder / "curtain.ply"
         path.write_bytes(shapes.ply(shapes.curtain(width, folds, self.high * 0.95)))
         x, y = float(self.random.uniform(-0.4, 0.4)) * self.wide, self.deep / 2 - 0.2
-        cloth = {"type": "twosided", "bsdf": self._coat({"type": "diffuse"}, self._colour(0.1, 0.9))}
-        where = self._t().translate([x, y, 0])
-        return {
-            "cloth": {"type": "ply", "filename": str(path), "to_world": where, "bsdf": cloth}
+        cloth = {
+            "type": "twosided",
+            "bsdf": self._coat({"type": "diffuse"}, self._colour(0.1, 0.9)),
         }
+        where = self._t().translate([x, y, 0])
+        return {"cloth": {"type": "ply", "filename": str(path), "to_world": where, "bsdf": cloth}}
 
     def _frames(self) -> Scene:
         """Pictures on the back wall."""
@@ -250,7 +249,9 @@ class Interior(_Maker):
     def _lights(self, *, lit: bool) -> Scene:
         """Panels, strips and shaded bulbs; with a window there can be none."""
         scene: Scene = {}
-        kinds = self.random.choice(["panel", "strip", "shade", "small"], 3, p=[0.3, 0.3, 0.25, 0.15])
+        kinds = self.random.choice(
+            ["panel", "strip", "shade", "small"], 3, p=[0.3, 0.3, 0.25, 0.15]
+        )
         for at, kind in enumerate(kinds[: int(self.random.integers(0 if lit else 1, 4))]):
             x = float(self.random.uniform(-0.35, 0.35)) * self.wide
             y = float(self.random.uniform(-0.2, 0.4)) * self.deep
@@ -270,7 +271,10 @@ class Interior(_Maker):
                     scene |= self._bulb(f"small{at}_{n}", 0.45 * self.wide, self.high)
             else:
                 z, radius = float(self.random.uniform(0.5, 0.8)) * self.high, 0.18
-                shade = {"type": "twosided", "bsdf": self._coat({"type": "diffuse"}, self._colour(0.3, 0.9))}
+                shade = {
+                    "type": "twosided",
+                    "bsdf": self._coat({"type": "diffuse"}, self._colour(0.3, 0.9)),
+                }
                 scene[f"shade{at}"] = {
                     "type": "cylinder",
                     "p0": [x, y, z - 0.14],

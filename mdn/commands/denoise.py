@@ -82,7 +82,7 @@ def prepare(
     """
     models = request.models(with_std=with_std)
     models.check()
-    sequence = FrameSequence(frames or (), {} if request.renders.sequence else None)
+    sequence = FrameSequence(frames or ())
     mask = None if request.protect is None else read_mask(request.protect)
     return Batch(request, models, sequence, mask, slots or ComputeSlots())
 

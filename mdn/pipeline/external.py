@@ -10,12 +10,12 @@ from mdn.nets.mixer import Mixer
 from mdn.nets.oidn import OpenImageDenoise
 from mdn.pipeline import windows
 from mdn.pipeline.denoise_tiles import ALBEDO, NORMAL
-from mdn.pipeline.refine import AGREEMENT
 from mdn.registry import store
 from mdn.registry.model import Model, load_model
 
 GUIDING = "oidn"  # the model that denoises guides, where it is there
 BLOCK = 512  # pixels a side that a mixture is computed in
+AGREEMENT = 2 / 3  # correlation of neighbours from which a difference is all structure
 
 
 def restore(

@@ -1,11 +1,11 @@
 """Denoising linear light of any range: one layer of a render.
 
-Noise of a render is far stronger, here and there, than any that a net for photographs was taught.
-So its answers on the picture and on its means over 2 x 2 and 4 x 4 pixels are put together, and
-albedo and normals say what is picture in that (`refine`). A net that was trained on renders knows
-such noise and has seen the guides: it needs the refinement alone. Last, what light was lost on the
-way comes back (`keep_whole_light`, `keep_light`).
+The net's answer is refined by albedo and normals (`refine`). Last, what light was lost on the way
+comes back (`keep_whole_light`, `keep_light`).
 """
+
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,14 +19,22 @@ from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Guides, Progress, denoise_tiles, no_progress, tiled
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
-from mdn.pipeline.refine import Coding, Curve, refine
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.model import Model, Origins
 
-COARSER = 2  # scales beside the full one
+RADIUS = 8  # pixels to each side, of the windows of the refinement: what a net leaves is smooth
+RIDGE = 1e-3
+OUTLIER = 5.0  # times the local light: what a sample may be off and still count in full
+CHANCE = 0.15  # of the error of one window, what is left of it in the mean of those that overlap
+DARK = 0.05  # exposed light below which noise grows no smaller
+BAND = 128  # rows that are refined at a time
 
-# The noise of a sequence's first frame, by the shape of the picture: it holds for all frames.
-Known = dict[tuple[int, ...], NoiseConditioning]
+
+class Coding(Protocol):
+    """Linear light to what the net knows, and back."""
+
+    def encode(self, linear: np.ndarray) -> np.ndarray: ...
+    def decode(self, values: np.ndarray) -> np.ndarray: ...
 
 
 def restore(
@@ -39,7 +47,6 @@ def restore(
     auxiliary: np.ndarray | None = None,
     guides: np.ndarray | None = None,
     clean_guides: bool = False,
-    known: Known | None = None,
     progress: Progress = no_progress,
 ) -> np.ndarray:
     """Linear light (H, W, C), float32 and finite -> the same, denoised at full strength.
@@ -51,18 +58,16 @@ def restore(
             None.
         guides: (H, W, D), each about 0..1 and finite, to refine with; or None.
         clean_guides: whether guides were denoised before; see pipeline.external.
-        known: see Known; filled here.
 
     Raises:
         OutOfMemoryError: the smallest tile does not fit.
     """
-    known = {} if known is None else known
     if model.card.kind != "net":
         light = light.clip(0, 1) if tonemap == "srgb" else light
         if model.card.kind == "external":
             found = external.restore(light, model, auxiliary, clean=clean_guides)
             return keep_light(light, found)
-        same = {"exposure": exposure, "auxiliary": auxiliary, "guides": guides, "known": known}
+        same = {"exposure": exposure, "auxiliary": auxiliary, "guides": guides}
         results = [
             restore(light, part, options, clean_guides=clean_guides, **same)  # type: ignore[arg-type]
             for part in model.parts
@@ -70,23 +75,13 @@ def restore(
         return external.mixed([*results, light], model, Hdr(exposure), auxiliary)
     if tonemap == "srgb":
         shown = Srgb().decode(Srgb().encode(light))
-        return denoise_light(shown, Srgb(), model, options, auxiliary, known, progress)
-    curve = Curve(Hdr(exposure), exposure)
+        return denoise_light(shown, Srgb(), model, options, auxiliary, progress)
     trained = model.card.domain == "hdr"
     auxiliary = auxiliary if trained else None
-    first = lambda share: progress(0.7 * share)  # noqa: E731
-    answers = [denoise_light(light, curve.coding, model, options, auxiliary, known, first)]
-    small, sizes = light, []
-    for _ in range(0 if trained else COARSER):
-        sizes.append(small.shape[:2])
-        small = halved(small)
-        answer = denoise_light(small, curve.coding, model, options, None, known)
-        for height, width in reversed(sizes):
-            answer = doubled(answer, height, width)
-        answers.append(answer)
-    progress(0.9)
+    first = lambda share: progress(0.9 * share)  # noqa: E731
+    answer = denoise_light(light, Hdr(exposure), model, options, auxiliary, first)
     rest = lambda share: progress(0.9 + 0.1 * share)  # noqa: E731
-    refined = refine(curve, light, answers, guides, rest, trained_on_renders=trained)
+    refined = refine(light, answer, exposure, guides, rest)
     return keep_light(light, keep_whole_light(light, refined) if trained else refined)
 
 
@@ -96,7 +91,6 @@ def denoise_light(
     model: Model,
     options: Options,
     auxiliary: np.ndarray | None,
-    known: Known,
     progress: Progress = no_progress,
 ) -> np.ndarray:
     """The net alone, behind a coding: (H, W, C) linear light -> the same."""
@@ -105,13 +99,9 @@ def denoise_light(
     elif options.sigma is not None and not model.abilities.judges_noise:
         noise = NoiseConditioning(options.sigma)
     else:
-        if light.shape not in known:
-            sample = sample_for_estimation(light, coding.encode)
-            judges = model.abilities.judges_noise
-            known[light.shape] = (
-                judge_sample(sample, model, options.sigma) if judges else condition(sample)
-            )
-        noise = known[light.shape]
+        sample = sample_for_estimation(light, coding.encode)
+        judges = model.abilities.judges_noise
+        noise = judge_sample(sample, model, options.sigma) if judges else condition(sample)
     takes = model.abilities.guides and auxiliary is not None
     guides = Guides(auxiliary) if takes and auxiliary is not None else None
 
@@ -121,23 +111,66 @@ def denoise_light(
     return tiled(clean, model, options, light, coding.encode, coding.decode, progress)
 
 
-def halved(picture: np.ndarray) -> np.ndarray:
-    """(H, W, C) -> means over 2 x 2 pixels; an odd last row or column goes with itself."""
-    height, width = picture.shape[:2]
-    even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return ((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4).astype(
-        np.float32
+def refine(
+    noisy: np.ndarray,
+    answer: np.ndarray,
+    exposure: float = 1.0,
+    guides: np.ndarray | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """A net's answer, and what guides explain of its difference to the noisy light.
+
+    It is linear in the noisy light, so it also gives back what the curve took off its mean: a net
+    behind a curve returns the mean of curved values, which is too dark. What is found counts as far
+    as it is more than the noise would make it: of few samples that is little.
+
+    Args:
+        noisy, answer: (H, W, C) float32 linear light, finite.
+        exposure: so that the constants mean the same in any light.
+        guides: (H, W, D) float32, each about 0..1 and finite, or None.
+
+    Returns:
+        (H, W, C) float32.
+    """
+    height, width, _ = noisy.shape
+    if guides is None:
+        guides = np.zeros((height, width, 0), np.float32)
+    result = np.empty_like(noisy)
+    for start in range(0, height, BAND):
+        stop = min(start + BAND, height)
+        top, bottom = max(0, start - 3 * RADIUS), min(height, stop + 3 * RADIUS)
+        parts = (windows.planes(part[top:bottom]) for part in (noisy, answer, guides))
+        band = _corrected(next(parts) * exposure, next(parts) * exposure, next(parts)) / exposure
+        rows = band.float().numpy().transpose(1, 2, 0)
+        result[start:stop] = rows[start - top : stop - top]
+        progress(stop / height)
+    return result
+
+
+def _corrected(noisy: Tensor, pilot: Tensor, guides: Tensor) -> Tensor:
+    """The pilot and what the guides explain of its difference to the noisy light."""
+    light = pilot.abs().mean(0, keepdim=True) + DARK
+    limit = OUTLIER * light
+    left, weights = torch.clamp(noisy - pilot, -limit, limit), light**-2
+    change = windows.regress(left, guides, weights, RADIUS, RIDGE)
+    return pilot + change * _certain(change, left - change, weights, len(guides) + 1)
+
+
+def _certain(change: Tensor, rest: Tensor, weights: Tensor, terms: int) -> Tensor:
+    """(1, H, W): how much of a change is more than noise (positive-part James-Stein).
+
+    rest: what it leaves, which says how strong the noise is. terms: of the regression; each finds
+    a share of the noise of its window.
+    """
+    power, noise = (
+        windows.mean(part.square().mean(0, keepdim=True) * weights, RADIUS)
+        for part in (change, rest)
     )
+    chance = CHANCE * noise * terms / (2 * RADIUS + 1) ** 2
+    return (1 - chance / power.clamp(min=1e-12)).clamp(0, 1)
 
 
-def doubled(small: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Back to full size, linear between the means' centres."""
-    planes = torch.from_numpy(small.transpose(2, 0, 1)[None].copy())
-    large = F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)
-    return large[0].numpy().transpose(1, 2, 0)[:height, :width]
-
-
-CELL, RADIUS = 8, 4  # pixels a side; cells to each side of one that are averaged, twice
+CELL, AROUND = 8, 4  # pixels a side; cells to each side of one that are averaged, twice
 
 
 def keep_light(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
@@ -185,7 +218,7 @@ def keep_whole_light(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
 def _around(planes: Tensor) -> Tensor:
     """(C, H, W) -> (C, h, w): the mean around each cell."""
     cells = F.avg_pool2d(planes[None], CELL, ceil_mode=True, count_include_pad=False)[0]
-    return windows.mean(windows.mean(cells, RADIUS), RADIUS)
+    return windows.mean(windows.mean(cells, AROUND), AROUND)
 
 
 def _samples(means: Tensor) -> Tensor:
@@ -196,7 +229,7 @@ def _samples(means: Tensor) -> Tensor:
     reach = []
     for side in means.shape[1:]:
         place = torch.arange(side)
-        cells = (place + RADIUS).clamp(max=side - 1) - (place - RADIUS).clamp(min=0) + 1
-        least = -F.max_pool1d(-cells[None].float(), 2 * RADIUS + 1, 1, RADIUS)[0]
+        cells = (place + AROUND).clamp(max=side - 1) - (place - AROUND).clamp(min=0) + 1
+        least = -F.max_pool1d(-cells[None].float(), 2 * AROUND + 1, 1, AROUND)[0]
         reach.append(least)
     return CELL**2 * reach[0][:, None] * reach[1]

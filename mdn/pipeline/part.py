@@ -61,10 +61,10 @@ class Part:
 
     def record(self, before: np.ndarray, after: np.ndarray) -> None:
         """Rows (h, w, S) of a page as stored, before and after, count for what was changed."""
-        own = [rows[..., self._indices] for rows in (before, after)]
-        same = np.array_equal(*own, equal_nan=own[0].dtype.kind == "f")
+        own, result = (rows[..., self._indices] for rows in (before, after))
+        same = np.array_equal(own, result, equal_nan=own.dtype.kind == "f")
         off = np.zeros(1) if same else np.nan_to_num(self.encode(after) - self.encode(before))
-        self.changes.append((own[0].size, float(np.square(off).mean()) * own[0].size, not same))
+        self.changes.append((own.size, float(np.square(off).mean()) * own.size, not same))
 
     @property
     def scale(self) -> float:

@@ -20,11 +20,6 @@ def mean(maps: Tensor, radius: int) -> Tensor:
     return F.avg_pool2d(across, (size, 1), 1, (radius, 0), count_include_pad=False)[0]
 
 
-def smooth(maps: Tensor) -> Tensor:
-    """(C, H, W) under a soft window of about 2 pixels' deviation: two box means."""
-    return mean(mean(maps, 2), 2)
-
-
 def regress(target: Tensor, guides: Tensor, weights: Tensor, radius: int, ridge: float) -> Tensor:
     """A target as a linear function of guides, one in each window; overlapping windows averaged.
 
@@ -63,16 +58,6 @@ def regress(target: Tensor, guides: Tensor, weights: Tensor, radius: int, ridge:
     return mean(offset, radius) + (slopes * guides[:, None]).sum(0)
 
 
-def power(difference: Tensor) -> Tensor:
-    """The mean square of (1, H, W) in a soft window; never 0."""
-    return smooth(difference**2) + 1e-7
-
-
-def noise_power(difference: Tensor) -> Tensor:
-    """The part of `power` that is noise, drawn anew for each pixel."""
-    return power(difference) * (1 - structure(difference).clamp(0, 1))
-
-
 _NEAR = ((0, 1), (1, 0), (1, 1), (1, -1))  # the half of the eight neighbours; both ways are used
 
 
@@ -83,7 +68,8 @@ def structure(difference: Tensor) -> Tensor:
     own direction, a surface along all. So the share is the largest correlation with a neighbour,
     over four directions, in a soft window.
     """
-    whole = power(difference)
+    smooth = lambda maps: mean(mean(maps, 2), 2)  # noqa: E731
+    whole = smooth(difference**2) + 1e-7
     best = torch.full_like(whole, -1.0)
     height, width = difference.shape[1:]
     # Mirrored, for a border repeated would agree with itself; one pixel has no other to mirror.

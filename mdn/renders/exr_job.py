@@ -12,6 +12,7 @@ from mdn.io import exr
 from mdn.io.exr.layers import Layer
 from mdn.jobs.files import content, output_format_for, save, to_stdout
 from mdn.jobs.job import Job, Report
+from mdn.pipeline.denoise_tiles import no_progress
 from mdn.pipeline.options import Options
 from mdn.registry.model import Model
 from mdn.renders import frame
@@ -55,12 +56,10 @@ def denoise(
     planned = frame.plan(file, asked, needed=options.strength > 0 or form != "exr")
     constants = sequence.constants(asked, job) or frame.measure(planned)
 
-    def clean(one: frame.Planned, own: bool = True) -> frame.Cleaned:
-        progress = (lambda share: report.progress(job, share)) if own else (lambda share: None)
-        return frame.clean(one, model, options, asked, constants, progress, sequence.noise)
+    def clean(one: frame.Planned) -> frame.Cleaned:
+        progress = (lambda share: report.progress(job, share)) if one is planned else no_progress
+        return frame.clean(one, model, options, asked, constants, progress)
 
-    if options.strength > 0 and model.abilities.takes_sigma:
-        sequence.read_noise(job, asked, clean)
     if options.strength == 0:
         cleaned, light = frame.Cleaned({}, {}, Counter()), None
     elif asked.motion and planned.targets:
@@ -78,6 +77,10 @@ def denoise(
     if asked.layers in ((), (AUTO,)):
         for line in twice(file, planned.found).values():
             report.note(job, line)
+    if model.card.domain != "hdr" and asked.tonemap == "hdr":
+        report.note(
+            job, f"{model.name} knows no noise of renders; without --model `render` is used"
+        )
     if asked.keep_sums and not planned.sums:
         report.note(job, "--keep-sums: no layers were found that add up to the beauty")
     if form == "exr":

@@ -103,12 +103,8 @@ def clean(
     asked: RenderOptions,
     constants: Constants,
     progress: Callable[[float], None] = lambda share: None,
-    known: dict[tuple[int, str], linear.Known] | None = None,
 ) -> Cleaned:
-    """The targets denoised.
-
-    known: by part and layer, the noise of a sequence's first frame; filled by that frame.
-    """
+    """The targets denoised."""
     cleaned = Cleaned({}, {}, Counter())
     cleaner = external.guide_model()
     for index, layer in enumerate(planned.targets):
@@ -131,7 +127,6 @@ def clean(
             auxiliary=auxiliary,
             guides=guides,
             clean_guides=prefiltered,
-            known=None if known is None else known.setdefault((layer.part, layer.name), {}),
             progress=share,
         )
     return cleaned

@@ -22,7 +22,6 @@ from mdn.jobs.inputs import is_folder
 from mdn.jobs.job import Job
 from mdn.jobs.planning import BatchPlan, plan
 from mdn.jobs.shards import share_of
-from mdn.pipeline.linear import Known
 from mdn.pipeline.neighbours import MOST, indices
 from mdn.renders import frame, motion
 from mdn.renders.options import RenderOptions
@@ -198,8 +197,6 @@ class Sequence:
     """What the frames of a sequence share. Of files that are no sequence it keeps nothing."""
 
     jobs: collections.abc.Sequence[Job] = ()  # the frames, in order
-    # of the first frame's layers, by part and name; None for files that are no sequence
-    noise: dict[tuple[int, str], Known] | None = None
     _constants: frame.Constants | None = None
     # those around the last one that was denoised
     _frames: dict[Path | None, motion.Frame] = field(default_factory=dict)
@@ -231,34 +228,26 @@ class Sequence:
         means = {scene: float(np.exp(np.mean(np.log(few)))) for scene, few in lights.items()}
         return frame.Constants(means, float(np.mean([each.depth for each in found])))
 
-    def read_noise(
-        self, job: Job, asked: RenderOptions, clean: Callable[[frame.Planned, bool], frame.Cleaned]
-    ) -> None:
-        """The noise of the sequence's first frame, where a run begins with another."""
-        if self.noise == {} and job.shot and job.source != job.shot[0]:
-            with suppress(FileError):  # its own turn reports it
-                clean(frame.plan(exr.read(job.shot[0]), asked), False)
-
     def blended(
         self,
         planned: frame.Planned,
         job: Job,
         asked: RenderOptions,
-        clean: Callable[[frame.Planned, bool], frame.Cleaned],
+        clean: Callable[[frame.Planned], frame.Cleaned],
     ) -> tuple[frame.Cleaned, dict[Layer, np.ndarray]]:
         """A frame without its noise, and its light blended with that of the frames around it.
 
-        clean: denoises a frame; the second argument is whether it is the job's own.
+        clean: denoises a frame.
         """
         others = {n: path for n, path in job.beside if abs(n) <= motion.REACH}
         former, self._frames = self._frames, {}
-        own = former.get(job.source) or motion.Frame(planned, clean(planned, True))
+        own = former.get(job.source) or motion.Frame(planned, clean(planned))
         self._frames[job.source] = own
         frames: dict[int, motion.Frame] = {}
         for offset, path in others.items():
             with suppress(FileError):  # its own turn reports it
                 if path not in former:
                     other = frame.plan(exr.read(path), asked)
-                    former[path] = motion.Frame(other, clean(other, False))
+                    former[path] = motion.Frame(other, clean(other))
                 frames[offset] = self._frames[path] = former[path]
         return own.cleaned, motion.blended(own, frames)

@@ -1,16 +1,13 @@
 """The refinement: regression on guides, and telling structure from noise."""
 
 import numpy as np
-import pytest
 import torch
 
 from mdn.encoding import Hdr
-from mdn.pipeline import linear, windows
-from mdn.pipeline.options import Options
-from mdn.pipeline.refine import Curve, refine
+from mdn.pipeline import windows
+from mdn.pipeline.linear import refine
 from mdn.renders import fireflies, light_sums, repair
 from mdn.renders.fireflies import Rule
-from tests.pipeline.tools import load
 from tests.renders import scenes
 
 
@@ -52,20 +49,17 @@ def test_structure_is_told_from_noise() -> None:
     assert windows.structure(noise)[inner].mean() < 0.3
 
 
-@pytest.mark.parametrize("trained", [False, True])
-def test_any_size_and_any_number_of_channels(trained: bool) -> None:
+def test_any_size_and_any_number_of_channels() -> None:
     for shape in ((1, 1, 3), (1, 5, 1), (2, 3, 3), (7, 1, 3), (9, 8, 4)):
         noisy = np.random.default_rng(0).random(shape).astype(np.float32)
         guides = np.random.default_rng(1).random((*shape[:2], 2)).astype(np.float32)
         for given in (None, guides):
-            answers = [noisy] if trained else [noisy] * 3
-            result = refine(Curve(Hdr()), noisy, answers, given, trained_on_renders=trained)
+            result = refine(noisy, noisy, guides=given)
             assert result.shape == shape
             assert np.isfinite(result).all()
 
 
-@pytest.mark.parametrize("trained", [False, True])
-def test_light_is_neither_won_nor_lost(trained: bool) -> None:
+def test_light_is_neither_won_nor_lost() -> None:
     """A net behind a curve takes the mean of curved values: too dark. The refinement mends that."""
     flat = np.full((48, 48, 3), 0.3)
     noisy = scenes.noisy(flat, 5, samples=1.0).astype(np.float32)
@@ -74,9 +68,7 @@ def test_light_is_neither_won_nor_lost(trained: bool) -> None:
     shown = coding.encode(noisy)
     answer = coding.decode(np.broadcast_to(shown.mean((0, 1)), shown.shape))
     assert answer.mean() < 0.85 * noisy.mean()
-    answers = [answer] if trained else [answer] * 3
-    result = refine(Curve(coding), noisy, answers, trained_on_renders=trained)
-    assert abs(result.mean() / noisy.mean() - 1) < 0.06
+    assert abs(refine(noisy, answer).mean() / noisy.mean() - 1) < 0.06
 
 
 def test_of_few_samples_only_what_is_more_than_noise_is_given_back() -> None:
@@ -86,27 +78,12 @@ def test_of_few_samples_only_what_is_more_than_noise_is_given_back() -> None:
     noisy = (truth * random.exponential(1, truth.shape)).astype(np.float32)
 
     def error(answer: np.ndarray) -> float:
-        result = refine(Curve(Hdr()), noisy, [answer], guides, trained_on_renders=True)
+        result = refine(noisy, answer, guides=guides)
         return float(np.abs(result - truth).mean())
 
     assert error(truth) < 0.031  # .037 where all that is regressed counts
     flat = np.full_like(truth, truth.mean())
     assert error(flat) < 0.32 * float(np.abs(flat - truth).mean())
-
-
-def test_a_net_that_knows_renders_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    noisy = np.random.default_rng(0).random((16, 24, 3)).astype(np.float32)
-    seen = []
-
-    def alone(light: np.ndarray, *more: object) -> np.ndarray:
-        seen.append(light.shape)
-        return light
-
-    monkeypatch.setattr(linear, "denoise_light", alone)
-    linear.restore(noisy, load("render"), Options())
-    assert seen == [(16, 24, 3)]
-    linear.restore(noisy, load("photo"), Options())
-    assert seen[1:] == [(16, 24, 3), (8, 12, 3), (4, 6, 3)]
 
 
 def test_bad_samples_take_the_mean_of_their_neighbours() -> None:

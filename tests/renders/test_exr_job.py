@@ -82,9 +82,9 @@ def test_strength_0_is_the_file(scene: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_cleaner_and_guides_help(scene: Path, tmp_path: Path) -> None:
-    result = denoise(scene, tmp_path / "guided.exr", model="photo")
+    result = denoise(scene, tmp_path / "guided.exr", model="render")
     assert "summary" not in result.outcomes[0].details
-    denoise(scene, tmp_path / "alone.exr", model="photo", albedo="none", normal="none")
+    denoise(scene, tmp_path / "alone.exr", model="render", albedo="none", normal="none")
     noisy, guided, alone = (
         error(beauty(path), scenes.truth())
         for path in (scene, tmp_path / "guided.exr", tmp_path / "alone.exr")
@@ -261,7 +261,7 @@ def test_a_render_as_a_picture(scene: Path, tmp_path: Path) -> None:
 
 def test_tiles_do_not_show(scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     denoise(scene, tmp_path / "whole.exr")
-    monkeypatch.setattr("mdn.pipeline.refine.BAND", 8)
+    monkeypatch.setattr("mdn.pipeline.linear.BAND", 8)
     denoise(scene, tmp_path / "bands.exr")
     np.testing.assert_allclose(
         beauty(tmp_path / "whole.exr"), beauty(tmp_path / "bands.exr"), rtol=2e-3, atol=1e-6

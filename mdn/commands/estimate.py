@@ -18,8 +18,7 @@ from mdn.jobs.running import run_batch
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import calibration, destripe, hidden
-from mdn.pipeline.classical import estimate_noise
-from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.judge import estimate_noise, judge_sample
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import store
 from mdn.registry.model import Model, load_model

@@ -251,8 +251,7 @@ def _part(whole: Picture, parts: Sequence[Part], rows: slice, columns: slice) ->
     They are seen with what the net looks at around them, from a place on where the tiles of the
     whole picture could begin.
     """
-    scale = 2 ** max(max(0, len(part.noise.scales) - 1) for part in parts)
-    scale = max([scale, *(part.spacing for part in parts)])
+    scale = max(part.spacing for part in parts)
     margin = scale * max(part.model.halo for part in parts) + reach(parts)
     multiple = scale * math.lcm(CELL, *(part.model.multiple for part in parts))
     wide = [

@@ -28,8 +28,6 @@ class NoiseConditioning:
     impulse_spread: float | None = None
     # whether every lonely black or white sample is an impulse as well
     impulses_at_ends: bool = False
-    # for noise that neighbours share, sigma at each scale instead, the finest first
-    scales: tuple[float, ...] = ()
     # how far to follow the net: 0 for a clean picture, 1 from a faint noise on
     blend_weight: float = 1.0
     # what all this was derived from; None if the user gave sigma
@@ -88,21 +86,6 @@ class NoiseConditioning:
             share = max(1, round(100 * self.flat))
             return [f"{found}: {removed}, but for {share} % of the picture, which is exactly flat"]
         return [f"{found}: {removed}"]
-
-    def finest(self) -> NoiseConditioning:
-        """For the picture's own resolution, once its coarse noise is gone."""
-        return white(self.scales[0]) if self.scales else self
-
-    def coarser(self) -> NoiseConditioning:
-        """For the picture at half its resolution; only where there are scales."""
-        rest = self.scales[1:]
-        noise = white(rest[0])
-        return noise if len(rest) == 1 else NoiseConditioning(noise.sigma, scales=rest)
-
-
-def white(sigma: float) -> NoiseConditioning:
-    """White noise, the same everywhere; sigma in the nominal range 0..1."""
-    return NoiseConditioning(sigma, blend_weight=blend_weight(sigma))
 
 
 def blend_weight(sigma: float) -> float:

@@ -1,4 +1,4 @@
-"""How strong the noise of a page is, and of what kind; by the net itself, or classically."""
+"""How strong the noise of a page is, and of what kind: by the net itself, or by statistics."""
 
 from dataclasses import replace
 
@@ -6,12 +6,17 @@ import torch
 from torch import Tensor
 
 from mdn.nets.unet import UNet
-from mdn.pipeline import classical
-from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.noise.analysis import impulses
+from mdn.noise.analysis.brightness import stabiliser
+from mdn.noise.analysis.estimate import SMALLEST_SIDE, NoiseEstimate, estimate
+from mdn.pipeline.conditioning import NoiseConditioning, blend_weight
 from mdn.pipeline.hidden import filled
 from mdn.pipeline.reading import FLOOR, OUTLIER, SOME_IMPULSES, read_noise
-from mdn.pipeline.sample import known_part
+from mdn.pipeline.sample import known_part, mirrored
 from mdn.registry.model import Model
+
+SALT = 2.0  # times as much of salt as of pepper, or the reverse, is no longer both; and so many
+# times their share are the most black and white samples that are put down to them
 
 
 def judge_sample(
@@ -36,7 +41,7 @@ def judge_sample(
         return _judged(sample, unknown, measurable, model, sigma)
     if sigma is not None:
         return NoiseConditioning(sigma)
-    return classical.condition(measurable, stabilise=not model.card.knows_brightness)
+    return by_statistics(measurable, stabilise=not model.card.knows_brightness)
 
 
 def _known(sample: Tensor, unknown: Tensor) -> Tensor:
@@ -51,9 +56,9 @@ def _judged(
     sample: Tensor, unknown: Tensor, measurable: Tensor, model: Model, sigma: float | None
 ) -> NoiseConditioning:
     """By the judge inside the net; salt and pepper, which it is shown as a mask, are counted."""
-    share = classical.salt_and_pepper(measurable)
+    share = salt_and_pepper(measurable)
     impulsive = share >= SOME_IMPULSES
-    spread, at_ends = classical.usual_range(measurable, share) if impulsive else (None, False)
+    spread, at_ends = usual_range(measurable, share) if impulsive else (None, False)
     assert isinstance(model.net, UNet)  # the only one that has a judge
     reading = read_noise(model.net, sample, unknown)
     outliers = reading.impulses > 0 and not impulsive  # beside salt and pepper the rest stays
@@ -81,3 +86,56 @@ def _judged(
         gain=gain,
         floor=FLOOR,
     )
+
+
+def by_statistics(sample: Tensor, *, stabilise: bool = True) -> NoiseConditioning:
+    """By statistics of the pixels, for a net that has no judge.
+
+    stabilise: make noise that depends on brightness equally strong, for a net that never saw such,
+        instead of telling how strong it is where.
+    """
+    estimate = estimate_noise(sample)
+    spread, at_ends = None, False
+    if estimate.impulsive:
+        spread, at_ends = usual_range(sample, estimate.impulses)
+    sigma, curve, even = estimate.sigma, None, None
+    if estimate.signal_dependent and not estimate.correlated:
+        if stabilise:
+            even = stabiliser(*estimate.curve)
+            sigma = even.level
+        elif sigma > 0:
+            curve = tuple(factor / sigma**2 for factor in estimate.curve)
+    weight = blend_weight(sigma)
+    return NoiseConditioning(sigma, curve, even, spread, at_ends, weight, estimate)
+
+
+def salt_and_pepper(sample: Tensor) -> float:
+    """Share of the samples of (C, H, W) that are salt or pepper; 0 where other things stand out.
+
+    There are about as many of both. Thin lines, stars and what a codec cuts off are at one end
+    alone.
+    """
+    if not ((sample == 0).any() and (sample == 1).any()):
+        return 0.0  # most pictures: the counts take far longer than this look
+    known = [shares for plane in sample if (shares := impulses.salt_and_pepper(plane))]
+    if not known:
+        return 0.0
+    salt, pepper = (sum(column) / len(known) for column in zip(*known, strict=True))
+    return salt + pepper if max(salt, pepper) < SALT * min(salt, pepper) else 0.0
+
+
+def usual_range(sample: Tensor, share: float) -> tuple[float, bool]:
+    """What to find impulses by, in a picture that holds such a share of them.
+
+    Returns:
+        How far apart neighbours usually lie, and whether every lonely black or white sample is an
+        impulse as well.
+    """
+    spread = max(impulses.typical_range(plane) for plane in mirrored(sample, SMALLEST_SIDE))
+    # Strong noise that was cut off at black and white leaves many more such samples.
+    return spread, float(impulses.ends(sample).float().mean()) < SALT * share
+
+
+def estimate_noise(sample: Tensor) -> NoiseEstimate:
+    """The noise of a sample (C, H, W) of any size, nominal range [0, 1]."""
+    return estimate(mirrored(sample, SMALLEST_SIDE))

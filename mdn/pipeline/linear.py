@@ -14,8 +14,6 @@ from torch import Tensor
 
 from mdn.encoding import Hdr, Srgb
 from mdn.pipeline import external, windows
-from mdn.pipeline.classical import condition
-from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import Guides, Progress, denoise_tiles, no_progress, tiled
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
@@ -94,14 +92,7 @@ def denoise_light(
     progress: Progress = no_progress,
 ) -> np.ndarray:
     """The net alone, behind a coding: (H, W, C) linear light -> the same."""
-    if not model.abilities.takes_sigma:
-        noise = NoiseConditioning()
-    elif options.sigma is not None and not model.abilities.judges_noise:
-        noise = NoiseConditioning(options.sigma)
-    else:
-        sample = sample_for_estimation(light, coding.encode)
-        judges = model.abilities.judges_noise
-        noise = judge_sample(sample, model, options.sigma) if judges else condition(sample)
+    noise = judge_sample(sample_for_estimation(light, coding.encode), model, options.sigma)
     takes = model.abilities.guides and auxiliary is not None
     guides = Guides(auxiliary) if takes and auxiliary is not None else None
 

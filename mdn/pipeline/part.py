@@ -15,7 +15,6 @@ from mdn.pipeline import destripe
 from mdn.pipeline.calibration import Calibration
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.hidden import Limits
-from mdn.pipeline.multiscale import CoarseResidual
 from mdn.pipeline.neighbours import Neighbours
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page
@@ -43,7 +42,6 @@ class Part:
     equal: bool = False  # whether all samples of a pixel are the same, and one stands for all
     neighbours: Neighbours | None = None  # planes beside it, that are averaged in
     bands: Banding | None = None  # stripes that are taken out before
-    residual: CoarseResidual | None = field(default=None, compare=False)
     # of each band of rows as it is written: its samples, their squared changes, encoded, and
     # whether any is another than it was
     changes: list[tuple[int, float, bool]] = field(default_factory=list, compare=False, repr=False)
@@ -86,7 +84,7 @@ class Part:
         noise = self.noise
         impulses = noise.impulse_spread is not None or noise.places is not None
         nothing = noise.blend_weight == 0 and not impulses
-        return nothing and self.bands is None and self.residual is None
+        return nothing and self.bands is None
 
     @property
     def precision(self) -> torch.dtype | None:
@@ -132,13 +130,8 @@ class Part:
 
     def cropped(self, page: Page, rows: slice, columns: slice) -> Part:
         """The same for a page that is cut out of this one, from an even row and column on."""
-        bands, residual = self.bands, self.residual
-        if bands is not None:
-            bands = bands.cropped(rows, columns)
-        if residual is not None:
-            half = [slice(where.start // 2, -(-where.stop // 2)) for where in (rows, columns)]
-            residual = CoarseResidual(residual.change[:, half[0], half[1]].permute(1, 2, 0).numpy())
-        return replace(self, page=page, bands=bands, residual=residual, changes=[])
+        bands = None if self.bands is None else self.bands.cropped(rows, columns)
+        return replace(self, page=page, bands=bands, changes=[])
 
     @cached_property
     def _indices(self) -> list[int]:

@@ -17,7 +17,6 @@ from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe, hidden
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
-from mdn.pipeline.multiscale import coarse_residual
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import Page
 from mdn.pipeline.part import Part
@@ -74,7 +73,7 @@ class Plan:
             "noise": {
                 "sigma": round(255 * scale * noise.level, 3),
                 "by_brightness": estimate is not None and estimate.signal_dependent,
-                "correlated": bool(noise.scales),
+                "correlated": estimate is not None and estimate.correlated,
                 "impulses": round(estimate.impulses, 5) if estimate and estimate.impulsive else 0.0,
                 "banding": {
                     "rows": round(255 * scale * rows, 3),
@@ -151,14 +150,6 @@ def plan_display(
         part = replace(part, flat=side)
     if limited:
         part = replace(part, limits=hidden.limits_of(x, noise.level))
-    if page.array is not None and noise.scales:
-        array = page.array
-
-        def encode(stored: np.ndarray) -> np.ndarray:
-            return hidden_filled(part.encode(stored))
-
-        residual = coarse_residual(array, encode, bands, noise, model, options)
-        part = replace(part, residual=residual)
     return Plan(part, noise if takes_sigma else None, options.removed, notes)
 
 
@@ -273,11 +264,3 @@ def _whole(page: Page) -> bool:
     """Whether a sample of a page is all of it."""
     rows, columns = in_windows(*page.shape[:2])
     return (len(rows), len(columns)) == page.shape[:2]
-
-
-def hidden_filled(values: np.ndarray) -> np.ndarray:
-    """(h, w, C) with NaN filled from around."""
-    if not np.isnan(values).any():
-        return values
-    x = torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
-    return hidden.filled(x, x.isnan())[0].numpy().transpose(1, 2, 0)

@@ -147,8 +147,6 @@ def clean_tiles(
     # Of a drawing with salt and pepper nothing else would be left to see.
     x = hidden.continued(tiles, gaps if noise.impulse_spread is not None else stays)
     noisy = destripe.remove(x, origins, part.bands, page.shape[:2])
-    if part.residual is not None:
-        noisy = part.residual.added_to(noisy, origins)
     counted = isinstance(part.coding, Counts)
     if counted:
         noisy = impulses.fix_hot_pixels(noisy, noise.sigma)
@@ -166,7 +164,7 @@ def clean_tiles(
             values[..., rows, columns].contiguous() for values in (tiles, x, noisy, seen, share)
         )
     y = denoise_tiles(
-        seen, origins, noise.finest(), part.model, options,
+        seen, origins, noise, part.model, options,
         separate=not page.colour, spacing=part.spacing, share=share,
     )  # fmt: skip
     mean, deviation = y[:, : part.channels], y[:, part.channels :]

@@ -12,9 +12,8 @@ from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.noise.analysis.lines import Banding
 from mdn.pipeline import destripe
-from mdn.pipeline.classical import estimate_noise
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.multiscale import as_it_is
+from mdn.pipeline.judge import estimate_noise
 from mdn.pipeline.plan import NoisyPart
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.cards import Card
@@ -98,7 +97,7 @@ class Fit:
             noise = replace(noise, estimate=estimate_noise(sample))
         # What is the same in a whole row cannot be learnt from a crop: it is taken out before.
         if bands is not None:
-            page, encode = destripe.without(page, encode, bands), as_it_is
+            page, encode = destripe.without(page, encode, bands), np.asarray
         regions = regions_of(page)
         shared = is_coarse(noise) or noise.places is not None
         parts = lambda: [(encode(region), noise) for region in regions]  # noqa: E731

@@ -1,14 +1,20 @@
 """A crop of the picture, denoised in several ways, to compare them."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mdn.engine.device import choose_precision
 from mdn.pipeline.conditioning import NoiseConditioning
-from mdn.pipeline.denoise_tiles import apply_net, from_net_channels, to_net_channels
-from mdn.pipeline.multiscale import denoise_multiscale
+from mdn.pipeline.denoise_tiles import (
+    apply_net,
+    denoise_tiles,
+    from_net_channels,
+    tiled,
+    to_net_channels,
+)
 from mdn.pipeline.options import Options
-from mdn.registry.model import Model
+from mdn.registry.model import Model, Origins
 
 SIDE = 256  # pixels, at most
 CELL = 16  # its sides are multiples of it
@@ -32,7 +38,11 @@ class Trial:
     def denoised(self, x: Tensor, noise: NoiseConditioning) -> Tensor:
         """(C, h, w), 0..1."""
         values = self.of(x).permute(1, 2, 0).contiguous().numpy()
-        y = denoise_multiscale(values, noise, self.model, self.options)
+
+        def clean(tiles: Tensor, origins: Origins) -> Tensor:
+            return denoise_tiles(tiles, origins, noise, self.model, self.options)
+
+        y = tiled(clean, self.model, self.options, values, np.asarray, np.asarray)
         return torch.from_numpy(y).permute(2, 0, 1).clamp(0, 1)
 
     def guess(self, x: Tensor, noise: NoiseConditioning, hidden: Tensor) -> Tensor:

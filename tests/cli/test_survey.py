@@ -10,7 +10,7 @@ import torch
 
 from mdn import io
 from mdn.image import Image
-from mdn.pipeline.classical import estimate_noise
+from mdn.pipeline.judge import estimate_noise
 from tests.cli.cli_tools import Run
 
 

@@ -15,10 +15,9 @@ from mdn.encoding import Display
 from mdn.errors import UsageError
 from mdn.nets import Abilities
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.pipeline.classical import condition
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.denoise_tiles import apply_net
-from mdn.pipeline.judge import judge_sample
+from mdn.pipeline.judge import by_statistics, judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import store
@@ -59,14 +58,14 @@ def infer(net: nn.Module, told: NoiseConditioning, x: Tensor, *, by_sample: bool
 
 @pytest.mark.parametrize("sigma", [5, 15, 50])
 def test_white_noise_is_told_by_its_level(sigma: float) -> None:
-    told = condition(noisy("gaussian", sigma))
+    told = by_statistics(noisy("gaussian", sigma))
     assert told.sigma * 255 == pytest.approx(sigma, rel=0.12)
     assert (told.stabiliser, told.impulse_spread, told.blend_weight) == (None, None, 1)
 
 
 def test_shot_noise_gets_a_stabiliser_whose_inverse_undoes_it() -> None:
     y = noisy("poisson", 3.0)
-    told = condition(y)
+    told = by_statistics(y)
     assert told.stabiliser is not None
     output = infer(Recorder(), told, y[None])
     # Not the input: the unbiased inverse is for means, and differs from the algebraic one.
@@ -76,7 +75,7 @@ def test_shot_noise_gets_a_stabiliser_whose_inverse_undoes_it() -> None:
 def test_impulses_are_doubted_and_nothing_else_much() -> None:
     y = noisy("salt-pepper", 0.05)
     net = Recorder()
-    told = condition(y)
+    told = by_statistics(y)
     infer(net, told, y[None])
     struck = (y != (flat_picture() * 255).round() / 255)[None]
     doubted = net.visible == 0
@@ -87,22 +86,22 @@ def test_impulses_are_doubted_and_nothing_else_much() -> None:
 def test_a_net_with_one_mask_for_all_channels_gets_one() -> None:
     y = noisy("salt-pepper", 0.05)
     net, every = Recorder(), Recorder()
-    infer(net, condition(y), y[None], by_sample=False)
-    infer(every, condition(y), y[None])
+    infer(net, by_statistics(y), y[None], by_sample=False)
+    infer(every, by_statistics(y), y[None])
     assert net.visible.shape == (1, 1, *y.shape[1:])
     assert torch.equal(net.visible, every.visible.amin(1, keepdim=True))
 
 
 def test_a_clean_picture_is_left_alone() -> None:
     y = (flat_picture() * 255).round() / 255
-    told = condition(y)
+    told = by_statistics(y)
     assert told.blend_weight < 0.2
     assert torch.allclose(infer(Recorder(), told, y[None]), y[None], atol=1e-3)
 
 
 def test_a_net_that_knows_noise_by_brightness_is_shown_the_picture_as_it_is() -> None:
     y = noisy("poisson", 3.0)
-    told, plain = condition(y), condition(y, stabilise=False)
+    told, plain = by_statistics(y), by_statistics(y, stabilise=False)
     assert told.stabiliser is not None
     assert plain.stabiliser is None
     assert plain.sigma == plain.level
@@ -111,19 +110,19 @@ def test_a_net_that_knows_noise_by_brightness_is_shown_the_picture_as_it_is() ->
 def test_it_is_told_how_strong_the_noise_is_at_each_pixel() -> None:
     y = noisy("speckle", 0.04)
     net = Recorder()
-    infer(net, condition(y, stabilise=False), y[None])
+    infer(net, by_statistics(y, stabilise=False), y[None])
     assert net.level.shape == (1, 1, 192, 192)
     for columns in (slice(8, 56), slice(136, 184)):  # dark and bright
         strength = (y - flat_picture())[:, :, columns].std()
         assert float(net.level[..., columns].mean()) == pytest.approx(float(strength), rel=0.15)
     white = noisy("gaussian", 25)
-    infer(net, condition(white, stabilise=False), white[None])
+    infer(net, by_statistics(white, stabilise=False), white[None])
     assert net.level.numel() == 1
 
 
 def test_what_is_told_of_each_pixel_follows_the_level() -> None:
     y = noisy("poisson", 2.0)
-    told, net, half = condition(y, stabilise=False), Recorder(), Recorder()
+    told, net, half = by_statistics(y, stabilise=False), Recorder(), Recorder()
     infer(net, told, y[None])
     infer(half, replace(told, sigma=told.sigma / 2), y[None])
     assert torch.allclose(half.level, net.level / 2)
@@ -135,7 +134,7 @@ def test_the_user_may_say_the_level() -> None:
 
 
 def test_a_tiny_picture_is_told_something_finite() -> None:
-    told = condition(torch.rand(3, 1, 2, generator=torch.Generator().manual_seed(0)))
+    told = by_statistics(torch.rand(3, 1, 2, generator=torch.Generator().manual_seed(0)))
     assert np.isfinite(told.sigma)
 
 

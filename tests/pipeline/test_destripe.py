@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mdn import noise
 from mdn.encoding import Display
@@ -12,9 +13,16 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.sample import sample_for_estimation
 from tests.pipeline import tools
 from tests.pipeline.drawn import DRAWN
-from tests.pipeline.test_multiscale import picture
 
 ENCODE = Display(np.dtype(np.uint8)).encode
+
+
+def picture(side: int) -> torch.Tensor:
+    """A soft scene with edges: (3, side, side)."""
+    blobs = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(3))
+    soft = F.interpolate(blobs, size=(side, side), mode="bicubic")[0].clamp(0.1, 0.9)
+    soft[:, side // 3 : side // 2, side // 4 : side // 2] = 0.75
+    return soft
 
 
 def page_of(kind: str, level: float, height: int = 200, width: int = 264) -> np.ndarray:

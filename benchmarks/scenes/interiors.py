@@ -5,6 +5,7 @@ thinner than a pixel, a picture lit by one bright opening alone, hundreds of par
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ class Interior(_Maker):
         boards: Boxes = [([x, y, z], [wide, 0.28, 0.03]) for z in rows]
         boards += [([x + s * wide / 2, y, high / 2], [0.03, 0.28, high]) for s in (-1, 1)]
         books: Boxes = []
-        for low, up in zip(rows, rows[1:], strict=False):
+        for low, up in pairwise(rows):
             at = -wide / 2 + 0.05
             while at < wide / 2 - 0.08:
                 thick = float(self.random.uniform(0.012, 0.06))

@@ -23,11 +23,6 @@ def descriptors(net: UNet, count: int) -> torch.Tensor:
     return torch.randn(count, net.judge.config.size)
 
 
-def test_it_starts_as_the_identity() -> None:
-    x = torch.rand(2, 3, 48, 48)
-    torch.testing.assert_close(UNet(CONFIG)(x), x)
-
-
 @torch.no_grad()
 def test_pictures_of_a_batch_are_denoised_as_each_by_itself() -> None:
     net, x = lively(), torch.rand(3, 3, 48, 32)

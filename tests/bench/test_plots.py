@@ -63,7 +63,6 @@ def test_sheets_show_what_was_measured(finished: bench.BenchResult, folder: Path
     left, top, side = sheet.box
     assert np.array_equal(sheet.tiles[0].pixels, truth[top : top + side, left : left + side])
     error = sheet.tiles[1].error
-    assert error is not None
     assert error.shape == (side, side, 3)
 
 
@@ -81,8 +80,6 @@ def test_figures_have_the_tables_numbers(finished: bench.BenchResult) -> None:
     with plots.style():
         levels = figures.levels(finished.document, "clean")
         speed = figures.speed_plot(finished.document)
-    assert levels is not None
-    assert speed is not None
     panels = {at.get_title(loc="left"): at.get_lines() for at in levels.axes}
     assert panels.keys() == {"gaussian", "poisson"}
     assert all(list(line.get_xdata()) == [15, 25, 50] for line in panels["gaussian"])

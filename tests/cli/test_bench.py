@@ -84,16 +84,3 @@ def test_a_terminal_shows_the_table_grow(tmp_path: Path) -> None:
     assert "PSNR dB" in text
     assert "clean/gaussian25" in text
     assert "4/4" in text
-
-
-def test_plots_are_drawn_into_the_folder(run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    result = run("bench", *GAUSSIAN, "-o", "out", "--plots")
-    assert result.exit_code == 0, result.stderr
-    assert (tmp_path / "out" / "plots" / "levels-clean.png").exists()
-
-
-def test_data_must_be_named(run: Run) -> None:
-    result = run("bench", *MODEL)
-    assert result.exit_code == 2
-    assert "--data" in result.stderr

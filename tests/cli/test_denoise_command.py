@@ -21,9 +21,6 @@ def files(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-# --- What is written --------------------------------------------------------------------------
-
-
 def test_one_photo(run: Run, make: Make, tmp_path: Path) -> None:
     source = make("a.png", np.uint16, alpha=True)
     before = source.read_bytes()
@@ -86,9 +83,6 @@ def test_an_unchanged_file_is_copied_unless_its_quality_is_asked_for(
     assert same is (copied or name == "a.png")
 
 
-# --- Data on standard output, messages on standard error ---------------------------------------
-
-
 def test_json_carries_the_warnings(run: Run, make: Make) -> None:
     make("a.png", alpha=True)
     result = run("denoise", "a.png", "-o", "a.jpg", "--json", "-q", *MODEL)
@@ -118,8 +112,7 @@ def test_dry_run_writes_nothing(run: Run, make: Make, tmp_path: Path) -> None:
 def test_a_name_cannot_forge_a_line(run: Run, make: Make, tmp_path: Path) -> None:
     make("a\nmdn: error: \x1b[31mforged.png")
     result = run("denoise", ".", *MODEL)
-    assert result.exit_code == 0
-    assert result.stderr.count("\n") == 1
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1)
     assert "\x1b" not in result.stderr
     assert r"a\nmdn" in result.stderr
 
@@ -172,17 +165,13 @@ def test_requests_that_cannot_be_met(
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
 
-# --- Bad input --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
 def test_a_bad_file_is_one_line_and_no_output(run: Run, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.png").write_bytes(content)
     result = run("denoise", "bad.png", *MODEL)
     assert result.exit_code == 4
     assert result.stderr.startswith("mdn: error: bad.png: ")
-    assert result.stderr.count("\n") == 1
-    assert files(tmp_path) == ["bad.png"]
+    assert (result.stderr.count("\n"), files(tmp_path)) == (1, ["bad.png"])
 
 
 def test_a_batch_goes_on_and_fail_fast_does_not(run: Run, make: Make, tmp_path: Path) -> None:
@@ -248,8 +237,7 @@ def test_a_disk_that_refuses_leaves_nothing(
     result = run("denoise", "a.png", "-o", "new/out.png", *MODEL)
     assert result.exit_code == 4
     assert "out.png" in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert files(tmp_path) == ["a.png"]
+    assert (result.stderr.count("\n"), files(tmp_path)) == (1, ["a.png"])
     assert not (tmp_path / "new").exists()
 
 
@@ -271,8 +259,6 @@ def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
         b"mdn: error: stdout: the disk is full; free some space, or write elsewhere with -o\n"
     )
 
-
-# --- Interrupted ------------------------------------------------------------------------------
 
 SLOW = """
 import signal, sys, time

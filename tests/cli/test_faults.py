@@ -98,13 +98,13 @@ def test_ctrl_c_waits_for_the_end_of_a_write_once(
         slots.append(batch.slots)
         if job.name.endswith("b.png"):
             until(lambda: batch.slots._stopped)
-        return pages(batch, image, job, *more)  # type: ignore[arg-type]
+        return pages(batch, image, job, *more)
 
     def interrupted(*arguments: object, **options: object) -> object:
         for flag in ("_stopped", "_given_up")[:presses]:
             os.kill(os.getpid(), signal.SIGINT)
-            until(lambda flag=flag: getattr(slots[0], flag))  # type: ignore[misc]
-        return write(*arguments, **options)  # type: ignore[arg-type]
+            until(lambda flag=flag: getattr(slots[0], flag))
+        return write(*arguments, **options)
 
     former = signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup ignores it
     monkeypatch.setattr(files.io, "write_image", interrupted)

@@ -60,8 +60,7 @@ def test_an_import_that_is_interrupted(
         word, told = ("interrupted", "mdn: interrupted\n")
     assert (done.returncode, done.stderr) == (128 + number, told)
     found = {"command": "denoise", "error": word, "exit_code": 128 + number}
-    assert json.loads(done.stdout) == found
-    assert list(tmp_path.iterdir()) == [tmp_path / "a.png"]
+    assert (json.loads(done.stdout), list(tmp_path.iterdir())) == (found, [tmp_path / "a.png"])
 
 
 def test_ignored_interrupts_stay_ignored() -> None:

@@ -41,8 +41,7 @@ def test_the_list_as_json(run: Run, mine: Path) -> None:
         [],
         0,
     )
-    assert cards["mine"]["parameters"] == 2992
-    assert cards["mine"]["folder"] == str(mine)
+    assert (cards["mine"]["parameters"], cards["mine"]["folder"]) == (2992, str(mine))
 
 
 def test_a_damaged_card_leaves_json_one_document(run: Run, mine: Path) -> None:
@@ -88,8 +87,7 @@ def test_verify_finds_a_changed_byte(run: Run, mine: Path) -> None:
     assert "mine" in result.stderr
     assert result.stdout == ""
     everything = run("models", "verify", "--json")
-    assert everything.exit_code == 6
-    assert len(json.loads(everything.stdout)["damaged"]) == 1
+    assert (everything.exit_code, len(json.loads(everything.stdout)["damaged"])) == (6, 1)
 
 
 @pytest.mark.parametrize("command", ["show", "path", "verify"])

@@ -88,8 +88,7 @@ def test_a_fit_begins_with_the_model_of_that_quality(
         result = run("zeroshot", "a.png", "--quality", wanted, "-o", f"{wanted}.png", *options)
         assert result.exit_code == 0, result.stderr
         (found,) = json.loads(result.stdout)["files"]
-        assert found["model"] == name
-        assert len(found["warnings"]) == len(words)
+        assert (found["model"], len(found["warnings"])) == (name, len(words))
         assert all(part in line for part, line in zip(words, found["warnings"], strict=True))
     result = run("zeroshot", "a.png", "--quality", "fast", "-m", "photo")
     assert result.exit_code == 2

@@ -24,11 +24,7 @@ def written(path: Path, channels: int, sigma: float) -> str:
 
 @pytest.mark.parametrize(
     ("channels", "sigma", "options", "told"),
-    [
-        (3, 20, (), False),
-        (1, 0, (), False),
-        (1, 20, ("--encoding", "display"), False),
-    ],
+    [(3, 20, (), False), (1, 0, (), False), (1, 20, ("--encoding", "display"), False)],
 )
 def test_counts_are_offered_for_gray_noise(
     run: Run, tmp_path: Path, channels: int, sigma: float, options: tuple[str, ...], told: bool

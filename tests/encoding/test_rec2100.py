@@ -10,7 +10,7 @@ from mdn.image import Image, Metadata
 @pytest.mark.parametrize("curve", ["pq", "hlg"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_sample_comes_back(curve: str, dtype: type) -> None:
-    coding = Rec2100(np.dtype(dtype), curve)  # type: ignore[arg-type]
+    coding = Rec2100(np.dtype(dtype), curve)
     stored = np.arange(np.iinfo(dtype).max + 1, dtype=np.uint32).astype(dtype).reshape(1, -1)
     shown = coding.encode(stored)
     assert shown.dtype == np.float32
@@ -25,7 +25,7 @@ def test_every_sample_comes_back(curve: str, dtype: type) -> None:
 )
 def test_paper_is_white(curve: str, signal: float, shown: float) -> None:
     """BT.2408, table 1: paper is 58 % of PQ's signal, 75 % of HLG's."""
-    coding = Rec2100(np.dtype(np.float32), curve)  # type: ignore[arg-type]
+    coding = Rec2100(np.dtype(np.float32), curve)
     assert coding.encode(np.array([signal])) == pytest.approx(shown, abs=0.01)
 
 
@@ -37,7 +37,7 @@ def test_what_a_net_makes_of_it_stays_in_range() -> None:
 def test_the_tags_of_a_picture_choose_its_encoding() -> None:
     def chosen(**meta: object) -> object:
         pixels = np.zeros((1, 2, 2, 3), np.uint16)
-        return coding_of(Image(pixels, meta=Metadata(**meta)))  # type: ignore[arg-type]
+        return coding_of(Image(pixels, meta=Metadata(**meta)))
 
     dtype = np.dtype(np.uint16)
     assert chosen(cicp=(9, 16)) == Rec2100(dtype, "pq")
@@ -48,7 +48,7 @@ def test_the_tags_of_a_picture_choose_its_encoding() -> None:
 
 @pytest.mark.parametrize("curve", ["pq", "hlg"])
 def test_deviations_are_in_the_unit_of_the_file(curve: str) -> None:
-    coding = Rec2100(np.dtype(np.uint16), curve)  # type: ignore[arg-type]
+    coding = Rec2100(np.dtype(np.uint16), curve)
     stored = np.random.default_rng(0).normal(30000, 200, 100_000).astype(np.uint16)
     shown = coding.encode(stored)
     found = coding.deviation(shown.mean(keepdims=True), shown.std(keepdims=True))

@@ -6,9 +6,6 @@ import pytest
 import torch
 
 from mdn.engine import device
-from mdn.engine.device import choose_precision
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -29,15 +26,6 @@ def timing(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, list[floa
 
     monkeypatch.setattr(device, "_time_of", time_of)
     return calls
-
-
-@pytest.mark.parametrize(("share", "chosen"), [(0.3, torch.bfloat16), (0.95, None), (3.0, None)])
-def test_the_faster_precision_is_taken(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, share: float, chosen: torch.dtype | None
-) -> None:
-    timing(monkeypatch, {torch.float32: [1.0], torch.bfloat16: [share]})
-    assert choose_precision("auto", CPU) is chosen
-    assert choose_precision("auto", CPU, safe=("fp32",)) is None
 
 
 def test_it_is_measured_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

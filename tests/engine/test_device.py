@@ -3,13 +3,9 @@
 import pytest
 import torch
 
-from mdn.engine.device import choose_device, choose_precision
+from mdn.engine.device import choose_device
 from mdn.engine.memory import parse_size
 from mdn.errors import UsageError
-
-
-def test_the_cpu_is_always_there() -> None:
-    assert choose_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("wish", ["gpu", "cuda:x", "cpu0", ""])
@@ -21,15 +17,6 @@ def test_unknown_devices_are_refused(wish: str) -> None:
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match=r"cuda"):
         choose_device(f"cuda:{torch.cuda.device_count()}")
-
-
-def test_precisions() -> None:
-    cpu = torch.device("cpu")
-    assert choose_precision("fp32", cpu) is None
-    assert choose_precision("bf16", cpu) is torch.bfloat16
-    assert choose_precision("auto", cpu, ("fp32",)) is None
-    with pytest.raises(UsageError, match="bf16"):
-        choose_precision("int8", cpu)
 
 
 @pytest.mark.parametrize(

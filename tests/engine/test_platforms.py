@@ -36,8 +36,7 @@ def flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def test_an_apple_computer_takes_its_gpu_in_half_precision(flags) -> None:
     flags(mps=True)
     device = choose_device("auto")
-    assert device.type == "mps"
-    assert choose_device("mps") == device
+    assert (device.type, choose_device("mps")) == ("mps", device)
     assert choose_precision("auto", device, ALL) is torch.float16
     assert choose_precision("auto", device, ("fp32", "bf16")) is None
     with pytest.raises(UsageError, match="NVIDIA"):

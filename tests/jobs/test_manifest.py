@@ -88,25 +88,11 @@ def test_an_input_that_was_only_touched_is_done(batch: Batch) -> None:
     assert batch.after().skip == DONE
 
 
-@pytest.mark.parametrize("now", [b"longer than it was", b"other"])
-def test_a_changed_input_is_done_again(batch: Batch, now: bytes) -> None:
-    batch.run()
-    batch.source.write_bytes(now)
-    os.utime(batch.source, (1, 1))
-    assert batch.after().due == "the input has changed"
-
-
 def test_other_settings_or_weights_are_done_again(batch: Batch) -> None:
     batch.run()
     assert batch.after(settings="t").due == "done with other options or weights"
     assert redone(batch.after(models={"tiny": "5678"}))
     assert redone(batch.after(models={"other": "1234"}))
-
-
-def test_a_lost_output_is_made_again(batch: Batch) -> None:
-    batch.run()
-    (batch.out / "a.png").unlink()
-    assert batch.after().due == "the result is gone"
 
 
 def test_an_output_that_somebody_changed_is_left_alone(batch: Batch) -> None:
@@ -122,11 +108,6 @@ def test_what_was_begun_is_done_again_even_if_its_output_is_there(batch: Batch) 
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     assert batch.known.last["a.png"].status == "started"
     assert redone(batch.after())
-
-
-def test_what_failed_is_tried_again(batch: Batch) -> None:
-    batch.run(fails=True)
-    assert batch.after().due == "failed: a.png: damaged"
 
 
 def test_a_failure_leaves_what_an_earlier_run_did(batch: Batch) -> None:
@@ -160,13 +141,6 @@ def second(batch: Batch) -> Path:
     return batch.out / "std.tif"
 
 
-def test_a_lost_second_output_is_made_again(batch: Batch, second: Path) -> None:
-    batch.run()
-    assert batch.after().skip == DONE
-    second.unlink()
-    assert redone(batch.after())
-
-
 def test_a_second_output_is_replaced_if_mdn_wrote_it(batch: Batch, second: Path) -> None:
     batch.run()
     assert redone(batch.after(settings="t"))
@@ -175,16 +149,6 @@ def test_a_second_output_is_replaced_if_mdn_wrote_it(batch: Batch, second: Path)
     batch.job = replace(batch.job, std_target=batch.out / "other.tif")
     (batch.out / "other.tif").write_bytes(b"somebody's")
     assert "other.tif: exists already, and no run" in str(batch.after(settings="t").problem)
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_second_output_that_no_run_wrote_is_left_alone(
-    batch: Batch, second: Path, fails: bool
-) -> None:
-    if fails:
-        batch.run(fails=True)
-    second.write_bytes(b"somebody's")
-    assert "std.tif: exists already, and no run recorded it" in str(batch.after().problem)
 
 
 def test_a_second_output_of_an_older_manifest_counts_as_done_but_is_not_replaced(
@@ -216,9 +180,6 @@ def test_a_full_disk_under_the_manifest_is_a_warning(
     batch.run()
     assert (batch.out / "a.png").read_bytes() == b"output"
     assert not batch.known.last
-
-
-# --- its lines ---------------------------------------------------------------------------------
 
 
 def write(folder: Path, *entries: Entry, shard: str = "") -> Path:
@@ -267,12 +228,6 @@ def test_what_is_no_line_of_a_manifest_is_passed_over(tmp_path: Path) -> None:
 def test_keys_of_a_later_version_are_left_aside(tmp_path: Path) -> None:
     manifest.path_for(tmp_path).write_text('{"output": "a", "status": "ok", "invented": 1}\n')
     assert manifest.read(tmp_path).last["a"] == Entry("a", "ok")
-
-
-def test_the_manifests_of_shards_are_read_as_one(tmp_path: Path) -> None:
-    write(tmp_path, Entry("a", "ok"), shard="1/2")
-    write(tmp_path, Entry("b", "ok"), shard="2/2")
-    assert sorted(manifest.read(tmp_path).good) == ["a", "b"]
 
 
 def test_a_store_is_hashed_with_all_its_files(tmp_path: Path) -> None:

@@ -42,8 +42,6 @@ def problem(job: Job) -> str:
     return str(job.problem)
 
 
-# --- What is read and written -----------------------------------------------------------------
-
 # What is there beforehand (of "a -> b" b is a link to a), the inputs, what follows -o, options of
 # `plan`, and the outputs, each behind its input where several names are in question.
 PLANS: dict[str, tuple[str, str, str | None, dict[str, Any], str]] = {
@@ -215,9 +213,6 @@ def test_skip_existing_twice_over_what_the_shell_expands(touch: Touch) -> None:
     assert "a_denoised.png" in planned.notes[0]
 
 
-# --- What protects the user's files -----------------------------------------------------------
-
-
 def test_overwrite_and_skip_existing(touch: Touch) -> None:
     touch("a.png", "a_denoised.png")
     assert not plan(["a.png"], None, overwrite=True).jobs[0].skip
@@ -287,9 +282,6 @@ def test_planning_touches_nothing(touch: Touch, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-# --- What mdn does not read -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -325,9 +317,6 @@ def test_only_what_was_there_may_be_replaced(touch: Touch) -> None:
     assert not plan(["a.png"], None).jobs[0].overwrite
     assert plan(["a.png"], None, overwrite=True).jobs[0].overwrite
     assert plan(["a.png"], "out/b.png", overwrite=True).jobs[0].overwrite
-
-
-# --- What is left out, and what is there already ------------------------------------------------
 
 
 def test_pictures_of_other_kinds_are_counted_by_their_kind(touch: Touch) -> None:

@@ -60,11 +60,7 @@ ARRAYS = [
         range(2, 9, 2),
     ),
     ({"LSB_JOBINDEX": "{}", "LSB_JOBINDEX_END": "4"}, "auto", range(1, 5)),
-    (
-        {"AWS_BATCH_JOB_ARRAY_INDEX": "{}", "AWS_BATCH_JOB_ARRAY_SIZE": "4"},
-        "auto",
-        range(4),
-    ),
+    ({"AWS_BATCH_JOB_ARRAY_INDEX": "{}", "AWS_BATCH_JOB_ARRAY_SIZE": "4"}, "auto", range(4)),
 ]
 
 

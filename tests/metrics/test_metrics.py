@@ -147,9 +147,6 @@ def test_flip_follows_its_package() -> None:
     assert metrics.score(truth, truth, ("flip",), how, linear=True)["flip"] == pytest.approx(0)
 
 
-# --- LPIPS: a line where it cannot be measured, the package's figure where it can ---------------
-
-
 class Distance(torch.nn.Module):
     """Stands in for the package's net: the mean difference of what it is given."""
 
@@ -159,9 +156,7 @@ class Distance(torch.nn.Module):
         super().__init__()
 
     def forward(self, x: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        assert x.shape == truth.shape
-        assert x.shape[:2] == (1, 3)
-        assert x.dtype == torch.float32
+        assert (x.shape, x.shape[:2], x.dtype) == (truth.shape, (1, 3), torch.float32)
         return (x - truth).abs().mean().reshape(1, 1, 1, 1)
 
 

@@ -59,4 +59,4 @@ def trained() -> UNet:
     torch.manual_seed(0)
     net = UNet(UNetConfig((16, 24), (2, 1)))
     torch.nn.init.normal_(net.tail.weight, std=0.05)
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.to(memory_format=torch.channels_last)

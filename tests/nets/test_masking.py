@@ -101,8 +101,7 @@ def test_published_values_never_change() -> None:
 
 def test_channel_masks_share_their_ratio_but_not_their_pixels() -> None:
     keep = channel_keep(MaskKey(seed=2), (2, 3, 64, 64), (0.3, 0.3), per_channel=True)
-    assert keep.shape == (2, 3, 64, 64)
-    assert keep.mean().item() == pytest.approx(0.7, abs=0.02)
+    assert (keep.shape, keep.mean().item()) == ((2, 3, 64, 64), pytest.approx(0.7, abs=0.02))
     assert not torch.equal(keep[:, 0], keep[:, 1])
     assert channel_keep(MaskKey(seed=2), (2, 3, 64, 64), (0.3, 0.3), per_channel=False).shape == (
         2,

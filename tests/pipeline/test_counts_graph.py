@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 import mdn
-from mdn.pipeline.counts_graph import CountsGraph, _apart
+from mdn.pipeline.counts_graph import CountsGraph
 from mdn.registry import export, store
 from mdn.registry.model import load
 from tests.pipeline.test_counts_noise import counted, scene
@@ -50,12 +50,3 @@ def test_unit_and_pedestal_decide_nothing() -> None:
 def test_where_nothing_differs_nothing_changes(value: float) -> None:
     plain = np.full((192, 200), value, np.float32)
     assert np.array_equal(clean(plain), plain)
-
-
-@pytest.mark.parametrize(("length", "spacing"), [(7, 1), (16, 2), (17, 3), (33, 4)])
-def test_rows_that_are_shown_together_lie_one_spacing_apart(length: int, spacing: int) -> None:
-    rows = _apart(length, torch.tensor(spacing))
-    assert sorted(rows.tolist()) == list(range(length))
-    steps = rows.diff().abs()
-    assert int((steps == spacing).sum()) == length - spacing
-    assert int(steps.max()) <= spacing

@@ -67,8 +67,7 @@ def test_the_unit_and_the_pedestal_change_nothing(unit: float, pedestal: float) 
 def test_noise_that_no_brightness_changes_has_no_gain() -> None:
     rng = np.random.default_rng(3)
     reading = read(np.rint(1000 + 800 * scene() + 25 * rng.standard_normal((256, 256))))
-    assert reading.gain == 0
-    assert reading.constant**0.5 == pytest.approx(25, rel=0.15)
+    assert (reading.gain, reading.constant**0.5) == (0, pytest.approx(25, rel=0.15))
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
@@ -78,12 +77,6 @@ def test_noise_that_neighbours_share_is_spaced(width: int) -> None:
     reading = read(np.rint(2000 + 300 * scene() + 60 * blurred / blurred.std()))
     assert reading.spacing >= width  # two, not quite a Gaussian, may be taken for three
     assert (reading.spacing == 1) == (width == 1)
-
-
-def test_where_nothing_differs_from_pixel_to_pixel_there_is_no_noise() -> None:
-    reading = read(np.linspace(0, 1, 128) * np.ones((128, 1)))
-    assert (reading.gain, reading.constant) == (0, 0)
-    assert reading.counted < 0
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=[kind.__name__ for kind in KINDS])

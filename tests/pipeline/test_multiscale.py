@@ -8,20 +8,8 @@ import torch.nn.functional as F
 from mdn import noise
 from mdn.noise.analysis.estimate import estimate
 from mdn.pipeline.classical import condition, sigma_by_scale
-from mdn.pipeline.multiscale import CoarseResidual, downsample2, downsampled, upsample2
+from mdn.pipeline.multiscale import CoarseResidual, downsample2, upsample2
 from tests.pipeline import tools
-
-
-def as_it_is(values: np.ndarray) -> np.ndarray:
-    return values
-
-
-@pytest.mark.parametrize("size", [(256, 300), (257, 31), (1, 1), (600, 5)])
-def test_half_of_a_page_is_the_means_of_two_by_two(size: tuple[int, int]) -> None:
-    page = np.random.default_rng(0).random((*size, 3), np.float32)
-    even = np.pad(page, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")
-    wanted = downsample2(torch.from_numpy(even.transpose(2, 0, 1))[None])[0]
-    assert np.allclose(downsampled(page, as_it_is), wanted.permute(1, 2, 0).numpy(), atol=1e-6)
 
 
 def test_a_correction_is_the_same_for_tiles_and_the_whole() -> None:
@@ -34,13 +22,6 @@ def test_a_correction_is_the_same_for_tiles_and_the_whole() -> None:
     # A page is doubled as the measure of its noise assumes.
     plain = upsample2(torch.from_numpy(change.transpose(2, 0, 1))[None])
     assert torch.allclose(whole[..., 2:-2, 2:-2], plain[..., 2:-2, 2:-2], atol=1e-6)
-
-
-def test_beyond_the_picture_a_correction_goes_on() -> None:
-    correction = CoarseResidual(np.full((4, 4, 1), 0.25, np.float32))
-    assert torch.allclose(
-        correction.added_to(torch.zeros(1, 1, 32, 32), [(0, 0)]), torch.tensor(0.25)
-    )
 
 
 def test_the_levels_are_those_of_the_noise_left_to_each_scale() -> None:

@@ -19,8 +19,7 @@ def model() -> Model:
 
 def restored(page: np.ndarray, model: Model) -> np.ndarray:
     found = restore_page(page, model, Options(precision="fp32")).pixels
-    assert found.shape == page.shape
-    assert found.dtype == page.dtype
+    assert (found.shape, found.dtype) == (page.shape, page.dtype)
     return found
 
 
@@ -49,21 +48,8 @@ def test_a_dead_channel_stays_nearly_dead(model: Model) -> None:
     assert found[..., 0].std() < page[..., 0].std()
 
 
-def test_equal_channels_stay_alike(model: Model) -> None:
-    random = np.random.default_rng(2)
-    gray = random.normal(128, 20, (64, 64, 1)).clip(0, 255).astype(np.uint8)
-    found = restored(np.repeat(gray, 3, 2), model).astype(int)
-    assert np.abs(found - found[..., :1]).max() <= FAR
-
-
 def test_sixteen_bits_of_one_step(model: Model) -> None:
     page = np.full((48, 48, 3), 30000, np.uint16)
     page[::2] += 1
     found = restored(page, model)
     assert np.abs(found.astype(int) - page).max() <= 2
-
-
-@pytest.mark.parametrize("scale", [255.0, 1e6])
-def test_floats_far_beyond_white_end_in_no_error(model: Model, scale: float) -> None:
-    page = np.random.default_rng(3).normal(0.5, 0.1, (48, 48, 3)).astype(np.float32) * scale
-    assert np.isfinite(restored(page, model)).all()

@@ -1,6 +1,5 @@
 """Passes: masks or turns, their mean, and the map of how much they differ."""
 
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from mdn.errors import UsageError
 from mdn.image import Image
 from mdn.jobs.job import Job
 from mdn.nets.swinir import SwinIR, SwinIRConfig
-from mdn.pipeline.denoise_tiles import flip_rotate, flip_rotate_back
 from mdn.pipeline.options import Options
 from mdn.pipeline.restore import in_range
 from mdn.registry.model import pack, write_card
@@ -119,15 +117,6 @@ def test_gray_has_the_deviation_of_its_gray(model: Model) -> None:
     mean, deviation = denoised(path, page, passes=3)  # of a range that is nearly 0 to 1
     np.testing.assert_allclose(mean, ranged(each.mean(0), page), atol=1e-2)
     np.testing.assert_allclose(deviation, each.std(0, ddof=1), rtol=0.02, atol=5e-3)
-
-
-def test_eight_ways_are_eight_and_come_back_upright() -> None:
-    x = torch.rand(2, 3, 4, 6)
-    for way in range(8):
-        assert torch.equal(flip_rotate_back(flip_rotate(x, way), way), x)
-    square = torch.arange(9.0).view(1, 1, 3, 3)
-    for a, b in itertools.combinations(range(8), 2):
-        assert not torch.equal(flip_rotate(square, a), flip_rotate(square, b))
 
 
 @pytest.mark.parametrize("unmasked", ["unittest", "swinir"])

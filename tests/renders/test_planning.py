@@ -20,10 +20,8 @@ def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_frame_that_is_there_stops_only_itself(sequence: str) -> None:
     Path("out.02.exr").touch()
     planned = plan_sequence([sequence], "out.##.exr", None)
-    assert planned is not None
     problems = [str(job.problem) for job in planned.jobs if job.problem is not None]
-    assert len(planned.jobs) == 6
-    assert len(problems) == 1
+    assert (len(planned.jobs), len(problems)) == (6, 1)
     assert problems[0].startswith("in.02.exr: out.02.exr exists already")
 
 

@@ -22,8 +22,7 @@ STEP = 2.0  # pixels a frame
 
 def denoise(folder: Path, output: str, frames: str | None = None, **options: object):
     planned = plan_sequence([str(folder / "in.####.exr")], str(folder / output), frames)
-    assert planned is not None
-    asked = RenderOptions(sequence=True, **options)  # type: ignore[arg-type]
+    asked = RenderOptions(sequence=True, **options)
     return run(planned.jobs, request("photo", renders=asked), Recorder())
 
 
@@ -33,19 +32,12 @@ def light(path: Path) -> np.ndarray:
 
 
 def test_frame_numbers() -> None:
-    assert numbers("1-3,7") == [1, 2, 3, 7]
-    assert numbers("10-20x5,1") == [1, 10, 15, 20]
+    assert (numbers("1-3,7"), numbers("10-20x5,1")) == ([1, 2, 3, 7], [1, 10, 15, 20])
     assert numbered("a/f.####.exr", 7) == "a/f.0007.exr"
     assert numbered("a/f.#.exr", 123) == "a/f.123.exr"
     for wrong in ("", "3-1", "a", "1-9x0", "1--2", "1-999999999"):
         with pytest.raises(UsageError):
             numbers(wrong)
-
-
-def test_frames_on_the_disk(tmp_path: Path) -> None:
-    for name in ("f.0002.exr", "f.0010.exr", "f.12345.exr", "f.1.exr", "g.0001.exr"):
-        (tmp_path / name).touch()
-    assert on_disk(str(tmp_path / "f.####.exr")) == [2, 10, 12345]
 
 
 @pytest.mark.parametrize("name", ["f.####.exr", "f.@@@@.exr", "f.%04d.exr", "f.$F4.exr"])
@@ -57,7 +49,6 @@ def test_patterns_of_other_programs(tmp_path: Path, name: str) -> None:
     assert on_disk(pattern) == [2, 10]
     output = str(tmp_path / name.replace("f.", "clean."))
     planned = plan_sequence([pattern], output, None)
-    assert planned is not None
     assert [job.target for job in planned.jobs] == [
         tmp_path / "clean.0002.exr",
         tmp_path / "clean.0010.exr",
@@ -74,7 +65,6 @@ def test_files_are_a_sequence_where_motion_is_followed(tmp_path: Path, glob: boo
     inputs = [str(tmp_path / "v2_shot.*.exr")] if glob else [str(name) for name in names[:2]]
     output = str(tmp_path / "clean.####.exr")
     planned = plan_sequence(inputs, output, None, motion=True)
-    assert planned is not None
     assert [job.source for job in planned.jobs] == (names if glob else names[:2])
     assert plan_sequence(inputs, f"{tmp_path}/out/", None) is None
     (tmp_path / "other.exr").touch()
@@ -91,7 +81,6 @@ def test_planning(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="####"):
         plan_sequence([str(tmp_path / "in.####.exr")], str(tmp_path / "one.exr"), None)
     planned = plan_sequence([str(tmp_path / "in.####.exr")], str(tmp_path / "o.##.exr"), "1-2")
-    assert planned is not None
     targets = [job.target for job in planned.jobs]
     assert targets == [tmp_path / "o.01.exr", None]
     assert planned.jobs[1].problem is not None
@@ -168,7 +157,6 @@ def test_the_first_frame_is_helped_by_those_after_it(pan: Path) -> None:
 def test_a_frame_hangs_on_the_files_around_it_not_on_what_was_done_before(pan: Path) -> None:
     """So a run that goes on after others were done (--resume) gives the same."""
     planned = plan_sequence([str(pan / "in.####.exr")], str(pan / "again.####.exr"), None)
-    assert planned is not None
     asked = request("photo", renders=RenderOptions(sequence=True, motion=True))
     for number in (3, 1):  # each in a run of its own, as shards and machines take them
         assert run([planned.jobs[number - 1]], asked, Recorder()).exit_code == 0

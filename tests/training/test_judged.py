@@ -11,8 +11,8 @@ from mdn.nets.judge import FACTS, SOFT
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.training import judged
 from mdn.training.data import Crops, batches
-from mdn.training.degrade import Sample, generator_for, join_groups
-from mdn.training.patterns import KINDS, draw_pattern, inks, stars
+from mdn.training.degrade import Sample
+from mdn.training.patterns import draw_pattern
 from mdn.training.recipe import Recipe
 from mdn.training.recipe_parse import parse
 
@@ -42,14 +42,6 @@ def sample(noisy: torch.Tensor, clean: torch.Tensor, impulsive: bool = False) ->
     return Sample(noisy, clean, None, None, seeds, impulsive=flags)
 
 
-@pytest.mark.parametrize("kind", [("camera", 1600, 6400), ("gaussian", 20, 30), ("jpeg", 20, 40)])
-def test_noise_is_added_and_drawn_alike_twice(crops: Crops, kind) -> None:
-    first, again = (judged.draw_group(recipe(kind), crops, 3, 0) for _ in range(2))
-    assert torch.equal(first.noisy, again.noisy)
-    assert not torch.equal(first.noisy, first.clean)
-    assert first.noisy.shape == (4, 3, 64, 64)
-
-
 def test_clean_crops_stay_clean(crops: Crops) -> None:
     found = judged.draw_group(recipe(("clean", 0, 0), clip_share=0.0), crops, 0, 0)
     assert torch.equal(found.noisy, found.clean)
@@ -70,18 +62,6 @@ def test_salt_and_pepper_is_hidden_as_in_use(crops: Crops, gray: float) -> None:
     assert judged.draw_group(some, crops, 0, 0).visible is None
 
 
-@pytest.mark.parametrize(("kind", "impulsive"), [("salt-pepper", True), ("gaussian", False)])
-def test_a_sample_says_whether_impulses_were_added(
-    crops: Crops, kind: str, impulsive: bool
-) -> None:
-    salted = recipe((kind, 0.1, 0.1))
-    joined = join_groups([judged.draw_group(salted, crops, step, 0) for step in range(2)])
-    assert joined.level is None  # nothing tells a judge
-    assert joined.impulsive is not None
-    assert joined.impulsive.shape == (8, 1, 1, 1)
-    assert bool((joined.impulsive == impulsive).all())
-
-
 def test_a_second_noise_adds_to_the_first(crops: Crops) -> None:
     kinds = [("gaussian", 20, 20), ("gaussian-gray", 20, 20)]
     both = recipe(*kinds, second_noise=1.0, clip_share=0.0, optim={"batch": 4, "groups": 1})
@@ -93,21 +73,6 @@ def test_a_second_noise_adds_to_the_first(crops: Crops) -> None:
 
     assert sigma(once) == pytest.approx(20, rel=0.02)
     assert sigma(both) == pytest.approx(20 * math.sqrt(2), rel=0.02)
-
-
-@pytest.mark.parametrize("kind", [("camera", 1600, 1600), ("clean", 0, 0)])
-def test_cameras_and_clean_crops_get_no_second_noise(crops: Crops, kind) -> None:
-    twice, once = (recipe(kind, second_noise=share) for share in (1.0, 0.0))
-    drawn = judged._draw_rows(twice, generator_for(0, 0, 0))
-    assert drawn == judged._draw_rows(once, generator_for(0, 0, 0))
-
-
-def test_impulses_are_added_last(crops: Crops) -> None:
-    both = recipe(("salt-pepper", 0.1, 0.1), ("gaussian", 9, 9), second_noise=1.0)
-    drawn = [judged._draw_rows(both, generator_for(0, step, 0)) for step in range(40)]
-    orders = {tuple(row.kind for row in rows) for rows in drawn}
-    assert ("gaussian", "salt-pepper") in orders
-    assert ("salt-pepper", "gaussian") not in orders
 
 
 def test_busy_crops_hold_more_detail_than_others() -> None:
@@ -143,14 +108,6 @@ def test_the_judge_is_wrong_by_how_far_it_is_off() -> None:
         losses.append(loss.item())
     assert losses == sorted(losses)
     assert losses[2] > losses[0] + 1
-
-
-@pytest.mark.parametrize("index", range(len(KINDS)))
-def test_patterns_have_contrast_and_are_drawn_alike_twice(index: int) -> None:
-    planes = [KINDS[index](64, [0.4, 0.5, 0.6], torch.Generator().manual_seed(2)) for _ in range(2)]
-    assert torch.equal(*planes)
-    assert planes[0].shape == ((3, 64, 64) if KINDS[index] is inks else (64, 64))
-    assert planes[0].std() > (0.02 if KINDS[index] is stars else 0.05)
 
 
 def test_a_worker_draws_what_the_run_would_have_drawn(crops: Crops) -> None:

@@ -150,8 +150,7 @@ def test_the_same_run_gives_the_same_bytes(
     length = int.from_bytes(weights[0][:8], "little")
     header = json.loads(weights[0][8 : 8 + length])
     assert list(header["__metadata__"]) == ["arch", "config"]
-    assert next(iter(header)) == "__metadata__"
-    assert length % 8 == 0
+    assert (next(iter(header)), length % 8) == ("__metadata__", 0)
 
 
 def test_what_changed_since_the_checkpoint_is_said_and_takes_effect(
@@ -168,8 +167,7 @@ def test_what_changed_since_the_checkpoint_is_said_and_takes_effect(
         in (other.notes[-1])
     )
     (group,) = state(tmp_path / "run")["optimisers"][0]["param_groups"]
-    assert group["weight_decay"] == 0.3
-    assert group["lr"] == 0.5
+    assert (group["weight_decay"], group["lr"]) == (0.3, 0.5)
 
 
 def test_a_run_of_release_0_1_goes_on(tmp_path: Path, data: Path, write_recipe: Recipes) -> None:

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from mdn.encoding.counts import SIGMAS
-from mdn.errors import UsageError
 from mdn.training import poisson_counts, recipe_parse
 from mdn.training.data import Crops
 from mdn.training.degrade import draw_group
@@ -47,8 +46,3 @@ def test_a_gray_net_is_given_gray_crops() -> None:
     assert sample.level.shape == (2, 1, 1, 1)
     again = draw_group(made, crops, 0, 0)
     assert torch.equal(sample.noisy, again.noisy)
-
-
-def test_levels_out_of_reach_are_refused() -> None:
-    with pytest.raises(UsageError, match="photons"):
-        recipe_parse.parse(TABLE | {"noise": [{"kind": "photons", "low": 0.0, "high": 60.0}]})

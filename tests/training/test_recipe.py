@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mdn.errors import UsageError
-from mdn.training.data import Crops, load_pictures, save_shard, split
+from mdn.training.data import Crops, load_pictures, split
 from mdn.training.data import main as pack
 from mdn.training.optim import lr_scale
 from mdn.training.recipe import OptimRecipe
@@ -106,14 +106,6 @@ def test_a_short_recipe_needs_no_word_on_warmup_and_cooldown(write_recipe: Recip
     assert late.cooldown == 5
 
 
-def test_shards_hold_what_the_folders_held(data: Path) -> None:
-    pictures = load_pictures(("pictures",), data)
-    save_shard(pictures, data / "pack.safetensors")
-    packed = load_pictures(("pack.safetensors",), data)
-    assert list(packed) == list(pictures)
-    assert all(torch.equal(packed[name], pictures[name]) for name in pictures)
-
-
 def test_a_packed_file_takes_the_place_of_the_folders(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,8 +115,7 @@ def test_a_packed_file_takes_the_place_of_the_folders(
     monkeypatch.setattr("sys.argv", typed)
     pack()
     packed, plain = (load_pictures(names, data) for names in (("all.safetensors",), tuple(folders)))
-    assert list(packed) == list(plain)
-    assert len(packed) == 12
+    assert (list(packed), len(packed)) == (list(plain), 12)
     for one, other in zip(split(packed, 3), split(plain, 3), strict=True):
         assert all(map(torch.equal, one, other))
 
@@ -183,8 +174,7 @@ def test_a_share_of_the_crops_keeps_the_size_of_the_picture() -> None:
 
 def test_schedules() -> None:
     trapezoid = OptimRecipe(steps=100, warmup=10, cooldown=40)
-    assert lr_scale(trapezoid, 0) == pytest.approx(0.1)
-    assert lr_scale(trapezoid, 30) == 1
+    assert (lr_scale(trapezoid, 0), lr_scale(trapezoid, 30)) == (pytest.approx(0.1), 1)
     assert lr_scale(trapezoid, 80) == pytest.approx(0.5)
     cosine = OptimRecipe(schedule="cosine", steps=110, warmup=10, cooldown=0)
     assert lr_scale(cosine, 60) == pytest.approx(0.5)

@@ -52,8 +52,7 @@ def test_cycles(tmp_path: Path) -> None:
         *of("ViewLayer.AO", "RGB"),
     ]
     found = roles(tmp_path, *names)
-    assert found.pop("ViewLayer.Depth.Z") == "depth"
-    assert found.pop("ViewLayer.IndexOB.X") == "id"
+    assert (found.pop("ViewLayer.Depth.Z"), found.pop("ViewLayer.IndexOB.X")) == ("depth", "id")
     assert {key.rpartition(".")[2]: role for key, role in found.items()} == {
         "Combined": "beauty",
         "Denoising Albedo": "albedo",
@@ -196,7 +195,6 @@ def test_the_better_guide_goes_first(tmp_path: Path, best: str, other: str) -> N
     path = samples.write(tmp_path / "a.exr", (samples.header(), dict.fromkeys(names, HALF)))
     found = lay.layers(exr.read(path))
     guide = lay.guide(found, "albedo", lay.beauty(found)[0])
-    assert guide is not None
     assert guide.name == f"V.{best}"
 
 

@@ -19,8 +19,7 @@ FOUR_INDICES = b"\0" + bytes([0b00011011])
 
 def stored(image_bytes: bytes) -> tuple[np.ndarray, np.ndarray | None]:
     image = io.read_image(image_bytes)
-    assert image.format == "png"
-    assert image.pixels.shape[0] == 1
+    assert (image.format, image.pixels.shape[0]) == ("png", 1)
     return image.pixels[0], None if image.alpha is None else image.alpha[0]
 
 
@@ -70,9 +69,7 @@ def test_palette_becomes_rgb_and_is_written_as_truecolour() -> None:
 def test_palette_with_transparency_becomes_rgba() -> None:
     data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", RGB_TRIPLES), chunk(b"tRNS", b"\0\x80"))
     pixels, alpha = stored(data)
-    assert alpha is not None
-    assert alpha.tolist() == [[0, 128, 255, 255]]
-    assert pixels.tobytes() == RGB_TRIPLES
+    assert (alpha.tolist(), pixels.tobytes()) == ([[0, 128, 255, 255]], RGB_TRIPLES)
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -80,8 +77,7 @@ def test_gray_palette_becomes_gray(transparent: bool) -> None:
     extra = [chunk(b"tRNS", b"\x07")] if transparent else []
     data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", GRAY_TRIPLES), *extra)
     pixels, alpha = stored(data)
-    assert pixels[..., 0].tolist() == [[0, 90, 255, 3]]
-    assert pixels.shape[-1] == 1
+    assert (pixels[..., 0].tolist(), pixels.shape[-1]) == ([[0, 90, 255, 3]], 1)
     assert (None if alpha is None else alpha.tolist()) == (
         [[7, 255, 255, 255]] if transparent else None
     )
@@ -131,9 +127,7 @@ def test_metadata_and_colour_chunks_are_kept() -> None:
     packet = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP))
     source = picture(5, 5, 3, np.uint16)
     image = io.read_image(png_of(source, *(chunk(*item) for item in sent), profile, packet))
-    assert image.meta.icc == icc()
-    assert image.meta.exif == exif()
-    assert image.meta.xmp == XMP
+    assert (image.meta.icc, image.meta.exif, image.meta.xmp) == (icc(), exif(), XMP)
     assert image.meta.dpi == pytest.approx((300, 150), abs=0.02)
     assert io.losses(image, "png") == []
     written = coded(image)

@@ -45,8 +45,7 @@ def test_every_mode_comes_back_bit_for_bit(channels: int, dtype: type) -> None:
     options = {"planarconfig": "contig"} if channels > 1 else {}
     image = io.read_image(tiff(source, photometric=colour, **extra, **options))
     assert image.pixels.shape == (1, 9, 13, 3 if channels > 2 else 1)
-    assert image.pixels.dtype == dtype
-    assert (image.alpha is not None) == (channels in (2, 4))
+    assert (image.pixels.dtype, image.alpha is not None) == (dtype, channels in (2, 4))
     assert io.losses(image, "tiff") == []
     page = first(rewritten(image))
     assert page.dtype == dtype
@@ -143,8 +142,7 @@ def test_pages_and_their_own_tags_are_kept() -> None:
     assert len(file.pages) == 4
     for number, page in enumerate(file.pages):
         assert isinstance(page, tifffile.TiffPage)
-        assert page.tags[285].value == f"page {number}"
-        assert page.tags[42113].value == "0"
+        assert (page.tags[285].value, page.tags[42113].value) == (f"page {number}", "0")
         np.testing.assert_array_equal(page.asarray(), pages[number])
     with pytest.raises(FileError, match="4 pages and PNG holds one"):
         io.losses(image, "png")
@@ -163,9 +161,7 @@ def test_an_imagej_stack_keeps_its_description_and_planes() -> None:
     np.testing.assert_array_equal(image.pixels[..., 0], source)
     file = rewritten(image)
     assert file.is_imagej
-    assert file.imagej_metadata is not None
-    assert file.imagej_metadata["spacing"] == 0.5
-    assert file.series[0].axes == "ZYX"
+    assert (file.imagej_metadata["spacing"], file.series[0].axes) == (0.5, "ZYX")
     before = tifffile.TiffFile(streams.BytesIO(stream.getvalue()))
     assert first(file).tags[282].value == first(before).tags[282].value
 
@@ -190,15 +186,13 @@ def test_metadata_is_kept() -> None:
     options = {"iccprofile": icc(), "resolution": ((3001, 10), (150, 1)), "resolutionunit": 2}
     data = tiff(picture(5, 6, 3), photometric="rgb", extratags=tags, **options)
     image = io.read_image(data)
-    assert image.meta.icc == icc()
-    assert image.meta.xmp == XMP
+    assert (image.meta.icc, image.meta.xmp) == (icc(), XMP)
     assert image.meta.dpi == pytest.approx((300.1, 150))
     page, before = first(rewritten(image)), first(tifffile.TiffFile(streams.BytesIO(data)))
     for code in (270, 271, 282, 283, 296, 306, 315, 700, 33723, 34675):
         assert page.tags[code].value == before.tags[code].value, code
     png = coded(image, format="png")
-    assert opened(png).getexif()[271] == "maker"
-    assert io.losses(image, "png") == ["TIFF tags"]
+    assert (opened(png).getexif()[271], io.losses(image, "png")) == ("maker", ["TIFF tags"])
 
 
 def test_of_two_descriptions_the_first_is_kept() -> None:
@@ -236,14 +230,11 @@ def test_exif_goes_into_a_tiff_and_out_again(order: str, big: bool) -> None:
     photo = io.read_image(encoded(picture(16, 16, 3), "JPEG", exif=b"Exif\0\0" + exif()))
     data = coded(photo, format="tiff")
     block = opened(data).getexif()
-    assert block[0x010F] == "A camera maker"
-    assert block.get_ifd(0x8769)[0x8827] == 3200
-    assert block.get_ifd(0x8769)[0x927C] == MAKER_NOTE
-    assert block.get_ifd(0x8825)[1] == "N"
+    assert (block[0x010F], block.get_ifd(0x8769)[0x8827]) == ("A camera maker", 3200)
+    assert (block.get_ifd(0x8769)[0x927C], block.get_ifd(0x8825)[1]) == (MAKER_NOTE, "N")
     again = coded(io.read_image(data), format="jpeg")
     nested = opened(again).getexif().get_ifd(0x8769)
-    assert nested[0x829A] == pytest.approx(1 / 250)
-    assert nested[0x927C] == MAKER_NOTE
+    assert (nested[0x829A], nested[0x927C]) == (pytest.approx(1 / 250), MAKER_NOTE)
     # Through a TIFF of every byte order and width.
     other = io.read_image(tiff(picture(16, 16, 3), photometric="rgb", byteorder=order, bigtiff=big))
     moved = Image(other.pixels, None, io.read_image(data).meta, "x", "tiff")

@@ -27,7 +27,6 @@ def banded(level: float, channels: int = 1, sigma: float = 0.0) -> tuple[Tensor,
 def test_the_offsets_are_those_that_were_added(channels: int, level: float, sigma: float) -> None:
     x, truth = banded(level, channels, sigma)
     rows = found(x)
-    assert rows is not None
     left = (rows - truth) - (rows - truth).mean(1, keepdim=True)
     assert float(left.std()) < 0.35 * level / 255
     assert torch.equal(rows[0], rows[2]) == (channels == 1)

@@ -42,23 +42,16 @@ def kinds(found: NoiseEstimate) -> set[str]:
     return {name for name, holds in named.items() if holds}
 
 
-# --- Level ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("sigma", [2, 5, 15, 50])
 def test_level_of_gaussian_noise(sigma: float) -> None:
     found = seen("gaussian", sigma)
-    assert 255 * found.sigma == pytest.approx(sigma, rel=0.06)
-    assert kinds(found) == set()
+    assert (255 * found.sigma, kinds(found)) == (pytest.approx(sigma, rel=0.06), set())
 
 
 def test_a_clean_picture_has_almost_none() -> None:
     found = estimate(stored(scene()))
     assert 255 * found.sigma < 1
     assert kinds(found) == set()
-
-
-# --- Kind -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("kind", "level"), [("poisson", 3), ("speckle", 0.03)])
@@ -113,9 +106,6 @@ def test_share_of_impulses(share: float) -> None:
     assert found.impulses == pytest.approx(share, rel=0.2)
 
 
-# --- Photos -----------------------------------------------------------------------------------
-
-
 def photo(path: Path) -> Tensor:
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(np.float32) / 255
     return torch.from_numpy(pixels).permute(2, 0, 1)
@@ -141,9 +131,6 @@ def test_level_within_ten_percent_on_photos(shared_data: Path, name: str) -> Non
     for sigma in (5, 15, 50):
         noisy = stored(noise.add(clean, "gaussian", sigma, generator(2)))
         assert 255 * estimate(noisy).sigma == pytest.approx(sigma, rel=0.10), sigma
-
-
-# --- Parts and bad input ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(3, 15, 40), (3, 40, 1), (40, 40)])

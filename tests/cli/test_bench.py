@@ -69,12 +69,12 @@ def test_a_bad_picture_is_exit_three(run: Run, make: Make) -> None:
         (["--data", "clan", "--root", "."], 2, "did you mean clean"),
         (["--data", "clean", "--noise", "poison"], 2, "try poisson"),
         (["--data", "clean", "-m", "unitest"], 6, "did you mean unittest"),
+        (MODEL, 2, "--data"),
     ],
 )
 def test_what_is_not_known(run: Run, arguments: list[str], code: int, line: str) -> None:
     result = run("bench", *arguments)
-    assert result.exit_code == code
-    assert line in result.stderr
+    assert (result.exit_code, line in result.stderr) == (code, True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")

@@ -122,11 +122,8 @@ def test_stdin_to_stdout(make: Make, tmp_path: Path) -> None:
     done = process("denoise", "-", *MODEL, cwd=tmp_path, input=data)
     assert done.returncode == 0, done.stderr
     image = io.read_image(done.stdout)
-    assert (image.format, image.pixels.dtype, image.pixels.shape[1:3]) == (
-        "png",
-        np.uint16,
-        (20, 23),
-    )
+    shape = image.pixels.shape[1:3]
+    assert (image.format, image.pixels.dtype, shape) == ("png", np.uint16, (20, 23))
     assert done.stderr.startswith(b"stdin -> stdout  ")
     assert files(tmp_path) == ["a.png"]
 
@@ -245,19 +242,9 @@ def test_a_disk_that_refuses_leaves_nothing(
 def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
     make("a.png")
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "mdn", "denoise", "a.png", "-o", "-", *MODEL],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            cwd=tmp_path,
-            env=child_environment(),
-            timeout=300,
-            check=False,
-        )
-    assert done.returncode == 4
-    assert done.stderr == (
-        b"mdn: error: stdout: the disk is full; free some space, or write elsewhere with -o\n"
-    )
+        done = process("denoise", "a.png", "-o", "-", *MODEL, cwd=tmp_path, stdout=full)
+    told = b"mdn: error: stdout: the disk is full; free some space, or write elsewhere with -o\n"
+    assert (done.returncode, done.stderr) == (4, told)
 
 
 SLOW = """

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from mdn.image import Image
 from mdn.jobs import files, manifest
 from mdn.jobs.compute_slots import ComputeSlots
 from mdn.jobs.job import Job, Outcome
-from tests.cli.cli_tools import MODEL, Make, Run, child_environment
+from tests.cli.cli_tools import MODEL, Make, Run, process
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
@@ -60,13 +59,8 @@ def test_a_kill_at_any_moment_loses_nothing(
     make("in/b.png")
     run("denoise", "in", "-o", "whole", *MODEL)
     whole = results(tmp_path / "whole")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(moment), "denoise", "in", "-o", "out", *MODEL],
-        cwd=tmp_path,
-        env=child_environment(),
-        timeout=300,
-        check=False,
-    )
+    words = (moment, "denoise", "in", "-o", "out", *MODEL)
+    killed = process(*words, script=KILLED, cwd=tmp_path)
     assert killed.returncode == -signal.SIGKILL
     assert results(tmp_path / "out").items() <= whole.items()
     done = list(manifest.read(tmp_path / "out").good)
@@ -164,10 +158,8 @@ def test_max_pixels_refuses_before_decoding(
     make(name)  # 23 x 20
     limits = ["--max-pixels", "459"]
     result = run("denoise", name, "-o", f"out/{name}", *limits, *MODEL)
-    assert (result.exit_code, "23 x 20 pixels, more than --max-pixels" in result.stderr) == (
-        4,
-        True,
-    )
+    assert result.exit_code == 4
+    assert "23 x 20 pixels, more than --max-pixels" in result.stderr
     assert run("denoise", name, "-o", f"out/{name}", "--max-pixels", "460", *MODEL).exit_code == 0
 
 

@@ -36,11 +36,8 @@ def test_the_list_has_a_line_for_each_model(run: Run, mine: Path) -> None:
 def test_the_list_as_json(run: Run, mine: Path) -> None:
     document = json.loads(run("models", "list", "--json").stdout)
     cards = {card["name"]: card for card in document["models"]}
-    assert (document["command"], document["damaged"], document["exit_code"]) == (
-        "models list",
-        [],
-        0,
-    )
+    told = document["command"], document["damaged"], document["exit_code"]
+    assert told == ("models list", [], 0)
     assert (cards["mine"]["parameters"], cards["mine"]["folder"]) == (2992, str(mine))
 
 

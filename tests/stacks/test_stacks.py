@@ -1,4 +1,4 @@
-"""`mdn denoise` on stacks: which planes, what is left alone, files that lie."""
+"""`mdn denoise` on stacks: which planes, what is left alone, what is said, files that lie."""
 
 import json
 import os
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
+from mdn.cli.app import app
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.jobs.job import BatchResult, Job
@@ -339,3 +341,18 @@ def test_what_stores_need_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     outcome = denoised(tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr").outcomes[0]
     assert "needs zarr; pip install 'mdn[zarr]'" in outcome.error
     assert not (tmp_path / "b.ome.zarr").exists()
+
+
+def test_empty_first_planes_do_not_speak_for_a_stack(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    planes = np.zeros((3, 64, 80), np.float32)
+    planes[1:] = 100 + 10 * random.normal(size=(2, 64, 80))
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack")
+    options = ["denoise", "--encoding", "display", str(tmp_path / "a.tif")]
+    result = CliRunner().invoke(app, [*options, "-o", str(tmp_path / "b.tif")])
+    assert result.exit_code == 0
+    after = tifffile.imread(tmp_path / "b.tif")
+    np.testing.assert_array_equal(after[0], planes[0])
+    assert (after[1] != planes[1]).mean() > 0.9
+    assert "removed" in result.output
+    assert "no noise found" not in result.output

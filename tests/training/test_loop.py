@@ -20,6 +20,8 @@ from mdn.commands.train import Result, TrainRequest, run
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.registry import store
 from mdn.registry.model import load
+from mdn.training import log
+from mdn.training.log import Log
 
 Recipes = Callable[..., Path]
 
@@ -305,3 +307,35 @@ def test_two_processes_equal_one(tmp_path: Path, data: Path, write_recipe: Recip
         assert float(a["loss"]) == pytest.approx(float(b["loss"]), abs=2e-6)
     for key, value in state(tmp_path / "one")["net"].items():
         torch.testing.assert_close(value, state(tmp_path / "two")["net"][key], atol=1e-4, rtol=1e-3)
+
+
+def logged(folder: Path, steps: int) -> Log:
+    made = Log(folder / "training.csv", ["gaussian-25"])
+    for step in range(1, steps + 1):
+        made.write({"step": step, "seconds": 1.0, "loss": 0.5, "lr_scale": 1})
+    return made
+
+
+def test_a_rewind_that_is_killed_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = logged(tmp_path, 6)
+    before = made.path.read_bytes()
+
+    class Killed(csv.DictWriter):
+        rows = 0
+
+        def writerow(self, row: Any) -> Any:
+            Killed.rows += 1
+            if Killed.rows > 2:
+                raise KeyboardInterrupt
+            return super().writerow(row)
+
+        def writerows(self, rows: Any) -> None:
+            for row in rows:
+                self.writerow(row)
+
+    monkeypatch.setattr(log.csv, "DictWriter", Killed)
+    with pytest.raises(KeyboardInterrupt):
+        made.rewind(4)
+    assert (made.path.read_bytes(), list(tmp_path.iterdir())) == (before, [made.path])

@@ -37,15 +37,6 @@ def test_json_is_one_document(run: Run) -> None:
     assert document["exit_code"] == 0
 
 
-def test_results_and_resuming(run: Run) -> None:
-    first = run("bench", *GAUSSIAN, "-o", "out", "--json")
-    second = run("bench", *GAUSSIAN, "-o", "out", "--json")
-    rows = [json.loads(each.stdout)["rows"] for each in (first, second)]
-    assert [row["reused"] for row in rows[0]] == [0, 0]
-    assert [row["reused"] for row in rows[1]] == [2, 2]
-    assert rows[0][1]["psnr"] == rows[1][1]["psnr"]
-
-
 def test_a_model_below_the_limit_is_exit_seven(run: Run) -> None:
     assert run("bench", *GAUSSIAN, "--fail-below", "10").exit_code == 0
     broken = run("bench", *GAUSSIAN, "--fail-below", "90")
@@ -53,14 +44,6 @@ def test_a_model_below_the_limit_is_exit_seven(run: Run) -> None:
     assert "mdn: error: clean/gaussian25: unittest has psnr" in broken.stderr
     assert "below 90" in broken.stderr
     assert "| gaussian25 | unittest" in broken.stdout
-
-
-def test_a_bad_picture_is_exit_three(run: Run, make: Make) -> None:
-    make("clean/c.png").write_bytes(b"")
-    result = run("bench", *GAUSSIAN)
-    assert result.exit_code == 3
-    assert "mdn: error: clean/c.png: is empty" in result.stderr
-    assert "## Skipped" in result.stdout
 
 
 @pytest.mark.parametrize(

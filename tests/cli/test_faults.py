@@ -163,15 +163,6 @@ def test_max_pixels_refuses_before_decoding(
     assert run("denoise", name, "-o", f"out/{name}", "--max-pixels", "460", *MODEL).exit_code == 0
 
 
-def test_identical_bytes_whatever_the_order(run: Run, make: Make, tmp_path: Path) -> None:
-    for name in "abcd":
-        make(f"in/{name}.png", np.uint16)
-    run("denoise", "in", "-o", "whole", *MODEL)
-    for index in (3, 1, 2):
-        run("denoise", "in", "-o", "parts", "--shard", f"{index}/3", *MODEL)
-    assert results(tmp_path / "parts") == results(tmp_path / "whole")
-
-
 @pytest.mark.slow
 def test_hundreds_of_files_take_no_more_memory_than_a_few(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks.subjects import DRAWN
 from mdn.compare.pictures import CURVES
-from mdn.compare.preview import GAP, HEAD, choose, side_for
+from mdn.compare.preview import GAP, HEAD, side_for
 from mdn.io import exr
 from tests.cli.cli_tools import MODEL, Run
 from tests.cli.conftest import run as run
@@ -145,22 +145,3 @@ def test_curves_of_light_rise_and_keep_black_and_middle_gray() -> None:
         assert shown[-1] <= 1
     assert CURVES["filmic"](light)[3] < 0.95  # what is brighter than white is told apart
     assert CURVES["srgb"](light)[3] == pytest.approx(1)
-
-
-def test_places_differ_in_what_they_show() -> None:
-    picture = np.full((600, 900, 1), 0.8, np.float32)
-    random = np.random.default_rng(0)
-    picture[:, 300:600] = random.uniform(0.3, 0.9, (600, 300, 1))  # detail
-    picture[:, 600:] = 0.1  # shadow
-    side = side_for(600, 900)
-    found = choose(600, 900, side, lambda y, x, s: picture[y : y + s, x : x + s])
-    flat, detail, shadow = (place.left for place in found[:3])
-    assert flat + side <= 300 + side // 2
-    assert 200 <= detail <= 400
-    assert shadow >= 500
-    squares = [(p.top, p.left) for p in found]
-    assert all(
-        max(abs(a[0] - b[0]), abs(a[1] - b[1])) >= side
-        for i, a in enumerate(squares)
-        for b in squares[:i]
-    )

@@ -18,6 +18,10 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
 
+    @property
+    def said(self) -> list[str]:
+        return [line for kind, line in self.events if kind == "note"]
+
     def started(self, job: Job, index: int, total: int) -> None:
         self.events.append(("started", f"{job.name} {index}/{total}"))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mdn.nets.masking import MaskField, MaskKey, channel_keep, check_ratio
+from mdn.nets.masking import MaskField, MaskKey, channel_keep
 
 
 def mask(key: MaskKey, height: int = 64, width: int = 64, batch: int = 1) -> torch.Tensor:
@@ -86,12 +86,6 @@ def test_chance_has_its_probability_and_ignores_the_place() -> None:
     assert torch.equal(dropped, moved)
 
 
-def test_any_integer_is_a_seed() -> None:
-    huge = [mask(MaskKey(seed=seed)) for seed in (-1, 2**63, 2**70 + 1)]
-    assert not torch.equal(huge[0], huge[1])
-    assert torch.equal(huge[2], mask(MaskKey(seed=1)))
-
-
 def test_published_values_never_change() -> None:
     """Pictures made with a seed must stay what they are: the hash is part of the interface."""
     keep = MaskField(MaskKey(seed=42, pass_index=1), 1, 4, 8).keep(3, (0.5, 0.5))
@@ -112,9 +106,3 @@ def test_channel_masks_share_their_ratio_but_not_their_pixels() -> None:
     spread = channel_keep(MaskKey(seed=2), (1, 3, 256, 256), (0.1, 0.9), per_channel=True)
     shares = spread.mean((0, 2, 3))
     assert (shares.max() - shares.min()).item() < 0.02
-
-
-@pytest.mark.parametrize("ratio", [(0.5, 0.4), (-0.1, 0.5), (0.5, 1.5), (float("nan"), 1.0)])
-def test_impossible_ratios_are_refused(ratio: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="input_ratio"):
-        check_ratio(ratio, "input_ratio")

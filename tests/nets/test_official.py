@@ -16,13 +16,6 @@ def tiny() -> dict[str, Tensor]:
     return official_state((2, 4), dim=12, heads=3, window=4, training_size=16)
 
 
-def test_shape_is_read_off_the_tensors() -> None:
-    config, _ = convert_swinir(tiny(), attention_ratio=(0.5, 0.6))
-    assert (config.depths, config.dim, config.heads, config.window) == ((2, 4), 12, 3, 4)
-    assert (config.mlp_ratio, config.residual, config.channels) == (2.0, "3conv", 3)
-    assert config.attention_ratio == (0.5, 0.6)
-
-
 @pytest.mark.parametrize("shape", [(1, 1, 12), (1, 12, 1, 1)])
 def test_a_mask_token_is_taken_along(shape: tuple[int, ...]) -> None:
     state = tiny() | {"mask_token": torch.arange(12.0).view(shape)}

@@ -20,15 +20,6 @@ def test_parameters_are_as_many_as_published(per_channel: bool, count: int) -> N
     assert sum(p.numel() for p in net.parameters()) == count
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (7, 30), (33, 65)])
-def test_any_size(size: tuple[int, int]) -> None:
-    net = lively(SkipConfig(scales=5, width=4))
-    with torch.no_grad():
-        out = net(torch.rand(1, 3, *size))
-    assert out.shape == (1, 3, *size)
-    assert ((out > 0) & (out < 1)).all()
-
-
 @pytest.mark.parametrize("per_channel", [True, False])
 def test_hidden_samples_are_not_looked_at(per_channel: bool) -> None:
     net = lively(SkipConfig(scales=2, width=4, mask_per_channel=per_channel))
@@ -38,12 +29,6 @@ def test_hidden_samples_are_not_looked_at(per_channel: bool) -> None:
     with torch.no_grad():
         torch.testing.assert_close(net(x, visible), net(changed, visible))
         assert not torch.allclose(net(x, visible), net(changed, visible.flip(-1)))
-
-
-def test_a_shared_mask_serves_a_net_of_one_per_channel() -> None:
-    net, x, visible = lively(), torch.rand(1, 3, 8, 8), (torch.rand(1, 1, 8, 8) > 0.5).float()
-    with torch.no_grad():
-        assert torch.equal(net(x, visible), net(x, visible.expand(1, 3, 8, 8)))
 
 
 def test_one_scale_equals_the_plain_formula() -> None:

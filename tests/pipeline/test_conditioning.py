@@ -89,14 +89,6 @@ def test_a_clean_picture_is_left_alone() -> None:
     assert torch.allclose(infer(Recorder(), told, y[None]), y[None], atol=1e-3)
 
 
-def test_a_net_that_knows_noise_by_brightness_is_shown_the_picture_as_it_is() -> None:
-    y = noisy("poisson", 3.0)
-    told, plain = condition(y), condition(y, stabilise=False)
-    assert told.stabiliser is not None
-    assert plain.stabiliser is None
-    assert plain.sigma == plain.level
-
-
 def test_it_is_told_how_strong_the_noise_is_at_each_pixel() -> None:
     y = noisy("speckle", 0.04)
     net = Recorder()

@@ -1,14 +1,12 @@
 """Noise that neighbours share, scale by scale."""
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 
 from mdn import noise
-from mdn.noise.analysis.estimate import estimate
-from mdn.pipeline.classical import condition, sigma_by_scale
-from mdn.pipeline.multiscale import CoarseResidual, downsample2, upsample2
+from mdn.pipeline.classical import condition
+from mdn.pipeline.multiscale import CoarseResidual, upsample2
 from tests.pipeline import tools
 
 
@@ -22,19 +20,6 @@ def test_a_correction_is_the_same_for_tiles_and_the_whole() -> None:
     # A page is doubled as the measure of its noise assumes.
     plain = upsample2(torch.from_numpy(change.transpose(2, 0, 1))[None])
     assert torch.allclose(whole[..., 2:-2, 2:-2], plain[..., 2:-2, 2:-2], atol=1e-6)
-
-
-def test_the_levels_are_those_of_the_noise_left_to_each_scale() -> None:
-    ramp = torch.linspace(0.3, 0.7, 512).expand(3, 512, 512)
-    noisy = noise.add(ramp, "spatial", 55.0, torch.Generator().manual_seed(0))
-    smooth = estimate(noisy).low_frequency_sigma
-    left, true = (noisy - ramp)[None], []
-    for _ in range(2):
-        coarse = downsample2(left)
-        true.append(float((left - upsample2(coarse)).std()))
-        left = coarse
-    true.append(float(left.std()))
-    assert sigma_by_scale(noisy, smooth) == pytest.approx(true, rel=0.15)
 
 
 def test_only_noise_that_neighbours_share_is_seen_by_scales() -> None:

@@ -1,4 +1,4 @@
-"""What the judge inside a net reads, as data and in words."""
+"""What the judge inside a net reads, and what is done about it, as data and in words."""
 
 import json
 from dataclasses import replace
@@ -9,6 +9,7 @@ import torch
 
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.pipeline.conditioning import NoiseConditioning
+from mdn.pipeline.options import Options
 from mdn.pipeline.reading import NoiseReading, read_noise
 
 
@@ -80,15 +81,6 @@ def test_the_words_name_what_matters(changes: dict, words: str) -> None:
     assert reading(**changes).in_words().startswith(words)
 
 
-def test_white_noise_is_the_same_in_both_tongues() -> None:
-    found = reading().estimate()
-    assert (255 * found.sigma, found.neighbours) == (pytest.approx(9), pytest.approx((0, 0)))
-    assert 255 * found.low_frequency_sigma == pytest.approx(9)
-    assert not found.correlated
-    assert not found.signal_dependent
-    assert not found.impulsive
-
-
 def test_what_the_curve_says_of_brightnesses_that_are_not_there_does_not_count() -> None:
     found = reading(curve=((0.2, 0.03, 0.03, 0.03, 0.03),) * 3, span=(0.3, 0.9))
     assert not found.by_brightness
@@ -129,3 +121,19 @@ def test_a_sigma_that_the_user_gave_is_told_beside_what_was_found() -> None:
     told = NoiseConditioning(20 / 255, reading=reading(), gain=2.2)
     assert told.in_words() == ["sigma 20, as given: removed (measured: sigma 9.0)"]
     assert NoiseConditioning(0.1).in_words() == ["sigma 25.5, as given: removed"]
+
+
+NOISY, CLEAN = torch.rand(2, 2, 3, 8, 9, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Options(), "removed"),
+        (Options(strength=0.5), "50 % of it removed"),
+        (Options(strength=0.5, luma=0.5, chroma=0.5), "25 % of it removed"),
+        (Options(luma=0.5), "50 % of it removed in brightness, 100 % in colour"),
+    ],
+)
+def test_what_is_taken_is_said(options: Options, words: str) -> None:
+    assert options.removed == words

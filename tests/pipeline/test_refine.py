@@ -1,38 +1,15 @@
-"""The refinement: regression on guides, and telling structure from noise."""
+"""The refinement of renders: regression on guides, and as much light as before."""
 
 import numpy as np
 import pytest
-import torch
 
 from mdn.encoding import Hdr
-from mdn.pipeline import linear, windows
+from mdn.pipeline import linear
+from mdn.pipeline.linear import keep_light, keep_whole_light
 from mdn.pipeline.options import Options
 from mdn.pipeline.refine import Curve, refine
 from tests.pipeline.tools import load
 from tests.renders import scenes
-
-
-def planes(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def test_a_linear_function_of_the_guides_is_found() -> None:
-    guides = planes(3, 20, 24)
-    target = torch.stack([2 * guides[0] - guides[1] + 0.3, 5 * guides[2]])
-    weights = 0.1 + planes(1, 20, 24, seed=1)
-    found = windows.regress(target, guides, weights, 3, 1e-9)
-    torch.testing.assert_close(found, target, rtol=1e-4, atol=1e-4)
-
-
-def test_structure_is_told_from_noise() -> None:
-    y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
-    edge = torch.sin((x + 2 * y) / 3).double()[None]
-    line = (x == 24).double()[None] - 0.02
-    noise = planes(1, 48, 48) - 0.5
-    inner = (slice(None), slice(6, -6), slice(6, -6))
-    assert windows.structure(edge)[inner].min() > 0.7
-    assert windows.structure(line)[0, 24, 24] > 0.8  # along itself
-    assert windows.structure(noise)[inner].mean() < 0.3
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -78,3 +55,28 @@ def test_a_net_that_knows_renders_is_asked_once(monkeypatch: pytest.MonkeyPatch)
     assert seen == [(16, 24, 3)]
     linear.restore(noisy, load("photo"), Options())
     assert seen[1:] == [(16, 24, 3), (8, 12, 3), (4, 6, 3)]
+
+
+def light(side: int = 160) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] / side
+    return np.stack([0.3 + 0.2 * y, 0.5 - 0.3 * x, 0.1 + x * y], -1).astype(np.float32)
+
+
+def test_of_nothing_lost_nothing_is_made() -> None:
+    """Beyond what chance has lit more brightly."""
+    truth = light()
+    noisy = truth * np.random.default_rng(1).exponential(1, truth.shape).astype(np.float32)
+    assert np.abs(keep_light(noisy, truth) / truth - 1).mean() < 0.006
+
+
+def test_a_little_that_is_lost_everywhere_is_known_of_the_whole_picture() -> None:
+    truth, random = light(), np.random.default_rng(2)
+    samples = random.exponential(1, truth.shape) * (random.random(truth.shape) < 0.05) * 20
+    noisy = (truth * samples).astype(np.float32)  # most pixels are black
+    clean = 0.9 * truth
+    errors = [
+        np.abs(kept.mean((0, 1)) / noisy.mean((0, 1)) - 1).max()
+        for kept in (keep_light(noisy, clean), keep_whole_light(noisy, clean))
+    ]
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.04

@@ -422,8 +422,7 @@ def test_no_ghosts_of_the_other_eye(tmp_path: Path) -> None:
     for shift in (0.0, 9.0):
         planes = scenes.planes("", noisy(1)) | scenes.planes("right.", noisy(2))
         planes |= scenes.planes("albedo.", scenes.albedo(shift))
-        head = samples.header(dataWindow=samples.box((0, 0, WIDTH - 1, HEIGHT - 1)), **STEREO)
-        path = samples.write(tmp_path / "in.exr", (head, planes))
+        path = scenes.file(tmp_path / "in.exr", planes, **STEREO)
         told = denoise(path, tmp_path / "out.exr", model="render").outcomes[0].details["summary"]
         assert str(told[0]).startswith("right: no albedo or normal")
         results.append(exr.read(tmp_path / "out.exr").parts[0])
@@ -436,8 +435,7 @@ def test_a_named_guide_is_that_eyes_own(tmp_path: Path) -> None:
     planes = scenes.planes("", noisy(1)) | scenes.planes("right.", noisy(2))
     planes |= scenes.planes("albedo.", scenes.albedo())
     planes |= scenes.planes("right.albedo.", scenes.albedo(3))
-    head = samples.header(dataWindow=samples.box((0, 0, WIDTH - 1, HEIGHT - 1)), **STEREO)
-    file = exr.read(samples.write(tmp_path / "in.exr", (head, planes)))
+    file = exr.read(scenes.file(tmp_path / "in.exr", planes, **STEREO))
     for name in ("albedo", str(tmp_path / "in.exr")):
         guides = frame.plan(file, RenderOptions(albedo=name)).guides
         names = {layer.name: [source.layer.name for source in guides[layer]] for layer in guides}

@@ -14,7 +14,6 @@ from mdn.jobs.shards import Shard
 from mdn.renders import RenderOptions
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk, plan_sequence
 from tests.commands.tools import request
-from tests.io.exr import samples
 from tests.jobs.test_running import Recorder
 from tests.renders import scenes
 
@@ -90,8 +89,7 @@ def test_planning(tmp_path: Path) -> None:
 def test_one_exposure_for_a_shot(tmp_path: Path) -> None:
     for number, brightness in enumerate((1.0, 4.0, 0.5), start=1):
         planes = scenes.planes("", brightness * scenes.noisy(scenes.truth(), number))
-        head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-        samples.write(tmp_path / f"in.{number:04d}.exr", (head, planes))
+        scenes.file(tmp_path / f"in.{number:04d}.exr", planes)
     result = denoise(tmp_path, "out.####.exr")
     assert result.exit_code == 0
     exposures = {outcome.details["exposure"] for outcome in result.outcomes}
@@ -105,8 +103,7 @@ def test_one_exposure_for_a_shot(tmp_path: Path) -> None:
 def test_each_layer_has_the_noise_of_its_own(tmp_path: Path) -> None:
     calm, wild = scenes.noisy(scenes.truth(), 1, 1000.0), scenes.noisy(scenes.truth(), 2, 2.0)
     planes = scenes.planes("calm.", calm) | scenes.planes("wild.", wild)
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    source = samples.write(tmp_path / "in.0001.exr", (head, planes))
+    source = scenes.file(tmp_path / "in.0001.exr", planes)
     layers = ("calm", "wild")
     assert denoise(tmp_path, "shot.####.exr", layers=layers).exit_code == 0
     alone = Job(source, tmp_path / "alone.exr", "alone")

@@ -17,22 +17,16 @@ from typer.testing import CliRunner
 from mdn.cli.app import app
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
-from mdn.jobs.job import BatchResult, Job
+from mdn.jobs.job import BatchResult, Job, Unheard
 from mdn.stacks.planes import PlaneSelection, numbers
 from tests.commands.tools import request
 from tests.io.tiff.test_stack import directories, pyramid
-
-
-class Silent:
-    def started(self, *_: object) -> None: ...
-    def progress(self, *_: object) -> None: ...
-    def note(self, *_: object) -> None: ...
-    def finished(self, *_: object) -> None: ...
+from tests.jobs.test_running import Recorder
 
 
 def denoised(path: Path, target: Path, **options: Any) -> BatchResult:
     asked = request(**{"model": "unittest", "tile": 1} | options)
-    return run([Job(path, target, path.name)], asked, Silent())
+    return run([Job(path, target, path.name)], asked, Unheard())
 
 
 def cells(*shape: int, gain: float = 3.0, pedestal: float = 100.0, seed: int = 0) -> np.ndarray:
@@ -90,18 +84,8 @@ def test_strength_between_is_a_mix_of_samples(tmp_path: Path) -> None:
     assert np.abs(half - (before + full) / 2).max() <= 1
 
 
-class Notes(Silent):
-    """A report that remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, job: Job, line: str) -> None:
-        self.said.append(line)
-
-
 def test_samples_that_are_no_numbers_are_counted_and_said(tmp_path: Path) -> None:
-    path, notes = tmp_path / "a.tif", Notes()
+    path, notes = tmp_path / "a.tif", Recorder()
     pixels = cells(2, 64, 80, gain=1).astype(np.float32)
     pixels[0, 5, 6:9], pixels[1, 60, 70] = np.nan, np.inf
     tifffile.imwrite(path, pixels, photometric="minisblack")
@@ -127,7 +111,7 @@ def test_a_raw_mosaic_is_named(tmp_path: Path, dtype: type) -> None:
     page[::2, 1::2] *= 1.8
     page[1::2, ::2] *= 1.8
     tifffile.imwrite(tmp_path / "a.tif", page.astype(dtype), photometric="minisblack")
-    notes = Notes()
+    notes = Recorder()
     run([Job(tmp_path / "a.tif", tmp_path / "b.tif", "a")], request(model="unittest"), notes)
     assert "raw mosaic" in str(notes.said)
 
@@ -299,24 +283,6 @@ def test_hostile_tiffs_end_in_one_line_each(shared_data: Path, tmp_path: Path) -
         assert "\n" not in (each["error"] or "")
         if each["status"] != "ok":
             assert not Path(each["output"]).exists()
-
-
-def test_counts_have_a_default_model_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mdn.registry import store
-
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, cells(64, 80))
-    own = tmp_path / "home" / "models" / "cells"
-    shutil.copytree(store.shipped_folder() / "unittest", own)
-    card = (own / "card.toml").read_text()
-    (own / "card.toml").write_text(f'domain = "counts"\n{card}')
-    monkeypatch.setenv("MDN_HOME", str(tmp_path / "home"))
-    chosen = denoised(path, tmp_path / "b.tif", model=None).outcomes[0].details["model"]
-    assert chosen == "cells"
-    named = denoised(path, tmp_path / "c.tif").outcomes[0].details["model"]
-    assert named == "unittest"
 
 
 def test_smooth_noise_is_taken_apart_in_tiles_as_in_the_whole(tmp_path: Path) -> None:

@@ -59,13 +59,6 @@ def test_all_faults_are_told_at_once() -> None:
         "optim": {"lr": "fast", "steps": 10, "warmup": 8, "cooldown": 8, "schedule": "step"},
         "jpeg": 3,
     }
-    whole = {
-        "name": "x",
-        "arch": "unte",
-        "data": {"sources": ["photos"]},
-        "noise": [{"kind": "gaussian", "low": 60, "high": 50}],
-        "optim": {"steps": 10, "warmup": 8, "cooldown": 8},
-    }
     with pytest.raises(UsageError) as caught:
         parse(table, "my.toml")
     told = str(caught.value)
@@ -85,14 +78,18 @@ def test_all_faults_are_told_at_once() -> None:
         "[jpeg] must be a table",
     ):
         assert fault in told
-    with pytest.raises(UsageError) as caught:  # values that are right, but do not go together
-        parse(whole)
-    for fault in (
-        "arch = 'unte' is unknown; did you mean 'unet'",
-        "[[noise]] low is above high",
-        "[optim] warmup (8) + cooldown (8) exceed steps (10)",
-    ):
-        assert fault in str(caught.value)
+    table = {  # values that are right, but do not go together
+        "name": "x",
+        "arch": "unte",
+        "data": {"sources": ["photos"]},
+        "noise": [{"kind": "gaussian", "low": 60, "high": 50}],
+        "optim": {"steps": 10, "warmup": 8, "cooldown": 8},
+    }
+    order = (
+        r"'unte' is unknown; did you mean 'unet'.*low is above high.*warmup \(8\) \+ cooldown \(8\)"
+    )
+    with pytest.raises(UsageError, match=rf"{order} exceed steps \(10\)"):
+        parse(table)
 
 
 def test_a_short_recipe_needs_no_word_on_warmup_and_cooldown(write_recipe: Recipes) -> None:
@@ -156,20 +153,6 @@ def test_crops_lie_inside_and_small_pictures_are_left_out() -> None:
     torch.testing.assert_close(drawn, torch.full((5, 3, 16, 16), 0.2))
     with pytest.raises(UsageError, match="smaller than the crop"):
         Crops(pictures, 32, torch.device("cpu"))
-
-
-def test_a_share_of_the_crops_keeps_the_size_of_the_picture() -> None:
-    board = torch.arange(64)[:, None] + torch.arange(64)
-    pictures = [(255 * (board % 2)).expand(3, -1, -1).byte()]  # no size but its own is as sharp
-
-    def sharp(own_size: float) -> float:
-        crops = Crops(pictures, 16, torch.device("cpu"), (0.3, 0.9), own_size)
-        drawn = crops.draw(200, torch.Generator().manual_seed(0))
-        return float(((drawn == 0) | (drawn == 1)).flatten(1).all(1).float().mean())
-
-    assert sharp(0.0) < 0.05
-    assert 0.3 < sharp(0.4) < 0.5
-    assert sharp(1.0) == 1
 
 
 def test_schedules() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +18,7 @@ from mdn.training import renders
 from mdn.training.loss import shown_loss
 from mdn.training.recipe_parse import parse
 from mdn.training.renders import Scene, load_scenes
+from tests.training.test_loop import Listener
 
 SIDE = 24
 TABLE = {
@@ -33,53 +35,12 @@ BLIND = {
     "noise": [{"kind": "gaussian", "low": 5, "high": 50}],
     "watch": {"rows": [["gaussian", 25]], "sources": []},
 }
-RECIPE = """
-name = "tiny"
-arch = "unet"
-init_weights = "blind.safetensors"
-[net]
-widths = [4, 8]
-blocks = [1, 1]
-guides = 6
-[data]
-sources = ["train"]
-crop = 16
-hold_out = 0
-[[noise]]
-kind = "samples"
-low = 4.0
-high = 20.0
-[optim]
-lr = 0.01
-steps = 4
-warmup = 1
-cooldown = 2
-batch = 4
-groups = 2
-[watch]
-sources = ["valid"]
-every = 2
-rows = [["samples", 4], ["samples", 16]]
-crop = 16
-"""
-
-
-class Quiet:
-    """Keeps what a run reports."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, object]] = []
-        self.notes: list[str] = []
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
-
-    def begin(self, step: int, steps: int) -> None: ...
-
-    def step(self, step: int) -> None: ...
-
-    def row(self, row: dict[str, object]) -> None:
-        self.rows.append(row)
+RECIPE = TABLE | {
+    "name": "tiny",
+    "init_weights": "blind.safetensors",
+    "optim": {"lr": 0.01, "steps": 4, "warmup": 1, "cooldown": 2, "batch": 4, "groups": 2},
+    "watch": TABLE["watch"] | {"every": 2, "rows": [["samples", 4], ["samples", 16]]},
+}
 
 
 def scene(seed: int = 0, spp: tuple[int, ...] = (4, 16, 96)) -> Scene:
@@ -210,8 +171,8 @@ def test_recipes_that_make_no_sense(change: dict[str, object], told: str) -> Non
 def test_a_run_from_a_net_without_guides(data: Path, tmp_path: Path) -> None:
     blind = UNet(UNetConfig(widths=(4, 8), blocks=(1, 1)))
     save_file(blind.state_dict(), tmp_path / "blind.safetensors")
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    report, out = Quiet(), tmp_path / "run"
+    (tmp_path / "recipe.toml").write_text(tomli_w.dumps(RECIPE))
+    report, out = Listener(), tmp_path / "run"
     settings = TrainRequest(str(tmp_path / "recipe.toml"), data, out, device="cpu", stop_after=2)
     assert not run(settings, report).finished
     assert run(settings, report).finished

@@ -21,7 +21,8 @@ from mdn.io.photo import boxes
 from mdn.io.xmp import EXTENSION, without_promises
 from mdn.jobs.files import load, save
 from tests.io.samples import coded, encoded, exif, opened, picture, png_of
-from tests.jobs.test_files import Notes, job
+from tests.jobs.test_files import job
+from tests.jobs.test_running import Recorder
 
 PHOTO = picture(48, 64, 3)
 RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -125,7 +126,7 @@ PARTS = {
 def test_what_is_left_out_is_named_and_not_promised(tmp_path: Path, name: str, format: str) -> None:
     data, parts = PARTS[name]
     target = {"jpeg": "b.jpg", "tiff": "b.tif"}.get(format, f"b.{format}")
-    work, notes = job(tmp_path, "a.jpg", target, data), Notes()
+    work, notes = job(tmp_path, "a.jpg", target, data), Recorder()
     image = load(work)
     assert io.left_out(image) == parts
     assert save(work, image, notes, original=255 - image.pixels) is True
@@ -164,7 +165,7 @@ def test_what_is_no_packet_is_left_alone(odd: bytes) -> None:
 
 def test_a_copy_keeps_its_parts_and_its_promises(tmp_path: Path) -> None:
     data, _ = PARTS["both"]
-    work, notes = job(tmp_path, "a.jpg", "b.jpg", data), Notes()
+    work, notes = job(tmp_path, "a.jpg", "b.jpg", data), Recorder()
     image = load(work)
     assert save(work, image, notes, original=image.pixels) is False
     assert ((tmp_path / "b.jpg").read_bytes(), notes.said) == (data, [])

@@ -16,8 +16,6 @@ from mdn.engine.memory import parse_size
 from mdn.errors import UsageError
 
 ARM = "processor : 0\nCPU implementer : 0x41\nCPU part : {part}\n"
-
-
 ALL = ("fp32", "bf16", "fp16")
 
 

@@ -67,8 +67,6 @@ def test_a_config_of_a_development_version_is_read() -> None:
 
 
 X = torch.randn(2, 16, 9, 11, generator=torch.Generator().manual_seed(0))
-
-
 WEIGHT = torch.randn(16, 16, 3, 3, generator=torch.Generator().manual_seed(1)) / 12
 
 

@@ -19,8 +19,6 @@ from mdn.training.data import Crops
 from tests.training.test_judged import recipe
 
 PLAIN = UNetConfig(widths=(8, 12), blocks=(1, 1), judge=True)
-
-
 MIXED = UNetConfig(widths=(8, 12), blocks=(1, 1), judge=True, kernels=2)
 
 

@@ -14,8 +14,6 @@ from mdn.image import Image
 from tests.io.samples import MAKER_NOTE, XMP, coded, encoded, exif, icc, opened, picture
 
 PHOTO = picture(61, 83, 3, seed=3)
-
-
 written = partial(coded, format="jpeg")
 
 
@@ -98,19 +96,13 @@ def test_cmyk_is_refused_by_name() -> None:
         io.read_image(stream.getvalue())
 
 
-def test_a_further_picture_is_reported() -> None:
+def test_a_further_picture_is_reported_and_a_stereo_pair_refused_by_name() -> None:
     stream = streams.BytesIO()
     frames = [Pillow.fromarray(picture(16, 16, 3, seed=seed)) for seed in (1, 2)]
     frames[0].save(stream, "MPO", save_all=True, append_images=frames[1:])
     image = io.read_image(stream.getvalue())
     np.testing.assert_array_equal(image.pixels[0], np.asarray(opened(stream.getvalue())))
     assert io.left_out(image) == ["further pictures in the file"]
-
-
-def test_a_stereo_pair_is_refused_by_name() -> None:
-    stream = streams.BytesIO()
-    frames = [Pillow.fromarray(picture(16, 16, 3, seed=seed)) for seed in (1, 2)]
-    frames[0].save(stream, "MPO", save_all=True, append_images=frames[1:])
     data = bytearray(stream.getvalue())
     entry = data.index(struct.pack("<HHI", 0xB002, 7, 32))
     index = data.index(b"MPF\0") + 4 + struct.unpack_from("<I", data, entry + 8)[0]

@@ -71,9 +71,10 @@ def test_show_tells_what_the_card_says(run: Run, mine: Path) -> None:
     assert shown["scores"] == {"cbsd68": {"gaussian-25": 31.02}}
 
 
-def test_path_is_the_folder_alone(run: Run, mine: Path) -> None:
+def test_path_is_the_folder_alone_or_where_own_models_go(run: Run, mine: Path) -> None:
     assert run("models", "path", "mine").stdout == f"{mine}\n"
     assert json.loads(run("models", "path", "mine", "--json").stdout)["path"] == str(mine)
+    assert run("models", "path").stdout == f"{mine.parent}\n"
 
 
 def test_verify_finds_a_changed_byte(run: Run, mine: Path) -> None:
@@ -96,10 +97,6 @@ def test_an_unknown_name_gets_the_nearest(run: Run, mine: Path, command: str) ->
     assert result.exit_code == 6
     assert "mine" in result.stderr
     assert result.stdout == ""
-
-
-def test_path_without_a_name_is_where_own_models_go(run: Run, mine: Path) -> None:
-    assert run("models", "path").stdout == f"{mine.parent}\n"
 
 
 def test_official_weights_are_added_verified_and_used(run: Run, make: Make, tmp_path: Path) -> None:

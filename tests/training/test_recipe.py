@@ -85,11 +85,14 @@ def test_all_faults_are_told_at_once() -> None:
         "noise": [{"kind": "gaussian", "low": 60, "high": 50}],
         "optim": {"steps": 10, "warmup": 8, "cooldown": 8},
     }
-    order = (
-        r"'unte' is unknown; did you mean 'unet'.*low is above high.*warmup \(8\) \+ cooldown \(8\)"
-    )
-    with pytest.raises(UsageError, match=rf"{order} exceed steps \(10\)"):
+    with pytest.raises(UsageError) as caught:
         parse(table)
+    for fault in (
+        "arch = 'unte' is unknown; did you mean 'unet'",
+        "[[noise]] low is above high",
+        "[optim] warmup (8) + cooldown (8) exceed steps (10)",
+    ):
+        assert fault in str(caught.value)
 
 
 def test_a_short_recipe_needs_no_word_on_warmup_and_cooldown(write_recipe: Recipes) -> None:

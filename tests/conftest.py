@@ -43,5 +43,5 @@ def where(cluster: object) -> Iterator[str]:
     from mdn.jobs import dask_run
 
     dask_run._work.cache_clear()
-    yield cluster.scheduler_address  # type: ignore[attr-defined]
+    yield cluster.scheduler_address
     dask_run._work.cache_clear()

@@ -189,7 +189,7 @@ def test_errors_are_those_of_the_command_line(
     picture = arguments.get("picture", noisy((20, 22, 3)))
     rest = {key: value for key, value in arguments.items() if key != "picture"}
     with pytest.raises(kind, match=words):
-        mdn.denoise(picture, **({"device": "cpu"} | rest))  # type: ignore[arg-type]
+        mdn.denoise(picture, **({"device": "cpu"} | rest))
 
 
 def test_floats_on_the_scale_of_integers_are_named() -> None:
@@ -207,4 +207,4 @@ def test_saturated_pixels_hide_no_noise_of_counts() -> None:
 
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="denoize"):
-        _ = mdn.denoize  # type: ignore[attr-defined]
+        _ = mdn.denoize

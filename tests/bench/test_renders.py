@@ -114,9 +114,6 @@ def test_photos_are_not_for_render_denoisers(
     assert not any("too small" in line for line in listener.notes)
 
 
-# --- bad input ----------------------------------------------------------------------------------
-
-
 def test_bad_renders_are_named_and_skipped(scenes: Path) -> None:
     write_render(scenes / "lone_8.exr", render(0, 0.5), {})
     write_render(scenes / "odd_4.exr", render(0, 0.5, 20), {})

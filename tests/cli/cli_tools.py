@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from typer.testing import Result
 
@@ -15,18 +16,18 @@ Make = Callable[..., Path]
 
 
 def process(
-    *arguments: str, cwd: Path, input: bytes | None = None, **environment: str
-) -> subprocess.CompletedProcess[bytes]:
-    """Runs `python -m mdn` as a process of its own."""
+    *arguments: object, script: str = "", cwd: Path | None = None, **more: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Runs `python -m mdn`, or a Python script, as a process of its own.
+
+    Args:
+        more: for subprocess.run, such as input, text or stdout.
+    """
     return subprocess.run(
-        [sys.executable, "-m", "mdn", *arguments],
-        cwd=cwd,
-        input=input,
-        capture_output=True,
-        env=child_environment() | environment,
-        timeout=300,
-        check=False,
-    )
+        [sys.executable, *(["-c", script] if script else ["-m", "mdn"]), *map(str, arguments)],
+        cwd=cwd, env=child_environment(), timeout=300, check=False,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more,
+    )  # fmt: skip
 
 
 def child_environment() -> dict[str, str]:

@@ -6,30 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mdn import __version__
-from mdn.errors import (
-    FileError,
-    MdnError,
-    ModelError,
-    NothingDoneError,
-    OutOfMemoryError,
-    UsageError,
-)
-from tests.cli.cli_tools import MODEL, Make, Run, child_environment
-
-COMMANDS = ["denoise", "noise", "train", "bench", "models"]
+from mdn import __version__, errors
+from tests.cli.cli_tools import MODEL, Make, Run, child_environment, process
 
 
 def test_the_version(run: Run) -> None:
     assert run("--version").stdout == f"mdn {__version__}\n"
-
-
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["models", "verify"]])
-def test_help_is_everywhere(run: Run, command: list[str], flag: str) -> None:
-    result = run(*command, flag)
-    assert result.exit_code == 0
-    assert "Usage: mdn" in result.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -40,34 +22,23 @@ def test_help_imports_nothing_heavy() -> None:
         "heavy = {'torch', 'numpy', 'imageio', 'PIL', 'tifffile', 'safetensors', 'distributed'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=child_environment(),
-    )
-    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    assert process(script=code, text=True).stdout.splitlines()[-1] == "HEAVY []"
 
 
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (MdnError("odd"), 1, "mdn: error: odd"),
-        (UsageError("not so"), 2, "mdn: error: not so"),
-        (FileError("a.png", "damaged", "copy it again"), 3, "a.png: damaged; copy it again"),
-        (NothingDoneError("nothing"), 4, "mdn: error: nothing"),
-        (OutOfMemoryError("too large"), 5, "mdn: error: too large"),
+        (errors.MdnError("odd"), 1, "mdn: error: odd"),
+        (errors.UsageError("not so"), 2, "mdn: error: not so"),
+        (errors.FileError("a.png", "damaged", "copy it again"), 3, "a.png: damaged; copy it again"),
+        (errors.NothingDoneError("nothing"), 4, "mdn: error: nothing"),
+        (errors.OutOfMemoryError("too large"), 5, "mdn: error: too large"),
         (MemoryError(), 5, "mdn: error: out of memory; give --max-memory"),
-        (ModelError("two\nlines"), 6, "mdn: error: two lines"),
-        (FileError("\x1b[31m.png", "damaged"), 3, "mdn: error: \\x1b[31m.png: damaged"),
+        (errors.ModelError("two\nlines"), 6, "mdn: error: two lines"),
+        (errors.FileError("\x1b[31m.png", "damaged"), 3, "mdn: error: \\x1b[31m.png: damaged"),
         (KeyboardInterrupt(), 130, "mdn: interrupted"),
         (BrokenPipeError(), 141, ""),
-        (
-            PermissionError(13, "No entry", "home/models"),
-            3,
-            "home/models: cannot be used (no entry",
-        ),
+        (PermissionError(13, "No entry", "home/models"), 3, "models: cannot be used (no entry"),
         (ValueError("a bug"), 1, "internal error, ValueError: a bug; run again with --debug"),
     ],
 )
@@ -81,24 +52,21 @@ def test_errors_become_one_line_and_a_code(
     result = run("models", "list")
     assert result.exit_code == code
     assert line in result.stderr
-    assert len(result.stderr.splitlines()) == (1 if line else 0)
-    assert result.stdout == ""
+    assert (len(result.stderr.splitlines()), result.stdout) == (1 if line else 0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_standard_output_on_a_full_disk_is_no_internal_error(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "mdn", "models", "list"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            cwd=tmp_path,
-            env=child_environment(),
-            check=False,
-        )
-    assert done.returncode == 3
+        done = process("models", "list", cwd=tmp_path, stdout=full)
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 1)
     assert done.stderr.startswith(b"mdn: error: standard output: cannot be used (no space left")
-    assert done.stderr.count(b"\n") == 1
+
+
+def shell(words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    line = f'exec "{sys.executable}" -m mdn {words}'
+    how = {"cwd": cwd, "env": child_environment(), "capture_output": True, "text": True}
+    return subprocess.run(line, shell=True, timeout=300, **how)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
@@ -106,34 +74,16 @@ def test_standard_output_on_a_full_disk_is_no_internal_error(tmp_path: Path) -> 
 def test_closed_standard_streams(tmp_path: Path, make: Make, closed: str, code: int) -> None:
     make("a.png")
     words = {"<&-": "--from-file - -o b.png", ">&-": "a.png -o -", "2>&-": "a.png -o b.png"}[closed]
-    done = subprocess.run(
-        f'exec "{sys.executable}" -m mdn denoise {words} {" ".join(MODEL)} {closed}',
-        shell=True,
-        capture_output=True,
-        cwd=tmp_path,
-        env=child_environment(),
-        check=False,
-    )
-    assert done.returncode == code
-    assert done.stderr.count(b"\n") == (1 if code else 0)
+    done = shell(f"denoise {words} {' '.join(MODEL)} {closed}", tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1 if code else 0)
     assert (tmp_path / "b.png").exists() == (code == 0)
 
 
 @pytest.mark.parametrize("words", ["--version", "denoise -h", "noise --list", "models list --json"])
 def test_text_for_a_closed_standard_output_is_a_usage_error(tmp_path: Path, words: str) -> None:
-    done = subprocess.run(
-        f'exec "{sys.executable}" -m mdn {words} >&-',
-        shell=True,
-        cwd=tmp_path,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 2
-    assert done.stderr == (
-        "mdn: error: standard output is closed: send it to a file or to /dev/null\n"
-    )
+    done = shell(f"{words} >&-", tmp_path)
+    told = "mdn: error: standard output is closed: send it to a file or to /dev/null\n"
+    assert (done.returncode, done.stderr) == (2, told)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +111,6 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         env=child_environment(),
         cwd=tmp_path,
     ) as child:
-        assert child.stdout is not None
-        assert child.stderr is not None
         child.stdout.close()
         assert child.stderr.read() == b""
         assert child.wait(timeout=300) != 0

@@ -75,8 +75,7 @@ def test_blocks_of_a_cluster_and_of_shards_make_what_one_process_makes(
         assert done.exit_code == 0, done.stderr
         assert (tmp_path / f"shards{suffix}").exists() is (index == 2)
         assert ("the last shard writes the result" in done.stderr) is (index != 2)
-    assert made(tmp_path / f"shards{suffix}") == whole
-    assert made(tmp_path / name) == kept
+    assert (made(tmp_path / f"shards{suffix}"), made(tmp_path / name)) == (whole, kept)
     assert not list(tmp_path.glob(".*"))  # nothing is left beside them
 
 
@@ -146,4 +145,4 @@ def test_what_is_no_large_stack_has_no_shards(run: Run, tmp_path: Path, where: s
     refused = run("zeroshot", "a.tif", "-o", "b.tif", "--shard", "1/2", *MODEL)
     assert (refused.exit_code, "not for one file" in refused.stderr) == (2, True)
     with pytest.raises(UsageError, match="give one"):
-        denoise.run((), denoise.Request(), None, dask=where, shard=Shard(1, 2))  # type: ignore[arg-type]
+        denoise.run((), denoise.Request(), None, dask=where, shard=Shard(1, 2))

@@ -32,14 +32,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def ask(shell: str, script: str, environment: dict[str, str]) -> list[str]:
-    done = subprocess.run(
-        [shell, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-        timeout=300,
-    )
+    how = {"capture_output": True, "text": True, "check": True, "timeout": 300}
+    done = subprocess.run([shell, "-c", script], env=environment, **how)
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -94,9 +88,8 @@ def test_zsh_offers_the_names(environment: dict[str, str]) -> None:
         f'_arguments() {{ echo "$@"; }}; compdef() {{ :; }}; source "{FOLDER}/_mdn";'
         " words=(mdn noise --type spe); CURRENT=4; _mdn_completion"
     )
-    assert "speckle speckle-normal speckle-gamma" in " ".join(
-        ask("zsh", script, environment)
-    ).replace('"', "")
+    offered = " ".join(ask("zsh", script, environment)).replace('"', "")
+    assert "speckle speckle-normal speckle-gamma" in offered
 
 
 def test_it_is_said_how_to_install_them(environment: dict[str, str]) -> None:

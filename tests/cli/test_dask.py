@@ -18,11 +18,7 @@ def results(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     "command",
-    [
-        ["denoise", *MODEL],
-        ["zeroshot", "--iters", "2", *MODEL],
-        ["noise", "--type", "gaussian"],
-    ],
+    [["denoise", *MODEL], ["zeroshot", "--iters", "2", *MODEL], ["noise", "--type", "gaussian"]],
     ids=lambda words: words[0],
 )
 def test_the_same_bytes_as_in_one_process(
@@ -61,13 +57,7 @@ def test_a_file_describes_the_cluster(run: Run, make: Make, tmp_path: Path) -> N
     assert list(results(tmp_path / "out")) == ["a.png"]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["-", "-o", "a.png"], "standard input and output stay in this process"),
-    ],
-)
-def test_what_cannot_be_shared_out(run: Run, make: Make, words: list[str], message: str) -> None:
-    make("in/a.png")
-    refused = run("denoise", *words, "--dask", "local", *MODEL, input=b"x")
-    assert (refused.exit_code, message in refused.stderr) == (2, True), refused.stderr
+def test_what_cannot_be_shared_out(run: Run) -> None:
+    refused = run("denoise", "-", "-o", "a.png", "--dask", "local", *MODEL, input=b"x")
+    assert refused.exit_code == 2
+    assert "standard input and output stay in this process" in refused.stderr

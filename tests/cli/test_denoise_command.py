@@ -21,9 +21,6 @@ def files(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-# --- What is written --------------------------------------------------------------------------
-
-
 def test_one_photo(run: Run, make: Make, tmp_path: Path) -> None:
     source = make("a.png", np.uint16, alpha=True)
     before = source.read_bytes()
@@ -86,9 +83,6 @@ def test_an_unchanged_file_is_copied_unless_its_quality_is_asked_for(
     assert same is (copied or name == "a.png")
 
 
-# --- Data on standard output, messages on standard error ---------------------------------------
-
-
 def test_json_carries_the_warnings(run: Run, make: Make) -> None:
     make("a.png", alpha=True)
     result = run("denoise", "a.png", "-o", "a.jpg", "--json", "-q", *MODEL)
@@ -118,8 +112,7 @@ def test_dry_run_writes_nothing(run: Run, make: Make, tmp_path: Path) -> None:
 def test_a_name_cannot_forge_a_line(run: Run, make: Make, tmp_path: Path) -> None:
     make("a\nmdn: error: \x1b[31mforged.png")
     result = run("denoise", ".", *MODEL)
-    assert result.exit_code == 0
-    assert result.stderr.count("\n") == 1
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1)
     assert "\x1b" not in result.stderr
     assert r"a\nmdn" in result.stderr
 
@@ -129,11 +122,8 @@ def test_stdin_to_stdout(make: Make, tmp_path: Path) -> None:
     done = process("denoise", "-", *MODEL, cwd=tmp_path, input=data)
     assert done.returncode == 0, done.stderr
     image = io.read_image(done.stdout)
-    assert (image.format, image.pixels.dtype, image.pixels.shape[1:3]) == (
-        "png",
-        np.uint16,
-        (20, 23),
-    )
+    shape = image.pixels.shape[1:3]
+    assert (image.format, image.pixels.dtype, shape) == ("png", np.uint16, (20, 23))
     assert done.stderr.startswith(b"stdin -> stdout  ")
     assert files(tmp_path) == ["a.png"]
 
@@ -172,17 +162,13 @@ def test_requests_that_cannot_be_met(
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
 
-# --- Bad input --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
 def test_a_bad_file_is_one_line_and_no_output(run: Run, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.png").write_bytes(content)
     result = run("denoise", "bad.png", *MODEL)
     assert result.exit_code == 4
     assert result.stderr.startswith("mdn: error: bad.png: ")
-    assert result.stderr.count("\n") == 1
-    assert files(tmp_path) == ["bad.png"]
+    assert (result.stderr.count("\n"), files(tmp_path)) == (1, ["bad.png"])
 
 
 def test_a_batch_goes_on_and_fail_fast_does_not(run: Run, make: Make, tmp_path: Path) -> None:
@@ -248,8 +234,7 @@ def test_a_disk_that_refuses_leaves_nothing(
     result = run("denoise", "a.png", "-o", "new/out.png", *MODEL)
     assert result.exit_code == 4
     assert "out.png" in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert files(tmp_path) == ["a.png"]
+    assert (result.stderr.count("\n"), files(tmp_path)) == (1, ["a.png"])
     assert not (tmp_path / "new").exists()
 
 
@@ -257,22 +242,10 @@ def test_a_disk_that_refuses_leaves_nothing(
 def test_a_full_disk_behind_standard_output(make: Make, tmp_path: Path) -> None:
     make("a.png")
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "mdn", "denoise", "a.png", "-o", "-", *MODEL],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            cwd=tmp_path,
-            env=child_environment(),
-            timeout=300,
-            check=False,
-        )
-    assert done.returncode == 4
-    assert done.stderr == (
-        b"mdn: error: stdout: the disk is full; free some space, or write elsewhere with -o\n"
-    )
+        done = process("denoise", "a.png", "-o", "-", *MODEL, cwd=tmp_path, stdout=full)
+    told = b"mdn: error: stdout: the disk is full; free some space, or write elsewhere with -o\n"
+    assert (done.returncode, done.stderr) == (4, told)
 
-
-# --- Interrupted ------------------------------------------------------------------------------
 
 SLOW = """
 import signal, sys, time

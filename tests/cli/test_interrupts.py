@@ -2,13 +2,12 @@
 
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.cli_tools import Make, child_environment
+from tests.cli.cli_tools import Make, process
 
 # Interrupts itself when the module of that name is about to be imported.
 SCRIPT = """
@@ -26,19 +25,6 @@ main()
 """
 
 
-def ran(script: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A Python script in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", script, *words],
-        cwd=cwd,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
     ("module", "number"),
     [
@@ -53,21 +39,20 @@ def test_an_import_that_is_interrupted(
     module: str, number: signal.Signals, make: Make, tmp_path: Path
 ) -> None:
     make("a.png")
-    words = [module, str(int(number)), "denoise", "a.png", "-m", "unittest", "--json"]
-    done = ran(SCRIPT, *words, cwd=tmp_path)
+    words = [module, int(number), "denoise", "a.png", "-m", "unittest", "--json"]
+    done = process(*words, script=SCRIPT, cwd=tmp_path, text=True)
     word, told = ("terminated", "")
     if number == signal.SIGINT:
         word, told = ("interrupted", "mdn: interrupted\n")
     assert (done.returncode, done.stderr) == (128 + number, told)
     found = {"command": "denoise", "error": word, "exit_code": 128 + number}
-    assert json.loads(done.stdout) == found
-    assert list(tmp_path.iterdir()) == [tmp_path / "a.png"]
+    assert (json.loads(done.stdout), list(tmp_path.iterdir())) == (found, [tmp_path / "a.png"])
 
 
 def test_ignored_interrupts_stay_ignored() -> None:
     """As under nohup: the run goes on."""
     ignored = "import signal; ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    assert ran(ignored + SCRIPT, "typer", "2", "--version").returncode == 0
+    assert process("typer", 2, "--version", script=ignored + SCRIPT).returncode == 0
 
 
 # A command that ends as it is told. At the Nth moment after its last line at which Python minds
@@ -134,7 +119,7 @@ while True:
 @pytest.mark.parametrize("ending", ["return", "exit", "Ctrl-C"])
 def test_a_command_that_is_interrupted_at_its_end(ending: str) -> None:
     """At every moment: one line, and exit code 130."""
-    done = ran(AT_THE_END, ending)
+    done = process(ending, script=AT_THE_END, text=True)
     once = repr("mdn: interrupted\n")
     twice = repr("mdn: interrupted\n" * 2)  # the second while the first is answered
     ends = done.stdout.splitlines()
@@ -146,5 +131,5 @@ def test_a_command_that_is_interrupted_at_its_end(ending: str) -> None:
 def test_a_python_that_is_interrupted_at_its_end() -> None:
     """While the interpreter joins its threads, too."""
     script = "import atexit\natexit.register(lambda: os.kill(os.getpid(), number))\n" + SCRIPT
-    done = ran(script, "nothing", "2", "--version")
+    done = process("nothing", 2, "--version", script=script, text=True)
     assert (done.returncode, done.stderr) == (130, "mdn: interrupted\n")

@@ -98,7 +98,7 @@ def test_a_batch_that_ends_early_tells_what_it_did(
     def saves_the_first(job: Job, *arguments: object, **options: object) -> object:
         if code == 5 or job.name.endswith("b.png"):
             raise error
-        return save(job, *arguments, **options)  # type: ignore[arg-type]
+        return save(job, *arguments, **options)
 
     monkeypatch.setattr(task, "save", saves_the_first)
     found = document(run("denoise", "in", "-o", "out", "--json", *MODEL), "batch")

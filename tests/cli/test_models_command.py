@@ -1,13 +1,16 @@
-"""`mdn models`: list, show, path, verify."""
+"""`mdn models`: list, show, path, verify, add, remove."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
+from mdn import io
 from mdn.registry import store
-from tests.cli.cli_tools import Run
+from tests.cli.cli_tools import Make, Run
+from tests.nets.test_official import tiny
 
 
 @pytest.fixture
@@ -36,13 +39,9 @@ def test_the_list_has_a_line_for_each_model(run: Run, mine: Path) -> None:
 def test_the_list_as_json(run: Run, mine: Path) -> None:
     document = json.loads(run("models", "list", "--json").stdout)
     cards = {card["name"]: card for card in document["models"]}
-    assert (document["command"], document["damaged"], document["exit_code"]) == (
-        "models list",
-        [],
-        0,
-    )
-    assert cards["mine"]["parameters"] == 2992
-    assert cards["mine"]["folder"] == str(mine)
+    told = document["command"], document["damaged"], document["exit_code"]
+    assert told == ("models list", [], 0)
+    assert (cards["mine"]["parameters"], cards["mine"]["folder"]) == (2992, str(mine))
 
 
 def test_a_damaged_card_leaves_json_one_document(run: Run, mine: Path) -> None:
@@ -72,9 +71,10 @@ def test_show_tells_what_the_card_says(run: Run, mine: Path) -> None:
     assert shown["scores"] == {"cbsd68": {"gaussian-25": 31.02}}
 
 
-def test_path_is_the_folder_alone(run: Run, mine: Path) -> None:
+def test_path_is_the_folder_alone_or_where_own_models_go(run: Run, mine: Path) -> None:
     assert run("models", "path", "mine").stdout == f"{mine}\n"
     assert json.loads(run("models", "path", "mine", "--json").stdout)["path"] == str(mine)
+    assert run("models", "path").stdout == f"{mine.parent}\n"
 
 
 def test_verify_finds_a_changed_byte(run: Run, mine: Path) -> None:
@@ -88,8 +88,7 @@ def test_verify_finds_a_changed_byte(run: Run, mine: Path) -> None:
     assert "mine" in result.stderr
     assert result.stdout == ""
     everything = run("models", "verify", "--json")
-    assert everything.exit_code == 6
-    assert len(json.loads(everything.stdout)["damaged"]) == 1
+    assert (everything.exit_code, len(json.loads(everything.stdout)["damaged"])) == (6, 1)
 
 
 @pytest.mark.parametrize("command", ["show", "path", "verify"])
@@ -100,5 +99,37 @@ def test_an_unknown_name_gets_the_nearest(run: Run, mine: Path, command: str) ->
     assert result.stdout == ""
 
 
-def test_path_without_a_name_is_where_own_models_go(run: Run, mine: Path) -> None:
-    assert run("models", "path").stdout == f"{mine.parent}\n"
+def test_official_weights_are_added_verified_and_used(run: Run, make: Make, tmp_path: Path) -> None:
+    torch.save({"params": tiny()}, tmp_path / "official.pth")
+    added = run("models", "add", "official.pth", "--as", "mine", "--arch", "swinir-masked")
+    assert added.exit_code == 0, added.stderr
+    assert added.stdout.startswith("mine: swinir-masked, ")
+    assert run("models", "verify", "mine").stdout == "mine  ok\n"
+    make("a.png", side=24)
+    options = ("--device", "cpu", "--precision", "fp32")
+    done = run("denoise", "a.png", "-m", "mine", "-o", "b.png", *options)
+    assert done.exit_code == 0, done.stderr
+    assert io.read_image(tmp_path / "b.png").pixels.shape == (1, 24, 27, 3)
+    again = run("models", "add", "official.pth", "--as", "mine")
+    assert again.exit_code == 2
+    assert "--force" in again.stderr
+    removed = run("models", "remove", "mine")
+    assert (removed.exit_code, "--yes" in removed.stderr) == (2, True)
+    assert run("models", "remove", "mine", "--yes").exit_code == 0
+    assert run("models", "show", "mine").exit_code == 6
+
+
+def test_what_is_said_of_it_is_on_the_card(run: Run, tmp_path: Path) -> None:
+    torch.save(tiny(), tmp_path / "plain.pth")
+    options = ("--set", "attention_ratio=[0,0]", "--set", "input_mask=none", "--title", "Plain")
+    added = run("models", "add", "plain.pth", *options, "--licence", "MIT", "--json")
+    assert json.loads(added.stdout)["name"] == "plain"
+    card = json.loads(run("models", "show", "plain", "--json").stdout)
+    assert (card["title"], card["licence"]) == ("Plain", "MIT")
+
+
+def test_wrong_keys_are_one_line(run: Run, tmp_path: Path) -> None:
+    torch.save({**tiny(), "upsample.weight": torch.rand(2)}, tmp_path / "x.pth")
+    result = run("models", "add", "x.pth", "--arch", "swinir-masked")
+    assert (result.exit_code, result.stderr.count("\n")) == (6, 1)
+    assert "1 unknown (upsample.weight)" in result.stderr

@@ -10,9 +10,7 @@ from mdn.registry import store
 from tests.cli.cli_tools import MODEL, Make, Run
 
 
-def test_new_weights_of_a_second_network_are_other_weights(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_new_weights_of_a_second_network_are_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     card = store.find("unittest")
     cards = {"first": replace(card, name="first", kind="mixture", mixes=("second",), sha256="1")}
     monkeypatch.setattr(store, "find", lambda name: cards[name])

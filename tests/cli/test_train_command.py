@@ -76,8 +76,7 @@ def test_json_is_one_document(run: Run, recipe: str) -> None:
     document = json.loads(whole.stdout)
     assert (document["first_step"], document["step"], document["exit_code"]) == (3, 4, 0)
     assert document["finished"]
-    assert document["folder"] == "out"
-    assert document["log"][-1]["step"] == 4
+    assert (document["folder"], document["log"][-1]["step"]) == ("out", 4)
     assert "gaussian-25" in document["log"][-1]
     assert document["notes"][-1] == "continuing from step 3 in out"
     listed = json.loads(run("train", "--list", "--json").stdout)
@@ -107,8 +106,7 @@ def test_faults_of_a_recipe_are_a_line_each(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text(text.replace('"gaussian"\nlow', '"gausian"\nlow'))
     result = run("train", "bad.toml", "--json")
     first, *faults = result.stderr.splitlines()
-    assert result.exit_code == 2
-    assert first == f"mdn: error: bad.toml: {len(faults)} faults"
+    assert (result.exit_code, first) == (2, f"mdn: error: bad.toml: {len(faults)} faults")
     assert len(faults) >= 3
     assert all(line.startswith("  ") for line in faults)
     for word in ("cropp", "gausian", "steps"):

@@ -29,14 +29,15 @@ def test_wrong_options(run: Run, line: str, told: str) -> None:
         assert leak not in text
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
 @pytest.mark.parametrize(
-    "command", ["", "denoise", "zeroshot", "noise", "bench", "train", "models"]
+    "command", ["", "denoise", "zeroshot", "noise", "bench", "train", "models", "models verify"]
 )
-def test_help_shows_no_types(run: Run, command: str) -> None:
-    text = run(*command.split(), "--help").stdout
-    assert "--help" in text
+def test_help_is_everywhere_and_shows_no_types(run: Run, command: str, flag: str) -> None:
+    result = run(*command.split(), flag)
+    assert (result.exit_code, "Usage: mdn" in result.stdout) == (0, True)
     for odd in ("<bool>", "<list", "<str>", "[["):
-        assert odd not in text
+        assert odd not in result.stdout
 
 
 def test_all_that_can_be_read_is_listed(run: Run, tmp_path) -> None:

@@ -31,7 +31,7 @@ def test_a_photo_in_pq_is_denoised_as_light_and_keeps_its_tags(tmp_path: Path) -
     result = run([job], request(device="cpu"), Unheard())
     details = result.outcomes[0].details
     assert details["changed"] is True
-    assert abs(details["noise"]["sigma"] - 20) < 6  # type: ignore[index]
+    assert abs(details["noise"]["sigma"] - 20) < 6
     after = io.read_image(tmp_path / "b.jxl")
     assert (after.meta.cicp, after.meta.bits) == ((9, 16), 10)
     error = np.abs(coding.encode(after.pixels[0]) - shown).mean()
@@ -87,8 +87,7 @@ def test_files_that_overlap_come_out_as_one_by_one(
         result = run(jobs, request("unittest", max_memory=capped), Unheard())
         assert [each.status for each in result.outcomes] == ["ok", "failed", "ok", "ok", "ok"]
         found[way] = [job.target.read_bytes() for job in jobs if job.target and job.target.exists()]
-    assert len(found["overlapping"]) == 4
-    assert found["overlapping"] == found["one by one"]
+    assert (len(found["overlapping"]), found["overlapping"]) == (4, found["one by one"])
 
 
 def test_floats_that_take_another_number_for_white_are_named(tmp_path: Path) -> None:

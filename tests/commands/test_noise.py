@@ -10,26 +10,8 @@ import torch
 from mdn import io
 from mdn.commands.noise import NoiseRequest, add_to_page, draw_seed, run
 from mdn.image import Image
-from mdn.jobs.job import Job, Outcome
-
-
-class Notes:
-    """A report that keeps the notes."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.fractions: list[float] = []
-
-    def started(self, job: Job, index: int, total: int) -> None: ...
-
-    def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        self.fractions.append(fraction)
-
-    def note(self, job: Job, line: str) -> None:
-        self.lines.append(line)
-
-    def finished(self, outcome: Outcome) -> None:
-        assert not outcome.error, outcome.error
+from mdn.jobs.job import Job
+from tests.jobs.test_running import Recorder
 
 
 def generator() -> torch.Generator:
@@ -81,17 +63,18 @@ def test_the_seed_of_a_known_file_never_changes() -> None:
 def test_files_in_a_batch_are_as_they_are_alone(tmp_path: Path) -> None:
     pixels = page(128, np.uint8, 16)[None]
     jobs = [write(tmp_path / f"{name}.png", pixels) for name in "ab"]
-    assert run(jobs, NoiseRequest("gaussian", 25.0), Notes()).exit_code == 0
+    assert run(jobs, NoiseRequest("gaussian", 25.0), Recorder()).exit_code == 0
     first, second = [io.read_image(Path(str(job.target))).pixels for job in jobs]
     assert not np.array_equal(first, second)
-    run([replace(jobs[1], overwrite=True)], NoiseRequest("gaussian", 25.0), Notes())
+    again = run([replace(jobs[1], overwrite=True)], NoiseRequest("gaussian", 25.0), Recorder())
+    assert again.exit_code == 0
     assert np.array_equal(io.read_image(Path(str(jobs[1].target))).pixels, second)
 
 
 def test_alpha_is_left_alone(tmp_path: Path) -> None:
     alpha = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     job = write(tmp_path / "a.png", page(128, np.uint8, 16)[None], alpha)
-    result = run([job], NoiseRequest("gaussian"), Notes())
+    result = run([job], NoiseRequest("gaussian"), Recorder())
     noisy = io.read_image(Path(str(job.target)))
     assert noisy.alpha is not None
     assert np.array_equal(noisy.alpha, alpha)
@@ -100,9 +83,9 @@ def test_alpha_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_counts_that_use_little_of_their_dtype_are_named(tmp_path: Path) -> None:
-    notes, pixels = Notes(), np.full((1, 16, 16, 1), 300, np.uint16)
+    notes, pixels = Recorder(), np.full((1, 16, 16, 1), 300, np.uint16)
     for name, samples in (("few", pixels), ("many", 100 * pixels)):
         io.write_image(Image(samples), tmp_path / f"{name}.tif")
     jobs = [Job(tmp_path / f"{n}.tif", tmp_path / f"{n}2.tif", n) for n in ("few", "many")]
-    run(jobs, NoiseRequest("gaussian"), notes)
-    assert notes.lines == ["uses 0 to 300 of 65535, and levels are meant for all of it"]
+    assert run(jobs, NoiseRequest("gaussian"), notes).exit_code == 0
+    assert notes.said == ["uses 0 to 300 of 65535, and levels are meant for all of it"]

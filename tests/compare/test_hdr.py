@@ -36,15 +36,6 @@ def test_what_is_brighter_than_paper_keeps_its_order_below_white() -> None:
     assert 0.75 <= bright[0] < bright[1] < bright[2] < bright[3] <= 1
 
 
-@pytest.mark.parametrize("primaries", [9, 12])
-def test_white_stays_white_and_saturated_colours_are_not_faded(primaries: int) -> None:
-    gray = on_screen(np.full((1, 1, 3), 0.5), primaries)
-    assert gray == pytest.approx(0.5, abs=1e-3)
-    muted = srgb_of(np.array([[[0.3, 0.05, 0.02]]]))
-    assert np.ptp(on_screen(muted, primaries)) > np.ptp(muted)
-    assert np.array_equal(on_screen(muted[..., :1], primaries), muted[..., :1].astype(np.float32))
-
-
 def test_preview_and_compare_say_so_and_show_it(run: Run, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.04, (96, 96, 3))
     light = light_of_srgb(np.full((96, 96, 3), 0.4))

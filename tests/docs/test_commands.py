@@ -101,7 +101,7 @@ def test_extras_stand_in_quotes() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_needs_an_extra_package_says_so(page) -> None:  # type: ignore[no-untyped-def]
+def test_what_needs_an_extra_package_says_so(page) -> None:
     text = page.read_text()
     for line in lines(page):
         for sign, extra in EXTRAS.items():

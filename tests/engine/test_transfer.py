@@ -90,9 +90,7 @@ def test_copies_have_a_stream_of_their_own_and_everyone_waits_for_what_is_needed
     assert cuda.log[-1] == "main waits"
 
 
-def test_the_next_batch_is_sent_before_the_answer_to_the_last_is_waited_for(
-    cuda: FakeCuda,
-) -> None:
+def test_the_next_batch_is_sent_before_the_answer_to_the_last_is_waited_for(cuda: FakeCuda) -> None:
     carrier = Streamed(CPU, cuda)
     spans = [[Span(0, 8, np.ones(8, np.float32))] for _ in range(3)]
     sent = (

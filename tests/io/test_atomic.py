@@ -57,8 +57,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
         io.write_image(PHOTO, target)
     monkeypatch.undo()
     assert str(target) in str(caught.value)
-    assert only(tmp_path) == ["out.png"]
-    assert target.read_bytes() == b"old"
+    assert (only(tmp_path), target.read_bytes()) == (["out.png"], b"old")
 
 
 def test_an_interrupt_passes_on_and_leaves_nothing(
@@ -137,8 +136,7 @@ def test_a_write_protected_file_is_not_replaced(tmp_path: Path) -> None:
     target.chmod(0o444)
     with pytest.raises(FileError, match="read-only"):
         io.write_image(PHOTO, target)
-    assert target.read_bytes() == b"old"
-    assert only(tmp_path) == ["out.png"]
+    assert (target.read_bytes(), only(tmp_path)) == (b"old", ["out.png"])
 
 
 def test_targets_that_cannot_be_files(tmp_path: Path) -> None:
@@ -164,8 +162,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     link.symlink_to(target)
     io.write_image(PHOTO, link)
     assert link.is_symlink()
-    assert target.read_bytes()[:4] == b"\x89PNG"
-    assert only(tmp_path / "real") == ["out.png"]
+    assert (target.read_bytes()[:4], only(tmp_path / "real")) == (b"\x89PNG", ["out.png"])
 
 
 def test_what_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
@@ -178,8 +175,7 @@ def test_what_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
     with pytest.raises(FileError, match=r"was written by another run meanwhile.*--overwrite"):
         late()
-    assert target.read_bytes() == b"theirs"
-    assert only(tmp_path) == ["out.png"]
+    assert (target.read_bytes(), only(tmp_path)) == (b"theirs", ["out.png"])
     with pytest.raises(FileError, match="another run"):
         io.write_image(PHOTO, target, overwrite=False)
     io.write_image(PHOTO, target)
@@ -198,8 +194,7 @@ def test_disks_without_hard_links_keep_the_promise(
     whole = target.read_bytes()
     with pytest.raises(FileError, match="another run"), replacing(target, overwrite=False):
         pass
-    assert target.read_bytes() == whole
-    assert only(tmp_path) == ["out.png"]
+    assert (target.read_bytes(), only(tmp_path)) == (whole, ["out.png"])
 
 
 def test_a_folder_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
@@ -213,8 +208,7 @@ def test_a_folder_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> Non
 
     with pytest.raises(FileError, match="another run"):
         late()
-    assert only(tmp_path) == ["out.zarr"]
-    assert only(target) == ["theirs"]
+    assert (only(tmp_path), only(target)) == (["out.zarr"], ["theirs"])
 
 
 def test_what_a_dead_run_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
@@ -262,5 +256,4 @@ def test_a_hung_up_run_leaves_nothing(tmp_path: Path, number: signal.Signals) ->
     """)
     command = [sys.executable, "-c", script, str(tmp_path), str(int(number))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (128 + number, "")
-    assert only(tmp_path) == []
+    assert ((done.returncode, done.stderr), only(tmp_path)) == ((128 + number, ""), [])

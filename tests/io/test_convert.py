@@ -19,8 +19,7 @@ def test_sixteen_bits_round_to_eight() -> None:
     result = np.asarray(opened(coded(image, "bmp"))).ravel()
     exact = np.arange(65536) / 257
     assert np.abs(result - exact).max() <= 0.5
-    assert result[0] == 0
-    assert result[65535] == 255
+    assert (result[0], result[65535]) == (0, 255)
 
 
 @pytest.mark.parametrize(("format", "top"), [("png", 65535), ("bmp", 255)])
@@ -70,8 +69,7 @@ def test_every_pair_of_formats(source: str, target: str) -> None:
     pixels = np.full((1, 16, 16, 3), (200, 100, 50), np.uint8)
     first = io.read_image(coded(Image(pixels, None, EVERYTHING), source))
     second = io.read_image(coded(first, target))
-    assert second.format == target
-    assert second.pixels.dtype == np.uint8
+    assert (second.format, second.pixels.dtype) == (target, np.uint8)
     assert np.abs(second.pixels.astype(int) - pixels).max() <= 6
     for field in ("icc", "xmp"):
         through_bmp = "bmp" in (source, target)
@@ -110,15 +108,7 @@ def test_gray_with_alpha_becomes_rgba_where_it_must() -> None:
         assert "single gray channel (stored as RGB)" in io.losses(image, format)
     result = np.asarray(opened(coded(image, "bmp")))
     np.testing.assert_array_equal(result, source[..., [0, 0, 0, 1]])
-    assert io.losses(image, "jpeg") == ["alpha"]
-    assert opened(coded(image, "jpeg")).mode == "L"
-
-
-def test_formats_follow_suffixes() -> None:
-    assert {io.format_of(f"a.b{suffix.upper()}") for suffix in io.SUFFIXES} == set(io.FORMATS)
-    for path in ("picture.xyz", "picture", ".png/x"):
-        with pytest.raises(UsageError, match=r"\.jpeg .*\.png .*\.tiff"):
-            io.format_of(path)
+    assert (io.losses(image, "jpeg"), opened(coded(image, "jpeg")).mode) == (["alpha"], "L")
 
 
 def test_unknown_format_and_quality_are_usage_errors() -> None:
@@ -136,8 +126,7 @@ def test_the_content_decides_not_the_suffix(tmp_path) -> None:
     path.write_bytes(encoded(picture(9, 9, 3), "JPEG"))
     assert io.read_image(path).format == "jpeg"
     assert io.read_image(path.read_bytes()).format == "jpeg"
-    assert io.read_image(path).name == str(path)
-    assert io.read_image(path, name="it").name == "it"
+    assert (io.read_image(path).name, io.read_image(path, name="it").name) == (str(path), "it")
 
 
 def test_samples_of_no_defined_range_are_refused() -> None:

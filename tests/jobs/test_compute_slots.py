@@ -104,8 +104,7 @@ def test_a_fault_is_told_in_its_place_whenever_it_was_found() -> None:
     report = Recorder()
     result = run(work, slots, report=report)
     ends = [what for kind, what in report.events if kind == "finished"]
-    assert ends == ["a ok", "b failed", "c ok"]
-    assert result.outcomes[1].error == "b: is damaged"
+    assert (ends, result.outcomes[1].error) == (["a ok", "b failed", "c ok"], "b: is damaged")
     assert result.exit_code == 3
 
 
@@ -223,7 +222,6 @@ def test_a_folder_stays_as_long_as_another_file_wants_it(tmp_path: Path) -> None
     target = tmp_path / "new" / "deep"
 
     def work(job: Job, report: Report) -> dict[str, object]:
-        assert job.target is not None
         if job.name == "a":
             failed.set()
             raise FileError("a", "is damaged")
@@ -252,7 +250,6 @@ def test_an_internal_error_of_one_file_leaves_the_others(phase: str) -> None:
 
     slots = ComputeSlots()
     result = run(work, slots, "abcde")
-    assert written(result) == "acde"
-    assert result.exit_code == 3
+    assert (written(result), result.exit_code) == ("acde", 3)
     assert "b: internal error of mdn, IndexError: out of bounds" in result.outcomes[1].error
     assert "in step" in result.outcomes[1].trace

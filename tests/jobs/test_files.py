@@ -11,19 +11,7 @@ from mdn.errors import FileError
 from mdn.jobs.files import load, save
 from mdn.jobs.job import Job
 from tests.io.samples import coded, encoded, exif, picture, png, png_of
-
-
-class Notes:
-    """A report that remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, job: Job, line: str) -> None:
-        self.said.append(line)
-
-    def __getattr__(self, name: str) -> object:
-        return lambda *_: None
+from tests.jobs.test_running import Recorder
 
 
 def job(folder: Path, source: str, target: str, data: bytes) -> Job:
@@ -39,11 +27,10 @@ def test_an_unchanged_picture_is_its_file_byte_for_byte(tmp_path: Path, name: st
     form = io.format_of(name)
     data = JPEG if form == "jpeg" else coded(io.read_image(JPEG), format=form)
     assert data is not None
-    work, notes = job(tmp_path, name, "out" + name[1:], data), Notes()
+    work, notes = job(tmp_path, name, "out" + name[1:], data), Recorder()
     image = load(work)
     assert save(work, image, notes, original=image.pixels) is False
-    assert (tmp_path / ("out" + name[1:])).read_bytes() == data
-    assert notes.said == []
+    assert ((tmp_path / ("out" + name[1:])).read_bytes(), notes.said) == (data, [])
     with pytest.raises(FileError, match="another run"):  # a copy replaces nothing either
         save(work, image, notes, original=image.pixels)
 
@@ -64,13 +51,15 @@ def test_a_quality_that_is_given_is_for_lossy_files_alone(
     suffix = io.FORMATS[format].suffixes[0]
     work = job(tmp_path, f"a{suffix}", f"b{suffix}", data)
     image = load(work)
-    assert save(work, image, Notes(), original=image.pixels) is False
+    assert save(work, image, Recorder(), original=image.pixels) is False
     assert (tmp_path / f"b{suffix}").read_bytes() == data
     again = replace(work, overwrite=True)
-    assert save(again, image, Notes(), jpeg_quality=30, original=image.pixels, recode=True) is lossy
+    assert (
+        save(again, image, Recorder(), jpeg_quality=30, original=image.pixels, recode=True) is lossy
+    )
     assert ((tmp_path / f"b{suffix}").read_bytes() == data) is not lossy
     changed = replace(image, pixels=image.pixels // 2)
-    assert save(again, changed, Notes(), original=image.pixels) is True
+    assert save(again, changed, Recorder(), original=image.pixels) is True
 
 
 @pytest.mark.parametrize("reason", ["pixels", "format", "quality", "not asked"])
@@ -81,20 +70,19 @@ def test_what_has_changed_is_written_anew(tmp_path: Path, reason: str) -> None:
     if reason == "pixels":
         image = replace(image, pixels=255 - image.pixels)
     recode = reason == "quality"
-    assert save(work, image, Notes(), original=before, recode=recode) is True
-    assert work.target is not None
+    assert save(work, image, Recorder(), original=before, recode=recode) is True
     assert work.target.read_bytes() != JPEG
     assert np.asarray(io.read_image(work.target).pixels).shape == image.pixels.shape
 
 
 def test_a_depth_that_png_is_not_written_with_is_said(tmp_path: Path) -> None:
-    work, notes = job(tmp_path, "a.png", "b.png", png(8, 1, 1, 0, b"\0\x55")), Notes()
+    work, notes = job(tmp_path, "a.png", "b.png", png(8, 1, 1, 0, b"\0\x55")), Recorder()
     assert save(work, load(work), notes) is True
     assert notes.said == ["samples of 1 bit are written with 8"]
 
 
 def test_a_name_that_says_another_format_is_named(tmp_path: Path) -> None:
-    work, notes = job(tmp_path, "a.jpg", "b.jpg", png_of(picture(24, 32, 3))), Notes()
+    work, notes = job(tmp_path, "a.jpg", "b.jpg", png_of(picture(24, 32, 3))), Recorder()
     image = load(work)
     save(work, replace(image, pixels=image.pixels // 2), notes)
     assert notes.said == ["is a PNG file by its content, JPEG by its name: written as JPEG"]

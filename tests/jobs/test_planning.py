@@ -11,7 +11,7 @@ import pytest
 from mdn.errors import UsageError
 from mdn.jobs import safeguards
 from mdn.jobs.job import Job
-from mdn.jobs.planning import BatchPlan, plan
+from mdn.jobs.planning import plan
 
 Touch = Callable[..., None]
 
@@ -33,16 +33,10 @@ def touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Touch:
     return make
 
 
-def pairs(planned: BatchPlan) -> list[tuple[str, str]]:
-    return [(job.name, job.target_name) for job in planned.jobs]
-
-
 def problem(job: Job) -> str:
     assert job.problem is not None
     return str(job.problem)
 
-
-# --- What is read and written -----------------------------------------------------------------
 
 # What is there beforehand (of "a -> b" b is a link to a), the inputs, what follows -o, options of
 # `plan`, and the outputs, each behind its input where several names are in question.
@@ -188,13 +182,6 @@ def test_pipes_are_neither_read_nor_replaced(touch: Touch) -> None:
     assert problem(job) == "pipe.png: is not a regular file; pipe it in and name it -"
 
 
-def test_former_outputs_in_a_folder_are_left_out_with_a_note(touch: Touch) -> None:
-    touch("in/a.png", "in/a_denoised.png", "in/b_denoised.tif")
-    planned = plan(["in"], None, overwrite=True)
-    assert [job.name for job in planned.jobs] == ["in/a.png"]
-    assert "2 files" in planned.notes[0]
-
-
 @pytest.mark.parametrize("inputs", ["in", "in/*.png"])
 def test_former_outputs_of_a_template_are_left_out_too(touch: Touch, inputs: str) -> None:
     touch("in/a.png", "in/a_clean.png")
@@ -215,38 +202,34 @@ def test_skip_existing_twice_over_what_the_shell_expands(touch: Touch) -> None:
     assert "a_denoised.png" in planned.notes[0]
 
 
-# --- What protects the user's files -----------------------------------------------------------
-
-
 def test_overwrite_and_skip_existing(touch: Touch) -> None:
-    touch("a.png", "a_denoised.png")
-    assert not plan(["a.png"], None, overwrite=True).jobs[0].skip
+    touch("a.png", "a_denoised.png", "out/b.png")
+    for output in (None, "out/b.png"):
+        (job,) = plan(["a.png"], output, overwrite=True).jobs
+        assert (job.skip, job.overwrite) == ("", True)
     assert "a_denoised.png" in plan(["a.png"], None, skip_existing=True).jobs[0].skip
+    touch("b.png")  # only what was there may be replaced, and only if asked for
+    assert [plan(["b.png"], None, overwrite=on).jobs[0].overwrite for on in (False, True)] == [
+        False, True,
+    ]  # fmt: skip
     with pytest.raises(UsageError, match="exclude each other"):
         plan(["a.png"], None, overwrite=True, skip_existing=True)
 
 
-@pytest.mark.parametrize("apart", [True, False])
 def test_names_that_differ_by_case_are_two_outputs_where_the_disk_tells_them_apart(
-    touch: Touch, monkeypatch: pytest.MonkeyPatch, apart: bool
+    touch: Touch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(safeguards, "tells_case_apart", lambda folder: apart)
-    touch("one/a.png", "two/A.png")
-    if apart:
-        assert pairs(plan(["one/a.png", "two/A.png"], "out/")) == [
-            ("one/a.png", "out/a.png"),
-            ("two/A.png", "out/A.png"),
-        ]
-    else:
-        with pytest.raises(UsageError, match="would both be written to"):
-            plan(["one/a.png", "two/A.png"], "out/")
-
-
-def test_a_disk_that_answers_to_either_case_does_not(tmp_path: Path) -> None:
-    (tmp_path / "Name").touch()
-    if not (tmp_path / "nAME").exists():
-        os.link(tmp_path / "Name", tmp_path / "nAME")  # the same file by both names
-    assert safeguards.tells_case_apart(tmp_path) is False
+    touch("one/a.png", "two/A.png", "here/Name")
+    if not os.path.exists("here/nAME"):
+        os.link("here/Name", "here/nAME")  # the same file by both names
+    assert safeguards.tells_case_apart(Path("here")) is False
+    monkeypatch.setattr(safeguards, "tells_case_apart", lambda folder: True)
+    assert [job.target_name for job in plan(["one/a.png", "two/A.png"], "out/").jobs] == [
+        "out/a.png", "out/A.png",
+    ]  # fmt: skip
+    monkeypatch.setattr(safeguards, "tells_case_apart", lambda folder: False)
+    with pytest.raises(UsageError, match="would both be written to"):
+        plan(["one/a.png", "two/A.png"], "out/")
 
 
 @pytest.mark.parametrize("way", ["same", "symlink", "hardlink", "other path"])
@@ -280,16 +263,6 @@ def test_a_read_only_folder_is_found_out_beforehand(
     assert [each.problem is None for each in found] == [True, True, False]
 
 
-def test_planning_touches_nothing(touch: Touch, tmp_path: Path) -> None:
-    touch("in/a.png")
-    before = sorted(tmp_path.rglob("*"))
-    plan(["in"], "new/folder/")
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-# --- What mdn does not read -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -318,16 +291,6 @@ def test_an_unknown_input_is_named_first(
     Path(name).write_bytes(content)
     (job,) = plan([name], None).jobs
     assert re.search(f"^{re.escape(name)}: {said}", problem(job))
-
-
-def test_only_what_was_there_may_be_replaced(touch: Touch) -> None:
-    touch("a.png", "out/b.png")
-    assert not plan(["a.png"], None).jobs[0].overwrite
-    assert plan(["a.png"], None, overwrite=True).jobs[0].overwrite
-    assert plan(["a.png"], "out/b.png", overwrite=True).jobs[0].overwrite
-
-
-# --- What is left out, and what is there already ------------------------------------------------
 
 
 def test_pictures_of_other_kinds_are_counted_by_their_kind(touch: Touch) -> None:

@@ -35,48 +35,29 @@ def test_what_is_no_share_is_refused(text: str) -> None:
 
 
 ARRAYS = [
-    ({"SLURM_ARRAY_TASK_ID": "{}", "SLURM_ARRAY_TASK_COUNT": "4"}, "auto", range(1, 5)),
+    ("SLURM_ARRAY_TASK_ID={} SLURM_ARRAY_TASK_COUNT=4", "auto", range(1, 5)),
     (
-        {
-            "SLURM_ARRAY_TASK_ID": "{}",
-            "SLURM_ARRAY_TASK_MIN": "10",
-            "SLURM_ARRAY_TASK_STEP": "5",
-            "SLURM_ARRAY_TASK_COUNT": "4",
-        },
-        "auto",
-        range(10, 30, 5),
+        "SLURM_ARRAY_TASK_ID={} SLURM_ARRAY_TASK_MIN=10 SLURM_ARRAY_TASK_STEP=5"
+        " SLURM_ARRAY_TASK_COUNT=4", "auto", range(10, 30, 5),
     ),
-    ({"PBS_ARRAY_INDEX": "{}"}, "auto/4", range(4)),
-    ({"PBS_ARRAYID": "{}"}, "auto/4", range(1, 5)),
-    ({"SGE_TASK_ID": "{}", "SGE_TASK_LAST": "4"}, "auto", range(1, 5)),
+    ("PBS_ARRAY_INDEX={}", "auto/4", range(4)),
+    ("PBS_ARRAYID={}", "auto/4", range(1, 5)),
+    ("SGE_TASK_ID={} SGE_TASK_LAST=4", "auto", range(1, 5)),
     (
-        {
-            "SGE_TASK_ID": "{}",
-            "SGE_TASK_FIRST": "2",
-            "SGE_TASK_LAST": "8",
-            "SGE_TASK_STEPSIZE": "2",
-        },
-        "auto",
+        "SGE_TASK_ID={} SGE_TASK_FIRST=2 SGE_TASK_LAST=8 SGE_TASK_STEPSIZE=2", "auto",
         range(2, 9, 2),
     ),
-    ({"LSB_JOBINDEX": "{}", "LSB_JOBINDEX_END": "4"}, "auto", range(1, 5)),
-    (
-        {"AWS_BATCH_JOB_ARRAY_INDEX": "{}", "AWS_BATCH_JOB_ARRAY_SIZE": "4"},
-        "auto",
-        range(4),
-    ),
-]
+    ("LSB_JOBINDEX={} LSB_JOBINDEX_END=4", "auto", range(1, 5)),
+    ("AWS_BATCH_JOB_ARRAY_INDEX={} AWS_BATCH_JOB_ARRAY_SIZE=4", "auto", range(4)),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("variables", "text", "indices"), ARRAYS)
 def test_the_tasks_of_an_array_get_one_share_each(
-    variables: dict[str, str], text: str, indices: range
+    variables: str, text: str, indices: range
 ) -> None:
-    shares = [
-        parse(text, {name: value.format(index) for name, value in variables.items()})
-        for index in indices
-    ]
-    assert sorted(map(str, shares)) == ["1/4", "2/4", "3/4", "4/4"]
+    words = [dict(each.split("=") for each in variables.format(n).split()) for n in indices]
+    assert sorted(str(parse(text, each)) for each in words) == ["1/4", "2/4", "3/4", "4/4"]
 
 
 @pytest.mark.parametrize(

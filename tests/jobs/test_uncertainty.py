@@ -48,8 +48,7 @@ def test_an_unfinished_map_is_named_so_that_a_later_run_sweeps_it(tmp_path: Path
     with std_map(job(tmp_path / "s.tif"), SHAPE, 255.0):
         (part,) = tmp_path.iterdir()
     expected = part_beside(tmp_path / "s.tif").name
-    assert part.name.split("-")[:2] == expected.split("-")[:2]
-    assert part.suffix == ".part"
+    assert (part.name.split("-")[:2], part.suffix) == (expected.split("-")[:2], ".part")
 
 
 def test_a_map_of_work_that_fails_is_gone(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mdn.nets.masking import MaskField, MaskKey, channel_keep, check_ratio, draw_seeds
+from mdn.nets.masking import MaskField, MaskKey, channel_keep
 
 
 def mask(key: MaskKey, height: int = 64, width: int = 64, batch: int = 1) -> torch.Tensor:
@@ -67,12 +67,6 @@ def test_layers_and_neighbouring_rows_are_uncorrelated() -> None:
     assert rows.abs().max().item() < 6 / 16
 
 
-def test_counts_per_window_are_binomial() -> None:
-    keep = mask(MaskKey(seed=5), 512, 512).view(64, 8, 64, 8).sum((1, 3)).double()
-    assert keep.mean().item() == pytest.approx(16, abs=0.3)
-    assert keep.var().item() == pytest.approx(64 * 0.25 * 0.75, rel=0.1)
-
-
 def test_a_range_of_ratios_is_drawn_per_sample_and_not_per_tile() -> None:
     seeds = torch.arange(2000)
     masked = 1 - MaskField(MaskKey(seeds), 2000, 32, 32).keep(0, (0.2, 0.6)).float().mean((1, 2))
@@ -92,12 +86,6 @@ def test_chance_has_its_probability_and_ignores_the_place() -> None:
     assert torch.equal(dropped, moved)
 
 
-def test_any_integer_is_a_seed() -> None:
-    huge = [mask(MaskKey(seed=seed)) for seed in (-1, 2**63, 2**70 + 1)]
-    assert not torch.equal(huge[0], huge[1])
-    assert torch.equal(huge[2], mask(MaskKey(seed=1)))
-
-
 def test_published_values_never_change() -> None:
     """Pictures made with a seed must stay what they are: the hash is part of the interface."""
     keep = MaskField(MaskKey(seed=42, pass_index=1), 1, 4, 8).keep(3, (0.5, 0.5))
@@ -105,19 +93,9 @@ def test_published_values_never_change() -> None:
     assert f"{bits:08x}" == "88760ff4"
 
 
-def test_draw_seeds_follows_the_generator_alone() -> None:
-    torch.manual_seed(0)
-    first = draw_seeds(16, torch.Generator().manual_seed(4))
-    torch.manual_seed(1)
-    again = draw_seeds(16, torch.Generator().manual_seed(4))
-    assert torch.equal(first, again)
-    assert first.unique().numel() == 16
-
-
 def test_channel_masks_share_their_ratio_but_not_their_pixels() -> None:
     keep = channel_keep(MaskKey(seed=2), (2, 3, 64, 64), (0.3, 0.3), per_channel=True)
-    assert keep.shape == (2, 3, 64, 64)
-    assert keep.mean().item() == pytest.approx(0.7, abs=0.02)
+    assert (keep.shape, keep.mean().item()) == ((2, 3, 64, 64), pytest.approx(0.7, abs=0.02))
     assert not torch.equal(keep[:, 0], keep[:, 1])
     assert channel_keep(MaskKey(seed=2), (2, 3, 64, 64), (0.3, 0.3), per_channel=False).shape == (
         2,
@@ -128,9 +106,3 @@ def test_channel_masks_share_their_ratio_but_not_their_pixels() -> None:
     spread = channel_keep(MaskKey(seed=2), (1, 3, 256, 256), (0.1, 0.9), per_channel=True)
     shares = spread.mean((0, 2, 3))
     assert (shares.max() - shares.min()).item() < 0.02
-
-
-@pytest.mark.parametrize("ratio", [(0.5, 0.4), (-0.1, 0.5), (0.5, 1.5), (float("nan"), 1.0)])
-def test_impossible_ratios_are_refused(ratio: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="input_ratio"):
-        check_ratio(ratio, "input_ratio")

@@ -30,9 +30,6 @@ def examples(number: int) -> settings:
     )
 
 
-# --- contents: (H, W) float64 in 0..1, without noise ----------------------------------------------
-
-
 def ramp(shape: Shape, random: np.random.Generator) -> np.ndarray:
     down, across = (
         np.mgrid[: shape[0], : shape[1]] / np.maximum(np.array(shape) - 1, 1)[:, None, None]
@@ -132,9 +129,6 @@ CONTENTS: dict[str, Callable[[Shape, np.random.Generator], np.ndarray]] = {
     "scale bar": scale_bar,
     "white noise": lambda shape, random: random.uniform(size=shape),
 }
-
-
-# --- stored values --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

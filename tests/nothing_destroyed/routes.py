@@ -88,9 +88,6 @@ def as_file(
     return Result(pixels, lines, facts, same)
 
 
-# --- kinds of files ------------------------------------------------------------------------------
-
-
 def write_png(path: Path, picture: np.ndarray) -> None:
     room = 2 * picture.nbytes + 4096  # what it takes by itself is too little for noise
     path.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(picture), out=room))

@@ -58,8 +58,8 @@ def test_a_detector_by_option_is_the_net_told_the_truth(photons: float) -> None:
 def test_the_array_the_file_and_the_stack_are_told_alike(tmp_path: Path) -> None:
     stored = np.stack([counted(20, seed) for seed in range(2)])
     tifffile.imwrite(tmp_path / "in.tif", stored, metadata={"axes": "TYX"}, imagej=True)
-    told = mdn.denoise(stored, axes="TYX", device="cpu", **TOLD)  # type: ignore[arg-type]
-    assert np.array_equal(told, mdn.denoise(tmp_path / "in.tif", device="cpu", **TOLD))  # type: ignore[arg-type]
+    told = mdn.denoise(stored, axes="TYX", device="cpu", **TOLD)
+    assert np.array_equal(told, mdn.denoise(tmp_path / "in.tif", device="cpu", **TOLD))
     options = ["--gain", "2", "--offset", "100", "--read-noise", "3", "--device", "cpu"]
     command = ["denoise", str(tmp_path / "in.tif"), "-o", str(tmp_path / "out.tif"), *options]
     result = CliRunner().invoke(app, command)
@@ -69,7 +69,7 @@ def test_the_array_the_file_and_the_stack_are_told_alike(tmp_path: Path) -> None
 
 def test_what_is_told_is_believed_against_the_samples() -> None:
     stored = counted(20)
-    usual = mdn.denoise(stored, device="cpu", **TOLD)  # type: ignore[arg-type]
+    usual = mdn.denoise(stored, device="cpu", **TOLD)
     noisier = mdn.denoise(stored, gain=8.0, offset=100.0, read_noise=12.0, device="cpu")
     assert error(noisier, 20) > error(usual, 20) + 0.3
 

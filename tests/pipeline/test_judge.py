@@ -72,7 +72,7 @@ def test_a_strength_above_one_takes_the_noise_for_that_many_times_as_strong(fold
     x = tensor(page())[None]
     noise = judge_sample(x[0], model)
     with torch.no_grad():
-        wanted = model.net(x, noise=noise.reading.descriptor, gain=1.5)  # type: ignore[union-attr]
+        wanted = model.net(x, noise=noise.reading.descriptor, gain=1.5)
         stronger, half = (
             apply_net(x, [(0, 0)], noise, model, Options(strength=share)) for share in (1.5, 0.5)
         )

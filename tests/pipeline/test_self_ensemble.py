@@ -1,6 +1,5 @@
 """Passes: masks or turns, their mean, and the map of how much they differ."""
 
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,14 @@ from mdn import io
 from mdn.bench.methods import resolve
 from mdn.commands.denoise import run
 from mdn.commands.request import Request
-from mdn.encoding.anscombe import Anscombe
-from mdn.encoding.counts import Counts
 from mdn.errors import UsageError
 from mdn.image import Image
 from mdn.jobs.job import Job
 from mdn.nets.swinir import SwinIR, SwinIRConfig
-from mdn.pipeline.denoise_tiles import flip_rotate, flip_rotate_back
 from mdn.pipeline.options import Options
 from mdn.pipeline.restore import in_range
 from mdn.registry.model import pack, write_card
+from tests.jobs.test_running import Recorder
 from tests.pipeline import tools
 
 Model = Callable[[float], str]
@@ -50,19 +47,6 @@ def model(tmp_path: Path) -> Model:
         return str(folder)
 
     return make
-
-
-class Recorder:
-    """A report that remembers its notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def started(self, *_: object) -> None: ...
-    def progress(self, *_: object) -> None: ...
-    def finished(self, *_: object) -> None: ...
-    def note(self, job: Job, line: str) -> None:
-        self.notes.append(line)
 
 
 def denoised(model: str, page: np.ndarray, **more: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -121,15 +105,6 @@ def test_gray_has_the_deviation_of_its_gray(model: Model) -> None:
     np.testing.assert_allclose(deviation, each.std(0, ddof=1), rtol=0.02, atol=5e-3)
 
 
-def test_eight_ways_are_eight_and_come_back_upright() -> None:
-    x = torch.rand(2, 3, 4, 6)
-    for way in range(8):
-        assert torch.equal(flip_rotate_back(flip_rotate(x, way), way), x)
-    square = torch.arange(9.0).view(1, 1, 3, 3)
-    for a, b in itertools.combinations(range(8), 2):
-        assert not torch.equal(flip_rotate(square, a), flip_rotate(square, b))
-
-
 @pytest.mark.parametrize("unmasked", ["unittest", "swinir"])
 def test_without_masks_the_picture_is_turned(unmasked: str, model: Model) -> None:
     path = model(0.0) if unmasked == "swinir" else unmasked
@@ -169,7 +144,7 @@ def test_a_format_to_look_at_is_scaled_and_says_so(tmp_path: Path) -> None:
     report, outcome = work(tmp_path, "s.png")
     pixels = io.read_image(tmp_path / "s.png").pixels
     assert (pixels.dtype, pixels.max()) == (np.uint16, 65535)
-    assert any("s.png: white stands for a deviation of" in note for note in report.notes)
+    assert any("s.png: white stands for a deviation of" in note for note in report.said)
     work(tmp_path, "s.tif")
     values = tifffile.imread(tmp_path / "s.tif")
     np.testing.assert_allclose(pixels[0, ..., 0] / 65535, values / values.max(), atol=1e-4)
@@ -207,17 +182,6 @@ def test_stacks_have_a_page_for_each_plane(axes: str, tmp_path: Path) -> None:
         assert (values.shape, values.dtype) == ((3, 48, 40), np.float32)
         assert all(page.max() > 0 for page in values)
         assert encoding == "display" or values.max() < 1000
-
-
-@pytest.mark.parametrize("curve", [None, Anscombe(2.0, -191.0)])
-def test_deviations_of_counts_are_in_their_unit(curve: Anscombe | None) -> None:
-    coding = Counts(np.dtype(np.float32), 100.0, 4000.0, curve)
-    stored = np.full((1, 100_000), 1500.0, np.float32)
-    looks = coding.encode(stored) + 0.01 * np.random.default_rng(0).standard_normal(stored.shape)
-    spread = np.full((1, 1), looks.std(), np.float32)
-    decoded = coding.decode(looks.astype(np.float32), stored)
-    expected = coding.deviation(coding.encode(stored[:, :1]), spread)
-    assert decoded.std() == pytest.approx(float(expected[0, 0]), rel=0.02)
 
 
 def test_a_benchmark_takes_passes_by_name(model: Model) -> None:

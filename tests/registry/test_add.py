@@ -59,7 +59,8 @@ def test_the_published_net_denoises_as_the_slow_reference(saved: Save) -> None:
     """Released names and shapes in, `mdn denoise --model` out: the picture of the reference."""
     torch.manual_seed(2)
     state = reference.official_state((6, 6, 6, 6))
-    card = add(saved({"params_ema": state, "params": {}}), "official", "swinir-masked")
+    raw = {key: torch.zeros_like(value) for key, value in state.items()}  # averages go before
+    card = add(saved({"params_ema": state, "params": raw}), "official", "swinir-masked")
     assert (card.parameters, card.origin, card.multiple) == (824_118, "user", 8)
     page = np.random.default_rng(0).random((16, 24, 3), np.float32)
     result = denoised(page, "official", seed=5)
@@ -78,7 +79,8 @@ def test_the_published_net_denoises_as_the_slow_reference(saved: Save) -> None:
 @pytest.mark.parametrize("nest", [None, "params", "params_ema", "state_dict"])
 def test_nested_checkpoints_give_the_same_model(nest: str | None, saved: Save) -> None:
     state = tiny()
-    card = add(saved({nest: state, "iter": 3} if nest else state), "mine")
+    parallel = {f"module.{key}": value for key, value in state.items()}
+    card = add(saved({nest: parallel, "iter": 3} if nest else state), "mine")
     assert card.arch == "swinir-masked"
     assert torch.equal(weights(card)["last.weight"], state["conv_last.weight"])
     assert "Added from official.pth" in card.summary
@@ -139,27 +141,36 @@ def test_a_folder_comes_whole_without_its_checkpoint(tmp_path: Path) -> None:
     assert sorted(os.listdir(card.folder)) == ["card.toml", "training.csv", "weights.safetensors"]
 
 
-BLOCK = "layers.1.residual_group.blocks.2"
+FIRST, BLOCK = (f"layers.{n}.residual_group.blocks.{m}" for n, m in ((0, 0), (1, 2)))
+TABLE = f"{FIRST}.attn.relative_position_bias_table"
+SWIN: list[tuple[dict[str, Tensor | None], str]] = [
+    ({"upsample.0.weight": torch.rand(3)}, r"1 unknown \(upsample.0.weight\)"),
+    ({f"{BLOCK}.attn.qkv.bias": None}, r"1 missing \(groups.1.blocks.2.attention.qkv.bias\)"),
+    ({"conv_first.weight": None}, "no conv_first.weight"),
+    ({"conv_last.weight": torch.rand(3, 9, 3, 3)}, "3x9x3x3 instead of 3x12x3x3"),
+    ({"conv_first.weight": torch.rand(12, 3, 3, 3)}, "plain SwinIR"),
+    ({TABLE: torch.rand(50, 3)}, "no window size"),
+    ({TABLE: torch.rand(49, 5)}, "multiple of heads"),
+    ({f"{FIRST}.mlp.fc1.weight": None}, "fc1.weight is missing"),
+    ({"conv_first.weight": torch.rand(12)}, "conv_first.weight of 12 has wrong axes"),
+]
+
+
+def with_changes(state: dict[str, Tensor], **changes: Tensor | None) -> dict[str, Tensor]:
+    return {key: value for key, value in (state | changes).items() if value is not None}
 
 
 @pytest.mark.parametrize(
     ("content", "arch", "complaint"),
     [
-        ({**tiny(), "tail.0.weight": torch.rand(3)}, "swinir-masked", r"unknown \(tail.0.weight\)"),
-        (
-            {k: v for k, v in tiny().items() if k != f"{BLOCK}.attn.proj.bias"},
-            "swinir-masked",
-            r"1 missing \(groups.1.blocks.2.attention.proj.bias\)",
-        ),
-        (
-            {**tiny(), "conv_last.weight": torch.rand(3, 9, 3, 3)},
-            "swinir-masked",
-            "3x9x3x3 instead of 3x12x3x3",
-        ),
+        *((with_changes(tiny(), **changes), "swinir-masked", told) for changes, told in SWIN),
         ({**tiny(), "conv_last.bias": torch.full((3,), torch.nan)}, None, "NaN or infinite"),
         ({**UNet(UNetConfig((4,), (1,))).state_dict(), "extra": torch.rand(2)}, "unet", "extra"),
         (tiny(), "unet", "no head.weight"),
         (tiny(), "mpi-skip", "not a"),
+        (dip_state(5, 8, 2), "mpi-skip", "5 input planes for 3 colour channels"),
+        (with_changes(dip_state(6, 8, 2), **{"4.bias": None}), "mpi-skip", "45 parameter tensors"),
+        (dip_state(6, 8, 2) | {"2.weight": torch.rand(8)}, "mpi-skip", "2.weight of 8 should be"),
         ({"a": torch.rand(2)}, None, "none of the nets that mdn knows; swinir-masked: .*; unet: "),
         ({}, None, "no tensors"),
         ([torch.rand(2)], None, "holds a list"),

@@ -9,7 +9,7 @@ from mdn.cli import options
 from mdn.errors import ModelError, UsageError
 from mdn.registry import store
 from mdn.registry.cards import read_card
-from mdn.registry.store import PASSES, ModelSelection, choose
+from mdn.registry.store import ModelSelection, choose
 
 
 @pytest.fixture
@@ -38,13 +38,6 @@ def test_balanced_is_the_default_of_the_domain(models: Path) -> None:
     assert choose("balanced") == choose("balanced", "counts") == ModelSelection(store.DEFAULT)
     add(models, "cells")
     assert choose("balanced", "counts").model == "cells"
-
-
-def test_without_such_a_model_the_nearest_is_taken_and_a_line_says_so(models: Path) -> None:
-    fast, best = choose("fast"), choose("best")
-    assert (fast.model, fast.passes, best.model, best.passes) == ("photo", 1, "photo", PASSES)
-    assert "no faster model" in fast.note
-    assert not best.note
 
 
 def test_a_card_says_what_it_is_for(models: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Small renders for the tests: with every role of layer, lights that add up, a pan."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,12 @@ def scene(path: Path, seed: int = 0, shift: float = 0.0, motion: float | None = 
     if motion is not None:
         channels |= planes("motionvector.", np.full((*SHAPE, 2), [motion, 0.0]), "XY")
     head = samples.header(dataWindow=samples.box((-4, 2, SHAPE[1] - 5, SHAPE[0] + 1)))
+    return samples.write(path, (head, channels))
+
+
+def file(path: Path, channels: dict[str, np.ndarray], **more: Any) -> Path:
+    """A render of these channels in the size of a scene."""
+    head = samples.header(dataWindow=samples.box((0, 0, SHAPE[1] - 1, SHAPE[0] - 1)), **more)
     return samples.write(path, (head, channels))
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from mdn import io
 from mdn.commands.denoise import run
-from mdn.errors import UsageError
 from mdn.io import exr
 from mdn.io.exr import layers
 from mdn.jobs.job import BatchResult
@@ -26,9 +25,9 @@ def denoise(
         key: options.pop(key) for key in ("strength", "model") if key in options
     }
     jobs = plan([str(source)], str(target), overwrite=True).jobs
-    asked = RenderOptions(**options)  # type: ignore[arg-type]
+    asked = RenderOptions(**options)
     everything = {"model": "unittest"} | settings
-    return run(jobs, request(renders=asked, **everything), report or Recorder())  # type: ignore[arg-type]
+    return run(jobs, request(renders=asked, **everything), report or Recorder())
 
 
 def beauty(path: Path) -> np.ndarray:
@@ -59,11 +58,9 @@ def changed(first: Path, second: Path) -> set[str]:
 
 def test_the_beauty_and_nothing_else(scene: Path, tmp_path: Path) -> None:
     result = denoise(scene, tmp_path / "out.exr")
-    assert result.exit_code == 0
-    assert changed(scene, tmp_path / "out.exr") == {"R", "G", "B"}
-    fates = {row["layer"]: row["fate"] for row in result.outcomes[0].details["layers"]}  # type: ignore[attr-defined]
-    assert fates["rgb"] == "denoised, but alpha"
-    assert fates["albedo"] == "bit for bit, guides"
+    assert (result.exit_code, changed(scene, tmp_path / "out.exr")) == (0, {"R", "G", "B"})
+    fates = {row["layer"]: row["fate"] for row in result.outcomes[0].details["layers"]}
+    assert (fates["rgb"], fates["albedo"]) == ("denoised, but alpha", "bit for bit, guides")
     assert fates["crypto_object00"] == "bit for bit"
 
 
@@ -71,9 +68,9 @@ def test_a_guide_out_of_another_file_is_explained(scene: Path, tmp_path: Path) -
     other = scenes.scene(tmp_path / "other.exr")
     result = denoise(scene, tmp_path / "out.exr", albedo=str(other), explain=True)
     details = result.outcomes[0].details
-    rows = [row for row in details["layers"] if "file" in row]  # type: ignore[attr-defined]
+    rows = [row for row in details["layers"] if "file" in row]
     assert [(row["role"], row["fate"]) for row in rows] == [("albedo", f"guides, of {other}")]
-    assert any(f"guides, of {other}" in line for line in details["summary"])  # type: ignore[attr-defined]
+    assert any(f"guides, of {other}" in line for line in details["summary"])
 
 
 def test_strength_0_is_the_file(scene: Path, tmp_path: Path) -> None:
@@ -109,21 +106,18 @@ def test_kept_layers_stay_bit_for_bit(scene: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keep", "told"), [("nosuch", "has no layer nosuch"), ("rgb", "leaves nothing to denoise")]
+    ("options", "told"),
+    [
+        ({"keep": ("nosuch",)}, "has no layer nosuch"),
+        ({"keep": ("rgb",)}, "leaves nothing to denoise"),
+        ({"layers": ("nosuch",)}, "has no layer nosuch"),
+        ({"layers": ("id",)}, "ids"),
+        ({"layers": ("crypto_object00",)}, ""),
+    ],
 )
-def test_what_cannot_be_kept(scene: Path, tmp_path: Path, keep: str, told: str) -> None:
-    result = denoise(scene, tmp_path / "a.exr", keep=(keep,))
-    assert result.exit_code == 4
-    assert told in result.outcomes[0].error
-
-
-@pytest.mark.parametrize(
-    ("layers", "told"), [("nosuch", "has no layer nosuch"), ("id", "ids"), ("crypto_object00", "")]
-)
-def test_layers_that_cannot_be(scene: Path, tmp_path: Path, layers: str, told: str) -> None:
-    result = denoise(scene, tmp_path / "a.exr", layers=(layers,))
-    assert result.exit_code == 4
-    assert told in result.outcomes[0].error
+def test_layers_that_cannot_be(scene: Path, tmp_path: Path, options: dict, told: str) -> None:
+    result = denoise(scene, tmp_path / "a.exr", **options)
+    assert (result.exit_code, told in result.outcomes[0].error) == (4, True)
     assert not (tmp_path / "a.exr").exists()
 
 
@@ -135,10 +129,9 @@ def test_many_lights_that_add_up_are_found_and_it_is_said_where_none_do(
     planes: dict[str, np.ndarray] = {}
     for number, part in enumerate(parts):
         planes |= scenes.planes(f"light{number}.", part)
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
     for factor, terms in ((1.0, [6]), (1.5, [])):
         planes |= scenes.planes("", factor * np.sum(parts, 0))
-        file = exr.read(samples.write(tmp_path / "in.exr", (head, planes)))
+        file = exr.read(scenes.file(tmp_path / "in.exr", planes))
         found = light_sums.find(file, layers.layers(file))
         assert [len(each.terms) for each in found] == terms
     report = Recorder()
@@ -165,8 +158,7 @@ def test_odd_samples_are_repaired_and_counted(tmp_path: Path) -> None:
     picture[5, 6, 1] = np.inf
     picture[7, 8] = -0.25
     planes = {key: picture[..., at].copy() for at, key in enumerate("RGB")}
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    path = samples.write(tmp_path / "in.exr", (head, planes))
+    path = scenes.file(tmp_path / "in.exr", planes)
     details = denoise(path, tmp_path / "out.exr").outcomes[0].details
     assert details["odd_samples"] == {"nan": 3, "infinite": 1, "negative": 3}
     assert np.isfinite(beauty(tmp_path / "out.exr")).all()
@@ -177,13 +169,7 @@ def test_odd_samples_are_repaired_and_counted(tmp_path: Path) -> None:
 def test_bright_light_is_not_clipped(tmp_path: Path) -> None:
     light = np.full((*scenes.SHAPE, 3), 0.2, np.float32)
     light[:, 28:] = 40.0
-    path = samples.write(
-        tmp_path / "in.exr",
-        (
-            samples.header(dataWindow=samples.box((0, 0, 55, 39))),
-            {key: light[..., 0].copy() for key in "RGB"},
-        ),
-    )
+    path = scenes.file(tmp_path / "in.exr", {key: light[..., 0].copy() for key in "RGB"})
     denoise(path, tmp_path / "out.exr", model="photo")
     result = beauty(tmp_path / "out.exr")
     np.testing.assert_allclose(result[:, 34:].mean(), 40, rtol=0.02)
@@ -195,8 +181,7 @@ def test_fireflies_are_clamped_unless_they_are_to_stay(tmp_path: Path) -> None:
     light = np.full((*scenes.SHAPE, 3), 0.2, np.float16)
     light[20, 20] = 3000.0
     planes = {key: light[..., 0].copy() for key in "RGB"}
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    path = samples.write(tmp_path / "in.exr", (head, planes))
+    path = scenes.file(tmp_path / "in.exr", planes)
     for more in ({}, {"clamp_fireflies": 4.0}):
         report = Recorder()
         result = denoise(path, tmp_path / "out.exr", report, **more)
@@ -215,8 +200,7 @@ def test_nothing_appears_where_nothing_is(tmp_path: Path) -> None:
     light[:, :20] = 0
     light[4, 4] = 0.5  # light without cover, such as a glow, is light
     planes = scenes.planes("", light) | {"A": alpha}
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    path = samples.write(tmp_path / "in.exr", (head, planes))
+    path = scenes.file(tmp_path / "in.exr", planes)
     denoise(path, tmp_path / "out.exr")
     result = beauty(tmp_path / "out.exr")
     empty = (alpha == 0) & (light == 0).all(-1)
@@ -228,8 +212,7 @@ def test_nothing_appears_where_nothing_is(tmp_path: Path) -> None:
 def test_no_light_is_below_black(tmp_path: Path, light: float) -> None:
     """A frame faded to black stays black, and noise around black leaves no negative light."""
     noise = np.abs(np.random.default_rng(0).normal(0, light, (40, 56, 3))).astype(np.float16)
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    path = samples.write(tmp_path / "in.exr", (head, scenes.planes("", noise)))
+    path = scenes.file(tmp_path / "in.exr", scenes.planes("", noise))
     result = denoise(path, tmp_path / "out.exr", model="render")
     assert beauty(tmp_path / "out.exr").min() >= 0
     assert beauty(tmp_path / "out.exr").any() == bool(light)
@@ -254,7 +237,6 @@ def test_a_render_as_a_picture(scene: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     image = io.read_image(tmp_path / "out.png")
     assert image.pixels.shape == (1, *scenes.SHAPE, 3)
-    assert image.alpha is not None
     part = exr.read(scene).parts[0]
     assert np.array_equal(image.alpha[0] > 0, part["A"] > 0)
 
@@ -273,17 +255,6 @@ def test_a_picture_does_not_become_a_render(tmp_path: Path) -> None:
     io.write_image(io.Image(np.zeros((1, 8, 8, 3), np.uint8)), path)
     result = denoise(path, tmp_path / "a.exr")
     assert "is for renders" in result.outcomes[0].error
-
-
-def test_options_are_checked_before_any_work(scene: Path, tmp_path: Path) -> None:
-    for wrong in (
-        {"clamp_fireflies": 0.5},
-        {"clamp_fireflies": float("nan")},
-        {"tonemap": "none"},
-        {"motion": True},
-    ):
-        with pytest.raises(UsageError):
-            denoise(scene, tmp_path / "a.exr", **wrong)
 
 
 def test_a_file_without_beauty(tmp_path: Path) -> None:
@@ -311,8 +282,7 @@ def test_of_combined_and_noisy_image_one_is_denoised(tmp_path: Path, denoised: b
     noisy = scenes.noisy(truth, 1)
     planes = scenes.planes("ViewLayer.Combined.", truth if denoised else noisy)
     planes |= scenes.planes("ViewLayer.Noisy Image.", noisy)
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    source = samples.write(tmp_path / "in.exr", (head, planes))
+    source = scenes.file(tmp_path / "in.exr", planes)
     for names in ((), ("auto",)):
         target = tmp_path / f"{len(names)}.exr"
         report = Recorder()
@@ -326,7 +296,6 @@ def test_of_combined_and_noisy_image_one_is_denoised(tmp_path: Path, denoised: b
 
 def test_each_view_layer_has_guides_and_exposure_of_its_own(tmp_path: Path) -> None:
     """What is denoised of one hangs on nothing of the other."""
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
     light = {
         "Dark": 0.01 * scenes.noisy(scenes.truth(), 1),
         "Bright": scenes.noisy(scenes.truth(9), 2),
@@ -336,9 +305,9 @@ def test_each_view_layer_has_guides_and_exposure_of_its_own(tmp_path: Path) -> N
     for name in light:
         planes[name] = scenes.planes(f"{name}.Combined.", 30 * light[name])
         planes[name] |= scenes.planes(f"{name}.Denoising Albedo.", colour[name])
-        samples.write(tmp_path / f"{name}.exr", (head, planes[name]))
+        scenes.file(tmp_path / f"{name}.exr", planes[name])
         denoise(tmp_path / f"{name}.exr", tmp_path / f"{name}_out.exr")
-    both = samples.write(tmp_path / "both.exr", (head, planes["Dark"] | planes["Bright"]))
+    both = scenes.file(tmp_path / "both.exr", planes["Dark"] | planes["Bright"])
     result = denoise(both, tmp_path / "both_out.exr")
     exposures = result.outcomes[0].details["exposures"]
     assert exposures["Dark"] > 50 * exposures["Bright"]
@@ -384,8 +353,7 @@ def test_lights_of_cycles_times_their_colours_add_up(tmp_path: Path, view: str) 
     planes |= scenes.planes(f"ViewLayer.Combined{eye}.", whole(planes).astype(np.float32))
     if view:  # the other eye sees less: none of its lights may be taken for this one's
         planes |= {key.replace(view, "right"): 0.7 * plane for key, plane in planes.items()}
-    head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-    source = samples.write(tmp_path / "in.exr", (head, planes))
+    source = scenes.file(tmp_path / "in.exr", planes)
     result = denoise(source, tmp_path / "a.exr", keep_sums=True)
     names = result.outcomes[0].details["sums"][0]
     assert set(names) == {

@@ -29,7 +29,7 @@ def denoised(
     source: Path, target: Path, model: str, **settings: object
 ) -> tuple[np.ndarray, BatchResult]:
     jobs = plan([str(source)], str(target), overwrite=True).jobs
-    asked = RenderOptions(**settings)  # type: ignore[arg-type]
+    asked = RenderOptions(**settings)
     result = run(jobs, request(renders=asked, model=model), Recorder())
     part = exr.read(target).parts[0]
     return np.stack([part[key] for key in "RGB"], -1).astype(np.float64), result

@@ -235,8 +235,7 @@ def small_lights(kind: str, random: np.random.Generator) -> tuple[np.ndarray, np
 
 
 @pytest.mark.parametrize(
-    "kind",
-    ["lamp", "lamp of one pixel, shown by a guide", "highlight", "edge of a cable", "stars"],
+    "kind", ["lamp", "lamp of one pixel, shown by a guide", "highlight", "edge of a cable", "stars"]
 )
 @given(seeds, st.sampled_from([32.0, 256.0]))
 @settings(max_examples=6)
@@ -330,7 +329,7 @@ def test_all_layers_and_sums(tmp_path: Path) -> None:
     for name, more in (("sums", {"keep_sums": True}), ("auto", {"layers": ("auto",)})):
         target = tmp_path / f"{name}.exr"
         result = denoise(spoilt, target, model="render", **more)
-        assert result.outcomes[0].details["odd_samples"]["fireflies"] == 12  # type: ignore[index]
+        assert result.outcomes[0].details["odd_samples"]["fireflies"] == 12
         lights = {f"RGBA_{each}.{letter}" for each in ("key", "fill") for letter in "RGB"}
         assert changed(spoilt, target) == lights | set("RGB")
         part = exr.read(target).parts[0]
@@ -423,10 +422,9 @@ def test_no_ghosts_of_the_other_eye(tmp_path: Path) -> None:
     for shift in (0.0, 9.0):
         planes = scenes.planes("", noisy(1)) | scenes.planes("right.", noisy(2))
         planes |= scenes.planes("albedo.", scenes.albedo(shift))
-        head = samples.header(dataWindow=samples.box((0, 0, WIDTH - 1, HEIGHT - 1)), **STEREO)
-        path = samples.write(tmp_path / "in.exr", (head, planes))
+        path = scenes.file(tmp_path / "in.exr", planes, **STEREO)
         told = denoise(path, tmp_path / "out.exr", model="render").outcomes[0].details["summary"]
-        assert str(told[0]).startswith("right: no albedo or normal")  # type: ignore[index]
+        assert str(told[0]).startswith("right: no albedo or normal")
         results.append(exr.read(tmp_path / "out.exr").parts[0])
     one, two = results
     assert all(np.array_equal(one[f"right.{key}"], two[f"right.{key}"]) for key in "RGB")
@@ -437,8 +435,7 @@ def test_a_named_guide_is_that_eyes_own(tmp_path: Path) -> None:
     planes = scenes.planes("", noisy(1)) | scenes.planes("right.", noisy(2))
     planes |= scenes.planes("albedo.", scenes.albedo())
     planes |= scenes.planes("right.albedo.", scenes.albedo(3))
-    head = samples.header(dataWindow=samples.box((0, 0, WIDTH - 1, HEIGHT - 1)), **STEREO)
-    file = exr.read(samples.write(tmp_path / "in.exr", (head, planes)))
+    file = exr.read(scenes.file(tmp_path / "in.exr", planes, **STEREO))
     for name in ("albedo", str(tmp_path / "in.exr")):
         guides = frame.plan(file, RenderOptions(albedo=name)).guides
         names = {layer.name: [source.layer.name for source in guides[layer]] for layer in guides}

@@ -1,4 +1,4 @@
-"""Frames of a sequence: names, one exposure for all, blending along motion vectors."""
+"""Frames of a sequence: names, plans, one exposure for all, blending along motion vectors."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -9,10 +9,10 @@ import pytest
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
+from mdn.jobs.shards import Shard
 from mdn.renders import RenderOptions
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk, plan_sequence
 from tests.commands.tools import request
-from tests.io.exr import samples
 from tests.jobs.test_running import Recorder
 from tests.renders import scenes
 
@@ -21,8 +21,7 @@ STEP = 2.0  # pixels a frame
 
 def denoise(folder: Path, output: str, frames: str | None = None, **options: object):
     planned = plan_sequence([str(folder / "in.####.exr")], str(folder / output), frames)
-    assert planned is not None
-    asked = RenderOptions(sequence=True, **options)  # type: ignore[arg-type]
+    asked = RenderOptions(sequence=True, **options)
     return run(planned.jobs, request("photo", renders=asked), Recorder())
 
 
@@ -32,19 +31,12 @@ def light(path: Path) -> np.ndarray:
 
 
 def test_frame_numbers() -> None:
-    assert numbers("1-3,7") == [1, 2, 3, 7]
-    assert numbers("10-20x5,1") == [1, 10, 15, 20]
+    assert (numbers("1-3,7"), numbers("10-20x5,1")) == ([1, 2, 3, 7], [1, 10, 15, 20])
     assert numbered("a/f.####.exr", 7) == "a/f.0007.exr"
     assert numbered("a/f.#.exr", 123) == "a/f.123.exr"
     for wrong in ("", "3-1", "a", "1-9x0", "1--2", "1-999999999"):
         with pytest.raises(UsageError):
             numbers(wrong)
-
-
-def test_frames_on_the_disk(tmp_path: Path) -> None:
-    for name in ("f.0002.exr", "f.0010.exr", "f.12345.exr", "f.1.exr", "g.0001.exr"):
-        (tmp_path / name).touch()
-    assert on_disk(str(tmp_path / "f.####.exr")) == [2, 10, 12345]
 
 
 @pytest.mark.parametrize("name", ["f.####.exr", "f.@@@@.exr", "f.%04d.exr", "f.$F4.exr"])
@@ -56,7 +48,6 @@ def test_patterns_of_other_programs(tmp_path: Path, name: str) -> None:
     assert on_disk(pattern) == [2, 10]
     output = str(tmp_path / name.replace("f.", "clean."))
     planned = plan_sequence([pattern], output, None)
-    assert planned is not None
     assert [job.target for job in planned.jobs] == [
         tmp_path / "clean.0002.exr",
         tmp_path / "clean.0010.exr",
@@ -73,7 +64,6 @@ def test_files_are_a_sequence_where_motion_is_followed(tmp_path: Path, glob: boo
     inputs = [str(tmp_path / "v2_shot.*.exr")] if glob else [str(name) for name in names[:2]]
     output = str(tmp_path / "clean.####.exr")
     planned = plan_sequence(inputs, output, None, motion=True)
-    assert planned is not None
     assert [job.source for job in planned.jobs] == (names if glob else names[:2])
     assert plan_sequence(inputs, f"{tmp_path}/out/", None) is None
     (tmp_path / "other.exr").touch()
@@ -90,7 +80,6 @@ def test_planning(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="####"):
         plan_sequence([str(tmp_path / "in.####.exr")], str(tmp_path / "one.exr"), None)
     planned = plan_sequence([str(tmp_path / "in.####.exr")], str(tmp_path / "o.##.exr"), "1-2")
-    assert planned is not None
     targets = [job.target for job in planned.jobs]
     assert targets == [tmp_path / "o.01.exr", None]
     assert planned.jobs[1].problem is not None
@@ -99,8 +88,7 @@ def test_planning(tmp_path: Path) -> None:
 def test_one_exposure_for_a_shot(tmp_path: Path) -> None:
     for number, brightness in enumerate((1.0, 4.0, 0.5), start=1):
         planes = scenes.planes("", brightness * scenes.noisy(scenes.truth(), number))
-        head = samples.header(dataWindow=samples.box((0, 0, 55, 39)))
-        samples.write(tmp_path / f"in.{number:04d}.exr", (head, planes))
+        scenes.file(tmp_path / f"in.{number:04d}.exr", planes)
     result = denoise(tmp_path, "out.####.exr")
     assert result.exit_code == 0
     exposures = {outcome.details["exposure"] for outcome in result.outcomes}
@@ -151,7 +139,6 @@ def test_the_first_frame_is_helped_by_those_after_it(pan: Path) -> None:
 def test_a_frame_hangs_on_the_files_around_it_not_on_what_was_done_before(pan: Path) -> None:
     """So a run that goes on after others were done (--resume) gives the same."""
     planned = plan_sequence([str(pan / "in.####.exr")], str(pan / "again.####.exr"), None)
-    assert planned is not None
     asked = request("photo", renders=RenderOptions(sequence=True, motion=True))
     for number in (3, 1):  # each in a run of its own, as shards and machines take them
         assert run([planned.jobs[number - 1]], asked, Recorder()).exit_code == 0
@@ -172,3 +159,36 @@ def test_motion_without_vectors_is_an_error(tmp_path: Path) -> None:
     scenes.scene(tmp_path / "in.0001.exr")
     result = denoise(tmp_path, "out.####.exr", motion=True)
     assert "no motion vectors" in result.outcomes[0].error
+
+
+@pytest.fixture
+def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    for frame in range(1, 7):
+        Path(f"in.{frame:02}.exr").touch()
+    return "in.##.exr"
+
+
+def test_a_frame_that_is_there_stops_only_itself(sequence: str) -> None:
+    Path("out.02.exr").touch()
+    planned = plan_sequence([sequence], "out.##.exr", None)
+    problems = [str(job.problem) for job in planned.jobs if job.problem is not None]
+    assert (len(planned.jobs), len(problems)) == (6, 1)
+    assert problems[0].startswith("in.02.exr: out.02.exr exists already")
+
+
+def test_all_frames_that_are_there_are_refused(sequence: str) -> None:
+    for frame in range(1, 7):
+        Path(f"out.{frame:02}.exr").touch()
+    with pytest.raises(UsageError, match="exists already"):
+        plan_sequence([sequence], "out.##.exr", None)
+
+
+def test_shards_share_the_frames_and_their_folder(sequence: str) -> None:
+    parts = [
+        plan_sequence([sequence], "new/out.##.exr", None, shard=Shard(index, 8))
+        for index in range(1, 9)
+    ]
+    names = [job.name for part in parts if part is not None for job in part.jobs]
+    assert sorted(names) == [f"in.{frame:02}.exr" for frame in range(1, 7)]
+    assert {(part.folder, part.whole) for part in parts if part} == {(Path("new"), 6)}

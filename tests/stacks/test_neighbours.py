@@ -12,14 +12,14 @@ from scipy import ndimage
 import mdn
 from mdn.commands.denoise import denoise_share, prepare, run
 from mdn.errors import UsageError
-from mdn.jobs.job import BatchResult, Job
+from mdn.jobs.job import BatchResult, Job, Unheard
 from mdn.jobs.shards import Shard
 from mdn.pipeline.neighbours import indices
 from mdn.renders.sequence import plan_sequence
 from mdn.stacks import blocks
 from mdn.stacks.planes import PlaneSelection
 from tests.commands.tools import request
-from tests.stacks.test_stacks import Notes, Silent
+from tests.jobs.test_running import Recorder
 
 SIDE, FRAMES = 128, 5
 
@@ -54,7 +54,7 @@ def series(path: Path, pixels: np.ndarray, axes: str = "TYX", **more: Any) -> Pa
 
 def denoised(path: Path, target: Path, report: Any = None, **options: Any) -> BatchResult:
     asked = request(**{"encoding": "counts"} | options)
-    result = run([Job(path, target, path.name)], asked, report or Silent())
+    result = run([Job(path, target, path.name)], asked, report or Unheard())
     assert result.exit_code == 0, result.outcomes[0].error
     return result
 
@@ -80,7 +80,7 @@ def test_what_is_done_is_said(tmp_path: Path) -> None:
     path = series(tmp_path / "a.ome.tif", counted(drifting()))
     lines: Any = denoised(path, tmp_path / "b.ome.tif").outcomes[0].details["summary"]
     assert lines[1].startswith("neighbouring planes help, 3 on each side: ")
-    notes = Notes()
+    notes = Recorder()
     single = series(tmp_path / "c.ome.tif", counted(drifting())[0], "YX")
     denoised(single, tmp_path / "d.ome.tif", notes, neighbours=2)
     assert any(line.startswith("--neighbours is for") for line in notes.said)
@@ -154,7 +154,7 @@ def test_shards_read_the_planes_beside_theirs(
     whole, target = pixels_of(path, tmp_path), tmp_path / "b.ome.tif"
     for index in (2, 1, 3):
         batch = prepare(request(encoding="counts"), None, with_std=False)
-        denoise_share(batch, Shard(index, 3), Job(path, target, path.name), Silent())
+        denoise_share(batch, Shard(index, 3), Job(path, target, path.name), Unheard())
     assert np.array_equal(tifffile.imread(target), whole)
 
 
@@ -171,8 +171,7 @@ def test_frames_of_a_sequence_whatever_shard_they_are_in(tmp_path: Path, suffix:
     def results(folder: str, shards: list[Shard | None], **options: Any) -> np.ndarray:
         for shard in shards:
             plan = plan_sequence([pattern], f"{tmp_path / folder}/", None, shard=shard)
-            assert plan is not None
-            result = run(plan.jobs, request(encoding="counts", **options), Silent())
+            result = run(plan.jobs, request(encoding="counts", **options), Unheard())
             assert not result.count("failed")
         return np.stack([read(p) for p in sorted((tmp_path / folder).glob(f"*.{suffix}"))])
 
@@ -196,8 +195,7 @@ def test_no_plane_has_fewer_neighbours_than_others() -> None:
     assert [indices(place, 7, 2) for place in (0, 1, 3, 6)] == [
         [1, 2, 3, 4], [0, 2, 3, 4], [1, 2, 4, 5], [2, 3, 4, 5],
     ]  # fmt: skip
-    assert indices(1, 3, 2) == [0, 2]
-    assert indices(0, 1, 2) == []
+    assert (indices(1, 3, 2), indices(0, 1, 2)) == ([0, 2], [])
 
 
 def test_a_share_without_frames_is_no_error(tmp_path: Path) -> None:
@@ -217,5 +215,4 @@ def test_a_share_without_frames_is_no_error(tmp_path: Path) -> None:
                 plan_sequence([pattern], output, None, shard=shard)
         else:
             empty = plan_sequence([pattern], output, None, shard=shard)
-            assert empty is not None
             assert empty.jobs == ()

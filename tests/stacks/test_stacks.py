@@ -1,4 +1,4 @@
-"""`mdn denoise` on stacks: which planes, what is left alone, files that lie."""
+"""`mdn denoise` on stacks: which planes, what is left alone, what is said, files that lie."""
 
 import json
 import os
@@ -12,25 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
+from mdn.cli.app import app
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
-from mdn.jobs.job import BatchResult, Job
+from mdn.jobs.job import BatchResult, Job, Unheard
 from mdn.stacks.planes import PlaneSelection, numbers
 from tests.commands.tools import request
 from tests.io.tiff.test_stack import directories, pyramid
-
-
-class Silent:
-    def started(self, *_: object) -> None: ...
-    def progress(self, *_: object) -> None: ...
-    def note(self, *_: object) -> None: ...
-    def finished(self, *_: object) -> None: ...
+from tests.jobs.test_running import Recorder
 
 
 def denoised(path: Path, target: Path, **options: Any) -> BatchResult:
     asked = request(**{"model": "unittest", "tile": 1} | options)
-    return run([Job(path, target, path.name)], asked, Silent())
+    return run([Job(path, target, path.name)], asked, Unheard())
 
 
 def cells(*shape: int, gain: float = 3.0, pedestal: float = 100.0, seed: int = 0) -> np.ndarray:
@@ -40,6 +36,20 @@ def cells(*shape: int, gain: float = 3.0, pedestal: float = 100.0, seed: int = 0
     clean = 10 + 60 * ((y // 24 + x // 24) % 2)
     photons = rng.poisson(np.broadcast_to(clean, shape))
     return np.rint(photons * gain + pedestal + 4 * rng.standard_normal(shape)).astype(np.uint16)
+
+
+def through(
+    folder: Path, pixels: np.ndarray, how: dict[str, Any] | None = None, report: Any = None,
+    **options: Any,
+) -> tuple[np.ndarray, Any]:  # fmt: skip
+    """Pixels through a TIFF that is written so and `mdn denoise`: what comes back; the outcome."""
+    path, target = folder / "a.ome.tif", folder / "b.ome.tif"
+    target.unlink(missing_ok=True)
+    tifffile.imwrite(path, pixels, **{"photometric": "minisblack", "ome": False} | (how or {}))
+    asked = request(**{"model": "unittest", "tile": 1} | options)
+    result = run([Job(path, target, path.name)], asked, report or Unheard())
+    assert result.exit_code == 0, result.outcomes[0].error
+    return np.asarray(tifffile.imread(target)), result.outcomes[0]
 
 
 def stack(path: Path, **options: Any) -> np.ndarray:
@@ -63,13 +73,10 @@ def test_planes_that_are_not_chosen_are_copied_bit_for_bit(tmp_path: Path) -> No
 
 
 def test_tiles_of_a_stack_agree_with_the_whole(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, cells(2, 300, 280), tile=(64, 64), photometric="minisblack")
-    denoised(path, tmp_path / "b.tif")
-    denoised(path, tmp_path / "c.tif", tile=2048)
-    tiled, whole = (tifffile.imread(tmp_path / f"{x}.tif").astype(int) for x in "bc")
+    pixels, how = cells(2, 300, 280), {"tile": (64, 64)}
+    tiled, whole = (through(tmp_path, pixels, how, tile=tile)[0].astype(int) for tile in (1, 2048))
     assert np.abs(tiled - whole).max() <= 1
-    assert (tiled != tifffile.imread(path)).any()
+    assert (tiled != pixels).any()
 
 
 def test_strength_0_gives_the_file_itself(tmp_path: Path) -> None:
@@ -80,53 +87,33 @@ def test_strength_0_gives_the_file_itself(tmp_path: Path) -> None:
 
 
 def test_strength_between_is_a_mix_of_samples(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, cells(64, 80))
-    denoised(path, tmp_path / "b.tif")
-    denoised(path, tmp_path / "c.tif", strength=0.5)
-    before, full, half = (tifffile.imread(tmp_path / f"{x}.tif").astype(float) for x in "abc")
+    before = cells(64, 80)
+    full, half = (through(tmp_path, before, strength=share)[0].astype(float) for share in (1, 0.5))
     assert np.abs(half - (before + full) / 2).max() <= 1
 
 
-class Notes(Silent):
-    """A report that remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, job: Job, line: str) -> None:
-        self.said.append(line)
-
-
 def test_samples_that_are_no_numbers_are_counted_and_said(tmp_path: Path) -> None:
-    path, notes = tmp_path / "a.tif", Notes()
-    pixels = cells(2, 64, 80, gain=1).astype(np.float32)
+    pixels, notes = cells(2, 64, 80, gain=1).astype(np.float32), Recorder()
     pixels[0, 5, 6:9], pixels[1, 60, 70] = np.nan, np.inf
-    tifffile.imwrite(path, pixels, photometric="minisblack")
-    run([Job(path, tmp_path / "b.tif", "a.tif")], request(model="unittest", tile=16), notes)
+    after, _ = through(tmp_path, pixels, report=notes, tile=16)
     assert "4 samples are NaN or infinite, and stay so" in notes.said
-    after = tifffile.imread(tmp_path / "b.tif")
     assert np.array_equal(np.isfinite(after), np.isfinite(pixels))
 
 
 def test_a_line_a_channel_says_what_was_done(tmp_path: Path) -> None:
     noisy, empty = cells(3, 64, 80, gain=2.0, pedestal=50.0), np.zeros((3, 64, 80), np.uint16)
-    path = tmp_path / "a.ome.tif"
-    pixels = np.stack([noisy, empty], 1)
-    tifffile.imwrite(path, pixels, metadata={"axes": "ZCYX"}, photometric="minisblack")
-    lines: Any = denoised(path, tmp_path / "b.ome.tif").outcomes[0].details["summary"]
+    how = {"metadata": {"axes": "ZCYX"}, "ome": True}
+    lines = through(tmp_path, np.stack([noisy, empty], 1), how)[1].details["summary"]
     assert re.fullmatch(r"channel 0: noise [0-9.]+ at brightness [0-9.]+: removed", lines[0])
     assert lines[1:] == ["channel 1: no noise found: areas of exactly one value, unchanged"]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_raw_mosaic_is_named(tmp_path: Path, dtype: type) -> None:
-    page = np.random.default_rng(0).normal(60, 3, (96, 96))
+    page, notes = np.random.default_rng(0).normal(60, 3, (96, 96)), Recorder()
     page[::2, 1::2] *= 1.8
     page[1::2, ::2] *= 1.8
-    tifffile.imwrite(tmp_path / "a.tif", page.astype(dtype), photometric="minisblack")
-    notes = Notes()
-    run([Job(tmp_path / "a.tif", tmp_path / "b.tif", "a")], request(model="unittest"), notes)
+    through(tmp_path, page.astype(dtype), report=notes, tile=None)
     assert "raw mosaic" in str(notes.said)
 
 
@@ -138,16 +125,13 @@ def test_counts_too_few_for_whole_numbers_are_named(
     tmp_path: Path, photons: int, dtype: type, told: bool
 ) -> None:
     page = np.random.default_rng(0).poisson(photons, (96, 96)).astype(dtype)
-    tifffile.imwrite(tmp_path / "a.tif", page, photometric="minisblack")
-    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif")
-    assert ("32-bit floats" in str(result.outcomes[0].details.get("summary"))) is told
+    _, outcome = through(tmp_path, page)
+    assert ("32-bit floats" in str(outcome.details.get("summary"))) is told
 
 
 def test_every_plane_of_pictures_to_look_at_is_denoised(tmp_path: Path) -> None:
     pages = np.random.default_rng(0).normal(120, 15, (3, 64, 80)).astype(np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
-    denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast", encoding="display")
-    after = tifffile.imread(tmp_path / "b.tif")
+    after, _ = through(tmp_path, pages, model="photo-fast", encoding="display")
     assert all(page.std() < 7 for page in after), [page.std() for page in after]
 
 
@@ -156,20 +140,17 @@ def test_what_is_transparent_in_a_tiled_picture_tells_nothing_of_its_noise(tmp_p
     page[..., 3] = 255
     page[:, :128] = 0
     tiled = {"photometric": "rgb", "extrasamples": ["unassalpha"], "tile": (64, 64)}
-    tifffile.imwrite(tmp_path / "a.tif", page, **tiled)
-    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast")
-    lines: Any = result.outcomes[0].details["summary"]
-    assert 17 < float(lines[0].removeprefix("sigma ").split(":")[0]) < 23
-    assert np.array_equal(tifffile.imread(tmp_path / "b.tif")[..., 3], page[..., 3])
+    after, outcome = through(tmp_path, page, tiled, model="photo-fast")
+    sigma = outcome.details["summary"][0].removeprefix("sigma ").split(":")[0]
+    assert 17 < float(sigma) < 23
+    assert np.array_equal(after[..., 3], page[..., 3])
 
 
 def test_samples_of_pictures_that_are_no_numbers_stay_and_harm_no_others(tmp_path: Path) -> None:
     page = np.random.default_rng(0).normal(0.5, 0.08, (160, 192, 3)).astype(np.float32)
     page[:20, :30], page[80, 80] = np.nan, np.inf
-    tifffile.imwrite(tmp_path / "a.tif", page, photometric="rgb", tile=(64, 64))
-    result = denoised(tmp_path / "a.tif", tmp_path / "b.tif", model="photo-fast")
-    assert result.exit_code == 0, result.outcomes[0].error
-    after, known = tifffile.imread(tmp_path / "b.tif"), np.isfinite(page)
+    how = {"photometric": "rgb", "tile": (64, 64)}
+    after, known = through(tmp_path, page, how, model="photo-fast")[0], np.isfinite(page)
     assert np.array_equal(after[~known], page[~known], equal_nan=True)
     assert after[known].std() < 0.03
 
@@ -185,51 +166,38 @@ def test_a_stack_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.float32, np.float64])
 def test_every_depth_is_kept(tmp_path: Path, dtype: Any) -> None:
-    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
     pixels = cells(2, 64, 80, gain=1).astype(dtype)
     if np.dtype(dtype).kind == "f":
         pixels = pixels / 1e4
         pixels[0, 5, 6] = np.nan
     if dtype is np.int16:
         pixels -= 300
-    tifffile.imwrite(path, pixels, photometric="minisblack")
-    result = denoised(path, target)
-    assert result.exit_code == 0, result.outcomes[0].error
-    after = tifffile.imread(target)
-    assert after.dtype == dtype
-    assert np.isnan(after[0, 5, 6]) == (np.dtype(dtype).kind == "f")
+    after, _ = through(tmp_path, pixels)
+    assert (after.dtype, np.isnan(after[0, 5, 6])) == (dtype, np.dtype(dtype).kind == "f")
     same = np.isfinite(after)
     assert abs(float(after[same].mean()) / float(pixels[same].mean()) - 1) < 0.1
     assert (after != pixels).mean() > 0.3
 
 
 def test_nothing_is_clipped_that_was_not(tmp_path: Path) -> None:
-    path, target = tmp_path / "a.tif", tmp_path / "b.tif"
-    rng = np.random.default_rng(0)
-    pixels = np.clip(rng.normal(250, 12, (3, 64, 64)), 0, 255).astype(np.uint8)
-    tifffile.imwrite(path, pixels, photometric="minisblack")
-    denoised(path, target)
-    after = tifffile.imread(target)
-    assert not ((after == 255) & (pixels < 255)).any()
+    noisy = np.random.default_rng(0).normal(250, 12, (3, 64, 64))
+    pixels = np.clip(noisy, 0, 255).astype(np.uint8)
+    assert not ((through(tmp_path, pixels)[0] == 255) & (pixels < 255)).any()
 
 
 def test_measured_or_shown_follows_the_samples(tmp_path: Path) -> None:
-    def encoding(**options: Any) -> object:
-        path, target = tmp_path / "a.tif", tmp_path / "b.tif"
-        target.unlink(missing_ok=True)
-        pixels = options.pop("pixels")
-        chosen = options.pop("encoding", "auto")
-        tifffile.imwrite(path, pixels, **options)
-        return denoised(path, target, encoding=chosen).outcomes[0].details["encoding"]
-
     gray8, gray16 = cells(64, 64, gain=0.5, pedestal=10).astype(np.uint8), cells(64, 64)
-    colour = np.stack([gray8] * 3, -1)
-    assert encoding(pixels=gray16) == "counts"
-    assert encoding(pixels=gray8, imagej=True) == "counts"
-    assert encoding(pixels=gray8, metadata=None) == "counts"
-    assert encoding(pixels=gray8, metadata=None, encoding="counts") == "counts"
-    assert encoding(pixels=gray16, encoding="display") == "display"
-    assert encoding(pixels=colour, photometric="rgb", tile=(32, 32)) == "display"
+    colour, tiled = np.stack([gray8] * 3, -1), {"photometric": "rgb", "tile": (32, 32)}
+    for pixels, how, chosen, expected in (
+        (gray16, {}, "auto", "counts"),
+        (gray8, {"imagej": True}, "auto", "counts"),
+        (gray8, {"metadata": None}, "auto", "counts"),
+        (gray8, {"metadata": None}, "counts", "counts"),
+        (gray16, {}, "display", "display"),
+        (colour, tiled, "auto", "display"),
+    ):
+        _, outcome = through(tmp_path, pixels, how, encoding=chosen)
+        assert outcome.details["encoding"] == expected
 
 
 @pytest.mark.parametrize(
@@ -300,38 +268,15 @@ def test_hostile_tiffs_end_in_one_line_each(shared_data: Path, tmp_path: Path) -
             assert not Path(each["output"]).exists()
 
 
-def test_counts_have_a_default_model_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mdn.registry import store
-
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, cells(64, 80))
-    own = tmp_path / "home" / "models" / "cells"
-    shutil.copytree(store.shipped_folder() / "unittest", own)
-    card = (own / "card.toml").read_text()
-    (own / "card.toml").write_text(f'domain = "counts"\n{card}')
-    monkeypatch.setenv("MDN_HOME", str(tmp_path / "home"))
-    chosen = denoised(path, tmp_path / "b.tif", model=None).outcomes[0].details["model"]
-    assert chosen == "cells"
-    named = denoised(path, tmp_path / "c.tif").outcomes[0].details["model"]
-    assert named == "unittest"
-
-
 def test_smooth_noise_is_taken_apart_in_tiles_as_in_the_whole(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    rng = np.random.default_rng(0)
-    drawn = rng.normal(0, 120, (502, 402))
+    drawn = np.random.default_rng(0).normal(0, 120, (502, 402))
     smooth = sum(drawn[i : i + 500, j : j + 400] for i in range(3) for j in range(3)) / 9
-    tifffile.imwrite(path, np.rint(1000 + smooth).astype(np.uint16), photometric="minisblack")
-    outcome = denoised(path, tmp_path / "b.tif", model="photo", encoding="counts").outcomes[0]
-    assert outcome.details["noise"]["0"]["spacing"] == 3, outcome  # type: ignore[index]
-    after = tifffile.imread(tmp_path / "b.tif").astype(float)
-    assert after.std() < smooth.std() / 4
-    whole = denoised(path, tmp_path / "c.tif", model="photo", tile=4096, encoding="counts")
-    assert whole.exit_code == 0
-    difference = after - tifffile.imread(tmp_path / "c.tif").astype(float)
-    assert np.abs(difference).max() <= 0.05 * smooth.std()
+    pixels, how = np.rint(1000 + smooth).astype(np.uint16), {"model": "photo", "encoding": "counts"}
+    tiled, outcome = through(tmp_path, pixels, **how)
+    assert outcome.details["noise"]["0"]["spacing"] == 3, outcome
+    assert tiled.std() < smooth.std() / 4
+    whole, _ = through(tmp_path, pixels, tile=4096, **how)
+    assert np.abs(tiled.astype(float) - whole).max() <= 0.05 * smooth.std()
 
 
 def test_what_stores_need_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,3 +285,18 @@ def test_what_stores_need_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     outcome = denoised(tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr").outcomes[0]
     assert "needs zarr; pip install 'mdn[zarr]'" in outcome.error
     assert not (tmp_path / "b.ome.zarr").exists()
+
+
+def test_empty_first_planes_do_not_speak_for_a_stack(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    planes = np.zeros((3, 64, 80), np.float32)
+    planes[1:] = 100 + 10 * random.normal(size=(2, 64, 80))
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack")
+    options = ["denoise", "--encoding", "display", str(tmp_path / "a.tif")]
+    result = CliRunner().invoke(app, [*options, "-o", str(tmp_path / "b.tif")])
+    assert result.exit_code == 0
+    after = tifffile.imread(tmp_path / "b.tif")
+    np.testing.assert_array_equal(after[0], planes[0])
+    assert (after[1] != planes[1]).mean() > 0.9
+    assert "removed" in result.output
+    assert "no noise found" not in result.output

@@ -46,11 +46,6 @@ def test_swinir_says_what_its_numbers_must_be(write_recipe: Recipes) -> None:
         build(load(path))
 
 
-def test_start_is_looked_for_beside_the_recipe(write_recipe: Recipes, tmp_path: Path) -> None:
-    path = write_recipe(seed='3\ninit_weights = "first.safetensors"')
-    assert load(path).init_weights == str(tmp_path / "first.safetensors")
-
-
 def test_frozen_parts_learn_nothing(write_recipe: Recipes) -> None:
     net = build(load(write_recipe(), {"frozen": ["body"]}))
     learning = {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad}

@@ -43,11 +43,22 @@ def test_a_gray_net_answers_as_the_one_in_colour(
         assert not torch.allclose(rgb[:, 0], rgb[:, 1], atol=0.01)  # it had colours to lose
 
 
-def test_another_net_is_refused(write_recipe: Recipes, tmp_path: Path) -> None:
-    _random(tmp_path / "wide.safetensors", widths=(8, 8))
-    path = write_recipe(seed='3\ninit_weights = "wide.safetensors"')
+@pytest.mark.parametrize(
+    ("key", "stored", "named", "net"),
+    [
+        ("init_weights", {"widths": (8, 8)}, "a", {"channels": 1, "noise_conditioned": True}),
+        ("init_judge", {}, "a", JUDGING),
+        ("init_judge", {}, "gone", JUDGING),
+        ("init_judge", JUDGING, "a", {}),  # a net that is told takes no judge
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    key: str, stored: dict, named: str, net: dict, write_recipe: Recipes, tmp_path: Path
+) -> None:
+    _random(tmp_path / "a.safetensors", **stored)
+    path = write_recipe(seed=f'3\n{key} = "{named}.safetensors"')
     with pytest.raises(UsageError, match="cannot start from these weights"):
-        build(load(path, {"net": {"channels": 1, "noise_conditioned": True}}))
+        build(load(path, {"net": net}))
 
 
 def test_a_deeper_net_begins_as_the_shallower_one(write_recipe: Recipes, tmp_path: Path) -> None:
@@ -102,20 +113,3 @@ def test_a_net_takes_the_judge_of_another(write_recipe: Recipes, tmp_path: Path)
         judge = key.startswith(("judge.", "local."))
         assert torch.equal(value, (other if judge else plain)[key]), key
     assert not torch.equal(found["judge.bank"], plain["judge.bank"])  # the two differed
-
-
-@pytest.mark.parametrize("net", ["told.safetensors", "gone.safetensors"])
-def test_a_judge_that_there_is_not_is_refused(
-    net: str, write_recipe: Recipes, tmp_path: Path
-) -> None:
-    _random(tmp_path / "told.safetensors")
-    path = write_recipe(seed=f'3\ninit_judge = "{net}"')
-    with pytest.raises(UsageError, match="cannot start from these weights"):
-        build(load(path, {"net": JUDGING}))
-
-
-def test_a_net_that_is_told_takes_no_judge(write_recipe: Recipes, tmp_path: Path) -> None:
-    _random(tmp_path / "judging.safetensors", **JUDGING)
-    path = write_recipe(seed='3\ninit_judge = "judging.safetensors"')
-    with pytest.raises(UsageError, match="cannot start from these weights"):
-        build(load(path))

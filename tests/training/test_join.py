@@ -1,14 +1,19 @@
-"""Two plain nets as the kernels of one."""
+"""Two plain nets as the kernels of one, and weights between those of two trainings."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from mdn import nets
 from mdn.errors import UsageError
 from mdn.nets.mixed import Conditions
 from mdn.nets.unet import UNet, UNetConfig
+from mdn.registry.cards import read_card
+from mdn.registry.model import load, pack, write_card
 from mdn.training import join
+from mdn.training.average import average
 from mdn.training.checkpoint import save_weights
 from mdn.training.data import Crops
 from tests.training.test_judged import recipe
@@ -75,3 +80,41 @@ def test_a_recipe_joins_files_and_refuses_what_does_not_fit(tmp_path: Path) -> N
     save_weights(files[1], UNet(MIXED), "unet", UNet(MIXED).state_dict())
     with pytest.raises(UsageError, match="no plain net with a judge"):
         join.begin(net, wanted, crops)
+
+
+SHAPE = {"widths": (4, 8), "blocks": (1, 1), "noise_conditioned": True}
+
+
+def model(folder: Path, seed: int, **config: object) -> Path:
+    """A model of random weights."""
+    torch.manual_seed(seed)
+    net = nets.build("unet", SHAPE | config)
+    torch.nn.init.normal_(net.tail.weight)
+    folder.mkdir()
+    (folder / "weights.safetensors").write_bytes(pack(net, "unet", net.state_dict()))
+    about = {"name": f"seed-{seed}", "training_data": "none", "scores": {"set": {"row": 1.0}}}
+    write_card(folder, net, "unet", "weights.safetensors", about)
+    return folder
+
+
+def numbers(folder: Path) -> np.ndarray:
+    """All weights of a model, in one row."""
+    net = load(read_card(folder, "test"), torch.device("cpu"))
+    return torch.cat([value.flatten() for value in net.parameters()]).detach().numpy()
+
+
+def test_a_quarter_of_the_way(tmp_path: Path) -> None:
+    first, second = model(tmp_path / "first", 1), model(tmp_path / "second", 2)
+    average(first, second, 0.25, tmp_path / "between")
+    expected = 0.75 * numbers(first) + 0.25 * numbers(second)
+    np.testing.assert_allclose(numbers(tmp_path / "between"), expected, rtol=2e-3, atol=2e-3)
+    card = read_card(tmp_path / "between", "test")
+    assert card.title == "seed-2"
+    assert not card.scores
+
+
+def test_different_nets_have_no_average(tmp_path: Path) -> None:
+    first, second = model(tmp_path / "first", 1), model(tmp_path / "second", 2, blocks=(2, 1))
+    with pytest.raises(UsageError, match="different nets"):
+        average(first, second, 0.5, tmp_path / "between")
+    assert not (tmp_path / "between").exists()

@@ -1,18 +1,22 @@
-"""Training of nets that judge the noise themselves."""
+"""Training of nets that judge the noise themselves, and the crops that all are shown."""
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 import torch
 
+from mdn.encoding.counts import SIGMAS
 from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.training import judged
+from mdn.training import judged, poisson_counts, recipe_parse
+from mdn.training.cases import CASES, draw_case
 from mdn.training.data import Crops, batches
-from mdn.training.degrade import Sample, generator_for, join_groups
-from mdn.training.patterns import KINDS, draw_pattern, inks, stars
+from mdn.training.degrade import Sample, draw_group, generator_for
+from mdn.training.judged import FLOOR, told
+from mdn.training.patterns import draw_pattern
 from mdn.training.recipe import Recipe
 from mdn.training.recipe_parse import parse
 
@@ -42,14 +46,6 @@ def sample(noisy: torch.Tensor, clean: torch.Tensor, impulsive: bool = False) ->
     return Sample(noisy, clean, None, None, seeds, impulsive=flags)
 
 
-@pytest.mark.parametrize("kind", [("camera", 1600, 6400), ("gaussian", 20, 30), ("jpeg", 20, 40)])
-def test_noise_is_added_and_drawn_alike_twice(crops: Crops, kind) -> None:
-    first, again = (judged.draw_group(recipe(kind), crops, 3, 0) for _ in range(2))
-    assert torch.equal(first.noisy, again.noisy)
-    assert not torch.equal(first.noisy, first.clean)
-    assert first.noisy.shape == (4, 3, 64, 64)
-
-
 def test_clean_crops_stay_clean(crops: Crops) -> None:
     found = judged.draw_group(recipe(("clean", 0, 0), clip_share=0.0), crops, 0, 0)
     assert torch.equal(found.noisy, found.clean)
@@ -70,18 +66,6 @@ def test_salt_and_pepper_is_hidden_as_in_use(crops: Crops, gray: float) -> None:
     assert judged.draw_group(some, crops, 0, 0).visible is None
 
 
-@pytest.mark.parametrize(("kind", "impulsive"), [("salt-pepper", True), ("gaussian", False)])
-def test_a_sample_says_whether_impulses_were_added(
-    crops: Crops, kind: str, impulsive: bool
-) -> None:
-    salted = recipe((kind, 0.1, 0.1))
-    joined = join_groups([judged.draw_group(salted, crops, step, 0) for step in range(2)])
-    assert joined.level is None  # nothing tells a judge
-    assert joined.impulsive is not None
-    assert joined.impulsive.shape == (8, 1, 1, 1)
-    assert bool((joined.impulsive == impulsive).all())
-
-
 def test_a_second_noise_adds_to_the_first(crops: Crops) -> None:
     kinds = [("gaussian", 20, 20), ("gaussian-gray", 20, 20)]
     both = recipe(*kinds, second_noise=1.0, clip_share=0.0, optim={"batch": 4, "groups": 1})
@@ -93,21 +77,6 @@ def test_a_second_noise_adds_to_the_first(crops: Crops) -> None:
 
     assert sigma(once) == pytest.approx(20, rel=0.02)
     assert sigma(both) == pytest.approx(20 * math.sqrt(2), rel=0.02)
-
-
-@pytest.mark.parametrize("kind", [("camera", 1600, 1600), ("clean", 0, 0)])
-def test_cameras_and_clean_crops_get_no_second_noise(crops: Crops, kind) -> None:
-    twice, once = (recipe(kind, second_noise=share) for share in (1.0, 0.0))
-    drawn = judged._draw_rows(twice, generator_for(0, 0, 0))
-    assert drawn == judged._draw_rows(once, generator_for(0, 0, 0))
-
-
-def test_impulses_are_added_last(crops: Crops) -> None:
-    both = recipe(("salt-pepper", 0.1, 0.1), ("gaussian", 9, 9), second_noise=1.0)
-    drawn = [judged._draw_rows(both, generator_for(0, step, 0)) for step in range(40)]
-    orders = {tuple(row.kind for row in rows) for rows in drawn}
-    assert ("gaussian", "salt-pepper") in orders
-    assert ("salt-pepper", "gaussian") not in orders
 
 
 def test_busy_crops_hold_more_detail_than_others() -> None:
@@ -145,14 +114,6 @@ def test_the_judge_is_wrong_by_how_far_it_is_off() -> None:
     assert losses[2] > losses[0] + 1
 
 
-@pytest.mark.parametrize("index", range(len(KINDS)))
-def test_patterns_have_contrast_and_are_drawn_alike_twice(index: int) -> None:
-    planes = [KINDS[index](64, [0.4, 0.5, 0.6], torch.Generator().manual_seed(2)) for _ in range(2)]
-    assert torch.equal(*planes)
-    assert planes[0].shape == ((3, 64, 64) if KINDS[index] is inks else (64, 64))
-    assert planes[0].std() > (0.02 if KINDS[index] is stars else 0.05)
-
-
 def test_a_worker_draws_what_the_run_would_have_drawn(crops: Crops) -> None:
     one = recipe(("gaussian", 5, 10))
 
@@ -181,3 +142,132 @@ def test_keys_that_a_judge_would_not_heed_are_refused(key: str, change: dict[str
 def test_a_context_without_a_judge_is_refused() -> None:
     with pytest.raises(UsageError, match="context"):
         recipe(("gaussian", 5, 10), net={"widths": [8, 12], "blocks": [1, 1]})
+
+
+def pictures(channels: int = 3) -> torch.Tensor:
+    x = torch.rand(2, channels, 9, 9, generator=torch.Generator().manual_seed(1))
+    return torch.nn.functional.interpolate(x, (64, 64), mode="bicubic").clamp(0.02, 0.98)
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+@pytest.mark.parametrize("kind", CASES)
+def test_cases_keep_the_shape_and_are_drawn_alike_twice(kind: str, channels: int) -> None:
+    low, high = CASES[kind].limits
+    levels = torch.full((2,), min(high, max(low, 0.005 if kind == "hot-pixels" else 20)))
+    drawn = [
+        draw_case(kind, pictures(channels), levels, torch.Generator().manual_seed(3))
+        for _ in range(2)
+    ]
+    for first, second in zip(*drawn, strict=True):
+        assert first.shape == (2, channels, 64, 64)
+        assert torch.equal(first, second)
+        assert bool(first.isfinite().all())
+    noisy, stored, clean = drawn[0]
+    if kind == "kept":
+        assert torch.equal(noisy, clean)  # left as they are
+    else:
+        assert not torch.equal(noisy, stored)
+    assert float((stored - clean).abs().mean()) < 0.03
+
+
+def test_noise_of_colours_leaves_brightness_quiet() -> None:
+    noisy, _, clean = draw_case(
+        "colour", pictures(), torch.full((2,), 20.0), torch.Generator().manual_seed(0)
+    )
+    noise = noisy - clean
+    assert float(noise.mean(1).std()) < 0.3 * float(noise.std())
+
+
+def test_a_page_is_clean_around_its_picture() -> None:
+    noisy, _, clean = draw_case(
+        "page", pictures(), torch.full((2,), 20.0), torch.Generator().manual_seed(0)
+    )
+    touched = (noisy != clean).any(1)
+    assert 0.1 < float(touched.float().mean()) < 0.75
+    assert not bool(touched.all(2).all(1).any())
+
+
+def test_told_crops_get_a_map_of_the_true_mean() -> None:
+    clean = torch.full((4, 3, 32, 32), 0.5)
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    noisy[2:] = clean[2:]  # of what is clean nobody says how noisy it is
+    sigmas = 0.02 * torch.rand(4, 3, 16, 16)
+    part = slice(32), slice(32)
+    gain, floor = told(
+        replace(sample(noisy, clean), added=noisy - clean),
+        sigmas,
+        1.0,
+        part,
+        generator_for(0, 0, 0),
+    )
+    scaled = ((sigmas + floor) * gain).square().mean((1, 2, 3)).sqrt()
+    torch.testing.assert_close(scaled[:2], torch.full((2,), 0.1), atol=5e-3, rtol=0)
+    assert gain[2:].flatten().tolist() == [1, 1]
+    assert floor.flatten().tolist() == pytest.approx([FLOOR, FLOOR, 0, 0])
+
+
+TABLE = {
+    "name": "x",
+    "arch": "unet",
+    "net": {"widths": [8, 8], "blocks": [1, 1], "noise_conditioned": True},
+    "data": {"sources": ["x"], "crop": 64},
+    "noise": [{"kind": "speckle", "low": 0.04, "high": 0.04}],
+    "optim": {"batch": 4, "groups": 2},
+    "clip_share": 0.0,
+}
+
+
+def drawn(**changes: object) -> Sample:
+    """Crops of which the left half is dark, and the right half bright."""
+    picture = torch.full((3, 64, 64), 40, dtype=torch.uint8)
+    picture[..., 32:] = 180
+    made = recipe_parse.parse(TABLE | changes)
+    crops = Crops([picture], 64, torch.device("cpu"))
+    return draw_group(made, crops, 0, 0)
+
+
+def test_the_level_that_is_told_is_that_of_the_noise() -> None:
+    sample = drawn()
+    assert sample.level.shape == (2, 1, 1, 1)
+    added = sample.noisy - sample.clean
+    assert float(sample.level[0]) == pytest.approx(float(added[0].std()), rel=0.02)
+
+
+POISSON_COUNTS_TABLE = {
+    "name": "x",
+    "arch": "unet",
+    "net": {"channels": 1, "widths": [8, 8], "blocks": [1, 1], "noise_conditioned": True},
+    "data": {"sources": ["x"], "crop": 64},
+    "noise": [{"kind": "photons", "low": 10.0, "high": 60.0}],
+    "optim": {"batch": 4, "groups": 2},
+}
+
+
+def clean() -> torch.Tensor:
+    ramp = torch.linspace(0, 1, 96)
+    return (ramp[:, None] * ramp[None]).expand(3, 1, 96, 96)
+
+
+@pytest.mark.parametrize("sigma", [3.0, 20.0, 70.0])
+def test_the_noise_is_even_unbiased_and_as_strong_as_told(sigma: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noisy, target, level = poisson_counts.draw(clean(), sigma, sigma, generator)
+    residual = noisy - target
+    assert float(residual.mean()) == pytest.approx(0, abs=0.03 * float(level.max()))
+    for each, light, wanted in zip(residual, target, level, strict=True):
+        bright = each[light >= light.quantile(0.9)]  # where there are few photons it is weaker
+        assert float(bright.std()) == pytest.approx(float(wanted), rel=0.1 if sigma < 50 else 0.3)
+    # The unit is the noise: the range of a picture is as large as its light is strong.
+    assert level.flatten().tolist() == pytest.approx([1 / SIGMAS] * len(level))
+    wide = (target.flatten(1).amax(1) - target.flatten(1).amin(1)).max()
+    assert 0.3 * 255 / sigma < float(wide) * SIGMAS < 1.2 * 255 / sigma
+
+
+def test_a_gray_net_is_given_gray_crops() -> None:
+    made = recipe_parse.parse(POISSON_COUNTS_TABLE)
+    crops = Crops([torch.randint(0, 255, (3, 80, 80)).byte()], 64, torch.device("cpu"))
+    sample = draw_group(made, crops, 0, 0)
+    assert sample.noisy.shape == sample.clean.shape == (2, 1, 64, 64)
+    assert sample.level.shape == (2, 1, 1, 1)
+    again = draw_group(made, crops, 0, 0)
+    assert torch.equal(sample.noisy, again.noisy)

@@ -40,8 +40,7 @@ def test_stages_are_trained_before_those_that_begin_with_them(
     weights = {
         name: str(tmp_path / "run" / name / "weights.safetensors") for name in ("told", "coarse")
     }
-    assert (told.init_weights, told.seed) == ("", 5)
-    assert coarse.init_weights == weights["told"]
+    assert ((told.init_weights, told.seed), coarse.init_weights) == (("", 5), weights["told"])
     assert (other.init_weights, other.init_judge) == (weights["coarse"], weights["told"])
     assert last.init_weights.endswith("other/weights.safetensors")
     assert len({stage.recipe.name for stage in found}) == 4

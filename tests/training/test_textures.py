@@ -10,7 +10,7 @@ from mdn.training import textures
 from mdn.training.data import Crops
 from mdn.training.recipe_parse import parse
 from mdn.training.renders import Scenes
-from mdn.training.textures import Textures, filtered
+from mdn.training.textures import Textures
 from tests.training.test_renders import TABLE, scene
 
 SIZE = 16
@@ -46,15 +46,6 @@ def test_light_and_albedo_are_multiplied_alike(
     torch.testing.assert_close(after[:, 3:6, 4:] / before[:, 3:6, 4:], factor)
     assert factor.std() > 0.1
     torch.testing.assert_close(after[:, 6:], before[:, 6:])
-
-
-def test_a_filter_keeps_light_and_makes_neighbours_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(textures, "FILTERED", 1.0)
-    noisy = torch.randn(2, 9, 64, 64, generator=seeded(1))
-    found = filtered(noisy + 3, seeded(2)) - 3
-    assert float(found.mean()) == pytest.approx(float(noisy.mean()), abs=0.02)
-    shared = (found[..., 1:] * found[..., :-1]).mean() / found.square().mean()
-    assert 0.01 < float(shared) < 0.7
 
 
 def test_noise_on_photographs_is_unbiased() -> None:

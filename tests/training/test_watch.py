@@ -32,7 +32,7 @@ def test_all_pictures_of_a_row_have_its_noise(
     rows = WatchRecipe(rows=(("gaussian", 10.0), ("gaussian", 30.0)), pictures=3, crop=64)
     recipe = Recipe("x", "unet", DataRecipe(("x",)), (), {"channels": channels}, watch=rows)
     watch = Watch(pictures, recipe, torch.device("cpu"))
-    scores = watch.measure(net, contextlib.nullcontext())  # type: ignore[arg-type]
+    scores = watch.measure(net, contextlib.nullcontext())
     assert sigmas == pytest.approx([10, 10, 10, 30, 30, 30], rel=0.1)
     assert scores["gaussian-10"] == pytest.approx(28.1, abs=0.3)
     assert scores["gaussian-30"] == pytest.approx(18.6, abs=0.3)
@@ -50,7 +50,7 @@ def test_real_noise_is_measured_against_what_it_should_be(
     pairs = {"cameras": load_pairs(tmp_path)}
     watch = Watch([], watched, torch.device("cpu"), pairs)
     assert watch.names() == ["cameras"]
-    scores = watch.measure(net, contextlib.nullcontext())  # type: ignore[arg-type]
+    scores = watch.measure(net, contextlib.nullcontext())
     assert scores == {"cameras": pytest.approx(20 * np.log10(255 / 10), abs=1e-3)}
 
 

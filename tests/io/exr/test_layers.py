@@ -23,65 +23,37 @@ def of(prefix: str, letters: str) -> list[str]:
     return [f"{prefix}.{letter}" for letter in letters]
 
 
-def test_arnold(tmp_path: Path) -> None:
-    names = [*"RGBA", *of("RGBA_key", "RGBA"), *of("albedo", "RGB"), *of("N", "XYZ"), "Z"]
-    names += [*of("motionvector", "XYZ"), *of("crypto_object00", "RGBA"), *of("specular", "RGB")]
-    assert roles(tmp_path, *names) == {
-        "rgb": "beauty",
-        "RGBA_key": "light",
-        "albedo": "albedo",
-        "N": "normal",
-        "Z": "depth",
-        "motionvector": "motion",
-        "crypto_object00": "cryptomatte",
-        "specular": "light",
-    }
+RENDERERS = {
+    "Arnold": {
+        "RGBA": "beauty", "RGBA_key.RGBA": "light", "albedo.RGB": "albedo", "N.XYZ": "normal",
+        "Z": "depth", "motionvector.XYZ": "motion", "crypto_object00.RGBA": "cryptomatte",
+        "specular.RGB": "light",
+    },
+    "Cycles": {
+        "V.Combined.RGBA": "beauty", "V.Denoising Albedo.RGB": "albedo",
+        "V.Denoising Normal.XYZ": "normal", "V.Vector.XYZW": "motion", "V.Depth.Z.": "depth",
+        "V.CryptoObject00.rgba": "cryptomatte", "V.IndexOB.X.": "id", "V.DiffCol.RGB": "albedo",
+        "V.GlossDir.RGB": "light", "V.AO.RGB": "data",
+    },
+    "RenderMan": {
+        "Ci.rgb": "beauty", "a": "alpha", "albedo.rgb": "albedo", "albedo_var.rgb": "variance",
+        "z": "depth", "z_var": "data", "mse.rgb": "variance", "diffuse_mse.rgb": "variance",
+        "sampleCount": "data", "diffuse.rgb": "light",
+    },
+}  # fmt: skip
 
 
-def test_cycles(tmp_path: Path) -> None:
-    names = [
-        *of("ViewLayer.Combined", "RGBA"),
-        *of("ViewLayer.Denoising Albedo", "RGB"),
-        *of("ViewLayer.Denoising Normal", "XYZ"),
-        *of("ViewLayer.Vector", "XYZW"),
-        *of("ViewLayer.CryptoObject00", "rgba"),
-        "ViewLayer.Depth.Z",
-        "ViewLayer.IndexOB.X",
-        *of("ViewLayer.DiffCol", "RGB"),
-        *of("ViewLayer.GlossDir", "RGB"),
-        *of("ViewLayer.AO", "RGB"),
-    ]
-    found = roles(tmp_path, *names)
-    assert found.pop("ViewLayer.Depth.Z") == "depth"
-    assert found.pop("ViewLayer.IndexOB.X") == "id"
-    assert {key.rpartition(".")[2]: role for key, role in found.items()} == {
-        "Combined": "beauty",
-        "Denoising Albedo": "albedo",
-        "Denoising Normal": "normal",
-        "Vector": "motion",
-        "CryptoObject00": "cryptomatte",
-        "DiffCol": "albedo",
-        "GlossDir": "light",
-        "AO": "data",
-    }
-
-
-def test_renderman(tmp_path: Path) -> None:
-    names = [*of("Ci", "rgb"), "a", *of("albedo", "rgb"), *of("albedo_var", "rgb"), "z", "z_var"]
-    names += [*of("mse", "rgb"), *of("diffuse_mse", "rgb"), "sampleCount", *of("diffuse", "rgb")]
-    found = roles(tmp_path, *names)
-    assert found == {
-        "Ci": "beauty",
-        "a": "alpha",
-        "albedo": "albedo",
-        "albedo_var": "variance",
-        "z": "depth",
-        "z_var": "data",
-        "mse": "variance",
-        "diffuse_mse": "variance",
-        "sampleCount": "data",
-        "diffuse": "light",
-    }
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_renderers(tmp_path: Path, renderer: str) -> None:
+    """Layers as they are named, the letters of their channels behind a point, or alone."""
+    names, expected = [], {}
+    for told, role in RENDERERS[renderer].items():
+        layer, point, letters = told.rpartition(".")
+        alone = not point or not letters
+        layer = layer or ("rgb" if told == "RGBA" else told)
+        names += list("RGBA") if told == "RGBA" else [layer] if alone else of(layer, letters)
+        expected[layer] = role
+    assert roles(tmp_path, *names) == expected
 
 
 def test_nuke_spells_colours_out(tmp_path: Path) -> None:
@@ -89,11 +61,8 @@ def test_nuke_spells_colours_out(tmp_path: Path) -> None:
     names = [f"{layer}.{letter}" for layer in ("rgba", "diffuse", "N") for letter in letters]
     path = samples.write(tmp_path / "a.exr", (samples.header(), dict.fromkeys(names, HALF)))
     found = {layer.name: layer for layer in lay.layers(exr.read(path))}
-    assert {name: layer.role for name, layer in found.items()} == {
-        "rgba": "beauty",
-        "diffuse": "light",
-        "N": "normal",
-    }
+    told = {name: layer.role for name, layer in found.items()}
+    assert told == {"rgba": "beauty", "diffuse": "light", "N": "normal"}
     assert found["diffuse"].channels == ("diffuse.red", "diffuse.green", "diffuse.blue")
     assert found["diffuse"].alpha == "diffuse.alpha"
 
@@ -196,7 +165,6 @@ def test_the_better_guide_goes_first(tmp_path: Path, best: str, other: str) -> N
     path = samples.write(tmp_path / "a.exr", (samples.header(), dict.fromkeys(names, HALF)))
     found = lay.layers(exr.read(path))
     guide = lay.guide(found, "albedo", lay.beauty(found)[0])
-    assert guide is not None
     assert guide.name == f"V.{best}"
 
 

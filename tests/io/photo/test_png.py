@@ -19,8 +19,7 @@ FOUR_INDICES = b"\0" + bytes([0b00011011])
 
 def stored(image_bytes: bytes) -> tuple[np.ndarray, np.ndarray | None]:
     image = io.read_image(image_bytes)
-    assert image.format == "png"
-    assert image.pixels.shape[0] == 1
+    assert (image.format, image.pixels.shape[0]) == ("png", 1)
     return image.pixels[0], None if image.alpha is None else image.alpha[0]
 
 
@@ -57,41 +56,30 @@ def test_small_gray_depths_span_eight_bits(bits: int, row: int | None, expected:
     assert pixels[0, :, 0].tolist() == expected
 
 
-def test_palette_becomes_rgb_and_is_written_as_truecolour() -> None:
-    data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", RGB_TRIPLES))
+PROFILE = chunk(b"iCCP", b"p\0\0" + zlib.compress(icc()))
+
+
+@pytest.mark.parametrize(
+    ("colours", "profile", "transparent", "channels", "expected"),
+    [
+        (RGB_TRIPLES, b"", b"", 3, None),
+        (RGB_TRIPLES, b"", b"\0\x80", 3, [0, 128, 255, 255]),
+        (GRAY_TRIPLES, b"", b"", 1, None),
+        (GRAY_TRIPLES, b"", b"\x07", 1, [7, 255, 255, 255]),
+        (GRAY_TRIPLES, PROFILE, b"", 3, None),  # which is of RGB
+    ],
+)
+def test_a_palette_becomes_rgb_or_gray(
+    colours: bytes, profile: bytes, transparent: bytes, channels: int, expected: list[int] | None
+) -> None:
+    key = chunk(b"tRNS", transparent) if transparent else b""
+    data = png(4, 1, 2, 3, FOUR_INDICES, profile, chunk(b"PLTE", colours), key)
     pixels, alpha = stored(data)
-    assert alpha is None
-    assert pixels.tobytes() == RGB_TRIPLES
-    written = coded(io.read_image(data))
-    assert chunks_of(written)[0][1][9] == 2
-    assert b"PLTE" not in dict(chunks_of(written))
-
-
-def test_palette_with_transparency_becomes_rgba() -> None:
-    data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", RGB_TRIPLES), chunk(b"tRNS", b"\0\x80"))
-    pixels, alpha = stored(data)
-    assert alpha is not None
-    assert alpha.tolist() == [[0, 128, 255, 255]]
-    assert pixels.tobytes() == RGB_TRIPLES
-
-
-@pytest.mark.parametrize("transparent", [False, True])
-def test_gray_palette_becomes_gray(transparent: bool) -> None:
-    extra = [chunk(b"tRNS", b"\x07")] if transparent else []
-    data = png(4, 1, 2, 3, FOUR_INDICES, chunk(b"PLTE", GRAY_TRIPLES), *extra)
-    pixels, alpha = stored(data)
-    assert pixels[..., 0].tolist() == [[0, 90, 255, 3]]
-    assert pixels.shape[-1] == 1
-    assert (None if alpha is None else alpha.tolist()) == (
-        [[7, 255, 255, 255]] if transparent else None
-    )
-
-
-def test_gray_palette_under_an_rgb_profile_stays_rgb() -> None:
-    profile = chunk(b"iCCP", b"p\0\0" + zlib.compress(icc()))
-    data = png(4, 1, 2, 3, FOUR_INDICES, profile, chunk(b"PLTE", GRAY_TRIPLES))
-    pixels, _ = stored(data)
-    assert pixels.tobytes() == GRAY_TRIPLES
+    assert pixels.tobytes() == (colours if channels == 3 else colours[::3])
+    assert (None if alpha is None else alpha.tolist()) == (expected and [expected])
+    written = chunks_of(coded(io.read_image(data)))
+    assert written[0][1][9] == {1: 0, 3: 2}[channels] + (4 if expected else 0)
+    assert b"PLTE" not in dict(written)
 
 
 def test_a_colour_key_becomes_alpha_at_sixteen_bits() -> None:
@@ -131,9 +119,7 @@ def test_metadata_and_colour_chunks_are_kept() -> None:
     packet = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP))
     source = picture(5, 5, 3, np.uint16)
     image = io.read_image(png_of(source, *(chunk(*item) for item in sent), profile, packet))
-    assert image.meta.icc == icc()
-    assert image.meta.exif == exif()
-    assert image.meta.xmp == XMP
+    assert (image.meta.icc, image.meta.exif, image.meta.xmp) == (icc(), exif(), XMP)
     assert image.meta.dpi == pytest.approx((300, 150), abs=0.02)
     assert io.losses(image, "png") == []
     written = coded(image)

@@ -20,9 +20,7 @@ def fractions(values: Any) -> list[int]:
 
 
 def mosaic(
-    light: np.ndarray,
-    pattern: tuple[int, ...] = RGGB,
-    balance: tuple[float, ...] = BALANCE,
+    light: np.ndarray, pattern: tuple[int, ...] = RGGB, balance: tuple[float, ...] = BALANCE
 ) -> np.ndarray:
     """Balanced colours of the camera (H, W, 3), 0..1 -> what its sensor records (H, W), 0..1."""
     values = np.empty(light.shape[:2])

@@ -102,8 +102,7 @@ def test_a_dng_comes_back_as_raw(tmp_path: Path) -> None:
     with tifffile.TiffFile(job.target) as file:
         tags = file.pages.first.tags
         assert int(tags[262].value) == 34892  # linear raw
-        assert tags[272].value == "Model 1"
-        assert tags[274].value == 6
+        assert (tags[272].value, tags[274].value) == ("Model 1", 6)
         assert tags[50721].value == tuple(fractions(MATRIX.ravel()))
 
 

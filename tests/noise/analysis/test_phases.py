@@ -33,11 +33,6 @@ def test_a_tile_that_begins_at_an_odd_pixel_is_filled_as_the_whole() -> None:
     assert torch.equal(tile[:, 1:-1, 1:-1], whole[:, 6:40, 8:42])
 
 
-def test_what_has_no_believed_neighbours_cannot_be_filled() -> None:
-    assert phases.fillable(BAYER)
-    assert not phases.fillable(torch.ones(1, 2, 2).bool())
-
-
 def test_a_raw_mosaic_written_as_gray_is_told_from_a_picture() -> None:
     page = torch.nn.functional.interpolate(shaded()[None], scale_factor=4.0, mode="bilinear")[0]
     raw = (page * torch.tensor([0.5, 1.0, 0.6])[:, None, None] * BAYER.repeat(1, 128, 128)).sum(0)

@@ -59,8 +59,7 @@ def test_poisson_mean_and_variance_follow_the_brightness(alpha: float) -> None:
 def test_poisson_counts_distinct_values_on_the_grid_of_the_depth(
     x: torch.Tensor, distinct: int, scale: float
 ) -> None:
-    assert basic.distinct_values(x) == distinct
-    assert basic.poisson_scale(x) == scale
+    assert (basic.distinct_values(x), basic.poisson_scale(x)) == (distinct, scale)
 
 
 @pytest.mark.parametrize("kind", ["speckle", "speckle-normal"])
@@ -95,9 +94,6 @@ def test_salt_and_pepper_strikes_samples_in_equal_parts() -> None:
     # Samples, not pixels: hardly ever are all channels of a pixel hit together.
     struck = (y != 0.5).float().mean(0)
     assert float((struck == 1).float().mean()) < 10 * share**3 + 1e-3
-
-
-# --- sensors and film
 
 
 @pytest.mark.parametrize("photons", [30, 300])

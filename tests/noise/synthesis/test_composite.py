@@ -7,9 +7,7 @@ import torch
 
 from mdn import noise
 from mdn.noise.synthesis import composite
-from tests.noise.synthesis.moments import assert_moments, flat, generator, ramp
-
-# --- Mixture ----------------------------------------------------------------------------------
+from tests.noise.synthesis.moments import assert_moments, generator, ramp
 
 
 @pytest.mark.parametrize("level", [1, 3, 5])
@@ -31,32 +29,12 @@ def test_mixture_has_the_published_parts(level: int) -> None:
     assert_moments(rest, variance, independent=2)
 
 
-# --- JPEG -------------------------------------------------------------------------------------
-
-
 def test_jpeg_keeps_what_eight_bits_cannot_hold() -> None:
     """A flat picture survives the codec, so the fine part and the range must come through."""
     x = torch.full((1, 16, 16), 100 / 255) + 0.0007
     assert torch.allclose(composite.jpeg(x, 95), x, atol=1e-6)
     beyond = torch.full((3, 16, 16), 3.5)
     assert torch.allclose(composite.jpeg(beyond, 95), beyond, atol=2 / 255)
-
-
-def test_lower_quality_changes_more() -> None:
-    x = torch.rand(3, 64, 64, generator=generator())
-    errors = [float((composite.jpeg(x, q) - x).square().mean()) for q in (95, 60, 20)]
-    assert errors == sorted(errors)
-    assert errors[0] > 0
-
-
-def test_jpeg_after_noise_works_on_the_noisy_picture() -> None:
-    x = flat(0.5)[:, :64, :64]
-    noisy = noise.add(x, "gaussian", 10, generator(4))
-    expected = composite.jpeg(noisy, composite.JPEG_QUALITY)
-    assert torch.equal(noise.add(x, "gaussian-jpeg", 10, generator(4)), expected)
-
-
-# --- Fireflies --------------------------------------------------------------------------------
 
 
 def fireflies_variance(samples: float) -> float:

@@ -59,22 +59,11 @@ def test_a_batch_takes_a_level_for_each_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["gaussian", "spatial", "speckle", "poisson", "isp", "salt-pepper", "impulse-blotches"],
+    "name", ["gaussian", "spatial", "speckle", "poisson", "isp", "salt-pepper", "impulse-blotches"]
 )
 def test_level_zero_changes_nothing(name: str) -> None:
     x = picture(3, 16, 16)
     assert torch.equal(noise.add(x, name, 0, generator()), x)
-
-
-@pytest.mark.parametrize("kind", noise.NOISES, ids=lambda kind: kind.name)
-def test_what_a_user_reads_is_complete(kind: noise.NoiseType) -> None:
-    for level in (*kind.levels, kind.default, *kind.suite):
-        kind.check(level)
-    assert f"--type {kind.name} " in kind.example
-    assert kind.explanation.endswith(".")
-    assert ". " in kind.explanation
-    assert all((kind.title, kind.parameter, kind.unit))
 
 
 @pytest.mark.parametrize("bad", [-1.0, 256.0, float("nan"), float("inf")])
@@ -83,21 +72,6 @@ def test_levels_outside_the_limits_are_refused(bad: float) -> None:
         noise.add(picture(3, 8, 8), "gaussian", bad, generator())
     with pytest.raises(UsageError, match="one of the levels"):
         noise.add(picture(2, 3, 8, 8), "gaussian", torch.tensor([5.0, bad]), generator())
-
-
-@pytest.mark.parametrize(
-    ("typo", "near"),
-    [
-        ("gausian", ["gaussian"]),
-        ("Poison", ["poisson"]),
-        ("salt&pepper", ["salt-pepper"]),
-        ("###", ALL),
-    ],
-)
-def test_unknown_names_are_answered_with_the_nearest(typo: str, near: list[str]) -> None:
-    with pytest.raises(UsageError) as caught:
-        noise.get(typo)
-    assert all(name in str(caught.value) for name in near)
 
 
 def test_suites_hold_the_published_rows_and_those_of_unknown_noise() -> None:

@@ -18,8 +18,6 @@ from tests.noise.synthesis.moments import (
     neighbours,
 )
 
-# --- scanners, radars, electron microscopes
-
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.7])
 def test_rician_has_the_moments_of_its_distribution(value: float) -> None:
@@ -64,9 +62,6 @@ def test_the_drift_wanders_slowly_with_its_stated_deviation() -> None:
     assert neighbours(line) == pytest.approx(unknown.DRIFT_MEMORY, abs=0.02)
 
 
-# --- white, but not normal
-
-
 @pytest.mark.parametrize(
     # Of |n| the median in units of sigma: b log 2 of Laplace, half the half width of uniform noise.
     ("kind", "fourth", "median"),
@@ -80,9 +75,6 @@ def test_variance_and_tails(kind: str, fourth: float, median: float) -> None:
     assert float(change.abs().median()) == pytest.approx(sigma * median, rel=0.02)
     if kind == "uniform":
         assert 0.999 < float(change.abs().max()) / (math.sqrt(3) * sigma) < 1.0001
-
-
-# --- patterns
 
 
 def test_stripes_are_one_wave_and_white_noise_of_equal_variance() -> None:
@@ -124,9 +116,6 @@ def test_impulse_blotches_cover_their_share_in_patches(share: float) -> None:
     assert float((y == 1).float().sum() / struck.sum()) == pytest.approx(0.5, abs=0.1)
     together = float(struck[0, :, 1:][struck[0, :, :-1]].float().mean())
     assert together > 0.4  # of single samples it would be the share
-
-
-# --- raw mosaics and dither
 
 
 @pytest.mark.parametrize("value", [0.1, 0.5])

@@ -16,8 +16,8 @@ from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.nets.unet import UNet
 from mdn.registry.model import write_card
-from mdn.training import checkpoint, join, judged
-from mdn.training.build import build, check_memory, too_large
+from mdn.training import checkpoint, judged
+from mdn.training.build import build, check_memory, join, too_large
 from mdn.training.data import Crops, batches
 from mdn.training.degrade import Sample, draw_group, join_groups
 from mdn.training.distributed import Processes
@@ -111,7 +111,7 @@ class Trainer:
             return ""
         assert isinstance(self.net, UNet)
         assert isinstance(self.crops, Crops)
-        line = join.begin(self.net, self.recipe, self.crops)
+        line = join(self.net, self.recipe, self.crops)
         self.average = Average(self.net, self.recipe.optim.ema)
         return line
 

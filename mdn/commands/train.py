@@ -13,7 +13,7 @@ from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.interrupts import StopRequest
 from mdn.io.atomic import write_bytes
-from mdn.training import log, recipe_files, stages
+from mdn.training import log, recipe_files
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.distributed import Processes, join, leave
 from mdn.training.loop import Trainer
@@ -73,7 +73,7 @@ def run(request: TrainRequest, report: Listener) -> Result:
         MdnError: the loss is no longer a number.
     """
     path = recipe_files.find(request.recipe)
-    for stage in stages.load(path, request.changes, request.out):
+    for stage in recipe_files.load_stages(path, request.changes, request.out):
         result = _stage(request, stage.recipe, stage.folder, report)
         if not result.finished:
             break

@@ -12,7 +12,7 @@ from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.registry.model import pack
 from mdn.training.build import build, init_weights
-from mdn.training.recipe_parse import load
+from mdn.training.recipe_files import load
 
 Recipes = Callable[..., Path]
 SHAPE = {"widths": (4, 8), "blocks": (1, 1), "noise_conditioned": True}

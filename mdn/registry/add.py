@@ -26,10 +26,9 @@ from mdn.io.atomic import swap_folder
 from mdn.nets.official import convert_skip, convert_swinir
 from mdn.nets.shapes import convert_unet
 from mdn.registry import store
-from mdn.registry.cards import CARD, Card, read_card
+from mdn.registry.cards import CARD, WEIGHTS, Card, read_card
 from mdn.registry.model import build, line, load, pack, read_safetensors, write_card
 
-WEIGHTS = "weights.safetensors"
 BESIDE = ("recipe.toml", "training.csv", "curves.png")  # what a run leaves for people
 TRIAL_SIDE = 128  # pixels at least: a net that reads the noise halves its picture several times
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".th")

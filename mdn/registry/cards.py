@@ -9,6 +9,7 @@ from typing import Any, get_origin, get_type_hints
 from mdn.errors import ModelError
 
 CARD = "card.toml"
+WEIGHTS = "weights.safetensors"
 KINDS = ("net", "external", "mixture")
 DOMAINS = ("display", "hdr", "counts")
 CARD_QUALITIES = ("", "fast")  # of `--quality`, that a card may claim
@@ -50,7 +51,7 @@ class Card:
     extra: str = ""  # of mdn, that an external one needs: pip install 'mdn[EXTRA]'
     package: str = ""  # the module that then is there
     mixes: tuple[str, ...] = ()  # names of the models whose results a mixture mixes, in its order
-    weights: str = "weights.safetensors"  # file name inside the folder
+    weights: str = WEIGHTS  # file name inside the folder
     domain: str = "display"  # the values it was trained on: display, hdr or counts
     quality: str = ""  # fast, where `--quality` is to choose it for its domain; else empty
     precisions: tuple[str, ...] = ("fp32",)  # in which the net keeps its quality, besides fp32

@@ -15,13 +15,13 @@ from mdn import nets
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.nets.unet import UNet
-from mdn.registry.model import write_card
-from mdn.training import checkpoint, judged
+from mdn.registry.cards import WEIGHTS
+from mdn.registry.model import save_weights, write_card
+from mdn.training import judged, log
 from mdn.training.build import build, check_memory, join, too_large
 from mdn.training.data import Crops, batches
 from mdn.training.degrade import Sample, draw_group, join_groups
 from mdn.training.distributed import Processes
-from mdn.training.log import LOG, Log
 from mdn.training.loss import batch_loss
 from mdn.training.optim import Average, lr_scale, make_optimisers, restore
 from mdn.training.recipe import Recipe
@@ -74,13 +74,13 @@ class Trainer:
         self.scores: dict[str, float] = {}
         self.losses: list[float] = []  # since the last row of the log
         self.former = recipe.text  # what the checkpoint was trained by
-        self.log = Log(folder / LOG, watch.names(), writes=processes.first)
+        self.log = log.Log(folder / log.LOG, watch.names(), writes=processes.first)
         several = processes.count > 1
         self.forward = DistributedDataParallel(self.net) if several else self.net
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint. False where there is none."""
-        state = checkpoint.load_state(self.folder)
+        state = log.load_state(self.folder)
         if state is None:
             return False
         if not self._is_of(*state["net_config"]):
@@ -159,10 +159,10 @@ class Trainer:
             "net_config": [self.recipe.arch, repr(self.net.config)],
             "recipe": self.recipe.text,
         }
-        checkpoint.save_state(self.folder, state)
-        weights = self.folder / checkpoint.WEIGHTS
-        checkpoint.save_weights(weights, self.net, self.recipe.arch, self.average.values)
-        about = checkpoint.card_facts(self.recipe, self.watch.title, self.scores)
+        log.save_state(self.folder, state)
+        weights = self.folder / WEIGHTS
+        save_weights(weights, self.net, self.recipe.arch, self.average.values)
+        about = log.card_facts(self.recipe, self.watch.title, self.scores)
         write_card(self.folder, self.net, self.recipe.arch, weights.name, about)
 
     def run(

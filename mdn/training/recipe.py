@@ -13,7 +13,7 @@ from mdn import noise
 from mdn.errors import UsageError
 from mdn.training.cases import CASES
 
-# Noise that is not added to a picture but makes a measurement of it: see training.poisson_counts.
+# Noise that is not added to a picture but makes a measurement of it: see training.degrade.
 PHOTONS = "photons"
 # Noise that is in the files: renders, with so many samples per pixel. See training.renders.
 SAMPLES = "samples"

@@ -28,7 +28,7 @@ import tomli_w
 from mdn.errors import UsageError
 from mdn.nets import current_names
 from mdn.registry import store
-from mdn.training.checkpoint import WEIGHTS
+from mdn.registry.cards import WEIGHTS
 from mdn.training.recipe import Recipe
 from mdn.training.recipe_parse import parse
 

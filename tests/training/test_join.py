@@ -8,8 +8,8 @@ import torch
 from mdn.errors import UsageError
 from mdn.nets.mixed import Conditions
 from mdn.nets.unet import UNet, UNetConfig
+from mdn.registry.model import save_weights
 from mdn.training import build
-from mdn.training.checkpoint import save_weights
 from mdn.training.data import Crops
 from tests.training.test_judged import recipe
 

@@ -24,8 +24,7 @@ from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.multiscale import as_it_is
 from mdn.pipeline.options import Options
-from mdn.registry.model import write_card
-from mdn.training.checkpoint import save_weights
+from mdn.registry.model import save_weights, write_card
 from mdn.zeroshot import command, layers
 from mdn.zeroshot.answer import ChangedAnswer, FilledAnswer
 from mdn.zeroshot.hidden_samples import clipped_mean

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from mdn import nets
 from mdn.errors import FileError, ModelError, UsageError
 from mdn.io.atomic import swap_folder
-from mdn.nets.official import convert_skip, convert_swinir
-from mdn.nets.shapes import convert_unet
+from mdn.nets.official import convert_skip, convert_swinir, convert_unet
 from mdn.registry import store
 from mdn.registry.cards import CARD, WEIGHTS, Card, read_card
 from mdn.registry.model import build, line, load, pack, read_safetensors, write_card

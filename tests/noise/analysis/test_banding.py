@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mdn.noise.analysis.banding import STRIP, offsets, steps
+from mdn.noise.analysis.lines import STRIP, offsets, steps
 from tests.noise.analysis.test_estimate import scene, stored
 from tests.noise.synthesis.moments import generator
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise.synthesis import development, random_fields
+from mdn.noise.synthesis.basic import jpeg
 from mdn.noise.synthesis.camera import Settings, as_file, draw_settings, take_photo
-from mdn.noise.synthesis.composite import jpeg
 
 BLOTCHED = 0.75  # share of the cameras at their own size
 

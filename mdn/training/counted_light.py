@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.nets.counts_reader import FLOOR, SIDE, Scale, scale_of
-from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.basic import jpeg
 from mdn.noise.synthesis.development import blur
 from mdn.training.patterns import draw_pattern
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.basic import jpeg
 from mdn.pipeline.counts_noise import CountsNoise, read_counts
 from mdn.training.patterns import KINDS
 

@@ -31,7 +31,7 @@ from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
 from mdn.registry.cards import Card
 from mdn.registry.model import Model
-from mdn.zeroshot import dither, stripes
+from mdn.zeroshot import stripes
 from mdn.zeroshot.mosaic import find_places, read_again
 from mdn.zeroshot.speckle import find_shift
 from mdn.zeroshot.windows import CELL, Trial, is_coarse, middle, remaining_error
@@ -100,9 +100,9 @@ def fit_numbers(
     if waves and given is None and is_coarse(judge_sample(x, model)):
         # A camera smooths its noise, and would have smoothed the wave: stairs.
         x, waves = window, []
-    step = dither.step(x) if given is None else given.dither
+    step = stripes.dither_step(x) if given is None else given.dither
     fitted = replace(
-        judge_sample(x, model, dither.DEVIATION * step) if step else noise,
+        judge_sample(x, model, stripes.DEVIATION * step) if step else noise,
         places=find_places(trial, x, noise) if given is None else _tensor(given.places),
     )
     if waves or fitted.places is not None:

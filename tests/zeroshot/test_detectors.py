@@ -7,7 +7,7 @@ from torch import Tensor
 from mdn import noise
 from mdn.noise.analysis.lines import Banding, Wave
 from mdn.noise.analysis.phases import filled, spread
-from mdn.zeroshot import dither, mosaic, speckle, stripes
+from mdn.zeroshot import mosaic, speckle, stripes
 from tests.noise.analysis.test_phases import BAYER, shaded
 from tests.noise.analysis.test_phases import mosaic as bayer_noise
 from tests.noise.synthesis.moments import generator
@@ -59,7 +59,7 @@ def stored(x: Tensor) -> Tensor:
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_the_step_of_random_dither_is_measured(bits: int) -> None:
     noisy = stored(noise.add(drawing(), "dither", bits, generator()))
-    assert dither.step(noisy) == pytest.approx(1 / (2**bits - 1), abs=0.01)
+    assert stripes.dither_step(noisy) == pytest.approx(1 / (2**bits - 1), abs=0.01)
 
 
 def test_drawings_posterised_pictures_and_dots_are_no_dither() -> None:
@@ -68,7 +68,7 @@ def test_drawings_posterised_pictures_and_dots_are_no_dither() -> None:
     checks = ((board[:, None] + board) % 2 / 7.0).expand(3, -1, -1)
     white = noise.add(drawing(), "gaussian", 25, generator())
     for x in (flat, edges, checks, white, torch.zeros(3, 128, 128), drawing()[:, :9, :9]):
-        assert dither.step(stored(x)) == 0
+        assert stripes.dither_step(stored(x)) == 0
 
 
 # --- noise in some places of 2 x 2 pixels only: a raw mosaic

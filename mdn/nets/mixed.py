@@ -194,8 +194,16 @@ class PlainConv(nn.Conv2d):
         relu: bool = False,
         skip: Tensor | None = None,
     ) -> Tensor:
-        side = {"stride": self.stride[0], "padding": int(self.padding[0])}
-        return convolved(x, self.weight, missing=missing, relu=relu, skip=skip, **side)
+        stride, padding = self.stride[0], int(self.padding[0])
+        return convolved(
+            x,
+            self.weight,
+            stride=stride,
+            padding=padding,
+            missing=missing,
+            relu=relu,
+            skip=skip,
+        )
 
 
 def conv(

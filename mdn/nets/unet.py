@@ -115,11 +115,11 @@ class LocalSigma(nn.Module):
         bank = self.bank.unflatten(1, (channels, 4))
         bank = (bank - bank.mean(2, keepdim=True)).flatten(1)
         bank = bank / bank.norm(dim=1, keepdim=True)
-        found = F.conv2d(unshuffled, bank[:, :, None, None].to(unshuffled.dtype)).float()
-        energy = torch.log2(F.avg_pool2d(found.square(), self.POOL, ceil_mode=True) + 1e-6)
-        even = torch.log2(F.avg_pool2d(found.abs(), self.POOL, ceil_mode=True).square() + 1e-6)
-        seen = torch.cat([energy / 3 + 3, 2 * (even - energy)], 1)
-        h = F.relu(self.see(seen) * (1 + self.weigh(descriptor))[:, :, None, None])
+        answers = F.conv2d(unshuffled, bank[:, :, None, None].to(unshuffled.dtype)).float()
+        energy = torch.log2(F.avg_pool2d(answers.square(), self.POOL, ceil_mode=True) + 1e-6)
+        even = torch.log2(F.avg_pool2d(answers.abs(), self.POOL, ceil_mode=True).square() + 1e-6)
+        texture = torch.cat([energy / 3 + 3, 2 * (even - energy)], 1)
+        h = F.relu(self.see(texture) * (1 + self.weigh(descriptor))[:, :, None, None])
         said = 3 * torch.tanh(self.say(h).float() / 3)
         size = [side * self.POOL for side in said.shape[2:]]
         large = F.interpolate(said, size, mode="bilinear", align_corners=False)
@@ -149,8 +149,8 @@ class TextureSigma(nn.Module):
         """(B, C, H, W), H and W even -> (B, 1, H / 2, W / 2): log2 of the factor."""
         rows, columns = (-(-side // CELL) for side in x.shape[2:])
         with torch.no_grad():  # the judge learns from its descriptor, which is much cheaper
-            seen = judge.places(_mirrored(x, self.MARGIN))[..., 1 : 1 + rows, 1 : 1 + columns]
-        h = F.relu(self.see(seen).float() * (1 + self.weigh(descriptor))[:, :, None, None])
+            places = judge.places(_mirrored(x, self.MARGIN))[..., 1 : 1 + rows, 1 : 1 + columns]
+        h = F.relu(self.see(places).float() * (1 + self.weigh(descriptor))[:, :, None, None])
         said = self.say(h + F.relu(self.around(h)).float()).float()
         rise, fall = (bound * torch.tanh(said / bound) for bound in (self.MOST, self.LEAST))
         said = torch.where(said > 0, rise, fall)

@@ -175,7 +175,7 @@ PASSES, RATE, DECAY = 600, 3e-3, 1e-3  # of the fit of the shares
 def joined(net: UNet, nets: list[UNet]) -> State:
     """The state of `net` with the kernels, scales, judge and sigma map of the others."""
     state = dict(net.state_dict())
-    states = [each.state_dict() for each in nets]
+    states = [plain.state_dict() for plain in nets]
     shared = [key for key in states[0] if key.startswith(("judge.", "local."))]
     state |= {key: states[0][key] for key in shared}
     for key in state:
@@ -185,7 +185,7 @@ def joined(net: UNet, nets: list[UNet]) -> State:
     layers = ["head", *(f"downs.{n}" for n in range(len(net.downs)))]
     for scale, layer in enumerate(layers):
         for part in ("weight", "bias"):
-            gains = [each[f"gains.{scale}.{part}"] for each in states]
+            gains = [weights[f"gains.{scale}.{part}"] for weights in states]
             state[f"{layer}.gain.{part}"] = torch.cat(gains)
     return state
 

@@ -222,7 +222,7 @@ def batches(draw: Callable[[int], Any], first: int, last: int, workers: int) -> 
     yield from DataLoader(
         range(first, last),  # type: ignore[arg-type]
         batch_size=None,
-        collate_fn=draw,
+        collate_fn=draw,  # type: ignore[arg-type]
         num_workers=workers,
         prefetch_factor=AHEAD,
         worker_init_fn=_leave_interrupts,

@@ -70,7 +70,7 @@ class Trainer:
         self.optimisers = make_optimisers(self.net, recipe.optim)
         self.peaks = [[g["lr"] for g in o.param_groups] for o in self.optimisers]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
-        self.step, self.seconds, self.kept = 0, 0.0, -1
+        self.step, self.seconds, self.saved_at = 0, 0.0, -1
         self.scores: dict[str, float] = {}
         self.losses: list[float] = []  # since the last row of the log
         self.former = recipe.text  # what the checkpoint was trained by
@@ -99,7 +99,7 @@ class Trainer:
                 " choose another --out or --no-resume"
             ) from error
         self.scaler.load_state_dict(state["scaler"])
-        self.step, self.seconds, self.kept = state["step"], state["seconds"], state["step"]
+        self.step, self.seconds, self.saved_at = state["step"], state["seconds"], state["step"]
         self.scores, self.losses = state["scores"], state["losses"]
         self.former = state["recipe"]
         self.log.rewind(self.step)
@@ -144,7 +144,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint, and the averaged weights beside it."""
-        self.kept = self.step
+        self.saved_at = self.step
         if not self.processes.first:
             return
         state = {
@@ -199,7 +199,7 @@ class Trainer:
             if whole or time.monotonic() - saved > save_every:
                 self.save()
                 saved = time.monotonic()
-        if self.kept != self.step:
+        if self.saved_at != self.step:
             self.save()
 
     @contextmanager
@@ -211,13 +211,13 @@ class Trainer:
             if not memory.is_oom(error):
                 raise
             raise OutOfMemoryError(
-                f"step {self.step}: {too_large(self.recipe)}{self._what_is_kept()}"
+                f"step {self.step}: {too_large(self.recipe)}{self._saved_state()}"
             ) from error
 
-    def _what_is_kept(self) -> str:
-        if self.kept < 0:
+    def _saved_state(self) -> str:
+        if self.saved_at < 0:
             return ""
-        return f"; the checkpoint of step {self.kept} is kept in {self.folder}"
+        return f"; the checkpoint of step {self.saved_at} is kept in {self.folder}"
 
     def _advance(self, batch: Sample) -> float:
         """One step of the optimiser; the joint loss."""
@@ -232,7 +232,7 @@ class Trainer:
         if not math.isfinite(value):
             raise MdnError(
                 f"step {self.step}: the loss is not a number; lower the learning rate"
-                f"{self._what_is_kept()}"
+                f"{self._saved_state()}"
             )
         for optimiser in self.optimisers:
             self.scaler.unscale_(optimiser)

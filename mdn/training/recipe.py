@@ -221,7 +221,7 @@ class Recipe:
     # weights (.safetensors) to begin from, relative to the recipe; empty for none
     init_weights: str = ""
     # weights (.safetensors) of plain nets of one judge that become the kernels of a net that mixes
-    # them, see training.join; relative to the recipe. Not used where there are init_weights.
+    # them, see training.build; relative to the recipe. Not used where there are init_weights.
     join: tuple[str, ...] = ()
     join_steps: Count = 120  # steps whose crops tell how they are mixed at first
     # weights (.safetensors) of a net whose judge this one takes, relative to the recipe

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks import folders
 from mdn import noise
-from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.basic import jpeg
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options

@@ -9,7 +9,7 @@ from mdn import metrics, plots
 from mdn.bench import figures, noise_cases, sheets, tables
 from mdn.bench.data import DataSet, default_root, open_sets
 from mdn.bench.methods import Methods, resolve
-from mdn.bench.runner import BenchListener, Rules, Runner, Scorer
+from mdn.bench.runner import BenchListener, Rules, Runner
 from mdn.bench.scores import Cache, Loss, Row, loss_counts, losses_of
 from mdn.errors import UsageError
 from mdn.io.atomic import write_bytes
@@ -86,8 +86,7 @@ def run(request: BenchRequest, listener: BenchListener) -> BenchResult:
     sets = open_sets(request.data, request.root or default_root(), request.limit)
     plan = {data.name: noise_cases.plan(data, cases) for data in sets}
     methods = resolve(request.models, request.device, request.precision, request.seed)
-    cache, scorer = Cache(request.out), Scorer(methods.available, rules)
-    runner = Runner(scorer, cache, listener)
+    runner = Runner(methods.available, rules, Cache(request.out), listener)
     notes = _notes(request, chosen_metrics, sets, methods)
     total = sum(
         len(noise_cases.pictures(data, case)) * len(runner.applicable(data))

@@ -6,15 +6,12 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mdn import metrics, noise, plots
 from mdn.bench.sheets import Sheet
-from mdn.errors import MdnError, ModelError
-from mdn.registry import store
-from mdn.training.log import LOG, Columns, draw_curves, read_log
+from mdn.errors import MdnError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +51,7 @@ def draw_all(document: Document, sheets: Sequence[Sheet]) -> dict[str, bytes]:
     drawings: dict[str, Callable[[], Figure | None]] = {
         f"levels-{name}": partial(levels, document, name) for name in names
     }
-    drawings |= {"speed": partial(speed_plot, document), "training": partial(training, document)}
+    drawings["speed"] = partial(speed_plot, document)
     for name in names:
         mine = [sheet for sheet in sheets if sheet.data == name]
         drawings[f"pictures-{name}"] = partial(contact, mine)
@@ -188,20 +185,6 @@ def _speeds(document: Document, data: str) -> dict[str, tuple[float, float]]:
             seconds = statistics.median(row["us_per_pixel"] for row in mine)
             points[who] = (seconds, statistics.fmean(row[name] for row in mine))
     return points
-
-
-# --- training curves ----------------------------------------------------------------------------
-
-
-def training(document: Document) -> Figure | None:
-    """The training runs of the models measured, as far as their logs are here: see mdn.training."""
-    runs: dict[str, Columns] = {}
-    for method in (method for method in document["methods"] if method["kind"] == "model"):
-        with suppress(ModelError):  # results can outlive a model
-            card = store.find(method["name"])
-            if card.sha256 == method["sha256"] and (columns := read_log(card.folder / LOG)):
-                runs[method["name"]] = columns
-    return draw_curves(runs) if runs else None
 
 
 # --- contact sheets -----------------------------------------------------------------------------

@@ -83,30 +83,6 @@ class Task:
     render: renders.Render | None = None  # the noisy render with its guides, or None
 
 
-@dataclass(frozen=True)
-class Scorer:
-    """The methods and rules of a benchmark."""
-
-    methods: tuple[Method, ...]
-    rules: Rules
-
-    def task(self, picture: BenchImage, case: NoiseCase) -> Task:
-        """What methods are given. Raises FileError as data.read."""
-        pixels = read(picture)
-        noisy, truth = pixels.noisy, pixels.truth
-        if noisy is None:
-            rules = self.rules
-            noisy, truth = noise_cases.add(
-                truth, case, picture, rules.seed, rules.protocol, rules.unclipped
-            )
-        return Task(picture.name, truth, noisy, true_sigma(case, truth, noisy), pixels.render)
-
-    def score(self, result: np.ndarray, task: Task) -> dict[str, float | None]:
-        """All metrics of a result."""
-        linear = task.render is not None
-        return metrics.score(result, task.truth, self.rules.metrics, self.rules.protocol, linear)
-
-
 def denoise(method: Method, task: Task) -> np.ndarray:
     """What a method makes of a task, in the task's own values.
 
@@ -144,7 +120,8 @@ class BenchListener(typing.Protocol):
 class Runner:
     """Measures; a picture that fails is reported once, and left out from then on."""
 
-    scorer: Scorer
+    methods: tuple[Method, ...]
+    rules: Rules
     cache: Cache
     listener: BenchListener
     failures: list[str] = field(default_factory=list)  # what was skipped, one line each
@@ -170,7 +147,23 @@ class Runner:
 
     def applicable(self, data: DataSet) -> list[Method]:
         """The methods that can do these pictures."""
-        return [m for m in self.scorer.methods if data.renders or not m.renders_only]
+        return [m for m in self.methods if data.renders or not m.renders_only]
+
+    def task(self, picture: BenchImage, case: NoiseCase) -> Task:
+        """What methods are given. Raises FileError as data.read."""
+        pixels = read(picture)
+        noisy, truth = pixels.noisy, pixels.truth
+        if noisy is None:
+            rules = self.rules
+            noisy, truth = noise_cases.add(
+                truth, case, picture, rules.seed, rules.protocol, rules.unclipped
+            )
+        return Task(picture.name, truth, noisy, true_sigma(case, truth, noisy), pixels.render)
+
+    def score(self, result: np.ndarray, task: Task) -> dict[str, float | None]:
+        """All metrics of a result."""
+        linear = task.render is not None
+        return metrics.score(result, task.truth, self.rules.metrics, self.rules.protocol, linear)
 
     def fail(self, line: str) -> None:
         """Records and reports that something was skipped."""
@@ -186,7 +179,7 @@ class Runner:
         code: str,
     ) -> None:
         """A score in each row: what an earlier run left, then what is missing."""
-        names = self.scorer.rules.metrics
+        names = self.rules.metrics
         try:
             keys = {name: self._key(picture, m, case, code) for name, m in methods.items()}
         except FileError as error:
@@ -199,7 +192,7 @@ class Runner:
         if None not in scores.values():
             return None  # nothing is read
         try:
-            task = self.scorer.task(picture, case)
+            task = self.task(picture, case)
         except FileError as error:
             return self._leave_out(picture, error)
         for name, method in methods.items():
@@ -223,7 +216,7 @@ class Runner:
         method.prepare()
         with Usage(method.device) as usage:
             result = denoise(method, task)
-        figures = self.scorer.score(result, task)
+        figures = self.score(result, task)
         for name, value in figures.items() if method.kind == "input" else ():
             # That other pictures hold no linear light is noted once for the data set.
             if value is None and not (metrics.get(name).linear and task.render is None):
@@ -234,7 +227,7 @@ class Runner:
     def _key(self, picture: BenchImage, method: Method, case: NoiseCase, code: str) -> str:
         """What a score depends on; code: noise_cases.fingerprint of the case."""
         files = [self._digest(path) for path in (picture.truth, picture.noisy) if path]
-        rules = self.scorer.rules
+        rules = self.rules
         noise = (case.label, code, rules.seed, picture.truth.name)  # the name seeds the noise
         how = (rules.protocol.name, rules.unclipped)
         return key_of(mdn.__version__, method.identity, files, noise, how)

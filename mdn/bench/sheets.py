@@ -60,7 +60,7 @@ def make(runner: Runner, sets: Sequence[DataSet]) -> list[Sheet]:
     for (name, _), cases in levels.items():
         data, case = next(data for data in sets if data.name == name), cases[len(cases) // 2]
         rows = [row for row in runner.rows if (row.data, row.noise) == (name, case.label)]
-        picture = _median_picture(data, rows, runner.scorer.rules.metrics[0])
+        picture = _median_picture(data, rows, runner.rules.metrics[0])
         sheet = None if picture is None else _draw(runner, data, picture, case)
         sheets += [sheet] if sheet else []
     return sheets
@@ -82,7 +82,7 @@ def _median_picture(data: DataSet, rows: Sequence[Row], metric: str) -> BenchIma
 
 def _draw(runner: Runner, data: DataSet, picture: BenchImage, case: NoiseCase) -> Sheet | None:
     try:
-        task = runner.scorer.task(picture, case)
+        task = runner.task(picture, case)
     except MdnError:  # read once already; gone since
         return None
     results: list[tuple[Method, np.ndarray]] = []
@@ -96,11 +96,11 @@ def _draw(runner: Runner, data: DataSet, picture: BenchImage, case: NoiseCase) -
     rivals = [e for (who, _), e in zip(results, errors, strict=True) if who.kind != "input"]
     top, left, side = informative_crop(rivals or errors, truth.mean(-1))
     cut = (slice(top, top + side), slice(left, left + side))
-    metric = get(runner.scorer.rules.metrics[0])
+    metric = get(runner.rules.metrics[0])
     tiles = [Tile("truth", _bytes(truth[cut]))]
     for (who, result), page in zip(results, shown, strict=True):
         error = np.abs(page - truth)[cut].mean(-1)
-        value = runner.scorer.score(result, task)[metric.name]
+        value = runner.score(result, task)[metric.name]
         tiles.append(Tile(who.name, _bytes(page[cut]), _bytes(heat(error)), value))
     height, width = truth.shape[:2]
     names, box = (data.name, case.label, picture.name, metric), (left, top, side)

@@ -32,7 +32,7 @@ def facts(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """All but the rows: what was measured, with what, and what was not; JSON-able."""
-    rules = runner.scorer.rules
+    rules = runner.rules
     rounded = "8-bit, clipped and rounded" if rules.protocol.rounded else "float, clipped"
     return {
         "command": command,
@@ -47,7 +47,7 @@ def facts(
         "seed": rules.seed,
         "threads": torch.get_num_threads(),
         "metrics": list(rules.metrics),
-        "methods": [method.describe() for method in runner.scorer.methods],
+        "methods": [method.describe() for method in runner.methods],
         "not_measured": dict(missing),
         "data": [_about(data, plan[data.name], runner) for data in sets],
         "notes": list(notes),

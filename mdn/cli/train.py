@@ -92,9 +92,9 @@ def train(
 def _list(as_json: bool) -> None:
     """Each recipe that came with mdn, as a table or as JSON."""
     from mdn.cli.render import print_json, print_table
-    from mdn.training import recipe_files, recipe_parse
+    from mdn.training import recipe_files
 
-    recipes = {name: recipe_parse.load(path) for name, path in recipe_files.names().items()}
+    recipes = {name: recipe_files.load(path) for name, path in recipe_files.names().items()}
     if as_json:
         about = [
             {"name": name, "arch": recipe.arch, "steps": recipe.optim.steps, **recipe.about}

@@ -13,7 +13,7 @@ from mdn.engine.device import choose_device, choose_precision
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.interrupts import StopRequest
 from mdn.io.atomic import write_bytes
-from mdn.training import log, recipe_files, stages
+from mdn.training import log, recipe_files
 from mdn.training.data import Crops, load_pictures, split
 from mdn.training.distributed import Processes, join, leave
 from mdn.training.loop import Trainer
@@ -73,7 +73,7 @@ def run(request: TrainRequest, report: Listener) -> Result:
         MdnError: the loss is no longer a number.
     """
     path = recipe_files.find(request.recipe)
-    for stage in stages.load(path, request.changes, request.out):
+    for stage in recipe_files.load_stages(path, request.changes, request.out):
         result = _stage(request, stage.recipe, stage.folder, report)
         if not result.finished:
             break
@@ -88,28 +88,21 @@ def _stage(request: TrainRequest, recipe: Recipe, folder: Path, report: Listener
         raise FileError(folder, f"cannot be made: {error.strerror}") from error
     processes = join(choose_device(request.device))
     try:
-        return _train(request, recipe, folder, processes, report)
+        try:
+            trainer = _prepare(request, recipe, folder, processes, report)
+        except BaseException:
+            with suppress(OSError):  # it is taken away if empty, and else stays
+                folder.rmdir()
+            raise
+        report.begin(trainer.step, recipe.optim.steps)
+        until = trainer.step + request.stop_after if request.stop_after else None
+        log = _Curves(folder, report) if processes.first else report.row
+        with StopRequest() as stop:
+            trainer.run(stop, log, until, request.save_every, report.step)
+        finished = trainer.step >= recipe.optim.steps
+        return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
     finally:
         leave()
-
-
-def _train(
-    request: TrainRequest, recipe: Recipe, folder: Path, processes: Processes, report: Listener
-) -> Result:
-    """The run of one process among `processes`."""
-    try:
-        trainer = _prepare(request, recipe, folder, processes, report)
-    except BaseException:
-        with suppress(OSError):  # it is taken away if empty, and else stays
-            folder.rmdir()
-        raise
-    report.begin(trainer.step, recipe.optim.steps)
-    until = trainer.step + request.stop_after if request.stop_after else None
-    log = _Curves(folder, report) if processes.first else report.row
-    with StopRequest() as stop:
-        trainer.run(stop, log, until, request.save_every, report.step)
-    finished = trainer.step >= recipe.optim.steps
-    return Result(folder, trainer.step, trainer.seconds, finished, stop.signal)
 
 
 def plot(runs: Sequence[str], out: Path | None) -> Path:
@@ -150,11 +143,10 @@ def _prepare(
         report.note(f"continuing from step {trainer.step} in {folder}")
         if changed := recipe_files.differences(trainer.former, recipe.text):
             report.note(f"the recipe has changed since: {'; '.join(changed)}")
-    elif line := trainer.begin():
-        report.note(line)
-        trainer.log.rewind(-1)
-    else:  # what a run wrote that ended before its first checkpoint counts no more
-        trainer.log.rewind(-1)
+    else:
+        if line := trainer.begin():
+            report.note(line)
+        trainer.log.rewind(-1)  # what ended before its first checkpoint counts no more
     if processes.first:
         write_bytes(folder / recipe_files.RECIPE, recipe.text.encode())
     if request.compile and (problem := trainer.compile()):

@@ -183,18 +183,18 @@ def _of_render(
     All of it is denoised: nets for renders take longer to load than to run.
     """
     assert job.source is not None
-    asked = replace(request.renders, keep_sums=False)
-    planned = frame.plan(exr.read(job.source, name=job.name), asked)
+    wanted = replace(request.renders, keep_sums=False)
+    planned = frame.plan(exr.read(job.source, name=job.name), wanted)
     layer = planned.targets[0]
     planned = replace(planned, targets=[layer])
     model, options = models.load("hdr"), models.options("hdr")
     options.check(model)
     constants = frame.measure(planned)
-    cleaned = frame.clean(planned, model, options, asked, constants, progress)
+    cleaned = frame.clean(planned, model, options, wanted, constants, progress)
     full = replace(options, strength=1.0)
-    result, _, _ = frame.finished(planned, cleaned, full, asked)
+    result, _, _ = frame.finished(planned, cleaned, full, wanted)
     before, after = (layer.pixels(file) for file in (planned.file, result))
-    picture = View("before", job.name, before, linear=True, curve=asked.view)
+    picture = View("before", job.name, before, linear=True, curve=wanted.view)
     return picture, lambda rows, columns: after[rows, columns], model.name
 
 

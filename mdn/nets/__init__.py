@@ -81,9 +81,9 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 def abilities(net: nn.Module) -> Abilities:
     """What a net of ARCHITECTURES can do."""
-    for each in ARCHITECTURES.values():
-        if type(net) is each.net:
-            return each.abilities(net.config)
+    for architecture in ARCHITECTURES.values():
+        if type(net) is architecture.net:
+            return architecture.abilities(net.config)
     raise TypeError(f"{type(net).__name__} is none of the nets in ARCHITECTURES")
 
 

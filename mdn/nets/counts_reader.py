@@ -184,7 +184,7 @@ def _energies(x: Tensor, bank: Tensor, stride: int, pool: int) -> tuple[Tensor, 
     """log2 of the energies in cells, and how evenly they are spread there: edges are not."""
     side = (x.shape[2] - bank.shape[2]) // stride + 1
     patches = F.unfold(x, bank.shape[2], stride=stride)  # faster than one channel's convolution
-    found = (bank.flatten(1) @ patches).unflatten(2, (side, -1))
-    energy = torch.log2(F.avg_pool2d(found.square(), pool) + FLOOR)
-    even = torch.log2(F.avg_pool2d(found.abs(), pool).square() + FLOOR) - energy
+    answers = (bank.flatten(1) @ patches).unflatten(2, (side, -1))
+    energy = torch.log2(F.avg_pool2d(answers.square(), pool) + FLOOR)
+    even = torch.log2(F.avg_pool2d(answers.abs(), pool).square() + FLOOR) - energy
     return energy, even

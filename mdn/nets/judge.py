@@ -71,7 +71,9 @@ class Cells:
         """The cells of all windows as those of one picture; B is 1."""
         names = ("brightness", "level", "trust", "seen")
         parts = ([getattr(window, name) for window in windows] for name in names)
-        return Cells(*(torch.cat([x for each in part for x in each], 1)[None] for part in parts))
+        return Cells(
+            *(torch.cat([x for planes in part for x in planes], 1)[None] for part in parts)
+        )
 
     def chosen(self, which: Tensor) -> Cells:
         """Those for which (n,) bool holds."""
@@ -110,8 +112,8 @@ class Judge(nn.Module):
         whole = (..., slice(1, -1), slice(1, -1))  # cells that have neighbours on all sides
         calm = _calmest(energy)[whole] / 2 + math.log2(255)
         level = calm + 4 * said[:, :1] + self.colour(h).float()
-        found = (brightness[whole], level, 2 * said[:, 1:], h.float())
-        return Cells(*(plane.flatten(2) for plane in found))
+        parts = (brightness[whole], level, 2 * said[:, 1:], h.float())
+        return Cells(*(plane.flatten(2) for plane in parts))
 
     def known_cells(self, gaps: Tensor) -> Tensor:
         """For each of the `cells` of a picture, whether nothing that it sees is unknown: (n,) bool.
@@ -160,9 +162,9 @@ class Judge(nn.Module):
         weights = self.choose(cells.seen).softmax(-1)
         values = self.value(cells.seen).unflatten(1, (self.config.heads, -1))
         gathered = torch.einsum("bhn,bhvn->bhv", weights, values).flatten(1)
-        found = self.out(F.relu(self.join(torch.cat([gathered, curve / 3 - 1], 1)))).float()
-        hidden, facts = found[:, : self.config.hidden], found[:, -FACTS:]
-        change = found[:, self.config.hidden : -FACTS]
+        numbers = self.out(F.relu(self.join(torch.cat([gathered, curve / 3 - 1], 1)))).float()
+        hidden, facts = numbers[:, : self.config.hidden], numbers[:, -FACTS:]
+        change = numbers[:, self.config.hidden : -FACTS]
         return torch.cat([hidden, (curve + change).clamp(-0.5, 9.0), facts], 1)
 
     def _curve(self, cells: Cells) -> Tensor:
@@ -194,11 +196,11 @@ class Judge(nn.Module):
         sigmas = self.sigmas(descriptor)
         knots = sigmas.shape[2]
         place = brightness.float().clamp(0, 1) * (knots - 1)
-        found = sigmas[:, :, 0, None, None].expand_as(place)
+        sigma = sigmas[:, :, 0, None, None].expand_as(place)
         rises = sigmas.diff(dim=2)[..., None, None]
         for knot in range(knots - 1):  # faster than to look each place's knots up
-            found = torch.addcmul(found, (place - knot).clamp(0, 1), rises[:, :, knot])
-        return found
+            sigma = torch.addcmul(sigma, (place - knot).clamp(0, 1), rises[:, :, knot])
+        return sigma
 
 
 def _energies(x: Tensor, bank: Tensor, pool: int) -> tuple[Tensor, Tensor]:

@@ -1,23 +1,23 @@
-"""Convolutions whose kernels follow the descriptor of a picture's noise.
+"""Convolutions of the U-Net: plain, or with kernels that follow the descriptor of the noise.
 
-Each has several kernels. The descriptor says how they are mixed (CondConv, Yang et al., NeurIPS
-2019, section 3), scales each of their output channels (FiLM, Perez et al., AAAI 2018, section 3),
-and shifts some layers' answers. All of that is folded into one kernel and one bias for the whole
-picture, so that a pixel costs what it costs a plain convolution.
+Each of the latter has several kernels. The descriptor says how they are mixed (CondConv, Yang et
+al., NeurIPS 2019, section 3), scales each of their output channels (FiLM, Perez et al., AAAI 2018,
+section 3), and shifts some layers' answers. All of that is folded into one kernel and one bias for
+the whole picture, so that a pixel costs what it costs a plain convolution.
 
 A shift alone would make f(a x) != a f(x). So it is a multiple of the noise's own standard
 deviation, which scales with the picture: f(a x, a sigma) = a f(x, sigma) holds, and where there is
 no noise there is no shift.
 """
 
+import functools
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from mdn.nets import fused
 
 HIDDEN = 64  # numbers that the descriptor is read into
 
@@ -130,9 +130,9 @@ class MixedConv(nn.Module):
         """
         kernels = self._kernels(condition, x.dtype)
         if len(kernels) == 1:
-            return self._convolved(x, kernels[0], missing, relu, skip)
+            return self._convolved(x, kernels[0], missing=missing, relu=relu, skip=skip)
         parts = [
-            self._convolved(one, kernel, missing, relu, None)
+            self._convolved(one, kernel, missing=missing, relu=relu)
             for one, kernel in zip(x.split(1), kernels, strict=True)
         ]
         y = torch.cat(parts)
@@ -172,20 +172,123 @@ class MixedConv(nn.Module):
         kernel = rows.unflatten(1, (side, side, -1)).permute(0, 3, 1, 2)
         return kernel.transpose(0, 1) if self.up else kernel
 
-    def _convolved(
-        self, x: Tensor, kernel: Kernel, missing: slice | None, relu: bool, skip: Tensor | None
-    ) -> Tensor:
+    def _convolved(self, x: Tensor, kernel: Kernel, **how: Any) -> Tensor:
+        """Arguments as of `convolved`."""
         weight, bias = kernel
-        if missing is not None:
-            weight = torch.cat([weight[:, : missing.start], weight[:, missing.stop :]], 1)
         if self.up:
             return F.conv_transpose2d(x, weight, stride=self.stride)
-        if fused.usable(x) and self.padding == 1:
-            if relu:
-                return fused.conv_relu(x, weight, bias)
-            if skip is not None and bias is None:
-                return fused.conv_add(x, weight, skip)
-        y = F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
-        if skip is not None:
-            y = y + skip
-        return F.relu(y, inplace=True) if relu else y
+        return convolved(x, weight, bias, stride=self.stride, padding=self.padding, **how)
+
+
+class PlainConv(nn.Conv2d):
+    """A convolution without bias that follows nothing; arguments as those of MixedConv."""
+
+    def __init__(self, wide: int, deep: int, side: int, stride: int = 1) -> None:
+        super().__init__(wide, deep, side, stride, side // 2 if stride == 1 else 0, bias=False)
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor,
+        condition: Condition | None = None,
+        missing: slice | None = None,
+        relu: bool = False,
+        skip: Tensor | None = None,
+    ) -> Tensor:
+        stride, padding = self.stride[0], int(self.padding[0])
+        return convolved(
+            x,
+            self.weight,
+            stride=stride,
+            padding=padding,
+            missing=missing,
+            relu=relu,
+            skip=skip,
+        )
+
+
+def conv(
+    wide: int,
+    deep: int,
+    side: int,
+    kernels: int,
+    *,
+    stride: int = 1,
+    raw: int = 0,
+    shifted: bool = False,
+) -> MixedConv | PlainConv:
+    """One that mixes so many kernels; 0: a plain one."""
+    if kernels:
+        return MixedConv(wide, deep, side, kernels, stride=stride, raw=raw, shifted=shifted)
+    return PlainConv(wide, deep, side, stride)
+
+
+def convolved(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: int = 1,
+    padding: int = 1,
+    missing: slice | None = None,
+    relu: bool = False,
+    skip: Tensor | None = None,
+) -> Tensor:
+    """A convolution, and a relu or a sum with `skip` after it; `missing` as for MixedConv."""
+    if missing is not None:
+        weight = torch.cat([weight[:, : missing.start], weight[:, missing.stop :]], 1)
+    if padding == 1 and usable(x):
+        if relu:
+            return conv_relu(x, weight, bias)
+        if skip is not None and bias is None:
+            return conv_add(x, weight, skip)
+    y = F.conv2d(x, weight, bias, stride=stride, padding=padding)
+    if skip is not None:
+        y = y.add_(skip)
+    return F.relu(y, inplace=True) if relu else y
+
+
+# --- a 3x3 convolution and what follows it in one call, where PyTorch's library for CPUs has it --
+#
+# A relu, or a sum with a skip, does next to nothing and waits for memory while it does: by itself
+# it takes half as long as the convolution before it. The calls are those that torch.compile puts in
+# their place (PyTorch, torch/_inductor/fx_passes/mkldnn_fusion.py). They are no public interface,
+# so that they are tried once, and done without where they are missing or answer otherwise. They
+# know no gradients.
+
+ONES = [1, 1]  # padding, stride and dilation
+TOLERANCE = 0.05  # of half precision, over sums of some ten terms near 1
+
+
+def usable(x: Tensor) -> bool:
+    """Whether the calls below work on such a tensor here and now."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and _works(x.dtype)
+
+
+def conv_relu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """relu(conv(x)): (B, C, H, W), weight (D, C, 3, 3), bias (D,) -> (B, D, H, W); zeros around."""
+    call = torch.ops.mkldnn._convolution_pointwise
+    kernel = weight.to(x.dtype)
+    return call.default(x, kernel, bias, ONES, ONES, ONES, 1, "relu", [], None)
+
+
+def conv_add(x: Tensor, weight: Tensor, skip: Tensor) -> Tensor:
+    """conv(x) + skip, as `conv_relu`; skip has the result's shape."""
+    call = torch.ops.mkldnn._convolution_pointwise
+    kernel = weight.to(x.dtype)
+    return call.binary(x, skip, kernel, None, ONES, ONES, ONES, 1, "add", None, None, [], None)
+
+
+@functools.cache
+def _works(dtype: torch.dtype) -> bool:
+    values = torch.linspace(-1, 1, 8 * 25).reshape(1, 8, 5, 5).to(dtype)
+    x = values.contiguous(memory_format=torch.channels_last)
+    weight = torch.linspace(-0.5, 0.5, 8 * 8 * 9).reshape(8, 8, 3, 3)
+    try:
+        answers = conv_relu(x, weight), conv_add(x, weight, x)
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    plain = F.conv2d(x.float(), weight, padding=1)
+    expected = plain.relu().float(), (plain + x).float()  # under autocast they come in halves
+    return all(
+        torch.allclose(a.float(), b, atol=TOLERANCE) for a, b in zip(answers, expected, strict=True)
+    )

@@ -1,4 +1,6 @@
-"""Turn the state dicts of the papers' releases into ours: names and shapes only, no file is read.
+"""Turn state dicts that came without a config into ours: of the papers' releases, and of UNets.
+
+Names and shapes only, no file is read.
 
 Each converter returns the config that the shapes imply and a state dict that loads strictly, or
 raises ValueError with one line that says what does not fit.
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from mdn.nets.skip import Skip, SkipConfig
 from mdn.nets.swinir import SwinIR, SwinIRConfig
+from mdn.nets.unet import UNet, UNetConfig
 
 _NESTS = ("params_ema", "params", "state_dict", "model", "net")
 _BLOCK = re.compile(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.(.+)")
@@ -72,6 +75,34 @@ def convert_swinir(
         expected = SwinIR(config).state_dict()
     _check(ours, expected, unknown, "SwinIR")
     return config, ours
+
+
+def convert_unet(checkpoint: Mapping[str, Any]) -> tuple[UNetConfig, dict[str, Tensor]]:
+    """A UNet's config and its state dict, which may be nested as the trainers nest them.
+
+    Raises ValueError: the keys or the shapes are not those of a UNet.
+    """
+    state = unwrap(checkpoint, "head.weight")
+    if "tail.weight" not in state or "body.0.first.weight" not in state:
+        problem = "the keys do not fit a UNet: tail.weight or body.0.first.weight is missing"
+        raise ValueError(problem)
+    downs = [state[f"downs.{level}.weight"] for level in range(_count(state, r"downs\.(\d+)\."))]
+    widths = (state["head.weight"].shape[0], *(down.shape[0] for down in downs))
+    blocks = [_count(state, rf"encoders\.{level}\.(\d+)\.") for level in range(len(downs))]
+    channels = state["tail.weight"].shape[0] // 4
+    # Beside the picture: one plane of a mask or one for each channel, and perhaps one of the level.
+    beside = state["head.weight"].shape[1] // 4 - channels
+    per_channel_mask = channels > 1 and beside in (channels, channels + 1)
+    noise_conditioned = beside - (channels if per_channel_mask else 1) == 1
+    body = _count(state, r"body\.(\d+)\.")
+    config = UNetConfig(widths, (*blocks, body), channels, noise_conditioned, per_channel_mask)
+    try:
+        UNet(config).load_state_dict(state)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        raise ValueError(f"the keys do not fit a UNet: {lines[0][:160]}{more}") from error
+    return config, state
 
 
 def convert_skip(checkpoint: Mapping[str, Any]) -> tuple[SkipConfig, dict[str, Tensor]]:
@@ -226,3 +257,9 @@ def _shape(name: str, value: Tensor) -> str:
 
 def _size(value: Tensor) -> str:
     return "x".join(str(side) for side in value.shape) or "a scalar"
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """How many there are of what the pattern numbers."""
+    numbers = [int(match[1]) for key in state if (match := re.match(pattern, key))]
+    return max(numbers, default=-1) + 1

@@ -36,9 +36,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mdn.nets import fused
 from mdn.nets.judge import CELL, Judge, JudgeConfig
-from mdn.nets.mixed import Condition, Conditions, MixedConv
+from mdn.nets.mixed import Condition, Conditions, MixedConv, conv
 
 MIDDLE = 0.5  # the range is taken about mid-gray, so that zero padding is neutral
 
@@ -78,47 +77,16 @@ class UNetConfig:
             raise ValueError("kernels must be at least 0, and what mixes them is a judge")
 
 
-class PlainConv(nn.Conv2d):
-    """A convolution without bias that follows nothing; arguments as those of MixedConv."""
-
-    def forward(  # type: ignore[override]
-        self,
-        x: Tensor,
-        condition: Condition | None = None,
-        missing: slice | None = None,
-        relu: bool = False,
-        skip: Tensor | None = None,
-    ) -> Tensor:
-        kernel = self.weight
-        if missing is not None:
-            kernel = torch.cat([kernel[:, : missing.start], kernel[:, missing.stop :]], 1)
-        if fused.usable(x) and relu:
-            return fused.conv_relu(x, kernel)
-        if fused.usable(x) and skip is not None:
-            return fused.conv_add(x, kernel, skip)
-        y = F.conv2d(x, kernel, stride=self.stride, padding=self.padding)
-        if skip is not None:
-            return y.add_(skip)
-        return F.relu(y, inplace=True) if relu else y
-
-
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), 3x3, no bias (DRUNet, Zhang et al. 2021, section 3).
 
     kernels: of each convolution, where a descriptor mixes them; 0 for plain ones.
     """
 
-    first: MixedConv | PlainConv
-    second: MixedConv | PlainConv
-
     def __init__(self, width: int, kernels: int = 0) -> None:
         super().__init__()
-        if kernels:
-            self.first = MixedConv(width, width, 3, kernels, shifted=True)
-            self.second = MixedConv(width, width, 3, kernels)
-        else:
-            self.first = PlainConv(width, width, 3, padding=1, bias=False)
-            self.second = PlainConv(width, width, 3, padding=1, bias=False)
+        self.first = conv(width, width, 3, kernels, shifted=True)
+        self.second = conv(width, width, 3, kernels)
 
     def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         return self.second(self.first(x, condition, relu=True), condition, skip=x)
@@ -147,11 +115,11 @@ class LocalSigma(nn.Module):
         bank = self.bank.unflatten(1, (channels, 4))
         bank = (bank - bank.mean(2, keepdim=True)).flatten(1)
         bank = bank / bank.norm(dim=1, keepdim=True)
-        found = F.conv2d(unshuffled, bank[:, :, None, None].to(unshuffled.dtype)).float()
-        energy = torch.log2(F.avg_pool2d(found.square(), self.POOL, ceil_mode=True) + 1e-6)
-        even = torch.log2(F.avg_pool2d(found.abs(), self.POOL, ceil_mode=True).square() + 1e-6)
-        seen = torch.cat([energy / 3 + 3, 2 * (even - energy)], 1)
-        h = F.relu(self.see(seen) * (1 + self.weigh(descriptor))[:, :, None, None])
+        answers = F.conv2d(unshuffled, bank[:, :, None, None].to(unshuffled.dtype)).float()
+        energy = torch.log2(F.avg_pool2d(answers.square(), self.POOL, ceil_mode=True) + 1e-6)
+        even = torch.log2(F.avg_pool2d(answers.abs(), self.POOL, ceil_mode=True).square() + 1e-6)
+        texture = torch.cat([energy / 3 + 3, 2 * (even - energy)], 1)
+        h = F.relu(self.see(texture) * (1 + self.weigh(descriptor))[:, :, None, None])
         said = 3 * torch.tanh(self.say(h).float() / 3)
         size = [side * self.POOL for side in said.shape[2:]]
         large = F.interpolate(said, size, mode="bilinear", align_corners=False)
@@ -181,8 +149,8 @@ class TextureSigma(nn.Module):
         """(B, C, H, W), H and W even -> (B, 1, H / 2, W / 2): log2 of the factor."""
         rows, columns = (-(-side // CELL) for side in x.shape[2:])
         with torch.no_grad():  # the judge learns from its descriptor, which is much cheaper
-            seen = judge.places(_mirrored(x, self.MARGIN))[..., 1 : 1 + rows, 1 : 1 + columns]
-        h = F.relu(self.see(seen).float() * (1 + self.weigh(descriptor))[:, :, None, None])
+            places = judge.places(_mirrored(x, self.MARGIN))[..., 1 : 1 + rows, 1 : 1 + columns]
+        h = F.relu(self.see(places).float() * (1 + self.weigh(descriptor))[:, :, None, None])
         said = self.say(h + F.relu(self.around(h)).float()).float()
         rise, fall = (bound * torch.tanh(said / bound) for bound in (self.MOST, self.LEAST))
         said = torch.where(said > 0, rise, fall)
@@ -257,28 +225,20 @@ class UNet(nn.Module):
             return Stage(width, blocks, count)
 
         def down(fine: int, coarse: int) -> nn.Module:
-            if count:
-                return MixedConv(fine, coarse, 2, count, stride=2, raw=shape.size)
-            return PlainConv(fine, coarse, 2, stride=2, bias=False)
+            return conv(fine, coarse, 2, count, stride=2, raw=shape.size)
 
         def up(fine: int, coarse: int) -> nn.Module:
             if count:
                 return MixedConv(coarse, fine, 2, count, stride=2, up=True)
             return _Up(coarse, fine, 2, stride=2, bias=False)
 
-        if count:
-            self.head: MixedConv | PlainConv = MixedConv(wide, widths[0], 3, count, raw=shape.size)
-        else:
-            self.head = PlainConv(wide, widths[0], 3, padding=1, bias=False)
+        self.head = conv(wide, widths[0], 3, count, raw=shape.size)
         self.encoders = nn.ModuleList(map(stage, widths[:-1], blocks[:-1]))
         self.downs = nn.ModuleList(down(*pair) for pair in pairwise(widths))
         self.body = stage(widths[-1], blocks[-1])
         self.ups = nn.ModuleList(up(*pair) for pair in pairwise(widths))
         self.decoders = nn.ModuleList(map(stage, widths[:-1], blocks[:-1]))
-        if count:
-            self.tail: MixedConv | PlainConv = MixedConv(widths[0], 4 * config.channels, 3, count)
-        else:
-            self.tail = PlainConv(widths[0], 4 * config.channels, 3, padding=1, bias=False)
+        self.tail = conv(widths[0], 4 * config.channels, 3, count)
         for name, weight in self.tail.named_parameters():  # starts as the identity
             if name.startswith(("weight", "kernels")):
                 nn.init.zeros_(weight)

@@ -62,12 +62,12 @@ class WindowAttention(nn.Module):
             # On an accelerator the arithmetic saved is not worth the wait for the number of tokens.
             y = self.norm(x) if keep is None else self.norm(x) * keep[..., None]
             return self.qkv(to_windows(y, cell).reshape(-1, dim))
-        kept = to_windows(keep, cell).reshape(-1).nonzero().squeeze(1)
+        visible = to_windows(keep, cell).reshape(-1).nonzero().squeeze(1)
         places = torch.arange(keep.numel(), device=x.device).view(keep.shape)
-        source = to_windows(places, cell).reshape(-1).index_select(0, kept)
+        source = to_windows(places, cell).reshape(-1).index_select(0, visible)
         computed = self.qkv(self.norm(x.reshape(-1, dim).index_select(0, source)))
         filled = self.qkv.bias.to(computed.dtype).expand(keep.numel(), -1)
-        return filled.index_copy(0, kept, computed)
+        return filled.index_copy(0, visible, computed)
 
 
 def to_windows(x: Tensor, cell: tuple[int, int]) -> Tensor:

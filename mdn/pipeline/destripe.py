@@ -6,8 +6,15 @@ from torch import Tensor
 
 from mdn.engine.run import Encode, RowStream
 from mdn.engine.tiles import reflected
-from mdn.noise.analysis.banding import FEWEST_ROWS, FEWEST_STRIPS, STRIP, is_banded, offsets, steps
-from mdn.noise.analysis.lines import Banding
+from mdn.noise.analysis.lines import (
+    FEWEST_ROWS,
+    FEWEST_STRIPS,
+    STRIP,
+    Banding,
+    is_banded,
+    offsets,
+    steps,
+)
 from mdn.pipeline.page import Page
 
 READ = 256  # rows of a page that are read at once

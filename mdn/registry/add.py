@@ -23,13 +23,11 @@ from torch import Tensor, nn
 from mdn import nets
 from mdn.errors import FileError, ModelError, UsageError
 from mdn.io.atomic import swap_folder
-from mdn.nets.official import convert_skip, convert_swinir
-from mdn.nets.shapes import convert_unet
+from mdn.nets.official import convert_skip, convert_swinir, convert_unet
 from mdn.registry import store
-from mdn.registry.cards import CARD, Card, read_card
+from mdn.registry.cards import CARD, WEIGHTS, Card, read_card
 from mdn.registry.model import build, line, load, pack, read_safetensors, write_card
 
-WEIGHTS = "weights.safetensors"
 BESIDE = ("recipe.toml", "training.csv", "curves.png")  # what a run leaves for people
 TRIAL_SIDE = 128  # pixels at least: a net that reads the noise halves its picture several times
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".th")
@@ -120,9 +118,9 @@ def _check(name: str, arch: str | None, options: dict[str, Any], force: bool) ->
         near = difflib.get_close_matches(arch, CONVERTERS, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(CONVERTERS)}"
         raise UsageError(f"--arch {arch}: unknown; {hint}")
-    known = CONVERTERS[arch or "swinir-masked"][1]
-    if unknown := [key for key in options if key not in known]:
-        said = f"it takes {', '.join(known)}" if known else "leave it out"
+    settings = CONVERTERS[arch or "swinir-masked"][1]
+    if unknown := [key for key in options if key not in settings]:
+        said = f"it takes {', '.join(settings)}" if settings else "leave it out"
         raise UsageError(f"--set {unknown[0]}: {arch or 'this net'} has no such setting; {said}")
 
 
@@ -176,7 +174,7 @@ def _take_file(
 
 def _unpickle(source: Path) -> dict[str, Any]:
     try:
-        found = torch.load(source, map_location="cpu", weights_only=True)
+        content = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{source}: not loaded, since it holds more than weights, which could be code, or is"
@@ -186,11 +184,11 @@ def _unpickle(source: Path) -> dict[str, Any]:
         raise FileError(source, f"cannot be read: {error.strerror or error}") from error
     except Exception as error:  # damaged archives raise many kinds
         raise ModelError(f"{source}: damaged, or no checkpoint: {line(error)}") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{source}: it holds a {type(found).__name__}, not a table of weights")
-    if "net_config" in found:
+    if not isinstance(content, dict):
+        raise ModelError(f"{source}: it holds a {type(content).__name__}, not a table of weights")
+    if "net_config" in content:
         raise UsageError(f"{source} is the checkpoint of a run: add its folder, {source.parent}")
-    return found
+    return content
 
 
 def _converted(
@@ -198,18 +196,18 @@ def _converted(
 ) -> tuple[str, nn.Module]:
     """The net of somebody else's state dict."""
     refusals = []
-    for each in [arch] if arch else CONVERTERS:
-        convert, known = CONVERTERS[each]
-        if not set(options) <= set(known):
+    for candidate in [arch] if arch else CONVERTERS:
+        convert, settings = CONVERTERS[candidate]
+        if not set(options) <= set(settings):
             continue
         try:
             config, ours = convert(state, **options)
-            net = nets.ARCHITECTURES[each][1](config)
+            net = nets.ARCHITECTURES[candidate][1](config)
             net.load_state_dict(ours)
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
-            refusals.append(f"{each}: {line(error)}")
+            refusals.append(f"{candidate}: {line(error)}")
         else:
-            return each, net.float()
+            return candidate, net.float()
     said = refusals[0] if arch else "none of the nets that mdn knows; " + "; ".join(refusals)
     raise ModelError(f"{source}: {said}")
 

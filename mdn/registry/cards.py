@@ -9,6 +9,7 @@ from typing import Any, get_origin, get_type_hints
 from mdn.errors import ModelError
 
 CARD = "card.toml"
+WEIGHTS = "weights.safetensors"
 KINDS = ("net", "external", "mixture")
 DOMAINS = ("display", "hdr", "counts")
 CARD_QUALITIES = ("", "fast")  # of `--quality`, that a card may claim
@@ -50,7 +51,7 @@ class Card:
     extra: str = ""  # of mdn, that an external one needs: pip install 'mdn[EXTRA]'
     package: str = ""  # the module that then is there
     mixes: tuple[str, ...] = ()  # names of the models whose results a mixture mixes, in its order
-    weights: str = "weights.safetensors"  # file name inside the folder
+    weights: str = WEIGHTS  # file name inside the folder
     domain: str = "display"  # the values it was trained on: display, hdr or counts
     quality: str = ""  # fast, where `--quality` is to choose it for its domain; else empty
     precisions: tuple[str, ...] = ("fp32",)  # in which the net keeps its quality, besides fp32
@@ -84,13 +85,13 @@ def read_card(folder: Path, origin: str) -> Card:
         raise ModelError(f"{folder}: not a model: it has no {CARD}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{path}: not a readable card: {error}") from error
-    known = {f.name: f for f in fields(Card) if f.name not in ("folder", "origin")}
-    if unknown := [key for key in table if key not in known]:
+    keys = {f.name: f for f in fields(Card) if f.name not in ("folder", "origin")}
+    if unknown := [key for key in table if key not in keys]:
         raise ModelError(f"{path}: unknown key {unknown[0]!r}")
     values: dict[str, Any] = {
         key: tuple(v) if isinstance(v, list) else v for key, v in table.items()
     }
-    needed = [name for name, f in known.items() if f.default is f.default_factory is MISSING]
+    needed = [name for name, f in keys.items() if f.default is f.default_factory is MISSING]
     if missing := [name for name in needed if name not in values]:
         raise ModelError(f"{path}: it lacks {', '.join(missing)}")
     _check_types(values, path)

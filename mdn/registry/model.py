@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from mdn import nets
 from mdn.errors import FileError, ModelError
+from mdn.io.atomic import write_bytes
 from mdn.nets import Abilities
 from mdn.registry.cards import CARD, Card
 from mdn.registry.store import digest, find, missing, verify
@@ -144,6 +145,14 @@ def build(arch: str, config: dict[str, Any], state: Mapping[str, Tensor]) -> Any
 def line(error: BaseException) -> str:
     """What a library's exception says, in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def save_weights(path: Path, net: nn.Module, arch: str, values: Mapping[str, Tensor]) -> None:
+    """Weights in few bits that carry the architecture and config they belong to.
+
+    Raises FileError: they cannot be written.
+    """
+    write_bytes(path, pack(net, arch, stored(values)))
 
 
 def write_card(

@@ -71,9 +71,9 @@ def with_companions(card: Card) -> list[Card]:
 
 def missing(card: Card) -> str:
     """What must be installed before a model works, in one line; nothing where all is there."""
-    for each in with_companions(card):
-        if each.package and find_spec(each.package) is None:
-            return f"needs {each.package}, which is not installed: pip install 'mdn[{each.extra}]'"
+    for part in with_companions(card):
+        if part.package and find_spec(part.package) is None:
+            return f"needs {part.package}, which is not installed: pip install 'mdn[{part.extra}]'"
     return ""
 
 
@@ -151,8 +151,8 @@ def choose(quality: str, domain: str = "display") -> ModelSelection:
         return ModelSelection(usual, PASSES)
     # Where the domain has no model of its own, that of pictures does its work at any quality.
     wanted = domain if usual != DEFAULT else "display"
-    found = [c for c in list_cards() if (c.quality, c.domain) == (quality, wanted)]
-    if found:
-        return ModelSelection(min(found, key=lambda card: (card.origin != "user", card.name)).name)
+    cards = [c for c in list_cards() if (c.quality, c.domain) == (quality, wanted)]
+    if cards:
+        return ModelSelection(min(cards, key=lambda card: (card.origin != "user", card.name)).name)
     note = f"--quality fast: there is no faster model than {usual}"
     return ModelSelection(usual, note=note)

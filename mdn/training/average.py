@@ -17,9 +17,8 @@ from torch import Tensor
 from mdn.errors import UsageError, plain_errors
 from mdn.io.atomic import write_bytes
 from mdn.registry import store
-from mdn.registry.cards import CARD, read_card
-from mdn.registry.model import load
-from mdn.training import checkpoint
+from mdn.registry.cards import CARD, WEIGHTS, read_card
+from mdn.registry.model import load, save_weights
 
 State = dict[str, Tensor]
 
@@ -51,8 +50,8 @@ def average(first: Path, second: Path, share: float, out: Path) -> None:
     nets = [load(card, cpu) for card in cards]
     state = between(nets[0].state_dict(), nets[1].state_dict(), share)
     out.mkdir(parents=True, exist_ok=True)
-    weights = out / checkpoint.WEIGHTS
-    checkpoint.save_weights(weights, nets[1], cards[1].arch, state)
+    weights = out / WEIGHTS
+    save_weights(weights, nets[1], cards[1].arch, state)
     table = tomllib.loads((second / CARD).read_text(encoding="utf-8"))
     table.pop("scores", None)
     table |= {"weights": weights.name, "sha256": store.digest(weights)}

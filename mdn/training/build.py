@@ -1,4 +1,10 @@
-"""The net of a recipe, and whether it can be trained as the recipe says, known before it starts."""
+"""The net of a recipe with the weights that it begins with, known to fit before training starts.
+
+Nets of one judge can be joined into one whose kernels their judge's descriptor mixes (nets.mixed).
+Each kernel begins as that of one of the nets, and how they are mixed as what makes the least error
+on crops of the recipe: on some of its steps all nets are tried, and the shares are fitted to their
+errors. What comes out is not yet good at anything new; it is what a training begins with.
+"""
 
 import json
 from collections.abc import Iterator
@@ -13,8 +19,13 @@ from torch import Tensor, nn
 from mdn import nets
 from mdn.engine import memory
 from mdn.errors import OutOfMemoryError, UsageError
+from mdn.nets.mixed import Conditions
 from mdn.nets.unet import UNet, UNetConfig
+from mdn.registry import model
 from mdn.registry.model import read_safetensors
+from mdn.training.data import Crops
+from mdn.training.degrade import generator_for, join_groups
+from mdn.training.judged import draw_group, inner
 from mdn.training.recipe import Recipe
 from mdn.training.recipe_parse import nearest
 
@@ -96,8 +107,8 @@ State = dict[str, Tensor]
 def init_weights(net: nn.Module, path: Path) -> None:
     """Give the net the weights of a file.
 
-    A U-Net also takes those of one in colour, without guides, with fewer blocks, or that learns of
-    the noise in another way.
+    A U-Net also takes those of one without guides, and with a judge those of one that is told the
+    noise.
 
     Raises UsageError: they cannot be read, or are another net's.
     """
@@ -106,8 +117,7 @@ def init_weights(net: nn.Module, path: Path) -> None:
             has_config = "config" in about
             before = nets.config("unet", json.loads(about["config"])) if has_config else net.config
             if not before.kernels:
-                for change in CHANGES:
-                    state = change(net, state, before)
+                state = _add_judge(net, _add_guides(net, state), before)
         net.load_state_dict(state)
 
 
@@ -136,38 +146,7 @@ def _reading(path: Path) -> Iterator[tuple[dict[str, str], State]]:
         raise UsageError(f"{path}: cannot start from these weights: {reason}") from error
 
 
-def _drop_judge(net: UNet, state: State, before: UNetConfig) -> State:
-    """The head answers to one level as it did to that sigma of all colours."""
-    if not (before.judge and net.config.noise_conditioned):
-        return state
-    head, colours = state["head.weight"], before.channels
-    level = head[:, -colours:].sum(1, keepdim=True) / CELL
-    rest = {k: v for k, v in state.items() if not k.startswith(("judge.", "local.", "gains."))}
-    return rest | {"head.weight": torch.cat([head[:, :-colours], *[level] * CELL], 1)}
-
-
-def _drop_colours(net: UNet, state: State, before: UNetConfig) -> State:
-    """The gray net answers as the other does to three equal channels, equally masked.
-
-    What the head made of each channel is summed, and what the tail says of each is averaged.
-    """
-    colours = before.channels
-    if colours == 1 or net.config.channels != 1:
-        return state
-    head = state["head.weight"]
-    masks = colours if before.per_channel_mask else 1
-    width, planes = head.shape[0], head.shape[1] // CELL
-    parts = head.reshape(width, planes, CELL, *head.shape[2:]).split(
-        [colours, masks, planes - colours - masks], dim=1
-    )
-    summed = [part.sum(1, keepdim=True) for part in parts[:2]]
-    return state | {
-        "head.weight": torch.cat([*summed, parts[2]], 1).flatten(1, 2),
-        "tail.weight": state["tail.weight"].unflatten(0, (colours, CELL)).mean(0),
-    }
-
-
-def _add_guides(net: UNet, state: State, before: UNetConfig) -> State:
+def _add_guides(net: UNet, state: State) -> State:
     """The head looks at guides with zeros at first."""
     head = state["head.weight"]
     missing = CELL * net.config.guides
@@ -183,27 +162,94 @@ def _add_judge(net: UNet, state: State, before: UNetConfig) -> State:
     head, colours = state["head.weight"], before.channels
     level = head[:, -CELL:].sum(1, keepdim=True)  # a level at half resolution stands for four
     joined = torch.cat([head[:, :-CELL], *[level / colours] * colours], 1)
-    return _missing(net, state) | state | {"head.weight": joined}
+    new = {key: value for key, value in net.state_dict().items() if key not in state}
+    return new | state | {"head.weight": joined}
 
 
-def _add_blocks(net: UNet, state: State, before: UNetConfig) -> State:
-    """More blocks in the stages, which give back what they get.
+# --- nets of one judge, joined into one whose kernels their judge's descriptor mixes -------------
 
-    The deeper net begins as the same function: the last kernel of each new block is zero (Chen et
-    al., "Net2Net", ICLR 2016, section 2.3).
+SOFT = (0.5 / 255) ** 2  # squared error below which two results are alike
+PASSES, RATE, DECAY = 600, 3e-3, 1e-3  # of the fit of the shares
+
+
+def joined(net: UNet, nets: list[UNet]) -> State:
+    """The state of `net` with the kernels, scales, judge and sigma map of the others."""
+    state = dict(net.state_dict())
+    states = [plain.state_dict() for plain in nets]
+    shared = [key for key in states[0] if key.startswith(("judge.", "local."))]
+    state |= {key: states[0][key] for key in shared}
+    for key in state:
+        layer, _, number = key.rpartition(".kernels.")
+        if layer:
+            state[key] = states[int(number)][f"{layer}.weight"]
+    layers = ["head", *(f"downs.{n}" for n in range(len(net.downs)))]
+    for scale, layer in enumerate(layers):
+        for part in ("weight", "bias"):
+            gains = [weights[f"gains.{scale}.{part}"] for weights in states]
+            state[f"{layer}.gain.{part}"] = torch.cat(gains)
+    return state
+
+
+@torch.no_grad()
+def _errors_of(nets: list[UNet], recipe: Recipe, crops: Crops, steps: int) -> tuple[Tensor, Tensor]:
+    """Descriptors (n, size), and the mean squared error of each net on each crop, (n, K)."""
+    rows = []
+    for step in range(steps):
+        groups = range(recipe.optim.groups)
+        batch = join_groups([draw_group(recipe, crops, step, at) for at in groups])
+        generator = generator_for(recipe.seed, step, recipe.optim.groups)
+        part = (..., *inner(batch, recipe.data.crop, generator))
+        descriptor = nets[0].judge(batch.noisy)
+        noisy = batch.noisy[part].contiguous(memory_format=torch.channels_last)
+        visible = None if batch.visible is None else batch.visible[part]
+        with torch.autocast("cpu", torch.bfloat16):
+            results = [net(noisy, visible=visible, noise=descriptor).float() for net in nets]
+        wrong = [(y.clamp(0, 1) - batch.clean[part]).square().mean((1, 2, 3)) for y in results]
+        rows.append((descriptor.float(), torch.stack(wrong, 1)))
+    descriptors, errors = zip(*rows, strict=True)
+    return torch.cat(descriptors), torch.cat(errors)
+
+
+def fit_shares(conditions: Conditions, descriptors: Tensor, errors: Tensor) -> float:
+    """Fits how kernels are mixed, in place; the mean loss in dB against the best choice."""
+    conditions.mean.copy_(descriptors.mean(0))
+    conditions.deviation.copy_(descriptors.std(0) + 1e-3)
+    decibels = 10 * torch.log10(errors + SOFT)
+    decibels = decibels - decibels.min(1, keepdim=True).values
+    optimiser = torch.optim.AdamW(conditions.parameters(), lr=RATE, weight_decay=DECAY)
+    sigma = torch.zeros(1, 1)
+    for _ in range(PASSES):
+        shares = conditions(descriptors, sigma, torch.ones(1, 1)).shares
+        loss = (shares * decibels.clamp(max=3)).sum(1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return float((shares * decibels).detach().sum(1).mean())
+
+
+def join(net: UNet, recipe: Recipe, crops: Crops) -> str:
+    """Give a net the kernels that its recipe joins, and mix them as suits crops of the recipe.
+
+    Returns a line on how well they are mixed. Raises UsageError: a file is no net that fits.
     """
-    pairs = zip(before.blocks, net.config.blocks, strict=False)
-    if before.widths != net.config.widths or any(old > new for old, new in pairs):
-        return state
-    new = _missing(net, state)
-    closed = {key: torch.zeros_like(value) for key, value in new.items() if ".second." in key}
-    return state | new | closed
+    nets = [_opened(Path(name)) for name in recipe.join]
+    state = joined(net, nets)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(f"join: {' '.join(str(error).split())[:200]}") from error
+    descriptors, errors = _errors_of(nets, recipe, crops, recipe.join_steps)
+    loss = fit_shares(net.conditions, descriptors, errors)
+    return f"{len(recipe.join)} nets joined, {loss:.2f} dB behind the better one of each crop"
 
 
-def _missing(net: UNet, state: State) -> State:
-    """What the net has and the weights have not."""
-    return {key: value for key, value in net.state_dict().items() if key not in state}
-
-
-CHANGES = _drop_judge, _drop_colours, _add_guides, _add_judge, _add_blocks
-"""Those of a plain net's weights, one after the other."""
+def _opened(path: Path) -> UNet:
+    """A net with a judge from its weights. Raises UsageError: they are of no such net."""
+    try:
+        state, about = read_safetensors(path)
+        net = model.build(about["arch"], json.loads(about["config"]), state)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"{path}: cannot be joined: {' '.join(str(error).split())}") from error
+    if not (isinstance(net, UNet) and net.config.judge and not net.config.kernels):
+        raise UsageError(f"{path}: cannot be joined: it is no plain net with a judge")
+    return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

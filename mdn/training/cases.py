@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise.synthesis import development, random_fields
+from mdn.noise.synthesis.basic import jpeg
 from mdn.noise.synthesis.camera import Settings, as_file, draw_settings, take_photo
-from mdn.noise.synthesis.composite import jpeg
 
 BLOTCHED = 0.75  # share of the cameras at their own size
 
@@ -166,8 +166,8 @@ def hot_pixels(x: Tensor, share: float, generator: torch.Generator) -> Parts:
     method = development.METHODS[int(dice.between(0, 0.999) * len(development.METHODS))]
     sharp = dice.between(0, 1.5) if dice.chance(0.4) else 0.0
     parts = [
-        development.sharpen(method(each).clamp(1e-6, 1) ** (1 / 2.2), 1.0, sharp).clamp(0, 1)
-        for each in (shining, mosaic)
+        development.sharpen(method(raw).clamp(1e-6, 1) ** (1 / 2.2), 1.0, sharp).clamp(0, 1)
+        for raw in (shining, mosaic)
     ]
     if x.shape[1] == 1:
         parts = [part.mean(1, keepdim=True) for part in parts]
@@ -271,8 +271,8 @@ def draw_case(kind: str, x: Tensor, levels: Tensor, generator: torch.Generator) 
     """Crops (B, C, H, W), each with its level of (B,), as `Parts` of (B, C, H, W)."""
     function = CASES[kind].function
     rows = [
-        function(each[None], level, generator)
-        for each, level in zip(x, levels.tolist(), strict=True)
+        function(crop[None], level, generator)
+        for crop, level in zip(x, levels.tolist(), strict=True)
     ]
     noisy, stored, clean = (torch.cat(part) for part in zip(*rows, strict=True))
     return noisy, stored, clean

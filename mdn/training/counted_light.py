@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mdn import noise
 from mdn.nets.counts_reader import FLOOR, SIDE, Scale, scale_of
-from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.basic import jpeg
 from mdn.noise.synthesis.development import blur
 from mdn.training.patterns import draw_pattern
 
@@ -92,10 +92,10 @@ def simulated(generator: torch.Generator, size: int = 256) -> Tensor:
         light[rng.integers(size), rng.integers(size)] += rng.uniform(0.5, 20)
     # Half of them sharper than the pixels can tell: confocal pictures of fine filaments are.
     sharp = SHARP if rng.uniform() < 0.5 else BLURRED
-    seen = torch.from_numpy(np.asarray(light, np.float64))
-    seen = blur(seen[None], math.exp(rng.uniform(*np.log(sharp))))[0]
-    seen = seen - min(0.0, float(seen.min()))
-    return (seen / max(float(seen.max()), 1e-6)).float()
+    shown = torch.from_numpy(np.asarray(light, np.float64))
+    shown = blur(shown[None], math.exp(rng.uniform(*np.log(sharp))))[0]
+    shown = shown - min(0.0, float(shown.min()))
+    return (shown / max(float(shown.max()), 1e-6)).float()
 
 
 def draw(scene: Scene, count: int, generator: torch.Generator) -> Lesson:

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from mdn.errors import plain_errors
 from mdn.nets.counts_reader import NUMBERS, CountsReader, CountsReaderConfig, Scale, scale_of
-from mdn.registry.model import read_safetensors
-from mdn.training import checkpoint
+from mdn.registry.model import read_safetensors, save_weights
 from mdn.training.counted_light import Lesson, Scene, draw, draw_drawn, draw_other, scene, targets
 from mdn.training.data import load_pictures, split
 from mdn.training.log import write_table
@@ -200,7 +199,7 @@ def table(net: CountsReader, scenes: list[Scene], recipe: ReaderRecipe) -> list[
 
 def save(state: dict[str, Tensor], net: CountsReader, out: Path) -> None:
     """Weights in half precision, with the config that they need."""
-    checkpoint.save_weights(out / "reader.safetensors", net, "counts-reader", state)
+    save_weights(out / "reader.safetensors", net, "counts-reader", state)
 
 
 @plain_errors()

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mdn.errors import UsageError, plain_errors
 from mdn.io.atomic import write_bytes
@@ -209,14 +209,6 @@ def _read_shard(path: Path) -> dict[str, Tensor]:
     return shard
 
 
-class _Steps(Dataset[Any]):
-    def __init__(self, draw: Callable[[int], Any]) -> None:
-        self.draw = draw
-
-    def __getitem__(self, step: int) -> Any:
-        return self.draw(step)
-
-
 def batches(draw: Callable[[int], Any], first: int, last: int, workers: int) -> Iterator[Any]:
     """draw(step) of every step from first to last - 1, in order.
 
@@ -228,9 +220,9 @@ def batches(draw: Callable[[int], Any], first: int, last: int, workers: int) -> 
         yield from map(draw, range(first, last))
         return
     yield from DataLoader(
-        _Steps(draw),
+        range(first, last),  # type: ignore[arg-type]
         batch_size=None,
-        sampler=range(first, last),
+        collate_fn=draw,  # type: ignore[arg-type]
         num_workers=workers,
         prefetch_factor=AHEAD,
         worker_init_fn=_leave_interrupts,

@@ -18,7 +18,7 @@ from mdn.nets.masking import draw_seeds
 from mdn.nets.unet import UNet
 from mdn.noise.analysis import impulses
 from mdn.noise.synthesis import camera
-from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.basic import jpeg
 from mdn.training.cases import BY_LOGARITHM, CASES, Dice, blotched, draw_case
 from mdn.training.data import Crops
 from mdn.training.degrade import IMPULSIVE, Sample, draw_masks, draw_row, generator_for, uniform

@@ -1,4 +1,6 @@
-"""The log of a run, a CSV file that a resumed run continues without a seam, and its curves.
+"""What a run leaves in its folder: checkpoint, card, log, and the log's curves.
+
+The log is a CSV file that a resumed run continues without a seam.
 
 Curves are a panel by noise, a line by run, as in figure 13 of Chen et al. (CVPR 2023): where one
 run learns the training noise by heart and another learns pictures, only the panels of unseen noise
@@ -16,18 +18,75 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mdn import plots
 from mdn.errors import FileError, UsageError
 from mdn.io.atomic import replacing, write_bytes
+from mdn.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CHECKPOINT = "checkpoint.pt"
 LOG = "training.csv"
 FIRST = ["step", "seconds", "loss", "lr_scale"]
 
 Columns = dict[str, list[tuple[float, float]]]
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Everything a run needs to go on: weights, average, optimisers, step, seconds, recipe.
+
+    Raises FileError: it cannot be written; the former checkpoint stays.
+    """
+    path = folder / CHECKPOINT
+    with replacing(path) as stream:
+        try:
+            torch.save(state, stream)
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise FileError(path, f"cannot be written: {error}") from error
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """The last checkpoint of a run, or None. Raises UsageError where it cannot be read."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged archives raise many kinds
+        raise UsageError(
+            f"{path}: not a readable checkpoint: {error}; remove it to begin anew"
+        ) from error
+
+
+def card_facts(recipe: Recipe, title: str, scores: dict[str, float]) -> dict[str, Any]:
+    """What a recipe and the last validation say for the model's card.
+
+    title: what was validated on. scores: by the names of the validation's rows.
+    """
+    ranges = [(row.kind, row.low, row.high) for row in recipe.noise]
+    if recipe.rendered:
+        noises = [f"path tracing, {low:g}-{high:g} spp" for _, low, high in ranges]
+    else:
+        noises = [f"{kind} {low:g}-{high:g}" for kind, low, high in ranges]
+        parts = (
+            ("masks {low:g}-{high:g} on {share:g} of the crops", recipe.mask),
+            ("contrast times {low:g}-{high:g} on {share:g} of it", recipe.contrast),
+            ("jpeg {low:g}-{high:g} on {share:g} of it", recipe.jpeg),
+        )
+        noises += [text.format(**vars(part)) for text, part in parts if part.share]
+    rounded = {name: round(score, 2) for name, score in scores.items()}
+    return {
+        "name": recipe.name,
+        "training_data": "crops of " + ", ".join(recipe.data.sources),
+        "noise_seen": noises,
+        "precisions": ["fp32", "bf16"],
+        "domain": recipe.domain,
+        "scores": {title: rounded} if rounded else {},
+    } | recipe.about
 
 
 def read_log(path: Path) -> Columns:
@@ -92,6 +151,8 @@ class Log:
             reason = (error.strerror or type(error).__name__).lower()
             raise FileError(self.path, f"cannot be written ({reason})") from error
 
+
+# --- its curves --------------------------------------------------------------------------------
 
 PICTURE = "curves.png"
 SUFFIXES = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}

@@ -15,13 +15,13 @@ from mdn import nets
 from mdn.engine import memory
 from mdn.errors import MdnError, OutOfMemoryError, UsageError
 from mdn.nets.unet import UNet
-from mdn.registry.model import write_card
-from mdn.training import checkpoint, join, judged
-from mdn.training.build import build, check_memory, too_large
+from mdn.registry.cards import WEIGHTS
+from mdn.registry.model import save_weights, write_card
+from mdn.training import judged, log
+from mdn.training.build import build, check_memory, join, too_large
 from mdn.training.data import Crops, batches
 from mdn.training.degrade import Sample, draw_group, join_groups
 from mdn.training.distributed import Processes
-from mdn.training.log import LOG, Log
 from mdn.training.loss import batch_loss
 from mdn.training.optim import Average, lr_scale, make_optimisers, restore
 from mdn.training.recipe import Recipe
@@ -70,17 +70,17 @@ class Trainer:
         self.optimisers = make_optimisers(self.net, recipe.optim)
         self.peaks = [[g["lr"] for g in o.param_groups] for o in self.optimisers]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == torch.float16)
-        self.step, self.seconds, self.kept = 0, 0.0, -1
+        self.step, self.seconds, self.saved_at = 0, 0.0, -1
         self.scores: dict[str, float] = {}
         self.losses: list[float] = []  # since the last row of the log
         self.former = recipe.text  # what the checkpoint was trained by
-        self.log = Log(folder / LOG, watch.names(), writes=processes.first)
+        self.log = log.Log(folder / log.LOG, watch.names(), writes=processes.first)
         several = processes.count > 1
         self.forward = DistributedDataParallel(self.net) if several else self.net
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint. False where there is none."""
-        state = checkpoint.load_state(self.folder)
+        state = log.load_state(self.folder)
         if state is None:
             return False
         if not self._is_of(*state["net_config"]):
@@ -99,7 +99,7 @@ class Trainer:
                 " choose another --out or --no-resume"
             ) from error
         self.scaler.load_state_dict(state["scaler"])
-        self.step, self.seconds, self.kept = state["step"], state["seconds"], state["step"]
+        self.step, self.seconds, self.saved_at = state["step"], state["seconds"], state["step"]
         self.scores, self.losses = state["scores"], state["losses"]
         self.former = state["recipe"]
         self.log.rewind(self.step)
@@ -111,7 +111,7 @@ class Trainer:
             return ""
         assert isinstance(self.net, UNet)
         assert isinstance(self.crops, Crops)
-        line = join.begin(self.net, self.recipe, self.crops)
+        line = join(self.net, self.recipe, self.crops)
         self.average = Average(self.net, self.recipe.optim.ema)
         return line
 
@@ -144,7 +144,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint, and the averaged weights beside it."""
-        self.kept = self.step
+        self.saved_at = self.step
         if not self.processes.first:
             return
         state = {
@@ -159,10 +159,10 @@ class Trainer:
             "net_config": [self.recipe.arch, repr(self.net.config)],
             "recipe": self.recipe.text,
         }
-        checkpoint.save_state(self.folder, state)
-        weights = self.folder / checkpoint.WEIGHTS
-        checkpoint.save_weights(weights, self.net, self.recipe.arch, self.average.values)
-        about = checkpoint.card_facts(self.recipe, self.watch.title, self.scores)
+        log.save_state(self.folder, state)
+        weights = self.folder / WEIGHTS
+        save_weights(weights, self.net, self.recipe.arch, self.average.values)
+        about = log.card_facts(self.recipe, self.watch.title, self.scores)
         write_card(self.folder, self.net, self.recipe.arch, weights.name, about)
 
     def run(
@@ -199,7 +199,7 @@ class Trainer:
             if whole or time.monotonic() - saved > save_every:
                 self.save()
                 saved = time.monotonic()
-        if self.kept != self.step:
+        if self.saved_at != self.step:
             self.save()
 
     @contextmanager
@@ -211,13 +211,13 @@ class Trainer:
             if not memory.is_oom(error):
                 raise
             raise OutOfMemoryError(
-                f"step {self.step}: {too_large(self.recipe)}{self._what_is_kept()}"
+                f"step {self.step}: {too_large(self.recipe)}{self._saved_state()}"
             ) from error
 
-    def _what_is_kept(self) -> str:
-        if self.kept < 0:
+    def _saved_state(self) -> str:
+        if self.saved_at < 0:
             return ""
-        return f"; the checkpoint of step {self.kept} is kept in {self.folder}"
+        return f"; the checkpoint of step {self.saved_at} is kept in {self.folder}"
 
     def _advance(self, batch: Sample) -> float:
         """One step of the optimiser; the joint loss."""
@@ -232,7 +232,7 @@ class Trainer:
         if not math.isfinite(value):
             raise MdnError(
                 f"step {self.step}: the loss is not a number; lower the learning rate"
-                f"{self._what_is_kept()}"
+                f"{self._saved_state()}"
             )
         for optimiser in self.optimisers:
             self.scaler.unscale_(optimiser)

@@ -13,7 +13,7 @@ from mdn import noise
 from mdn.errors import UsageError
 from mdn.training.cases import CASES
 
-# Noise that is not added to a picture but makes a measurement of it: see training.poisson_counts.
+# Noise that is not added to a picture but makes a measurement of it: see training.degrade.
 PHOTONS = "photons"
 # Noise that is in the files: renders, with so many samples per pixel. See training.renders.
 SAMPLES = "samples"
@@ -221,7 +221,7 @@ class Recipe:
     # weights (.safetensors) to begin from, relative to the recipe; empty for none
     init_weights: str = ""
     # weights (.safetensors) of plain nets of one judge that become the kernels of a net that mixes
-    # them, see training.join; relative to the recipe. Not used where there are init_weights.
+    # them, see training.build; relative to the recipe. Not used where there are init_weights.
     join: tuple[str, ...] = ()
     join_steps: Count = 120  # steps whose crops tell how they are mixed at first
     # weights (.safetensors) of a net whose judge this one takes, relative to the recipe

@@ -1,9 +1,25 @@
-"""Where recipes lie, and how one is laid over another."""
+"""Recipes in files: where they lie, how one is laid over another, and the stages of one.
+
+A recipe with stages is several trainings, of which later ones begin with what earlier ones learnt:
+
+    [[stage]]
+    name = "told"                  # laid over the rest of the recipe, as a recipe is over its base
+    net = { judge = false, noise_conditioned = true }
+
+    [[stage]]
+    name = "judged"
+    init_weights = "told"          # the weights of that stage
+
+The rest of the recipe is the last stage, whose folder is the run's; the others have theirs within
+it. Stages that nothing refers to are left out, so that `--set init_weights=FILE` begins with a file
+and trains the last stage alone.
+"""
 
 import difflib
 import os
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +28,9 @@ import tomli_w
 from mdn.errors import UsageError
 from mdn.nets import current_names
 from mdn.registry import store
+from mdn.registry.cards import WEIGHTS
+from mdn.training.recipe import Recipe
+from mdn.training.recipe_parse import parse
 
 RECIPE = "recipe.toml"
 FOLDER = "recipes"
@@ -20,6 +39,14 @@ STAGE = "stage"
 FILES = {"init_weights", "init_judge", "join"}  # keys whose values are files, or names of stages
 
 Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training: its recipe, and where it lies in the folder of the run."""
+
+    recipe: Recipe
+    folder: Path
 
 
 def names() -> dict[str, Path]:
@@ -47,6 +74,78 @@ def find(wish: str) -> Path:
     hint = f"did you mean {' or '.join(near)}?" if near else "mdn train --list shows mdn's own"
     kind = "recipe file" if path.suffix == ".toml" or os.sep in wish else "recipe"
     raise UsageError(f"{wish}: there is no such {kind}; {hint}")
+
+
+def load(path: Path, changes: Table | None = None) -> Recipe:
+    """Read a recipe, over its base where it has one, with `changes` laid over it; its last stage.
+
+    Raises UsageError: it cannot be read, or says something that makes no sense; names every fault
+    of single values, or else of what does not go together.
+    """
+    table, text = read(path, changes)
+    table.pop(STAGE, None)
+    return parse(table, str(path), text)
+
+
+def load_stages(path: Path, changes: Table | None, out: Path | None) -> list[Stage]:
+    """The stages of a recipe in the order in which they are trained, the recipe's own one last.
+
+    Args:
+        path: of the recipe, with `changes` laid over it.
+        out: folder of the run; runs/NAME if None.
+
+    Raises UsageError: a recipe makes no sense, or stages go in a circle.
+    """
+    table, text = read(path, changes)
+    rows = table.pop(STAGE, [])
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and "name" in row for row in rows
+    ):
+        raise UsageError(f"{path}: stages are written as [[stage]] tables, with a name each")
+    parts = {str(row["name"]): row for row in rows}
+    order = list(_needed(path, table, parts, []))
+    folder = out or Path("runs") / str(table.get("name"))
+    files = {name: str(folder / name / WEIGHTS) for name in order}
+    last = Stage(parse(_resolved(table, files), str(path), text), folder)
+    # A stage begins with what it names itself, never with what the last one does.
+    plain = {key: value for key, value in table.items() if key not in FILES}
+    stages = []
+    for name in order:
+        own = overlay(plain, parts[name]) | {"name": f"{last.recipe.name}-{name}"}
+        own = _resolved(own, files)
+        text = f"# A stage of {path.name}.\n{tomli_w.dumps(own)}"
+        stages.append(Stage(parse(own, str(path), text), folder / name))
+    return [*stages, last]
+
+
+def _needed(path: Path, table: Table, parts: Table, above: list[str]) -> Iterator[str]:
+    """Names of the stages that a table refers to, those first that others refer to."""
+    keys = FILES - {"join"} if table.get("init_weights") else FILES
+    values = [table.get(key, "") for key in sorted(keys)]
+    yielded: list[str] = []
+    for name in [
+        name for value in values for name in (value if isinstance(value, list) else [value])
+    ]:
+        if name not in parts or name in yielded:
+            continue
+        if name in above:
+            raise UsageError(f"{path}: its stages go in a circle: {' -> '.join([*above, name])}")
+        for stage in [*_needed(path, parts[name], parts, [*above, name]), name]:
+            if stage not in yielded:
+                yielded.append(stage)
+                yield stage
+
+
+def _resolved(table: Table, files: dict[str, str]) -> Table:
+    """The table with the weights' files in place of the names of stages."""
+    resolved = dict(table)
+    for key in FILES & table.keys():
+        value = table[key]
+        if isinstance(value, list):
+            resolved[key] = [files.get(name, name) for name in value]
+        else:
+            resolved[key] = files.get(str(value), str(value))
+    return resolved
 
 
 def read(path: Path, changes: Table | None = None) -> tuple[Table, str]:
@@ -98,7 +197,7 @@ def _layers(path: Path, above: list[Path]) -> Iterator[tuple[Path, Table]]:
 def _beside(path: Path, value: Any, names: set[Any]) -> Any:
     """Files as seen from where mdn was called; the names of stages stay."""
     if isinstance(value, list):
-        return [_beside(path, each, names) for each in value]
+        return [_beside(path, name, names) for name in value]
     return str(path.parent / str(value)) if value and value not in names else value
 
 

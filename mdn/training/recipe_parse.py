@@ -6,7 +6,6 @@ import json
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +14,6 @@ from mdn import noise
 from mdn.errors import FaultsError, UsageError
 from mdn.nets import ARCHITECTURES
 from mdn.registry.cards import CARD_QUALITIES
-from mdn.training import recipe_files
 from mdn.training.cases import CASES
 from mdn.training.recipe import (
     CLEAN,
@@ -31,7 +29,6 @@ from mdn.training.recipe import (
     Recipe,
     WatchRecipe,
 )
-from mdn.training.recipe_files import STAGE
 
 SECTIONS: dict[str, type] = {
     "data": DataRecipe,
@@ -61,19 +58,16 @@ _WORDS = {
 _BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short")
 
 
-def load(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
-    """Read a recipe, over its base where it has one, with `changes` laid over it.
-
-    Raises UsageError: it cannot be read, or says something that makes no sense; names every fault
-    of single values, or else of what does not go together.
-    """
-    table, text = recipe_files.read(path, changes)
-    return parse(table, str(path), text)
-
-
 def parse(table: dict[str, Any], where: str = "recipe", text: str = "") -> Recipe:
-    """A recipe from its TOML table. Raises UsageError as `load` does."""
-    table = {key: value for key, value in table.items() if key != STAGE}
+    """A recipe from its TOML table.
+
+    Args:
+        where: what messages call it.
+        text: the file as it stood.
+
+    Raises UsageError: it says something that makes no sense; names every fault of single values,
+    or else of what does not go together.
+    """
     if "text" in table:  # a field, but no key
         raise UsageError(f"{where}: unknown key 'text'")
     try:

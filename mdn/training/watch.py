@@ -90,12 +90,14 @@ class Watch(Validation):
         return super().names() + list(self.pairs)
 
     def _scores(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
-        scores = {}
-        for name, (kind, level) in zip(self.names(), self.rows, strict=False):
-            every = range(len(self.clean))
-            values = [self._psnr(net, autocast, kind, level, index) for index in every]
-            scores[name] = sum(values) / len(values)
-        return scores | self._scores_of_pairs(net, autocast)
+        values = {
+            name: [self._psnr(net, autocast, *row, index) for index in range(len(self.clean))]
+            for name, row in zip(self.names(), self.rows, strict=False)
+        }
+        for name, pairs in self.pairs.items():
+            with autocast:
+                values[name] = [_score(net, noisy.to(self.device), clean) for noisy, clean in pairs]
+        return {name: sum(figures) / len(figures) for name, figures in values.items()}
 
     def _psnr(
         self, net: nn.Module, autocast: torch.autocast, kind: str, level: float, index: int
@@ -118,15 +120,6 @@ class Watch(Validation):
         if self.mask:
             error = error[(more["visible"][0] == 0).cpu().expand_as(error)]
         return -10 * torch.log10(error.mean()).item()
-
-    def _scores_of_pairs(self, net: nn.Module, autocast: torch.autocast) -> dict[str, float]:
-        """Of real noise, a figure for each folder of pairs."""
-        scores = {}
-        for name, pairs in self.pairs.items():
-            with autocast:
-                values = [_score(net, noisy.to(self.device), clean) for noisy, clean in pairs]
-            scores[name] = sum(values) / len(values)
-        return scores
 
 
 def _mask(mask: MaskRecipe, clean: Tensor, generator: torch.Generator) -> Tensor:

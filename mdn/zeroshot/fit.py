@@ -18,14 +18,12 @@ from mdn.pipeline.plan import NoisyPart
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry.cards import Card
 from mdn.registry.model import Model
-from mdn.zeroshot import state
 from mdn.zeroshot.answer import averaged_answer
 from mdn.zeroshot.layers import Layers
-from mdn.zeroshot.numbers import NoiseNumbers, fit_numbers
+from mdn.zeroshot.numbers import NoiseNumbers, fit_numbers, load_fit, save_fit
 from mdn.zeroshot.request import CLEAN, FitRequest
 from mdn.zeroshot.steps import PATIENCE
-from mdn.zeroshot.trial import is_coarse
-from mdn.zeroshot.windows import regions_of
+from mdn.zeroshot.windows import is_coarse, regions_of
 
 ENDED = {  # of LayerFit
     "done": "completed",
@@ -126,7 +124,7 @@ class Fit:
         self._card = model.card
         if self.request.use is None or self._numbers is not None:
             return
-        self._numbers, weights, fine = state.load_fit(self.request.use, model.card)
+        self._numbers, weights, fine = load_fit(self.request.use, model.card)
         if weights is not None:
             net = copy.deepcopy(model.net)
             net.load_state_dict(weights)
@@ -138,7 +136,7 @@ class Fit:
             net = self._layers.net
             weights = None if net is None else net.state_dict()
             numbers, fine = self._numbers or NoiseNumbers(), self._layers.fine
-            state.save_fit(self.request.save, self._card, numbers, weights, fine=fine)
+            save_fit(self.request.save, self._card, numbers, weights, fine=fine)
 
     def describe(self) -> dict[str, object]:
         """Facts for --json, and in "summary" three lines for people."""

@@ -12,8 +12,8 @@ from mdn.jobs.job import Job, Report
 from mdn.noise.analysis.estimate import NoiseEstimate
 from mdn.pipeline.plan import NoisyPart
 from mdn.registry.model import Model
-from mdn.zeroshot import state
 from mdn.zeroshot.answer import ChangedAnswer, FilledAnswer
+from mdn.zeroshot.numbers import load_steps, save_parts
 from mdn.zeroshot.request import FitRequest, Plan
 from mdn.zeroshot.steps import LayerFit, fit_layers
 from mdn.zeroshot.windows import Window, shuffled, windows_of
@@ -106,8 +106,8 @@ class Layers:
             choose_precision(request.options.precision, model.device, model.card.precisions),
             progress,
             request.time_limit,
-            state.load(request.checkpoint, model.card) if request.resume else None,
-            lambda values: state.save(request.checkpoint, model.card, {"steps": values}),
+            load_steps(request.checkpoint, model.card) if request.resume else None,
+            lambda values: save_parts(request.checkpoint, model.card, {"steps": values}),
             fills,
             None if fills else model.net,
             self._rival if self._plan.shuffle == 1 else None,

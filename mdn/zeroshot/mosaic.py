@@ -14,7 +14,7 @@ from mdn.noise.analysis.phases import SOME, fillable, filled, sides, spread
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
 from mdn.registry.model import Model
-from mdn.zeroshot.trial import Trial
+from mdn.zeroshot.windows import Trial
 
 LEAST_EXCESS = 2.0  # variance of a place over that of the quietest, for it to be clear..
 LEAST_PART = 0.2  # ..and its share of the largest excess: a neighbour's noise shows as a sixteenth

@@ -7,9 +7,14 @@ that were hidden, in the other half of the samples. The net itself is frozen.
 """
 
 import math
+import os
+import pickle
+import struct
+import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +22,19 @@ import torch
 from torch import Tensor
 
 from mdn.engine.run import Encode
+from mdn.errors import FileError
 from mdn.noise.analysis.brightness import Curve
 from mdn.noise.analysis.lines import Banding, Wave
 from mdn.pipeline import destripe
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
+from mdn.registry.cards import Card
 from mdn.registry.model import Model
-from mdn.zeroshot import dither, stripes
+from mdn.zeroshot import stripes
 from mdn.zeroshot.mosaic import find_places, read_again
 from mdn.zeroshot.speckle import find_shift
-from mdn.zeroshot.trial import CELL, Trial, is_coarse, middle, remaining_error
+from mdn.zeroshot.windows import CELL, Trial, is_coarse, middle, remaining_error
 
 WINDOW = 512  # pixels a side of what is looked at, from the middle of the picture
 MOST_WAVES = 3
@@ -93,9 +100,9 @@ def fit_numbers(
     if waves and given is None and is_coarse(judge_sample(x, model)):
         # A camera smooths its noise, and would have smoothed the wave: stairs.
         x, waves = window, []
-    step = dither.step(x) if given is None else given.dither
+    step = stripes.dither_step(x) if given is None else given.dither
     fitted = replace(
-        judge_sample(x, model, dither.DEVIATION * step) if step else noise,
+        judge_sample(x, model, stripes.DEVIATION * step) if step else noise,
         places=find_places(trial, x, noise) if given is None else _tensor(given.places),
     )
     if waves or fitted.places is not None:
@@ -148,3 +155,69 @@ def _nested(places: Tensor) -> tuple[tuple[tuple[bool, ...], ...], ...]:
 
 def _tensor(places: tuple[tuple[tuple[bool, ...], ...], ...]) -> Tensor | None:
     return torch.tensor(places) if places else None
+
+
+# --- fits in files: one of layers that is under way, and one that is done, for other pictures ----
+
+UNREADABLE = pickle.UnpicklingError, struct.error, UnicodeDecodeError
+REMEDY = "make one with --save-fit"
+
+
+def save_parts(path: Path | None, card: Card, parts: dict[str, Any]) -> None:
+    """Write the parts, all or nothing, with the model they belong to; no path, no file.
+
+    Raises FileError: it cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        with os.fdopen(handle, "wb") as stream:
+            torch.save({"model": card.sha256} | parts, stream)
+        Path(name).replace(path)
+    except OSError as error:
+        raise FileError(path, f"cannot be written ({error.strerror})") from error
+
+
+def load_steps(path: Path | None, card: Card) -> dict[str, Any] | None:
+    """The state of a fit of layers that is under way; None where there is nothing yet.
+
+    Raises FileError: it is no such file, or of a fit that began from another model.
+    """
+    if path is None or not path.exists():
+        return None
+    return dict(_read(path, card, "steps", "checkpoint of a fit", "leave --resume out"))
+
+
+def save_fit(
+    path: Path | None, card: Card, numbers: NoiseNumbers, layers: dict | None, *, fine: bool
+) -> None:
+    """Write a fit that is done: numbers, and the layers' weights if they were fitted."""
+    save_parts(path, card, {"fit": asdict(numbers) | {"layers": layers, "fine": fine}})
+
+
+def load_fit(path: Path, card: Card) -> tuple[NoiseNumbers, dict[str, Any] | None, bool]:
+    """What `save_fit` wrote: numbers, layers, fine.
+
+    Raises FileError: there is no such file, or it is of another model than the card's.
+    """
+    if not path.exists():
+        raise FileError(path, "--fit: no such file")
+    fit = dict(_read(path, card, "fit", "fit of mdn zeroshot", REMEDY))
+    layers, fine, curve = fit.pop("layers"), fit.pop("fine", True), fit["curve"]
+    names = {part.name for part in fields(NoiseNumbers)}
+    if any(fit.pop(key) for key in fit.keys() - names):
+        raise FileError(path, "is of an older mdn, for noise that is no longer fitted", REMEDY)
+    return NoiseNumbers(**fit | {"curve": Curve(**curve) if curve else None}), layers, fine
+
+
+def _read(path: Path, card: Card, part: str, kind: str, remedy: str) -> Any:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        model, values = content["model"], content[part]
+    except (OSError, RuntimeError, LookupError, TypeError, EOFError, *UNREADABLE) as error:
+        raise FileError(path, f"is no {kind}", remedy) from error
+    if model != card.sha256:
+        problem = f"is of a fit of another model than {card.name}"
+        raise FileError(path, problem, "name it with -m")
+    return values

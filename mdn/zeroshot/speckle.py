@@ -22,7 +22,7 @@ from torch import Tensor
 from mdn.noise.analysis.brightness import Curve
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.zeroshot.hidden_samples import generator_of
-from mdn.zeroshot.trial import Trial, is_coarse
+from mdn.zeroshot.windows import Trial, is_coarse
 
 BINS = 24  # of brightness, black to white: narrow beside the noise, and full enough to count
 FEWEST_SAMPLES = 400  # of a bin: a share of them is then known to .025

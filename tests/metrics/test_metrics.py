@@ -13,7 +13,6 @@ from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mdn import metrics
-from mdn.metrics import measures
 
 
 def pair(side: int = 40, channels: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -157,9 +156,9 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
     monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=Distance, __spec__=True))
     monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(__spec__=True))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    measures._lpips_net.cache_clear()
+    metrics._lpips_net.cache_clear()
     yield tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
-    measures._lpips_net.cache_clear()
+    metrics._lpips_net.cache_clear()
 
 
 def test_without_the_package_there_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,7 @@ from mdn.pipeline.judge import by_statistics, judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.sample import sample_for_estimation
 from mdn.registry import store
-from mdn.registry.model import Model, write_card
-from mdn.training.checkpoint import save_weights
+from mdn.registry.model import Model, save_weights, write_card
 from tests.pipeline.tools import denoised, load
 
 

@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 import mdn
-from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.basic import jpeg
 from mdn.pipeline.counts_graph import CountsGraph
 from mdn.pipeline.counts_noise import CountsNoise, read_counts
 from mdn.registry import export, store

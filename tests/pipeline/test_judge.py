@@ -12,8 +12,7 @@ from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.options import Options
 from mdn.pipeline.reading import FLOOR
 from mdn.registry.cards import read_card
-from mdn.registry.model import load_model, read_safetensors, write_card
-from mdn.training.checkpoint import save_weights
+from mdn.registry.model import load_model, read_safetensors, save_weights, write_card
 from tests.pipeline.tools import denoised
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mdn.errors import UsageError
 from mdn.training.build import build
-from mdn.training.recipe_parse import load
+from mdn.training.recipe_files import load
 
 Recipes = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.registry.model import pack
 from mdn.training.build import build, init_weights
-from mdn.training.recipe_parse import load
+from mdn.training.recipe_files import load
 
 Recipes = Callable[..., Path]
 SHAPE = {"widths": (4, 8), "blocks": (1, 1), "noise_conditioned": True}
@@ -26,21 +26,6 @@ def _random(path: Path, **config: object) -> torch.nn.Module:
     torch.nn.init.normal_(net.tail.weight)
     path.write_bytes(pack(net, "unet", net.state_dict()))
     return net
-
-
-@pytest.mark.parametrize("per_channel_mask", [False, True])
-def test_a_gray_net_answers_as_the_one_in_colour(
-    per_channel_mask: bool, write_recipe: Recipes, tmp_path: Path
-) -> None:
-    colour = _random(tmp_path / "colour.safetensors", per_channel_mask=per_channel_mask)
-    path = write_recipe(seed='3\ninit_weights = "colour.safetensors"')
-    gray = build(load(path, {"net": {"channels": 1, "noise_conditioned": True}}))
-    x, level = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 1, 1)
-    visible = (torch.rand(2, 1, 16, 16) > 0.3).float()
-    with torch.no_grad():
-        rgb = colour(x.expand(-1, 3, -1, -1), visible, level=level)
-        assert torch.allclose(gray(x, visible, level=level), rgb.mean(1, keepdim=True), atol=1e-4)
-        assert not torch.allclose(rgb[:, 0], rgb[:, 1], atol=0.01)  # it had colours to lose
 
 
 @pytest.mark.parametrize(
@@ -61,18 +46,6 @@ def test_what_does_not_fit_is_refused(
         build(load(path, {"net": net}))
 
 
-def test_a_deeper_net_begins_as_the_shallower_one(write_recipe: Recipes, tmp_path: Path) -> None:
-    shallow = _random(tmp_path / "shallow.safetensors")
-    path = write_recipe(seed='3\ninit_weights = "shallow.safetensors"')
-    config = {"widths": [4, 8], "blocks": [3, 2], "noise_conditioned": True}
-    deep = build(load(path, {"net": config}))
-    x, level = torch.rand(2, 3, 16, 16), torch.rand(2, 1, 1, 1)
-    assert torch.equal(deep(x, level=level), shallow(x, level=level))
-    added = [value for key, value in deep.state_dict().items() if key not in shallow.state_dict()]
-    assert len(added) == 2 * 2 * 2 + 2 * 1  # blocks of two kernels: two a coder, one in the body
-    assert all(bool(value.any()) for value in added[::2])  # the first kernel is not: it must learn
-
-
 def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: Path) -> None:
     told = _random(tmp_path / "told.safetensors", per_channel_mask=True).eval()
     judging = nets.build("unet", JUDGING).eval()
@@ -84,21 +57,6 @@ def test_a_net_with_a_judge_begins_as_the_one_that_is_told_the_level(tmp_path: P
     with torch.no_grad():
         expected = told(x, level=torch.tensor(0.125))
         assert torch.allclose(judging(x, noise=descriptor), expected, atol=1e-3)
-
-
-def test_a_net_that_is_told_the_level_begins_as_the_one_with_a_judge(tmp_path: Path) -> None:
-    judging = _random(tmp_path / "judging.safetensors", **JUDGING).eval()
-    told = nets.build("unet", SHAPE | {"per_channel_mask": True}).eval()
-    init_weights(told, tmp_path / "judging.safetensors")
-    x = torch.rand(1, 3, 64, 64)
-    descriptor = judging.judge(x).detach()
-    levels = slice(judging.judge.config.hidden, -FACTS)
-    descriptor[:, levels] = math.log2(255 * (0.125 + SOFT))
-    for layer in (judging.local.say, *judging.gains):
-        torch.nn.init.zeros_(layer.weight)
-    with torch.no_grad():
-        expected = judging(x, noise=descriptor)
-        assert torch.allclose(told(x, level=torch.tensor(0.125)), expected, atol=1e-3)
 
 
 def test_a_net_takes_the_judge_of_another(write_recipe: Recipes, tmp_path: Path) -> None:

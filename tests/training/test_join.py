@@ -11,10 +11,9 @@ from mdn.errors import UsageError
 from mdn.nets.mixed import Conditions
 from mdn.nets.unet import UNet, UNetConfig
 from mdn.registry.cards import read_card
-from mdn.registry.model import load, pack, write_card
-from mdn.training import join
+from mdn.registry.model import load, pack, save_weights, write_card
+from mdn.training import build
 from mdn.training.average import average
-from mdn.training.checkpoint import save_weights
 from mdn.training.data import Crops
 from tests.training.test_judged import recipe
 
@@ -40,7 +39,7 @@ def test_with_the_share_of_one_net_it_answers_as_that_net(chosen: int) -> None:
     first = plain(0)
     nets = [first, plain(1, first)]
     net = UNet(MIXED).eval()
-    net.load_state_dict(join.joined(net, nets))
+    net.load_state_dict(build.joined(net, nets))
     net.conditions.share.bias[chosen] = 100.0
     x = torch.rand(2, 3, 48, 64)
     torch.testing.assert_close(net(x), nets[chosen](x), atol=1e-5, rtol=1e-5)
@@ -54,7 +53,7 @@ def test_shares_follow_what_makes_the_least_error() -> None:
         first_is_better[:, None], torch.tensor([0.001, 0.01]), torch.tensor([0.01, 0.001])
     )
     conditions = Conditions(88, 2)
-    join.fit_shares(conditions, descriptors, errors)
+    build.fit_shares(conditions, descriptors, errors)
     shares = conditions(descriptors, torch.zeros(1, 1), torch.ones(1, 1)).shares
     assert float(((shares[:, 0] > 0.5) == first_is_better).float().mean()) > 0.95
 
@@ -73,13 +72,13 @@ def test_a_recipe_joins_files_and_refuses_what_does_not_fit(tmp_path: Path) -> N
         join_steps=2,
     )
     net = UNet(MIXED)
-    assert "2 nets joined" in join.begin(net, wanted, crops)
+    assert "2 nets joined" in build.join(net, wanted, crops)
     torch.testing.assert_close(
         net.body[0].first.kernels[0], first.body[0].first.weight, atol=1e-3, rtol=1e-3
     )
     save_weights(files[1], UNet(MIXED), "unet", UNet(MIXED).state_dict())
     with pytest.raises(UsageError, match="no plain net with a judge"):
-        join.begin(net, wanted, crops)
+        build.join(net, wanted, crops)
 
 
 SHAPE = {"widths": (4, 8), "blocks": (1, 1), "noise_conditioned": True}

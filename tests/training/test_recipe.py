@@ -12,7 +12,8 @@ from mdn.training.data import Crops, load_pictures, split
 from mdn.training.data import main as pack
 from mdn.training.optim import lr_scale
 from mdn.training.recipe import OptimRecipe
-from mdn.training.recipe_parse import load, parse
+from mdn.training.recipe_files import load
+from mdn.training.recipe_parse import parse
 
 Recipes = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from mdn.nets.swinir import SwinIR, SwinIRConfig
 from mdn.training import recipe_files
 from mdn.training.build import build
 from mdn.training.optim import lr_scale
-from mdn.training.recipe_parse import load
+from mdn.training.recipe_files import load
 
 Recipes = Callable[..., Path]
 PAPER = "swinir-masked-paper"

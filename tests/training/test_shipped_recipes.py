@@ -14,7 +14,7 @@ import pytest
 from benchmarks.scenes import rendering
 from mdn import public_pictures
 from mdn.commands.train import TrainRequest, run
-from mdn.training import recipe_files, recipe_parse
+from mdn.training import recipe_files
 from mdn.training.recipe import Recipe
 from tests.training.test_loop import Listener
 
@@ -57,7 +57,7 @@ def furnish(recipe: Recipe, root: Path) -> None:
 
 @pytest.mark.parametrize("name", recipe_files.names())
 def test_a_recipe_can_be_started(name: str, tmp_path: Path) -> None:
-    recipe = recipe_parse.load(recipe_files.find(name))
+    recipe = recipe_files.load(recipe_files.find(name))
     if public_pictures.SKIMAGE in recipe.data.sources:
         pytest.importorskip("skimage")
     furnish(recipe, tmp_path)

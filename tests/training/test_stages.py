@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mdn.errors import UsageError
-from mdn.training import stages
+from mdn.training.recipe_files import load_stages
 
 Recipes = Callable[..., Path]
 STAGES = """
@@ -34,7 +34,7 @@ def test_stages_are_trained_before_those_that_begin_with_them(
     write_recipe: Recipes, tmp_path: Path
 ) -> None:
     path = staged(write_recipe(), 'init_weights = "other"')
-    found = stages.load(path, None, tmp_path / "run")
+    found = load_stages(path, None, tmp_path / "run")
     assert [stage.folder.name for stage in found] == ["told", "coarse", "other", "run"]
     told, coarse, other, last = (stage.recipe for stage in found)
     weights = {
@@ -48,9 +48,9 @@ def test_stages_are_trained_before_those_that_begin_with_them(
 
 def test_stages_that_nothing_needs_are_left_out(write_recipe: Recipes, tmp_path: Path) -> None:
     path = staged(write_recipe(), 'init_weights = "told"')
-    names = [stage.folder.name for stage in stages.load(path, None, tmp_path / "run")]
+    names = [stage.folder.name for stage in load_stages(path, None, tmp_path / "run")]
     assert names == ["told", "run"]
-    (alone,) = stages.load(path, {"init_weights": "mine.safetensors"}, tmp_path / "run")
+    (alone,) = load_stages(path, {"init_weights": "mine.safetensors"}, tmp_path / "run")
     assert alone.recipe.init_weights == "mine.safetensors"
 
 
@@ -60,11 +60,11 @@ def test_stages_in_a_circle_are_refused(write_recipe: Recipes, tmp_path: Path) -
     )
     path = staged(write_recipe(), 'init_weights = "a"', below)
     with pytest.raises(UsageError, match="in a circle: a -> b -> a"):
-        stages.load(path, None, tmp_path / "run")
+        load_stages(path, None, tmp_path / "run")
 
 
 def test_files_of_stages_lie_beside_the_recipe(write_recipe: Recipes, tmp_path: Path) -> None:
     below = '\n[[stage]]\nname = "a"\ninit_weights = "old.safetensors"\n'
     path = staged(write_recipe(), 'init_weights = "a"', below)
-    first, _ = stages.load(path, None, tmp_path / "run")
+    first, _ = load_stages(path, None, tmp_path / "run")
     assert first.recipe.init_weights == str(path.parent / "old.safetensors")

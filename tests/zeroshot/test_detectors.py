@@ -7,7 +7,7 @@ from torch import Tensor
 from mdn import noise
 from mdn.noise.analysis.lines import Banding, Wave
 from mdn.noise.analysis.phases import filled, spread
-from mdn.zeroshot import dither, mosaic, speckle, stripes
+from mdn.zeroshot import mosaic, speckle, stripes
 from tests.noise.analysis.test_phases import BAYER, shaded
 from tests.noise.analysis.test_phases import mosaic as bayer_noise
 from tests.noise.synthesis.moments import generator
@@ -56,7 +56,7 @@ def test_drawings_posterised_pictures_and_dots_are_no_dither() -> None:
     checks = ((board[:, None] + board) % 2 / 7.0).expand(3, -1, -1)
     white = noise.add(drawing(), "gaussian", 25, generator())
     for x in (flat, edges, checks, white, torch.zeros(3, 128, 128), drawing()[:, :9, :9]):
-        assert dither.step(stored(x)) == 0
+        assert stripes.dither_step(stored(x)) == 0
 
 
 def test_the_noisy_cells_of_a_mosaic_are_told_from_the_others() -> None:

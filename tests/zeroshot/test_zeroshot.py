@@ -23,8 +23,7 @@ from mdn.pipeline.denoise_tiles import apply_net, denoise_tiles, tiled
 from mdn.pipeline.in_memory import restore_page
 from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
-from mdn.registry.model import write_card
-from mdn.training.checkpoint import save_weights
+from mdn.registry.model import save_weights, write_card
 from mdn.zeroshot import command, layers
 from mdn.zeroshot.answer import ChangedAnswer, FilledAnswer
 from mdn.zeroshot.layers import Layers

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdn.noise.synthesis import development, isp, random_fields
-from mdn.noise.synthesis.composite import jpeg
+from mdn.noise.synthesis.basic import jpeg
 from mdn.noise.synthesis.random_fields import Level
 
 GRAY = 0.18  # the light that the camera's noise reduction is set by

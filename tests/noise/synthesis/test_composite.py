@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mdn import noise
-from mdn.noise.synthesis import composite
+from mdn.noise.synthesis import basic
 from tests.noise.synthesis.moments import assert_moments, generator, ramp
 
 
@@ -32,20 +32,18 @@ def test_mixture_has_the_published_parts(level: int) -> None:
 def test_jpeg_keeps_what_eight_bits_cannot_hold() -> None:
     """A flat picture survives the codec, so the fine part and the range must come through."""
     x = torch.full((1, 16, 16), 100 / 255) + 0.0007
-    assert torch.allclose(composite.jpeg(x, 95), x, atol=1e-6)
+    assert torch.allclose(basic.jpeg(x, 95), x, atol=1e-6)
     beyond = torch.full((3, 16, 16), 3.5)
-    assert torch.allclose(composite.jpeg(beyond, 95), beyond, atol=2 / 255)
+    assert torch.allclose(basic.jpeg(beyond, 95), beyond, atol=2 / 255)
 
 
 def fireflies_variance(samples: float) -> float:
     """Of the factor that a pixel is multiplied with."""
-    mean = (composite.TAIL - 1) / composite.TAIL
-    second = composite.TAIL * mean**2 / (composite.TAIL - 2)
-    expected = samples * composite.HARD_CHANCE
+    mean = (basic.TAIL - 1) / basic.TAIL
+    second = basic.TAIL * mean**2 / (basic.TAIL - 2)
+    expected = samples * basic.HARD_CHANCE
     hard = second * (expected + expected**2) / expected**2 - 1
-    return (
-        1 - composite.HARD_LIGHT
-    ) ** 2 * composite.EASY_VARIANCE / samples + composite.HARD_LIGHT**2 * hard
+    return (1 - basic.HARD_LIGHT) ** 2 * basic.EASY_VARIANCE / samples + basic.HARD_LIGHT**2 * hard
 
 
 def factors(samples: float, side: int = 1000) -> torch.Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks import folders
 from mdn import io
-from mdn.io.raw.develop import decode_light, encode_light
+from mdn.io.raw import decode_light, encode_light
 from mdn.noise.analysis.brightness import stabiliser
 from mdn.noise.synthesis import development, isp
 from mdn.noise.synthesis.camera import SensorNoise, record

@@ -14,13 +14,12 @@ import numpy as np
 
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.image import Image
-from mdn.io import convert, foreign
+from mdn.io import convert, exif, foreign, raw, tiff
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED, Format, quiet
 from mdn.io.foreign import is_raw
-from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, netpbm, png, webp
-from mdn.io.raw import develop, dng
-from mdn.io.tiff import read as tiff
+from mdn.io.photo import avif, bmp, heic, jpeg, jxl, netpbm, png, webp
+from mdn.io.raw import dng
 from mdn.io.xmp import without_promises
 
 FORMATS: dict[str, Format] = {
@@ -32,7 +31,7 @@ SUFFIXES: frozenset[str] = frozenset(
 )
 
 RENDERS = frozenset({".exr"})  # no single pictures: `mdn.io.exr` reads and writes them
-STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr.stack`
+STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr`
 # What each suffix stands for. DNG is only written, from raw files; so it is no input of folders.
 _FORMAT_OF = {
     suffix: form.name for form in (*FORMATS.values(), dng.FORMAT) for suffix in form.suffixes
@@ -59,7 +58,7 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
     """
     name = name or ("standard input" if isinstance(source, bytes) else str(source))
     if isinstance(source, Path) and is_raw(source):
-        return develop.read_linear(source, name) if linear else develop.develop(source, name)
+        return raw.read_linear(source, name) if linear else raw.develop(source, name)
     data = source if isinstance(source, bytes) else read_bytes(source, name)
     form = _recognise(data, name)
     try:
@@ -210,8 +209,7 @@ def _recognise(data: bytes, name: str) -> Format:
     if form is not None and kind is None:
         return form
     if kind is not None or (kind := foreign.by_suffix(Path(name))) is not None:
-        raw = kind[0].endswith("raw file")
-        also = "" if raw else ", which mdn does not read"
+        also = "" if kind[0].endswith("raw file") else ", which mdn does not read"
         raise FileError(name, f"is {kind[0]}{also}", kind[1])
     if data[:4] == EXR_MAGIC:
         problem = "is an OpenEXR picture, which only mdn denoise reads"

@@ -13,7 +13,7 @@ from pathlib import Path
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES
 from mdn.io.foreign import by_suffix, is_raw
-from mdn.io.zarr.stack import is_store
+from mdn.io.zarr import is_store
 
 Listed = tuple[Path, Path]  # a file, and where it goes below an output folder
 

@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 
 from mdn.engine.run import TILE
-from mdn.io.atomic import name_folder
-from mdn.io.parts import locked
+from mdn.io.atomic import locked, name_folder
 from mdn.io.stack import Plane, RowsWriter, StackWriter
+from mdn.io.zarr import ZARR
 from mdn.io.zarr.rewrite import ZarrRewriter, check_target, copy_store
-from mdn.io.zarr.stack import ZARR
 from mdn.jobs.content import stamp
 from mdn.jobs.job import Job
 from mdn.jobs.manifest import settings_hash

@@ -16,8 +16,8 @@ from mdn.errors import FileError
 from mdn.io.stack import Plane, Stack, StackWriter
 from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import is_tiff, open_stack
+from mdn.io.zarr import ZARR, is_store, open_zarr
 from mdn.io.zarr.rewrite import rewrite_zarr
-from mdn.io.zarr.stack import ZARR, is_store, open_zarr
 from mdn.jobs.job import Job, Report
 from mdn.jobs.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic

@@ -8,7 +8,7 @@ import tifffile
 
 from mdn.commands import denoise
 from mdn.errors import FileError, UsageError
-from mdn.io.zarr.stack import open_zarr
+from mdn.io.zarr import open_zarr
 from mdn.jobs.shards import Shard
 from mdn.stacks import blocks
 from tests.cli.cli_tools import MODEL, Run

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from mdn.errors import FileError
-from mdn.io.parts import part_beside
+from mdn.io.atomic import part_beside
 from mdn.jobs.job import Job
 from mdn.jobs.uncertainty import std_map
 

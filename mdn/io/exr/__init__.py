@@ -1,12 +1,17 @@
 """OpenEXR files in and out, whole: every part, channel and attribute.
 
-Pixels go through the OpenEXR library, in a process of its own (`child`, `worker`); headers are
+Pixels go through the OpenEXR library, in a process of its own (`worker`); headers are
 taken over byte for byte (`header`). What the library's Python binding cannot bring back - deep
 data, mipmap levels, subsampled channels - is refused by name.
 """
 
+import atexit
+import contextlib
 import struct
+import subprocess
+import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +22,12 @@ from mdn.errors import FileError
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED
 from mdn.io.exr import header as headers
-from mdn.io.exr.child import CHILD
+from mdn.io.exr import worker
 from mdn.io.exr.header import COMPRESSIONS, LOSSY, Header, Headers
 
 NAME = "exr"
+SECONDS = 20.0  # for any file, and
+SECONDS_PER_BYTE = 1 / 2e6  # for each byte of its pixels: a slow disk and a slow codec
 
 
 @dataclass(frozen=True)
@@ -161,3 +168,89 @@ def _described(part: Header, pixels: dict[str, np.ndarray], compression: str) ->
         "tile": list(part.tile[:2]) if part.tiled else None,
         "level": struct.unpack("<f", level)[0] if len(level) == 4 else None,
     }
+
+
+class Child:
+    """The process, started when first needed.
+
+    Attributes:
+        script: what it runs.
+        seconds: the least time that a request gets.
+    """
+
+    def __init__(self, script: str = worker.__file__, seconds: float = SECONDS) -> None:
+        self.script, self.seconds = script, seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def ask(
+        self, name: str, request: dict[str, Any], arrays: list[np.ndarray], nbytes: int
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """One request and its answer.
+
+        nbytes: size of the pixels; it bounds time and memory.
+        Raises FileError: the library refuses the file, crashes on it, or takes too long.
+        """
+        with self._lock:
+            process = self._running()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            late = threading.Event()
+            seconds = self.seconds + nbytes * SECONDS_PER_BYTE
+
+            def give_up() -> None:
+                late.set()
+                process.kill()
+
+            timer = threading.Timer(seconds, give_up)
+            timer.daemon = True
+            timer.start()
+            try:
+                # The file's own copy in the library, the arrays, and one more on the way to us.
+                worker.send(process.stdin, request | {"memory": 4 * nbytes}, arrays)  # type: ignore[arg-type]
+                received = worker.receive(process.stdout)  # type: ignore[arg-type]
+            except BrokenPipeError:
+                received = None
+            except BaseException:  # an interrupt leaves half an answer in the pipe
+                self.close()
+                raise
+            finally:
+                timer.cancel()
+            if received is None:
+                self.close()
+                said = (
+                    "takes the OpenEXR library too long" if late.is_set() else "crashes its library"
+                )
+                raise FileError(name, f"is a damaged OpenEXR file: {said}", DAMAGED)
+            answer, result = received
+            if "error" in answer:
+                raise FileError(name, f"OpenEXR refuses it ({answer['error']})", DAMAGED)
+            return answer, result
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._process = subprocess.Popen(
+                # -P: the folder of the script is no place to import from.
+                [sys.executable, "-P", "-W", "ignore", self.script],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self._process
+
+    def close(self) -> None:
+        """Ends the process, if there is one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+
+CHILD = Child()
+atexit.register(CHILD.close)

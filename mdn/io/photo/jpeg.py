@@ -27,9 +27,10 @@ from mdn.io.base import (
     check_size,
     pillow_encoded,
     split_alpha,
+    too_little,
     with_alpha,
 )
-from mdn.io.ifd import Entry, parse
+from mdn.io.exif import Entry, parse
 from mdn.io.xmp import DEPTH, EXTENSION, FILM, GAIN_MAP, extended_without_promises, without_promises
 
 MAX_BLOCK = 65533  # bytes in one segment, its length field excluded
@@ -196,8 +197,7 @@ def _check(outline: Segments, size: int, name: str) -> None:
     # A block of 8x8 pixels takes at least one bit in Huffman coding, a fraction in arithmetic.
     pixels_per_byte = 8 * 64 * (64 if outline.frame in _ARITHMETIC else 1)
     if outline.height * outline.width > size * pixels_per_byte:
-        shape = f"{outline.width} x {outline.height}"
-        raise FileError(name, f"holds too little data for {shape} pixels", DAMAGED)
+        raise too_little(name, outline.height, outline.width)
 
 
 def _pixels(data: bytes) -> tuple[JpegImagePlugin.JpegImageFile, np.ndarray]:

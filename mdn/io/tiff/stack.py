@@ -16,22 +16,22 @@ import numpy as np
 from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from mdn.errors import FileError, UsageError
-from mdn.io.base import DAMAGED, quiet
+from mdn.io.base import DAMAGED, guarded, quiet
 from mdn.io.foreign import is_raw
 from mdn.io.stack import GDAL_NODATA, Plane, Stack, no_data_of
 from mdn.io.tiff.layout import (
     ASSOCIATED,
+    MAGICS,
     MINISWHITE,
     PALETTE,
     RGB,
     UNASSOCIATED,
     YCBCR,
+    check_page,
     check_segments,
-    check_stack_page,
 )
-from mdn.io.tiff.rows import Rows, guarded
+from mdn.io.tiff.rows import Rows
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PHOTO = (RGB, PALETTE, YCBCR)
 _ALPHA = (ASSOCIATED, UNASSOCIATED)
 _MANY = 2**20  # planes
@@ -45,7 +45,7 @@ def is_tiff(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return file.read(4) in _MAGIC
+            return file.read(4) in MAGICS
     except OSError:
         return False
 
@@ -93,7 +93,7 @@ def open_stack(path: Path, axes: str | None = None, name: str | None = None) -> 
     """
     shown = name or str(path)
     with quiet(), contextlib.ExitStack() as opened:
-        with guarded(shown):
+        with guarded(shown, "TIFF"):
             file = opened.enter_context(TiffFile(path, _multifile=False))
             stack = _stack(file, path, axes, shown)
         yield stack
@@ -111,7 +111,7 @@ def _stack(file: TiffFile, path: Path, axes: str | None, name: str) -> TiffStack
         letters = letters_here if number == 0 else letters
         if math.prod(series.shape) // max(1, math.prod(series.keyframe.shape)) > _MANY:
             raise FileError(name, f"claims more than {_MANY} planes", DAMAGED)
-        check_stack_page(series.keyframe, size, name)
+        check_page(series.keyframe, size, name)
         planes += _planes(number, series, letters_here, size, name)
     if not planes:
         raise FileError(name, "has no pages", DAMAGED)
@@ -154,7 +154,8 @@ def _planes(
     count = math.prod(outer)
     pages = list(series.pages)
     virtual = len(pages) == 1 and count > 1
-    no_data = _no_data(key)
+    value = key.tags.valueof(GDAL_NODATA)  # the pages of a series share it
+    no_data = no_data_of(value, np.dtype(key.dtype)) if isinstance(value, str | bytes) else None
     if virtual and (series.dataoffset is None or series.dataoffset + series.nbytes > size):
         raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
     for number in range(count):
@@ -200,9 +201,3 @@ def _alphas(key: TiffPage, rows: Rows) -> dict[int, int]:
     kinds = tuple(map(int, key.extrasamples))
     first = rows.samples - len(kinds)
     return {first + i: kind for i, kind in enumerate(kinds) if kind in _ALPHA}
-
-
-def _no_data(key: TiffPage) -> float | None:
-    """What GDAL says to be no measurement; the pages of a series share it."""
-    value = key.tags.valueof(GDAL_NODATA)
-    return no_data_of(value, np.dtype(key.dtype)) if isinstance(value, str | bytes) else None

@@ -15,9 +15,10 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.io.atomic import replacing_folder
+from mdn.io.base import guarded
 from mdn.io.stack import Lines, Plane
 from mdn.io.tiff.rewrite import alike, block_edges, shrunk
-from mdn.io.zarr.stack import ZarrRows, ZarrStack, guarded, open_group
+from mdn.io.zarr import STORE, ZarrRows, ZarrStack, open_group
 
 _MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
@@ -51,7 +52,7 @@ class ZarrRowsOut:
 def put(rows: ZarrRows, array: Any, across: slice, columns: slice, block: np.ndarray) -> None:
     """Write (rows, columns, samples) to where `rows` is in an array."""
     shared = any(isinstance(where, slice) for where in rows.place)
-    with guarded(rows.name):
+    with guarded(rows.name, *STORE):
         values = np.moveaxis(block, -1, 0) if shared else block[..., 0]
         array[(*rows.place, across, columns)] = np.ascontiguousarray(values)
 

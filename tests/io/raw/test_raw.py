@@ -11,7 +11,7 @@ import tifffile
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
-from mdn.io.raw.develop import Sensor, decode_light
+from mdn.io.raw import Sensor, decode_light
 from mdn.jobs.files import load
 from mdn.jobs.job import Job
 from mdn.noise.synthesis.isp import RGB_TO_XYZ

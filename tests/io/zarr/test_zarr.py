@@ -11,8 +11,8 @@ import pytest
 
 from mdn.commands import denoise
 from mdn.io import STORES
+from mdn.io.zarr import open_zarr
 from mdn.io.zarr.rewrite import rewrite_zarr
-from mdn.io.zarr.stack import open_zarr
 from mdn.jobs.job import BatchResult, Unheard
 from mdn.jobs.planning import plan
 from mdn.stacks.planes import PlaneSelection

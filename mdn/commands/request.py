@@ -13,7 +13,7 @@ from mdn.pipeline.models import Models
 from mdn.pipeline.options import Options
 from mdn.registry.store import USUAL
 from mdn.renders import RenderOptions
-from mdn.stacks.planes import PlaneSelection
+from mdn.stacks import PlaneSelection
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Format:
     # (Image already fitted to this format, quality 1..100) -> content
     encode: Callable[[Image, int], bytes]
     holds: frozenset[str]  # which of "icc", "exif", "xmp", "dpi", "cicp" it stores
-    max_side: int  # most pixels along one side
+    max_side: int = 2**31 - 1  # most pixels along one side
     depths: tuple[str, ...] = ("uint8", "uint16")  # the dtypes it stores
     # alpha, pages: whether it stores an alpha plane, several pages
     alpha: bool = True
@@ -115,9 +115,8 @@ def check_size(
         samples: channels, alpha included, times pages.
         sample_bytes: of one, decoded; at least, where it is not known yet.
 
-    Raises:
-        FileError: none, or too many.
-        OutOfMemoryError: more than the room of `memory_limit`; of files that are read whole.
+    Raises FileError: none, or too many; OutOfMemoryError: more than the room of `memory_limit`, of
+    files that are read whole.
     """
     if height <= 0 or width <= 0 or samples <= 0:
         raise FileError(name, f"has no pixels ({width} x {height})", DAMAGED)

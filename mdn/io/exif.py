@@ -9,7 +9,6 @@ Values travel as the bytes they were stored in, so that nothing is rounded or re
 
 import re
 import struct
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,8 +35,6 @@ _ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)[2-8]")
 TYPE_SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 TYPE_SIZE |= {16: 8, 17: 8, 18: 8}
 _MAX_VALUE = 2**26  # a genuine tag is far below; bounds what a damaged one can claim
-
-Read = Callable[[int, int], bytes]  # (position, count) -> so many bytes, or fewer at the end
 
 
 @dataclass(frozen=True)
@@ -78,55 +75,27 @@ class Layout:
         return self.order + ("HHQ8s" if self.big else "HHI4s")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where one tag of a directory lies."""
-
-    # tag, type, count: as stored
-    tag: int
-    type: int
-    count: int
-    at: int  # where its value begins
-    link: int | None  # where the pointer to the value lies; None where the entry itself holds it
-
-
-def directory_length(read: Read, offset: int, layout: Layout) -> int | None:
-    """How many entries a directory claims to have; None where there is none."""
-    data = read(offset, struct.calcsize(layout.length)) if offset > 0 else b""
-    if len(data) < struct.calcsize(layout.length):
-        return None
-    return int(struct.unpack(layout.length, data)[0])
-
-
-def places(read: Read, offset: int, layout: Layout) -> Iterator[Place]:
-    """The entries of the directory at `offset`, as far as there are bytes of it."""
-    claimed = directory_length(read, offset, layout)
-    if claimed is None:
-        return
-    step, room = struct.calcsize(layout.entry), struct.calcsize(layout.offset)
-    start = offset + struct.calcsize(layout.length)
-    data = read(start, claimed * step)
-    for index in range(len(data) // step):
-        tag, kind, count, inline = struct.unpack_from(layout.entry, data, index * step)
-        at, link = start + (index + 1) * step - room, None
-        if TYPE_SIZE.get(kind, 0) * count > room:
-            at, link = struct.unpack(layout.offset, inline)[0], at
-        yield Place(tag, kind, count, at, link)
-
-
-def next_link(offset: int, claimed: int, layout: Layout) -> int:
-    """Where the pointer to the next directory lies, behind so many entries."""
-    return offset + struct.calcsize(layout.length) + claimed * struct.calcsize(layout.entry)
+def entry_count(data: bytes | memoryview, offset: int, layout: Layout) -> int:
+    """How many entries the directory at `offset` claims to have; 0 where there is none."""
+    if not 0 < offset <= len(data) - struct.calcsize(layout.length):
+        return 0
+    return int(struct.unpack_from(layout.length, data, offset)[0])
 
 
 def entries(data: bytes | memoryview, offset: int, layout: Layout) -> dict[int, Entry]:
     """The entries of one directory, the first of each tag; those outside the data are left out."""
+    step, room = struct.calcsize(layout.entry), struct.calcsize(layout.offset)
+    start = offset + struct.calcsize(layout.length)
+    stop = min(len(data) - step, start + (entry_count(data, offset, layout) - 1) * step)
     table: dict[int, Entry] = {}
-    for place in places(lambda at, count: bytes(data[at : at + count]), offset, layout):
-        size = TYPE_SIZE.get(place.type, 0) * place.count
-        value = bytes(data[place.at : place.at + size]) if 0 < size <= _MAX_VALUE else b""
+    for place in range(start, stop + 1, step):
+        tag, kind, count, inline = struct.unpack_from(layout.entry, data, place)
+        size, at = TYPE_SIZE.get(kind, 0) * count, place + step - room
+        if size > room:
+            (at,) = struct.unpack(layout.offset, inline)
+        value = bytes(data[at : at + size]) if 0 < size <= _MAX_VALUE else b""
         if value and len(value) == size:
-            table.setdefault(place.tag, Entry(place.type, place.count, value, place.at))
+            table.setdefault(tag, Entry(kind, count, value, at))
     return table
 
 
@@ -225,9 +194,25 @@ def set_upright(
 
     turn: the orientation that the pixels were stored under, 1 to 8.
     """
-    if block and orientation(block) != 1:
-        block = _set_upright(block, turn >= 5)
-    return block, xmp and _ORIENTATION_IN_XMP.sub(rb"\g<1>1", xmp)
+    xmp = xmp and _ORIENTATION_IN_XMP.sub(rb"\g<1>1", xmp)
+    if not block or orientation(block) == 1:
+        return block, xmp
+    layout, directory = parse(block)
+    edited = bytearray(block)
+    tag = directory[ORIENTATION]
+    assert isinstance(tag, Entry)
+    struct.pack_into(layout.order + ("H" if tag.type == 3 else "I"), edited, tag.position, 1)
+    nested = directory.get(EXIF_IFD)
+    if turn >= 5 and isinstance(nested, dict):
+        wide, high = nested.get(PIXEL_X), nested.get(PIXEL_Y)
+        if isinstance(wide, Entry) and isinstance(high, Entry) and wide.type == high.type:
+            edited[wide.position : wide.position + len(wide.value)] = high.value
+            edited[high.position : high.position + len(high.value)] = wide.value
+    (first,) = struct.unpack_from(layout.offset, block, 4)
+    count = entry_count(block, first, layout)
+    link = first + struct.calcsize(layout.length) + count * struct.calcsize(layout.entry)
+    edited[link : link + 4] = bytes(len(edited[link : link + 4]))  # a thumbnail lies on its side
+    return bytes(edited), xmp
 
 
 def turned(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -239,22 +224,3 @@ def turned(array: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         array = array[:, :, ::-1]
     return np.ascontiguousarray(array)
-
-
-def _set_upright(block: bytes, sideways: bool) -> bytes:
-    layout, directory = parse(block)
-    edited = bytearray(block)
-    tag = directory[ORIENTATION]
-    assert isinstance(tag, Entry)
-    struct.pack_into(layout.order + ("H" if tag.type == 3 else "I"), edited, tag.position, 1)
-    nested = directory.get(EXIF_IFD)
-    if sideways and isinstance(nested, dict):
-        wide, high = nested.get(PIXEL_X), nested.get(PIXEL_Y)
-        if isinstance(wide, Entry) and isinstance(high, Entry) and wide.type == high.type:
-            edited[wide.position : wide.position + len(wide.value)] = high.value
-            edited[high.position : high.position + len(high.value)] = wide.value
-    (first,) = struct.unpack_from(layout.offset, block, 4)
-    claimed = directory_length(lambda at, count: block[at : at + count], first, layout)
-    link = next_link(first, claimed or 0, layout)
-    edited[link : link + 4] = bytes(len(edited[link : link + 4]))
-    return bytes(edited)

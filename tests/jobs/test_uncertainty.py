@@ -8,8 +8,8 @@ import tifffile
 
 from mdn.errors import FileError
 from mdn.io.atomic import part_beside
+from mdn.jobs.files import std_map
 from mdn.jobs.job import Job
-from mdn.jobs.uncertainty import std_map
 
 SHAPE = (1, 4, 5)
 

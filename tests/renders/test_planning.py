@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mdn.errors import UsageError
-from mdn.jobs.shards import Shard
+from mdn.jobs.job import Shard
 from mdn.renders.sequence import plan_sequence
 
 

@@ -12,12 +12,10 @@ from scipy import ndimage
 import mdn
 from mdn.commands.denoise import denoise_share, prepare, run
 from mdn.errors import UsageError
-from mdn.jobs.job import BatchResult, Job
-from mdn.jobs.shards import Shard
+from mdn.jobs.job import BatchResult, Job, Shard
 from mdn.pipeline.neighbours import indices
 from mdn.renders.sequence import plan_sequence
-from mdn.stacks import blocks
-from mdn.stacks.planes import PlaneSelection
+from mdn.stacks import PlaneSelection, blocks
 from tests.commands.tools import request
 from tests.stacks.test_stacks import Notes, Silent
 

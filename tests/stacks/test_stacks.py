@@ -16,7 +16,7 @@ import tifffile
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.jobs.job import BatchResult, Job
-from mdn.stacks.planes import PlaneSelection, numbers
+from mdn.stacks import PlaneSelection, numbers
 from tests.commands.tools import request
 from tests.io.tiff.test_stack import directories, pyramid
 

@@ -59,5 +59,4 @@ FORMAT = Format(
     depths=("uint8",),
     gray_alpha=False,
     holds=frozenset({"dpi"}),
-    max_side=2**31 - 1,
 )

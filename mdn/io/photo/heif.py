@@ -194,7 +194,7 @@ class Items:
         listed = None if part is None else find(self.data, b"ipco", part.start, part.stop)
         if part is None or listed is None:
             return []
-        known = [
+        contents = [
             (entry.kind, self.data[entry.start : entry.stop])
             for entry in walk(self.data, listed.start, listed.stop)
         ]
@@ -202,7 +202,7 @@ class Items:
         for entry in walk(self.data, part.start, part.stop):
             if entry.kind == b"ipma":
                 numbers += self._associated(entry, item)
-        return [known[number - 1] for number in numbers if 0 < number <= len(known)]
+        return [contents[number - 1] for number in numbers if 0 < number <= len(contents)]
 
     def _associated(self, ipma: Box, item: int) -> list[int]:
         version, body = _full(self.data, ipma)
@@ -251,8 +251,8 @@ def add_items(
     def meta(shift: int, end: int) -> bytes:
         """The `meta` box: old content moved by so many bytes, the new beginning at `end`."""
         parts[b"iloc"] = _locations(items, shift, end, [len(block) for *_, block in blocks], first)
-        kept = {kind: data[part.start - 8 : part.stop] for kind, part in items.parts.items()}
-        return box(b"meta", bytes(4), *(parts.get(kind) or kept[kind] for kind in kinds))
+        old = {kind: data[part.start - 8 : part.stop] for kind, part in items.parts.items()}
+        return box(b"meta", bytes(4), *(parts.get(kind) or old[kind] for kind in kinds))
 
     size = len(meta(0, 0))
     head, tail = data[: whole.start - 8], data[whole.stop :]

@@ -117,7 +117,9 @@ def _container(data: bytes) -> _Container:
     for box in boxes.walk(data):
         kind, body = box.kind, data[box.start : box.stop]
         if kind == b"brob":  # another box, compressed
-            kind, body = body[:4], _unpacked(body[4:])
+            kind, packed, body = body[:4], body[4:], b""
+            with contextlib.suppress(Exception):  # damaged, or far too large
+                body = bytes(imagecodecs.brotli_decode(packed, out=_MAX_INFLATED))
         if kind == b"jxlc":
             parts.append(body)
         elif kind == b"jxlp":  # a part, behind its number
@@ -134,13 +136,6 @@ def _container(data: bytes) -> _Container:
             container.xmp = container.xmp or body
     container.codestream = b"".join(parts)
     return container
-
-
-def _unpacked(body: bytes) -> bytes:
-    """Metadata that was compressed by Brotli; nothing where it is damaged or far too large."""
-    with contextlib.suppress(Exception):
-        return bytes(imagecodecs.brotli_decode(body, out=_MAX_INFLATED))
-    return b""
 
 
 def _packed(container: _Container) -> bytes:

@@ -97,18 +97,19 @@ def recoloured(codestream: bytes, colour: Cicp | None, icc: bytes | None) -> byt
     header, places = _read(bits)
     if header.xyb or header.icc:
         raise ValueError("only lossless samples without a profile can be given other colours")
+    extra = places.get("extra_fields", 0)
     peak = None if icc or colour is None else _PEAK.get(colour.transfer)
-    out = [bits.between(16, places.metadata), (0, 1)]  # not all as usual
-    out.append((1 if peak or places.extra_fields else 0, 1))
-    if places.extra_fields:
-        out.append(bits.between(places.extra_fields, places.depth))
+    out = [bits.between(16, places["metadata"]), (0, 1)]  # not all as usual
+    out.append((1 if peak or extra else 0, 1))
+    if extra:
+        out.append(bits.between(extra, places["depth"]))
     elif peak:
         out.append((0, 6))  # upright, no intrinsic size, no preview, no animation
-    out.append(bits.between(places.depth, places.colour))
+    out.append(bits.between(places["depth"], places["colour"]))
     out += _colour_bits(header.colours, colour or Cicp(BT709, SRGB), icc)
     if peak:
         out += [(0, 1), (peak, 16), (0, 16 + 1 + 16)]
-    elif places.extra_fields:
+    elif extra:
         out.append((1, 1))  # tone mapping as usual
     out += [(0, 2), (1, 1)]  # no extensions, colour transforms as usual
     out += icc_bits(icc) if icc else []
@@ -117,30 +118,20 @@ def recoloured(codestream: bytes, colour: Cicp | None, icc: bytes | None) -> byt
         value |= number << length
         length += count
     head = value.to_bytes((length + 7) // 8, "little")
-    return MAGIC + head + codestream[(places.end + 7) // 8 :]
+    return MAGIC + head + codestream[(places["end"] + 7) // 8 :]
 
 
-@dataclass
-class _Places:
-    """Where parts of the header begin, in bits. `extra_fields`: 0 where there are none."""
-
-    metadata: int = 0
-    extra_fields: int = 0
-    depth: int = 0
-    colour: int = 0
-    end: int = 0
-
-
-def _read(bits: Bits) -> tuple[JxlHeader, _Places]:
+def _read(bits: Bits) -> tuple[JxlHeader, dict[str, int]]:
+    """The header, and where its parts begin, in bits."""
     if bits.take(16) != int.from_bytes(MAGIC, "little"):
         raise ValueError("no codestream")
-    header, places = JxlHeader(), _Places()
+    header, places = JxlHeader(), dict[str, int]()
     header.height, header.width = _size(bits)
-    places.metadata = bits.at
+    places["metadata"] = bits.at
     usual = bits.take(1)
     extra_fields = not usual and bool(bits.take(1))
     if extra_fields:
-        places.extra_fields = bits.at
+        places["extra_fields"] = bits.at
         header.orientation = bits.take(3) + 1
         if bits.take(1):  # intrinsic size
             _size(bits)
@@ -149,20 +140,20 @@ def _read(bits: Bits) -> tuple[JxlHeader, _Places]:
         header.animated = bool(bits.take(1))
         if header.animated:  # no more is needed of it
             return header, places
-    places.depth = bits.at
+    places["depth"] = bits.at
     if not usual:
         header.floating, header.bits = _depth(bits)
         bits.take(1)  # whether 16-bit buffers suffice
         count = bits.choose(((0, 0), (1, 0), (2, 4), (1, 12)))
         header.extra = tuple(_extra_channel(bits) for _ in range(count))
         header.xyb = bool(bits.take(1))
-        places.colour = bits.at
+        places["colour"] = bits.at
         _read_colour(bits, header)
         if extra_fields and not bits.take(1):
             bits.take(16 + 16 + 1 + 16)  # tone mapping
         if bits.take(2):
             raise ValueError("extensions, which are not supported")
-    places.end = bits.at + 1
+    places["end"] = bits.at + 1
     if not bits.take(1) and not header.xyb:
         raise ValueError("colour transforms without XYB")
     return header, places

@@ -121,7 +121,6 @@ def _format(kind: str, magics: tuple[bytes, ...], suffix: str, **holds: Any) -> 
         holds=frozenset(),
         alpha=False,
         gray_alpha=False,
-        max_side=2**31 - 1,
         **holds,
     )
 

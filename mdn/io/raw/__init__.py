@@ -81,8 +81,7 @@ def develop(source: Path, name: str) -> Image:
 def read_linear(source: Path, name: str) -> Image:
     """A raw file as float32 to be written as DNG: as `develop`, but not clipped, and not turned.
 
-    Raises FileError: rawpy is not installed, LibRaw does not know the file, or there are four
-    colours.
+    Raises FileError: as `develop`, and where there are four colours.
     """
     with _opened(source, name) as (raw, rawpy, data):
         if raw.num_colors != 3:

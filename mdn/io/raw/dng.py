@@ -86,5 +86,4 @@ FORMAT = Format(
     gray=False,
     gray_alpha=False,
     holds=frozenset({"exif", "xmp"}),
-    max_side=2**31 - 1,
 )

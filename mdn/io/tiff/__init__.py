@@ -231,6 +231,5 @@ FORMAT = Format(
     depths=("uint8", "uint16", "float32"),
     pages=True,
     holds=frozenset({"icc", "exif", "xmp", "dpi"}),
-    max_side=2**31 - 1,
     lossy=lambda layout: layout is not None and layout.compression == JPEG,
 )

@@ -28,18 +28,15 @@ _REVERSED = 2  # fill order: the lowest bit first
 class Rows(PlaneRows):
     """One picture of a TIFF.
 
-    Args:
-        offset: where its samples begin if the page stands for many pictures, one behind the other
-            and not compressed; else None.
-
-    Attributes:
-        virtual: whether its page stands for many pictures.
+    offset: where its samples begin if the page stands for many pictures, one behind the other and
+    not compressed; else None.
     """
 
     def __init__(self, page: TiffPage | TiffFrame, offset: int | None, name: str) -> None:
         assert page.keyframe is not None
         self.key: TiffPage = page.keyframe
-        self.name, self.virtual = name, offset is not None
+        self.name = name
+        self.virtual = offset is not None  # whether its page stands for many pictures
         self.offsets, self.counts = page.dataoffsets, page.databytecounts
         self._planes, _, self.height, self.width, inner = self.key.shaped
         self.samples = self._planes * inner

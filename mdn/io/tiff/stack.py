@@ -56,40 +56,15 @@ class TiffStack(Stack):
 
     file: TiffFile
 
-    @property
-    def _key(self) -> TiffPage:
-        rows = self.planes[0].rows
-        assert isinstance(rows, Rows)
-        return rows.key
-
-    @property
-    def photo(self) -> bool:
-        """Whether it is what `io.read_image` is for: one picture in colour, of bearable size."""
-        file, key = self.file, self._key
-        if int(key.photometric) == PALETTE and not (file.is_imagej or file.is_ome):
-            return True
-        described = file.is_imagej or file.is_ome or file.is_bigtiff or key.is_tiled
-        one = len(self.planes) == 1 and not described
-        return one and int(key.photometric) in _PHOTO
-
-    @property
-    def measured(self) -> bool:
-        """Whether it was measured, rather than photographed, scanned or drawn."""
-        described = self.file.is_ome or self.file.is_imagej
-        plain = not described and len(self.planes) == 1 and self.dtype == np.uint8
-        return not (self.colour or plain or int(self._key.photometric) == MINISWHITE)
-
 
 @contextmanager
 def open_stack(path: Path, axes: str | None = None, name: str | None = None) -> Iterator[TiffStack]:
     """The planes of a TIFF, for as long as the context lasts.
 
-    Args:
-        axes: what its axes are called, in place of what the file says, as TZCYX; for one series.
+    axes: what its axes are called, in place of what the file says, as TZCYX; for one series.
 
-    Raises:
-        FileError: it is damaged, or of a kind that mdn does not hold.
-        UsageError: `axes` does not fit its shape.
+    Raises FileError: it is damaged, or of a kind that mdn does not hold; UsageError: `axes` does
+    not fit its shape.
     """
     shown = name or str(path)
     with quiet(), contextlib.ExitStack() as opened:
@@ -115,7 +90,18 @@ def _stack(file: TiffFile, path: Path, axes: str | None, name: str) -> TiffStack
         planes += _planes(number, series, letters_here, size, name)
     if not planes:
         raise FileError(name, "has no pages", DAMAGED)
-    return TiffStack(name, path, letters, every[0].shape, planes[0].rows.dtype, planes, file)
+    key, dtype, one = every[0].keyframe, planes[0].rows.dtype, len(planes) == 1
+    kind, described = int(key.photometric), file.is_imagej or file.is_ome
+    large = file.is_bigtiff or key.is_tiled
+    colour = any(plane.colour for plane in planes)
+    drawn = kind == MINISWHITE or (one and not described and dtype == np.uint8)
+    return TiffStack(
+        name, path, letters, every[0].shape, dtype, planes, file,
+        # What `io.read_image` is for: one picture in colour, of bearable size.
+        photo=not described and (kind == PALETTE or (one and not large and kind in _PHOTO)),
+        # ... rather than photographed, scanned or drawn.
+        measured=not (colour or drawn),
+    )  # fmt: skip
 
 
 def picture_series(file: TiffFile) -> list[TiffPageSeries]:

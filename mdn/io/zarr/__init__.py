@@ -113,17 +113,18 @@ def open_zarr(path: Path, axes: str | None = None, name: str | None = None) -> I
             raise FileError(shown, *_BARE)
         if axes is not None and len(pictures) > 1:
             raise UsageError(f"--axes {axes}: {shown} holds {len(pictures)} pictures")
-        every = [_levels(place, about) for place, about in pictures]
+        levels: list[list[str]] = []
+        shapes: list[tuple[str, tuple[int, ...]]] = []
         planes: list[Plane] = []
-        for number, (paths, (_, about)) in enumerate(zip(every, pictures, strict=True)):
+        for number, (place, about) in enumerate(pictures):
+            paths = [f"{place}/{entry['path']}".strip("/") for entry in about["datasets"]]
             array = root[paths[0]]
             _check(array, path / paths[0], shown)
             letters = _letters(about, array, axes, shown)
-            no_data = _no_data(array, root, paths[0])
-            planes += _planes(number, array, letters, shown, no_data)
-        array = root[every[0][0]]
-        letters = _letters(pictures[0][1], array, axes, shown)
-        stack = ZarrStack(shown, path, letters, array.shape, planes[0].rows.dtype, planes, every)
+            shapes.append((letters, array.shape))
+            levels.append(paths)
+            planes += _planes(number, array, letters, shown, _no_data(array, root, paths[0]))
+        stack = ZarrStack(shown, path, *shapes[0], planes[0].rows.dtype, planes, levels)
     yield stack
 
 
@@ -153,25 +154,19 @@ def _pictures(root: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, about["multiscales"][0]
 
 
-def _levels(place: str, about: dict[str, Any]) -> list[str]:
-    paths = [str(entry["path"]) for entry in about["datasets"]]
-    return [f"{place}/{path}".strip("/") for path in paths]
-
-
 def _letters(about: dict[str, Any], array: Any, axes: str | None, name: str) -> str:
-    if axes is None:
-        named = about.get("axes", list(_UNNAMED.lower()))
-        axes_named = [entry["name"] if isinstance(entry, dict) else entry for entry in named]
-        letters = "".join(str(entry)[:1].upper() for entry in axes_named)
-        if len(letters) != array.ndim:
-            raise FileError(name, f"names {len(letters)} axes and has {array.ndim}", DAMAGED)
-    else:
-        letters = axes.upper()
+    named = about.get("axes", list(_UNNAMED))
+    names = [entry["name"] if isinstance(entry, dict) else entry for entry in named]
+    letters = axes.upper() if axes else "".join(str(entry)[:1].upper() for entry in names)
+    fits = letters.endswith("YX") and len(set(letters)) == len(letters)
+    if axes is not None:
         if len(letters) != array.ndim:
             raise UsageError(f"--axes {axes}: {name} has {array.ndim} axes")
-    if not letters.endswith("YX") or len(set(letters)) != len(letters):
-        if axes is not None:
+        if not fits:
             raise UsageError(f"--axes {axes}: use letters such as TCZYX, Y and X the last")
+    elif len(letters) != array.ndim:
+        raise FileError(name, f"names {len(letters)} axes and has {array.ndim}", DAMAGED)
+    elif not fits:
         raise FileError(name, f"has the axes {letters}", "mdn reads stores that end in y, x")
     return letters
 

@@ -71,9 +71,9 @@ def test_what_the_library_does_to_its_process(tmp_path: Path, script: str, told:
     seconds = 1.0 if told == "too long" else 60.0  # a busy machine takes long to start one
     process = exr.Child(str(tmp_path / "bad.py"), seconds=seconds)
     with pytest.raises(FileError, match=told):
-        process.ask("a.exr", {"what": "read", "path": "a.exr"}, [], 0)
+        process.ask("a.exr", {"what": "read", "path": "a.exr"}, 0)
     with pytest.raises(FileError, match=told):  # and the next file gets a process of its own
-        process.ask("b.exr", {"what": "read", "path": "b.exr"}, [], 0)
+        process.ask("b.exr", {"what": "read", "path": "b.exr"}, 0)
 
 
 def test_one_process_serves_many_files(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mdn.io.zarr import open_zarr
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.jobs.job import BatchResult, Unheard
 from mdn.jobs.planning import plan
-from mdn.stacks.planes import PlaneSelection
+from mdn.stacks import PlaneSelection
 from tests.commands.tools import request
 
 zarr = pytest.importorskip("zarr")

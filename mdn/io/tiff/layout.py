@@ -93,12 +93,12 @@ def check_page(page: TiffPage, size: int, name: str, pages: int | None = None) -
         pages: of a photo, how many are held at once; None for a stack, which is read in parts, and
             whose samples may be of further types.
     """
-    samples, sample_bytes = page.samplesperpixel * (pages or 1), max(1, page.bitspersample // 8)
     height, width = page.imagelength, page.imagewidth
     if pages is None:
         check_size(name, height, width, 0 if 0 in page.shaped else 1, limit=None)
     else:
-        check_size(name, height, width, samples, sample_bytes=sample_bytes)
+        sample_bytes = max(1, page.bitspersample // 8)
+        check_size(name, height, width, page.samplesperpixel * pages, sample_bytes=sample_bytes)
     photometric, compression = int(page.photometric), int(page.compression)
     if photometric not in _COLOURS:
         kind = _NAMED.get(photometric, f"of photometric kind {photometric}")

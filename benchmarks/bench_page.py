@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Runs mdn bench on the standard sets, and writes what came of it as a page to commit."""
     from mdn import nets
-    from mdn.cli.views import BenchView
+    from mdn.cli.bench import BenchView
     from mdn.registry import store
 
     shipped = [

@@ -31,7 +31,8 @@ EPILOG = (
 CLICKS = failures.CLICKS
 TYPERS_OWN: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, CLICKS)
 
-COMMANDS = ("denoise", "zeroshot", "noise", "compare", "bench", "train", "models")
+MODULES = {"denoise": "denoise", "zeroshot": "denoise", "noise": "noise", "compare": "bench"}
+MODULES |= {name: name for name in ("bench", "train", "models")}  # of mdn.cli, by command
 INSTALLING = """\
 # What the shell that you are in reads once, to complete what you type. It belongs here:
 #   bash        mdn --show-completion >> ~/.bashrc
@@ -45,28 +46,25 @@ class Commands(Mapping[str, Any]):
     """All commands by name. Each is imported and built when it is asked for: a run needs one."""
 
     def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
+        return iter(MODULES)
 
     def __len__(self) -> int:
-        return len(COMMANDS)
+        return len(MODULES)
 
     def __getitem__(self, name: str) -> Any:
-        if name not in COMMANDS:
-            raise KeyError(name)
-        return _built(name)
+        return _built(name, MODULES[name])
 
 
 @functools.cache
-def _built(name: str) -> Any:
-    """The command "FIRST LAST" that mdn.cli.FIRST holds as LAST, or its group `app`."""
-    first, last = name.split()[0], name.split()[-1]
-    module = importlib.import_module(f"mdn.cli.{first}")
+def _built(name: str, module_name: str) -> Any:
+    """A command that a module of mdn.cli holds under its name, or the group that it holds."""
+    module = importlib.import_module(f"mdn.cli.{module_name}")
     if hasattr(module, "app"):
         group = typer.main.get_group(module.app)
         group.name = name
         return group
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    alone.command(name, cls=help.Command)(getattr(module, last))
+    alone.command(name, cls=help.Command)(getattr(module, name))
     return typer.main.get_command(alone)
 
 
@@ -135,7 +133,7 @@ def _failed(ctx: Any, words: list[str], error: BaseException) -> typer.Exit:
     """Says in one line why a command ended; the exit that follows."""
     if help.debugging(ctx):
         traceback.print_exc()
-    from mdn.cli.render import printable
+    from mdn.cli.views import printable
 
     first, *more = map(printable, failures.lines(error))
     typer.echo("\n  ".join([f"mdn: {first}", *more]), err=True)

@@ -1,13 +1,23 @@
-"""`mdn denoise`."""
+"""`mdn denoise` and `mdn zeroshot`."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mdn.cli import options as opt
 from mdn.cli.help import command, rules
 from mdn.errors import UsageError
+
+if TYPE_CHECKING:
+    from mdn.commands.request import Request
+
+DisplayModel = Annotated[
+    str | None,
+    rules(autocompletion=opt.model_names, show_default="photo; cells for counted light"),
+]
 
 
 @command
@@ -44,10 +54,7 @@ def denoise(
     photo_denoised.png. The input is never touched.
     """
     from mdn.cli import batch
-    from mdn.commands.request import Request
-    from mdn.engine.memory import parse_size
     from mdn.io import RENDERS, STORES, SUFFIXES
-    from mdn.pipeline.options import Options
     from mdn.renders.sequence import plan_sequence
     from mdn.stacks.planes import PlaneSelection
 
@@ -67,26 +74,25 @@ def denoise(
     if sequence and save_std is not None:
         raise UsageError("--save-std: not for renders, whose frames have layers of their own")
     form = {"format": "png", "ending": "_preview"} if preview else {"std_target": save_std}
-    request = Request(
-        model=model,
-        quality=opt.chosen_quality(quality, model),
-        device=device,
+    request = _request(
+        model,
+        quality,
+        device,
+        max_memory,
+        light,
+        files,
+        {
+            "strength": strength,
+            "luma": luma,
+            "chroma": chroma,
+            "detail": detail,
+            "sigma": None if sigma is None else sigma / 255,
+            "seed": seed,
+            "precision": precision,
+            "tile": tile,
+        },
         passes=passes,
-        options=Options(
-            strength=strength,
-            luma=luma,
-            chroma=chroma,
-            detail=detail,
-            sigma=None if sigma is None else sigma / 255,
-            detector=light.detector(),
-            seed=seed,
-            precision=precision,
-            max_memory=None if max_memory is None else parse_size(max_memory),
-            tile=tile,
-        ),
         protect=protect,
-        jpeg_quality=files.lossy_quality,
-        recode=files.jpeg_quality is not None,
         encoding=stacks.encoding,
         planes=PlaneSelection(stacks.axes, stacks.channels, stacks.z, stacks.t),
         neighbours=stacks.neighbours,
@@ -97,13 +103,98 @@ def denoise(
     else:
         from mdn.commands.denoise import run
     batch.run(
-        batch.BatchRun(
-            context,
-            files,
-            sequence or plans(**form),
-            lambda jobs, report, **how: run(jobs, request, report, **how),
-            batch.weights(model, request.quality),
-            resume,
-            in_blocks=not preview,
-        )
+        context,
+        files,
+        sequence or plans(**form),
+        lambda jobs, report, **how: run(jobs, request, report, **how),
+        batch.weights(model, request.quality),
+        resume=resume,
+        in_blocks=not preview,
+    )
+
+
+def _request(
+    model: str | None,
+    quality: str | None,
+    device: str,
+    max_memory: str | None,
+    light: opt.Light,
+    files: opt.Files,
+    options: dict[str, Any],
+    **more: Any,
+) -> Request:
+    """What both commands ask for. options: of `pipeline.options.Options`. more: of the request."""
+    from mdn.commands.request import Request
+    from mdn.engine.memory import parse_size
+    from mdn.pipeline.options import Options
+
+    options["max_memory"] = None if max_memory is None else parse_size(max_memory)
+    return Request(
+        model=model,
+        quality=opt.chosen_quality(quality, model),
+        device=device,
+        options=Options(detector=light.detector(), **options),
+        jpeg_quality=files.lossy_quality,
+        recode=files.jpeg_quality is not None,
+        **more,
+    )
+
+
+@command
+def zeroshot(
+    context: typer.Context,
+    inputs: list[str] | None = None,
+    output: str | None = None,
+    preset: str = "auto",
+    iters: Annotated[int | None, rules(min=0)] = None,
+    time_limit: Annotated[float | None, rules(min=0.0)] = None,
+    checkpoint: Path | None = None,
+    save_fit: Path | None = None,
+    use_fit: Path | None = None,
+    resume: bool = False,
+    seed: opt.Natural = 0,
+    model: DisplayModel = None,
+    quality: opt.Quality = None,
+    strength: opt.Strength = 1.0,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    max_memory: str | None = None,
+    *,
+    light: opt.Light,
+    files: opt.Files,
+) -> None:
+    """Looks for noise that the model does not know, fits to it, then denoises.
+
+    Stripes, raw mosaics, speckle, Rician noise, dither: what is found in one part
+    of the image must hold in another. This takes a second or two. If nothing is
+    found the result is that of mdn denoise, and a line says so. --iters fits layers
+    of the model too. Ctrl-C ends that and writes the best result so far.
+    """
+    from mdn.cli import batch
+    from mdn.io import STORES, SUFFIXES
+    from mdn.zeroshot import command as task
+    from mdn.zeroshot.request import FitRequest
+
+    from_checkpoint = resume and checkpoint is not None
+    skips = resume and not from_checkpoint
+    plans = batch.Plans(inputs, output, files, resume=skips, suffixes=SUFFIXES | STORES)
+    same = {"strength": strength, "seed": seed, "precision": precision}
+    request = _request(model, quality, device, max_memory, light, files, same)
+    fit = FitRequest(
+        preset=preset,
+        iters=iters,
+        options=request.options,
+        time_limit=time_limit,
+        checkpoint=checkpoint,
+        resume=from_checkpoint,
+        save=save_fit,
+        use=use_fit,
+    )
+    batch.run(
+        context,
+        files,
+        plans(),
+        lambda jobs, report, **how: task.run(jobs, request, fit, report, **how),
+        batch.weights(model, request.quality),
+        resume=resume,
     )

@@ -68,13 +68,8 @@ def document(command: str, error: BaseException) -> dict[str, object]:
 
 
 def print_document(meta: dict[str, Any], content: object) -> None:
-    """Prints a document, unless one is printed already.
-
-    Args:
-        meta: of the context, which remembers.
-        content: the document.
-    """
-    from mdn.cli.render import print_json
+    """Prints a document, unless one is printed already: the context's meta remembers."""
+    from mdn.cli.views import print_json
 
     if not meta.get(JSON_DONE):
         meta[JSON_DONE] = True

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mdn.cli import failures, help, render
+from mdn.cli import failures, help, views
 from mdn.cli import options as opt
 from mdn.errors import ModelError, UsageError
 from mdn.registry import store
@@ -40,7 +40,7 @@ def list_models(context: typer.Context, as_json: bool = False) -> None:
             (c.name, c.arch, f"{c.parameters:,}", _megabytes(c), c.domain, c.origin, c.summary)
             for c in cards
         ]
-        render.print_table(header, rows, right=("PARAMETERS", "MB"))
+        views.print_table(header, rows, right=("PARAMETERS", "MB"))
     if damaged:
         raise ModelError("; ".join(damaged))
 
@@ -51,9 +51,9 @@ def show(name: opt.AnyModel, as_json: bool = False) -> None:
     """Shows a model's card: licence, training data, noise it has seen, measured scores."""
     card = store.find(name)
     if as_json:
-        render.print_json(_facts(card))
+        views.print_json(_facts(card))
     else:
-        render.print_facts(list(_lines("", _facts(card))))
+        views.print_facts(list(_lines("", _facts(card))))
 
 
 @app.command(cls=help.Command)
@@ -65,7 +65,7 @@ def path(
     """Prints the folder of a model, or the one for your own models."""
     folder = str(store.user_folder() if name is None else store.find(name).folder)
     if as_json:
-        render.print_json({"name": name, "path": folder})
+        views.print_json({"name": name, "path": folder})
     else:
         typer.echo(folder)
 
@@ -90,7 +90,7 @@ def verify_weights(
         facts: dict[str, object] = {"whole": whole, "damaged": damaged}
         failures.print_document(context.meta, facts)
     else:
-        render.print_facts([(model, "ok") for model in whole])
+        views.print_facts([(model, "ok") for model in whole])
     if damaged:
         raise ModelError("; ".join(damaged))
 
@@ -126,7 +126,7 @@ def add(
     )
     if as_json:
         facts = {"name": card.name, "arch": card.arch, "parameters": card.parameters}
-        render.print_json(facts | {"folder": str(card.folder)})
+        views.print_json(facts | {"folder": str(card.folder)})
     else:
         typer.echo(f"{card.name}: {card.arch}, {card.parameters:,} parameters, in {card.folder}")
 
@@ -167,7 +167,7 @@ def export(
     target = output or Path(f"{Path(name).name}.{'zip' if bioimageio else 'onnx'}")
     facts = write(store.find(name), target, overwrite=overwrite)
     if as_json:
-        render.print_json({"name": name, "file": str(target), **facts})
+        views.print_json({"name": name, "file": str(target), **facts})
         return
     shapes = ", ".join(
         f"{input_name} {'x'.join(shape)}" for input_name, shape in facts["inputs"].items()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from mdn.cli import options as opt
-from mdn.cli import render
+from mdn.cli import views
 from mdn.cli.help import command, debugging, rules
 from mdn.errors import NothingDoneError, UsageError
 
@@ -86,35 +86,33 @@ def noise(
         kind, strength, seed, files.lossy_quality, peak=peak, detector=detector
     )
     batch.run(
-        batch.BatchRun(
-            context,
-            files,
-            plans(),
-            lambda jobs, report, **how: task.run(jobs, settings, report, **how),
-            resume=resume,
-        )
+        context,
+        files,
+        plans(),
+        lambda jobs, report, **how: task.run(jobs, settings, report, **how),
+        resume=resume,
     )
 
 
 def _list(noises: Sequence[NoiseType], as_json: bool) -> None:
     """A table of all types of noise."""
     if as_json:
-        render.print_json([_facts(noise) for noise in noises])
+        views.print_json([_facts(noise) for noise in noises])
         return
     rows = [
         (noise.name, noise.parameter, _numbers(noise), f"{noise.default:g}", noise.title)
         for noise in noises
     ]
-    render.print_table(("TYPE", "LEVEL IS", "PUBLISHED", "DEFAULT", "WHAT"), rows)
+    views.print_table(("TYPE", "LEVEL IS", "PUBLISHED", "DEFAULT", "WHAT"), rows)
 
 
 def _explain(noise: NoiseType, as_json: bool) -> None:
     """What one noise is, its levels, and how to add it."""
     if as_json:
-        render.print_json(_facts(noise))
+        views.print_json(_facts(noise))
         return
     typer.echo(f"{noise.title}\n\n{textwrap.fill(noise.explanation, 80)}\n")
-    render.print_facts(
+    views.print_facts(
         [
             ("level", f"{noise.parameter}, {noise.unit}"),
             ("published", _numbers(noise)),
@@ -149,12 +147,9 @@ def _estimate(
 ) -> NoReturn:
     """Estimates the noise of the inputs, and of those on a list, prints it, and exits.
 
-    Raises:
-        NothingDoneError: no image is left.
-        typer.Exit: always, with the batch's exit code.
+    Raises NothingDoneError: no image is left; typer.Exit: always, with the batch's exit code.
     """
     from mdn.cli import batch
-    from mdn.cli.views import BatchView
     from mdn.commands import estimate
     from mdn.io.base import pixel_limit
     from mdn.jobs.planning import BatchPlan
@@ -163,7 +158,7 @@ def _estimate(
     batch.check_stdin(job.source is None for job in jobs)
     how = {"quiet": files.quiet, "as_json": files.as_json, "debug": debug}
     notes = tuple(map(str, expansion.left_out))
-    with BatchView(len(jobs), **how, show=_show) as view:
+    with views.BatchView(len(jobs), **how, show=_show) as view:
         for line in notes:
             view.remark(line)
         if not jobs:
@@ -182,7 +177,7 @@ def _estimate(
         plan = BatchPlan(tuple(jobs), notes, left_out=expansion.left_out)
         document = batch.document("noise --estimate", plan, result, view.notes)
         whole = {} if series is None else {"detector": series.facts()}
-        render.print_json(document | whole)
+        views.print_json(document | whole)
     raise typer.Exit(result.exit_code)
 
 
@@ -197,7 +192,7 @@ def _show(name: str, facts: Mapping[str, Any]) -> None:
         level += f"; {facts['stored_level']:.4g} in the file's values ({black:.6g} to {white:.6g})"
     first, *rest = facts["kind"]
     size = f"{facts['width']}x{facts['height']}, {facts['dtype']}"
-    lines = [f"{render.printable(name)}  {size}", f"  {'level':<10}{level}"]
+    lines = [f"{views.printable(name)}  {size}", f"  {'level':<10}{level}"]
     lines += [f"  {'kind':<10}{first}", *(f"{'':12}{words}" for words in rest)]
     for numbers in facts["detector"].values():
         three = "--gain {gain:.4g} --offset {offset:.5g} --read-noise {read_noise:.4g}"

@@ -1,12 +1,17 @@
 """`mdn train`."""
 
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from mdn.cli import options as opt
 from mdn.cli.help import command
+from mdn.cli.views import Lines, duration, print_json, print_table
+
+FIRST_LINE, FURTHER_LINES = 2.0, 30.0  # seconds between lines of a training off a terminal
 
 
 @command
@@ -35,8 +40,6 @@ def train(
     """
     import torch
 
-    from mdn.cli.render import duration, print_json
-    from mdn.cli.views import TrainView
     from mdn.commands import train as task
     from mdn.interrupts import INTERRUPTED, TERMINATED
 
@@ -91,7 +94,6 @@ def train(
 
 def _list(as_json: bool) -> None:
     """Each recipe that came with mdn, as a table or as JSON."""
-    from mdn.cli.render import print_json, print_table
     from mdn.training import recipe_files
 
     recipes = {name: recipe_files.load(path) for name, path in recipe_files.names().items()}
@@ -106,3 +108,60 @@ def _list(as_json: bool) -> None:
         for name, recipe in recipes.items()
     ]
     return print_table(("NAME", "ARCH", "STEPS", "SUMMARY"), rows, right=("STEPS",))
+
+
+class TrainView(Lines):
+    """Draws a training run: a bar over its steps, and a line for each row of the log.
+
+    Where there is no terminal for a bar, lines say how far it is and how long it still takes: soon
+    after the first step, then from time to time, so that nobody waits for an hour before a mistake
+    is seen, and no log is full of them.
+
+    Attributes:
+        first: the step that the run began or went on at. steps: of the whole run.
+        rows: of the log, as they came. notes: remarks.
+    """
+
+    def __init__(self, name: str, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self.name, self.first, self.steps = name, 0, 0
+        self.rows: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+        self._bar: int | None = None
+        self._begun = self._told = 0.0  # by the clock: when the first step began, the last line
+        self._patience = FIRST_LINE
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+        self.say(line, "dim")
+
+    def begin(self, step: int, steps: int) -> None:
+        self.first, self.steps = step, steps
+        self._begun = self._told = time.monotonic()
+        self._bar = self.add_bar(self.name, steps, step, f"{step}/{steps}")
+
+    def step(self, step: int) -> None:
+        if self._bar is not None:
+            self.move_bar(self._bar, step, f"{step}/{self.steps}")
+        if self._bars.disable and time.monotonic() - self._told >= self._patience:
+            self._tell(f"step {step} of {self.steps}  {self._left(step)}")
+
+    def _tell(self, line: str) -> None:
+        self._told, self._patience = time.monotonic(), FURTHER_LINES
+        self.say(line)
+
+    def _left(self, step: int) -> str:
+        """How long the rest takes if it goes on like this."""
+        pace = (time.monotonic() - self._begun) / max(1, step - self.first)
+        return f"{duration(pace * (self.steps - step))} left"
+
+    def row(self, row: dict[str, Any]) -> None:
+        step = row["step"]
+        self.rows.append(row)
+        cells = [
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in row.items()
+            if name not in ("step", "seconds")
+        ]
+        left = [self._left(step)] if step < self.steps else []
+        self._tell("  ".join([f"step {step}", *cells, duration(row["seconds"]), *left]))

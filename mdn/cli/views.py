@@ -1,36 +1,148 @@
-"""What commands report, as lines and bars: a batch of files, a training run, a benchmark."""
+"""What commands show: tables on standard output; lines, and bars of a batch, on standard error."""
 
-from __future__ import annotations
-
+import json
+import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import typer
-from rich.console import Group
-from rich.live import Live
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 from rich.text import Text
 
-from mdn.cli.render import Lines, duration, megapixels, printable
 from mdn.jobs.job import BatchResult, Job, Outcome
 
-if TYPE_CHECKING:
-    from mdn.bench.scores import Row
-    from mdn.metrics import Metric
-
-ROOM = 6  # lines of the terminal that the table of a benchmark leaves free
-FIRST_LINE, FURTHER_LINES = 2.0, 30.0  # seconds between lines of a training off a terminal
+NAME_WIDTH = 32  # of a file's name beside its bar
 MOST_BARS = 4  # of files that are worked on at the same time
+
+
+def printable(text: str) -> str:
+    """`text` in one line: line breaks and terminal codes in a file's name are spelled out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def duration(seconds: float) -> str:
+    """3.1 s, 2 min 05 s, 1 h 02 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def megapixels(value: object) -> str:
+    """24.0 MP; small images keep two significant digits, tiny ones count pixels."""
+    if not isinstance(value, float | int):
+        return ""
+    if value < 0.001:
+        return f"{value * 1e6:.0f} px"
+    return f"{value:.1f} MP" if value >= 1 else f"{value:.2g} MP"
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(document, indent=2, default=str))
+
+
+def print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
+) -> None:
+    """A table on standard output; off a terminal no cell is wrapped or cut.
+
+    right: titles of the columns that hold numbers.
+    """
+    width = None if sys.stdout.isatty() else 1000
+    columns = [Column(title, justify="right" if title in right else "left") for title in header]
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(width=width, highlight=False).print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one a line, the values aligned."""
+    present = [(name, value) for name, value in facts if value]
+    width = max((len(name) for name, _ in present), default=0)
+    for name, value in present:
+        typer.echo(f"{name:<{width}}  {printable(value)}")
+
+
+class Lines:
+    """Standard error, as a person sees it: bars on a terminal, plain lines anywhere else."""
+
+    def __init__(self, *, quiet: bool, bars: bool = True) -> None:
+        self.quiet = quiet
+        # FORCE_COLOR makes rich take a file for a terminal; a bar in a log helps nobody.
+        live = bars and not quiet and sys.stderr.isatty()
+        self._console = Console(stderr=True, highlight=False)
+        self._bars = Progress(
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(max_width=NAME_WIDTH, no_wrap=True, overflow="ellipsis"),
+            ),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=self._console,
+            transient=True,
+            disable=not live,
+            refresh_per_second=5,
+            speed_estimate_period=120,
+            # The image may be on its way to standard output: rich must not stand in between.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def say(self, line: str, style: str = "") -> None:
+        """One line, unless --quiet."""
+        if not self.quiet:
+            self.insist(line, style)
+
+    def insist(self, line: str, style: str = "") -> None:
+        """One line even under --quiet."""
+        self._console.print(Text(printable(line), style=style), soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def add_bar(self, name: str, total: float, done: float = 0, count: str = "") -> int:
+        """A new bar, known by the number returned."""
+        name = printable(name)
+        bar = self._bars.add_task(name, total=total, count=count)
+        self._bars.update(bar, completed=done)
+        return bar
+
+    def move_bar(self, bar: int, done: float, count: str | None = None) -> None:
+        """Sets how much of a bar is done, and the text beside it unless None."""
+        self._bars.update(TaskID(bar), completed=done)
+        if count is not None:
+            self._bars.update(TaskID(bar), count=count)
+
+    def remove_bar(self, bar: int) -> None:
+        """Takes a bar away."""
+        self._bars.remove_task(TaskID(bar))
 
 
 class BatchView(Lines):
     """Draws a batch: the files at hand, the whole, and a line for each file that is done.
 
-    Attributes:
-        notes: the warnings of each job, by its id().
-        outcomes: of the jobs that are over.
-        show: prints the name and details of a job that is done, in place of a line about it.
+    show: prints the name and details of a job that is done, in place of a line about it.
     """
 
     def __init__(
@@ -45,8 +157,8 @@ class BatchView(Lines):
     ) -> None:
         super().__init__(quiet=quiet, bars=as_json or not dry_run)
         self.total, self.as_json, self.debug, self.show = total, as_json, debug, show
-        self.outcomes: list[Outcome] = []
-        self.notes: dict[int, list[str]] = {}
+        self.outcomes: list[Outcome] = []  # of the jobs that are over
+        self.notes: dict[int, list[str]] = {}  # the warnings of each job, by its id()
         self._begun = time.perf_counter()
         # Of the files in work, by the id() of their jobs: bar, if there is room, and share done.
         self._files: dict[int, tuple[int | None, float]] = {}
@@ -118,115 +230,3 @@ class BatchView(Lines):
         counts |= {"not tried": result.untried}
         parts = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
         self.say(f"{self.total} files: {parts}  {duration(time.perf_counter() - self._begun)}")
-
-
-class TrainView(Lines):
-    """Draws a training run: a bar over its steps, and a line for each row of the log.
-
-    Where there is no terminal for a bar, lines say how far it is and how long it still takes: soon
-    after the first step, then from time to time, so that nobody waits for an hour before a mistake
-    is seen, and no log is full of them.
-
-    Attributes:
-        first: the step that the run began or went on at. steps: of the whole run.
-        rows: of the log, as they came. notes: remarks.
-    """
-
-    def __init__(self, name: str, *, quiet: bool = False) -> None:
-        super().__init__(quiet=quiet)
-        self.name, self.first, self.steps = name, 0, 0
-        self.rows: list[dict[str, Any]] = []
-        self.notes: list[str] = []
-        self._bar: int | None = None
-        self._begun = self._told = 0.0  # by the clock: when the first step began, the last line
-        self._patience = FIRST_LINE
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
-        self.say(line, "dim")
-
-    def begin(self, step: int, steps: int) -> None:
-        self.first, self.steps = step, steps
-        self._begun = self._told = time.monotonic()
-        self._bar = self.add_bar(self.name, steps, step, f"{step}/{steps}")
-
-    def step(self, step: int) -> None:
-        if self._bar is not None:
-            self.move_bar(self._bar, step, f"{step}/{self.steps}")
-        if self._bars.disable and time.monotonic() - self._told >= self._patience:
-            self._tell(f"step {step} of {self.steps}  {self._left(step)}")
-
-    def _tell(self, line: str) -> None:
-        self._told, self._patience = time.monotonic(), FURTHER_LINES
-        self.say(line)
-
-    def _left(self, step: int) -> str:
-        """How long the rest takes if it goes on like this."""
-        pace = (time.monotonic() - self._begun) / max(1, step - self.first)
-        return f"{duration(pace * (self.steps - step))} left"
-
-    def row(self, row: dict[str, Any]) -> None:
-        step = row["step"]
-        self.rows.append(row)
-        cells = [
-            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in row.items()
-            if name not in ("step", "seconds")
-        ]
-        left = [self._left(step)] if step < self.steps else []
-        self._tell("  ".join([f"step {step}", *cells, duration(row["seconds"]), *left]))
-
-
-class BenchView(Lines):
-    """Draws a benchmark on a terminal: a line by data and noise, a column by method, a bar."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        super().__init__(quiet=quiet)
-        self._rows: dict[str, dict[str, Row]] = {}
-        self._metric: Metric | None = None
-        self._bar, self._total = -1, 0
-        streams: dict[str, Any] = {
-            "redirect_stdout": False,
-            "redirect_stderr": False,
-            "transient": True,
-        }
-        self._live = Live(
-            console=self._console, get_renderable=self._drawing, refresh_per_second=4, **streams
-        )
-
-    def __enter__(self) -> Self:
-        if not self._bars.disable:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def begin(self, total: int, metric: Metric) -> None:
-        self._metric, self._total = metric, total
-        self._bar = self.add_bar("scores", total, count=f"0/{total}")
-
-    def scored(self, row: Row, done: int) -> None:
-        self._rows.setdefault(row.label, {})[row.method] = row
-        self.move_bar(self._bar, done, f"{done}/{self._total}")
-
-    def failed(self, line: str) -> None:
-        self.insist(f"mdn: error: {line}", "red")
-
-    def note(self, line: str) -> None:
-        self.say(f"mdn: note: {line}", "yellow")
-
-    def _drawing(self) -> Group:
-        """The newest lines of the table, as many as the terminal has room for, and the bar."""
-        if self._metric is None:
-            return Group(self._bars)
-        metric = self._metric
-        names = list(dict.fromkeys(name for row in self._rows.values() for name in row))
-        columns = [Column(metric.title), *(Column(name, justify="right") for name in names)]
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-        newest = list(self._rows.items())[-max(1, self._console.height - ROOM) :]
-        for label, row in newest:
-            stats = [row[name].stat(metric.name) if name in row else None for name in names]
-            figures = ["" if stat is None else f"{stat.mean:.{metric.digits}f}" for stat in stats]
-            table.add_row(Text(printable(label)), *figures)
-        return Group(table, self._bars)

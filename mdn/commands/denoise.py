@@ -11,9 +11,8 @@ from mdn.engine.device import choose_device
 from mdn.errors import FileError, UsageError
 from mdn.jobs.compute_slots import ComputeSlots
 from mdn.jobs.dask_run import distribute
-from mdn.jobs.job import BatchResult, Job, Report
+from mdn.jobs.job import BatchResult, Job, Report, Shard
 from mdn.jobs.running import run_batch
-from mdn.jobs.shards import Shard
 from mdn.pipeline.plan import Adapter
 from mdn.registry import store
 from mdn.renders.sequence import Sequence as FrameSequence

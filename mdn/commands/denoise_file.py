@@ -18,9 +18,8 @@ from mdn.image import Image
 from mdn.io import is_lossy, read_image
 from mdn.io.base import memory_limit
 from mdn.jobs.compute_slots import ComputeSlots
-from mdn.jobs.files import describe, load, save
+from mdn.jobs.files import StdMap, describe, describe_std, load, save, std_map
 from mdn.jobs.job import Job, Report
-from mdn.jobs.uncertainty import StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.conditioning import NoiseConditioning
 from mdn.pipeline.in_memory import Picture, treatment

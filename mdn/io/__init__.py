@@ -14,11 +14,11 @@ import numpy as np
 
 from mdn.errors import FileError, MdnError, UsageError
 from mdn.image import Image
-from mdn.io import convert, foreign
+from mdn.io import exif, foreign
 from mdn.io.atomic import read_bytes, write_bytes
 from mdn.io.base import DAMAGED, Format, quiet
 from mdn.io.foreign import is_raw
-from mdn.io.photo import avif, bmp, exif, heic, jpeg, jxl, netpbm, png, webp
+from mdn.io.photo import avif, bmp, convert, heic, jpeg, jxl, netpbm, png, webp
 from mdn.io.raw import develop, dng
 from mdn.io.tiff import read as tiff
 from mdn.io.xmp import without_promises
@@ -32,7 +32,7 @@ SUFFIXES: frozenset[str] = frozenset(
 )
 
 RENDERS = frozenset({".exr"})  # no single pictures: `mdn.io.exr` reads and writes them
-STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr.stack`
+STORES = frozenset({".zarr"})  # folders that are one input: `mdn.io.zarr`
 # What each suffix stands for. DNG is only written, from raw files; so it is no input of folders.
 _FORMAT_OF = {
     suffix: form.name for form in (*FORMATS.values(), dng.FORMAT) for suffix in form.suffixes
@@ -50,10 +50,8 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
         name: how messages call it; by default the path.
         linear: of a raw file, the camera's own colours, to be written as DNG; else it is developed.
 
-    Returns:
-        Pixels of uint8, uint16 (full range) or float32 (finite), alpha and metadata. Gain maps,
-        films and further pictures are left out, and so is what XMP says of them; see `left_out`.
-
+    Returns pixels of uint8, uint16 (full range) or float32 (finite), alpha and metadata. Gain maps,
+    films and further pictures are left out, and so is what XMP says of them; see `left_out`.
     Raises FileError: it is missing, unreadable, damaged, cut short, too large, holds NaN or
     infinity, or is of a kind that mdn does not hold.
     """
@@ -69,7 +67,12 @@ def read_image(source: Path | bytes, *, name: str | None = None, linear: bool = 
         raise
     except Exception as problem:  # decoders of damaged files raise whatever they stumble over
         raise FileError(name, f"is a damaged {form.spoken}{_reason(problem)}", DAMAGED) from problem
-    _check_finite(image)
+    floats = [image.pixels, image.alpha] if image.pixels.dtype.kind == "f" else []
+    planes = [plane for plane in floats if plane is not None]
+    if bad := sum(plane.size - np.count_nonzero(np.isfinite(plane)) for plane in planes):
+        total = sum(plane.size for plane in planes)
+        wrong = f"has {bad} of {total} samples that are NaN or infinite"
+        raise FileError(name, wrong, "replace them with finite values first")
     if image.meta.xmp and (xmp := without_promises(image.meta.xmp).packet) != image.meta.xmp:
         image = replace(image, meta=replace(image.meta, xmp=xmp))
     return image
@@ -84,10 +87,9 @@ def write_image(
     overwrite: bool = True,
     still_wanted: Callable[[], None] = lambda: None,
 ) -> bytes | None:
-    """Write a picture whole, or not at all.
+    """Write a picture whole, or not at all; what the format cannot hold is left out, see `losses`.
 
     Args:
-        image: what to write; what the format cannot hold is left out, see `losses`.
         target: the file, replaced by one rename; or None to get the content back.
         format: one of `FORMATS`; by default that of the target's suffix, without a target the
             image's own.
@@ -95,9 +97,6 @@ def write_image(
             above JPEG, AVIF and HEIC keep full chroma.
         overwrite: replace a file that is there, or appears meanwhile; else that is an error.
         still_wanted: called when all is coded and nothing written; may raise.
-
-    Returns:
-        The content if `target` is None, else None.
 
     Raises:
         FileError: the format cannot hold the picture, or the target cannot be written.
@@ -128,10 +127,8 @@ def losses(image: Image, format: str) -> list[str]:
 
     What the reader itself left in the file is `left_out`.
 
-    Raises:
-        FileError: it cannot hold the picture at all (several pages, a side too long): worth asking
-            before the work, since `write_image` would refuse after it.
-        UsageError: an unknown format.
+    Raises FileError: it cannot hold the picture at all (several pages, a side too long): worth
+    asking before the work; UsageError: an unknown format.
     """
     return convert.losses(image, _format(format))
 
@@ -191,10 +188,9 @@ def _reason(problem: Exception) -> str:
 
 
 def _format(name: str) -> Format:
-    if name == "exr":
-        raise FileError("EXR", "is for renders, which only mdn denoise reads", "write a .tif")
-    if name == "zarr":
-        raise FileError("Zarr", "is for stores, which only mdn denoise reads", "write a .tif")
+    if name in ("exr", "zarr"):
+        shown, kind = ("EXR", "renders") if name == "exr" else ("Zarr", "stores")
+        raise FileError(shown, f"is for {kind}, which only mdn denoise reads", "write a .tif")
     if name == dng.FORMAT.name:
         return dng.FORMAT
     if name not in FORMATS:
@@ -210,8 +206,7 @@ def _recognise(data: bytes, name: str) -> Format:
     if form is not None and kind is None:
         return form
     if kind is not None or (kind := foreign.by_suffix(Path(name))) is not None:
-        raw = kind[0].endswith("raw file")
-        also = "" if raw else ", which mdn does not read"
+        also = "" if kind[0].endswith("raw file") else ", which mdn does not read"
         raise FileError(name, f"is {kind[0]}{also}", kind[1])
     if data[:4] == EXR_MAGIC:
         problem = "is an OpenEXR picture, which only mdn denoise reads"
@@ -222,14 +217,3 @@ def _recognise(data: bytes, name: str) -> Format:
 def _what_is_read() -> str:
     spoken = ", ".join(form.spoken for form in FORMATS.values())
     return f"it reads {spoken}, OpenEXR and Zarr"
-
-
-def _check_finite(image: Image) -> None:
-    if image.pixels.dtype.kind != "f":
-        return
-    planes = [image.pixels] if image.alpha is None else [image.pixels, image.alpha]
-    bad = sum(plane.size - np.count_nonzero(np.isfinite(plane)) for plane in planes)
-    if bad:
-        total = sum(plane.size for plane in planes)
-        problem = f"has {bad} of {total} samples that are NaN or infinite"
-        raise FileError(image.name, problem, "replace them with finite values first")

@@ -1,17 +1,33 @@
-"""Bytes in and bytes out: a file is read whole, and written whole or not at all."""
+"""Bytes in and bytes out: a file is read whole, and written whole or not at all.
+
+What mdn writes is called .mdn-HOST-RANDOM.part until it is complete. Its writer holds a lock on it:
+a part without a lock was left behind by a run that was killed.
+"""
 
 import contextlib
 import errno
 import os
+import secrets
 import shutil
+import socket
 import stat
+import time
+import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 from mdn.errors import FileError
 from mdn.io.base import MAX_SAMPLES
-from mdn.io.parts import locked, locked_folder, part_beside, sweep
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX, _SUFFIX = ".mdn-", ".part"
+_YOUNG = 60.0  # seconds: a new file is not locked yet for a moment
 
 MAX_BYTES = 4 * MAX_SAMPLES + 2**26  # the largest picture as 32-bit floats, and its metadata
 # What disks without hard links answer (FAT, some network drives).
@@ -72,7 +88,15 @@ def replacing(target: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     """
     try:
         place = Path(os.path.realpath(target))
-        _check_target(target, place)
+        if not place.parent.is_dir():
+            raise FileError(target, "is in a folder that does not exist", f"create {place.parent}")
+        if place.is_dir():
+            raise FileError(target, "is a directory", "name a file in it")
+        if place.exists() and not place.is_file():
+            raise FileError(target, "is not a regular file", "write to - and redirect it")
+        # A rename would quietly replace a file that its owner has write-protected.
+        if place.exists() and not (place.stat().st_mode & 0o222 and os.access(place, os.W_OK)):
+            raise FileError(target, "is read-only", "change its permissions or write elsewhere")
         if not overwrite and os.path.lexists(place):
             raise _taken(target)
     except (OSError, ValueError) as problem:
@@ -102,7 +126,12 @@ def _part_of(target: Path, place: Path) -> Iterator[Path]:
     except OSError as problem:
         if problem.errno in (errno.EEXIST, errno.ENOTEMPTY):
             raise _taken(target) from problem
-        raise _unwritable(target, problem) from problem
+        if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            barred = "is in a folder that may not be written"
+            raise FileError(target, barred, "write elsewhere with -o") from problem
+        full = problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        refused = f"cannot be written ({_reason(problem)})"
+        raise FileError(target, refused, "make room" if full else "") from problem
     finally:  # after an interrupt too
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -156,7 +185,11 @@ def replacing_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         raise _taken(target)
     with _part_of(target, place) as temporary:
         temporary.mkdir()
-        with locked_folder(temporary):
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):  # Windows opens no folders
+                descriptor = os.open(temporary, os.O_RDONLY)
+                held.callback(os.close, descriptor)
+                held.enter_context(locked(descriptor))
             yield temporary
         name_folder(temporary, target, overwrite=overwrite)
 
@@ -175,36 +208,77 @@ def name_folder(staging: Path, target: Path, *, overwrite: bool) -> None:
         raise
 
 
-def _check_target(target: Path, place: Path) -> None:
-    if not place.parent.is_dir():
-        raise FileError(target, "is in a folder that does not exist", f"create {place.parent}")
-    if not place.exists():
-        return
-    if place.is_dir():
-        raise FileError(target, "is a directory", "name a file in it")
-    if not place.is_file():
-        raise FileError(target, "is not a regular file", "write to - and redirect it")
-    # A rename would quietly replace a file that its owner has write-protected.
-    if not place.stat().st_mode & 0o222 or not os.access(place, os.W_OK):
-        raise FileError(target, "is read-only", "change its permissions or write elsewhere")
-
-
 def _taken(target: Path) -> FileError:
     return FileError(
         target, "was written by another run meanwhile and is left as it is", "give --overwrite"
     )
 
 
-def _unwritable(target: Path, problem: OSError) -> FileError:
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return FileError(target, f"cannot be written ({_reason(problem)})", "make room")
-    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return FileError(
-            target, "is in a folder that may not be written", "write elsewhere with -o"
-        )
-    return FileError(target, f"cannot be written ({_reason(problem)})")
-
-
 def _reason(problem: Exception) -> str:
     text = problem.strerror if isinstance(problem, OSError) else None
     return (text or str(problem) or type(problem).__name__).splitlines()[0]
+
+
+def part_beside(place: Path) -> Path:
+    """A name for what will be `place` once it is whole."""
+    return place.parent / f"{_PREFIX}{_host()}-{secrets.token_hex(8)}{_SUFFIX}"
+
+
+@contextlib.contextmanager
+def locked(descriptor: int) -> Iterator[bool]:
+    """Holds the lock of an open file or folder; the system frees it when the process dies.
+
+    Tells whether no other process had it; where there are no locks, that is taken for granted.
+    """
+    owner = _lock(descriptor)
+    try:
+        yield owner or fcntl is None
+    finally:
+        if owner:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+@cache  # once a folder and run
+def sweep(folder: Path) -> int:
+    """Removes what runs on this machine that are dead have left in a folder; how many."""
+    removed = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            ours = entry.name.startswith(f"{_PREFIX}{_host()}-") and entry.name.endswith(_SUFFIX)
+            if ours and not entry.is_symlink():
+                with contextlib.suppress(OSError):
+                    removed += _remove_if_dead(Path(entry.path))
+    return removed
+
+
+def _remove_if_dead(part: Path) -> bool:
+    if fcntl is None or time.time() - part.stat().st_mtime < _YOUNG:
+        return False
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        if not _lock(descriptor):
+            return False
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
+        return True
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _host() -> str:
+    """Stands for this machine: others may write into the same folder, and cannot be asked."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _lock(descriptor: int) -> bool:
+    """Takes the lock of an open file, without waiting; whether it was free."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another holds it, or this disk knows no locks
+        return False
+    return True

@@ -45,7 +45,7 @@ class Format:
     # (Image already fitted to this format, quality 1..100) -> content
     encode: Callable[[Image, int], bytes]
     holds: frozenset[str]  # which of "icc", "exif", "xmp", "dpi", "cicp" it stores
-    max_side: int  # most pixels along one side
+    max_side: int = 2**31 - 1  # most pixels along one side
     depths: tuple[str, ...] = ("uint8", "uint16")  # the dtypes it stores
     # alpha, pages: whether it stores an alpha plane, several pages
     alpha: bool = True
@@ -115,9 +115,8 @@ def check_size(
         samples: channels, alpha included, times pages.
         sample_bytes: of one, decoded; at least, where it is not known yet.
 
-    Raises:
-        FileError: none, or too many.
-        OutOfMemoryError: more than the room of `memory_limit`; of files that are read whole.
+    Raises FileError: none, or too many; OutOfMemoryError: more than the room of `memory_limit`, of
+    files that are read whole.
     """
     if height <= 0 or width <= 0 or samples <= 0:
         raise FileError(name, f"has no pixels ({width} x {height})", DAMAGED)
@@ -149,16 +148,14 @@ def split_alpha(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return np.ascontiguousarray(array[..., :-1]), np.ascontiguousarray(array[..., -1])
 
 
-def from_bits(array: np.ndarray, bits: int) -> np.ndarray:
-    """Samples of 0 to 2**bits - 1 -> the same over the whole range of their dtype."""
-    top, used = np.iinfo(array.dtype).max, 2**bits - 1
-    return ((array.astype(np.uint32) * top + used // 2) // used).astype(array.dtype)
+def rescaled(array: np.ndarray, old: int, new: int) -> np.ndarray:
+    """Whole samples of 0 to `old` as ones of 0 to `new`, rounded, of the same dtype."""
+    return ((array.astype(np.uint32) * new + old // 2) // old).astype(array.dtype)
 
 
-def to_bits(array: np.ndarray, bits: int) -> np.ndarray:
-    """The way back from `from_bits`, rounded."""
-    top, used = np.iinfo(array.dtype).max, 2**bits - 1
-    return ((array.astype(np.uint32) * used + top // 2) // top).astype(array.dtype)
+def too_little(name: str, height: int, width: int) -> FileError:
+    """Of a file that has fewer bytes than so many pixels can take."""
+    return FileError(name, f"holds too little data for {width} x {height} pixels", DAMAGED)
 
 
 def with_alpha(image: Image) -> np.ndarray:
@@ -177,6 +174,23 @@ def pillow_encoded(array: np.ndarray, suffix: str, options: dict[str, Any]) -> b
     )
     assert written is not None
     return written
+
+
+@contextlib.contextmanager
+def guarded(name: str, kind: str, *more: type[Exception]) -> Iterator[None]:
+    """What libraries raise over damaged files of a kind, as one FileError.
+
+    more: errors of the system that mean damage too.
+    """
+    damage: tuple[type[Exception], ...] = (*DAMAGE, *more)
+    try:
+        yield
+    except damage as problem:
+        raise FileError(name, f"is a damaged {kind}", DAMAGED) from problem
+    except OSError as problem:
+        if problem.errno is not None:
+            raise
+        raise FileError(name, f"is a damaged {kind} ({problem})", DAMAGED) from problem
 
 
 @contextlib.contextmanager

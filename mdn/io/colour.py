@@ -10,7 +10,6 @@ import numpy as np
 
 BT709, UNSPECIFIED, P3, BT2020 = 1, 2, 12, 9
 LINEAR, SRGB, PQ, HLG = 8, 13, 16, 18
-IDENTITY, _BT601_MATRIX, _BT2020_MATRIX = 0, 6, 9  # from RGB to what is stored
 
 # H.273, table 2: x and y of white, red, green and blue.
 _D65 = (0.3127, 0.3290)
@@ -58,13 +57,6 @@ class Cicp(NamedTuple):
         colours = _NAMES.get(self.primaries, f"primaries {self.primaries}")
         curve = "BT.709" if self.transfer in _CAMERA else _CURVES.get(self.transfer)
         return f"{colours} {curve or f'transfer {self.transfer}'}"
-
-
-def stored_as(cicp: tuple[int, int] | None, icc: bytes | None) -> tuple[Cicp, int]:
-    """What AVIF and HEIC write of colours, and by which matrix from RGB, where any loses."""
-    colour = Cicp(*cicp) if cicp else Cicp(BT709, SRGB)
-    colour = Cicp(UNSPECIFIED, UNSPECIFIED) if icc else colour
-    return colour, _BT2020_MATRIX if colour.primaries == BT2020 else _BT601_MATRIX
 
 
 def profile(colour: Cicp) -> bytes | None:

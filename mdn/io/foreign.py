@@ -103,19 +103,14 @@ _MAGIC = (
 
 def by_suffix(path: Path) -> tuple[str, str] | None:
     """What a file of this name is, and what to do with it; None where nothing is known of it."""
-    name = path.name.lower()
-    double = next(
-        (ending for ending in SUFFIXES if ending.count(".") > 1 and name.endswith(ending)), ""
-    )
-    return SUFFIXES.get(double or path.suffix.lower())
+    double = "".join(path.suffixes[-2:]).lower()  # .nii.gz
+    return SUFFIXES.get(double) or SUFFIXES.get(path.suffix.lower())
 
 
 def by_content(data: bytes) -> tuple[str, str] | None:
     """As `by_suffix`, by how a file begins."""
-    for at, magic, suffix in _MAGIC:
-        if data[at : at + len(magic)] == magic:
-            return SUFFIXES[suffix]
-    return None
+    kinds = (suffix for at, magic, suffix in _MAGIC if data.startswith(magic, at))
+    return SUFFIXES.get(next(kinds, ""))
 
 
 def is_raw(path: Path) -> bool:

@@ -134,20 +134,9 @@ class Stack:
     dtype: np.dtype  # of its samples
     planes: list[Plane]  # all of them, in the order of the file
 
-    @property
-    def photo(self) -> bool:
-        """Whether it is better read as a picture."""
-        return False
-
-    @property
-    def measured(self) -> bool:
-        """Whether its samples are counts rather than a picture to look at."""
-        return True
-
-    @property
-    def in_channels(self) -> bool:
-        """Whether its gray samples are channels, and not those of a printed page."""
-        return True
+    photo: bool = field(default=False, kw_only=True)  # whether it is better read as a picture
+    # whether its samples are counts rather than a picture to look at
+    measured: bool = field(default=True, kw_only=True)
 
     @property
     def colour(self) -> bool:
@@ -174,13 +163,9 @@ _WORDS = {"1.#qnan": "nan", "-1.#ind": "nan", "1.#inf": "inf", "-1.#inf": "-inf"
 
 
 def no_data_of(text: str | bytes, dtype: np.dtype) -> float | None:
-    """A value from its text, as samples of `dtype` have it.
+    """A value from its text, as samples of `dtype` have it exactly; None where none can have it.
 
     text: "nan", "-9999", "3.4028234663852886e+38"; several alike ones count as one.
-
-    Returns:
-        A number that is equal to such samples exactly, or NaN; None where the text is no number, or
-        one that no sample can have.
     """
     plain = text.decode("latin-1") if isinstance(text, bytes) else text
     words = set(plain.strip("\0 \t\r\n").lower().split())

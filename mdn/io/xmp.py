@@ -81,12 +81,8 @@ def extended_without_promises(
 
     The parts of extended XMP are named by a checksum of the whole, which the packet knows too.
 
-    Args:
-        packet: the packet proper.
-        segments: its further ones, as stored, EXTENSION first.
-
-    Returns:
-        The packet and the segments, the same where nothing is promised; what was promised.
+    packet: the packet proper. segments: its further ones, as stored, EXTENSION first.
+    Returns both, the same where nothing is promised, and what was promised.
     """
     segments = list(segments)
     wholes: dict[bytes, list[tuple[int, bytes]]] = {}

@@ -35,13 +35,10 @@ class ComputeSlots:
     """The slots of a batch in which files compute, in the order of its files.
 
     computing: how many files may compute at once; more than 1 only helps a GPU.
-
-    Attributes:
-        files: how many are open at once, which bounds the memory.
     """
 
     def __init__(self, computing: int = 1) -> None:
-        self.files = computing + 2  # one is read, one is written
+        self.files = computing + 2  # open at once: one is read, one is written
         self._computing = self._free = computing
         self._change = threading.Condition()
         self._next, self._ahead = 1, set[int]()  # first file that had no turn yet; later ones
@@ -53,13 +50,11 @@ class ComputeSlots:
         """The result of `work`, which waits for a slot until the files before have had theirs.
 
         While files overlap, another thread does it: OpenMP keeps a team of threads for each thread
-        that computes, and as soon as there are more of them than cores they no longer wait for one
-        another awake. A small picture was put to sleep and woken 300 times.
+        that computes, and with more of them than cores they no longer wait for one another awake: a
+        small picture was put to sleep and woken 300 times.
 
         alone: no other file computes meanwhile.
-
-        Raises:
-            Stopped: the batch was stopped while it waited.
+        Raises Stopped: the batch was stopped while it waited.
         """
         width = self._computing if alone else 1
         arrived = time.perf_counter()
@@ -99,8 +94,7 @@ class ComputeSlots:
     def beside_others(self) -> Iterator[None]:
         """Within it, pictures that are too large to be held beside others are not decoded.
 
-        Raises:
-            OutOfMemoryError: this one is too large; read it when it has its turn.
+        Raises OutOfMemoryError: this one is too large; read it when it has its turn.
         """
         if self._computers is None:
             yield
@@ -156,6 +150,11 @@ class ComputeSlots:
             outcomes.append(outcome)
             report.finished(outcome)
 
+        def settle_all() -> None:
+            while waiting:
+                with suppress(Exception):  # stopped, or failed as the first did
+                    settle()
+
         self._next = 1
         threads = torch.get_num_threads()  # other threads would take as many as there are cores
         computers = ThreadPoolExecutor(
@@ -173,23 +172,13 @@ class ComputeSlots:
                 with self._change:
                     self._stopped = True
                     self._change.notify_all()
-                self._finish(waiting, settle)
+                try:
+                    settle_all()
+                except BaseException:
+                    self._given_up = True
+                    settle_all()  # does not take long: the writers stop too
+                    raise
                 raise
-
-    def _finish(self, waiting: Sequence[object], settle: Callable[[], None]) -> None:
-        """Reports the files that are being written; after another Ctrl-C those that are written."""
-
-        def settle_all() -> None:
-            while waiting:
-                with suppress(Exception):  # stopped, or failed as the first did
-                    settle()
-
-        try:
-            settle_all()
-        except BaseException:
-            self._given_up = True
-            settle_all()  # does not take long: the writers stop too
-            raise
 
 
 class _Stoppable:
@@ -200,6 +189,6 @@ class _Stoppable:
         self._report, self._slots = report, slots
 
     def progress(self, job: Job, fraction: float, status: str = "") -> None:
-        """See batch.running.Report. Raises Stopped."""
+        """As of `Report`. Raises Stopped: the batch was stopped."""
         self._slots.check()
         self._report.progress(job, fraction, status)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import mdn
 from mdn.errors import ClusterError, FileError, MdnError, UsageError
@@ -26,23 +26,8 @@ if TYPE_CHECKING:
 
 Work = Callable[[Job, Report], dict[str, object]]
 Facts = dict[str, object]
-
-
-class Parts(Protocol):
-    """A file that was cut: `stacks.blocks.Blocks`."""
-
-    @property
-    def missing(self) -> list[int]:
-        """Numbers of the parts to be done."""
-        ...
-
-    def do(self, number: int, work: Any) -> int:
-        """Does one on a worker, with what it has prepared; how many samples are no numbers."""
-        ...
-
-    def finish(self) -> Facts:
-        """Writes the result of all; facts about it."""
-        ...
+# A file that was cut, `stacks.blocks.Blocks`: `missing` numbers, `do` one of them, `finish`.
+Parts = Any
 
 
 # (what was prepared, job, report) -> the parts of the file and facts about it, or None.
@@ -163,7 +148,7 @@ class _Run:
                     return
                 self.report.started(job, index, len(jobs))
                 if job.skip or job.problem is not None:
-                    self._end(index, attempt(job, _settled, self.report))
+                    self._end(index, attempt(job, lambda job, report: {}, self.report))
                 elif parts := self._parts(job):
                     self._end(index, attempt(job, partial(self._in_parts, *parts), self.report))
                 else:
@@ -251,7 +236,3 @@ def _result(future: Any, name: str) -> Any:
         raise FileError(name, died, "try --max-memory") from None
     except (NoValidWorkerError, NoWorkerError):
         raise ClusterError("no worker of --dask is left; run again with --resume") from None
-
-
-def _settled(job: Job, report: Report) -> Facts:
-    raise AssertionError(f"{job.name} is settled already")

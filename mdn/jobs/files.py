@@ -1,21 +1,30 @@
-"""Reading the image of a job and writing its result, standard streams included."""
+"""Reading the image of a job and writing its result, standard streams included.
 
+A second result is the map of uncertainty: how much the passes differ at each pixel.
+"""
+
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tifffile
 
 from mdn import interrupts, io
 from mdn.errors import FileError
 from mdn.image import Image
 from mdn.io import exr
-from mdn.io.atomic import copy_file, read_bytes
+from mdn.io.atomic import copy_file, read_bytes, replacing
 from mdn.io.foreign import is_raw
 from mdn.jobs.job import Job, Report
 from mdn.jobs.running import changed, file_stamp
 
 USUAL_QUALITY = 95  # of JPEG, where the user names none
+LARGE = 2**32 - 2**25  # bytes that a classic TIFF holds, less room for its tables
+Rows = Callable[[int, np.ndarray], None]  # takes (first row, deviations (h, W, C))
 
 
 def load(job: Job) -> Image:
@@ -85,27 +94,28 @@ def save(
     file is copied, byte for byte, where it stays in its format.
 
     Args:
-        job: says where to.
-        image: what to write.
-        report: gets the notes.
         jpeg_quality: 1 to 100, for JPEG and other lossy formats.
         original: the pixels as they were read, or None for a picture that was not read so.
         recode: whether a file of a lossy format is to be coded anew all the same, for the quality.
         still_wanted: called when all is coded and nothing written; may raise.
 
-    Returns:
-        Whether the file is another than the input: false for a copy.
-
+    Returns whether the file is another than the input: false for a copy.
     Raises FileError: the target cannot be written; nothing is left of it.
     """
     chosen = output_format(job, image)
     same = original is not None and np.array_equal(image.pixels, original, equal_nan=True)
     stays = chosen == image.format and not (recode and io.is_lossy(image))
-    source = job.source if same and stays else None
-    if source is not None and _is_kept(source, chosen):
-        _copy(source, job)
+    source, target = job.source, job.target
+    # Most raw files only become one of that format.
+    if same and stays and source and (not is_raw(source) or source.suffix.lower() == f".{chosen}"):
+        if target is None:
+            to_stdout(read_bytes(source, job.name))
+        else:
+            copy_file(source, target, overwrite=job.overwrite)
         return False
-    if _is_misnamed(job, image, chosen):
+    # Nobody asked for another format than the input's name says, and its content is of another.
+    suffixes = {path.suffix.lower() if path else "" for path in (source, target)}
+    if chosen != image.format and job.format is None and len(suffixes) == 1 and "" not in suffixes:
         kinds = f"a {io.spoken(image.format)} file by its content, {io.spoken(chosen)} by its name"
         report.note(job, f"is {kinds}: written as {io.spoken(chosen)}")
     if left := io.left_out(image):
@@ -119,37 +129,116 @@ def save(
     with interrupts.held():
         data = io.write_image(
             image,
-            job.target,
+            target,
             format=chosen,
             quality=jpeg_quality,
             overwrite=job.overwrite,
             still_wanted=still_wanted,
         )
-    if job.target is None and data is not None:
+    if target is None and data is not None:
         to_stdout(data)
     return True
-
-
-def _is_misnamed(job: Job, image: Image, chosen: str) -> bool:
-    """Whether the input's name, which nobody asked to be another format's, says what it is not."""
-    if job.source is None or job.target is None or job.format is not None:
-        return False
-    return chosen != image.format and job.source.suffix.lower() == job.target.suffix.lower()
-
-
-def _is_kept(source: Path, format: str) -> bool:
-    """Whether a file is of that format itself: most raw files only become one."""
-    return not is_raw(source) or source.suffix.lower() == f".{format}"
-
-
-def _copy(source: Path, job: Job) -> None:
-    if job.target is None:
-        to_stdout(read_bytes(source, job.name))
-    else:
-        copy_file(source, job.target, overwrite=job.overwrite)
 
 
 def to_stdout(data: bytes) -> None:
     """Writes a file to standard output, all of it now."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+class StdMap:
+    """Standard deviations, (pages, H, W) float32, in the unit of the samples they belong to."""
+
+    def __init__(self, target: Path, values: np.ndarray) -> None:
+        self.target, self.values = target, values
+        self.details: dict[str, Any] = {}  # what to tell of it when it is done; JSON-able
+        self.note = ""  # what to tell a person, or nothing
+
+    def page(self, index: int) -> Rows:
+        """Writes into one page; colours become their root mean square."""
+
+        def write(start: int, deviation: np.ndarray) -> None:
+            self.values[index, start : start + len(deviation)] = np.sqrt(
+                np.square(deviation).mean(-1)
+            )
+
+        return write
+
+
+@contextmanager
+def std_map(job: Job, shape: tuple[int, int, int], white: float) -> Iterator[Any]:
+    """A map to fill, written when the block ends well: whole, or not at all.
+
+    A file that is there when the block begins is replaced: `running.attempt` has made sure that it
+    may be. One that appears meanwhile is left as it is, and is an error.
+
+    TIFF holds the deviations as float32, in a file that is filled in place and renamed, so that a
+    map may be larger than memory. The other formats are for looking at: their white stands for the
+    largest deviation, and a note says how much that is.
+
+    Args:
+        job: its std_target is the file; where that is None, no map is made and None given.
+        shape: pages, height, width.
+        white: the stored value of white in the picture.
+
+    Raises FileError: it cannot be written.
+    """
+    target, overwrite = job.std_target, job.std_overwrite
+    if target is None:
+        yield None
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if io.format_of(target) != "tiff":
+            std = StdMap(target, np.zeros(shape, np.float32))
+            yield std
+            _draw(std, white, overwrite=overwrite)
+            return
+        with replacing(target, overwrite=overwrite) as part:
+            values = tifffile.memmap(
+                Path(part.name),
+                shape=shape,
+                dtype=np.float32,
+                bigtiff=4 * math.prod(shape) > LARGE,
+                metadata=None,
+                photometric="minisblack",
+            )
+            std = StdMap(target, values)
+            yield std
+            _measure(std)
+            values.flush()
+            del std.values, values
+    except OSError as error:
+        raise FileError(target, f"cannot be written ({error.strerror or error})") from error
+
+
+def describe_std(std: StdMap | None, job: Job, report: Report) -> dict[str, object]:
+    """What a finished map adds to the details of its job."""
+    if std is None:
+        return {}
+    if std.note:
+        report.note(job, std.note)
+    return {"std": std.details}
+
+
+def _draw(std: StdMap, white: float, *, overwrite: bool) -> None:
+    _measure(std)
+    top = max(std.details["max"], np.finfo(np.float32).tiny)
+    deep = io.format_of(std.target) == "png"
+    scaled = np.rint(std.values * ((65535 if deep else 255) / top))
+    scaled = scaled.astype(np.uint16 if deep else np.uint8)
+    picture = Image(scaled[..., None], name=std.target.name)
+    io.write_image(picture, std.target, overwrite=overwrite)
+    std.details["white"] = std.details["max"]
+    std.note = (
+        f"{std.target}: white stands for a deviation of {std.details['max']:.4g}, where the"
+        f" picture's white is {white:g}; a .tif holds the numbers"
+    )
+
+
+def _measure(std: StdMap) -> None:
+    std.details |= {
+        "file": str(std.target),
+        "mean": round(float(std.values.mean(dtype=np.float64)), 6),
+        "max": float(std.values.max()),
+    }

@@ -6,16 +6,17 @@ import re
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, RENDERS, STORES, SUFFIXES
 from mdn.io.foreign import by_suffix, is_raw
 from mdn.io.zarr.stack import is_store
 
-Listed = tuple[Path, Path]  # a file, and where it goes below an output folder
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -61,45 +62,61 @@ class Listing:
     Args:
         place: the folder or pattern, as the user named it.
         suffixes: what counts as an image.
-
-    Attributes:
-        images: each with its path relative to the folder.
-        problems: what should have been taken and cannot be read.
     """
 
     def __init__(self, place: str, suffixes: frozenset[str]) -> None:
         self.place, self._suffixes = place, suffixes
-        self.images: list[Listed] = []
-        self.problems: list[FileError] = []
+        self._images: list[Input] = []
+        self._problems: list[Input] = []  # what should have been taken and cannot be read
         self._left_out: Counter[tuple[str, str]] = Counter()  # by kind and reason
-
-    @property
-    def left_out(self) -> list[LeftOut]:
-        """What was left out, one entry for each reason."""
-        return [
-            LeftOut(self.place, count, kind, reason)
-            for (kind, reason), count in self._left_out.items()
-        ]
 
     def leave_out(self, kind: str, reason: str, count: int = 1) -> None:
         """Counts something that is not taken."""
         if count:
             self._left_out[kind, reason] += count
 
+    def refuse(self, problem: FileError) -> None:
+        """Takes what will be reported in its turn."""
+        path = Path(problem.name)
+        self._problems.append(Input(path, problem.name, Path(path.name), problem))
+
     def offer(self, path: Path, relative: Path) -> None:
         """Takes a file that is an image; counts one that people would take for one."""
         suffix = path.suffix.lower()
         if suffix in self._suffixes:
             if path.is_file() or is_store(path):
-                self.images.append((path, relative))
+                self._images.append(Input(path, str(path), relative))
             elif not path.exists():
-                self.problems.append(FileError(path, "is a link to nothing", "remove or mend it"))
+                self.refuse(FileError(path, "is a link to nothing", "remove or mend it"))
             elif not path.is_dir():
                 self.leave_out("file", "not regular files, but pipes or devices")
         elif suffix in RENDERS | STORES:
             self.leave_out("file", f"{suffix} is read by mdn denoise")
         elif (foreign := by_suffix(path)) and path.is_file():
             self.leave_out("file", f"{suffix} is {foreign[0]}; {foreign[1]}")
+
+    def inputs(self, former: re.Pattern[str] | None, empty: str) -> list[Input]:
+        """The inputs that it gives.
+
+        former: matches the stem of a file that an earlier run wrote, or None; those are left out.
+        empty: what is wrong where there is no image.
+        """
+        stems = [Path(image.name).stem for image in self._images]
+        old = [bool(former and former.search(stem)) for stem in stems]
+        new = [image for image, is_old in zip(self._images, old, strict=True) if not is_old]
+        earlier = "written by an earlier run; name a file to take it"
+        self.leave_out("file", earlier, sum(old))
+        if new or self._problems:
+            return [*new, *self._problems]
+        why = "nothing here but what an earlier run wrote" if self._images else empty
+        return [Input(Path(self.place), self.place, Path(), FileError(self.place, why))]
+
+    def left_out(self) -> list[LeftOut]:
+        """What was left out, one entry for each reason."""
+        return [
+            LeftOut(self.place, count, kind, reason)
+            for (kind, reason), count in self._left_out.items()
+        ]
 
 
 def list_folder(
@@ -124,14 +141,12 @@ def list_folder(
         # An unreadable root is reported by the caller.
         if error.filename is not None and Path(error.filename) != root:
             reason = (error.strerror or "cannot be read").lower()
-            remedy = "check who may read this folder"
-            listing.problems.append(FileError(error.filename, reason, remedy))
+            listing.refuse(FileError(error.filename, reason, "check who may read this folder"))
 
     for folder, folders, files in os.walk(root, onerror=unreadable):
         here = Path(folder)
         stores = sorted(name for name in folders if is_store(here / name))
-        inner = sorted(set(folders) - set(stores))
-        inner = [name for name in inner if not name.startswith(".")]
+        inner = sorted(name for name in set(folders) - set(stores) if not name.startswith("."))
         inner = [name for name in inner if barred is None or (here / name).resolve() != barred]
         links = [name for name in inner if (here / name).is_symlink()]
         if recursive:
@@ -147,20 +162,22 @@ def list_folder(
 
 def list_pattern(text: str, suffixes: frozenset[str]) -> Listing:
     """The images that match a pattern (`*`, `?`, `[...]`, `**`), sorted."""
-    listing = Listing(text, suffixes)
-    for match in sorted(_distinct(glob.iglob(text, recursive=True))):
+    # Raw files of a folder lie beside their JPEGs: they are meant where they are named.
+    named = {Path(text).suffix.lower()} if is_raw(Path(text)) else set()
+    listing = Listing(text, suffixes | named)
+    # A loop of links leads to one file in many ways.
+    matches = _each_once(glob.iglob(text, recursive=True), lambda match: place_of(Path(match)))
+    for match in sorted(matches):
         listing.offer(Path(match), Path(Path(match).name))
     return listing
 
 
-def _distinct(matches: Iterable[str]) -> Iterator[str]:
-    """Without the many ways that a loop of links leads to one file."""
-    places: set[str] = set()
-    for match in matches:
-        place = place_of(Path(match))
-        if place not in places:
-            places.add(place)
-            yield match
+def _each_once(items: Iterable[Item], place: Callable[[Item], str]) -> list[Item]:
+    """The first item of each place."""
+    first: dict[str, Item] = {}
+    for item in items:
+        first.setdefault(place(item), item)
+    return list(first.values())
 
 
 def place_of(path: Path) -> str:
@@ -199,26 +216,31 @@ def expand(
     for text in inputs:
         if text == "-":
             entries.append(Input(None, "stdin", Path("stdin")))
-        elif is_folder(text):
-            several = True
+            continue
+        if is_folder(text):
             listing = list_folder(text, recursive, output_folder, suffixes)
-            images, rest = _inputs_of(listing, former, _why_empty(Path(text), recursive))
-            entries, left_out = entries + images, left_out + rest
+            deeper = "" if recursive else "; -r looks into its folders too"
+            empty = f"no images in this folder{deeper}"
+            if not os.access(text, os.R_OK | os.X_OK):
+                empty = "permission denied: check who may read this folder"
         elif not os.path.lexists(text) and glob.has_magic(text):
-            several = True
-            # Raw files of a folder lie beside their JPEGs: they are meant where they are named.
-            named = {Path(text).suffix.lower()} if is_raw(Path(text)) else set()
-            listing = list_pattern(text, suffixes | named)
-            images, rest = _inputs_of(listing, former, "no image matches this pattern")
-            entries, left_out = entries + images, left_out + rest
+            listing, empty = list_pattern(text, suffixes), "no image matches this pattern"
         else:
             entries.append(_named(text))
+            continue
+        several = True
+        entries += listing.inputs(former, empty)
+        left_out += listing.left_out()
     for text in listed:
         several = True
-        entries.append(replace(_named(text), relative=_mirrored(text)))
+        item, path = _named(text), Path(text)
+        # As it is named, unless it leads out of an output folder.
+        out = path.is_absolute() or ".." in path.parts
+        entries.append(item if out else replace(item, relative=path))
     if sum(item.path is None for item in entries) > 1:
         raise UsageError("standard input (-) is given twice: it can be read once")
-    return Expansion(tuple(_once(entries)), tuple(left_out), several)
+    once = _each_once(entries, lambda item: "-" if item.path is None else place_of(item.path))
+    return Expansion(tuple(once), tuple(left_out), several)
 
 
 def _named(text: str) -> Input:
@@ -238,18 +260,6 @@ def _named(text: str) -> Input:
     return Input(path, text, Path(path.name), problem=problem)
 
 
-def _mirrored(text: str) -> Path:
-    """Where a listed file goes below an output folder: as it is named, unless it leads out."""
-    path = Path(text)
-    return Path(path.name) if path.is_absolute() or ".." in path.parts else path
-
-
-def _why_empty(root: Path, recursive: bool) -> str:
-    if not os.access(root, os.R_OK | os.X_OK):
-        return "permission denied: check who may read this folder"
-    return "no images in this folder" + ("" if recursive else "; -r looks into its folders too")
-
-
 def is_folder(text: str) -> bool:
     """Whether a folder of that name is there, and no store, which is one input for all its files.
 
@@ -260,41 +270,6 @@ def is_folder(text: str) -> bool:
         return bool(text) and Path(text).is_dir() and not is_store(Path(text))
     except OSError:
         return False
-
-
-def _inputs_of(
-    listing: Listing, former: re.Pattern[str] | None, empty: str
-) -> tuple[list[Input], list[LeftOut]]:
-    """The inputs that a folder or a pattern gives, and what of it is left out.
-
-    Args:
-        listing: what is there.
-        former: matches the stem of a file that an earlier run wrote, or None.
-        empty: what is wrong where there is no image.
-    """
-    text = listing.place
-    remaining = [
-        pair for pair in listing.images if former is None or not former.search(pair[0].stem)
-    ]
-    earlier = "written by an earlier run; name a file to take it"
-    listing.leave_out("file", earlier, len(listing.images) - len(remaining))
-    entries = [Input(path, str(path), relative) for path, relative in remaining]
-    for problem in listing.problems:
-        path = Path(problem.name)
-        entries.append(Input(path, problem.name, Path(path.name), problem=problem))
-    if not entries:
-        why = "nothing here but what an earlier run wrote" if listing.images else empty
-        entries = [Input(Path(text), text, Path(), problem=FileError(text, why))]
-    return entries, listing.left_out
-
-
-def _once(entries: list[Input]) -> Iterable[Input]:
-    places: set[str] = set()
-    for item in entries:
-        place = "-" if item.path is None else place_of(item.path)
-        if place not in places:
-            places.add(place)
-            yield item
 
 
 def read_list(name: str) -> list[str]:
@@ -309,16 +284,12 @@ def read_list(name: str) -> list[str]:
     except OSError as problem:
         reason = (problem.strerror or "cannot be read").lower()
         raise UsageError(f"--from-file {name}: {reason}") from None
-    if _is_picture(data):
+    form = next((name for name, form in FORMATS.items() if form.recognises(data)), None)
+    # "BM", by which BMP is known, may begin a name. No name is empty, but BMP's header has NULs.
+    if form is not None and (form != "bmp" or b"\0\0" in data[:18]):
         raise UsageError(f"--from-file {name}: is a picture; name it without --from-file")
     parts = data.split(b"\0") if b"\0" in data else data.splitlines()
     names = [os.fsdecode(part) for part in parts if part.strip()]
     if not names:
         raise UsageError(f"--from-file {name}: holds no names; write one a line")
     return names
-
-
-def _is_picture(data: bytes) -> bool:
-    form = next((name for name, form in FORMATS.items() if form.recognises(data)), None)
-    # "BM", by which BMP is known, may begin a name. No name is empty, but BMP's header has NULs.
-    return form is not None and (form != "bmp" or b"\0\0" in data[:18])

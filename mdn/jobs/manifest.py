@@ -11,13 +11,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mdn.errors import FileError
-from mdn.jobs.content import Content
 from mdn.jobs.job import Job, Outcome, Report
 
 try:
@@ -28,6 +27,45 @@ except ImportError:  # Windows has no advisory locks of this kind
 NAME, SUFFIX = "mdn-manifest", ".jsonl"
 DONE = "done already"
 Hashes = Mapping[str, str]  # SHA-256 of the weights of each model, by its name
+
+
+class Content(NamedTuple):
+    """What a file holds, or all files of a folder, such as a Zarr: bytes, time of change, hash."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Content":
+        """A file as it is now. Raises OSError: it cannot be read."""
+        return cls(*stamp(path), digest(path))
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file is still so; its content is read only where its time differs."""
+        with contextlib.suppress(OSError):
+            size, time_ns = stamp(path)
+            return size == self.size and (time_ns == self.mtime_ns or digest(path) == self.sha256)
+        return False
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of change in ns; of a folder: sum and maximum. Raises OSError."""
+    files = [file.stat() for file in _files(path)]
+    return sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, over the names and digests of its files. Raises OSError."""
+    if not path.is_dir():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    lines = (f"{file.relative_to(path).as_posix()}\0{digest(file)}\n" for file in _files(path))
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
 
 
 @dataclass(frozen=True)
@@ -199,16 +237,12 @@ def _reason(problem: OSError) -> str:
     return (problem.strerror or "cannot be written").lower()
 
 
-def resume(jobs: Sequence[Job], manifest: Manifest, settings: str, models: Hashes) -> list[Job]:
-    """The jobs; those that are done are marked as skipped, the others with why they are due.
+def resumed(job: Job, manifest: Manifest, settings: str, models: Hashes) -> Job:
+    """The job; if it is done it is marked as skipped, else with why it is due.
 
     Done: with these settings (a hash), weights and input, the output still there. An output, a
     second one too, is replaced only if mdn wrote it and nobody has changed it since.
     """
-    return [_resumed(job, manifest, settings, models) for job in jobs]
-
-
-def _resumed(job: Job, manifest: Manifest, settings: str, models: Hashes) -> Job:
     if job.target is None or job.skip or job.problem is not None:
         return job
     output = place_in(manifest.folder, job.target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,12 +33,7 @@ class Naming:
     def choose(
         cls, output: str | None, *, ending: str, format: str | None, draws: int, several: bool
     ) -> Naming:
-        """The rule that -o OUTPUT asks for.
-
-        Args:
-            output: what followed -o, or None.
-            ending, format, draws: see the class.
-            several: whether there may be more than one input.
+        """The rule that -o OUTPUT asks for. several: whether there may be more than one input.
 
         Raises UsageError: one file for several inputs, or a template with an unknown field.
         """
@@ -49,11 +43,6 @@ class Naming:
                 f"-o {output}: for a folder write {output}/, for a file add its suffix"
             )
         return cls(kind, output or "", ending, format, draws)
-
-    @property
-    def numbers(self) -> Iterable[int]:
-        """The draws of each input, from 1."""
-        return range(1, self.draws + 1)
 
     def target(self, item: Input, draw: int) -> Path | None:
         """Where the `draw`-th output of `item` goes; None is standard output.
@@ -70,14 +59,20 @@ class Naming:
         source = item.path if item.path is not None else Path("stdin")
         suffix = self._suffix(source)
         if self.kind == "template":
-            path, numbered = self._fill(source, suffix, draw), "{draw" in self.output
+            values = (source.stem, suffix, source.name, str(source.parent), draw)
+            # The suffix carries its dot, as everywhere in Python; who writes one more means it.
+            template = self.output.replace(".{suffix}", "{suffix}")
+            path = Path(template.format_map(dict(zip(FIELDS, values, strict=True))))
         elif self.kind == "file":
-            path, numbered = Path(self.output), False
+            path = Path(self.output)
         elif self.kind == "folder":
-            path, numbered = Path(self.output) / item.relative.with_suffix(suffix), False
+            path = Path(self.output) / item.relative.with_suffix(suffix)
         else:
-            path, numbered = source.with_name(f"{source.stem}{self.ending}{suffix}"), False
-        return path if numbered or self.draws == 1 else self._numbered(path, draw)
+            path = source.with_name(f"{source.stem}{self.ending}{suffix}")
+        if self.draws == 1 or (self.kind == "template" and "{draw" in self.output):
+            return path
+        digits = max(3, len(str(self.draws)))
+        return path.with_name(f"{path.stem}_{draw:0{digits}d}{path.suffix}")
 
     def _suffix(self, source: Path) -> str:
         """The input's own suffix unless another format is forced: .jpg stays .jpg under jpeg.
@@ -92,21 +87,6 @@ class Naming:
         ):
             return source.suffix
         return f".{self.format}"
-
-    def _numbered(self, path: Path, draw: int) -> Path:
-        digits = max(3, len(str(self.draws)))
-        return path.with_name(f"{path.stem}_{draw:0{digits}d}{path.suffix}")
-
-    def _fill(self, source: Path, suffix: str, draw: int) -> Path:
-        values = {
-            "stem": source.stem,
-            "suffix": suffix,
-            "name": source.name,
-            "parent": str(source.parent),
-            "draw": draw,
-        }
-        # The suffix carries its dot, as everywhere in Python; who writes one more means the same.
-        return Path(self.output.replace(".{suffix}", "{suffix}").format_map(values))
 
 
 def _kind(output: str | None, several: bool) -> Kind:

@@ -12,7 +12,7 @@ from pathlib import Path
 from mdn.errors import FileError, UsageError
 from mdn.io import FORMATS, SUFFIXES, format_of, unreadable
 from mdn.jobs.inputs import Input, LeftOut, expand, is_folder, place_of
-from mdn.jobs.job import Job
+from mdn.jobs.job import Job, Shard
 from mdn.jobs.manifest import absolute
 from mdn.jobs.naming import Naming
 from mdn.jobs.safeguards import (
@@ -24,7 +24,6 @@ from mdn.jobs.safeguards import (
     settle_seconds,
     writable,
 )
-from mdn.jobs.shards import Shard, share_of
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,12 @@ def plan(
         inputs: files, folders, patterns, or `-` for standard input.
         output: a file, a folder, a template with fields, `-` for standard output, or None for
             `<stem><ending><suffix>` beside each input.
-        ending: what the default naming puts behind the stem.
         format: an output format to force whatever the suffix says.
         recursive: look into the folders of a folder, and mirror them below an output folder.
         draws: how many outputs each input gets.
         std_target: a file, a folder or a template for a second output of each input, or None.
-        overwrite: replace files that exist.
-        skip_existing: leave files that exist, and skip their inputs.
-        resume: leave the question of files that exist to `manifest.resume`.
+        overwrite: replace files that exist. skip_existing: leave them, and skip their inputs.
+        resume: leave the question of files that exist to the manifest.
         listed: more inputs, as a list names them: no patterns, and an output folder mirrors the
             folders of relative ones.
         shard: the share of the batch to plan, or None for all of it. One file is planned whole.
@@ -83,7 +80,10 @@ def plan(
         raise UsageError(
             "--overwrite, --skip-existing and --resume exclude each other: give one of them"
         )
-    forced = None if format is None else _format(format)
+    try:
+        forced = None if format is None else format_of(f"x.{format.lower().lstrip('.')}")
+    except UsageError:
+        raise UsageError(f"--format {format}: choose one of {' '.join(FORMATS)} exr") from None
     defaults = output is None
     # "-" in, nothing named out: a filter, as in `cat a.png | mdn denoise - | ...`
     output = "-" if defaults and list(inputs) == ["-"] else output
@@ -101,13 +101,19 @@ def plan(
     several = expansion.folders or len(expansion.inputs) > 1
     naming = Naming.choose(output, ending=ending, format=forced, draws=draws, several=several)
     jobs = [
-        _job(item, naming, draw, forced) for item in expansion.inputs for draw in naming.numbers
+        _job(item, naming, draw + 1, forced) for item in expansion.inputs for draw in range(draws)
     ]
     notes = [str(remark) for remark in expansion.left_out]
     if std_target is not None:
         jobs = _with_std_targets(jobs, expansion.inputs, std_target, several)
     if defaults and skip_existing:
-        jobs = _without_former(jobs, notes)
+        # `mdn denoise *.png --skip-existing`, run twice: the shell names results of the first run.
+        targets = {place_of(job.target) for job in jobs if job.target is not None}
+        former_jobs = [job for job in jobs if job.source and place_of(job.source) in targets]
+        jobs = [job for job in jobs if job not in former_jobs]
+        notes += [
+            f"{job.name}: left out, an earlier run wrote it" for job in former_jobs if job.draw == 1
+        ]
     refuse_shared_stdout(jobs)
     refuse_collisions([*jobs, *second_outputs(jobs)])
     refuse_inputs_as_outputs([*jobs, *second_outputs(jobs)])
@@ -115,28 +121,20 @@ def plan(
     place = common_folder(jobs, naming) if several or (resume and not alone) else None
     whole = len(jobs)
     if shard is not None and several:
-        jobs = share_of(jobs, shard)
+        jobs = [job for job in jobs if shard.holds(job.name)]
     recorded = resume and place is not None  # then the manifest says what may be replaced
-    jobs = _settled(jobs, overwrite, recorded, skip=skip_existing or resume)
-    return BatchPlan(tuple(writable(jobs)), tuple(notes), place, whole, expansion.left_out)
-
-
-def _settled(jobs: Sequence[Job], overwrite: bool, recorded: bool, *, skip: bool) -> list[Job]:
-    """The jobs, each with what follows for it from the files that are there.
-
-    overwrite: replace them. recorded: leave them to `manifest.resume`. skip: what is there is done.
-    """
-    jobs = settle_existing(jobs, overwrite=overwrite or recorded, skip=skip)
-    jobs = settle_seconds(jobs, overwrite=overwrite or recorded)
+    free = overwrite or recorded
+    jobs = settle_existing(jobs, overwrite=free, skip=skip_existing or resume)
     # What is there now and was not refused may be replaced; what appears later only if asked for.
-    return [
+    jobs = [
         replace(
             job,
             overwrite=overwrite or os.path.lexists(job.target or ""),
             std_overwrite=overwrite or os.path.lexists(job.std_target or ""),
         )
-        for job in jobs
+        for job in settle_seconds(jobs, overwrite=free)
     ]
+    return BatchPlan(tuple(writable(jobs)), tuple(notes), place, whole, expansion.left_out)
 
 
 def common_folder(jobs: Sequence[Job], naming: Naming | None = None) -> Path | None:
@@ -150,13 +148,6 @@ def common_folder(jobs: Sequence[Job], naming: Naming | None = None) -> Path | N
         return Path(os.path.commonpath([absolute(parent) for parent in parents]))
     except ValueError:  # several drives
         return parents[0]
-
-
-def _format(name: str) -> str:
-    try:
-        return format_of(Path(f"x.{name.lower().lstrip('.')}"))
-    except UsageError:
-        raise UsageError(f"--format {name}: choose one of {' '.join(FORMATS)} exr") from None
 
 
 def _job(item: Input, naming: Naming, draw: int, forced: str | None) -> Job:
@@ -200,16 +191,3 @@ def _ending(output: str) -> str:
     """
     match = re.fullmatch(r"\{parent\}/\{stem\}([^{}/]+)(\{suffix\}|\.\w+)", output)
     return match[1] if match else ""
-
-
-def _without_former(jobs: list[Job], notes: list[str]) -> list[Job]:
-    """Without the inputs that are themselves the output of another input.
-
-    `mdn denoise *.png --skip-existing`, run twice: the shell names the results of the first run.
-    """
-    targets = {place_of(job.target) for job in jobs if job.target is not None}
-    remaining = [job for job in jobs if job.source is None or place_of(job.source) not in targets]
-    for job in jobs:
-        if job not in remaining and job.draw == 1:
-            notes.append(f"{job.name}: left out, an earlier run wrote it")
-    return remaining

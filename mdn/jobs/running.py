@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,6 @@ def run_batch(
     """Does `work` on each job in turn.
 
     Args:
-        jobs: what `jobs.planning.plan` made.
         work: reads, computes and writes one job; returns the details of its outcome.
         report: gets every step.
         fail_fast: stop at the first file that fails.
@@ -47,10 +46,9 @@ def run_batch(
         slots: lets files overlap, for work that computes in `slots.run`. None: one by one, as
             are those from or to a standard stream, and with `fail_fast`.
 
-    Returns:
-        The outcomes. Any exception in `work` becomes a failed outcome, save those that would befall
-        the next file too, which are raised: an `MdnError` that is neither a `FileError` nor a lack
-        of memory, a broken pipe, an interrupt.
+    Any exception in `work` becomes a failed outcome, save those that would befall the next file
+    too, which are raised: an `MdnError` that is neither a `FileError` nor a lack of memory, a
+    broken pipe, an interrupt.
     """
     outcomes: list[Outcome] = []
     folders = OutputFolders()
@@ -123,13 +121,18 @@ def attempt(
     begin = time.perf_counter()
     try:
         before = None if job.source is None else file_stamp(job.source)
-        if not again:
-            _refuse_second(job)
+        second = job.std_target
+        if second is not None and not (again or job.std_overwrite) and os.path.lexists(second):
+            raise FileError(second, "exists by now and is left as it is", "give --overwrite")
         new = _new_outputs(job, again)
         with (folders or OutputFolders()).made_for(job.target):
             details = work(replace(job, overwrite=True) if again else job, report)
             if job.source is not None and file_stamp(job.source) != before:
-                _discard(new)
+                for path in new:
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        path.unlink(missing_ok=True)
                 raise changed(job)
     except (BrokenPipeError, Stopped):
         raise  # whoever read our output has gone, or the batch is stopped: nobody waits for it
@@ -177,20 +180,6 @@ def _new_outputs(job: Job, again: bool) -> list[Path]:
         for path, may_go in outputs
         if path is not None and (not os.path.lexists(path) or (again and not may_go))
     ]
-
-
-def _refuse_second(job: Job) -> None:
-    """Raises FileError where a second output has appeared since planning."""
-    if job.std_target is not None and not job.std_overwrite and os.path.lexists(job.std_target):
-        raise FileError(job.std_target, "exists by now and is left as it is", "give --overwrite")
-
-
-def _discard(outputs: Iterable[Path]) -> None:
-    for path in outputs:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 _REMEDIES: dict[int | None, tuple[str, str]] = {

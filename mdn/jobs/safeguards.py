@@ -122,7 +122,14 @@ def settle_existing(
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise UsageError(f"{existing[0][1]} exists already{more}: {cure}")
     there = {id(job) for job, _ in existing}
-    return [_existing(job, skip, cure) if id(job) in there else job for job in jobs]
+    return [
+        job
+        if id(job) not in there
+        else replace(job, skip=f"{job.target} exists")
+        if skip
+        else replace(job, problem=FileError(job.target, "exists already", cure))
+        for job in jobs
+    ]
 
 
 def second_outputs(jobs: Iterable[Job]) -> list[Job]:
@@ -139,12 +146,6 @@ def settle_seconds(jobs: Sequence[Job], *, overwrite: bool) -> list[Job]:
         replace(job, problem=problems[job.source]) if job.source in problems else job
         for job in jobs
     ]
-
-
-def _existing(job: Job, skip: bool, cure: str) -> Job:
-    if skip:
-        return replace(job, skip=f"{job.target} exists")
-    return replace(job, problem=FileError(job.target, "exists already", cure))
 
 
 def writable(jobs: Sequence[Job]) -> list[Job]:

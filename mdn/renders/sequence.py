@@ -21,7 +21,6 @@ from mdn.io.exr.layers import Layer
 from mdn.jobs.inputs import is_folder
 from mdn.jobs.job import Job
 from mdn.jobs.planning import BatchPlan, plan
-from mdn.jobs.shards import share_of
 from mdn.pipeline.neighbours import MOST, indices
 from mdn.renders import frame, motion
 from mdn.renders.options import RenderOptions
@@ -165,7 +164,7 @@ def plan_sequence(
             plans.append(BatchPlan((job,), whole=1))
     jobs = _with_frames_beside([job for each in plans for job in each.jobs])
     if shard is not None:
-        jobs = share_of(jobs, shard)
+        jobs = [job for job in jobs if shard.holds(job.name)]
     errors = [refused.get(job.source) for job in jobs if job.source is not None]
     if errors and errors[0] is not None and None not in errors:
         raise errors[0]

@@ -14,24 +14,20 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mdn.engine.run import TILE
-from mdn.io.atomic import name_folder
-from mdn.io.parts import locked
+from mdn.io.atomic import locked, name_folder
 from mdn.io.stack import Plane, RowsWriter, StackWriter
 from mdn.io.zarr.rewrite import ZarrRewriter, check_target, copy_store
 from mdn.io.zarr.stack import ZARR
-from mdn.jobs.content import stamp
 from mdn.jobs.job import Job
-from mdn.jobs.manifest import settings_hash
+from mdn.jobs.manifest import settings_hash, stamp
 from mdn.pipeline.models import Models
 from mdn.pipeline.plan import Adapter
-from mdn.stacks.neighbours import surroundings
 from mdn.stacks.planes import NonFinite, PlaneSelection
 from mdn.stacks.stack_job import (
     KINDS,
@@ -42,6 +38,8 @@ from mdn.stacks.stack_job import (
     denoise_page,
     kind_of,
     models_for,
+    opened,
+    pages_of,
 )
 
 PIXELS = 2**24  # of a block, at least
@@ -55,12 +53,6 @@ class Block:
     pages: tuple[int, ...]
     start: int
     stop: int
-
-
-def pages_of(chosen: Sequence[Plane]) -> list[list[Plane]]:
-    """The planes that share their rows."""
-    groups = groupby(chosen, key=lambda plane: (plane.series, plane.number))
-    return [list(planes) for _, planes in groups]
 
 
 def blocks_of(pages: Sequence[Sequence[Plane]]) -> Iterator[Block]:
@@ -80,17 +72,12 @@ def blocks_of(pages: Sequence[Sequence[Plane]]) -> Iterator[Block]:
                 yield Block(tuple(numbers), start, min(height, start + rows))
             continue
         same = not joined or pages[joined[0]][0].shape[:2] == (height, width)
-        if not same or (len(joined) + len(numbers)) * height * width > PIXELS:
-            if joined:
-                yield _whole(pages, joined)
+        if joined and (not same or (len(joined) + len(numbers)) * height * width > PIXELS):
+            yield Block(tuple(joined), 0, pages[joined[0]][0].shape[0])
             joined = []
         joined += numbers
     if joined:
-        yield _whole(pages, joined)
-
-
-def _whole(pages: Sequence[Sequence[Plane]], numbers: Sequence[int]) -> Block:
-    return Block(tuple(numbers), 0, pages[numbers[0]][0].shape[0])
+        yield Block(tuple(joined), 0, pages[joined[0]][0].shape[0])
 
 
 @dataclass(frozen=True)
@@ -115,32 +102,19 @@ class Blocks:
     def _mark(self, number: int) -> Path:
         return self.folder / f"{number}.done"
 
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Any, list[Plane]]]:
-        assert self.job.source is not None
-        open_it, _ = KINDS[kind_of(self.job)]
-        with open_it(self.job.source, self.selection.axes, self.job.name) as stack:
-            yield stack, self.selection.of(stack)
-
     def do(self, number: int, batch: Any) -> int:
         """Denoises one block by `batch.models`; how many of its samples are no numbers."""
-        block, non_finite = self.all[number], NonFinite()
-        open_it = KINDS[kind_of(self.job)][0]
-        with (
-            self._opened() as (stack, chosen),
-            surroundings(stack, self.job, open_it, self.neighbours) as around,
-        ):
+        block, non_finite, kind = self.all[number], NonFinite(), kind_of(self.job)
+        with opened(self.job, self.selection, self.neighbours) as (stack, chosen, around):
             loaded = self.fitted or models_for(stack, chosen, self.channels, batch.models, None)
             out: StackWriter = _Parts(self.folder, number)
-            if kind_of(self.job) == ZARR:
+            if kind == ZARR:
                 out = ZarrRewriter(stack, self.folder / "store")
-            pages = pages_of(chosen)
+            pages, wanted = pages_of(chosen), (block.start, block.stop)
             for page in block.pages:
-                wanted = (block.start, block.stop)
                 denoise_page(
-                    loaded, self.channels, non_finite, out, pages[page],
-                    wanted=wanted, around=around,
-                )  # fmt: skip
+                    loaded, self.channels, non_finite, out, pages[page], around, wanted=wanted
+                )
         self._mark(number).touch()
         return non_finite.count
 
@@ -148,7 +122,7 @@ class Blocks:
         """Writes the output of all blocks; facts about it."""
         target = self.job.target
         assert target is not None
-        with self._opened() as (stack, chosen):
+        with opened(self.job, self.selection, 0) as (stack, chosen, _):
             if kind_of(self.job) == ZARR:
                 writer = ZarrRewriter(stack, self.folder / "store")
                 writer.count(chosen)
@@ -208,43 +182,31 @@ def cut(
     assert job.source is not None
     assert job.target is not None
     number = neighbours if adapter is None else 0
-    open_it = KINDS[kind][0]
-    with (
-        open_it(job.source, selection.axes, job.name) as stack,
-        surroundings(stack, job, open_it, number) as around,
-    ):
-        chosen = selection.of(stack)
+    with opened(job, selection, number) as (stack, chosen, around):
         if not selection.given and stack.photo:
             return None
-        found = tuple(blocks_of(pages_of(chosen)))
-        if len(found) < 2:
+        cuts = tuple(blocks_of(pages_of(chosen)))
+        if len(cuts) < 2:
             return None
         channels = channels_of(stack, chosen, encoding, models, around, number)
         details = about(channels, models, job.name)
         fitted = None if adapter is None else models_for(stack, chosen, channels, models, adapter)
         nets = [model.net for model, _ in fitted.values()] if fitted else []
-        weights = [each for net in nets for each in net.parameters()]
-        arrays = [each.detach().cpu().numpy() for each in weights]
-        prints = [hashlib.sha256(each.tobytes()).hexdigest() for each in arrays]
-        key = settings_hash("blocks", map(repr, (found, stamp(job.source), *mark, prints)))
+        weights = [array.detach().cpu().numpy() for net in nets for array in net.parameters()]
+        prints = [hashlib.sha256(array.tobytes()).hexdigest() for array in weights]
+        key = settings_hash("blocks", map(repr, (cuts, stamp(job.source), *mark, prints)))
         folder = job.target.parent / f".{job.target.name}.mdn-{key}.blocks"
         folder.mkdir(parents=True, exist_ok=True)
         if kind == ZARR:
             check_target(stack, job.target)
-            _stage(stack, folder)
-    return Blocks(job, selection, channels, jpeg_quality, folder, found, number, fitted), details
-
-
-def _stage(stack: Any, folder: Path) -> None:
-    """The copy whose chunks are replaced; another shard may make it at the same time."""
-    if (folder / "store").exists():
-        return
-    own = folder / f"store-{os.getpid()}"
-    own.mkdir()
-    copy_store(stack, own)
-    with contextlib.suppress(OSError):  # another was first
-        own.rename(folder / "store")
-    shutil.rmtree(own, ignore_errors=True)
+            if not (folder / "store").exists():  # the copy whose chunks are replaced
+                own = folder / f"store-{os.getpid()}"
+                own.mkdir()
+                copy_store(stack, own)
+                with contextlib.suppress(OSError):  # another shard was first
+                    own.rename(folder / "store")
+                shutil.rmtree(own, ignore_errors=True)
+    return Blocks(job, selection, channels, jpeg_quality, folder, cuts, number, fitted), details
 
 
 class _Parts:
@@ -252,24 +214,18 @@ class _Parts:
 
     def __init__(self, folder: Path, block: int) -> None:
         self._folder, self._block, self._count = folder, block, 0
+        self._held: list[np.ndarray] = []  # rows of the page at hand
+        self._next = -1
 
     @contextmanager
     def page(self, planes: Sequence[Plane]) -> Iterator[RowsWriter]:
-        rows = _Held()
-        yield rows
-        np.save(_part(self._folder, self._block, self._count), np.concatenate(rows.held))
+        self._held, self._next = [], -1
+        yield self
+        np.save(_part(self._folder, self._block, self._count), np.concatenate(self._held))
         self._count += 1
 
-
-class _Held:
-    """The rows of a part."""
-
-    def __init__(self) -> None:
-        self.held: list[np.ndarray] = []
-        self._next = -1
-
     def write(self, start: int, block: np.ndarray) -> None:
-        self.held = [*self.held, block] if start == self._next else [block]
+        self._held = [*self._held, block] if start == self._next else [block]
         self._next = start + len(block)
 
 

@@ -16,7 +16,6 @@ from mdn.jobs.job import Job
 from mdn.pipeline import neighbours
 from mdn.pipeline.channels import Channel
 from mdn.pipeline.neighbours import Brightness, Neighbours, Source
-from mdn.pipeline.page import Region
 
 Channels = dict[tuple[int, int], Channel]  # by series and number
 Run = list[tuple[Plane, Source]]  # planes that differ in one place only, in its order
@@ -114,17 +113,13 @@ def with_neighbours(channels: Channels, around: Surroundings, number: int | None
     return result
 
 
-def region_of(plane: Plane, index: int) -> Region:
-    """A way to read parts of a plane: one of its samples."""
+def source_of(plane: Plane, place: int = 0) -> Source:
+    """A plane's size, and a way to read parts of it: one of its samples."""
 
     def read(top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        return plane.rows.read(top, bottom, left, right)[..., index]
+        return plane.rows.read(top, bottom, left, right)[..., plane.samples[place]]
 
-    return read
-
-
-def _source(plane: Plane) -> Source:
-    return plane.shape[:2], region_of(plane, plane.samples[0])
+    return plane.shape[:2], read
 
 
 def _along(stack: Stack, axis: str) -> list[Run]:
@@ -134,7 +129,7 @@ def _along(stack: Stack, axis: str) -> list[Run]:
         if axis in plane.where and not plane.colour:
             others = tuple(sorted(item for item in plane.where.items() if item[0] != axis))
             run = runs.setdefault((plane.series, plane.channel, others), [])
-            run.append((plane, _source(plane)))
+            run.append((plane, source_of(plane)))
     return [sorted(run, key=lambda item: item[0].where[axis]) for run in runs.values()]
 
 
@@ -147,7 +142,7 @@ def _in_files(stack: Stack, frames: Sequence[tuple[int, Stack]]) -> list[Run]:
     ]
     ordered = sorted([*alike, (0, stack)], key=lambda item: item[0])
     return [
-        [(each.planes[place], _source(each.planes[place])) for _, each in ordered]
+        [(each.planes[place], source_of(each.planes[place])) for _, each in ordered]
         for place, plane in enumerate(stack.planes)
         if not plane.colour
     ]

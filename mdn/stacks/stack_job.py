@@ -1,9 +1,10 @@
 """The job of one stack: plane by plane, rows by rows, into a copy of the file."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 import numpy as np
@@ -18,22 +19,21 @@ from mdn.io.tiff.rewrite import rewrite
 from mdn.io.tiff.stack import is_tiff, open_stack
 from mdn.io.zarr.rewrite import rewrite_zarr
 from mdn.io.zarr.stack import ZARR, is_store, open_zarr
+from mdn.jobs.files import StdMap, describe_std, std_map
 from mdn.jobs.job import Job, Report
-from mdn.jobs.uncertainty import Rows, StdMap, describe_std, std_map
 from mdn.noise.analysis.phases import is_mosaic
 from mdn.pipeline.calibration import sample
 from mdn.pipeline.channels import Channel, Planes, read_channel
 from mdn.pipeline.denoise_tiles import Progress, no_progress
 from mdn.pipeline.judge import judge_sample
 from mdn.pipeline.models import Models
-from mdn.pipeline.neighbours import Neighbours
 from mdn.pipeline.options import Options
 from mdn.pipeline.page import of_planes
 from mdn.pipeline.part import Part, part_of_counts, takes_neighbours
 from mdn.pipeline.plan import Adapter, NoisyPart, Plan, plan_display
 from mdn.pipeline.restore import restore
 from mdn.registry.model import Model
-from mdn.stacks.neighbours import Surroundings, region_of, surroundings, with_neighbours
+from mdn.stacks.neighbours import Surroundings, source_of, surroundings, with_neighbours
 from mdn.stacks.planes import NonFinite, PlaneSelection
 
 MEASURED = "taken for a photo; for a picture from a microscope, try --encoding counts"
@@ -42,7 +42,6 @@ FEW = "few counts a pixel, held by whole numbers as a pattern: 32-bit floats wou
 ALONE = "--neighbours is for stacks with times or slices, and frames of a sequence: none here"
 MOSAIC = "looks like a colour camera's raw mosaic, whose colours would be lost: demosaic it first"
 
-Maps = Sequence[tuple[Rows, slice]]
 Key = tuple[int, int]  # series and channel
 Channels = dict[Key, Channel]
 Loaded = dict[str, tuple[Model, Options]]  # by domain, display or counts
@@ -72,6 +71,23 @@ def kind_of(job: Job) -> str:
     return "tiff" if wanted == "tiff" and is_tiff(job.source) else ""
 
 
+@contextmanager
+def opened(
+    job: Job, selection: PlaneSelection, number: int | None
+) -> Iterator[tuple[Any, list[Plane], Surroundings]]:
+    """A stack, its planes that are meant, and those beside them, while it is open.
+
+    number: planes on each side that help one; None: as usual.
+    """
+    assert job.source is not None
+    open_it, _ = KINDS[kind_of(job)]
+    with (
+        open_it(job.source, selection.axes, job.name) as stack,
+        surroundings(stack, job, open_it, number) as around,
+    ):
+        yield stack, selection.of(stack), around
+
+
 def denoise(
     job: Job,
     report: Report,
@@ -93,15 +109,9 @@ def denoise(
 
     Raises FileError: it cannot be read or written, or has no such planes.
     """
-    assert job.source is not None
     assert job.target is not None
-    open_it, rewrite_it = KINDS[kind_of(job)]
     number = neighbours if adapter is None else 0  # a fit is to planes by themselves
-    with (
-        open_it(job.source, selection.axes, job.name) as stack,
-        surroundings(stack, job, open_it, number) as around,
-    ):
-        chosen = selection.of(stack)
+    with opened(job, selection, number) as (stack, chosen, around):
         if not selection.given and stack.photo:
             return None
         if masked:
@@ -122,18 +132,20 @@ def denoise(
             loaded = models_for(stack, chosen, channels, models, adapter)
         white = Display(stack.dtype).white
         with (
-            rewrite_it(stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
+            KINDS[kind_of(job)][1](stack, job.target, jpeg_quality, overwrite=job.overwrite) as out,
             std_map(job, _one_size(stack, chosen, job), white) as deviations,
         ):
-            groups = groupby(enumerate(chosen), key=lambda each: (each[1].series, each[1].number))
-            pages = [list(group) for _, group in groups]
-            for index, page in enumerate(pages):
-                planes, maps = [plane for _, plane in page], _maps(deviations, page)
-                share = lambda done, index=index: report.progress(job, (index + done) / len(pages))  # noqa: E731
+            pages, done = pages_of(chosen), 0
+            for index, planes in enumerate(pages):
+                share = lambda part, index=index: report.progress(job, (index + part) / len(pages))  # noqa: E731
+                std = _std_output(deviations, planes, done)
                 lines = denoise_page(
-                    loaded, channels, non_finite, out, planes, share, maps, around=around
+                    loaded, channels, non_finite, out, planes, around, progress=share, std=std
                 )
-                said = lines if _tells_more(lines, said) else said
+                done += len(planes)
+                # Of pages without noise the first is told of, unless another had some.
+                if lines and (not said or said[0].startswith(NONE) > lines[0].startswith(NONE)):
+                    said = lines
         if non_finite.count:
             report.note(job, non_finite.in_words())
         if said:
@@ -209,26 +221,26 @@ def _one_size(stack: Stack, chosen: Sequence[Plane], job: Job) -> tuple[int, int
     return (len(chosen), *(sizes.pop() if sizes else (0, 0)))
 
 
-def _maps(deviations: StdMap | None, group: Sequence[tuple[int, Plane]]) -> Maps:
-    """For each plane of a page: where its deviations go, and its place among the samples."""
-    maps: list[tuple[Rows, slice]] = []
-    start = 0
-    for number, plane in group:
-        stop = start + len(plane.samples)
-        if deviations is not None:
-            maps.append((deviations.page(number), slice(start, stop)))
-        start = stop
-    return maps
+def _std_output(
+    deviations: StdMap | None, planes: Sequence[Plane], number: int
+) -> StdOutput | None:
+    """Hands the deviations of the planes of a page on to the map.
 
-
-def _std_output(maps: Maps) -> StdOutput | None:
-    """Hands deviations on to the maps."""
+    number: how many planes the pages before had.
+    """
+    if deviations is None:
+        return None
+    stops = list(accumulate(len(plane.samples) for plane in planes))
+    maps = [
+        (deviations.page(number + place), slice(stop - len(plane.samples), stop))
+        for place, (plane, stop) in enumerate(zip(planes, stops, strict=True))
+    ]
 
     def output(start: int, values: np.ndarray, deviation: np.ndarray) -> None:
         for rows, columns in maps:
             rows(start, deviation[..., columns])
 
-    return output if maps else None
+    return output
 
 
 def channels_of(
@@ -245,8 +257,6 @@ def channels_of(
     """
     if encoding == "auto" and models.options().detector is not None:
         encoding = "counts"
-    if encoding == "auto" and not stack.in_channels:
-        return {}
     no_data = {(plane.series, plane.channel): plane.no_data for plane in reversed(stack.planes)}
     channels = {
         key: read_channel(planes, stack.dtype, encoding, models, no_data=no_data[key])
@@ -262,11 +272,7 @@ def planes_by_channel(stack: Stack, chosen: Iterable[Plane]) -> dict[Key, Planes
     """All planes of each gray channel of which some are chosen."""
     wanted = {(plane.series, plane.channel) for plane in chosen if not plane.colour}
     return {
-        key: [
-            (plane.shape[:2], region_of(plane, plane.samples[0]))
-            for plane in stack.planes
-            if (plane.series, plane.channel) == key
-        ]
+        key: [source_of(plane) for plane in stack.planes if (plane.series, plane.channel) == key]
         for key in sorted(wanted)
     }
 
@@ -277,9 +283,7 @@ def _windows(chosen: Sequence[Plane], channels: Channels, model: Model) -> list[
     for key, planes in groupby(chosen, key=lambda plane: (plane.series, plane.channel)):
         alike = list(planes)
         places = range(len(alike[0].samples))
-        stored = [
-            sample([(p.shape[:2], region_of(p, p.samples[i])) for p in alike]) for i in places
-        ]
+        stored = [sample([source_of(p, i) for p in alike]) for i in places]
         channel = channels.get(key, Channel())
         if channel.calibration is not None:
             windows += [w for plane in stored[0] for w in channel.calibration.parts(plane, model)]
@@ -298,9 +302,15 @@ def _is_mosaic(plane: Plane, channels: Channels) -> bool:
     channel = channels.get((plane.series, plane.channel), Channel())
     if channel.calibration is not None:
         return is_mosaic(channel.calibration.sample[0].nan_to_num())
-    stored = sample([(plane.shape[:2], region_of(plane, plane.samples[0]))])[0]
+    stored = sample([source_of(plane)])[0]
     coding = channel.stretch or Display(plane.rows.dtype)
     return is_mosaic(torch.from_numpy(coding.encode(stored)).nan_to_num())
+
+
+def pages_of(chosen: Iterable[Plane]) -> list[list[Plane]]:
+    """The planes that share their rows."""
+    groups = groupby(chosen, key=lambda plane: (plane.series, plane.number))
+    return [list(planes) for _, planes in groups]
 
 
 def denoise_page(
@@ -309,15 +319,18 @@ def denoise_page(
     non_finite: NonFinite,
     out: StackWriter,
     planes: Sequence[Plane],
+    around: Surroundings,
+    *,
     progress: Progress = no_progress,
-    maps: Maps = (),
+    std: StdOutput | None = None,
     wanted: tuple[int, int] | None = None,
-    around: Surroundings | None = None,
 ) -> list[str]:
     """All chosen planes that share the rows of one page, or some rows of them; what was done.
 
-    maps: where their deviations go. wanted: the rows, from a whole line of chunks on.
-    around: the planes beside them.
+    Args:
+        around: the planes beside them.
+        std: where their deviations go.
+        wanted: the rows, from a whole line of chunks on.
     """
     with out.page(planes) as writer:
         page = of_planes(planes, writer, wanted)
@@ -332,31 +345,17 @@ def denoise_page(
             if channel.padding is not None:
                 own = replace(own, no_data=channel.padding)
             if channel.calibration is not None:
-                known, others = channel.calibration, _around(around, plane, channel)
+                known, others = channel.calibration, around.of(plane, channel)
                 parts.append(part_of_counts(page, (place,), known, model, options, others))
                 continue
             plan = plan_display(own, model, options, stretch=channel.stretch)
             places = tuple(range(place, place + len(plane.samples)))
             parts.append(replace(plan.part, page=replace(own, samples=page.samples), places=places))
             plans.append(plan)
-        restore(page, parts, progress, _std_output(maps))
-        if around is not None:
-            around.release()
+        restore(page, parts, progress, std)
+        around.release()
         if not plans:
             return [line for part in parts if (line := part.stripes())]
-        said = _said(plans[0].describe())
+        lines = plans[0].describe().get("summary")
+        said = list(lines) if isinstance(lines, list) else []
         return said if all("unchanged" in line for line in said) else [*plans[0].notes, *said]
-
-
-def _around(around: Surroundings | None, plane: Plane, channel: Channel) -> Neighbours | None:
-    return None if around is None else around.of(plane, channel)
-
-
-def _tells_more(lines: list[str], said: list[str]) -> bool:
-    """Whether what was done to a page is to be said instead: that of the first that had noise."""
-    return bool(lines) and (not said or said[0].startswith(NONE) > lines[0].startswith(NONE))
-
-
-def _said(facts: dict[str, object]) -> list[str]:
-    lines = facts.get("summary")
-    return list(lines) if isinstance(lines, list) else []

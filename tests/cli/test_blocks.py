@@ -9,7 +9,7 @@ import tifffile
 from mdn.commands import denoise
 from mdn.errors import FileError, UsageError
 from mdn.io.zarr.stack import open_zarr
-from mdn.jobs.shards import Shard
+from mdn.jobs.job import Shard
 from mdn.stacks import blocks
 from tests.cli.cli_tools import MODEL, Run
 from tests.io.zarr.test_zarr import files, store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mdn.cli import views
+from mdn.cli import train
 from tests.cli.cli_tools import MODEL, Make, Run, child_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
@@ -86,8 +86,8 @@ def test_a_training_off_a_terminal_says_soon_how_long_it_takes(
 ) -> None:
     """A line within seconds of the first step, then one in half a minute, and those of the log."""
     now = 100.0
-    monkeypatch.setattr(views.time, "monotonic", lambda: now)
-    with views.TrainView("mine") as view:
+    monkeypatch.setattr(train.time, "monotonic", lambda: now)
+    with train.TrainView("mine") as view:
         view.begin(10, 1000)
         for step in range(11, 101):
             now += 3.0

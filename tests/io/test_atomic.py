@@ -14,8 +14,7 @@ import pytest
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image
-from mdn.io.atomic import replacing, replacing_folder
-from mdn.io.parts import part_beside, sweep
+from mdn.io.atomic import part_beside, replacing, replacing_folder, sweep
 from tests.io.samples import picture
 
 PHOTO = Image(picture(16, 24, 3)[None])
@@ -225,7 +224,7 @@ def test_what_a_dead_run_left_goes_and_what_a_living_one_writes_stays(tmp_path: 
         (living,) = (path for path in tmp_path.iterdir() if path.stat().st_ino == inode(stream))
         os.utime(living, (1e9, 1e9))
         script = (
-            "import sys; from pathlib import Path; from mdn.io.parts import sweep;"
+            "import sys; from pathlib import Path; from mdn.io.atomic import sweep;"
             "print(sweep(Path(sys.argv[1])))"
         )
         command = [sys.executable, "-c", script, str(tmp_path)]

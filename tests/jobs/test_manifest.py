@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 
 from mdn.errors import FileError
-from mdn.jobs import content, manifest
-from mdn.jobs.content import Content, digest, stamp
+from mdn.jobs import manifest
 from mdn.jobs.job import Job, Unheard
-from mdn.jobs.manifest import DONE, Entry, Manifest, Recording, resume
+from mdn.jobs.manifest import (
+    DONE,
+    Content,
+    Entry,
+    Manifest,
+    Recording,
+    digest,
+    resumed,
+    stamp,
+)
 from mdn.jobs.running import run_batch
 from tests.jobs.test_running import Recorder
 
@@ -48,8 +56,7 @@ class Batch:
         return manifest.read(self.out)
 
     def after(self, settings: str = "s", models: dict[str, str] = MODELS) -> Job:
-        (found,) = resume([self.job], self.known, settings, models)
-        return found
+        return resumed(self.job, self.known, settings, models)
 
 
 @pytest.fixture
@@ -70,7 +77,7 @@ def test_what_is_done_is_skipped_without_opening_it_and_what_was_touched_after(
         raise AssertionError(f"{path} was read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(content, "digest", opened)
+        patch.setattr(manifest, "digest", opened)
         assert batch.after().skip == DONE
     os.utime(batch.source, (1, 1))
     assert batch.after().skip == DONE
@@ -80,9 +87,9 @@ def test_the_manifest_says_what_was_done(batch: Batch) -> None:
     batch.run()
     entry = batch.known.last["a.png"]
     assert (entry.status, entry.input) == ("ok", str(batch.source))
-    assert entry.read == content.Content.of(batch.source)
+    assert entry.read == Content.of(batch.source)
     assert (entry.model, entry.weights, entry.settings) == ("tiny", "1234", "s")
-    assert entry.written == content.Content.of(batch.out / "a.png")
+    assert entry.written == Content.of(batch.out / "a.png")
 
 
 def test_other_settings_or_weights_are_done_again(batch: Batch) -> None:

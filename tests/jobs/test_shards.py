@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from mdn.errors import UsageError
-from mdn.jobs.job import Job
-from mdn.jobs.shards import Shard, parse, share_of
+from mdn.jobs.job import Job, Shard, parse_shard
 
 JOBS = [Job(Path(f"{i}.png"), None, f"{i}.png", draw=draw) for i in range(200) for draw in (1, 2)]
+
+
+def share_of(jobs: list[Job], shard: Shard) -> list[Job]:
+    return [job for job in jobs if shard.holds(job.name)]
 
 
 def test_the_shares_are_all_of_it_and_do_not_overlap() -> None:
@@ -31,7 +34,7 @@ def test_the_share_of_a_name_is_the_same_for_ever() -> None:
 @pytest.mark.parametrize("text", ["", "3", "0/4", "5/4", "1/0", "a/4", "-1/4", "1/4/2", "Auto"])
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--shard"):
-        parse(text, {})
+        parse_shard(text, {})
 
 
 ARRAYS = [
@@ -57,7 +60,7 @@ def test_the_tasks_of_an_array_get_one_share_each(
     variables: str, text: str, indices: range
 ) -> None:
     words = [dict(each.split("=") for each in variables.format(n).split()) for n in indices]
-    assert sorted(str(parse(text, each)) for each in words) == ["1/4", "2/4", "3/4", "4/4"]
+    assert sorted(str(parse_shard(text, each)) for each in words) == ["1/4", "2/4", "3/4", "4/4"]
 
 
 @pytest.mark.parametrize(
@@ -70,4 +73,4 @@ def test_the_tasks_of_an_array_get_one_share_each(
 )
 def test_auto_needs_an_array_that_tells_its_size(variables: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        parse("auto", variables)
+        parse_shard("auto", variables)

@@ -7,9 +7,9 @@ import pytest
 import tifffile
 
 from mdn.errors import FileError
-from mdn.io.parts import part_beside
+from mdn.io.atomic import part_beside
+from mdn.jobs.files import std_map
 from mdn.jobs.job import Job
-from mdn.jobs.uncertainty import std_map
 
 SHAPE = (1, 4, 5)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mdn.nets import config, fused
+from mdn.nets import config, mixed
 from mdn.nets.judge import FACTS, SOFT, Cells, Judge, JudgeConfig
 from mdn.nets.mixed import Condition, MixedConv
 from mdn.nets.unet import MIDDLE, UNet, UNetConfig
@@ -75,14 +75,14 @@ def test_one_call_answers_as_two(dtype: torch.dtype, error: float) -> None:
     x = X.to(dtype).contiguous(memory_format=torch.channels_last)
     plain = F.conv2d(x.float(), WEIGHT.to(dtype).float(), padding=1)
     with torch.no_grad():
-        if not fused.usable(x):
+        if not mixed.usable(x):
             pytest.skip("this PyTorch has no such calls")
-        assert torch.allclose(fused.conv_relu(x, WEIGHT).float(), plain.relu(), atol=error)
-        assert torch.allclose(fused.conv_add(x, WEIGHT, x).float(), plain + x, atol=error)
+        assert torch.allclose(mixed.conv_relu(x, WEIGHT).float(), plain.relu(), atol=error)
+        assert torch.allclose(mixed.conv_add(x, WEIGHT, x).float(), plain + x, atol=error)
 
 
 def test_where_gradients_are_wanted_they_are_not_used() -> None:
-    assert not fused.usable(X)
+    assert not mixed.usable(X)
     net = trained()
     net(torch.rand(1, 3, 16, 16)).sum().backward()
     assert all(float(p.grad.abs().sum()) > 0 for p in net.parameters() if p.grad is not None)
@@ -92,13 +92,13 @@ def test_a_library_without_them_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -
     net, x = trained(), torch.rand(1, 3, 16, 16)
     with torch.no_grad():
         with_them = net(x)
-        monkeypatch.setattr(fused, "conv_add", missing)
-        fused._works.cache_clear()
+        monkeypatch.setattr(mixed, "conv_add", missing)
+        mixed._works.cache_clear()
         try:
-            assert not fused.usable(x)
+            assert not mixed.usable(x)
             assert torch.allclose(net(x), with_them, atol=1e-5)
         finally:
-            fused._works.cache_clear()
+            mixed._works.cache_clear()
 
 
 def test_nothing_in_doubt_is_as_planes_of_zeros() -> None:

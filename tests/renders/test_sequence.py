@@ -9,7 +9,7 @@ import pytest
 from mdn.commands.denoise import run
 from mdn.errors import UsageError
 from mdn.io import exr
-from mdn.jobs.shards import Shard
+from mdn.jobs.job import Shard
 from mdn.renders import RenderOptions
 from mdn.renders.sequence import is_pattern, numbered, numbers, on_disk, plan_sequence
 from tests.commands.tools import request

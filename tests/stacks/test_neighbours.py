@@ -12,8 +12,7 @@ from scipy import ndimage
 import mdn
 from mdn.commands.denoise import denoise_share, prepare, run
 from mdn.errors import UsageError
-from mdn.jobs.job import BatchResult, Job, Unheard
-from mdn.jobs.shards import Shard
+from mdn.jobs.job import BatchResult, Job, Shard, Unheard
 from mdn.pipeline.neighbours import indices
 from mdn.renders.sequence import plan_sequence
 from mdn.stacks import blocks

@@ -11,10 +11,10 @@ from mdn.encoding.counts import SIGMAS
 from mdn.errors import UsageError
 from mdn.nets.judge import FACTS, SOFT
 from mdn.nets.unet import UNet, UNetConfig
-from mdn.training import judged, poisson_counts, recipe_parse
+from mdn.training import judged, recipe_parse
 from mdn.training.cases import CASES, draw_case
 from mdn.training.data import Crops, batches
-from mdn.training.degrade import Sample, draw_group, generator_for
+from mdn.training.degrade import Sample, draw_group, draw_stabilised, generator_for
 from mdn.training.judged import FLOOR, told
 from mdn.training.patterns import draw_pattern
 from mdn.training.recipe import Recipe
@@ -251,7 +251,7 @@ def clean() -> torch.Tensor:
 @pytest.mark.parametrize("sigma", [3.0, 20.0, 70.0])
 def test_the_noise_is_even_unbiased_and_as_strong_as_told(sigma: float) -> None:
     generator = torch.Generator().manual_seed(0)
-    noisy, target, level = poisson_counts.draw(clean(), sigma, sigma, generator)
+    noisy, target, level = draw_stabilised(clean(), sigma, sigma, generator)
     residual = noisy - target
     assert float(residual.mean()) == pytest.approx(0, abs=0.03 * float(level.max()))
     for each, light, wanted in zip(residual, target, level, strict=True):

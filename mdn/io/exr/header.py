@@ -41,10 +41,14 @@ class Header:
     compression: str  # one of `COMPRESSIONS`
     tiled: bool  # stored as tiles, not scan lines
 
+    def value(self, key: str) -> bytes:
+        """An attribute, or nothing."""
+        return self.attributes.get(key, ("", b""))[1]
+
     @property
     def name(self) -> str:
         """The part's name, or nothing."""
-        return self.attributes.get("name", ("", b""))[1].decode("utf-8", "replace")
+        return self.value("name").decode("utf-8", "replace")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,7 +65,7 @@ class Header:
     @property
     def tile(self) -> tuple[int, int, int]:
         """Tile width, height, and mode: 0 one level, 1 mipmap, 2 ripmap (with 16 for rounding)."""
-        return struct.unpack("<IIB", self.attributes["tiles"][1][:9])
+        return struct.unpack("<IIB", self.value("tiles")[:9])
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ class Layer:
 def layers(exr: Exr) -> list[Layer]:
     """All layers of a file, each channel in just one (alpha stands with its colours)."""
     found: list[Layer] = []
-    views = _views(exr)
+    # They say whose beauty it is, not that it is none.
+    views = frozenset(view for part in exr.headers.parts for view in _views(part))
     for index, planes in enumerate(exr.parts):
         groups: dict[str, dict[str, str]] = {}
         for key in planes:
@@ -114,27 +115,15 @@ def layers(exr: Exr) -> list[Layer]:
     return found
 
 
-def _views(exr: Exr) -> frozenset[str]:
-    """The names of a stereo file's views: they say whose beauty it is, not that it is none."""
-    names: set[str] = set()
-    for part in exr.headers.parts:
-        names |= {_part_view(part), *_multi_view(part)}
-    return frozenset(name for name in names if name)
-
-
-def _part_view(part: Header) -> str:
-    return part.attributes.get("view", ("", b""))[1].decode("utf-8", "replace").lower()
-
-
-def _multi_view(part: Header) -> list[str]:
-    """The views of a part that holds several, the default one first."""
-    names: list[str] = []
-    listed, at = part.attributes.get("multiView", ("", b""))[1], 0
-    while at + 4 <= len(listed):  # a length, then as many bytes
-        end = at + 4 + int.from_bytes(listed[at : at + 4], "little")
-        names.append(listed[at + 4 : end].decode("utf-8", "replace").lower())
-        at = end
-    return names
+def _views(part: Header) -> list[str]:
+    """The views of a part: its own, or those of a part that holds several, the default first."""
+    names = [part.value("view").decode("utf-8", "replace").lower()]
+    listed = part.value("multiView")
+    while len(listed) >= 4:  # a length, then as many bytes
+        end = 4 + int.from_bytes(listed[:4], "little")
+        names.append(listed[4:end].decode("utf-8", "replace").lower())
+        listed = listed[end:]
+    return [name for name in names if name]
 
 
 def _view(part: Header, prefix: str, views: frozenset[str]) -> str:
@@ -148,7 +137,7 @@ def _view(part: Header, prefix: str, views: frozenset[str]) -> str:
     for text in (prefix, part.name):
         if named := [word for word in text.lower().split(".") if word in known]:
             return named[-1]
-    return _part_view(part) or next(iter(_multi_view(part)), "")
+    return next(iter(_views(part)), "")
 
 
 def _split(

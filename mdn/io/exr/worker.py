@@ -18,29 +18,21 @@ import OpenEXR
 SPARE = 256 * 2**20  # bytes beside the pixels
 
 
-def read(request: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+def read(request: dict[str, Any]) -> dict[str, Any]:
     """The channels of every part."""
-    described: list[Any] = []
-    arrays: list[np.ndarray] = []
     with OpenEXR.File(request["path"], separate_channels=True, num_threads=0) as file:
-        for part in file.parts:
-            channels = []
-            for name, channel in part.channels.items():
-                pixels = np.ascontiguousarray(channel.pixels)
-                channels.append([name, str(pixels.dtype), list(pixels.shape)])
-                arrays.append(pixels)
-            described.append(channels)
-    return {"parts": described}, arrays
+        parts = [
+            {name: np.ascontiguousarray(channel.pixels) for name, channel in part.channels.items()}
+            for part in file.parts
+        ]
+    return {"parts": parts}
 
 
-def write(request: dict[str, Any], arrays: list[np.ndarray]) -> dict[str, Any]:
+def write(request: dict[str, Any]) -> dict[str, Any]:
     """Writes the parts; the header holds what the library needs to lay out the chunks."""
-    given = iter(arrays)
-    parts = []
-    for part in request["parts"]:
-        header = _header(part)
-        channels = {name: next(given) for name, _, _ in part["channels"]}
-        parts.append(OpenEXR.Part(header, channels, part["name"]))
+    parts = [
+        OpenEXR.Part(_header(part), part["channels"], part["name"]) for part in request["parts"]
+    ]
     with OpenEXR.File(parts, num_threads=0) as file:
         file.write(request["path"])
     return {}
@@ -66,7 +58,7 @@ def _header(part: dict[str, Any]) -> dict[str, Any]:
     return header | windows
 
 
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[np.ndarray]] | None:
+def receive(stream: BinaryIO) -> dict[str, Any] | None:
     """One message; None at the end of the stream."""
     try:
         return pickle.load(stream)
@@ -74,9 +66,9 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[np.ndarray]] | None:
         return None
 
 
-def send(stream: BinaryIO, message: dict[str, Any], arrays: list[np.ndarray]) -> None:
+def send(stream: BinaryIO, message: dict[str, Any]) -> None:
     """One message."""
-    pickle.dump((message, arrays), stream, protocol=5)
+    pickle.dump(message, stream, protocol=5)
     stream.flush()
 
 
@@ -103,21 +95,17 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)
-    while (received := receive(sys.stdin.buffer)) is not None:
-        request, arrays = received
+    while (request := receive(sys.stdin.buffer)) is not None:
         try:
             _limit(request["memory"])
-            if request["what"] == "read":
-                answer, result = read(request)
-            else:
-                answer, result = write(request, arrays), []
+            answer = read(request) if request["what"] == "read" else write(request)
         except MemoryError:
-            answer, result = {"error": "it takes more memory than its size explains"}, []
+            answer = {"error": "it takes more memory than its size explains"}
         except Exception as problem:  # the binding raises whatever it stumbles over
-            answer, result = {"error": " ".join(str(problem).split())[:200] or "unknown"}, []
-        del arrays
-        send(replies, answer, result)
-        del result
+            answer = {"error": " ".join(str(problem).split())[:200] or "unknown"}
+        del request
+        send(replies, answer)
+        del answer
 
 
 if __name__ == "__main__":

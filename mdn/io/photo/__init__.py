@@ -1,1 +1,1 @@
-"""Photo formats: PNG, JPEG, WebP and BMP, and the EXIF that they carry."""
+"""Formats of photos, a module each."""

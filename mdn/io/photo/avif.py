@@ -1,6 +1,6 @@
 """AVIF, lossy and lossless, 8, 10 and 12 bits (AV1 Image File Format 1.1).
 
-Pixels go through libavif; its binding for Python knows no metadata and no profiles: `avif_items`.
+Pixels go through libavif; its binding for Python knows no metadata and no profiles: `heif`.
 """
 
 import struct
@@ -11,11 +11,11 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import Format, check_size, from_bits, split_alpha, to_bits, with_alpha
-from mdn.io.colour import IDENTITY, UNSPECIFIED, stored_as
+from mdn.io.base import Format, check_size, rescaled, split_alpha
+from mdn.io.colour import UNSPECIFIED
+from mdn.io.exif import set_upright, turned
 from mdn.io.photo import boxes
-from mdn.io.photo.avif_items import Items, add_items, parts_beside, read_items
-from mdn.io.photo.exif import set_upright, turned
+from mdn.io.photo.heif import IDENTITY, Items, add_items, storage
 
 _BRANDS = frozenset({b"avif", b"avis"})
 _LIGHT = (b"clli", b"mdcv")  # how bright the picture is, and the display it was made on
@@ -31,17 +31,17 @@ _TURNS = {
 
 def decode(data: bytes, name: str) -> Image:
     """Read a still AVIF. The picture comes upright, since its own header says how."""
-    items = read_items(data)
+    items = Items(data)
     _check(items, data, name)
     array = imagecodecs.avif_decode(data)
     array = array[..., None] if array.ndim == 2 else array
     bits = _bits(items)
     if array.dtype == np.uint16:
-        array = from_bits(array, bits)
+        array = rescaled(array, 2**bits - 1, 65535)
     rotation, mirror = items.last(b"irot"), items.last(b"imir")
     turn = _TURNS[mirror[0] & 1 if mirror else None, rotation[0] & 3 if rotation else 0]
     pixels, alpha = split_alpha(turned(_cropped(array, items, name)[None], turn))
-    exif, xmp = set_upright(items.exif, items.xmp, turn)
+    exif, xmp = set_upright(*items.metadata(), turn)
     icc, colour, lossless = _colours(items)
     private: dict[str, Any] = {
         "avif": {
@@ -49,7 +49,7 @@ def decode(data: bytes, name: str) -> Image:
             "light": [(kind, body) for kind, body in items.properties if kind in _LIGHT],
         }
     }
-    if beside := parts_beside(data):
+    if beside := items.beside():
         private["dropped"] = beside
     meta = Metadata(icc, exif, xmp, None, private, colour, bits if bits > 8 else None)
     return Image(pixels, alpha, meta, name, "avif")
@@ -57,28 +57,20 @@ def decode(data: bytes, name: str) -> Image:
 
 def encode(image: Image, quality: int) -> bytes:
     """Write an AVIF: lossless if the picture came from a lossless one, else of that quality."""
-    meta, array = image.meta, np.ascontiguousarray(with_alpha(image))
-    bits = 8
-    if array.dtype == np.uint16:
-        bits = min(meta.bits or 12, 12)
-        bits = 10 if bits <= 10 else 12
-        array = to_bits(array, bits)
-    own = meta.private.get("avif", {})
-    lossless = own.get("lossless", False) or quality == 100
-    colour, matrix = stored_as(meta.cicp, meta.icc)
+    meta, store = image.meta, storage(image, "avif", quality)
     gray = image.pixels.shape[-1] == 1
     data = imagecodecs.avif_encode(
-        array,
-        level=100 if lossless else min(quality, 99),
+        store.array,
+        level=100 if store.lossless else min(quality, 99),
         speed=_SPEED,
-        bitspersample=bits,
-        pixelformat="400" if gray else "444" if lossless or quality >= 90 else "420",
-        primaries=colour.primaries,
-        transfer=colour.transfer,
-        matrix=IDENTITY if lossless and not gray else matrix,
+        bitspersample=store.bits,
+        pixelformat="400" if gray else "444" if store.full_chroma else "420",
+        primaries=store.colour.primaries,
+        transfer=store.colour.transfer,
+        matrix=IDENTITY if store.lossless and not gray else store.matrix,
     )
     properties = [(b"colr", b"prof" + meta.icc)] if meta.icc else []
-    properties += own.get("light", [])
+    properties += meta.private.get("avif", {}).get("light", [])
     if not (properties or meta.exif or meta.xmp):
         return bytes(data)
     return add_items(bytes(data), properties, meta.exif, meta.xmp)
@@ -87,8 +79,8 @@ def encode(image: Image, quality: int) -> bytes:
 def _check(items: Items, data: bytes, name: str) -> None:
     if boxes.find(data, b"moov") is not None:
         raise FileError(name, "is an animated AVIF", "save the frame you want on its own")
-    if items.others:
-        problem = f"is an AVIF of {items.others + 1} pictures"
+    if others := items.others():
+        problem = f"is an AVIF of {others + 1} pictures"
         raise FileError(name, problem, "save the one you want on its own")
     extent = items.last(b"ispe")
     if extent is None or len(extent) < 12:

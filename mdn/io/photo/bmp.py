@@ -9,7 +9,7 @@ from PIL import BmpImagePlugin
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import DAMAGED, Format, check_size, split_alpha, with_alpha
+from mdn.io.base import DAMAGED, Format, check_size, split_alpha, too_little, with_alpha
 from mdn.io.photo.png import METRES_PER_INCH
 
 _PIXELS_PER_METRE = 38  # where the two resolutions lie in the file
@@ -23,12 +23,13 @@ def decode(data: bytes, name: str) -> Image:
     image = BmpImagePlugin.BmpImageFile(io.BytesIO(data))
     check_size(name, image.height, image.width, len(image.getbands()))
     if image.width * image.height > len(data) * _MAX_PIXELS_PER_BYTE:
-        shape = f"{image.width} x {image.height}"
-        raise FileError(name, f"holds too little data for {shape} pixels", DAMAGED)
+        raise too_little(name, image.height, image.width)
     if image.mode == "1":
         array = np.asarray(image.convert("L"))
     elif image.mode == "P":
-        array = _expanded(image)
+        palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        array = np.asarray(image.convert("RGB"))
+        array = array[..., 0] if (palette == palette[:, :1]).all() else array
     elif image.mode in ("L", "RGB", "RGBA"):
         array = np.asarray(image)
     else:
@@ -49,13 +50,6 @@ def encode(image: Image, quality: int) -> bytes:
     return bytes(data)
 
 
-def _expanded(image: BmpImagePlugin.BmpImageFile) -> np.ndarray:
-    palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-    rgb = np.asarray(image.convert("RGB"))
-    gray = bool((palette == palette[:, :1]).all())
-    return rgb[..., 0] if gray else rgb
-
-
 FORMAT = Format(
     name="bmp",
     suffixes=(".bmp", ".dib"),
@@ -65,5 +59,4 @@ FORMAT = Format(
     depths=("uint8",),
     gray_alpha=False,
     holds=frozenset({"dpi"}),
-    max_side=2**31 - 1,
 )

@@ -12,11 +12,11 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import Format, check_size, from_bits, split_alpha, to_bits, with_alpha
-from mdn.io.colour import IDENTITY, UNSPECIFIED, stored_as
+from mdn.io.base import Format, check_size, rescaled, split_alpha
+from mdn.io.colour import UNSPECIFIED
+from mdn.io.exif import set_upright
 from mdn.io.photo import boxes
-from mdn.io.photo.avif_items import AUXILIARY, parts_beside
-from mdn.io.photo.exif import set_upright
+from mdn.io.photo.heif import AUXILIARY, IDENTITY, Items, storage
 from mdn.io.xmp import DEPTH, GAIN_MAP
 
 _BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -56,7 +56,7 @@ def decode(data: bytes, name: str) -> Image:
     array = array[..., None] if array.ndim == 2 else array
     bits = int(info["bit_depth"])
     if array.dtype == np.uint16:
-        array = from_bits(array, bits)
+        array = rescaled(array, 2**bits - 1, 65535)
     pixels, alpha = split_alpha(array[None])
     # Its own header has turned the pixels, whatever EXIF says: 5 where that exchanged the sides.
     quarters = [step[1] for step in picture._c_image.transformations if step[0] == "irot"]
@@ -66,8 +66,10 @@ def decode(data: bytes, name: str) -> Image:
     private: dict[str, Any] = {
         "heic": {"lossless": lossless, "light": {k: info[k] for k in _LIGHT if k in info}}
     }
-    beside = tuple(dict.fromkeys([*_left_behind(info), *parts_beside(data)]))
-    if beside:
+    parts = [DEPTH] if info.get("depth_images") else []
+    for kind in info.get("aux", {}):
+        parts.append(GAIN_MAP if "hdrgainmap" in kind.lower() else AUXILIARY)
+    if beside := tuple(dict.fromkeys([*parts, *Items(data).beside()])):
         private["dropped"] = beside
     depth = bits if bits > 8 else None
     meta = Metadata(info.get("icc_profile"), exif, xmp or None, None, private, colour, depth)
@@ -77,32 +79,25 @@ def decode(data: bytes, name: str) -> Image:
 def encode(image: Image, quality: int) -> bytes:
     """Write a HEIC: lossless if the picture came from a lossless one, else of that quality."""
     heif = _library(image.name)
-    meta, array = image.meta, np.ascontiguousarray(with_alpha(image))
-    own = meta.private.get("heic", {})
-    lossless = own.get("lossless", False) or quality == 100
-    channels = 1 if array.ndim == 2 else array.shape[-1]
-    mode, bits = _MODES[channels], 8
-    if array.dtype == np.uint16:
-        bits = 10 if (meta.bits or 12) <= 10 else 12
-        mode, array = f"{mode};{bits}", to_bits(array, bits)
-    colour, matrix = stored_as(meta.cicp, meta.icc)
+    meta, store = image.meta, storage(image, "heic", quality)
+    height, width, channels = (*store.array.shape, 1)[:3]
+    mode = _MODES[channels] + (f";{store.bits}" if store.bits > 8 else "")
     options: dict[str, Any] = {
-        "quality": _LOSSLESS if lossless else min(quality, 99),
-        "chroma": 444 if lossless or quality >= 90 else 420,
-        "bit_depth": bits,
-        "color_primaries": colour.primaries,
-        "transfer_characteristics": colour.transfer,
-        "matrix_coefficients": IDENTITY if lossless else matrix,
+        "quality": _LOSSLESS if store.lossless else min(quality, 99),
+        "chroma": 444 if store.full_chroma else 420,
+        "bit_depth": store.bits,
+        "color_primaries": store.colour.primaries,
+        "transfer_characteristics": store.colour.transfer,
+        "matrix_coefficients": IDENTITY if store.lossless else store.matrix,
         "full_range_flag": 1,
         "icc_profile": meta.icc,
         "exif": meta.exif,
         "xmp": meta.xmp,
-        **own.get("light", {}),
+        **meta.private.get("heic", {}).get("light", {}),
     }
     stream = io.BytesIO()
-    height, width = array.shape[:2]
     choices = {key: value for key, value in options.items() if value is not None}
-    heif.encode(mode, (width, height), array.tobytes(), stream, **choices)
+    heif.encode(mode, (width, height), store.array.tobytes(), stream, **choices)
     return stream.getvalue()
 
 
@@ -135,14 +130,6 @@ def _colours(nclx: dict[str, Any] | None) -> tuple[tuple[int, int] | None, bool]
     colour = int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])
     unsaid = colour == (UNSPECIFIED, UNSPECIFIED)
     return None if unsaid else colour, int(nclx["matrix_coefficients"]) == IDENTITY
-
-
-def _left_behind(info: dict[str, Any]) -> tuple[str, ...]:
-    """What a phone stores beside the picture and is not handed on."""
-    beside = [DEPTH] if info.get("depth_images") else []
-    for kind in info.get("aux", {}):
-        beside.append(GAIN_MAP if "hdrgainmap" in kind.lower() else AUXILIARY)
-    return tuple(beside)
 
 
 FORMAT = Format(

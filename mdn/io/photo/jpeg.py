@@ -27,9 +27,10 @@ from mdn.io.base import (
     check_size,
     pillow_encoded,
     split_alpha,
+    too_little,
     with_alpha,
 )
-from mdn.io.ifd import Entry, parse
+from mdn.io.exif import Entry, parse
 from mdn.io.xmp import DEPTH, EXTENSION, FILM, GAIN_MAP, extended_without_promises, without_promises
 
 MAX_BLOCK = 65533  # bytes in one segment, its length field excluded
@@ -65,20 +66,18 @@ class Coding:
 
 @dataclass
 class Segments:
-    """The outline of a JPEG: frame header, where its picture ends, segments worth handing on.
+    """The outline of a JPEG."""
 
-    pictures: that the file's index lists. views: how many of them show one scene.
-    """
-
+    # frame: the marker of its header, which says the others
     frame: int = 0
     height: int = 0
     width: int = 0
     components: int = 0
     scans: int = 0
-    end: int = 0
-    kept: list[tuple[int, bytes]] = field(default_factory=list)
-    pictures: int = 0
-    views: int = 0
+    end: int = 0  # of its picture
+    kept: list[tuple[int, bytes]] = field(default_factory=list)  # worth handing on
+    pictures: int = 0  # that the file's index lists
+    views: int = 0  # how many of them show one scene
 
 
 FURTHER, OTHER = "further pictures in the file", "data behind the picture"
@@ -196,8 +195,7 @@ def _check(outline: Segments, size: int, name: str) -> None:
     # A block of 8x8 pixels takes at least one bit in Huffman coding, a fraction in arithmetic.
     pixels_per_byte = 8 * 64 * (64 if outline.frame in _ARITHMETIC else 1)
     if outline.height * outline.width > size * pixels_per_byte:
-        shape = f"{outline.width} x {outline.height}"
-        raise FileError(name, f"holds too little data for {shape} pixels", DAMAGED)
+        raise too_little(name, outline.height, outline.width)
 
 
 def _pixels(data: bytes) -> tuple[JpegImagePlugin.JpegImageFile, np.ndarray]:
@@ -240,14 +238,12 @@ def parts_behind(tail: bytes, listed: int, promised: Set[str]) -> tuple[str, ...
     """
     if not tail.strip(_PADDING):
         return ()
-    parts: list[str] = []
     pictures = _PICTURE in tail
     gain_map = any(mark in tail for mark in _GAIN_MAPS) or (GAIN_MAP in promised and pictures)
     depth = DEPTH in promised and pictures
     film = _FILM.search(tail) is not None or (FILM in promised and not pictures)
-    parts += [GAIN_MAP] if gain_map else []
-    parts += [DEPTH] if depth else []
-    parts += [FILM] if film else []
+    here = {GAIN_MAP: gain_map, DEPTH: depth, FILM: film}
+    parts = [part for part, there in here.items() if there]
     if listed - 1 > gain_map + depth or (pictures and not (gain_map or depth or film)):
         parts.append(FURTHER)
     return tuple(parts or [OTHER])

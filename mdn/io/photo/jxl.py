@@ -15,17 +15,16 @@ from mdn.errors import FileError
 from mdn.image import Image, Metadata
 from mdn.io.base import (
     CMYK_WAY,
-    DAMAGED,
     Format,
     check_size,
-    from_bits,
+    rescaled,
     split_alpha,
-    to_bits,
+    too_little,
     with_alpha,
 )
 from mdn.io.colour import BT709, LINEAR, SRGB, Cicp
+from mdn.io.exif import set_upright
 from mdn.io.photo import boxes
-from mdn.io.photo.exif import set_upright
 from mdn.io.photo.jxl_header import (
     ALPHA,
     BLACK,
@@ -69,7 +68,7 @@ def decode(data: bytes, name: str) -> Image:
         dropped.append("further channels")
         array = array[..., : header.colours + (ALPHA in header.extra)]
     if array.dtype.kind == "u" and header.bits < 8 * array.dtype.itemsize:
-        array = from_bits(array, header.bits)
+        array = rescaled(array, 2**header.bits - 1, np.iinfo(array.dtype).max)
     icc = _profile(data) if header.colour is None else None
     if header.colour is None and icc is None:
         dropped.append("ICC profile (pip install 'mdn[jxl]' reads it)")
@@ -93,7 +92,7 @@ def encode(image: Image, quality: int) -> bytes:
     meta, array = image.meta, np.ascontiguousarray(with_alpha(image))
     depth = array.dtype.itemsize * 8
     if array.dtype == np.uint16 and meta.bits:
-        array, depth = to_bits(array, meta.bits), meta.bits
+        array, depth = rescaled(array, 65535, 2**meta.bits - 1), meta.bits
     usual = _usual(array.dtype.kind == "f")
     colour = Cicp(*meta.cicp) if meta.cicp else usual
     colour = colour if can_name(colour) else usual
@@ -118,7 +117,9 @@ def _container(data: bytes) -> _Container:
     for box in boxes.walk(data):
         kind, body = box.kind, data[box.start : box.stop]
         if kind == b"brob":  # another box, compressed
-            kind, body = body[:4], _unpacked(body[4:])
+            kind, packed, body = body[:4], body[4:], b""
+            with contextlib.suppress(Exception):  # damaged, or far too large
+                body = bytes(imagecodecs.brotli_decode(packed, out=_MAX_INFLATED))
         if kind == b"jxlc":
             parts.append(body)
         elif kind == b"jxlp":  # a part, behind its number
@@ -135,13 +136,6 @@ def _container(data: bytes) -> _Container:
             container.xmp = container.xmp or body
     container.codestream = b"".join(parts)
     return container
-
-
-def _unpacked(body: bytes) -> bytes:
-    """Metadata that was compressed by Brotli; nothing where it is damaged or far too large."""
-    with contextlib.suppress(Exception):
-        return bytes(imagecodecs.brotli_decode(body, out=_MAX_INFLATED))
-    return b""
 
 
 def _packed(container: _Container) -> bytes:
@@ -167,8 +161,7 @@ def _check(header: JxlHeader, size: int, name: str) -> None:
         raise FileError(name, f"has samples of {header.bits} bits", "convert it to 16 bits")
     check_size(name, header.height, header.width, header.colours + len(header.extra))
     if header.height * header.width > size * _MAX_PIXELS_PER_BYTE:
-        shape = f"{header.width} x {header.height}"
-        raise FileError(name, f"holds too little data for {shape} pixels", DAMAGED)
+        raise too_little(name, header.height, header.width)
 
 
 def _usual(floating: bool) -> Cicp:

@@ -8,7 +8,6 @@ true colours is a matter of these bits alone: see `recoloured`.
 from dataclasses import dataclass, field
 
 from mdn.io.colour import BT709, BT2020, HLG, P3, PQ, SRGB, UNSPECIFIED, Cicp
-from mdn.io.photo.jxl_icc import Pairs, icc_bits
 
 MAGIC = b"\xff\x0a"
 GRAY = 1
@@ -21,7 +20,17 @@ _XY = ((0, 19), (524288, 19), (1048576, 20), (2097152, 21))
 _D65, _CUSTOM = 1, 2
 _PRIMARIES = {1: BT709, 9: BT2020, 11: P3}
 _TRANSFERS = {1: 1, 2: UNSPECIFIED, 8: 8, 13: SRGB, 16: PQ, 18: HLG}
+Pairs = list[tuple[int, int]]  # values, and how many bits of each are written
 _PEAK = {PQ: 0x70E2, HLG: 0x63D0}  # candelas that full signal stands for, as half floats
+
+_HEADER = 128
+# What the standard expects of a profile's header: only differences from it are stored.
+_EXPECTED = bytearray(_HEADER)
+_EXPECTED[8] = 4
+_EXPECTED[12:24] = b"mntrRGB XYZ "
+_EXPECTED[36:40] = b"acsp"
+_EXPECTED[70:72], _EXPECTED[72:76], _EXPECTED[78:80] = b"\xf6\xd6", b"\0\1\0\0", b"\xd3\x2d"
+_PLATFORMS = {b"A": b"PPL", b"M": b"SFT", b"SG": b"I ", b"SU": b"NW"}
 
 
 @dataclass
@@ -88,18 +97,19 @@ def recoloured(codestream: bytes, colour: Cicp | None, icc: bytes | None) -> byt
     header, places = _read(bits)
     if header.xyb or header.icc:
         raise ValueError("only lossless samples without a profile can be given other colours")
+    extra = places.get("extra_fields", 0)
     peak = None if icc or colour is None else _PEAK.get(colour.transfer)
-    out = [bits.between(16, places.metadata), (0, 1)]  # not all as usual
-    out.append((1 if peak or places.extra_fields else 0, 1))
-    if places.extra_fields:
-        out.append(bits.between(places.extra_fields, places.depth))
+    out = [bits.between(16, places["metadata"]), (0, 1)]  # not all as usual
+    out.append((1 if peak or extra else 0, 1))
+    if extra:
+        out.append(bits.between(extra, places["depth"]))
     elif peak:
         out.append((0, 6))  # upright, no intrinsic size, no preview, no animation
-    out.append(bits.between(places.depth, places.colour))
+    out.append(bits.between(places["depth"], places["colour"]))
     out += _colour_bits(header.colours, colour or Cicp(BT709, SRGB), icc)
     if peak:
         out += [(0, 1), (peak, 16), (0, 16 + 1 + 16)]
-    elif places.extra_fields:
+    elif extra:
         out.append((1, 1))  # tone mapping as usual
     out += [(0, 2), (1, 1)]  # no extensions, colour transforms as usual
     out += icc_bits(icc) if icc else []
@@ -108,30 +118,20 @@ def recoloured(codestream: bytes, colour: Cicp | None, icc: bytes | None) -> byt
         value |= number << length
         length += count
     head = value.to_bytes((length + 7) // 8, "little")
-    return MAGIC + head + codestream[(places.end + 7) // 8 :]
+    return MAGIC + head + codestream[(places["end"] + 7) // 8 :]
 
 
-@dataclass
-class _Places:
-    """Where parts of the header begin, in bits. `extra_fields`: 0 where there are none."""
-
-    metadata: int = 0
-    extra_fields: int = 0
-    depth: int = 0
-    colour: int = 0
-    end: int = 0
-
-
-def _read(bits: Bits) -> tuple[JxlHeader, _Places]:
+def _read(bits: Bits) -> tuple[JxlHeader, dict[str, int]]:
+    """The header, and where its parts begin, in bits."""
     if bits.take(16) != int.from_bytes(MAGIC, "little"):
         raise ValueError("no codestream")
-    header, places = JxlHeader(), _Places()
+    header, places = JxlHeader(), dict[str, int]()
     header.height, header.width = _size(bits)
-    places.metadata = bits.at
+    places["metadata"] = bits.at
     usual = bits.take(1)
     extra_fields = not usual and bool(bits.take(1))
     if extra_fields:
-        places.extra_fields = bits.at
+        places["extra_fields"] = bits.at
         header.orientation = bits.take(3) + 1
         if bits.take(1):  # intrinsic size
             _size(bits)
@@ -140,20 +140,20 @@ def _read(bits: Bits) -> tuple[JxlHeader, _Places]:
         header.animated = bool(bits.take(1))
         if header.animated:  # no more is needed of it
             return header, places
-    places.depth = bits.at
+    places["depth"] = bits.at
     if not usual:
         header.floating, header.bits = _depth(bits)
         bits.take(1)  # whether 16-bit buffers suffice
         count = bits.choose(((0, 0), (1, 0), (2, 4), (1, 12)))
         header.extra = tuple(_extra_channel(bits) for _ in range(count))
         header.xyb = bool(bits.take(1))
-        places.colour = bits.at
+        places["colour"] = bits.at
         _read_colour(bits, header)
         if extra_fields and not bits.take(1):
             bits.take(16 + 16 + 1 + 16)  # tone mapping
         if bits.take(2):
             raise ValueError("extensions, which are not supported")
-    places.end = bits.at + 1
+    places["end"] = bits.at + 1
     if not bits.take(1) and not header.xyb:
         raise ValueError("colour transforms without XYB")
     return header, places
@@ -241,3 +241,59 @@ def _enum(value: int) -> Pairs:
 def can_name(colour: Cicp) -> bool:
     """Whether the header has a number for these colours."""
     return colour.primaries in _PRIMARIES.values() and colour.transfer in _TRANSFERS.values()
+
+
+def icc_bits(profile: bytes) -> Pairs:
+    """The bits that follow a codestream's header for a profile of at least 128 bytes."""
+    if len(profile) < _HEADER:
+        raise ValueError("an ICC profile has at least 128 bytes")
+    commands = _number(0) + b"\1" + _number(len(profile) - _HEADER)
+    body = _number(len(profile)) + _number(len(commands)) + commands + _differences(profile)
+    coded = body + profile[_HEADER:]
+    return [*_length(len(coded)), *_code(), *((_reversed(byte), 8) for byte in coded)]
+
+
+def _differences(profile: bytes) -> bytes:
+    expected = bytearray(_EXPECTED)
+    expected[:4] = len(profile).to_bytes(4, "big")
+    expected[80:84] = profile[4:8]
+    for start, rest in _PLATFORMS.items():
+        if profile[40:].startswith(start):
+            expected[40 + len(start) : 44] = rest
+    return bytes(a - b & 255 for a, b in zip(profile, expected, strict=False))
+
+
+def _number(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    number = bytearray()
+    while value > 127:
+        number.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*number, value])
+
+
+def _length(value: int) -> Pairs:
+    """A number of up to 64 bits (B.2.3): twelve bits, then eight by eight."""
+    pairs, value = [(3, 2), (value & 4095, 12)], value >> 12
+    while value:
+        pairs += [(1, 1), (value & 255, 8)]
+        value >>= 8
+    return [*pairs, (0, 1)]
+
+
+def _code() -> Pairs:
+    """The description of the code: 256 symbols of 8 bits each, the same in every context."""
+    return [
+        (0, 1),  # no repetitions
+        (1, 1), (0, 2),  # all contexts share one code
+        (1, 1),  # a prefix code
+        (8, 4), (0, 4), (0, 4),  # numbers below 2^8 are symbols themselves
+        (1, 1), (7, 4), (127, 7),  # 1 + 128 + 127 symbols
+        (0, 2),  # lengths are coded: ten lengths that do not occur, the one that does, seven more
+        *[(0, 2)] * 10, (1, 2), *[(0, 2)] * 7,
+    ]  # fmt: skip
+
+
+def _reversed(byte: int) -> int:
+    """Codes are written from their highest bit on."""
+    return int(f"{byte:08b}"[::-1], 2)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import DAMAGED, Format, check_size
+from mdn.io.base import DAMAGED, Format, check_size, rescaled
 
 PLAIN = {b"P2": b"P5", b"P3": b"P6"}  # numbers as text, and the same in binary
 CHANNELS = {b"P5": 1, b"P6": 3, b"Pf": 1, b"PF": 3}
@@ -52,9 +52,9 @@ def decode(data: bytes, name: str, kind: str) -> Image:
     pixels = values.astype("u1" if top < 256 else "u2").reshape(1, height, width, channels)
     white = np.iinfo(pixels.dtype).max
     if top < white:
-        pixels = ((pixels.astype(np.uint32) * white + top // 2) // top).astype(pixels.dtype)
+        pixels = rescaled(pixels, top, white)
     bits = top.bit_length() if top & (top + 1) == 0 and 256 < top < 65535 else None
-    private = {"netpbm": {"top": top, "comments": _comments(data, at)}}
+    private = {"netpbm": {"top": top, "comments": _COMMENT.findall(data[: min(at, _MAX_HEADER)])}}
     return Image(pixels, None, Metadata(private=private, bits=bits), name, kind)
 
 
@@ -84,8 +84,7 @@ def encode(image: Image, quality: int, kind: str) -> bytes:
         return (b"Pf\n" if channels == 1 else b"PF\n") + size + scale + b"\n" + rows.tobytes()
     white = int(np.iinfo(pixels.dtype).max)
     top = min(own.get("top", white), white)
-    if top < white:
-        pixels = (pixels.astype(np.uint32) * top + white // 2) // white
+    pixels = rescaled(pixels, white, top) if top < white else pixels
     comments = b"".join(b"#" + line + b"\n" for line in own.get("comments", ()))
     head = (b"P5\n" if channels == 1 else b"P6\n") + comments + size + b"%d\n" % top
     return head + pixels.astype("u1" if top < 256 else ">u2").tobytes()
@@ -105,10 +104,6 @@ def _header(data: bytes, name: str) -> tuple[int, int, bytes, int]:
     return width, height, fields[2], at + 1  # one white space ends the header
 
 
-def _comments(data: bytes, stop: int) -> list[bytes]:
-    return _COMMENT.findall(data[: min(stop, _MAX_HEADER)])
-
-
 def _check_rest(there: int, count: int, rest: bytes, name: str) -> None:
     if there < count:
         raise FileError(name, "is a pixmap that ends before its picture does", DAMAGED)
@@ -126,7 +121,6 @@ def _format(kind: str, magics: tuple[bytes, ...], suffix: str, **holds: Any) -> 
         holds=frozenset(),
         alpha=False,
         gray_alpha=False,
-        max_side=2**31 - 1,
         **holds,
     )
 

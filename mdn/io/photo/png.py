@@ -14,7 +14,7 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import DAMAGED, Format, check_size, split_alpha, with_alpha
+from mdn.io.base import DAMAGED, Format, check_size, split_alpha, too_little, with_alpha
 from mdn.io.colour import Cicp
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -100,7 +100,7 @@ def _check(chunks: list[Chunk], name: str) -> None:
     stored = sum(len(chunk.data) for chunk in chunks if chunk.type == b"IDAT")
     needed = height * ((width * bits * _CHANNELS[colour] + 7) // 8)
     if stored * _DEFLATE_RATIO < needed:
-        raise FileError(name, f"holds too little data for {width} x {height} pixels", DAMAGED)
+        raise too_little(name, height, width)
     for kind, body in chunks:
         if kind == b"acTL" and body[:4] != b"\0\0\0\1":
             raise FileError(name, "is an animated PNG", "save the frame you want on its own")

@@ -20,10 +20,10 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io import foreign, ifd
+from mdn.io import exif, foreign
 from mdn.io.atomic import read_bytes
 from mdn.io.base import DAMAGED, check_size
-from mdn.io.photo.exif import DESCRIPTIVE, ORIENTATION, set_upright
+from mdn.io.exif import DESCRIPTIVE, ORIENTATION, set_upright
 
 MAKER_NOTE, XMP = 37500, 700
 SMALLEST_X_TRANS = 512  # pixels: LibRaw's demosaic works in tiles of so many
@@ -49,7 +49,7 @@ class Sensor:
     matrix: np.ndarray  # (3, 3) from XYZ to the camera's colours under daylight (D65)
     model: str  # the camera
     orientation: int  # 1 to 8, which the samples have not been turned by
-    colour_tags: dict[int, ifd.Entry]  # of a source that was a DNG, in place of the matrix
+    colour_tags: dict[int, exif.Entry]  # of a source that was a DNG, in place of the matrix
     order: str  # their byte order
 
     @property
@@ -81,8 +81,7 @@ def develop(source: Path, name: str) -> Image:
 def read_linear(source: Path, name: str) -> Image:
     """A raw file as float32 to be written as DNG: as `develop`, but not clipped, and not turned.
 
-    Raises FileError: rawpy is not installed, LibRaw does not know the file, or there are four
-    colours.
+    Raises FileError: as `develop`, and where there are four colours.
     """
     with _opened(source, name) as (raw, rawpy, data):
         if raw.num_colors != 3:
@@ -190,10 +189,10 @@ def _sensor(raw: Any, data: bytes, block: bytes | None) -> Sensor:
     red, green, blue = (factor / min(positive) for factor in positive)
     layout, tags = _directory(data)
     source = tags if _DNG_VERSION in tags else {}
-    own = {tag: e for tag, e in source.items() if tag in _COLOUR_TAGS and isinstance(e, ifd.Entry)}
-    described = ifd.parse(block or b"")[1]
+    own = {tag: e for tag, e in source.items() if tag in _COLOUR_TAGS and isinstance(e, exif.Entry)}
+    described = exif.parse(block or b"")[1]
     words = [described.get(tag) for tag in (0x010F, 0x0110)]
-    model = b" ".join(w.value.rstrip(b"\0 ") for w in words if isinstance(w, ifd.Entry))
+    model = b" ".join(w.value.rstrip(b"\0 ") for w in words if isinstance(w, exif.Entry))
     return Sensor(
         (red, green, blue),
         _matrix(raw),
@@ -214,40 +213,40 @@ def _matrix(raw: Any) -> np.ndarray:
     return camera @ np.linalg.inv(_SRGB_TO_XYZ)
 
 
-def _directory(data: bytes) -> tuple[ifd.Layout, ifd.Directory]:
+def _directory(data: bytes) -> tuple[exif.Layout, exif.Directory]:
     """The first directory of a raw file that is a TIFF inside; an empty one of others."""
     head = data[:4]
     if head[:2] in (b"II", b"MM") and head not in (b"II*\0", b"MM\0*"):
         head = b"II*\0" if head[:2] == b"II" else b"MM\0*"  # Panasonic and Olympus have their own
-    return ifd.parse(head + data[4:])
+    return exif.parse(head + data[4:])
 
 
 def _xmp(data: bytes) -> bytes | None:
     """Of a raw file that is a TIFF inside."""
     packet = _directory(data)[1].get(XMP)
-    return packet.value if isinstance(packet, ifd.Entry) else None
+    return packet.value if isinstance(packet, exif.Entry) else None
 
 
 def _exif(raw: Any, data: bytes) -> tuple[bytes | None, tuple[str, ...]]:
     """EXIF from the file itself, or from the JPEG that it holds for a preview; what it leaves."""
     layout, tags = _directory(data)
-    block: ifd.Directory = {
-        tag: item for tag, item in tags.items() if tag in DESCRIPTIVE | ifd.POINTERS
+    block: exif.Directory = {
+        tag: item for tag, item in tags.items() if tag in DESCRIPTIVE | exif.POINTERS
     }
     if not block:
-        layout, block = ifd.parse(_exif_of_preview(raw) or b"")
+        layout, block = exif.parse(_exif_of_preview(raw) or b"")
     if not block:
         return None, ()
-    nested = block.get(ifd.EXIF_IFD)
+    nested = block.get(exif.EXIF_IFD)
     dropped: tuple[str, ...] = ()
     if isinstance(nested, dict) and MAKER_NOTE in nested:
         # Its positions count from the start of the old file.
-        block[ifd.EXIF_IFD] = {tag: item for tag, item in nested.items() if tag != MAKER_NOTE}
+        block[exif.EXIF_IFD] = {tag: item for tag, item in nested.items() if tag != MAKER_NOTE}
         dropped = ("maker notes",)
     if ORIENTATION not in block:
         one = (1).to_bytes(2, "little" if layout.order == "<" else "big")
-        block[ORIENTATION] = ifd.Entry(3, 1, one)
-    return ifd.build(block, layout.order), dropped
+        block[ORIENTATION] = exif.Entry(3, 1, one)
+    return exif.build(block, layout.order), dropped
 
 
 def _exif_of_preview(raw: Any) -> bytes | None:

@@ -7,9 +7,9 @@ import numpy as np
 from tifffile import TiffWriter
 
 from mdn.image import Image
-from mdn.io import ifd
+from mdn.io import exif
 from mdn.io.base import Format
-from mdn.io.photo.exif import DESCRIPTIVE, ORIENTATION
+from mdn.io.exif import DESCRIPTIVE, ORIENTATION
 from mdn.io.raw.develop import XMP, Sensor, decode_light
 from mdn.io.tiff.read import decode
 from mdn.io.tiff.write import NESTED, append_nested, extratag
@@ -26,7 +26,7 @@ def encode(image: Image, quality: int) -> bytes:
     light = decode_light(image.pixels[0]) @ sensor.from_srgb.T.astype(np.float32)
     light /= np.asarray(sensor.balance, np.float32)
     samples = np.rint(light.clip(0, 1) * 65535).astype(np.uint16)
-    block, directory = ifd.parse(image.meta.exif or b"")
+    block, directory = exif.parse(image.meta.exif or b"")
     order = sensor.order if sensor.colour_tags else block.order
     nested = {tag: item for tag, item in directory.items() if isinstance(item, dict) and item}
     if block.order != order:
@@ -42,11 +42,11 @@ def encode(image: Image, quality: int) -> bytes:
             description=None, software=False, extratags=tags,
         )  # fmt: skip
     if nested:
-        append_nested(stream, nested, ifd.Layout("<" if order == "<" else ">"))
+        append_nested(stream, nested, exif.Layout("<" if order == "<" else ">"))
     return stream.getvalue()
 
 
-def _tags(sensor: Sensor, directory: ifd.Directory, order: str) -> list[tuple[Any, ...]]:
+def _tags(sensor: Sensor, directory: exif.Directory, order: str) -> list[tuple[Any, ...]]:
     tags: list[tuple[Any, ...]] = [
         (50706, _BYTE, 4, (1, 4, 0, 0)),  # version, and the oldest reader that understands it
         (50707, _BYTE, 4, (1, 1, 0, 0)),
@@ -66,7 +66,7 @@ def _tags(sensor: Sensor, directory: ifd.Directory, order: str) -> list[tuple[An
         ]
     codes = {tag for tag, *_ in tags}
     for tag, item in directory.items():
-        if tag in DESCRIPTIVE - codes and isinstance(item, ifd.Entry):
+        if tag in DESCRIPTIVE - codes and isinstance(item, exif.Entry):
             tags.append((tag, item.type, item.count, item.value))
     return [extratag(*tag, order=order) for tag in tags]
 
@@ -86,5 +86,4 @@ FORMAT = Format(
     gray=False,
     gray_alpha=False,
     holds=frozenset({"exif", "xmp"}),
-    max_side=2**31 - 1,
 )

@@ -15,6 +15,7 @@ from mdn.errors import FileError
 from mdn.io.base import CMYK_WAY, DAMAGED, MAX_SAMPLES, check_size
 from mdn.io.photo import jpeg
 
+MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NO_UNIT, INCH, CENTIMETRE = 1, 2, 3
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2
 MINISWHITE, RGB, PALETTE, YCBCR = 0, 2, 3, 6  # photometric interpretations
@@ -35,7 +36,7 @@ LOSSLESS = {
 # Tags that say where and how samples are stored (the writer makes its own), that point into the old
 # file, or that hold a further copy of the picture (Photoshop's layers, 37724). Tags of the
 # microscope formats that store many planes behind one page (MetaMorph, LSM) no longer fit either.
-_STRUCTURAL = frozenset(
+STRUCTURAL = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 282, 283}
     | {284, 288, 289, 290, 291, 292, 293, 296, 301, 317, 320, 322, 323, 324, 325, 330, 332, 334}
     | {338, 339, 340, 341, 342, 347, 351, 400, 700, 34675, 37724}
@@ -43,11 +44,6 @@ _STRUCTURAL = frozenset(
     | {32995, 32996, 32997, 32998, 33628, 33629, 33630, 33631, 34361, 34412}
     | {0x8769, 0x8825, 0xA005}
 )
-
-
-def is_structural(tag: int) -> bool:
-    """Whether a tag is about storage and so is not handed on."""
-    return tag in _STRUCTURAL
 
 
 @dataclass(frozen=True)
@@ -84,45 +80,55 @@ _NAMED = {
     32844: "LogLuv",
     32845: "LogLuv",
 }
+_DEPTHS = frozenset({"uint8", "uint16", "float32"})
+_STACK_DEPTHS = _DEPTHS | {"int8", "int16", "uint32", "int32", "float16", "float64"}
 _MAX_TILE = 2**26  # samples: a tile larger than any picture it could serve is a trap
 
 
-def check_page(page: TiffPage, first: TiffPage, pages: int, size: int, name: str) -> None:
-    """Raise FileError unless the page can be read and is of the same kind as the first.
+def check_page(page: TiffPage, size: int, name: str, pages: int | None = None) -> None:
+    """Raise FileError unless mdn can read the page and write it back in its own kind.
 
     Args:
-        pages: number of pages, for the limit on samples.
         size: bytes in the file.
+        pages: of a photo, how many are held at once; None for a stack, which is read in parts, and
+            whose samples may be of further types.
     """
-    samples, sample_bytes = page.samplesperpixel * pages, max(1, page.bitspersample // 8)
-    check_size(name, page.imagelength, page.imagewidth, samples, sample_bytes=sample_bytes)
+    height, width = page.imagelength, page.imagewidth
+    if pages is None:
+        check_size(name, height, width, 0 if 0 in page.shaped else 1, limit=None)
+    else:
+        sample_bytes = max(1, page.bitspersample // 8)
+        check_size(name, height, width, page.samplesperpixel * pages, sample_bytes=sample_bytes)
     photometric, compression = int(page.photometric), int(page.compression)
-    _check_colours(photometric, name)
-    if compression != JPEG and (compression not in LOSSLESS or photometric == YCBCR):
-        kind = f"compression {compression}" if photometric != YCBCR else "YCbCr without JPEG"
-        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
-    _check_flat(page, page.imagedepth, name)
-    _check_samples(page, name)
-    if _kind(page) != _kind(first):
-        raise FileError(name, "has pages of different sizes or kinds", "split it into one each")
-    _check_storage(page, size, name)
-
-
-def _kind(page: TiffPage) -> tuple[object, ...]:
-    extra = tuple(map(int, page.extrasamples))
-    return page.shape, page.dtype, int(page.photometric), int(page.planarconfig), extra
-
-
-def _check_colours(photometric: int, name: str) -> None:
     if photometric not in _COLOURS:
         kind = _NAMED.get(photometric, f"of photometric kind {photometric}")
         way = CMYK_WAY if kind == CMYK else "convert it to RGB or gray"
         raise FileError(name, f"is {kind}, which mdn does not read", way)
-
-
-def _check_flat(page: TiffPage, depth: int, name: str) -> None:
-    if depth != 1 or getattr(page, "tiledepth", 1) > 1:
+    if compression != JPEG and (photometric == YCBCR or not _is_kept(compression, pages is None)):
+        kind = f"compression {compression}" if photometric != YCBCR else "YCbCr without JPEG"
+        raise FileError(name, f"has {kind}, which mdn does not read", "save it with LZW or none")
+    if page.imagedepth != 1 or getattr(page, "tiledepth", 1) > 1:
         raise FileError(name, "stores volumes in one page", "save it as a stack of pages")
+    bits, dtype = page.bitspersample, page.dtype
+    # A type with its width in its name, unless fewer bits of it are used.
+    full = dtype is not None and bits == dtype.itemsize * 8
+    if not full or str(dtype) not in (_STACK_DEPTHS if pages is None else _DEPTHS):
+        kind = str(dtype) if full else f"{bits}-bit" if isinstance(bits, int) else "mixed"
+        remedy = "convert it to 8 or 16-bit unsigned integers or 32-bit floats"
+        raise FileError(name, f"has {kind} samples, which mdn does not read", remedy)
+    if pages is not None:
+        _check_samples(page, name)
+    _check_storage(page, size, name, sparse=pages is None)
+
+
+def _is_kept(compression: int, stack: bool) -> bool:
+    """Whether a page can be written in this compression."""
+    if not stack:
+        return compression in LOSSLESS
+    try:
+        return TIFF.COMPRESSORS[compression] is not None
+    except (KeyError, NotImplementedError):
+        return False
 
 
 def _ends_early(name: str) -> FileError:
@@ -130,11 +136,9 @@ def _ends_early(name: str) -> FileError:
 
 
 def _check_samples(page: TiffPage, name: str) -> None:
-    _check_depth(page, name, _DEPTHS)
-    dtype = page.dtype
-    assert dtype is not None
-    inverted_float = int(page.photometric) == 0 and dtype.kind == "f"
-    if inverted_float or (int(page.photometric) == 3 and page.colormap is None):
+    assert page.dtype is not None
+    inverted_float = int(page.photometric) == MINISWHITE and page.dtype.kind == "f"
+    if inverted_float or (int(page.photometric) == PALETTE and page.colormap is None):
         raise FileError(name, "has samples without a defined meaning", "convert it to gray")
     extra = page.samplesperpixel - _COLOURS[int(page.photometric)]
     named = any(int(kind) in (1, 2) for kind in page.extrasamples)
@@ -144,21 +148,7 @@ def _check_samples(page: TiffPage, name: str) -> None:
         raise FileError(name, f"has {count} channels of unnamed meaning", "save each as a page")
 
 
-_DEPTHS = frozenset({"uint8", "uint16", "float32"})
-
-
-def _check_depth(page: TiffPage, name: str, depths: frozenset[str]) -> None:
-    bits, dtype = page.bitspersample, page.dtype
-    # A type with its width in its name, unless fewer bits of it are used.
-    full = dtype is not None and bits == dtype.itemsize * 8
-    if full and str(dtype) in depths:
-        return
-    kind = str(dtype) if full else f"{bits}-bit" if isinstance(bits, int) else "mixed"
-    remedy = "convert it to 8 or 16-bit unsigned integers or 32-bit floats"
-    raise FileError(name, f"has {kind} samples, which mdn does not read", remedy)
-
-
-def _check_storage(page: TiffPage, size: int, name: str, sparse: bool = False) -> None:
+def _check_storage(page: TiffPage, size: int, name: str, sparse: bool) -> None:
     """Strips or tiles must lie in the file, and be no larger than the picture needs.
 
     sparse: some may be left out; of JPEGs the first is looked at alone.
@@ -173,47 +163,15 @@ def _check_storage(page: TiffPage, size: int, name: str, sparse: bool = False) -
     area = page.imagelength * page.imagewidth * page.samplesperpixel
     if chunk > MAX_SAMPLES or (page.is_tiled and chunk > max(_MAX_TILE, 4 * area)):
         raise FileError(name, f"has segments of {chunk} samples, more than mdn reads", DAMAGED)
-    if int(page.compression) == JPEG:
-        _check_frames(page, segments[:1] if sparse else segments, name)
-
-
-def _check_frames(page: TiffPage, segments: list[tuple[int, int]], name: str) -> None:
-    """No JPEG among the segments may be larger than the page says."""
+    if int(page.compression) != JPEG:
+        return
     area = page.imagelength * page.imagewidth
     limit = page.tilelength * page.tilewidth if page.is_tiled else area
-    for start, length in segments:
+    for start, length in segments[:1] if sparse else segments:
         page.parent.filehandle.seek(start)
         frame = jpeg.walk(page.parent.filehandle.read(length), name)
         if frame.height * frame.width > limit:
             raise FileError(name, "has a strip larger than the picture", DAMAGED)
-
-
-_STACK_DEPTHS = _DEPTHS | {"int8", "int16", "uint32", "int32", "float16", "float64"}
-
-
-def check_stack_page(page: TiffPage, size: int, name: str) -> None:
-    """Raise FileError unless mdn can read the page of a stack and write it back in its own kind.
-
-    size: bytes in the file.
-    """
-    check_size(name, page.imagelength, page.imagewidth, 0 if 0 in page.shaped else 1, limit=None)
-    photometric, code = int(page.photometric), int(page.compression)
-    _check_colours(photometric, name)
-    if photometric == YCBCR and code != JPEG:
-        raise FileError(name, "has YCbCr without JPEG, which mdn does not read", "convert it")
-    if not _is_writable(code):
-        problem = f"has compression {code}, which mdn cannot write"
-        raise FileError(name, problem, "save it with LZW or none")
-    _check_flat(page, page.shaped[1], name)
-    _check_depth(page, name, _STACK_DEPTHS)
-    _check_storage(page, size, name, sparse=True)
-
-
-def _is_writable(compression: int) -> bool:
-    try:
-        return TIFF.COMPRESSORS[compression] is not None
-    except (KeyError, NotImplementedError):
-        return False
 
 
 def check_segments(page: TiffPage | TiffFrame, size: int, name: str) -> None:

@@ -6,7 +6,6 @@ written back differs from the one read in its pixels alone (TIFF 6.0; BigTIFF).
 
 import io
 import math
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,36 +13,29 @@ from tifffile import TiffFile, TiffPage
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io import ifd
+from mdn.io import exif
 from mdn.io.base import DAMAGED, Format, check_size
-from mdn.io.photo.exif import DESCRIPTIVE
+from mdn.io.exif import DESCRIPTIVE
 from mdn.io.stack import GDAL_NODATA, no_data_of
 from mdn.io.tiff.layout import (
     ASSOCIATED,
     CENTIMETRE,
     INCH,
     JPEG,
+    MAGICS,
     MINISWHITE,
     PALETTE,
     RGB,
+    STRUCTURAL,
     YCBCR,
     TiffLayout,
     check_page,
-    is_structural,
 )
 from mdn.io.tiff.write import encode
 
 _PROFILE, _XMP, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 34675, 700, 282, 283, 296
 _REDUCED, _MASK = 1, 4  # NewSubfileType: a smaller copy, a transparency mask
 _MAX_PAGES = 2**16
-
-
-@dataclass(frozen=True)
-class _Page:
-    """A page of the file and its raw tags."""
-
-    page: TiffPage
-    tags: ifd.Directory
 
 
 def decode(data: bytes, name: str) -> Image:
@@ -53,17 +45,21 @@ def decode(data: bytes, name: str) -> Image:
     """
     # _multifile: an OME description could make tifffile open other files.
     with TiffFile(io.BytesIO(data), _multifile=False) as file:
-        layout = ifd.Layout(file.byteorder, file.is_bigtiff)
-        pages, dropped = _pages(file, data, layout, name)
-        first = pages[0].page
-        for other in pages:
-            check_page(other.page, first, len(pages), len(data), name)
+        layout = exif.Layout(file.byteorder, file.is_bigtiff)
+        pages, dropped = _pages(file, name)
+        tags = [exif.read_directory(data, page.offset, layout) for page in pages]
+        first = pages[0]
+        for page in pages:
+            check_page(page, len(data), name, len(pages))
+            if _kind(page) != _kind(first):
+                problem = "has pages of different sizes or kinds"
+                raise FileError(name, problem, "split it into one each")
         stored = _virtual_stack(file, pages, name)
         if stored is None:
             stored = np.empty((len(pages), *first.shape), first.dtype)
-            for index, other in enumerate(pages):
-                stored[index] = other.page.asarray(maxworkers=1)
-        storage = _layout(pages, layout, file.is_imagej)
+            for index, page in enumerate(pages):
+                stored[index] = page.asarray(maxworkers=1)
+        storage = _layout(first, tags, layout, file.is_imagej)
     if storage.planar:
         stored = np.moveaxis(stored, 1, -1)
     if stored.ndim == 3:
@@ -77,27 +73,33 @@ def decode(data: bytes, name: str) -> Image:
     return Image(
         np.ascontiguousarray(pixels),
         np.ascontiguousarray(alpha[..., 0]) if alpha.shape[-1] else None,
-        _metadata(pages[0].tags, storage, layout.order, dropped),
+        _metadata(tags[0], storage, layout.order, dropped),
         name,
         "tiff",
-        _no_data(pages[0], pixels.dtype, storage),
+        _no_data(first, tags[0], pixels.dtype, storage),
         bool(alpha.shape[-1]) and storage.extrasample == ASSOCIATED,
     )
 
 
-def _no_data(first: _Page, dtype: np.dtype, storage: TiffLayout) -> float | None:
+def _kind(page: TiffPage) -> tuple[object, ...]:
+    extra = tuple(map(int, page.extrasamples))
+    return page.shape, page.dtype, int(page.photometric), int(page.planarconfig), extra
+
+
+def _no_data(
+    first: TiffPage, tags: exif.Directory, dtype: np.dtype, storage: TiffLayout
+) -> float | None:
     """What GDAL says to be no measurement, as the pixels have it that `decode` gives."""
-    text = _raw(first.tags, GDAL_NODATA)
-    if text is None or (first.page.photometric == PALETTE and storage.colormap is None):
+    text = _raw(tags, GDAL_NODATA)
+    if text is None or (first.photometric == PALETTE and storage.colormap is None):
         return None
     value = no_data_of(text, dtype)
     return np.iinfo(dtype).max - value if storage.inverted and value is not None else value
 
 
-def _pages(
-    file: TiffFile, data: bytes, layout: ifd.Layout, name: str
-) -> tuple[list[_Page], tuple[str, ...]]:
-    pages: list[_Page] = []
+def _pages(file: TiffFile, name: str) -> tuple[list[TiffPage], tuple[str, ...]]:
+    """The pages that are pictures, and what is left out."""
+    pages: list[TiffPage] = []
     dropped: list[str] = []
     offsets: set[int] = set()
     for index, page in enumerate(file.pages):
@@ -109,15 +111,15 @@ def _pages(
         if index and page.subfiletype & (_REDUCED | _MASK):
             dropped.append("thumbnail and mask pages")
             continue
-        pages.append(_Page(page, ifd.read_directory(data, page.offset, layout)))
+        pages.append(page)
     if not pages:
         raise FileError(name, "has no pages", DAMAGED)
     return pages, tuple(dict.fromkeys(dropped))
 
 
-def _virtual_stack(file: TiffFile, pages: list[_Page], name: str) -> np.ndarray | None:
+def _virtual_stack(file: TiffFile, pages: list[TiffPage], name: str) -> np.ndarray | None:
     """All planes of a file that describes one and stores many behind it (ImageJ, tifffile)."""
-    page = pages[0].page
+    page = pages[0]
     if len(pages) > 1 or not (file.is_imagej or file.is_shaped):
         return None
     series = file.series[0]
@@ -128,18 +130,19 @@ def _virtual_stack(file: TiffFile, pages: list[_Page], name: str) -> np.ndarray 
     return series.asarray(maxworkers=1).reshape(count, *page.shape)
 
 
-def _layout(pages: list[_Page], layout: ifd.Layout, is_imagej: bool) -> TiffLayout:
-    page, tags = pages[0].page, pages[0].tags
-    descriptive = _descriptive(tags)
+def _layout(
+    page: TiffPage, tags: list[exif.Directory], layout: exif.Layout, is_imagej: bool
+) -> TiffLayout:
+    descriptive = _descriptive(tags[0])
     private = [
         tuple(
             (tag, entry.type, entry.count, entry.value)
-            for tag, entry in other.tags.items()
-            if isinstance(entry, ifd.Entry)
-            and not is_structural(tag)
+            for tag, entry in directory.items()
+            if isinstance(entry, exif.Entry)
+            and tag not in STRUCTURAL
             and (number > 0 or tag not in descriptive)
         )
-        for number, other in enumerate(pages)
+        for number, directory in enumerate(tags)
     ]
     # In a microscope's palette image the samples are measurements and the palette only tints them.
     colormap = page.colormap if is_imagej and page.photometric == PALETTE else None
@@ -153,44 +156,44 @@ def _layout(pages: list[_Page], layout: ifd.Layout, is_imagej: bool) -> TiffLayo
         extrasample=int(page.extrasamples[0]) if page.extrasamples else 0,
         big=layout.big,
         order=layout.order,
-        resolution=_resolution(tags, layout.order),
+        resolution=_resolution(tags[0], layout.order),
         tags=tuple(private),
     )
 
 
-def _resolution(tags: ifd.Directory, order: str) -> tuple[Any, Any, int] | None:
+def _resolution(tags: exif.Directory, order: str) -> tuple[Any, Any, int] | None:
     """((numerator, denominator) across, the same down, unit), or None."""
     pairs = []
     for tag in (_X_RESOLUTION, _Y_RESOLUTION):
         entry = tags.get(tag)
-        if not isinstance(entry, ifd.Entry) or entry.type != 5:
+        if not isinstance(entry, exif.Entry) or entry.type != 5:
             return None
         top, bottom = np.frombuffer(entry.value[:8], order + "u4")
         if not bottom:
             return None
         pairs.append((int(top), int(bottom)))
     unit = tags.get(_UNIT)
-    number = ifd.number(unit, order) if isinstance(unit, ifd.Entry) else None
+    number = exif.number(unit, order) if isinstance(unit, exif.Entry) else None
     return pairs[0], pairs[1], INCH if number is None else number
 
 
-def _descriptive(tags: ifd.Directory) -> ifd.Directory:
+def _descriptive(tags: exif.Directory) -> exif.Directory:
     """What an EXIF block can say as well. Descriptions written for machines stay with the TIFF."""
-    result: ifd.Directory = {}
+    result: exif.Directory = {}
     for tag, item in tags.items():
-        machine = isinstance(item, ifd.Entry) and item.value.startswith(
+        machine = isinstance(item, exif.Entry) and item.value.startswith(
             (b"ImageJ=", b"<?xml", b"<OME", b"{", b"SCIFIO=")
         )
-        if tag in ifd.POINTERS or (tag in DESCRIPTIVE and not (tag == 270 and machine)):
+        if tag in exif.POINTERS or (tag in DESCRIPTIVE and not (tag == 270 and machine)):
             result[tag] = item
     return result
 
 
 def _metadata(
-    tags: ifd.Directory, storage: TiffLayout, order: Literal["<", ">"], dropped: tuple[str, ...]
+    tags: exif.Directory, storage: TiffLayout, order: Literal["<", ">"], dropped: tuple[str, ...]
 ) -> Metadata:
     descriptive = _descriptive(tags)
-    block = ifd.build(descriptive, order) if descriptive else None
+    block = exif.build(descriptive, order) if descriptive else None
     dpi = None
     if storage.resolution is not None and storage.resolution[2] in (INCH, CENTIMETRE):
         scale = 1.0 if storage.resolution[2] == INCH else 2.54
@@ -202,9 +205,9 @@ def _metadata(
     return Metadata(_raw(tags, _PROFILE), block, _raw(tags, _XMP), dpi, private)
 
 
-def _raw(tags: ifd.Directory, tag: int) -> bytes | None:
+def _raw(tags: exif.Directory, tag: int) -> bytes | None:
     entry = tags.get(tag)
-    return entry.value if isinstance(entry, ifd.Entry) else None
+    return entry.value if isinstance(entry, exif.Entry) else None
 
 
 def _expanded(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:
@@ -219,20 +222,14 @@ def _expanded(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:
     return table[indices]
 
 
-def is_jpeg(layout: TiffLayout | None) -> bool:
-    """Whether a TIFF holds its pixels as JPEG, the one lossy way."""
-    return layout is not None and layout.compression == JPEG
-
-
 FORMAT = Format(
     name="tiff",
     suffixes=(".tif", ".tiff"),
-    recognises=lambda data: data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    recognises=lambda data: data[:4] in MAGICS,
     decode=decode,
     encode=encode,
     depths=("uint8", "uint16", "float32"),
     pages=True,
     holds=frozenset({"icc", "exif", "xmp", "dpi"}),
-    max_side=2**31 - 1,
-    lossy=is_jpeg,
+    lossy=lambda layout: layout is not None and layout.compression == JPEG,
 )

@@ -39,7 +39,6 @@ class RowsOut:
 
     Args:
         rows: how the page is stored, in the file that `out` is a copy of.
-        out: the copy, open for reading and writing.
         quality: 1 to 100, for JPEG.
     """
 
@@ -47,7 +46,8 @@ class RowsOut:
         self.rows, self.out, self.quality = rows, out, quality
         self.offsets, self.counts = list(rows.offsets), list(rows.counts)
         self._lines = Lines(rows.height, rows.block_height, self._line)
-        self._changed: set[int] = set()  # segments, or rows where there are none to speak of
+        # segments, or rows where there are none to speak of, with other samples than before
+        self.changed: set[int] = set()
 
     def write(self, start: int, block: np.ndarray) -> None:
         """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
@@ -61,17 +61,9 @@ class RowsOut:
             return
         self._lines.write(start, block)
 
-    @property
-    def changed(self) -> bool:
-        """Whether any sample that was written is another than before."""
-        return bool(self._changed)
-
     def _mark(self, number: int, same: bool) -> None:
         """What was written before counts no more."""
-        if same:
-            self._changed.discard(number)
-        else:
-            self._changed.add(number)
+        (self.changed.discard if same else self.changed.add)(number)
 
     def _line(self, top: int, block: np.ndarray) -> None:
         rows = self.rows
@@ -135,10 +127,7 @@ class RowsOut:
 
 
 class Rewriter:
-    """A copy of a stack in the making.
-
-    quality: 1 to 100, for pages compressed as JPEG.
-    """
+    """A copy of a stack in the making. quality: 1 to 100, for pages compressed as JPEG."""
 
     def __init__(self, stack: TiffStack, out: BinaryIO, quality: int) -> None:
         self.stack, self.out, self.quality = stack, out, quality
@@ -195,10 +184,8 @@ def rewrite(
 ) -> Iterator[Rewriter]:
     """A copy of the stack, in which pages can be replaced; it becomes `target` at the end, whole.
 
-    Args:
-        quality: 1 to 100, for pages that are stored as JPEG.
-        overwrite: replace what is there, or appears meanwhile; else that is an error.
-
+    quality: 1 to 100, for pages that are stored as JPEG.
+    overwrite: replace what is there, or appears meanwhile; else that is an error.
     Raises FileError: it cannot be written.
     """
     with replacing(target, overwrite=overwrite) as out:
@@ -213,12 +200,8 @@ def rewrite(
 def shrunk(rows: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
     """The mean of blocks: what a smaller level of a pyramid holds.
 
-    Args:
-        rows: (r, W, samples), of whole blocks.
-        down, across: the rows and the columns at which blocks begin.
-
-    Returns:
-        (len(down), len(across), samples) of the same dtype.
+    rows: (r, W, samples), of whole blocks. down, across: the rows and columns at which they begin.
+    Returns (len(down), len(across), samples) of the same dtype.
     """
     # Sums of blocks of 16-bit samples are whole numbers that float32 holds.
     wide = rows.astype(np.float32 if rows.dtype.itemsize <= 2 else np.float64)

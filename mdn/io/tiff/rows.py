@@ -4,8 +4,6 @@ A page's samples come in segments, strips or tiles, each compressed on its own. 
 says of them is left to tifffile to decode (TIFF 6.0, sections 3 and 15); here it is decided which.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import imagecodecs
@@ -13,7 +11,7 @@ import numpy as np
 from tifffile import TIFF, TiffFrame, TiffPage
 
 from mdn.errors import FileError
-from mdn.io.base import DAMAGE, DAMAGED
+from mdn.io.base import DAMAGED, guarded
 from mdn.io.stack import PlaneRows
 from mdn.io.tiff.layout import JPEG
 
@@ -27,34 +25,18 @@ _LOSSLESS: dict[int, dict[str, Any]] = {
 _REVERSED = 2  # fill order: the lowest bit first
 
 
-@contextmanager
-def guarded(name: str) -> Iterator[None]:
-    """What tifffile and the codecs raise over damaged files, as one FileError."""
-    try:
-        yield
-    except DAMAGE as problem:
-        raise FileError(name, "is a damaged TIFF", DAMAGED) from problem
-    except OSError as problem:
-        if problem.errno is not None:
-            raise
-        raise FileError(name, f"is a damaged TIFF ({problem})", DAMAGED) from problem
-
-
 class Rows(PlaneRows):
     """One picture of a TIFF.
 
-    Args:
-        offset: where its samples begin if the page stands for many pictures, one behind the other
-            and not compressed; else None.
-
-    Attributes:
-        virtual: whether its page stands for many pictures.
+    offset: where its samples begin if the page stands for many pictures, one behind the other and
+    not compressed; else None.
     """
 
     def __init__(self, page: TiffPage | TiffFrame, offset: int | None, name: str) -> None:
         assert page.keyframe is not None
         self.key: TiffPage = page.keyframe
-        self.name, self.virtual = name, offset is not None
+        self.name = name
+        self.virtual = offset is not None  # whether its page stands for many pictures
         self.offsets, self.counts = page.dataoffsets, page.databytecounts
         self._planes, _, self.height, self.width, inner = self.key.shaped
         self.samples = self._planes * inner
@@ -69,7 +51,7 @@ class Rows(PlaneRows):
         self.release()
 
     def read(self, start: int, stop: int, left: int = 0, right: int | None = None) -> np.ndarray:
-        with guarded(self.name):
+        with guarded(self.name, "TIFF"):
             return self._read(start, stop, left, right)
 
     def _read(self, start: int, stop: int, left: int, right: int | None) -> np.ndarray:
@@ -117,20 +99,17 @@ class Rows(PlaneRows):
         block = np.zeros((height, width, self.samples), self.dtype)
         for plane in range(self._planes):
             for column in range(first, last):
-                segment = self.decode((plane * self.lines + line) * self.columns + column)
-                if segment is not None:
+                index = (plane * self.lines + line) * self.columns + column
+                if self.counts[index]:  # else the file left it out
+                    segment = self.segment(index)[1]
                     at = (column - first) * self.block_width
                     part = block[:, at : at + self.block_width, plane * inner : (plane + 1) * inner]
                     part[...] = segment[: part.shape[0], : part.shape[1]]
         self._cached = (line, first, last), block
         return block
 
-    def decode(self, index: int) -> np.ndarray | None:
-        """One segment as (rows, columns, samples in it); None where the file left it out."""
-        return self.segment(index)[1] if self.counts[index] else None
-
     def segment(self, index: int) -> tuple[bytes, np.ndarray]:
-        """The bytes of a segment that the file has, and its samples as of `decode`."""
+        """The bytes of a segment that the file has, and its samples as (rows, columns, ...)."""
         handle = self.key.parent.filehandle
         handle.seek(self.offsets[index])
         data = handle.read(self.counts[index])

@@ -16,22 +16,22 @@ import numpy as np
 from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from mdn.errors import FileError, UsageError
-from mdn.io.base import DAMAGED, quiet
+from mdn.io.base import DAMAGED, guarded, quiet
 from mdn.io.foreign import is_raw
 from mdn.io.stack import GDAL_NODATA, Plane, Stack, no_data_of
 from mdn.io.tiff.layout import (
     ASSOCIATED,
+    MAGICS,
     MINISWHITE,
     PALETTE,
     RGB,
     UNASSOCIATED,
     YCBCR,
+    check_page,
     check_segments,
-    check_stack_page,
 )
-from mdn.io.tiff.rows import Rows, guarded
+from mdn.io.tiff.rows import Rows
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PHOTO = (RGB, PALETTE, YCBCR)
 _ALPHA = (ASSOCIATED, UNASSOCIATED)
 _MANY = 2**20  # planes
@@ -45,7 +45,7 @@ def is_tiff(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return file.read(4) in _MAGIC
+            return file.read(4) in MAGICS
     except OSError:
         return False
 
@@ -56,44 +56,19 @@ class TiffStack(Stack):
 
     file: TiffFile
 
-    @property
-    def _key(self) -> TiffPage:
-        rows = self.planes[0].rows
-        assert isinstance(rows, Rows)
-        return rows.key
-
-    @property
-    def photo(self) -> bool:
-        """Whether it is what `io.read_image` is for: one picture in colour, of bearable size."""
-        file, key = self.file, self._key
-        if int(key.photometric) == PALETTE and not (file.is_imagej or file.is_ome):
-            return True
-        described = file.is_imagej or file.is_ome or file.is_bigtiff or key.is_tiled
-        one = len(self.planes) == 1 and not described
-        return one and int(key.photometric) in _PHOTO
-
-    @property
-    def measured(self) -> bool:
-        """Whether it was measured, rather than photographed, scanned or drawn."""
-        described = self.file.is_ome or self.file.is_imagej
-        plain = not described and len(self.planes) == 1 and self.dtype == np.uint8
-        return not (self.colour or plain or int(self._key.photometric) == MINISWHITE)
-
 
 @contextmanager
 def open_stack(path: Path, axes: str | None = None, name: str | None = None) -> Iterator[TiffStack]:
     """The planes of a TIFF, for as long as the context lasts.
 
-    Args:
-        axes: what its axes are called, in place of what the file says, as TZCYX; for one series.
+    axes: what its axes are called, in place of what the file says, as TZCYX; for one series.
 
-    Raises:
-        FileError: it is damaged, or of a kind that mdn does not hold.
-        UsageError: `axes` does not fit its shape.
+    Raises FileError: it is damaged, or of a kind that mdn does not hold; UsageError: `axes` does
+    not fit its shape.
     """
     shown = name or str(path)
     with quiet(), contextlib.ExitStack() as opened:
-        with guarded(shown):
+        with guarded(shown, "TIFF"):
             file = opened.enter_context(TiffFile(path, _multifile=False))
             stack = _stack(file, path, axes, shown)
         yield stack
@@ -111,11 +86,22 @@ def _stack(file: TiffFile, path: Path, axes: str | None, name: str) -> TiffStack
         letters = letters_here if number == 0 else letters
         if math.prod(series.shape) // max(1, math.prod(series.keyframe.shape)) > _MANY:
             raise FileError(name, f"claims more than {_MANY} planes", DAMAGED)
-        check_stack_page(series.keyframe, size, name)
+        check_page(series.keyframe, size, name)
         planes += _planes(number, series, letters_here, size, name)
     if not planes:
         raise FileError(name, "has no pages", DAMAGED)
-    return TiffStack(name, path, letters, every[0].shape, planes[0].rows.dtype, planes, file)
+    key, dtype, one = every[0].keyframe, planes[0].rows.dtype, len(planes) == 1
+    kind, described = int(key.photometric), file.is_imagej or file.is_ome
+    large = file.is_bigtiff or key.is_tiled
+    colour = any(plane.colour for plane in planes)
+    drawn = kind == MINISWHITE or (one and not described and dtype == np.uint8)
+    return TiffStack(
+        name, path, letters, every[0].shape, dtype, planes, file,
+        # What `io.read_image` is for: one picture in colour, of bearable size.
+        photo=not described and (kind == PALETTE or (one and not large and kind in _PHOTO)),
+        # ... rather than photographed, scanned or drawn.
+        measured=not (colour or drawn),
+    )  # fmt: skip
 
 
 def picture_series(file: TiffFile) -> list[TiffPageSeries]:
@@ -154,7 +140,8 @@ def _planes(
     count = math.prod(outer)
     pages = list(series.pages)
     virtual = len(pages) == 1 and count > 1
-    no_data = _no_data(key)
+    value = key.tags.valueof(GDAL_NODATA)  # the pages of a series share it
+    no_data = no_data_of(value, np.dtype(key.dtype)) if isinstance(value, str | bytes) else None
     if virtual and (series.dataoffset is None or series.dataoffset + series.nbytes > size):
         raise FileError(name, "is a TIFF that ends before its pixels do", DAMAGED)
     for number in range(count):
@@ -200,9 +187,3 @@ def _alphas(key: TiffPage, rows: Rows) -> dict[int, int]:
     kinds = tuple(map(int, key.extrasamples))
     first = rows.samples - len(kinds)
     return {first + i: kind for i, kind in enumerate(kinds) if kind in _ALPHA}
-
-
-def _no_data(key: TiffPage) -> float | None:
-    """What GDAL says to be no measurement; the pages of a series share it."""
-    value = key.tags.valueof(GDAL_NODATA)
-    return no_data_of(value, np.dtype(key.dtype)) if isinstance(value, str | bytes) else None

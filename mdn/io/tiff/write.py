@@ -8,20 +8,20 @@ import numpy as np
 from tifffile import TiffWriter
 
 from mdn.image import Image
-from mdn.io import ifd
-from mdn.io.photo.exif import DESCRIPTIVE
+from mdn.io import exif
+from mdn.io.exif import DESCRIPTIVE
 from mdn.io.tiff.layout import ADOBE_DEFLATE, INCH, JPEG, LOSSLESS, NO_UNIT, TiffLayout
 
 _PROFILE, _XMP = 34675, 700
 _CLASSIC_LIMIT = 2**32 - 2**25  # what 32-bit offsets reach, less room for tags
 _FRACTIONS = {5: "I", 10: "i"}  # RATIONAL and SRATIONAL
-NESTED = {ifd.EXIF_IFD: "ExifTag", ifd.GPS_IFD: "GPSTag"}
+NESTED = {exif.EXIF_IFD: "ExifTag", exif.GPS_IFD: "GPSTag"}
 
 
 def encode(image: Image, quality: int) -> bytes:
     """Write all pages; `quality` counts only where the source was a JPEG-compressed TIFF."""
     layout = image.meta.private.get("tiff") or TiffLayout()
-    block, directory = ifd.parse(image.meta.exif or b"")
+    block, directory = exif.parse(image.meta.exif or b"")
     order = block.order if directory else layout.order or "<"
     nested = {tag: item for tag, item in directory.items() if isinstance(item, dict) and item}
     size = image.pixels.nbytes + (0 if image.alpha is None else image.alpha.nbytes)
@@ -33,11 +33,11 @@ def encode(image: Image, quality: int) -> bytes:
             tags = _tags(image, layout, directory if number == 0 else {}, number, order)
             if number == 0:
                 # The library writes no nested directories: their place is held, filled below.
-                pointer = ifd.Layout(order, big).pointer
+                pointer = exif.Layout(order, big).pointer
                 tags += [(NESTED[tag], pointer, 1, 0, True) for tag in nested if tag in NESTED]
             writer.write(_samples(image, layout, number), extratags=tags, **options)
     if nested:
-        append_nested(stream, nested, ifd.Layout(order, big))
+        append_nested(stream, nested, exif.Layout(order, big))
     return stream.getvalue()
 
 
@@ -85,12 +85,12 @@ def _resolution(image: Image, layout: TiffLayout) -> dict[str, Any]:
 
 
 def _tags(
-    image: Image, layout: TiffLayout, directory: ifd.Directory, number: int, order: str
+    image: Image, layout: TiffLayout, directory: exif.Directory, number: int, order: str
 ) -> list[tuple[Any, ...]]:
     own = list(layout.tags[number]) if number < len(layout.tags) else []
     codes = {tag for tag, *_ in own}
     for tag, item in directory.items():
-        if tag in DESCRIPTIVE and tag not in codes and isinstance(item, ifd.Entry):
+        if tag in DESCRIPTIVE and tag not in codes and isinstance(item, exif.Entry):
             own.append((tag, item.type, item.count, item.value))
     if image.meta.xmp and number == 0:
         own.append((_XMP, 1, len(image.meta.xmp), image.meta.xmp))
@@ -119,15 +119,15 @@ def _samples(image: Image, layout: TiffLayout, number: int) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if layout.planar else pixels
 
 
-def append_nested(stream: io.BytesIO, nested: dict[int, Any], layout: ifd.Layout) -> None:
+def append_nested(stream: io.BytesIO, nested: dict[int, Any], layout: exif.Layout) -> None:
     """Put the EXIF and GPS directories at the end of the file and point page 1 to them."""
     with stream.getbuffer() as written:
         (first,) = struct.unpack_from(layout.offset, written, 8 if layout.big else 4)
-        table = ifd.entries(written, first, layout)
+        table = exif.entries(written, first, layout)
     for tag in sorted(nested.keys() & NESTED.keys()):
         end = stream.seek(0, io.SEEK_END)
         if end % 2:
             end += stream.write(b"\0")
-        stream.write(ifd.write_directory(nested[tag], layout, end))
+        stream.write(exif.write_directory(nested[tag], layout, end))
         stream.seek(table[tag].position)
         stream.write(struct.pack(layout.offset, end))

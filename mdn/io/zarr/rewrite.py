@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +16,31 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.io.atomic import replacing_folder
+from mdn.io.base import guarded
 from mdn.io.stack import Lines, Plane
 from mdn.io.tiff.rewrite import alike, block_edges, shrunk
-from mdn.io.zarr.stack import ZarrRows, ZarrStack, guarded, open_group
+from mdn.io.zarr.stack import STORE, ZarrRows, ZarrStack, open_group
 
 _MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
 
-class ZarrRowsOut:
-    """Writes rows of a picture from the top down, chunks or shards as soon as they are whole.
-
-    array: the same array in the copy, open for writing.
-    """
-
-    def __init__(self, rows: ZarrRows, array: Any) -> None:
-        self.rows, self.array = rows, array
-        self._lines = Lines(rows.height, rows.block_height, self._line)
-
-    def write(self, start: int, block: np.ndarray) -> None:
-        """Rows from `start` on, (rows, width, samples). Starting again at row 0 is allowed."""
-        self._lines.write(start, block)
-
-    def _line(self, top: int, block: np.ndarray) -> None:
-        across = slice(top, top + len(block))
-        for left in range(0, self.rows.width, self.rows.block_width):
-            columns = slice(left, min(self.rows.width, left + self.rows.block_width))
-            # What the store left out, or is empty, stays so: there was nothing to denoise.
-            if (self.rows.part(across, columns) == self.array.fill_value).all():
-                continue
-            # Nor is a chunk coded again that is what it was.
-            if not alike(self.rows.part(across, columns, self.array), block[:, columns]):
-                put(self.rows, self.array, across, columns, block[:, columns])
+def _write_line(rows: ZarrRows, array: Any, top: int, block: np.ndarray) -> None:
+    """Writes a line of chunks of a picture. array: the same in the copy, open for writing."""
+    across = slice(top, top + len(block))
+    for left in range(0, rows.width, rows.block_width):
+        columns = slice(left, min(rows.width, left + rows.block_width))
+        # What the store left out, or is empty, stays so: there was nothing to denoise.
+        if (rows.part(across, columns) == array.fill_value).all():
+            continue
+        # Nor is a chunk coded again that is what it was.
+        if not alike(rows.part(across, columns, array), block[:, columns]):
+            put(rows, array, across, columns, block[:, columns])
 
 
 def put(rows: ZarrRows, array: Any, across: slice, columns: slice, block: np.ndarray) -> None:
     """Write (rows, columns, samples) to where `rows` is in an array."""
     shared = any(isinstance(where, slice) for where in rows.place)
-    with guarded(rows.name):
+    with guarded(rows.name, *STORE):
         values = np.moveaxis(block, -1, 0) if shared else block[..., 0]
         array[(*rows.place, across, columns)] = np.ascontiguousarray(values)
 
@@ -65,11 +54,12 @@ class ZarrRewriter:
         self.written: dict[int, set[tuple[int, ...]]] = {}  # places by picture
 
     @contextmanager
-    def page(self, planes: Sequence[Plane]) -> Iterator[ZarrRowsOut]:
-        """Takes the rows of planes that share them, from the top down."""
-        series, rows = planes[0].series, planes[0].rows
+    def page(self, planes: Sequence[Plane]) -> Iterator[Lines]:
+        """Takes the rows of planes that share them; chunks or shards are written when whole."""
+        rows = planes[0].rows
         assert isinstance(rows, ZarrRows)
-        yield ZarrRowsOut(rows, self.root[self.stack.levels[series][0]])
+        array = self.root[self.stack.levels[planes[0].series][0]]
+        yield Lines(rows.height, rows.block_height, partial(_write_line, rows, array))
         rows.release()
         self.count(planes)
 
@@ -78,24 +68,14 @@ class ZarrRewriter:
         `rebuild_pyramids` goes by them.
         """
         for plane in planes:
-            assert isinstance(plane.rows, ZarrRows)
-            if not self._is_changed(plane):
-                continue
-            (sample,) = plane.samples
-            place = tuple(sample if isinstance(i, slice) else i for i in plane.rows.place)
-            self.written.setdefault(plane.series, set()).add(place)
-
-    def _is_changed(self, plane: Plane) -> bool:
-        rows, (sample,) = plane.rows, plane.samples
-        assert isinstance(rows, ZarrRows)
-        copy = self.root[self.stack.levels[plane.series][0]]
-        return any(
-            not alike(
-                rows.part(across, columns)[..., sample],
-                rows.part(across, columns, copy)[..., sample],
-            )
-            for across, columns in _blocks(rows)
-        )
+            rows, (sample,) = plane.rows, plane.samples
+            assert isinstance(rows, ZarrRows)
+            copy = self.root[self.stack.levels[plane.series][0]]
+            for block in _blocks(rows):
+                if not alike(rows.part(*block)[..., sample], rows.part(*block, copy)[..., sample]):
+                    place = tuple(sample if isinstance(i, slice) else i for i in rows.place)
+                    self.written.setdefault(plane.series, set()).add(place)
+                    break
 
     def rebuild_pyramids(self) -> None:
         """Make the smaller levels of what was written out of the larger ones."""
@@ -146,10 +126,8 @@ def rewrite_zarr(
 ) -> Iterator[ZarrRewriter]:
     """A copy of the store, in which pictures can be replaced; it becomes `target` at the end.
 
-    Args:
-        quality: ignored: a store is written by its own codecs.
-        overwrite: replace what is there, or appears meanwhile; else that is an error.
-
+    quality: ignored: a store is written by its own codecs.
+    overwrite: replace what is there, or appears meanwhile; else that is an error.
     Raises FileError: it cannot be written, or lies in its own source.
     """
     check_target(stack, target)

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from mdn.errors import FileError, UsageError
-from mdn.io.base import DAMAGE, DAMAGED, MAX_SAMPLES, check_size, quiet
+from mdn.io.base import DAMAGE, DAMAGED, MAX_SAMPLES, check_size, guarded, quiet
 from mdn.io.stack import Plane, PlaneRows, Stack, fill_value_of
 
 ZARR = "zarr"
 FILL = "_FillValue"  # of xarray and GeoZarr, after NetCDF
 SUFFIX = ".zarr"
+STORE = "Zarr store", FileNotFoundError  # of which parts may be missing
 _DEPTHS = frozenset({"uint8", "uint16", "uint32", "int8", "int16", "int32"})
 _DEPTHS |= {"float16", "float32", "float64"}
 _MANY = 2**20  # planes
@@ -34,19 +35,6 @@ def is_store(path: Path) -> bool:
         return path.suffix.lower() == SUFFIX and path.is_dir()
     except (OSError, ValueError):
         return False
-
-
-@contextmanager
-def guarded(name: str) -> Iterator[None]:
-    """What zarr and its codecs raise over damaged stores, as one FileError."""
-    try:
-        yield
-    except DAMAGE as problem:
-        raise FileError(name, "is a damaged Zarr store", DAMAGED) from problem
-    except OSError as problem:
-        if problem.errno is not None and not isinstance(problem, FileNotFoundError):
-            raise
-        raise FileError(name, "is a damaged Zarr store", DAMAGED) from problem
 
 
 class ZarrRows(PlaneRows):
@@ -92,7 +80,7 @@ class ZarrRows(PlaneRows):
 
         array: a copy of the array to read in its place.
         """
-        with guarded(self.name):
+        with guarded(self.name, *STORE):
             source = self.array if array is None else array
             block = np.asarray(source[(*self.place, rows, columns)], self.dtype)
         return block[..., None] if block.ndim == 2 else np.moveaxis(block, 0, -1)
@@ -118,24 +106,25 @@ def open_zarr(path: Path, axes: str | None = None, name: str | None = None) -> I
     Args and errors are those of `open_stack`.
     """
     shown = name or str(path)
-    with quiet(), guarded(shown):
+    with quiet(), guarded(shown, *STORE):
         root = open_group(path, "r", shown)
         pictures = list(_pictures(root))
         if not pictures:
             raise FileError(shown, *_BARE)
         if axes is not None and len(pictures) > 1:
             raise UsageError(f"--axes {axes}: {shown} holds {len(pictures)} pictures")
-        every = [_levels(place, about) for place, about in pictures]
+        levels: list[list[str]] = []
+        shapes: list[tuple[str, tuple[int, ...]]] = []
         planes: list[Plane] = []
-        for number, (paths, (_, about)) in enumerate(zip(every, pictures, strict=True)):
+        for number, (place, about) in enumerate(pictures):
+            paths = [f"{place}/{entry['path']}".strip("/") for entry in about["datasets"]]
             array = root[paths[0]]
             _check(array, path / paths[0], shown)
             letters = _letters(about, array, axes, shown)
-            no_data = _no_data(array, root, paths[0])
-            planes += _planes(number, array, letters, shown, no_data)
-        array = root[every[0][0]]
-        letters = _letters(pictures[0][1], array, axes, shown)
-        stack = ZarrStack(shown, path, letters, array.shape, planes[0].rows.dtype, planes, every)
+            shapes.append((letters, array.shape))
+            levels.append(paths)
+            planes += _planes(number, array, letters, shown, _no_data(array, root, paths[0]))
+        stack = ZarrStack(shown, path, *shapes[0], planes[0].rows.dtype, planes, levels)
     yield stack
 
 
@@ -165,25 +154,19 @@ def _pictures(root: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, about["multiscales"][0]
 
 
-def _levels(place: str, about: dict[str, Any]) -> list[str]:
-    paths = [str(entry["path"]) for entry in about["datasets"]]
-    return [f"{place}/{path}".strip("/") for path in paths]
-
-
 def _letters(about: dict[str, Any], array: Any, axes: str | None, name: str) -> str:
-    if axes is None:
-        named = about.get("axes", list(_UNNAMED.lower()))
-        axes_named = [entry["name"] if isinstance(entry, dict) else entry for entry in named]
-        letters = "".join(str(entry)[:1].upper() for entry in axes_named)
-        if len(letters) != array.ndim:
-            raise FileError(name, f"names {len(letters)} axes and has {array.ndim}", DAMAGED)
-    else:
-        letters = axes.upper()
+    named = about.get("axes", list(_UNNAMED))
+    names = [entry["name"] if isinstance(entry, dict) else entry for entry in named]
+    letters = axes.upper() if axes else "".join(str(entry)[:1].upper() for entry in names)
+    fits = letters.endswith("YX") and len(set(letters)) == len(letters)
+    if axes is not None:
         if len(letters) != array.ndim:
             raise UsageError(f"--axes {axes}: {name} has {array.ndim} axes")
-    if not letters.endswith("YX") or len(set(letters)) != len(letters):
-        if axes is not None:
+        if not fits:
             raise UsageError(f"--axes {axes}: use letters such as TCZYX, Y and X the last")
+    elif len(letters) != array.ndim:
+        raise FileError(name, f"names {len(letters)} axes and has {array.ndim}", DAMAGED)
+    elif not fits:
         raise FileError(name, f"has the axes {letters}", "mdn reads stores that end in y, x")
     return letters
 

@@ -7,7 +7,6 @@ import pytest
 
 from mdn.errors import FileError
 from mdn.io import exr
-from mdn.io.exr import child
 from tests.io.exr import samples
 
 
@@ -70,19 +69,19 @@ def test_a_claim_of_many_pixels_allocates_nothing(tmp_path: Path) -> None:
 def test_what_the_library_does_to_its_process(tmp_path: Path, script: str, told: str) -> None:
     (tmp_path / "bad.py").write_text(script)
     seconds = 1.0 if told == "too long" else 60.0  # a busy machine takes long to start one
-    process = child.Child(str(tmp_path / "bad.py"), seconds=seconds)
+    process = exr.Child(str(tmp_path / "bad.py"), seconds=seconds)
     with pytest.raises(FileError, match=told):
-        process.ask("a.exr", {"what": "read", "path": "a.exr"}, [], 0)
+        process.ask("a.exr", {"what": "read", "path": "a.exr"}, 0)
     with pytest.raises(FileError, match=told):  # and the next file gets a process of its own
-        process.ask("b.exr", {"what": "read", "path": "b.exr"}, [], 0)
+        process.ask("b.exr", {"what": "read", "path": "b.exr"}, 0)
 
 
 def test_one_process_serves_many_files(tmp_path: Path) -> None:
     path = samples.write(tmp_path / "a.exr", (samples.header(), samples.channels()))
     exr.read(path)
-    process = child.CHILD._process
+    process = exr.CHILD._process
     with pytest.raises(FileError):
         exr.read(path.read_bytes()[:-60], name="cut")
     exr.read(path)
     assert process is not None
-    assert child.CHILD._process is process
+    assert exr.CHILD._process is process

@@ -12,7 +12,7 @@ import pytest
 from mdn import io
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import from_bits
+from mdn.io.base import rescaled
 from mdn.io.colour import Cicp, profile
 from mdn.io.photo import boxes
 from tests.io.samples import XMP, coded, exif, icc, picture
@@ -32,7 +32,7 @@ def made(channels: int, bits: int, **meta: object) -> Image:
     """A picture of 40 x 56 that uses so many bits of a sample."""
     whole = picture(40, 56, channels, np.uint8 if bits == 8 else np.uint16)
     if bits > 8:
-        whole = from_bits((whole >> (16 - bits)).astype(np.uint16), bits)
+        whole = rescaled((whole >> (16 - bits)).astype(np.uint16), 2**bits - 1, 65535)
     whole = whole.reshape(1, 40, 56, channels)
     colours = 1 if channels < 3 else 3
     alpha = whole[..., -1] if channels in (2, 4) else None
@@ -164,7 +164,7 @@ def test_a_rotation_in_the_header_is_followed_once(turn: int) -> None:
 def test_avif_is_turned_then_mirrored(
     rotation: int, mirror: int | None, expected: np.ndarray
 ) -> None:
-    from mdn.io.photo.avif_items import add_items
+    from mdn.io.photo.heif import add_items
 
     data = imagecodecs.avif_encode(np.kron(ARROW, np.ones((8, 8), np.uint8)), level=100)
     properties = [(b"irot", bytes([rotation]))]
@@ -175,7 +175,7 @@ def test_avif_is_turned_then_mirrored(
 
 
 def test_avif_is_cut_where_it_says_so() -> None:
-    from mdn.io.photo.avif_items import add_items
+    from mdn.io.photo.heif import add_items
 
     whole = picture(40, 56, 1)
     data = imagecodecs.avif_encode(whole, level=100)

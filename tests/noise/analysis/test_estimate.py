@@ -11,8 +11,8 @@ from torch import Tensor
 from mdn import noise
 from mdn.errors import UsageError
 from mdn.noise.analysis import impulses
-from mdn.noise.analysis.banding import STRIP, offsets, steps
 from mdn.noise.analysis.estimate import NoiseEstimate, estimate
+from mdn.noise.analysis.lines import STRIP, offsets, steps
 from tests.noise.synthesis.moments import generator
 
 

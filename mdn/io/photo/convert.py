@@ -1,4 +1,7 @@
-"""Fitting an image to what a format can hold, and saying what is lost on the way."""
+"""Formats of photos, a module each.
+
+Here an image is fitted to what a format can hold, and what is lost on the way is said.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -7,13 +10,12 @@ import numpy as np
 
 from mdn.errors import FileError
 from mdn.image import Image, Metadata
-from mdn.io.base import Format
+from mdn.io.base import Format, rescaled
 from mdn.io.colour import Cicp, profile
 from mdn.io.photo.jpeg import KEPT_MARKERS, MAX_BLOCK
 from mdn.io.photo.jxl_header import can_name
 from mdn.io.photo.netpbm import NETPBM
 from mdn.io.photo.png import COLOUR_CHUNKS, TEXT_CHUNKS
-from mdn.io.tiff.layout import TiffLayout
 from mdn.io.xmp import without_extension
 
 _SPOKEN = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution (dpi)"}
@@ -100,7 +102,7 @@ def to_depth(array: np.ndarray, depth: np.dtype) -> np.ndarray:
         raise TypeError(f"samples of {array.dtype} have no defined range")
     top = np.iinfo(depth).max
     if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(depth)
+        return rescaled(array, 65535, 255).astype(depth)
     return np.rint(np.clip(array, 0, 1) * np.float32(top)).astype(depth)
 
 
@@ -165,7 +167,6 @@ def _private_losses(image: Image, form: Format) -> list[str]:
         lost += [name for marker, name in KEPT_MARKERS.items() if marker in markers]
     if form.name not in NETPBM and private.get("netpbm", {}).get("comments"):
         lost.append(f"{image.format.upper()} comment")
-    layout = private.get("tiff")
-    if form.name != "tiff" and isinstance(layout, TiffLayout) and any(layout.tags):
+    if form.name != "tiff" and "tiff" in private and any(private["tiff"].tags):
         lost.append("TIFF tags")
     return lost

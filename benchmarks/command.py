@@ -74,14 +74,14 @@ def phases(
     from mdn import io
     from mdn.cli.app import app
     from mdn.commands import denoise  # noqa: F401  what the command imports when it runs
-    from mdn.pipeline import destripe, models, photo
+    from mdn.pipeline import destripe, models, plan
     from mdn.registry.model import Model
 
     found.enter(before)
     found.measure(io, "read_image", "decode")
     found.measure(io, "write_image", "encode")
-    found.measure(photo, "judge", "judge")
-    found.measure(destripe, "find", "banding")
+    found.measure(plan, "judge_sample", "judge")
+    found.measure(destripe, "bands_of", "banding")
     found.measure(Model, "__call__", "net")
     found.measure(models, "load_model", "weights")
     with tempfile.TemporaryDirectory() as folder:

@@ -2,12 +2,14 @@
 runs them all. Some are run: analysis, model_speed, scenes, teachers.
 """
 
+import ast
 import importlib
 import json
 import re
 import runpy
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,24 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_can_be_imported(path: Path) -> None:
     importlib.import_module(f"benchmarks.{path.stem}")
+
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(p for f in ("mdn", "benchmarks", "completions") for p in (ROOT / f).rglob("*.py"))
+
+
+def test_what_functions_import_is_there() -> None:
+    """Imports within functions, which fail only when these are called."""
+    own = ("mdn", "benchmarks")
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] not in own:
+                continue
+            module = importlib.import_module(str(node.module))
+            for name in node.names:
+                assert hasattr(module, name.name) or find_spec(f"{node.module}.{name.name}"), (
+                    f"{path}:{node.lineno}: {node.module} has no {name.name}"
+                )
 
 
 @pytest.mark.parametrize(

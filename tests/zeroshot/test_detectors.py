@@ -115,3 +115,22 @@ def test_the_amount_is_measured_and_the_mean_given_back(kind, level, unit, withi
     error, before = (float((x - clean).abs().mean()) for x in (curve.corrected(mean), mean))
     assert error < 0.5 * before
     assert error < 0.01 or kind == "rician"
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "level", "amount", "x"),
+    [
+        *((0, "speckle-gamma", 2.0, 2.0, x) for x in (0.2, 0.8)),
+        *((1, "rician", 255 * s, s, x) for x, s in ((0.0, 0.1), (0.05, 0.1), (0.3, 0.02))),
+        (1, "rician", 51.0, 0.2, 0.8),
+    ],
+)
+def test_mean_and_distribution_are_those_of_the_noise(family, kind, level, amount, x) -> None:
+    drawn = noise.add(torch.full((1, 400, 400), x), kind, level, generator()).flatten()
+    family, limits = speckle.FAMILIES[family], speckle.THRESHOLDS
+    stored = drawn.clamp(max=1) if kind == "speckle-gamma" else drawn
+    mean = family.mean(torch.tensor(x), amount)
+    assert float(mean) == pytest.approx(float(stored.mean()), abs=3e-3)
+    shares = torch.stack([(drawn < limit).float().mean() for limit in limits])
+    below = family.below(limits, torch.tensor([[x]]), amount)[0]
+    assert float((below - shares).abs().max()) < 0.01

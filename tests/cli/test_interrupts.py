@@ -87,7 +87,7 @@ def command():
 only = typer.Typer()
 only.command()(command)
 built = typer.main.get_command(only)
-app._built = lambda name: built
+app._built = lambda *names: built
 try:
     mdn.__main__.main()  # so that forks have all imports
 except SystemExit:

@@ -176,7 +176,7 @@ def test_interrupted_it_writes_the_best_so_far_and_then_leaves(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(layers.state, "save", interrupt)
+    monkeypatch.setattr(layers, "save_parts", interrupt)
     with pytest.raises(KeyboardInterrupt):
         go(model, noisy, noisy.with_name("out.png"), iters=60)
     assert iio.imread(noisy.with_name("out.png")).shape == (96, 96, 3)

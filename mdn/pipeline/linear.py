@@ -25,6 +25,9 @@ RIDGE = 1e-3
 OUTLIER = 5.0  # times the local light: what a sample may be off and still count in full
 CHANCE = 0.15  # of the error of one window, what is left of it in the mean of those that overlap
 DARK = 0.05  # exposed light below which noise grows no smaller
+# Shares of the local light that a pixel may lose and gain. Most windows of few samples lack the
+# rare bright ones, and would make what they hold too dark.
+LOSS, GAIN = 0.05, 0.2
 BAND = 128  # rows that are refined at a time
 
 
@@ -144,7 +147,8 @@ def _corrected(noisy: Tensor, pilot: Tensor, guides: Tensor) -> Tensor:
     limit = OUTLIER * light
     left, weights = torch.clamp(noisy - pilot, -limit, limit), light**-2
     change = windows.regress(left, guides, weights, RADIUS, RIDGE)
-    return pilot + change * _certain(change, left - change, weights, len(guides) + 1)
+    change = change * _certain(change, left - change, weights, len(guides) + 1)
+    return pilot + torch.maximum(torch.minimum(change, GAIN * light), -LOSS * light)
 
 
 def _certain(change: Tensor, rest: Tensor, weights: Tensor, terms: int) -> Tensor:

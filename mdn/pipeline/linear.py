@@ -116,7 +116,8 @@ def refine(
 
     It is linear in the noisy light, so it also gives back what the curve took off its mean: a net
     behind a curve returns the mean of curved values, which is too dark. What is found counts as far
-    as it is more than the noise would make it: of few samples that is little.
+    as it is more than the noise would make it: of few samples that is little. A pixel loses LOSS
+    of the light around it at most, and gains GAIN.
 
     Args:
         noisy, answer: (H, W, C) float32 linear light, finite.
@@ -133,8 +134,8 @@ def refine(
     for start in range(0, height, BAND):
         stop = min(start + BAND, height)
         top, bottom = max(0, start - 3 * RADIUS), min(height, stop + 3 * RADIUS)
-        parts = (windows.planes(part[top:bottom]) for part in (noisy, answer, guides))
-        band = _corrected(next(parts) * exposure, next(parts) * exposure, next(parts)) / exposure
+        light, pilot, features = (windows.planes(p[top:bottom]) for p in (noisy, answer, guides))
+        band = _corrected(light * exposure, pilot * exposure, features) / exposure
         rows = band.float().numpy().transpose(1, 2, 0)
         result[start:stop] = rows[start - top : stop - top]
         progress(stop / height)

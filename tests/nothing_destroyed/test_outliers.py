@@ -8,7 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.nothing_destroyed import outliers
@@ -52,6 +52,7 @@ def test_bright_ones_in_counts(kind: str, value: float, dtype: str, seed: int) -
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "singles"])
 @examples(4)
+@example(value=2272, dtype="float32", seed=3)
 @given(value=st.integers(1000, 3000), dtype=st.sampled_from(["uint16", "float32"]), seed=SEEDS)
 def test_a_little_above_the_range(kind: str, value: int, dtype: str, seed: int) -> None:
     """What could be light by its value, and is none by its form."""
@@ -154,6 +155,16 @@ def test_in_photos(route: str, kind: str, colour: tuple[int, int, int], seed: in
     if kind == "wedge":  # flat, so that there is no noise, but for what is too thin to tell
         same = (after[scene.mask] == scene.outliers[scene.mask]).all(-1)
         assert same.mean() >= 0.9
+
+
+@pytest.mark.parametrize("route", ["array", "tiff"])
+@pytest.mark.parametrize("colour", [(400, 400, 400), (1000, 900, 500)])
+def test_a_flat_area_brighter_than_white(route: str, colour: tuple[int, int, int]) -> None:
+    """Of colours as floats, where it is too bright to be measured and not so far as an outlier."""
+    scene = outliers.photo("wedge", colour, "float32", 3)
+    after = COLOUR[route](scene.outliers).pixels
+    same = (after[scene.mask] == scene.outliers[scene.mask]).all(-1)
+    assert same.mean() >= 0.9
 
 
 @pytest.mark.parametrize("route", PHOTOS)
